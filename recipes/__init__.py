@@ -1,0 +1,1 @@
+"""Recipes as package data: one file is the whole truth of one run."""
