@@ -1,0 +1,77 @@
+"""Neural cellular automata: levels on a torus, update rules as plugins, runs as recipes."""
+
+from nca import metrics, objectives, stencils
+from nca.automaton import Alive, Automaton, Noise, Skip
+from nca.batch import Batch
+from nca.data import Dataset, LabelledImages, Report
+from nca.errors import (
+    CheckpointError,
+    DataError,
+    DeviceError,
+    DivergedError,
+    NCAError,
+    PluginError,
+    RegistryError,
+    ShapeError,
+    StorageError,
+    TargetError,
+)
+from nca.metrics import Share
+from nca.noise import Draw, Source
+from nca.perception import StencilPerception, per_cell
+from nca.pictures import load_target, to_rgb_on_white
+from nca.pool import Pool, Renewal
+from nca.registry import register, registry
+from nca.rule import Place, UpdateRule, View
+from nca.state import Layout, Level, State
+from nca.task import Setting, Task
+from nca.topology import TORUS, Topology
+
+__all__ = [
+    # build
+    "Level",
+    "Layout",
+    "State",
+    "Topology",
+    "TORUS",
+    "Place",
+    "View",
+    "UpdateRule",
+    "Automaton",
+    "Alive",
+    "Noise",
+    "Skip",
+    "StencilPerception",
+    "per_cell",
+    "stencils",
+    # train and judge
+    "Batch",
+    "Pool",
+    "Renewal",
+    "Setting",
+    "Task",
+    "Share",
+    "Report",
+    "metrics",
+    "objectives",
+    "Draw",
+    "Source",
+    # plug in
+    "register",
+    "registry",
+    "Dataset",
+    "LabelledImages",
+    "load_target",
+    "to_rgb_on_white",
+    # go wrong
+    "NCAError",
+    "CheckpointError",
+    "DataError",
+    "DeviceError",
+    "DivergedError",
+    "PluginError",
+    "RegistryError",
+    "ShapeError",
+    "StorageError",
+    "TargetError",
+]

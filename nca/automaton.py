@@ -1,0 +1,318 @@
+"""The automaton: every rule reads the same old state, then time passes for all levels at once.
+
+One step, in this order:
+1. the rules of each level propose changes, which are summed and scaled by the step size;
+2. noise is added to the change;
+3. the change is kept where the cell fires, and, where an alive mask freezes the dead, lives;
+4. it is added to the level;
+5. where an alive mask clears the dead, cells not alive both before and after become zero;
+6. temporal skip connections add a remembered state, and remember this one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from nca.errors import ShapeError
+from nca.rule import Place, Scene, UpdateRule, View
+from nca.state import Layout, State
+from nca.topology import TORUS, Topology
+from nca.types import Count, Fraction, Name, Natural, NonNegative, Positive, Size
+
+STRICT = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Alive:
+    """Which cells live: those near a cell whose channel exceeds a number.
+
+    Attributes:
+        level: The level that tells life.
+        channel: The channel that tells life.
+        above: A cell is mature where the channel is strictly greater.
+        radius: Cells this near to a mature one live; 0: mature cells only.
+        dead: `cleared`: what is not alive before and after a step becomes zero on every level
+            but the input (Mordvintsev et al. 2020). `frozen`: the dead keep what they hold and
+            never change (Randazzo et al. 2020).
+    """
+
+    level: Name
+    channel: Natural
+    above: float
+    radius: Natural = 1
+    dead: Literal["cleared", "frozen"] = "cleared"
+
+    __pydantic_config__: ClassVar = STRICT
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Randomness added to the change of every level but the input.
+
+    Attributes:
+        scale: Standard deviation of normal noise; upper bound of uniform noise, which starts at 0.
+        kind: Which of the two.
+        when: Always, or in training only.
+    """
+
+    scale: NonNegative
+    kind: Literal["normal", "uniform"] = "normal"
+    when: Literal["always", "training"] = "always"
+
+    __pydantic_config__: ClassVar = STRICT
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A state remembered and added back on a schedule: a skip connection through time.
+
+    Attributes:
+        every: Steps between additions; the first is after the first step.
+        weight: Share of the remembered state that is added.
+        levels: The levels that take part; all but the input if none are named.
+        keep_gain: Whether to divide by `1 + weight`, so that the state keeps its scale.
+        at_end: Whether `Automaton.finish` adds the remembered state once more.
+    """
+
+    every: Count
+    weight: float
+    levels: tuple[Name, ...] = ()
+    keep_gain: bool = True
+    at_end: bool = False
+
+    __pydantic_config__: ClassVar = STRICT
+
+    def add(self, level: Tensor, old: Tensor) -> Tensor:
+        """Return the level with the remembered one added."""
+        summed = level + self.weight * old
+        return summed / (1 + self.weight) if self.keep_gain else summed
+
+
+class Automaton(nn.Module):
+    """Levels, their rules, and the passing of time.
+
+    Args:
+        layout: The levels, bottom level first.
+        rules: The rules of each level; levels without rules may be left out.
+        topology: What lies beyond the edge of the grid.
+        fire_rate: Chance that a cell updates in a step; all channels of a level fire together.
+        noise: Added to every change, or None.
+        alive: Which cells live, or None: all do.
+        skips: Temporal skip connections, in the order in which they are added.
+        step_size: Factor of every change.
+        checkpoint_every: In training, keep only every so many states and compute the steps
+            between them again for the gradient; None keeps everything.
+
+    Raises:
+        ShapeError: A rule on an input or missing level, or one that reads a missing level; an
+            alive mask or skip that names a missing level or channel.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        rules: Mapping[str, Sequence[UpdateRule]],
+        *,
+        topology: Topology = TORUS,
+        fire_rate: float = 1.0,
+        noise: Noise | None = None,
+        alive: Alive | None = None,
+        skips: Sequence[Skip] = (),
+        step_size: Positive = 1.0,
+        checkpoint_every: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.layout = layout
+        self.topology = topology
+        self.fire_rate: Fraction = fire_rate
+        self.noise = noise
+        self.alive = alive
+        self.skips = tuple(skips)
+        self.step_size = step_size
+        self.checkpoint_every = checkpoint_every
+        self.rules = nn.ModuleDict({name: nn.ModuleList(own) for name, own in rules.items()})
+        self._check()
+
+    @property
+    def written(self) -> list[str]:
+        """The levels that may change: all but the input."""
+        return [name for name, level in self.layout.items() if not level.input]
+
+    def seed(self, batch: int, size: Size, *, random_seed: int = 0) -> State:
+        """Return an empty state on the automaton's device, in its dtype."""
+        like = next(self.parameters(), torch.empty(0))
+        return self.layout.zeros(
+            batch, size, random_seed=random_seed, device=like.device, dtype=like.dtype
+        )
+
+    def step(self, state: State, *, fire_rate: float | None = None) -> State:
+        """Let one step pass.
+
+        Args:
+            state: The old state; it is left untouched.
+            fire_rate: Use this chance instead of the automaton's own.
+
+        Raises:
+            ShapeError: The state does not fit the layout, or a rule's change does not fit its
+                level.
+        """
+        self.layout.check(state, "step(state)")
+        return self._advance(state, self.fire_rate if fire_rate is None else fire_rate)
+
+    def rollout(self, state: State, steps: int, *, fire_rate: float | None = None) -> State:
+        """Let many steps pass and return the last state; see `step`."""
+        self.layout.check(state, "rollout(state)")
+        rate = self.fire_rate if fire_rate is None else fire_rate
+        stride = self.checkpoint_every
+        if stride is None or not (torch.is_grad_enabled() and steps > 0):
+            return self._advance_by(state, steps, rate)
+        for start in range(0, steps, stride):
+            count = min(stride, steps - start)
+            kept = checkpoint(
+                self._advance_by,
+                state,
+                count,
+                rate,
+                use_reentrant=False,
+                preserve_rng_state=False,
+            )
+            assert isinstance(kept, State)
+            state = kept
+        return state
+
+    def trajectory(
+        self, state: State, steps: int, every: int = 1, *, fire_rate: float | None = None
+    ) -> list[State]:
+        """Return the first state, every so many steps another, and the last; see `step`."""
+        states = [state]
+        for start in range(0, steps, every):
+            count = min(every, steps - start)
+            states.append(self.rollout(states[-1], count, fire_rate=fire_rate))
+        return states
+
+    def finish(self, state: State) -> State:
+        """Return the state to read results from: with what skips add at the end of a rollout."""
+        if not state.remembered:
+            return state
+        pairs = zip(self.skips, state.remembered, strict=True)
+        ending = [(skip, old) for skip, old in pairs if skip.at_end]
+        levels = dict(state.levels)
+        for skip, old in ending:
+            levels.update({name: skip.add(levels[name], kept) for name, kept in old.items()})
+        return state.replace(levels)
+
+    def living(self, state: State) -> Tensor | None:
+        """Return which cells live, bool `(B, 1, *space)`, or None without an alive mask."""
+        if self.alive is None:
+            return None
+        channel = state[self.alive.level].narrow(1, self.alive.channel, 1)
+        return self.topology.maximum(channel, self.alive.radius) > self.alive.above
+
+    def bury(self, state: State) -> State:
+        """Return the state with zeros wherever no cell lives, on every level but the input."""
+        living = self.living(state)
+        if living is None:
+            return state
+        return state.replace({name: state[name] * living for name in self.written})
+
+    def _advance_by(self, state: State, steps: int, fire_rate: float) -> State:
+        for _ in range(steps):
+            state = self._advance(state, fire_rate)
+        return state
+
+    def _advance(self, state: State, fire_rate: float) -> State:
+        scene = Scene(state, self.topology)
+        before = self.living(state)
+        levels = {}
+        for name in self.written:
+            change = self._change(scene, name)
+            if change is None:
+                continue
+            if fire_rate < 1:
+                change = change * state.source.chance(
+                    f"fire/{name}", fire_rate, 1, state.size(name)
+                )
+            if self.alive and self.alive.dead == "frozen":
+                change = change * before
+            levels[name] = state[name] + change
+        after = state.replace(levels, step=state.step + 1)
+        if self.alive and self.alive.dead == "cleared":
+            living = self.living(after)
+            assert before is not None
+            assert living is not None
+            after = after.replace({n: after[n] * (before & living) for n in self.written})
+        return self._remember(state, after)
+
+    def _change(self, scene: Scene, name: str) -> Tensor | None:
+        state = scene.state
+        change: Tensor | None = None
+        for number, rule in enumerate(self.rules[name] if name in self.rules else ()):
+            place = Place(self.layout, name, state.axes, self.topology)
+            reads = frozenset(place.level(read).name for read in rule.reads)
+            proposed = rule(View(scene, place, reads, f"rule/{name}/{number}"))
+            if proposed.shape != state[name].shape:
+                raise ShapeError(
+                    f'a change of "{name}" has shape {tuple(proposed.shape)}, '
+                    f"but the level {tuple(state[name].shape)}.",
+                    where=f"{type(rule).__name__}, rule {number} of level {name!r}",
+                    to_do="return the change in the shape of `view.own`",
+                )
+            change = proposed if change is None else change + proposed
+        if change is not None and self.step_size != 1:
+            change = change * self.step_size
+        noise = self.noise
+        if noise and noise.scale and (self.training or noise.when == "always"):
+            draw = state.source.normal if noise.kind == "normal" else state.source.uniform
+            drawn = draw(f"noise/{name}", self.layout[name].channels, state.size(name))
+            drawn = noise.scale * drawn.to(state[name].dtype)
+            change = drawn if change is None else change + drawn
+        return change
+
+    def _remember(self, before: State, after: State) -> State:
+        if not self.skips:
+            return after
+        memories = list(before.remembered)
+        if not memories:
+            memories = [
+                {name: before[name] for name in skip.levels or self.written} for skip in self.skips
+            ]
+        for number, skip in enumerate(self.skips):
+            if before.step % skip.every == 0:
+                old = memories[number]
+                kept = {name: skip.add(after[name], old[name]) for name in old}
+                after = after.replace(kept)
+                memories[number] = kept
+        return after.replace(remembered=tuple(memories))
+
+    def _check(self) -> None:
+        for name, rules in self.rules.items():
+            if self.layout[name].input:
+                raise ShapeError(
+                    f'level "{name}" holds the input, so that nothing may write to it.',
+                    where=f"its rules: {', '.join(type(rule).__name__ for rule in rules)}",
+                    to_do="move the rules to a level above, or let the level be no input",
+                )
+            place = Place(self.layout, name, 2, self.topology)
+            for rule in rules:
+                for read in rule.reads:
+                    place.level(read)
+        for skip in self.skips:
+            for name in skip.levels:
+                if name not in self.written:
+                    self.layout[name]  # names the levels there are
+                    raise ShapeError(
+                        f'a skip connection cannot write to the input level "{name}".',
+                        where=f"{skip}",
+                        to_do=f"choose among {', '.join(self.written)}",
+                    )
+        if self.alive and self.alive.channel >= self.layout[self.alive.level].channels:
+            raise ShapeError(
+                f'the alive mask reads channel {self.alive.channel} of "{self.alive.level}", '
+                f"which has {self.layout[self.alive.level].channels}.",
+                where=f"{self.alive}",
+                to_do="count channels from 0, and name one that the level has",
+            )

@@ -1,0 +1,195 @@
+"""One file that is enough: weights and recipe together, in safetensors.
+
+All tensors lie under a prefix (`automaton.`, `task.`, `average.`, `optimiser.`, `pool.`), and
+one metadata key, `nca`, holds the rest as JSON. Nothing in such a file is ever executed. A file
+is written beside its place, flushed to the disk and renamed, so that at every moment either the
+old or the new one is whole.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from nca.errors import CheckpointError, StorageError
+from nca.recipe import Recipe
+
+FORMAT = 1
+MODULES = ("automaton", "task")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    Attributes:
+        name: The run's name.
+        recipe: The recipe's text, overrides included.
+        overrides: What was overridden.
+        iteration: How many optimiser updates lie behind it.
+        metrics: What was measured, by name.
+        best: The headline of the best checkpoint so far, if any was measured.
+        versions: Of nca and torch, for the record.
+        tensors: Everything else, by prefixed name.
+    """
+
+    name: str
+    recipe: str
+    overrides: tuple[str, ...] = ()
+    iteration: int = 0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    best: float | None = None
+    versions: Mapping[str, str] = field(
+        default_factory=lambda: {"nca": version("nca"), "torch": torch.__version__}
+    )
+    tensors: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+
+    def write(self, path: Path) -> None:
+        """Write the file; what was there before stays whole until the new one is.
+
+        Raises:
+            StorageError: No space, no permission, no such folder.
+        """
+        told = {"format": FORMAT, **{k: v for k, v in _told(self).items() if k != "tensors"}}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        write_whole(path, save(tensors, metadata={"nca": json.dumps(told)}))
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """Read a file; its recipe is not parsed yet.
+
+        Raises:
+            CheckpointError: It is missing, damaged, foreign, or of a newer format.
+        """
+        if not path.is_file():
+            raise CheckpointError(
+                "there is no such checkpoint.",
+                where=str(path),
+                to_do="give the path of a .safetensors file, such as runs/NAME/best.safetensors",
+            )
+        try:
+            with safe_open(path, "pt") as file:
+                told = (file.metadata() or {}).get("nca")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as fault:
+            raise CheckpointError(
+                f"the checkpoint is damaged or no safetensors file: {fault}.",
+                where=str(path),
+                to_do="use another checkpoint of the run, or copy the file again",
+            ) from None
+        return cls._from(told, tensors, path)
+
+    @classmethod
+    def _from(cls, told: str | None, tensors: dict[str, Tensor], path: Path) -> "Checkpoint":
+        try:
+            facts = json.loads(told or "")
+            made = facts.pop("format")
+            if not isinstance(made, int) or not isinstance(facts["recipe"], str):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise CheckpointError(
+                "the file is safetensors, but no checkpoint of nca: it carries no recipe.",
+                where=f"{path}, metadata key 'nca'",
+                to_do="`nca import --help` lists which foreign weights can be turned into one",
+            ) from None
+        if made > FORMAT:
+            raise CheckpointError(
+                f"the checkpoint has format {made}, but this version reads format {FORMAT}.",
+                where=str(path),
+                to_do="install a newer nca",
+            )
+        known = {name: facts[name] for name in cls.__dataclass_fields__ if name in facts}
+        known["overrides"] = tuple(known.get("overrides", ()))
+        return cls(**known, tensors=tensors)
+
+    def parsed(self, path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
+        """Return the recipe that the checkpoint carries, with more overrides if given.
+
+        Raises:
+            RecipeError: It does not fit this version, its plugins, or the overrides.
+        """
+        return Recipe.parse(
+            self.recipe,
+            name=self.name,
+            folder=path.parent,
+            overrides=overrides,
+            source=f"the recipe in {path}",
+        )
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors under a prefix, without it."""
+        start = f"{prefix}."
+        return {n.removeprefix(start): t for n, t in self.tensors.items() if n.startswith(start)}
+
+    def load(self, module: nn.Module, prefix: str, path: Path) -> None:
+        """Put the tensors under a prefix into a module, strictly.
+
+        Raises:
+            CheckpointError: Missing or unexpected tensors, or other shapes; all are named.
+        """
+        given, wanted = self.part(prefix), module.state_dict()
+        faults = [f"missing {n} {list(wanted[n].shape)}" for n in sorted(set(wanted) - set(given))]
+        faults += [f"unexpected {n} {list(given[n].shape)}" for n in sorted(set(given) - set(wanted))]
+        faults += [
+            f"{n} is {list(given[n].shape)}, not {list(wanted[n].shape)}"
+            for n in sorted(set(given) & set(wanted))
+            if given[n].shape != wanted[n].shape
+        ]
+        if faults:
+            raise CheckpointError(
+                f"the weights do not fit the {prefix}: {'; '.join(faults)}.",
+                where=str(path),
+                to_do="use the recipe and plugins that it was trained with, without overrides "
+                "that change shapes",
+            )
+        module.load_state_dict(given)
+
+
+def weights(**modules: nn.Module) -> dict[str, Tensor]:
+    """Return all tensors of some modules, each under its own name as prefix."""
+    return {
+        f"{prefix}.{name}": tensor
+        for prefix, module in modules.items()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, even if the power fails.
+
+    Raises:
+        StorageError: No space, no permission, no such folder.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        if hasattr(os, "O_DIRECTORY"):
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except OSError as fault:
+        beside.unlink(missing_ok=True)
+        raise StorageError(
+            f"the file cannot be written: {fault.strerror or fault}.",
+            where=str(path),
+            to_do="free some space or choose another folder; what was there before is untouched",
+        ) from fault
+
+
+def _told(checkpoint: Checkpoint) -> dict[str, Any]:
+    shallow = Checkpoint(**{**checkpoint.__dict__, "tensors": {}})
+    return asdict(shallow)

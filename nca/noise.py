@@ -1,0 +1,145 @@
+"""Randomness that is counted instead of stored: a pure function of where and when.
+
+Every number depends on (random seed, stream, step, sample, channel, cell) and on nothing else.
+So a rollout split in two is the same rollout, a segment computed again meets the same numbers,
+and neither the device nor the order of work matters.
+
+The mixer is lowbias32 (C. Wellons, 2018: two multiplications and three shifts, a bijection on 32
+bits), applied once for each number absorbed. Tensor code uses int32, whose product wraps; host
+code uses Python integers under a mask; both give the same bits. A uniform number is the upper 24
+bits. A normal number is the sum of twelve independent bytes, whose variance is 65535 exactly:
+integers until the last product, so that it too has the same bits everywhere. It is bounded by
+6 standard deviations, and its excess kurtosis is -0.1.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_MASK = 0xFFFFFFFF
+_WEYL = 0x9E3779B9
+_FIRST, _SECOND = 0x7FEB352D, 0x846CA68B
+_UNIT = 2.0**-24
+_BYTES = 0x00FF00FF
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 32) if number >= 1 << 31 else number
+
+
+def mix(number: int) -> int:
+    """Scramble 32 bits on the host."""
+    number ^= number >> 16
+    number = number * _FIRST & _MASK
+    number ^= number >> 15
+    number = number * _SECOND & _MASK
+    return number ^ number >> 16
+
+
+def mix_tensor(bits: Tensor) -> Tensor:
+    """Scramble each int32 of a tensor, as `mix` does on the host."""
+    # `>>` copies the sign; the mask makes the shift a logical one
+    bits = bits ^ (bits >> 16 & 0xFFFF)
+    bits = bits * _FIRST
+    bits = bits ^ (bits >> 15 & 0x1FFFF)
+    bits = bits * _signed(_SECOND)
+    return bits ^ (bits >> 16 & 0xFFFF)
+
+
+def absorb(key: int, number: int) -> int:
+    """Fold one more number into a key, on the host."""
+    return mix(((key ^ number & _MASK) + _WEYL) & _MASK)
+
+
+def absorb_tensor(key: int | Tensor, numbers: Tensor) -> Tensor:
+    """Fold one more int32 tensor into a key; the shapes broadcast."""
+    key = _signed(key) if isinstance(key, int) else key
+    return mix_tensor((numbers ^ key) + _signed(_WEYL))
+
+
+def key_of(random_seed: int, stream: str, step: int) -> int:
+    """Return the 32-bit key of a random seed (any integer below 2**64), stream and step."""
+    key = absorb(absorb(0, random_seed), random_seed >> 32)
+    return absorb(absorb(key, zlib.crc32(stream.encode())), step)
+
+
+@dataclass(frozen=True)
+class Source:
+    """All the randomness of one step of one batch.
+
+    Attributes:
+        random_seed: The run's number.
+        step: The tick (or, for training, the iteration) that draws.
+        samples: `(B,)`, int64: each sample's own number, whatever its place in the batch.
+    """
+
+    random_seed: int
+    step: int
+    samples: Tensor
+
+    def bits(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
+        """Return 32 random bits for each channel of each cell, int32 `(B, C, *space)`."""
+        device = self.samples.device
+        key = key_of(self.random_seed, stream, self.step)
+        axes = (1,) * len(size)
+        by_sample = absorb_tensor(key, self.samples.to(torch.int32))
+        channel = torch.arange(channels, dtype=torch.int32, device=device)
+        by_channel = absorb_tensor(by_sample[:, None], channel)
+        cell = torch.arange(math.prod(size), dtype=torch.int32, device=device).view(*size)
+        return absorb_tensor(by_channel.view(*by_channel.shape, *axes), cell)
+
+    def uniform(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
+        """Return numbers from 0 (included) to 1 (excluded), float32 `(B, C, *space)`."""
+        return _to_unit(self.bits(stream, channels, size))
+
+    def chance(
+        self, stream: str, probability: float, channels: int, size: Sequence[int]
+    ) -> Tensor:
+        """Return True with the given probability, bool `(B, C, *space)`; exact at 0 and 1."""
+        bits = self.bits(stream, channels, size)
+        return (bits >> 8 & 0xFFFFFF) < round(probability * (1 << 24))
+
+    def normal(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
+        """Return numbers of mean 0 and variance 1, float32 `(B, C, *space)`."""
+        total: int | Tensor = 0
+        for third in ("a", "b", "c"):
+            bits = self.bits(f"{stream}/{third}", channels, size)
+            # four bytes are added two by two, in the lower and upper half of each number
+            total = total + (bits & _BYTES) + (bits >> 8 & _BYTES)
+        assert isinstance(total, Tensor)
+        summed = (total & 0xFFFF) + (total >> 16 & 0xFFFF)
+        return (summed - 1530).to(torch.float32) * (1 / math.sqrt(65535))
+
+    def each(self, stream: str, count: int = 1) -> Tensor:
+        """Return `count` uniform numbers for each sample, float32 `(B, count)`."""
+        return self.uniform(stream, count, (1,)).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The host's own randomness in one iteration: how many steps, which samples, which order."""
+
+    random_seed: int
+    iteration: int
+
+    def integer(self, stream: str, low: int, high: int) -> int:
+        """Return a whole number from `low` to `high`, both included."""
+        bits = mix(key_of(self.random_seed, stream, self.iteration))
+        return low + (bits * (high - low + 1) >> 32)
+
+    def order(self, stream: str, count: int) -> Tensor:
+        """Return the numbers below `count` in random order, int64 `(count,)`, on the host."""
+        key = key_of(self.random_seed, stream, self.iteration)
+        return absorb_tensor(key, torch.arange(count, dtype=torch.int32)).argsort(stable=True)
+
+    def source(self, samples: Tensor) -> Source:
+        """Return the randomness of these samples in this iteration."""
+        return Source(self.random_seed, self.iteration, samples)
+
+
+def _to_unit(bits: Tensor) -> Tensor:
+    return (bits >> 8 & 0xFFFFFF).to(torch.float32) * _UNIT

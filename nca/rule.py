@@ -1,0 +1,240 @@
+"""The contract of update rules: what a rule may see, and what it must say.
+
+A rule belongs to one level and proposes a change for it. It sees the state through a view,
+which hands out the levels that the rule has declared to read, their wrapped neighbourhoods and
+shares of randomness, and nothing else: no absolute coordinates, no other sample, no clock but
+the step. The automaton sums what the rules of a level propose; only the automaton writes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from nca.errors import ShapeError
+from nca.registry import registry
+from nca.state import Layout, Level, State
+from nca.topology import Topology, correlate_valid, windows
+from nca.types import Size
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a rule stands: its level among the levels, in a grid of so many axes.
+
+    A rule that needs to know takes it as its first argument.
+
+    Attributes:
+        layout: All levels, bottom level first.
+        name: The level that the rule belongs to.
+        axes: Axes of the grid: 1, 2 or 3.
+        topology: What lies beyond the edge of the grid.
+    """
+
+    layout: Layout
+    name: str
+    axes: int
+    topology: Topology
+
+    @property
+    def own(self) -> Level:
+        """The rule's own level."""
+        return self.layout[self.name]
+
+    @property
+    def below(self) -> Level:
+        """The level below.
+
+        Raises:
+            ShapeError: The rule's level is the bottom level.
+        """
+        return self._beside(-1, "below", "bottom")
+
+    @property
+    def above(self) -> Level:
+        """The level above.
+
+        Raises:
+            ShapeError: The rule's level is the top level.
+        """
+        return self._beside(1, "above", "top")
+
+    def level(self, name: str) -> Level:
+        """Return any level, by name, or `own`, `below`, `above`.
+
+        Raises:
+            ShapeError: There is no such level.
+        """
+        match name:
+            case "own":
+                return self.own
+            case "below":
+                return self.below
+            case "above":
+                return self.above
+            case _:
+                return self.layout[name]
+
+    def _beside(self, offset: int, word: str, end: str) -> Level:
+        level = self.layout.beside(self.name, offset)
+        if level is None:
+            raise ShapeError(
+                f'there is no level {word} "{self.name}", but a rule of it reads one.',
+                where=f'"{self.name}" is the {end} level of {", ".join(self.layout)}',
+                to_do=f'move the rule to another level, or add a level {word} "{self.name}"',
+            )
+        return level
+
+
+class Scene:
+    """One step's state with its padded levels, shared by the views of all rules."""
+
+    def __init__(self, state: State, topology: Topology) -> None:
+        self.state = state
+        self.topology = topology
+        self._padded: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+
+    def pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
+        """Pad a tensor; a level of the state is padded once for all who ask."""
+        for name, level in self.state.items():
+            if tensor is level:
+                key = (name, radii)
+                if key not in self._padded:
+                    self._padded[key] = self.topology.pad(tensor, radii)
+                return self._padded[key]
+        return self.topology.pad(tensor, radii)
+
+
+class View:
+    """All that a rule may see of one step.
+
+    Args:
+        scene: The state before the step, padded on demand.
+        place: Where the rule stands.
+        reads: What the rule has declared to read.
+        stream: A name that no other rule of the automaton has, for its randomness.
+    """
+
+    def __init__(self, scene: Scene, place: Place, reads: frozenset[str], stream: str) -> None:
+        self._scene = scene
+        self._place = place
+        self._reads = reads
+        self._stream = stream
+
+    @property
+    def own(self) -> Tensor:
+        """The rule's own level, `(B, C, *space)`."""
+        return self.level("own")
+
+    @property
+    def below(self) -> Tensor:
+        """The level below, `(B, C below, *space)`."""
+        return self.level("below")
+
+    @property
+    def above(self) -> Tensor:
+        """The level above, `(B, C above, *space)`."""
+        return self.level("above")
+
+    @property
+    def step(self) -> int:
+        """How many steps the state has taken before this one."""
+        return self._scene.state.step
+
+    def level(self, name: str) -> Tensor:
+        """Return a level by name, or by `own`, `below`, `above`: `(B, C, *space)`.
+
+        Raises:
+            ShapeError: The rule has not declared to read it.
+        """
+        level = self._place.level(name).name
+        if level not in self._reads:
+            raise ShapeError(
+                f'a rule of "{self._place.name}" reads "{level}" without having said so.',
+                where=f"it has declared: {', '.join(sorted(self._reads)) or 'nothing'}",
+                to_do=f"add {name!r} to the rule's `reads`",
+            )
+        return self._scene.state[level]
+
+    def neighbours(self, tensor: Tensor, radius: int = 1) -> Tensor:
+        """Return each cell's neighbourhood, itself included: `(B, N, C, *space)`.
+
+        Args:
+            tensor: `(B, C, *space)`: a level of this view, or anything computed from one.
+            radius: Reach in cells along each axis.
+
+        Returns:
+            `N = (2 radius + 1) ** axes` neighbours in raster order of their offset.
+        """
+        axes = tensor.ndim - 2
+        return windows(self._scene.pad(tensor, (radius,) * axes), radius)
+
+    def correlate(
+        self, tensor: Tensor, weight: Tensor, bias: Tensor | None = None, *, groups: int = 1
+    ) -> Tensor:
+        """Correlate `(B, C, *space)` with an odd-sided kernel `(C out, C / groups, *kernel)`.
+
+        Args:
+            tensor: `(B, C, *space)`: a level of this view, or anything computed from one.
+            weight: `(C out, C / groups, *kernel)`, every side odd; not flipped.
+            bias: `(C out)`.
+            groups: Into how many separate groups the channels fall.
+        """
+        radii = tuple(side // 2 for side in weight.shape[2:])
+        return correlate_valid(self._scene.pad(tensor, radii), weight, bias, groups=groups)
+
+    def uniform(self, channels: int, share: str = "") -> Tensor:
+        """Return the rule's own uniform numbers in [0, 1), float32 `(B, channels, *space)`.
+
+        Args:
+            channels: How many numbers each cell gets.
+            share: A name for each further draw in the same step; the same name, the same numbers.
+        """
+        return self._scene.state.source.uniform(self._named(share), channels, self._size)
+
+    def normal(self, channels: int, share: str = "") -> Tensor:
+        """Return the rule's own normal numbers, float32 `(B, channels, *space)`; see `uniform`."""
+        return self._scene.state.source.normal(self._named(share), channels, self._size)
+
+    def chance(self, probability: float, channels: int, share: str = "") -> Tensor:
+        """Return True with a probability, bool `(B, channels, *space)`; see `uniform`."""
+        source = self._scene.state.source
+        return source.chance(self._named(share), probability, channels, self._size)
+
+    @property
+    def _size(self) -> Size:
+        return self._scene.state.size(self._place.name)
+
+    def _named(self, share: str) -> str:
+        return f"{self._stream}/{share}"
+
+
+class UpdateRule(nn.Module, ABC):
+    """Propose a change for one level, from what its cells see.
+
+    The keyword-only arguments of the constructor are the keys of the rule's table in a recipe:
+    their names, types, defaults and ranges (`Annotated[float, Ge(0)]`, see `nca.types`). A rule
+    that needs to know its surroundings takes a `Place` as its first, positional argument.
+
+    Attributes:
+        reads: Which levels the rule reads: `own`, `below`, `above`, or names. An instance may
+            replace the class's answer in its constructor.
+    """
+
+    reads: Sequence[str] = ("own",)
+
+    @abstractmethod
+    def forward(self, view: View) -> Tensor:
+        """Return the change, in the shape of the rule's own level `(B, C, *space)`."""
+
+
+def _contract(thing: object) -> str | None:
+    if not (isinstance(thing, type) and issubclass(thing, UpdateRule)):
+        return "it is not a subclass of UpdateRule"
+    if thing.forward is UpdateRule.forward:
+        return "it does not define forward(view)"
+    return None
+
+
+registry.demand("rule", _contract)

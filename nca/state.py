@@ -1,0 +1,298 @@
+"""Levels, their layout, and the state of a grid: one tensor per level, bottom level first.
+
+A state also carries the counters of its randomness (random seed, step, sample numbers), so that
+stepping is a function of weights and state alone, and whatever the automaton remembers for its
+temporal skip connections.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from nca.errors import ShapeError
+from nca.noise import Source
+from nca.types import Size
+
+AXES = {3: "width", 4: "height, width", 5: "depth, height, width"}
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of the automaton.
+
+    Args:
+        name: What rules and recipes call it.
+        channels: Numbers that each cell holds at this level.
+        input: Whether it holds the input: then nothing ever writes to it.
+    """
+
+    name: str
+    channels: int
+    input: bool = False
+
+
+class Layout(Mapping[str, Level]):
+    """Which levels there are, bottom level first.
+
+    Args:
+        levels: The levels, from the bottom up.
+
+    Raises:
+        ShapeError: No level, a name given twice, or a level without channels.
+    """
+
+    def __init__(self, levels: Sequence[Level]) -> None:
+        names = [level.name for level in levels]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        empty = [level.name for level in levels if level.channels < 1]
+        if not levels or twice or empty:
+            what = (
+                f"two levels are named {twice[0]!r}."
+                if twice
+                else f"level {empty[0]!r} has no channels."
+                if empty
+                else "a layout needs a level."
+            )
+            raise ShapeError(
+                what,
+                where=f"Layout({names})",
+                to_do="give every level a name of its own and at least one channel",
+            )
+        self._levels = {level.name: level for level in levels}
+
+    def __getitem__(self, name: str) -> Level:
+        """Return the level of that name.
+
+        Raises:
+            ShapeError: There is no such level.
+        """
+        if name not in self._levels:
+            raise ShapeError(
+                f"there is no level {name!r}.",
+                where=f"levels: {', '.join(self._levels)}",
+                to_do="name one of these, or add the level to the layout",
+            )
+        return self._levels[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, bottom level first."""
+        return iter(self._levels)
+
+    def __len__(self) -> int:
+        """Return how many levels there are."""
+        return len(self._levels)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a level of that name."""
+        return name in self._levels
+
+    def __repr__(self) -> str:
+        """Return the levels as Python would build them."""
+        return f"Layout({list(self._levels.values())})"
+
+    def beside(self, name: str, offset: int) -> Level | None:
+        """Return the level `offset` places above (negative: below) `name`, or None."""
+        names = list(self._levels)
+        place = names.index(self[name].name) + offset
+        return self._levels[names[place]] if 0 <= place < len(names) else None
+
+    def zeros(
+        self,
+        batch: int,
+        size: Size,
+        *,
+        random_seed: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> "State":
+        """Return an empty state of `batch` samples on a grid of `size` cells."""
+        return State(
+            {
+                level.name: torch.zeros(batch, level.channels, *size, device=device, dtype=dtype)
+                for level in self.values()
+            },
+            random_seed=random_seed,
+        )
+
+    def check(self, state: "State", where: str) -> None:
+        """Refuse a state that does not fit this layout.
+
+        Raises:
+            ShapeError: A missing or unexpected level, or another number of channels.
+        """
+        missing, unexpected = set(self) - set(state), set(state) - set(self)
+        if missing or unexpected:
+            raise ShapeError(
+                f"the state's levels are {', '.join(state)}, but the layout's {', '.join(self)}.",
+                where=where,
+                to_do="make the state with automaton.seed(batch, size)",
+            )
+        for name, level in self.items():
+            if state[name].shape[1] != level.channels:
+                shape = tuple(state[name].shape)
+                raise ShapeError(
+                    f'level "{name}" has {shape[1]} channels in this state, '
+                    f"but {level.channels} in the layout.",
+                    where=f'{where}, state["{name}"] is {shape} = '
+                    f"(batch, channel, {AXES[len(shape)]})",
+                    to_do="make the state with automaton.seed(batch, size), or give the level "
+                    f"{shape[1]} channels and train again.",
+                )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class State(Mapping[str, Tensor]):
+    """The tensors of all levels, with the counters of their randomness.
+
+    Args:
+        levels: `(B, C, *space)` by level name, bottom level first.
+        random_seed: The number from which all of its randomness follows.
+        step: How many steps it has taken.
+        samples: `(B,)`, int64: each sample's own number; 0, 1, 2, ... unless given.
+        remembered: One set of levels for each temporal skip connection, or nothing yet.
+
+    Raises:
+        ShapeError: No level, or tensors that disagree about batch or number of axes.
+    """
+
+    levels: Mapping[str, Tensor]
+    random_seed: int = 0
+    step: int = 0
+    samples: Tensor = field(default=None)  # pyright: ignore[reportAssignmentType]
+    remembered: tuple[Mapping[str, Tensor], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Number the samples and check that the levels agree."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in self.levels.items()}
+        kinds = {(shape[:1], len(shape)) for shape in shapes.values()}
+        if len(kinds) != 1 or next(iter(kinds))[1] not in AXES:
+            raise ShapeError(
+                "the levels of a state share one batch and have one, two or three axes of space.",
+                where=f"State with {shapes or 'no level'}",
+                to_do="give every level the shape (batch, channel, *space)",
+            )
+        if self.samples is None:
+            tensor = next(iter(self.levels.values()))
+            numbers = torch.arange(tensor.shape[0], device=tensor.device)
+            object.__setattr__(self, "samples", numbers)
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Return the tensor of a level."""
+        return self.levels[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, bottom level first."""
+        return iter(self.levels)
+
+    def __len__(self) -> int:
+        """Return how many levels there are."""
+        return len(self.levels)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether all levels hold the same bits; the counters are not compared."""
+        if not isinstance(other, State) or set(self) != set(other):
+            return False
+        return all(torch.equal(self[name], other[name]) for name in self)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __repr__(self) -> str:
+        """Return names and shapes instead of numbers."""
+        levels = ", ".join(f"{name}: {tuple(tensor.shape)}" for name, tensor in self.items())
+        return f"State({levels}; random_seed={self.random_seed}, step={self.step})"
+
+    @property
+    def batch(self) -> int:
+        """How many samples there are."""
+        return self.samples.shape[0]
+
+    @property
+    def axes(self) -> int:
+        """How many axes the grid has."""
+        return next(iter(self.levels.values())).ndim - 2
+
+    @property
+    def source(self) -> Source:
+        """The randomness of the step that comes next."""
+        return Source(self.random_seed, self.step, self.samples)
+
+    def size(self, name: str) -> Size:
+        """Return the cells of a level along each axis."""
+        return tuple(self[name].shape[2:])
+
+    def replace(self, levels: Mapping[str, Tensor] | None = None, **others: Any) -> Self:
+        """Return the state with some levels, or other attributes, replaced."""
+        merged = {**self.levels, **(levels or {})}
+        kept = {
+            "random_seed": self.random_seed,
+            "step": self.step,
+            "samples": self.samples,
+            "remembered": self.remembered,
+        }
+        return type(self)(merged, **{**kept, **others})
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Return the state with `function` applied to every level, remembered ones too."""
+        remembered = tuple({n: function(t) for n, t in old.items()} for old in self.remembered)
+        changed = {name: function(tensor) for name, tensor in self.items()}
+        return self.replace(changed, remembered=remembered)
+
+    def detach(self) -> Self:
+        """Return the state cut off from the gradients of its past."""
+        return self.map(Tensor.detach)
+
+    def clone(self) -> Self:
+        """Return a copy that shares no memory with the state."""
+        return self.map(Tensor.clone)
+
+    def to(self, target: torch.device | torch.dtype | str) -> Self:
+        """Return the state on another device or in another dtype."""
+        moved = self.map(lambda tensor: tensor.to(target))
+        device = None if isinstance(target, torch.dtype) else target
+        return moved.replace(samples=self.samples.to(device))
+
+    def select(self, index: Tensor | slice) -> Self:
+        """Return some of the samples, in the order of `index`."""
+        return self.map(lambda tensor: tensor[index]).replace(samples=self.samples[index])
+
+    def restart(self, random_seed: int, samples: Tensor) -> Self:
+        """Return the same levels at step 0, with nothing remembered and new sample numbers."""
+        return self.replace(
+            random_seed=random_seed, step=0, samples=samples.to(self.samples.device), remembered=()
+        )
+
+    @classmethod
+    def cat(cls, states: Sequence["State"]) -> "State":
+        """Return the samples of several states as one; counters are those of the first."""
+        first = states[0]
+        levels = {name: torch.cat([state[name] for state in states]) for name in first}
+        memories = zip(*(state.remembered for state in states), strict=True)
+        remembered = tuple({n: torch.cat([m[n] for m in old]) for n in old[0]} for old in memories)
+        samples = torch.cat([state.samples for state in states])
+        return first.replace(levels, samples=samples, remembered=remembered)
+
+
+def _flatten(state: State) -> tuple[list[Any], tuple[int, int]]:
+    tensors = [dict(state.levels), state.samples, [dict(old) for old in state.remembered]]
+    return tensors, (state.random_seed, state.step)
+
+
+def _unflatten(tensors: Any, counters: Any) -> State:
+    # transformations put objects that are no tensors into a tree, so nothing is checked here
+    levels, samples, remembered = tensors
+    state = object.__new__(State)
+    parts = zip(
+        ("levels", "random_seed", "step", "samples", "remembered"),
+        (levels, *counters, samples, tuple(remembered)),
+        strict=True,
+    )
+    for name, part in parts:
+        object.__setattr__(state, name, part)
+    return state
+
+
+pytree.register_pytree_node(State, _flatten, _unflatten)

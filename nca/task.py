@@ -1,0 +1,117 @@
+"""The contract of tasks: what an automaton is for.
+
+A task makes batches and first states, judges what became of them, and says how to show it. It
+is a module, because a read-out may have weights of its own; they are trained and saved with the
+automaton's.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from nca.batch import Batch
+from nca.data import Report
+from nca.metrics import Share
+from nca.noise import Draw
+from nca.registry import registry
+from nca.state import Layout, State
+from nca.types import Size, Split
+
+@dataclass(frozen=True)
+class Setting:
+    """What a task needs to know of the run that it belongs to.
+
+    Attributes:
+        layout: All levels, bottom level first.
+        size: Cells along each axis of the grid.
+        folder: The recipe's folder, from which relative paths start.
+        random_seed: The run's number.
+    """
+
+    layout: Layout
+    size: Size
+    folder: Path
+    random_seed: int = 0
+
+
+class Task(nn.Module, ABC):
+    """Make batches, judge states, show them.
+
+    The keyword-only arguments of the constructor are the keys of the `[task]` table in a recipe,
+    as they are for update rules. The first, positional argument is the `Setting`.
+
+    Attributes:
+        headline: The metric by which the best checkpoint is chosen.
+        better: Whether more or less of it is better.
+    """
+
+    headline: ClassVar[str]
+    better: ClassVar[Literal["more", "less"]]
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__()
+        self.setting = setting
+
+    def prepare(
+        self, device: torch.device, data: Path | None = None, report: Report | None = None
+    ) -> None:
+        """Load what the task needs, once, before any batch is asked for.
+
+        Args:
+            device: Where batches shall be made.
+            data: Folder of data sets, if the user named one.
+            report: Told how far it is.
+        """
+
+    @abstractmethod
+    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+        """Return a training batch: one fresh state, with its truth, for each sample number.
+
+        Args:
+            draw: The randomness of this iteration.
+            samples: `(B,)`, int64, on the device of the run.
+        """
+
+    @abstractmethod
+    def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
+        """Return the terms of the loss, each `(B,)`; their sum is made small.
+
+        Args:
+            states: The last state of a rollout, or the last few.
+            batch: What the rollout started from, with its truth.
+        """
+
+    @abstractmethod
+    def measure(self, state: State, batch: Batch) -> dict[str, Share]:
+        """Return the metrics of a state."""
+
+    @abstractmethod
+    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+        """Yield first states to evaluate on, batch by batch.
+
+        Args:
+            split: Held-out training data to choose by, or test data to report on.
+            batch: At most so many samples at once.
+        """
+
+    @abstractmethod
+    def picture(self, state: State) -> Tensor:
+        """Return what a person wants to see: `(B, 3, height, width)`, from 0 to 1."""
+
+
+def _contract(thing: object) -> str | None:
+    if not (isinstance(thing, type) and issubclass(thing, Task)):
+        return "it is not a subclass of Task"
+    missing = sorted(getattr(thing, "__abstractmethods__", ()))
+    if missing:
+        return f"it does not define {', '.join(missing)}"
+    absent = [name for name in ("headline", "better") if not hasattr(thing, name)]
+    return f"it does not say its {' and '.join(absent)}" if absent else None
+
+
+registry.demand("task", _contract)

@@ -1,0 +1,177 @@
+"""Answer what lies beyond the edge of the grid.
+
+On a torus the last cell of an axis is followed by the first, at any radius, also where the
+radius exceeds the side. Other boundaries are the same object with another answer, and each
+axis may have its own. Rules never pad: they ask the topology for a neighbourhood.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nca.errors import ShapeError
+from nca.types import Boundary
+
+_CORRELATE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_MAXIMUM = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The boundary of every axis of the grid.
+
+    Args:
+        boundaries: One answer for all axes, or one for each, in the order of the axes:
+            `torus` wraps, `zeros` is empty, `reflect` mirrors without repeating the edge cell,
+            `replicate` repeats the edge cell.
+
+    Raises:
+        ShapeError: A boundary that does not exist.
+    """
+
+    boundaries: Boundary | tuple[Boundary, ...] = "torus"
+
+    def __post_init__(self) -> None:
+        """Refuse unknown boundaries."""
+        given = (self.boundaries,) if isinstance(self.boundaries, str) else self.boundaries
+        for boundary in given:
+            if boundary not in get_args(Boundary):
+                raise ShapeError(
+                    f"there is no boundary {boundary!r}.",
+                    where=f"Topology({self.boundaries!r})",
+                    to_do=f"choose among {', '.join(get_args(Boundary))}",
+                )
+
+    def of(self, axes: int) -> tuple[Boundary, ...]:
+        """Return one boundary for each of `axes` axes.
+
+        Raises:
+            ShapeError: The topology names another number of axes.
+        """
+        if isinstance(self.boundaries, str):
+            return (self.boundaries,) * axes
+        if len(self.boundaries) != axes:
+            raise ShapeError(
+                f"the topology names {len(self.boundaries)} axes, but the grid has {axes}.",
+                where=f"Topology({self.boundaries!r})",
+                to_do="name one boundary for all axes, or one for each axis of the grid",
+            )
+        return self.boundaries
+
+    def pad(self, tensor: Tensor, radius: int | Sequence[int]) -> Tensor:
+        """Return `(B, C, *space)` with `radius` more cells on both ends of each axis.
+
+        Args:
+            tensor: Any tensor of shape `(B, C, *space)`.
+            radius: Cells to add, one number for all axes or one for each.
+        """
+        axes = tensor.ndim - 2
+        radii = (radius,) * axes if isinstance(radius, int) else tuple(radius)
+        for axis, (boundary, reach) in enumerate(zip(self.of(axes), radii, strict=True)):
+            if reach:
+                tensor = _extend(tensor, axis + 2, reach, boundary)
+        return tensor
+
+    def shift(self, tensor: Tensor, offset: Sequence[int]) -> Tensor:
+        """Move the content of `(B, C, *space)` by `offset` cells; what moves in is the boundary's.
+
+        Args:
+            tensor: Any tensor of shape `(B, C, *space)`.
+            offset: Cells to move along each axis, such as `(dy, dx)`; any integer.
+        """
+        for axis, (boundary, by) in enumerate(zip(self.of(tensor.ndim - 2), offset, strict=True)):
+            side = tensor.shape[axis + 2]
+            if boundary == "torus":
+                tensor = tensor.roll(by, axis + 2)
+            elif by:
+                reach = abs(by)
+                padded = _extend(tensor, axis + 2, reach, boundary)
+                tensor = padded.narrow(axis + 2, reach - by, side)
+        return tensor
+
+    def neighbours(self, tensor: Tensor, radius: int = 1) -> Tensor:
+        """Return the neighbourhood of each cell, the cell itself included.
+
+        Args:
+            tensor: `(B, C, *space)`.
+            radius: Reach in cells along each axis (Chebyshev distance).
+
+        Returns:
+            `(B, N, C, *space)` with `N = (2 radius + 1) ** axes`, in raster order of the offset:
+            for radius 1 in two axes neighbour 0 stands at `(-1, -1)`, 4 is the cell, 8 `(1, 1)`.
+        """
+        return windows(self.pad(tensor, radius), radius)
+
+    def correlate(
+        self, tensor: Tensor, weight: Tensor, bias: Tensor | None = None, *, groups: int = 1
+    ) -> Tensor:
+        """Correlate `(B, C, *space)` with an odd-sided kernel; the grid keeps its size.
+
+        Args:
+            tensor: `(B, C, *space)`.
+            weight: `(C out, C in / groups, *kernel)`, every side odd; not flipped.
+            bias: `(C out)`.
+            groups: Into how many separate groups the channels fall.
+        """
+        radii = [side // 2 for side in weight.shape[2:]]
+        return correlate_valid(self.pad(tensor, radii), weight, bias, groups=groups)
+
+    def maximum(self, tensor: Tensor, radius: int = 1) -> Tensor:
+        """Return the maximum over the neighbourhood of each cell, `(B, C, *space)`."""
+        if radius == 0:
+            return tensor
+        pool = _MAXIMUM[tensor.ndim - 2]
+        return pool(self.pad(tensor, radius), kernel_size=2 * radius + 1, stride=1)
+
+
+TORUS = Topology("torus")
+
+
+def windows(padded: Tensor, radius: int) -> Tensor:
+    """Cut `(B, C, *space + 2 radius)` into the `(B, N, C, *space)` neighbours of each cell."""
+    axes = padded.ndim - 2
+    sides = [side - 2 * radius for side in padded.shape[2:]]
+    cuts = []
+    for corner in itertools.product(range(2 * radius + 1), repeat=axes):
+        cut = padded
+        for axis, start in enumerate(corner):
+            cut = cut.narrow(axis + 2, start, sides[axis])
+        cuts.append(cut)
+    return torch.stack(cuts, dim=1)
+
+
+def correlate_valid(
+    padded: Tensor, weight: Tensor, bias: Tensor | None = None, *, groups: int = 1
+) -> Tensor:
+    """Correlate where the kernel fits wholly: what is left of `correlate` after padding."""
+    return _CORRELATE[padded.ndim - 2](padded, weight, bias, groups=groups)
+
+
+def _extend(tensor: Tensor, dim: int, radius: int, boundary: Boundary) -> Tensor:
+    side = tensor.shape[dim]
+    match boundary:
+        case "torus":
+            laps, rest = divmod(radius, side)
+            whole = [tensor] * (2 * laps + 1)
+            head = tensor.narrow(dim, side - rest, rest)
+            tail = tensor.narrow(dim, 0, rest)
+            return torch.cat([head, *whole, tail] if rest else whole, dim)
+        case "zeros":
+            shape = list(tensor.shape)
+            shape[dim] = radius
+            edge = tensor.new_zeros(shape)
+            return torch.cat([edge, tensor, edge], dim)
+        case "replicate":
+            shape = list(tensor.shape)
+            shape[dim] = radius
+            first, last = tensor.narrow(dim, 0, 1), tensor.narrow(dim, side - 1, 1)
+            return torch.cat([first.expand(shape), tensor, last.expand(shape)], dim)
+        case "reflect":
+            period = max(2 * (side - 1), 1)
+            place = torch.arange(-radius, side + radius, device=tensor.device).remainder(period)
+            return tensor.index_select(dim, torch.minimum(place, period - place).clamp(0, side - 1))

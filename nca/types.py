@@ -1,0 +1,36 @@
+"""Say a shape or a range once.
+
+Legend of all shape comments: `B` batch, `C` channel, `D` depth, `H` height, `W` width,
+`N` neighbour, `*space` the one, two or three axes of the grid.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+from annotated_types import Ge, Gt, Le, Len
+
+Size: TypeAlias = tuple[int, ...]
+"""Cells along each axis of the grid: `(width,)`, `(height, width)` or `(depth, height, width)`."""
+
+Count: TypeAlias = Annotated[int, Ge(1)]
+"""How many, at least one."""
+
+Natural: TypeAlias = Annotated[int, Ge(0)]
+"""How many, perhaps none."""
+
+Positive: TypeAlias = Annotated[float, Gt(0)]
+"""A number above zero."""
+
+NonNegative: TypeAlias = Annotated[float, Ge(0)]
+"""A number that is not below zero."""
+
+Fraction: TypeAlias = Annotated[float, Ge(0), Le(1)]
+"""A share or a chance, from 0 to 1."""
+
+Name: TypeAlias = Annotated[str, Len(1)]
+"""A word that is not empty."""
+
+Boundary: TypeAlias = Literal["torus", "zeros", "reflect", "replicate"]
+"""What lies beyond the last cell of an axis."""
+
+Split: TypeAlias = Literal["train", "held_out", "test"]
+"""Which part of the data: to learn from, to choose by, or to report on."""

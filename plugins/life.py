@@ -1,0 +1,48 @@
+"""Life-like rules: a cell is born or survives by the number of its eight live neighbours."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from nca import NCAError, Place, UpdateRule, View, register
+
+
+@register.rule("life")
+class Life(UpdateRule):
+    """Conway's Game of Life and its kin, by their Golly string.
+
+    Every channel is a world of its own; a cell lives where its number exceeds one half.
+
+    Args:
+        place: Where the rule stands; the grid must have two axes.
+        rule: Birth and survival counts, such as `B3/S23` (Life) or `B36/S23` (HighLife).
+
+    Raises:
+        NCAError: The string is no such rule, or the grid has other than two axes.
+    """
+
+    counts: Tensor
+
+    def __init__(self, place: Place, *, rule: str = "B3/S23") -> None:
+        super().__init__()
+        found = re.fullmatch(r"[Bb]([0-8]*)/[Ss]([0-8]*)", rule)
+        if found is None or place.axes != 2:
+            raise NCAError(
+                f"{rule!r} in a grid of {place.axes} axes is no life-like rule.",
+                where=f"[[levels]] {place.name}, rule life",
+                to_do="write B, the birth counts, /S, the survival counts, as in B3/S23, "
+                "in a grid of two axes",
+            )
+        counts = torch.zeros(2, 9)
+        for row, digits in enumerate(found.groups()):
+            counts[row, [int(digit) for digit in digits]] = 1
+        self.register_buffer("counts", counts, persistent=False)
+
+    def forward(self, view: View) -> Tensor:
+        """Return what turns each cell into its successor: -1, 0 or 1."""
+        own = view.own
+        alive = own > 0.5  # (B, C, H, W)
+        live = view.neighbours(own).gt(0.5).sum(dim=1) - alive.long()
+        successor = self.counts[alive.long(), live].to(own.dtype)
+        return successor - own
