@@ -35,9 +35,7 @@ class Model(nn.Module):
 
 
 def save(thing: object, path: Path, in_zip: bool, protocol: int = 2) -> Path:
-    torch.save(
-        thing, path, _use_new_zipfile_serialization=in_zip, pickle_protocol=protocol
-    )
+    torch.save(thing, path, _use_new_zipfile_serialization=in_zip, pickle_protocol=protocol)
     return path
 
 
@@ -50,8 +48,8 @@ def in_zip(program: bytes, path: Path, **members: bytes) -> Path:
     return path
 
 
-def in_legacy(program: bytes, path: Path, blocks: bytes = b"") -> Path:
-    opening = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+def in_legacy(program: bytes, path: Path, blocks: bytes = b"", little: bool = True) -> Path:
+    opening = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": little}]
     path.write_bytes(b"".join(pickle.dumps(o, 2) for o in opening) + program + blocks)
     return path
 
@@ -152,6 +150,32 @@ def test_cuda_storages_arrive_on_the_cpu(tmp_path):
     assert_close(read_tensors(in_zip(program, tmp_path / "zip", _0=block))["w"], expected)
     sized = pickle.dumps(["0"], 2) + struct.pack("<q", 6) + block
     assert_close(read_tensors(in_legacy(program, tmp_path / "old", sized))["w"], expected)
+
+
+def test_a_byte_that_is_no_bool_becomes_true(tmp_path):
+    program = named(view(storage(3, kind="Bool"), 0, numbers(3), numbers(1)))
+    found = read_tensors(in_zip(program, tmp_path / "zip", _0=b"\x00\x01\x07"))["w"]
+    assert found.view(torch.uint8).tolist() == [0, 1, 1]
+
+
+def test_files_of_big_endian_machines_are_refused(tmp_path):
+    program = named(view(STORAGE, 0, ONE, ONE))
+    path = in_zip(program, tmp_path / "zip", _0=bytes(16))
+    assert "w" in read_tensors(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("archive/byteorder", b"big")
+    sized = pickle.dumps(["0"], 2) + struct.pack("<q", 4) + bytes(16)
+    assert "w" in read_tensors(in_legacy(program, tmp_path / "old", sized))
+    for other in (path, in_legacy(program, tmp_path / "old", sized, little=False)):
+        with pytest.raises(CheckpointError, match="big-endian"):
+            read_tensors(other)
+
+
+def test_a_legacy_storage_of_another_size_than_stated_is_refused(tmp_path):
+    sized = pickle.dumps(["0"], 2) + struct.pack("<q", 3) + bytes(16)
+    path = in_legacy(named(view(STORAGE, 0, ONE, ONE)), tmp_path / "old", sized)
+    with pytest.raises(CheckpointError, match="gives its storage '0' two sizes"):
+        read_tensors(path)
 
 
 def test_safetensors_are_read(tmp_path):
@@ -255,7 +279,7 @@ ONE = numbers(1)
         (named(function("torch._utils._rebuild_tensor") + b"}b"), "a global where a shell belongs"),
         (named(SHELL + b")\x81N}" + text("a") + b"K\x01s\x86b"), "a tuple where a dict belongs"),
         (named(SHELL + b")\x81}" + text("a") + b"K\x01sb}b"), "its attributes twice"),
-        (named(SHELL + b")\x81}" + text("_parameters") + b"K\x01sb"), "an int where a dict belongs"),
+        (named(SHELL + b")\x81}" + text("_parameters") + b"K\x01sb"), "an int where a dict"),
         (named(b"Pos.system\n"), "instruction PERSID 'os.system', which is refused"),
         (named(b"\x96\x01" + bytes(7) + b"a"), "instruction BYTEARRAY8"),
         (named(b"K\x01Q"), "an int where a tuple belongs"),
@@ -292,25 +316,26 @@ def test_a_program_that_bends_the_rules_is_refused(tmp_path, program, reason):
 
 TWICE = b"h\x00h\x00\x86q\x00"  # a pair of what came before
 BOMBS = {
-    "a memo as long as a number says": (b"\x80\x02}r\xff\xff\xff\x7f.", "holds no named"),
-    "text as long as a number says": (b"\x80\x04\x8d" + struct.pack("<Q", 1 << 62) + b".", "damaged"),
-    "bytes as long as a number says": (b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b".", "damaged"),
-    "an integer as long as a number says": (b"\x80\x02\x8b\xff\xff\xff\x7f.", "damaged"),
-    "a long integer": (b"\x80\x02I" + b"9" * 1_000_000 + b"\n.", "damaged"),
-    "a key that is deeper than the stack": (b"\x80\x02})" + b"\x85" * 200_000 + b"Ns.", "no name"),
-    "a key that takes for ever to hash": (b"\x80\x02})q\x00" + TWICE * 60 + b"Ns.", "no name"),
-    "a number for a key, made to collide": (b"\x80\x02}\x8a\x0a" + bytes(9) + b"\x01Ns.", "no name"),
+    "a long memo": (b"\x80\x02}r\xff\xff\xff\x7f.", "holds no named"),
+    "a long text": (b"\x80\x04\x8d" + struct.pack("<Q", 1 << 62) + b".", "damaged"),
+    "long bytes": (b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b".", "damaged"),
+    "a long integer": (b"\x80\x02\x8b\xff\xff\xff\x7f.", "damaged"),
+    "many digits": (b"\x80\x02I" + b"9" * 1_000_000 + b"\n.", "damaged"),
+    "a key deeper than the stack": (b"\x80\x02})" + b"\x85" * 95_000 + b"Ns.", "is no name"),
+    "a key that takes for ever to hash": (b"\x80\x02})q\x00" + TWICE * 60 + b"Ns.", "is no name"),
+    "numbers for keys, made to collide": (b"\x80\x02}\x8a\x0a" + bytes(9) + b"\1Ns.", "is no name"),
     "a pair that doubles": (b"\x80\x02)q\x00" + TWICE * 30 + b".", "nested too deeply"),
     "a dictionary copied again and again": (b"\x80\x02}(" + text("a") + b"Nuq\x00" + SHELL
         + b")\x81h\x00bh\x00b.", "twice"),
     "a name put together again and again": (b"\x80\x04" + text("__main__") + text("a" * 999)
         + b"\x93.", "refused"),
-    "instructions without end": (b"\x80\x02" + b"N0" * 200_000 + b"}.", "instructions"),
+    "instructions without end": (b"\x80\x02" + b"N0" * 60_000 + b"}.", "instructions"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_in_little_memory(tmp_path, name):
+def test_a_bomb_is_refused_in_little_memory(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("nca.foreign.MOST_STEPS", 100_000)  # a third, and so is the wait
     program, reason = BOMBS[name]
     path = in_zip(program, tmp_path / "bomb")
     tracemalloc.start()
@@ -321,6 +346,16 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path, name):
     finally:
         tracemalloc.stop()
     assert reason in error.value.what
+
+
+def test_a_file_beyond_any_weights_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = in_zip(named(view(STORAGE, 0, ONE, ONE)), tmp_path / "zip", _0=bytes(16))
+    monkeypatch.setattr("nca.foreign.MOST_STEPS", 1)
+    with pytest.raises(CheckpointError, match="far too many members"):
+        read_tensors(path)
+    monkeypatch.setattr("nca.foreign.LARGEST_FILE", path.stat().st_size - 1)
+    with pytest.raises(CheckpointError, match="is larger than"):
+        read_tensors(path)
 
 
 def test_an_archive_that_unpacks_to_more_than_it_has_is_refused(tmp_path):

@@ -1,0 +1,154 @@
+"""Judge a trained automaton: the same states at several steps, and after a disturbance.
+
+Nothing here learns, and the test set is touched nowhere else.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from nca import damage
+from nca.automaton import Automaton
+from nca.batch import Batch
+from nca.noise import Source
+from nca.pool import swap
+from nca.recipe import Recipe
+from nca.tables import Evaluate
+from nca.task import Task
+from nca.types import Split
+
+
+@dataclass
+class Row:
+    """What was measured at one moment.
+
+    Attributes:
+        steps: How many steps the states had taken.
+        after: The disturbance that lies behind them, or nothing.
+        samples: Over how many samples.
+        metrics: The values, by name.
+    """
+
+    steps: int
+    after: str
+    samples: int
+    metrics: dict[str, float]
+
+    def told(self) -> dict[str, Any]:
+        """Return the row flat, for JSON."""
+        return {"steps": self.steps, "after": self.after, "samples": self.samples, **self.metrics}
+
+
+@dataclass
+class _Sum:
+    samples: int = 0
+    part: dict[str, float] = field(default_factory=dict)
+    whole: dict[str, float] = field(default_factory=dict)
+
+
+def precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
+    """Return the autocast that the recipe asks for."""
+    reduced = recipe.tables.train is not None and recipe.tables.train.precision == "bfloat16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced)
+
+
+def moments(recipe: Recipe) -> tuple[int, ...]:
+    """Return the steps to evaluate at: the recipe's, or once, twice and four times the trained."""
+    trained = recipe.tables.rollout.steps[1]
+    given = recipe.tables.evaluate.steps or (trained, 2 * trained, 4 * trained)
+    return tuple(sorted(set(given)))
+
+
+@torch.no_grad()
+def evaluate(
+    automaton: Automaton,
+    task: Task,
+    *,
+    split: Split,
+    steps: Sequence[int],
+    table: Evaluate,
+    samples: int = 0,
+    disturb: bool = True,
+    fire_rate: float | None = None,
+    watch: Callable[[int], None] | None = None,
+) -> list[Row]:
+    """Measure at every one of `steps`, over all batches of a split.
+
+    Args:
+        automaton: Is put into evaluation mode and left in the mode it was in.
+        task: Makes the batches and measures.
+        split: Held-out training data to choose by, or test data to report on.
+        steps: Moments to measure at, rising.
+        table: Batch size and disturbance.
+        samples: Stop after so many samples; 0: the whole split.
+        disturb: Whether to disturb at all.
+        fire_rate: Use this chance instead of the automaton's own.
+        watch: Told how many samples are done.
+
+    Returns:
+        One row per moment; after the disturbance the same moments again.
+    """
+    training = automaton.training
+    automaton.eval()
+    task.eval()
+    after = table.disturb if disturb and table.disturb != "nothing" else ""
+    sums = {(moment, how): _Sum() for how in ("", after) for moment in steps}
+    done = 0
+    try:
+        for batch in task.trials(split, table.batch):
+            if samples and done >= samples:
+                break
+            if samples:
+                batch = batch.select(slice(0, samples - done))
+            done += batch.state.batch
+            batch = _walk(automaton, task, batch, steps, "", sums, fire_rate)
+            if after:
+                batch = _disturbed(automaton, batch, after)
+                _walk(automaton, task, batch, steps, after, sums, fire_rate)
+            if watch:
+                watch(done)
+    finally:
+        automaton.train(training)
+        task.train(training)
+    shift = steps[-1] if steps else 0
+    return [
+        Row(moment + (shift if how else 0), how, total.samples, _shares(total))
+        for (moment, how), total in sums.items()
+    ]
+
+
+def _walk(
+    automaton: Automaton,
+    task: Task,
+    batch: Batch,
+    steps: Sequence[int],
+    how: str,
+    sums: dict[tuple[int, str], _Sum],
+    fire_rate: float | None,
+) -> Batch:
+    state, taken = batch.state, 0
+    for moment in steps:
+        state = automaton.rollout(state, moment - taken, fire_rate=fire_rate)
+        taken = moment
+        total = sums[moment, how]
+        total.samples += state.batch
+        for name, share in task.measure(automaton.finish(state), batch).items():
+            total.part[name] = total.part.get(name, 0.0) + share.part.sum().item()
+            total.whole[name] = total.whole.get(name, 0.0) + share.whole.sum().item()
+    return Batch(state, batch.truth)
+
+
+def _disturbed(automaton: Automaton, batch: Batch, how: str) -> Batch:
+    state = batch.state
+    if how == "damage":
+        source = Source(state.random_seed, state.step, state.samples)
+        return Batch(damage.disc(state, source, automaton.written), batch.truth)
+    # every sample gets the input and truth of the next one in its batch
+    return swap(batch, batch.map(lambda tensor: tensor.roll(1, 0)), automaton)
+
+
+def _shares(total: _Sum) -> dict[str, float]:
+    return {name: total.part[name] / max(total.whole[name], 1e-12) for name in total.part}

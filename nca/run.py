@@ -1,0 +1,290 @@
+"""A run: the folder, the modules and the counters that training moves forward.
+
+All that training depends on is in here and goes into `last.safetensors`: weights, optimiser,
+averaged weights, pool and iteration. Everything else follows from the recipe, since randomness
+is counted. So a run that was killed goes on as if nothing had happened.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nca.automaton import Automaton
+from nca.checkpoint import MODULES, Checkpoint, weights, write_whole
+from nca.data import Report
+from nca.errors import CheckpointError, DeviceError, StorageError
+from nca.noise import Draw
+from nca.pool import Pool
+from nca.recipe import Recipe
+from nca.tables import Train
+from nca.task import Task
+
+POOL_SAMPLES = 1 << 40
+"""The pool's first states have sample numbers that no iteration reaches."""
+
+
+def pick_device(wanted: str) -> torch.device:
+    """Return the device of that name; `auto` takes a GPU where there is one.
+
+    Raises:
+        DeviceError: The device is not there.
+    """
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise DeviceError(
+            f"there is no device {wanted!r}.",
+            where="--device",
+            to_do="choose auto, cpu, cuda, or one GPU by its number: cuda:1",
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"torch {torch.__version__} finds no GPU for {wanted!r}.",
+            where=f"--device {wanted}",
+            to_do="use --device cpu, or check the driver with nvidia-smi and that torch was "
+            "installed with CUDA",
+        )
+    return device
+
+
+class Average:
+    """The exponential moving average of all trained weights.
+
+    Early on the average is shorter, `(1 + t) / (10 + t)`, so that it forgets where it began.
+    """
+
+    def __init__(self, modules: nn.ModuleDict, decay: float) -> None:
+        self.modules = modules
+        self.decay = decay
+        self.tensors = {n: p.detach().clone() for n, p in modules.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, iteration: int) -> None:
+        """Move a little towards the weights as they are now."""
+        decay = min(self.decay, (1 + iteration) / (10 + iteration))
+        names, values = zip(*self.modules.named_parameters(), strict=True)
+        torch._foreach_lerp_([self.tensors[n] for n in names], list(values), 1 - decay)
+
+
+@dataclass
+class Run:
+    """One training run.
+
+    Attributes:
+        recipe: Its whole truth.
+        folder: Where its files lie.
+        device: Where it runs.
+        modules: The automaton and the task, by name.
+        optimiser: Over all their parameters.
+        average: Averaged weights, if the recipe asks for them.
+        pool: States that outlive their iteration, if the recipe asks for them.
+        iteration: How many updates lie behind.
+        best: The headline of the best checkpoint so far.
+    """
+
+    recipe: Recipe
+    folder: Path
+    device: torch.device
+    modules: nn.ModuleDict
+    optimiser: torch.optim.Optimizer
+    average: Average | None = None
+    pool: Pool | None = None
+    iteration: int = 0
+    best: float | None = None
+    log: "Log" = field(default=None)  # pyright: ignore[reportAssignmentType]
+
+    @classmethod
+    def start(
+        cls, recipe: Recipe, folder: Path, device: torch.device, data: Path | None, report: Report
+    ) -> "Run":
+        """Build a run at its beginning and make its folder.
+
+        Raises:
+            StorageError: The folder cannot be made.
+            NCAError: What the task raises while it loads its data.
+        """
+        run = cls._build(recipe, folder, device, data, report)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise StorageError(
+                f"the run's folder cannot be made: {fault.strerror}.",
+                where=str(folder),
+                to_do="choose another one: nca run ... --out FOLDER",
+            ) from fault
+        write_whole(folder / "recipe.toml", recipe.text.encode())
+        run.log = Log(folder / "metrics.jsonl", 0)
+        run.save()
+        return run
+
+    @classmethod
+    def resume(
+        cls, folder: Path, device: torch.device, data: Path | None, report: Report,
+        overrides: tuple[str, ...] = (),
+    ) -> "Run":
+        """Continue a run from its last checkpoint.
+
+        Raises:
+            CheckpointError: There is none, or it is damaged.
+        """
+        path = folder / "last.safetensors"
+        if not folder.is_dir():
+            raise CheckpointError(
+                "there is no such run.", where=str(folder), to_do="give a run's folder: runs/NAME"
+            )
+        for leftover in folder.glob(".*.part"):
+            leftover.unlink()
+        checkpoint = Checkpoint.read(path)
+        run = cls._build(checkpoint.parsed(path, overrides), folder, device, data, report)
+        for name in MODULES:
+            checkpoint.load(run.modules[name], name, path)
+        run._restore(checkpoint, path)
+        run.log = Log(folder / "metrics.jsonl", run.iteration)
+        return run
+
+    @classmethod
+    def _build(
+        cls, recipe: Recipe, folder: Path, device: torch.device, data: Path | None, report: Report
+    ) -> "Run":
+        automaton, task = recipe.automaton(), recipe.task()
+        task.prepare(device, data, report)
+        modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
+        table = recipe.tables.train
+        assert table is not None
+        run = cls(recipe, folder, device, modules, _optimiser(table, modules.parameters()))
+        if table.average:
+            run.average = Average(modules, table.average)
+        if recipe.tables.pool:
+            samples = POOL_SAMPLES + torch.arange(recipe.tables.pool.size, device=device)
+            run.pool = Pool(task.draw(Draw(recipe.tables.random_seed, 0), samples))
+        return run
+
+    @property
+    def automaton(self) -> Automaton:
+        """The automaton that is trained."""
+        automaton = self.modules["automaton"]
+        assert isinstance(automaton, Automaton)
+        return automaton
+
+    @property
+    def task(self) -> Task:
+        """The task that it is trained for."""
+        task = self.modules["task"]
+        assert isinstance(task, Task)
+        return task
+
+    @property
+    def table(self) -> Train:
+        """The recipe's table on training."""
+        table = self.recipe.tables.train
+        assert table is not None
+        return table
+
+    def save(self) -> None:
+        """Write `last.safetensors`: all that is needed to go on."""
+        tensors = weights(automaton=self.automaton, task=self.task)
+        for number, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{n}": torch.as_tensor(t) for n, t in moments.items()}
+        if self.average:
+            tensors |= {f"average.{n}": t for n, t in self.average.tensors.items()}
+        if self.pool:
+            tensors |= {f"pool.{n}": t for n, t in self.pool.tensors().items()}
+        self._checkpoint(tensors, {}).write(self.folder / "last.safetensors")
+
+    def save_best(self, metrics: dict[str, Any]) -> None:
+        """Write `best.safetensors`: the averaged weights, or those of now, with their metrics."""
+        tensors = weights(automaton=self.automaton, task=self.task)
+        if self.average:
+            tensors |= self.average.tensors
+        self._checkpoint(tensors, metrics).write(self.folder / "best.safetensors")
+
+    def _checkpoint(self, tensors: dict[str, Tensor], metrics: dict[str, Any]) -> Checkpoint:
+        return Checkpoint(
+            name=self.recipe.name,
+            recipe=self.recipe.text,
+            overrides=self.recipe.overrides,
+            iteration=self.iteration,
+            metrics=metrics,
+            best=self.best,
+            tensors=tensors,
+        )
+
+    def _restore(self, checkpoint: Checkpoint, path: Path) -> None:
+        self.iteration, self.best = checkpoint.iteration, checkpoint.best
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in checkpoint.part("optimiser").items():
+            number, key = name.split(".", 1)
+            moments.setdefault(int(number), {})[key] = tensor
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        try:
+            if self.average:
+                for name, tensor in self.average.tensors.items():
+                    tensor.copy_(checkpoint.part("average")[name])
+            if self.pool:
+                self.pool.load(checkpoint.part("pool"))
+        except (KeyError, RuntimeError) as fault:
+            raise CheckpointError(
+                f"the checkpoint lacks what the recipe needs to go on: {fault}.",
+                where=str(path),
+                to_do="resume without overrides that add a pool or averaged weights",
+            ) from fault
+
+
+class Log:
+    """`metrics.jsonl`: one line of JSON per record; a kill costs at most the last line.
+
+    Args:
+        path: The file; what was written after `iteration` is dropped, for it will come again.
+        iteration: Where the run stands.
+    """
+
+    def __init__(self, path: Path, iteration: int) -> None:
+        self.path = path
+        kept = [row for row in self._rows() if row["iteration"] <= iteration]
+        write_whole(path, "".join(f"{json.dumps(row)}\n" for row in kept).encode())
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append a record and hand it to the disk."""
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(record)}\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as fault:
+            raise StorageError(
+                f"the log cannot be written: {fault.strerror}.",
+                where=str(self.path),
+                to_do="free some space, then continue with nca run --resume",
+            ) from fault
+
+    def _rows(self) -> Iterable[dict[str, Any]]:
+        if not self.path.is_file():
+            return
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:  # a line that a kill cut short
+                continue
+            if isinstance(row, dict) and isinstance(row.get("iteration"), int):
+                yield row
+
+
+def _optimiser(table: Train, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[table.optimiser]
+    return kind(
+        list(parameters),
+        lr=table.learning_rate,
+        betas=table.betas,
+        weight_decay=table.weight_decay,
+        fused=True,
+    )
