@@ -59,7 +59,9 @@ class Checkpoint:
             StorageError: No space, no permission, no such folder.
         """
         told = {"format": FORMAT, **{k: v for k, v in _told(self).items() if k != "tensors"}}
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
+        tensors = {
+            name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
+        }
         write_whole(path, save(tensors, metadata={"nca": json.dumps(told)}))
 
     @classmethod
@@ -137,7 +139,9 @@ class Checkpoint:
         """
         given, wanted = self.part(prefix), module.state_dict()
         faults = [f"missing {n} {list(wanted[n].shape)}" for n in sorted(set(wanted) - set(given))]
-        faults += [f"unexpected {n} {list(given[n].shape)}" for n in sorted(set(given) - set(wanted))]
+        faults += [
+            f"unexpected {n} {list(given[n].shape)}" for n in sorted(set(given) - set(wanted))
+        ]
         faults += [
             f"{n} is {list(given[n].shape)}, not {list(wanted[n].shape)}"
             for n in sorted(set(given) & set(wanted))

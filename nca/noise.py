@@ -96,9 +96,7 @@ class Source:
         """Return numbers from 0 (included) to 1 (excluded), float32 `(B, C, *space)`."""
         return _to_unit(self.bits(stream, channels, size))
 
-    def chance(
-        self, stream: str, probability: float, channels: int, size: Sequence[int]
-    ) -> Tensor:
+    def chance(self, stream: str, probability: float, channels: int, size: Sequence[int]) -> Tensor:
         """Return True with the given probability, bool `(B, C, *space)`; exact at 0 and 1."""
         bits = self.bits(stream, channels, size)
         return (bits >> 8 & 0xFFFFFF) < round(probability * (1 << 24))

@@ -6,13 +6,13 @@ type and range, their defaults make them optional.
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 
-@lru_cache(maxsize=None)
+@cache
 def options_of(thing: Callable[..., Any]) -> type[BaseModel]:
     """Return a model with one strict field per keyword-only argument of `thing`."""
     fields: dict[str, Any] = {}

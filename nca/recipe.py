@@ -13,12 +13,12 @@ from typing import Any
 
 import tomlkit
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from tomlkit.exceptions import TOMLKitError
 
 from nca.automaton import Automaton
 from nca.errors import PluginError, RegistryError
-from nca.faults import Fault, KeyPath, RecipeError, faults_of, unknown
+from nca.faults import Fault, KeyPath, RecipeError, faults_of
 from nca.options import options_of, takes_place
 from nca.registry import Kind, registry
 from nca.rule import Place
@@ -77,6 +77,15 @@ class Recipe:
             )
             raise RecipeError(source, [newer], text)
         return cls(name, text, overrides, folder, _validate(tables, source, text))
+
+    @staticmethod
+    def plugins_in(text: str) -> tuple[str, ...]:
+        """Return the plugin files that a text names; a text with faults names none."""
+        try:
+            named = tomllib.loads(text).get("plugins", [])
+        except tomllib.TOMLDecodeError:
+            return ()
+        return tuple(n for n in named if isinstance(n, str)) if isinstance(named, list) else ()
 
     @property
     def layout(self) -> Layout:
@@ -167,8 +176,11 @@ def _parsed(value: str) -> Any:
 def _put(document: Any, keys: list[str], value: Any, override: str, source: str) -> None:
     table = document
     for number, key in enumerate(keys):
-        known: Sequence[Any] = [item.get("name") for item in table if isinstance(item, dict)] \
-            if isinstance(table, list) else list(table)
+        known: Sequence[Any] = (
+            [item.get("name") for item in table if isinstance(item, dict)]
+            if isinstance(table, list)
+            else list(table)
+        )
         place: Any = key
         if isinstance(table, list):
             place = int(key) if key.isdigit() else known.index(key) if key in known else None
@@ -273,6 +285,3 @@ def _relations(tables: Tables) -> list[Fault]:
     if train and tables.task is None:
         faults.append(Fault(("task",), "is missing", "training needs a task: add [task]"))
     return faults
-
-
-

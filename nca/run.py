@@ -128,7 +128,11 @@ class Run:
 
     @classmethod
     def resume(
-        cls, folder: Path, device: torch.device, data: Path | None, report: Report,
+        cls,
+        folder: Path,
+        device: torch.device,
+        data: Path | None,
+        report: Report,
         overrides: tuple[str, ...] = (),
     ) -> "Run":
         """Continue a run from its last checkpoint.

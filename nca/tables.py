@@ -34,7 +34,9 @@ def _scale(value: Any) -> Any:
 
 
 def _each(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    return (
+        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    )
 
 
 class Table(BaseModel):

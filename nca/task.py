@@ -22,6 +22,7 @@ from nca.registry import registry
 from nca.state import Layout, State
 from nca.types import Size, Split
 
+
 @dataclass(frozen=True)
 class Setting:
     """What a task needs to know of the run that it belongs to.

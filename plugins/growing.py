@@ -30,9 +30,7 @@ class Growing(UpdateRule):
     ) -> None:
         super().__init__()
         channels = place.own.channels
-        self.perception = StencilPerception(
-            channels, place.axes, angle=angle, laplacian=laplacian
-        )
+        self.perception = StencilPerception(channels, place.axes, angle=angle, laplacian=laplacian)
         self.hidden = nn.Linear(self.perception.features, hidden)
         nn.init.xavier_uniform_(self.hidden.weight)
         nn.init.zeros_(self.hidden.bias)

@@ -1,0 +1,40 @@
+"""The command line: one file per verb; this one puts them together and shows errors."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from nca.cli import data, evaluate, imports, inspect, plugins, recipes, render, run
+from nca.cli.console import fail
+from nca.errors import NCAError
+from nca.plugins import discover
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Neural cellular automata: train, evaluate, render.",
+)
+app.command("run")(run.run)
+app.command("evaluate")(evaluate.evaluate)
+app.command("render")(render.render)
+app.command("inspect")(inspect.inspect)
+app.add_typer(recipes.app, name="recipes")
+app.command("plugins")(plugins.plugins)
+app.command("import")(imports.import_)
+app.add_typer(data.app, name="data")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; say what is wrong in plain words, and leave tracebacks to our own bugs."""
+    discover()
+    try:
+        app(arguments, prog_name="nca")
+    except NCAError as fault:
+        fail(fault)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,5 @@
+"""Let `python -m nca` do what `nca` does."""
+
+from nca.cli import main
+
+main()

@@ -1,0 +1,76 @@
+"""Where the command line speaks: results on stdout, everything else on stderr."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nca.errors import NCAError
+from nca.plugins import load_file
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or cuda:N.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="FOLDER", help="Where data sets lie, in torchvision's layout."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key: train.batch=32. Repeatable."),
+]
+PluginFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="Execute a plugin file first. Repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def load_plugins(files: Sequence[Path] | None) -> None:
+    """Execute the plugin files that the user named."""
+    for file in files or ():
+        load_file(file)
+
+
+def fail(fault: NCAError) -> None:
+    """Show an error on stderr."""
+    err.print(f"{type(fault).__name__}: {fault}", markup=False)
+
+
+def say(text: str) -> None:
+    """Print a line to stderr that is worth reading afterwards."""
+    err.print(text, markup=False)
+
+
+def show(text: str) -> None:
+    """Print a line of the result to stdout."""
+    typer.echo(text)
+
+
+def show_json(value: Any) -> None:
+    """Print a result as JSON to stdout."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of figures as a table, numbers to the right."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in columns:
+        numbers = all(isinstance(row.get(column, 0), int | float) for row in rows)
+        table.add_column(column, justify="right" if numbers else "left")
+    for row in rows:
+        table.add_row(*(figure(row.get(column, "")) for column in columns))
+    Console(highlight=False, width=max(out.width, 100)).print(table)
+
+
+def figure(value: Any) -> str:
+    """Return a number as people read it."""
+    if isinstance(value, float):
+        return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

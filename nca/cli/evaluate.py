@@ -1,0 +1,64 @@
+"""`nca evaluate`: measure a checkpoint on data it has never seen."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from nca.cli.console import (
+    AsJson,
+    Data,
+    Device,
+    Overrides,
+    PluginFiles,
+    load_plugins,
+    say,
+    show_json,
+    show_rows,
+)
+from nca.cli.data import terminal_report
+from nca.cli.progress import counting
+from nca.report import hardware, judge
+from nca.run import pick_device
+from nca.trained import Trained
+from nca.training import Watch
+
+
+def evaluate(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
+    ],
+    steps: Annotated[
+        list[int] | None, typer.Option("--steps", min=1, help="Measure at this step. Repeatable.")
+    ] = None,
+    split: Annotated[
+        Literal["test", "held_out"], typer.Option("--split", help="Which data to measure on.")
+    ] = "test",
+    samples: Annotated[
+        int, typer.Option("--samples", min=0, help="Stop after so many samples; 0: all.")
+    ] = 0,
+    fire_rate: Annotated[
+        float | None,
+        typer.Option("--fire-rate", min=0.0, max=1.0, help="Instead of the recipe's own."),
+    ] = None,
+    device: Device = "auto",
+    overrides: Overrides = None,
+    plugin: PluginFiles = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a checkpoint on test data, as its recipe says.
+
+    Example: nca evaluate runs/glom_mnist-1 --steps 8 --steps 16
+    """
+    load_plugins(plugin)
+    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
+    with terminal_report() as report:
+        trained.prepare(data, report)
+    options = {"samples": samples, "fire_rate": fire_rate}
+    if steps:
+        options["steps"] = sorted(set(steps))
+    say(f"{trained.path}: {split} data on {hardware(trained.device)}")
+    with counting(split, samples or None) as watch:
+        rows = judge(trained, split, Watch(measured=watch.measured), **options)
+    told = [row.told() for row in rows]
+    show_json(told) if as_json else show_rows(told)

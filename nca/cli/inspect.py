@@ -1,0 +1,74 @@
+"""`nca inspect`: say what a checkpoint holds, without running it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nca.cli.console import (
+    AsJson,
+    PluginFiles,
+    figure,
+    load_plugins,
+    show,
+    show_json,
+    show_rows,
+)
+from nca.library import read_checkpoint
+
+
+def inspect(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
+    ],
+    recipe: Annotated[bool, typer.Option("--recipe", help="Print the recipe alone.")] = False,
+    plugin: PluginFiles = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the levels, rules, parameters, recipe and metrics of a checkpoint.
+
+    Example: nca inspect runs/glom_mnist-1
+    """
+    load_plugins(plugin)
+    held, parsed, path = read_checkpoint(checkpoint)
+    if recipe:
+        show(held.recipe.rstrip())
+        return
+    automaton, task = parsed.automaton(), parsed.task()
+    levels = [
+        {
+            "level": row.name,
+            "channels": row.channels,
+            "rules": ", ".join(rule.name for rule in row.rules) or ("input" * row.input),
+            "parameters": sum(p.numel() for p in automaton.rules[row.name].parameters())
+            if row.name in automaton.rules
+            else 0,
+        }
+        for row in parsed.tables.levels
+    ]
+    facts: dict[str, Any] = {
+        "name": held.name,
+        "file": str(path),
+        "iteration": held.iteration,
+        "parameters": sum(p.numel() for m in (automaton, task) for p in m.parameters()),
+        "versions": dict(held.versions),
+        "overrides": list(held.overrides),
+    }
+    if as_json:
+        show_json({**facts, "levels": levels, "metrics": held.metrics, "recipe": held.recipe})
+        return
+    for name, value in facts.items():
+        words = (
+            ", ".join(f"{k} {v}" for k, v in value.items())
+            if isinstance(value, dict)
+            else ", ".join(value) or "none"
+            if isinstance(value, list)
+            else figure(value)
+        )
+        show(f"{name:<11} {words}")
+    show("")
+    show_rows(levels)
+    for split, rows in held.metrics.items():
+        show(f"\n{split}" + (f"  {rows}" if isinstance(rows, str) else ""))
+        if isinstance(rows, list):
+            show_rows(rows)
+    show(f"\nthe recipe: nca inspect {checkpoint} --recipe")

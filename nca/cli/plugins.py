@@ -1,0 +1,58 @@
+"""`nca plugins`: everything that a recipe can name, and what it takes."""
+
+from typing import Annotated, Any
+
+import typer
+
+from nca.cli.console import AsJson, PluginFiles, load_plugins, say, show, show_json
+from nca.errors import PluginError
+from nca.options import described, options_of, summary
+from nca.plugins import REFUSED
+from nca.registry import KINDS, Entry, registry
+
+
+def plugins(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Only plugins of this name.")
+    ] = None,
+    plugin: PluginFiles = None,
+    as_json: AsJson = False,
+) -> None:
+    """List every rule, task, data set, target and importer with its options.
+
+    Example: nca plugins growing
+    """
+    load_plugins(plugin)
+    told = [_told(entry) for entry in registry.entries() if name in (None, entry.name)]
+    if not told:
+        kinds = {
+            suggestion for kind in KINDS if (suggestion := registry.suggestion(kind, name or ""))
+        }
+        raise PluginError(
+            f"there is no plugin {name!r}.{' '.join(sorted(kinds))}",
+            where="installed packages and --plugin files",
+            to_do="run nca plugins to see all",
+        )
+    if as_json:
+        show_json(told)
+        return
+    for facts in told:
+        show(f"{facts['kind']:<9} {facts['name']:<20} {facts['origin']}")
+        if "broken" in facts:
+            show(f"          broken: {facts['broken']}")
+            continue
+        show(f"          {facts['summary']}")
+        for option, words in facts["options"].items():
+            show(f"            {option} = {words}")
+    for clash in REFUSED:
+        say(str(clash))
+
+
+def _told(entry: Entry) -> dict[str, Any]:
+    facts: dict[str, Any] = {"kind": entry.kind, "name": entry.name, "origin": entry.origin}
+    try:
+        thing = registry.get(entry.kind, entry.name)
+    except PluginError as fault:
+        return {**facts, "broken": fault.what}
+    options = described(options_of(thing)) if entry.kind in ("rule", "task") else {}
+    return {**facts, "summary": summary(thing), "options": options}

@@ -1,0 +1,68 @@
+"""`nca recipes`: list, show and check recipes, and print their schema for editors."""
+
+from typing import Annotated
+
+import typer
+
+from nca.cli.console import (
+    Overrides,
+    PluginFiles,
+    load_plugins,
+    show,
+    show_json,
+)
+from nca.library import pretrained, read_recipe, recipe_path, recipes
+from nca.schema import recipe_schema
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and check recipes.")
+
+Source = Annotated[str, typer.Argument(metavar="RECIPE", help="A .toml file or a name.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the installed recipes with their first line.
+
+    Example: nca recipes list
+    """
+    known = recipes()
+    width = max(map(len, known), default=0)
+    trained = pretrained()
+    for name, path in known.items():
+        first = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ").rstrip()
+        show(f"{name:<{width}}  {first}{'  (pretrained)' if name in trained else ''}")
+
+
+@app.command("show")
+def show_(recipe: Source) -> None:
+    """Print a recipe.
+
+    Example: nca recipes show growing > mine.toml
+    """
+    show(recipe_path(recipe).read_text(encoding="utf-8").rstrip())
+
+
+@app.command()
+def check(recipe: Source, overrides: Overrides = None, plugin: PluginFiles = None) -> None:
+    """Say all that is wrong with a recipe, or that nothing is.
+
+    Example: nca recipes check mine.toml
+    """
+    load_plugins(plugin)
+    checked = read_recipe(recipe, overrides or ())
+    automaton = checked.automaton()
+    if checked.tables.task:
+        checked.task()
+    count = sum(weight.numel() for weight in automaton.parameters())
+    levels = ", ".join(f"{level.name} {level.channels}" for level in checked.tables.levels)
+    show(f"{checked.name}: no fault; levels {levels}; {count:,} parameters in the automaton")
+
+
+@app.command()
+def schema(plugin: PluginFiles = None) -> None:
+    """Print the JSON schema of recipes, with the options of all plugins.
+
+    Example: nca recipes schema > recipe.schema.json
+    """
+    load_plugins(plugin)
+    show_json(recipe_schema())

@@ -1,0 +1,111 @@
+"""`nca run`: train a recipe, evaluate what came out, and leave it all in one folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nca import plugins
+from nca.cli.console import (
+    Data,
+    Device,
+    Overrides,
+    PluginFiles,
+    load_plugins,
+    say,
+    show,
+    show_rows,
+)
+from nca.cli.data import terminal_report
+from nca.cli.progress import counting, watching
+from nca.errors import NCAError
+from nca.library import read_recipe
+from nca.recipe import Recipe
+from nca.report import conclude, hardware
+from nca.run import Run, pick_device
+from nca.training import Watch, train
+
+
+def run(
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE", help="A .toml file, or an installed name.")
+    ] = None,
+    device: Device = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="The run's folder; runs/NAME-N without it."),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="RUN", help="Continue the run in this folder."),
+    ] = None,
+    overrides: Overrides = None,
+    plugin: PluginFiles = None,
+    data: Data = None,
+) -> None:
+    """Train a recipe, evaluate it on test data, and draw it.
+
+    Example: nca run recipes/glom_mnist.toml --set train.iterations=500
+    """
+    load_plugins(plugin)
+    if (recipe is None) == (resume is None):
+        raise typer.BadParameter("give either a RECIPE or --resume RUN")
+    wanted = pick_device(device)
+    with terminal_report() as report:
+        if resume is not None:
+            _own_plugins(resume)
+            going = Run.resume(resume, wanted, data, report, tuple(overrides or ()))
+        else:
+            assert recipe is not None
+            checked = read_recipe(recipe, overrides or ())
+            folder = out or _next_folder(checked.name)
+            going = Run.start(checked, _unused(folder), wanted, data, report)
+            _keep_plugins(checked, going.folder)
+    parameters = sum(weight.numel() for weight in going.modules.parameters())
+    say(f"{going.recipe.name}: {parameters:,} parameters on {hardware(wanted)}, {going.folder}")
+    try:
+        with watching(going) as watch:
+            train(going, watch)
+    except KeyboardInterrupt:
+        going.save()
+        say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")
+        say(f"continue with: nca run --resume {going.folder}")
+        raise
+    say("evaluating on test data")
+    with terminal_report() as report, counting("test", None) as watch:
+        rows = conclude(going, data, report, Watch(measured=watch.measured))
+    show_rows([row.told() for row in rows])
+    show(f"{going.folder / 'best.safetensors'}")
+    say(f"next: nca render {going.folder}")
+
+
+def _next_folder(name: str) -> Path:
+    number = 1
+    while (Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    return Path("runs") / f"{name}-{number}"
+
+
+def _unused(folder: Path) -> Path:
+    if (folder / "last.safetensors").exists():
+        raise NCAError(
+            "the folder already holds a run.",
+            where=str(folder),
+            to_do=f"continue it with nca run --resume {folder}, or choose another folder",
+        )
+    return folder
+
+
+def _keep_plugins(recipe: Recipe, folder: Path) -> None:
+    """Copy the plugin files that a recipe names, so that the run's folder is complete."""
+    for file in recipe.tables.plugins:
+        source = recipe.folder / file
+        (folder / source.name).write_bytes(source.read_bytes())
+
+
+def _own_plugins(folder: Path) -> None:
+    """Execute the copies that the run was started with."""
+    recipe = folder / "recipe.toml"
+    if recipe.is_file():
+        files = Recipe.plugins_in(recipe.read_text(encoding="utf-8"))
+        plugins.load_files([Path(file).name for file in files], folder)

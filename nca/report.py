@@ -1,0 +1,92 @@
+"""Bring a run to its end: judge it on test data and draw what a person wants to see."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nca.checkpoint import Checkpoint, write_whole
+from nca.data import Report
+from nca.evaluation import Row, evaluate, moments, precision
+from nca.render import levels_sheet, save_curve, save_image, strip
+from nca.run import Run
+from nca.state import State
+from nca.trained import Trained
+from nca.training import Watch
+
+SAMPLES = 6
+MOMENTS = 8
+
+
+def conclude(run: Run, data: Path | None, report: Report, watch: Watch) -> list[Row]:
+    """Evaluate the best weights on test data, note the outcome in them, and draw the run.
+
+    Args:
+        run: A run that has been trained; its best checkpoint is judged, or else its last weights.
+        data: Folder of data sets, if the user named one.
+        report: Told how far fetching is.
+        watch: Told how far evaluation is.
+
+    Returns:
+        What was measured on the test data.
+    """
+    best = run.folder / "best.safetensors"
+    if not best.is_file():
+        run.save_best({})
+    trained = Trained.load(str(best), run.device)
+    trained.prepare(data, report)
+    rows = judge(trained, "test", watch)
+    told = {"test": [row.told() for row in rows], "device": hardware(run.device)}
+    metrics = {**trained.checkpoint.metrics, **told}
+    Checkpoint(**{**trained.checkpoint.__dict__, "metrics": metrics}).write(best)
+    write_whole(run.folder / "evaluation.json", json.dumps(metrics, indent=2).encode())
+    draw(trained, run.folder)
+    records = [json.loads(line) for line in run.log.path.read_text().splitlines()]
+    save_curve(records, run.task.headline, run.folder / "curve.png")
+    return rows
+
+
+def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Row]:
+    """Evaluate a trained automaton as its recipe says."""
+    recipe = trained.recipe
+    with precision(recipe, trained.device):
+        return evaluate(
+            trained.automaton,
+            trained.task,
+            split=split,  # pyright: ignore[reportArgumentType]
+            **{
+                "steps": moments(recipe),
+                "table": recipe.tables.evaluate,
+                "samples": recipe.tables.evaluate.samples,
+                "watch": watch.measured,
+                **options,
+            },
+        )
+
+
+@torch.no_grad()
+def film(trained: Trained, samples: int, steps: int, every: int) -> list[State]:
+    """Return the states of a few samples of the test split, from the first to the last."""
+    batch = next(iter(trained.task.trials("test", samples)))
+    with precision(trained.recipe, trained.device):
+        return trained.automaton.trajectory(batch.state, steps, every)
+
+
+def draw(trained: Trained, folder: Path) -> None:
+    """Draw `states.png`, samples through time, and `levels.png`, the levels side by side."""
+    steps = moments(trained.recipe)[0]
+    states = film(trained, SAMPLES, steps, -(-steps // (MOMENTS - 1)))
+    states = [trained.automaton.finish(state) for state in states]
+    with torch.no_grad():
+        pictures = [trained.task.picture(state) for state in states]
+    words = [f"step {state.step}" for state in states]
+    save_image(strip(pictures, words).image(), folder / "states.png")
+    save_image(levels_sheet(states, pictures).image(), folder / "levels.png")
+
+
+def hardware(device: torch.device) -> str:
+    """Return what the figures were measured on, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
