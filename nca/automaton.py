@@ -161,7 +161,7 @@ class Automaton(nn.Module):
                 level.
         """
         self.layout.check(state, "step(state)")
-        return self._advance(state, self.fire_rate if fire_rate is None else fire_rate)
+        return self._advance_by(state, 1, self.fire_rate if fire_rate is None else fire_rate)
 
     def rollout(self, state: State, steps: int, *, fire_rate: float | None = None) -> State:
         """Let many steps pass and return the last state; see `step`."""
@@ -220,6 +220,7 @@ class Automaton(nn.Module):
         return state.replace({name: state[name] * living for name in self.written})
 
     def _advance_by(self, state: State, steps: int, fire_rate: float) -> State:
+        state = state.map(_channels_last)
         for _ in range(steps):
             state = self._advance(state, fire_rate)
         return state
@@ -316,3 +317,10 @@ class Automaton(nn.Module):
                 where=f"{self.alive}",
                 to_do="count channels from 0, and name one that the level has",
             )
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """Lay the channels of a cell side by side, as convolutions like it best (two axes only)."""
+    if tensor.ndim != 4:
+        return tensor
+    return tensor.contiguous(memory_format=torch.channels_last)

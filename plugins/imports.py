@@ -1,7 +1,8 @@
 """Read the weights that other people published, under the names that our rules give them.
 
-Each function takes a file or folder as it was published and returns float32 tensors by name,
-every one checked for its shape. Nothing in the files is run.
+Each function takes a file or folder as it was published and checks every tensor for its shape.
+An importer adds the recipe that the weights fit and their place in its automaton; the function
+below it stops at one net's own names. Nothing in the files is run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +11,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nca.errors import CheckpointError
+from nca import CheckpointError, register
 from nca.foreign import read_tensors
 from nca.foreign_json import is_text, read_blobs, read_byte_layers, read_frozen_graph, read_text
+from nca.importing import Imported
 
 SEED_NETS = {  # our name of a net, and the file in which it was published
     **{f"bottom_up.{level}": f"bottom_up_model{level}" for level in range(3)},
     **{f"lateral.{level}": f"layer_att_model{level}" for level in range(3)},
     **{f"top_down.{level}": f"top_down_model{level}" for level in range(2)},
 }
+SEED_LEVELS = ("part", "object", "scene")  # of recipes/glom_seed.toml, above its image
+SEED_RULES = ("bottom_up", "lateral", "top_down")  # of each of these levels, in this order
 SEED_LAYERS = {"q": (10, 90), "k": (10, 10), "v": (10, 10)}  # (out, in), in the order of use
 SELF_CLASSIFYING = {
     "perceive.weight": (80, 20, 3, 3),
@@ -32,6 +36,42 @@ BLOBS = "WEIGHTS_B64"
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 FOR_TESTS = ("check.", "target")  # what our own fixtures carry beside the weights
 FEATURES = 3  # of each channel: itself and its two slopes
+
+
+@register.importer("seed-glom")
+def seed_glom(source: Path) -> Imported:
+    """Import the first GLOM automaton (Ryan, 2021): its `best_models` folder, or one file."""
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in seed_glom_nets(source).items():
+        net, number, rest = name.split(".", 2)
+        level, rule = SEED_LEVELS[int(number)], SEED_RULES.index(net)
+        tensors[f"automaton.rules.{level}.{rule}.{rest}"] = tensor
+    return Imported("glom_seed", tensors)
+
+
+@register.importer("growing")
+def growing(source: Path) -> Imported:
+    """Import a Growing NCA (Mordvintsev et al., 2020): a graph, a demonstration's layers, a file.
+
+    The recipe's target stays the lizard; set `task.target` to judge another pattern.
+    """
+    nets = growing_nets(source)
+    channels, hidden = nets["change.weight"].shape
+    widths = {
+        "levels.body.channels": (channels, 16),
+        "levels.body.rules.0.hidden": (hidden, 128),
+    }
+    changed = tuple(f"{key}={found}" for key, (found, usual) in widths.items() if found != usual)
+    return Imported("growing_lizard", _of_rule("body", nets), changed)
+
+
+@register.importer("self-classifying")
+def self_classifying(source: Path) -> Imported:
+    """Import the self-classifying MNIST automaton (Randazzo et al., 2020): a graph, blobs, a file.
+
+    The published weights saw pixels of 0 to 1, as the recipe's do.
+    """
+    return Imported("self_classifying_mnist", _of_rule("cells", self_classifying_nets(source)))
 
 
 def seed_glom_nets(source: Path) -> dict[str, Tensor]:
@@ -110,6 +150,11 @@ def self_classifying_nets(source: Path) -> dict[str, Tensor]:
         raise _misfit(source, f"{BLOBS} has blobs of {found_sizes} numbers, not {sizes}")
     kernels = [blob.reshape(shape) for blob, shape in zip(blobs, shapes, strict=True)]
     return _checked(_from_kernels(kernels, names, source), SELF_CLASSIFYING, source)
+
+
+def _of_rule(level: str, nets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Place the tensors of one rule, the only one of its level."""
+    return {f"automaton.rules.{level}.0.{name}": tensor for name, tensor in nets.items()}
 
 
 def _seed_net(folder: Path, stem: str) -> Iterator[tuple[str, Tensor]]:
