@@ -22,7 +22,7 @@ SEED_NETS = {  # our name of a net, and the file in which it was published
     **{f"top_down.{level}": f"top_down_model{level}" for level in range(2)},
 }
 SEED_LEVELS = ("part", "object", "scene")  # of recipes/glom_seed.toml, above its image
-SEED_RULES = ("bottom_up", "lateral", "top_down")  # of each of these levels, in this order
+SEED_RULES = ("bottom_up", "top_down", "lateral")  # of each, in the order of their rules
 SEED_LAYERS = {"q": (10, 90), "k": (10, 10), "v": (10, 10)}  # (out, in), in the order of use
 SELF_CLASSIFYING = {
     "perceive.weight": (80, 20, 3, 3),
@@ -44,8 +44,9 @@ def seed_glom(source: Path) -> Imported:
     tensors: dict[str, Tensor] = {}
     for name, tensor in seed_glom_nets(source).items():
         net, number, rest = name.split(".", 2)
-        level, rule = SEED_LEVELS[int(number)], SEED_RULES.index(net)
-        tensors[f"automaton.rules.{level}.{rule}.{rest}"] = tensor
+        rules = [rule for rule in SEED_RULES if f"{rule}.{number}" in SEED_NETS]
+        level = SEED_LEVELS[int(number)]
+        tensors[f"automaton.rules.{level}.{rules.index(net)}.{rest}"] = tensor
     return Imported("glom_seed", tensors)
 
 
