@@ -61,10 +61,29 @@ def absorb_tensor(key: int | Tensor, numbers: Tensor) -> Tensor:
     return mix_tensor((numbers ^ key) + _signed(_WEYL))
 
 
+@torch.compiler.assume_constant_result
+def number_of(stream: str) -> int:
+    """Return the 32-bit number of a stream's name, which compilers take for a constant."""
+    return zlib.crc32(stream.encode())
+
+
 def key_of(random_seed: int, stream: str, step: int) -> int:
     """Return the 32-bit key of a random seed (any integer below 2**64), stream and step."""
     key = absorb(absorb(0, random_seed), random_seed >> 32)
-    return absorb(absorb(key, zlib.crc32(stream.encode())), step)
+    return absorb(absorb(key, number_of(stream)), step)
+
+
+def key_tensor(random_seed: int, stream: str, step: int, device: torch.device) -> Tensor:
+    """Return what `key_of` returns, as an int32 tensor `()` computed by tensor operations.
+
+    For compilers, to which seed and step may be symbols: they lower symbolic `^` wrongly, and
+    would compile once for each sign of a key.
+    """
+    key = torch.zeros((), dtype=torch.int32, device=device)
+    for number in (random_seed, random_seed >> 32, number_of(stream), step):
+        signed = (number & _MASK ^ 1 << 31) - (1 << 31)
+        key = absorb_tensor(key, torch.full((), signed, dtype=torch.int32, device=device))
+    return key
 
 
 @dataclass(frozen=True)
@@ -84,7 +103,10 @@ class Source:
     def bits(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return 32 random bits for each channel of each cell, int32 `(B, C, *space)`."""
         device = self.samples.device
-        key = key_of(self.random_seed, stream, self.step)
+        if torch.compiler.is_compiling():
+            key = key_tensor(self.random_seed, stream, self.step, device)
+        else:
+            key = key_of(self.random_seed, stream, self.step)
         axes = (1,) * len(size)
         by_sample = absorb_tensor(key, self.samples.to(torch.int32))
         channel = torch.arange(channels, dtype=torch.int32, device=device)

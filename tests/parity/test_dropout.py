@@ -15,11 +15,13 @@ CHANCE = 0.3
 ROLLS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]  # in the notebook's order
 
 
-def automaton_of(source: Literal["below", "own", "above"], dropout: float) -> Automaton:
+def automaton_of(
+    source: Literal["below", "own", "above"], dropout: float
+) -> tuple[Automaton, SeedGlom]:
     layout = Layout([Level("low", 3), Level("middle", 4), Level("high", 5)])
     torch.manual_seed(0)
     rule = SeedGlom(Place(layout, "middle", 2, Topology()), source=source, dropout=dropout)
-    return Automaton(layout, {"middle": [rule]}).double()
+    return Automaton(layout, {"middle": [rule]}).double(), rule
 
 
 def random_state(automaton: Automaton) -> State:
@@ -47,8 +49,9 @@ def reference(rule: SeedGlom, seen: Tensor, masks: dict[str, Tensor]) -> Tensor:
 def test_in_evaluation_the_correlation_is_the_stack_of_rolled_grids(
     source: Literal["below", "own", "above"], name: str
 ) -> None:
-    automaton = automaton_of(source, CHANCE).eval()
-    rule, state = automaton.rules["middle"][0], random_state(automaton)
+    automaton, rule = automaton_of(source, CHANCE)
+    automaton.eval()
+    state = random_state(automaton)
 
     change = automaton.step(state)["middle"] - state["middle"]
 
@@ -57,7 +60,7 @@ def test_in_evaluation_the_correlation_is_the_stack_of_rolled_grids(
 
 @torch.no_grad()
 def test_without_dropout_training_is_evaluation() -> None:
-    automaton = automaton_of("own", 0.0)
+    automaton, _ = automaton_of("own", 0.0)
     state = random_state(automaton)
 
     assert automaton.train().step(state) == automaton.eval().step(state)
@@ -65,8 +68,9 @@ def test_without_dropout_training_is_evaluation() -> None:
 
 @torch.no_grad()
 def test_in_training_each_cell_loses_its_own_share_of_each_input() -> None:
-    automaton = automaton_of("below", CHANCE).train()
-    rule, state = automaton.rules["middle"][0], random_state(automaton)
+    automaton, rule = automaton_of("below", CHANCE)
+    automaton.train()
+    state = random_state(automaton)
     masks = {
         layer: state.source.chance(f"rule/middle/0/{layer}", 1 - CHANCE, inputs, SIZE).double()
         for layer, inputs in {"q": 27, "k": 4, "v": 4}.items()
