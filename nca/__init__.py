@@ -16,6 +16,7 @@ from nca.errors import (
     StorageError,
     TargetError,
 )
+from nca.importing import Imported
 from nca.metrics import Share
 from nca.noise import Draw, Source
 from nca.perception import StencilPerception, per_cell
@@ -61,6 +62,7 @@ __all__ = [
     "registry",
     "Dataset",
     "LabelledImages",
+    "Imported",
     "load_target",
     "to_rgb_on_white",
     # go wrong

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nca.errors import ShapeError
 from nca.registry import registry
 from nca.state import Layout, Level, State
-from nca.topology import Topology, correlate_valid, windows
+from nca.topology import TORUS, Topology, correlate_valid, windows
 from nca.types import Size
 
 
@@ -34,8 +34,8 @@ class Place:
 
     layout: Layout
     name: str
-    axes: int
-    topology: Topology
+    axes: int = 2
+    topology: Topology = TORUS
 
     @property
     def own(self) -> Level:

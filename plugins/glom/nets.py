@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Place, UpdateRule, View, per_cell, register
-from nca.types import Count
+from nca.types import Count, Fraction
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu, "tanh": F.tanh}
 
@@ -89,3 +89,23 @@ class TopDown(Net):
     """
 
     source = "above"
+
+
+@register.rule("fade")
+class Fade(UpdateRule):
+    """Let a level forget a share of itself, as Hinton's weighted mean does.
+
+    Beside rules that add, it keeps a level from growing without bound: what they say in every
+    step settles at `1 / rate` times what they say in one.
+
+    Args:
+        rate: The share that is forgotten in a step.
+    """
+
+    def __init__(self, *, rate: Fraction = 0.1) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, view: View) -> Tensor:
+        """Return a share of the level, taken away."""
+        return -self.rate * view.own

@@ -62,15 +62,11 @@ class SeedGlom(UpdateRule):
         return SCALE * (torch.tanh(per_cell(self.v, self._drop(view, k, "v"))) + q + k)
 
     def _perceived(self, view: View, level: Tensor) -> Tensor:
-        axes = level.ndim - 2
-        if self.training and self.dropout:
-            columns = view.neighbours(level).flip(1).flatten(1, 2)  # (B, N * C, *space)
-            return per_cell(self.q, self._drop(view, columns, "q"))
         # The original stacks the grid rolled by (-1, -1), (-1, 0), ... (1, 1). Rolled by -1, a
-        # cell sees the neighbour at +1, so the stack runs against raster order.
-        blocks = self.q.weight.unflatten(1, (3**axes, -1)).flip(1)  # (C out, N, C)
-        kernel = blocks.transpose(1, 2).unflatten(2, (3,) * axes)
-        return view.correlate(level, kernel, self.q.bias)
+        # cell sees the neighbour at +1, so the stack runs against raster order. One correlation
+        # would do the same in another order of summation, 1e-5 away after 30 steps.
+        columns = view.neighbours(level).flip(1).flatten(1, 2)  # (B, N * C, *space)
+        return per_cell(self.q, self._drop(view, columns, "q"))
 
     def _drop(self, view: View, tensor: Tensor, layer: str) -> Tensor:
         """Return the tensor as one layer sees it: whole, or, in training, with gaps."""

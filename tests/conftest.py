@@ -1,0 +1,48 @@
+"""What all tests share: Hypothesis profiles, every plugin promised, a fresh registry, no hurry."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import configuration, settings
+
+from nca.plugins import discover, load_file
+from nca.registry import registry
+
+pytest.register_assert_rewrite("bench")
+
+settings.register_profile("dev", max_examples=25, derandomize=True, deadline=None, database=None)
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "dev"))
+# not into the working directory
+configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"nca-hypothesis-{os.getuid()}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rules", action="append", default=[], metavar="FILE", help="put this plugin file to test"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # before the tests are collected, for the laws run on whatever is registered
+    discover()
+    for file in config.getoption("--rules"):
+        load_file(config.invocation_params.dir / file)
+    # our tensors are small: threads would only wait for each other, the more so under xdist
+    torch.set_num_threads(1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device, and there is none")
+
+
+@pytest.fixture(autouse=True)
+def fresh_registry() -> Iterator[None]:
+    """Forget after each test what it registered."""
+    with registry.preserved():
+        yield

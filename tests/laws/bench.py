@@ -1,0 +1,163 @@
+"""The bench on which a rule is put before the laws: a small grid that suits it, its weights drawn.
+
+A rule stands on the middle one of three levels, so that whatever it reads is there: `under` is an
+input, `over` stands still. How many axes and channels suit the rule is found out by trying. A law
+is a function `check_...(place_rule, ...)` that raises an AssertionError on a rule that breaks it,
+where `place_rule` makes the rule for a `Place`: a registered rule's is `placed(name)`, and anything
+that takes a `Place` will do.
+
+A rule may declare `radius`, how far a cell sees in one step; it is 1 unless declared.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from hypothesis import settings
+from torch import Tensor
+from torch.testing import assert_close
+
+from nca import TORUS, Automaton, Layout, Level, NCAError, Place, Source, State, UpdateRule
+from nca.options import takes_place
+from nca.registry import registry
+from nca.types import Size
+
+PlaceRule = Callable[[Place], UpdateRule]
+
+OWN = "middle"
+BATCH = 3
+
+# rules of equal channels last: a rule that mistakes one level for another must be found out
+_CHANNELS = ({"under": 2, OWN: 4, "over": 3}, {"under": 4, OWN: 4, "over": 4})
+_AXES = (2, 1, 3)
+
+
+def rule_names() -> list[str]:
+    """Return the names of all registered rules."""
+    return registry.names("rule")
+
+
+def placed(name: str) -> PlaceRule:
+    """Return what places a registered rule."""
+    thing = registry.get("rule", name)
+    return thing if takes_place(thing) else lambda place: thing()
+
+
+def few(share: int = 2) -> settings:
+    """Return the profile's settings with a share of its examples, at most 50: laws cost."""
+    return settings(max_examples=min(max(settings.default.max_examples // share, 4), 50))
+
+
+class Bench:
+    """A rule in surroundings that suit it.
+
+    Args:
+        place_rule: Makes the rule.
+
+    Raises:
+        NCAError: No surroundings suit the rule; the first refusal is raised.
+    """
+
+    def __init__(self, place_rule: PlaceRule) -> None:
+        self.place_rule = place_rule
+        refusals: list[NCAError] = []
+        named = set(getattr(place_rule, "reads", ())) - {"own", "below", "above"}
+        for self.axes, channels in itertools.product(_AXES, _CHANNELS):
+            self.layout = Layout(
+                [Level(name, 2, input=True) for name in sorted(named - set(channels))]
+                + [Level(name, n, input=name == "under") for name, n in channels.items()]
+            )
+            try:
+                rule = self.rule()
+            except NCAError as refusal:
+                refusals.append(refusal)
+                continue
+            self.radius = getattr(rule, "radius", 1)
+            self.reads = self._names(rule.reads)
+            # what has no weights is taken for a rule of cells that are on or off
+            self.binary = not list(rule.parameters())
+            return
+        raise refusals[0]
+
+    def rule(self) -> UpdateRule:
+        """Return the rule as it is made, without touching torch's global generator."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return self.place_rule(Place(self.layout, OWN, self.axes, TORUS))
+
+    def automaton(self, random_seed: int, **settings: object) -> Automaton:
+        """Return the rule's automaton in float64, awake, as in evaluation."""
+        automaton = Automaton(self.layout, {OWN: [self.rule()]}, **settings).double().eval()
+        return awake(automaton, random_seed)
+
+    def state(self, random_seed: int, size: Sequence[int], batch: int = BATCH) -> State:
+        """Return a random state in float64; of a longer size the first axes are taken."""
+        state = self.layout.zeros(
+            batch, self.size(size), random_seed=random_seed, dtype=torch.float64
+        )
+        return state.replace({name: self.drawn(state, name, "state") for name in state})
+
+    def drawn(self, state: State, name: str, stream: str) -> Tensor:
+        """Return a random level, normal or on and off, in the shape that it has in the state."""
+        source, channels = state.source, self.layout[name].channels
+        if self.binary:
+            level = source.chance(f"test/{stream}/{name}", 0.4, channels, state.size(name))
+        else:
+            level = source.normal(f"test/{stream}/{name}", channels, state.size(name))
+        return level.to(state[name].dtype)
+
+    @property
+    def roomy(self) -> Size:
+        """A grid on which chance will surely move something, about 120 cells."""
+        return {1: (120,), 2: (12, 10), 3: (5, 4, 6)}[self.axes]
+
+    def size(self, size: Sequence[int]) -> Size:
+        """Return as much of a size, offset or cell as the grid has axes."""
+        return tuple(size[: self.axes])
+
+    def change(self, automaton: Automaton, state: State) -> Tensor:
+        """Return what the rule proposes in one step."""
+        proposed = []
+        rule = automaton.rules[OWN][0]
+        hook = rule.register_forward_hook(lambda _, seen, change: proposed.append(change))
+        try:
+            automaton.step(state, fire_rate=1.0)
+        finally:
+            hook.remove()
+        return proposed[0]
+
+    def _names(self, reads: Sequence[str]) -> set[str]:
+        place = Place(self.layout, OWN, self.axes, TORUS)
+        return {place.level(read).name for read in reads}
+
+
+def awake(automaton: Automaton, random_seed: int) -> Automaton:
+    """Draw all weights, for a rule whose last layer starts at zero would pass by standing still."""
+    source = Source(random_seed, 0, torch.arange(1))
+    with torch.no_grad():
+        for name, weight in automaton.named_parameters():
+            fan_in = max(weight[0].numel(), 1) if weight.ndim > 1 else 4
+            numbers = source.normal(f"test/weights/{name}", 1, (max(weight.numel(), 1),))
+            weight.copy_(numbers.view(weight.shape) / fan_in**0.5)
+    return automaton
+
+
+def assert_states_close(one: State, other: State) -> None:
+    """Demand the same levels with nearly the same numbers, and the same step."""
+    assert one.step == other.step
+    assert_close(dict(one.levels), dict(other.levels))
+
+
+def assert_same_bits(one: State, other: State) -> None:
+    """Demand the same levels, memories and counters, bit by bit."""
+    assert (one.random_seed, one.step) == (other.random_seed, other.step)
+    exact = partial(assert_close, rtol=0, atol=0, equal_nan=True)
+    exact(one.samples, other.samples)
+    exact(dict(one.levels), dict(other.levels))
+    exact([dict(old) for old in one.remembered], [dict(old) for old in other.remembered])
+
+
+def assert_moved(one: State, other: State) -> None:
+    """Demand that the rule's level differs, for else nothing was tested."""
+    assert not torch.equal(one[OWN], other[OWN]), "the rule stood still, so nothing was tested"

@@ -1,0 +1,60 @@
+"""To compute a segment again for its gradient is to compute the same segment."""
+
+import pytest
+import torch
+from bench import OWN, Bench, PlaceRule, assert_moved, few, placed, rule_names
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import fire_rates, random_seeds
+from torch import Tensor
+from torch.testing import assert_close
+
+from nca import Alive, Noise, Skip
+
+
+def check_recomputed_gradients_are_the_same(
+    place_rule: PlaceRule,
+    steps: int = 5,
+    checkpoint_every: int = 2,
+    fire_rate: float = 0.5,
+    random_seed: int = 0,
+) -> None:
+    bench = Bench(place_rule)
+
+    def learn(every: int | None) -> tuple[Tensor, dict[str, Tensor]]:
+        automaton = bench.automaton(
+            random_seed,
+            fire_rate=fire_rate,
+            noise=Noise(0.02),
+            alive=Alive(OWN, 0, 0.1, dead="frozen"),
+            skips=[Skip(2, 0.1)],
+            checkpoint_every=every,
+        ).train()
+        start = bench.state(random_seed, bench.roomy).map(lambda t: t.requires_grad_())
+        state = automaton.rollout(start, steps)
+        assert_moved(state, start)
+        loss = (state[OWN] * bench.drawn(start, OWN, "wish")).sum()
+        loss.backward()
+        weights = {name: weight.grad for name, weight in automaton.named_parameters()}
+        return loss.detach(), {**weights, OWN: start[OWN].grad}
+
+    loss, gradients = learn(None)
+    again, recomputed = learn(checkpoint_every)
+
+    assert any(torch.any(gradient) for gradient in gradients.values()), "there is no gradient"
+    assert_close(again, loss)
+    assert_close(recomputed, gradients)
+
+
+@pytest.mark.parametrize("name", rule_names())
+@few()
+@given(
+    steps=st.integers(1, 6),
+    checkpoint_every=st.integers(1, 4),
+    fire_rate=fire_rates(),
+    random_seed=random_seeds(),
+)
+def test_recomputed_gradients_are_the_same(name, steps, checkpoint_every, fire_rate, random_seed):
+    check_recomputed_gradients_are_the_same(
+        placed(name), steps, checkpoint_every, fire_rate, random_seed
+    )
