@@ -142,6 +142,12 @@ class Automaton(nn.Module):
         """The levels that may change: all but the input."""
         return [name for name, level in self.layout.items() if not level.input]
 
+    def rules_of(self, name: str) -> list[UpdateRule]:
+        """Return the rules of a level, in the order in which their changes are summed."""
+        rules = self.rules[name] if name in self.rules else nn.ModuleList()
+        assert isinstance(rules, nn.ModuleList)
+        return [rule for rule in rules if isinstance(rule, UpdateRule)]
+
     def seed(self, batch: int, size: Size, *, random_seed: int = 0) -> State:
         """Return an empty state on the automaton's device, in its dtype."""
         like = next(self.parameters(), torch.empty(0))
@@ -212,11 +218,18 @@ class Automaton(nn.Module):
         channel = state[self.alive.level].narrow(1, self.alive.channel, 1)
         return self.topology.maximum(channel, self.alive.radius) > self.alive.above
 
-    def bury(self, state: State) -> State:
-        """Return the state with zeros wherever no cell lives, on every level but the input."""
+    def bury(self, state: State, lived: Tensor | None = None) -> State:
+        """Return the state with zeros wherever no cell lives, on every level but the input.
+
+        Args:
+            state: The state to clear.
+            lived: Which cells lived before, bool `(B, 1, *space)`; the others are cleared too.
+        """
         living = self.living(state)
         if living is None:
             return state
+        if lived is not None:
+            living = living & lived
         return state.replace({name: state[name] * living for name in self.written})
 
     def _advance_by(self, state: State, steps: int, fire_rate: float) -> State:
@@ -237,21 +250,18 @@ class Automaton(nn.Module):
                 change = change * state.source.chance(
                     f"fire/{name}", fire_rate, 1, state.size(name)
                 )
-            if self.alive and self.alive.dead == "frozen":
+            if before is not None and self.alive and self.alive.dead == "frozen":
                 change = change * before
             levels[name] = state[name] + change
         after = state.replace(levels, step=state.step + 1)
-        if self.alive and self.alive.dead == "cleared":
-            living = self.living(after)
-            assert before is not None
-            assert living is not None
-            after = after.replace({n: after[n] * (before & living) for n in self.written})
+        if before is not None and self.alive and self.alive.dead == "cleared":
+            after = self.bury(after, before)
         return self._remember(state, after)
 
     def _change(self, scene: Scene, name: str) -> Tensor | None:
         state = scene.state
         change: Tensor | None = None
-        for number, rule in enumerate(self.rules[name] if name in self.rules else ()):
+        for number, rule in enumerate(self.rules_of(name)):
             place = Place(self.layout, name, state.axes, self.topology)
             reads = frozenset(place.level(read).name for read in rule.reads)
             proposed = rule(View(scene, place, reads, f"rule/{name}/{number}"))
@@ -290,7 +300,8 @@ class Automaton(nn.Module):
         return after.replace(remembered=tuple(memories))
 
     def _check(self) -> None:
-        for name, rules in self.rules.items():
+        for name in self.rules:
+            rules = self.rules_of(name)
             if self.layout[name].input:
                 raise ShapeError(
                     f'level "{name}" holds the input, so that nothing may write to it.',

@@ -5,25 +5,49 @@ type and range, their defaults make them optional.
 """
 
 import inspect
+import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from nca.errors import PluginError
+
 
 @cache
 def options_of(thing: Callable[..., Any]) -> type[BaseModel]:
-    """Return a model with one strict field per keyword-only argument of `thing`."""
+    """Return a model with one strict field per keyword-only argument of `thing`.
+
+    Raises:
+        PluginError: An annotation cannot be understood, or says what no TOML can hold.
+    """
+    settings = ConfigDict(
+        extra="forbid",
+        strict=True,
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+    )
+    try:
+        model = create_model(thing.__name__, __config__=settings, **_fields(thing))
+        model.model_json_schema()
+    except Exception as fault:
+        raise PluginError(
+            f"the options of {thing.__name__} cannot be read: {str(fault).splitlines()[0]}",
+            where=f"{thing.__module__}:{thing.__qualname__}",
+            to_do="annotate its keyword-only arguments with what TOML can hold",
+        ) from fault
+    return model
+
+
+def _fields(thing: Callable[..., Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, argument in inspect.signature(thing, eval_str=True).parameters.items():
         if argument.kind is argument.KEYWORD_ONLY:
             kind = Any if argument.annotation is argument.empty else argument.annotation
             fields[name] = (kind, ... if argument.default is argument.empty else argument.default)
-    settings = ConfigDict(
-        extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False
-    )
-    return create_model(thing.__name__, __config__=settings, **fields)
+    return fields
 
 
 def takes_place(thing: Callable[..., Any]) -> bool:
@@ -44,8 +68,21 @@ def described(model: type[BaseModel]) -> dict[str, str]:
     words = {}
     for name, field in schema.get("properties", {}).items():
         kind = expected(_resolve(field, schema))
-        words[name] = kind if name in required else f"{kind}; {_literal(field.get('default'))}"
+        default = field.get("default")
+        words[name] = kind if default is None or name in required else f"{kind}; {_literal(default)}"
     return words
+
+
+NOUNS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "list",
+    "object": "table",
+    "null": "nothing",
+}
+"""What the types of JSON schema are called here."""
 
 
 def expected(field: dict[str, Any]) -> str:
@@ -54,26 +91,34 @@ def expected(field: dict[str, Any]) -> str:
         return " | ".join(_literal(value) for value in field.get("enum", [field.get("const")]))
     if "anyOf" in field:
         return " or ".join(expected(branch) for branch in field["anyOf"])
-    nouns = {
-        "integer": "whole number",
-        "number": "number",
-        "string": "text",
-        "boolean": "true or false",
-        "array": "list",
-        "object": "table",
-        "null": "nothing",
-    }
-    noun = nouns.get(field.get("type", ""), "any value")
+    if "$ref" in field:
+        return "table"
+    noun = NOUNS.get(field.get("type", ""), "any value")
+    if noun == "list":
+        return _list(field)
+    if "pattern" in field:
+        return "letters, digits and _, not beginning with a digit"
+    return f"{noun}{_range(field)}"
+
+
+def _list(field: dict[str, Any]) -> str:
+    items = field.get("items") or (field.get("prefixItems") or [{}])[0]
+    low, high = field.get("minItems", 0), field.get("maxItems")
+    each = expected(items) if isinstance(items, dict) else "any value"
+    if each == "table":
+        return "list of tables, at least one" if low else "list of tables"
+    count = f"list of {low}" if low == high else f"list of {low} to {high}" if high else "list"
+    return count if each == "any value" else f"{count}, each: {each}"
+
+
+def _range(field: dict[str, Any]) -> str:
     low, high = field.get("minimum"), field.get("maximum")
+    above, below = field.get("exclusiveMinimum"), field.get("exclusiveMaximum")
     if low is not None and high is not None:
-        return f"{noun} from {low:g} to {high:g}"
-    if low is not None:
-        return f"{noun}, at least {low:g}"
-    if "exclusiveMinimum" in field:
-        return f"{noun} above {field['exclusiveMinimum']:g}"
-    if high is not None:
-        return f"{noun}, at most {high:g}"
-    return noun
+        return f" from {low:g} to {high:g}"
+    limits = {"at least": low, "above": above, "at most": high, "below": below}
+    words = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
+    return ", " * bool(words) + " and ".join(words)
 
 
 def _resolve(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +127,4 @@ def _resolve(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -71,8 +71,8 @@ class Average:
     def update(self, iteration: int) -> None:
         """Move a little towards the weights as they are now."""
         decay = min(self.decay, (1 + iteration) / (10 + iteration))
-        names, values = zip(*self.modules.named_parameters(), strict=True)
-        torch._foreach_lerp_([self.tensors[n] for n in names], list(values), 1 - decay)
+        for name, weight in self.modules.named_parameters():
+            self.tensors[name].lerp_(weight, 1 - decay)
 
 
 @dataclass
@@ -159,6 +159,8 @@ class Run:
     def _build(
         cls, recipe: Recipe, folder: Path, device: torch.device, data: Path | None, report: Report
     ) -> "Run":
+        # resuming to the same bits needs convolutions that always sum in the same order
+        torch.backends.cudnn.deterministic = True
         automaton, task = recipe.automaton(), recipe.task()
         task.prepare(device, data, report)
         modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)

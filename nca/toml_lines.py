@@ -1,5 +1,6 @@
 """Find the line of a key in a TOML text, for errors; imported only when a fault is shown."""
 
+import tomllib
 from collections.abc import Iterator
 
 import tree_sitter_toml
@@ -10,7 +11,7 @@ Path = tuple[str | int, ...]
 
 def lines_of(text: str) -> dict[Path, int]:
     """Return the line (from 1) of every key, table and list item of a TOML text, by its path."""
-    tree = Parser(Language(tree_sitter_toml.language())).parse(text.encode())
+    tree = Parser(Language(tree_sitter_toml.language())).parse(text.encode("utf-8", "replace"))
     lines: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     for node in tree.root_node.children:
@@ -65,7 +66,8 @@ def _keys(node: Node) -> Iterator[str]:
         for child in node.named_children:
             yield from _keys(child)
     else:
-        yield (node.text or b"").decode().strip("\"'")
+        text = (node.text or b"").decode()
+        yield next(iter(tomllib.loads(f"{text} = 0"))) if text[:1] in ("'", '"') else text
 
 
 def _line(node: Node) -> int:

@@ -145,13 +145,12 @@ def treat_gradient(weights: Sequence[nn.Parameter], table: Train) -> Tensor:
     keeps the rare huge gradient of a long rollout from undoing what was learnt.
     """
     gradients = [weight.grad for weight in weights if weight.grad is not None]
-    norms = torch._foreach_norm(gradients)
-    norm = torch.stack(norms).norm()
+    norm = nn.utils.get_total_norm(gradients)
     if table.gradient == "normalised":
-        torch._foreach_add_(norms, 1e-8)
-        torch._foreach_div_(gradients, norms)
+        for gradient in gradients:
+            gradient.div_(gradient.norm() + 1e-8)
     elif table.gradient == "clipped":
-        torch._foreach_mul_(gradients, (table.clip / (norm + 1e-6)).clamp(max=1.0))
+        nn.utils.clip_grads_with_norm_(weights, table.clip, norm)
     return norm
 
 

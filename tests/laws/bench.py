@@ -26,7 +26,6 @@ from nca.types import Size
 PlaceRule = Callable[[Place], UpdateRule]
 
 OWN = "middle"
-BATCH = 3
 
 # rules of equal channels last: a rule that mistakes one level for another must be found out
 _CHANNELS = ({"under": 2, OWN: 4, "over": 3}, {"under": 4, OWN: 4, "over": 4})
@@ -77,6 +76,8 @@ class Bench:
             self.reads = self._names(rule.reads)
             # what has no weights is taken for a rule of cells that are on or off
             self.binary = not list(rule.parameters())
+            # many worlds of few cells that are on or off stand still by themselves
+            self.batch = 16 if self.binary else 3
             return
         raise refusals[0]
 
@@ -91,10 +92,10 @@ class Bench:
         automaton = Automaton(self.layout, {OWN: [self.rule()]}, **settings).double().eval()
         return awake(automaton, random_seed)
 
-    def state(self, random_seed: int, size: Sequence[int], batch: int = BATCH) -> State:
+    def state(self, random_seed: int, size: Sequence[int], batch: int | None = None) -> State:
         """Return a random state in float64; of a longer size the first axes are taken."""
         state = self.layout.zeros(
-            batch, self.size(size), random_seed=random_seed, dtype=torch.float64
+            batch or self.batch, self.size(size), random_seed=random_seed, dtype=torch.float64
         )
         return state.replace({name: self.drawn(state, name, "state") for name in state})
 
@@ -126,6 +127,10 @@ class Bench:
         finally:
             hook.remove()
         return proposed[0]
+
+    def assert_awake(self, automaton: Automaton, state: State) -> None:
+        """Demand that the rule proposes something, where noise moves the state in any case."""
+        assert self.change(automaton, state.clone()).any(), "the rule stands still"
 
     def _names(self, reads: Sequence[str]) -> set[str]:
         place = Place(self.layout, OWN, self.axes, TORUS)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from bench import OWN, Bench, PlaceRule, assert_moved, few, placed, rule_names
+from bench import OWN, Bench, PlaceRule, few, placed, rule_names
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import dtypes, random_seeds, sizes
@@ -27,7 +27,7 @@ def check_dtype_and_shape_are_kept(
     change = bench.change(automaton, state)
     after = automaton.rollout(state, 2)
 
-    assert_moved(after, state)
+    assert change.any(), "the rule stood still, so nothing was tested"
     assert (change.dtype, change.shape) == (dtype, state[OWN].shape)
     for name, level in after.items():
         assert (level.dtype, level.shape) == (dtype, state[name].shape), name

@@ -22,6 +22,7 @@ def check_input_levels_never_change(
         skips=[Skip(2, 0.1, at_end=True)],
     ).train()
     state = bench.state(random_seed, size)
+    bench.assert_awake(automaton, state)
     before = state.clone()
 
     after = automaton.finish(automaton.rollout(state, 3))

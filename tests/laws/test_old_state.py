@@ -16,6 +16,7 @@ def check_a_step_leaves_the_old_state_untouched(
     bench = Bench(place_rule)
     automaton = bench.automaton(random_seed, noise=Noise(0.1), skips=[Skip(2, 0.1)]).train()
     state = automaton.step(bench.state(random_seed, size))  # with something remembered
+    bench.assert_awake(automaton, state)
     before = state.clone()
 
     after = automaton.rollout(state, steps)

@@ -19,6 +19,7 @@ def check_the_random_seed_decides(
     bench = Bench(place_rule)
     automaton = bench.automaton(7, fire_rate=fire_rate, noise=Noise(0.02)).train(training)
     state = bench.state(7, bench.roomy).replace(random_seed=seed)
+    bench.assert_awake(automaton, state)
 
     after = automaton.rollout(state, 3)
 

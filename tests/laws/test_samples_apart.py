@@ -2,7 +2,6 @@
 
 import pytest
 from bench import (
-    BATCH,
     Bench,
     PlaceRule,
     assert_moved,
@@ -28,7 +27,7 @@ def check_samples_do_not_see_each_other(
     after = automaton.step(state)
 
     assert_moved(after, state)
-    for sample in range(BATCH):
+    for sample in range(state.batch):
         alone = slice(sample, sample + 1)
         assert_states_close(automaton.step(state.select(alone)), after.select(alone))
 

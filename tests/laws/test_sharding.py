@@ -24,6 +24,7 @@ def check_shards_have_the_future_of_the_whole(
         random_seed, fire_rate=fire_rate, noise=Noise(0.02), skips=[Skip(2, 0.1)]
     ).train(training)
     state = bench.state(random_seed, bench.roomy, batch=BATCH)
+    bench.assert_awake(automaton, state)
 
     whole = automaton.rollout(state, 3)
     shards = [state.select(slice(cut)), state.select(slice(cut, None))]

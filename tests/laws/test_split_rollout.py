@@ -26,6 +26,7 @@ def check_a_split_rollout_is_the_same_rollout(
         skips=[Skip(3, 0.1, at_end=True), Skip(2, 0.2, levels=(OWN,), keep_gain=False)],
     ).train(training)
     state = bench.state(random_seed, bench.roomy)
+    bench.assert_awake(automaton, state)
 
     whole = automaton.rollout(state, first + second)
     halves = automaton.rollout(automaton.rollout(state, first), second)

@@ -1,0 +1,71 @@
+"""The same recipe and random seed on a GPU: everything there stays there, and draws the same."""
+
+import pytest
+import torch
+
+from nca import Report
+from nca.library import read_recipe
+from nca.noise import Draw, Source
+from nca.run import Run
+from nca.training import next_batch, train
+
+pytestmark = pytest.mark.gpu
+
+SMALL = (
+    "grid.size=[20, 20]",
+    "task.side=14",
+    "pool.size=16",
+    "train.batch=4",
+    "train.iterations=4",
+    "train.validate_every=2",
+    "rollout.steps=[6, 9]",
+    "evaluate.steps=[8]",
+)
+
+
+def small_run(tmp_path, device):
+    recipe = read_recipe("growing", SMALL)
+    return Run.start(recipe, tmp_path / device, torch.device(device), None, Report())
+
+
+@pytest.mark.parametrize("draw", ["uniform", "normal", "bits"])
+def test_counted_numbers_are_the_same_bits(draw):
+    drawn = [
+        getattr(Source(2**40 + 7, 3, torch.arange(5, device=device)), draw)("fire", 3, (9, 7)).cpu()
+        for device in ("cpu", "cuda")
+    ]
+    assert drawn[0].equal(drawn[1])
+
+
+def test_orders_are_the_same_on_both():
+    assert Draw(3, 4).order("pool", 1000).equal(Draw(3, 4).order("pool", 1000).cuda().cpu())
+
+
+def test_a_step_fires_the_same_cells(tmp_path):
+    after = []
+    for device in ("cpu", "cuda"):
+        run = small_run(tmp_path, device)
+        torch.nn.init.constant_(run.automaton.rules_of("body")[0].change.bias, 0.1)
+        _, batch = next_batch(run, Draw(0, 0))
+        after.append((run.automaton.step(batch.state)["body"] != batch.state["body"]).cpu())
+    assert after[0].any()
+    assert after[0].equal(after[1])
+
+
+def test_training_keeps_everything_on_the_gpu(tmp_path):
+    run = small_run(tmp_path, "cuda")
+    train(run)
+    assert run.iteration == 4
+    assert run.pool is not None
+    tensors = [*run.modules.state_dict().values(), *run.pool.tensors().values()]
+    assert {tensor.device.type for tensor in tensors} == {"cuda"}
+
+
+def test_a_gpu_run_ends_near_a_cpu_run(tmp_path):
+    ends = []
+    for device in ("cpu", "cuda"):
+        run = small_run(tmp_path, device)
+        train(run)
+        ends.append({n: t.cpu() for n, t in run.modules.state_dict().items()})
+    for name, tensor in ends[0].items():
+        torch.testing.assert_close(ends[1][name], tensor, atol=2e-2, rtol=0)
