@@ -8,22 +8,50 @@ old or the new one is whole.
 
 import json
 import os
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from nca.errors import CheckpointError, StorageError
 from nca.recipe import Recipe
+from nca.types import Natural
 
 FORMAT = 1
 MODULES = ("automaton", "task")
+DAMAGED = "use another checkpoint of the run, or copy the file again"
+
+
+def _file_name(name: str) -> str:
+    if Path(name).name != name or name in (
+        "",
+        "..",
+    ):  # what is drawn is named after it: it must not lead elsewhere
+        raise ValueError("leads to another folder")
+    return name
+
+
+class _Facts(BaseModel):
+    """What the metadata of a checkpoint tell, beside the format."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, AfterValidator(_file_name)]
+    recipe: str
+    overrides: tuple[str, ...] = ()
+    iteration: Natural = 0
+    metrics: dict[str, Any] = {}
+    best: float | None = None
+    versions: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -58,10 +86,12 @@ class Checkpoint:
         Raises:
             StorageError: No space, no permission, no such folder.
         """
-        told = {"format": FORMAT, **{k: v for k, v in _told(self).items() if k != "tensors"}}
-        tensors = {
-            name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()
+        tensors = {  # copies, for safetensors refuses weights that share their memory
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in self.tensors.items()
         }
+        told = json.loads(json.dumps({"format": FORMAT, **_told(self)}))  # as it will be read
+        told["checksum"] = _checksum(told, tensors)
         write_whole(path, save(tensors, metadata={"nca": json.dumps(told)}))
 
     @classmethod
@@ -71,7 +101,7 @@ class Checkpoint:
         Raises:
             CheckpointError: It is missing, damaged, foreign, or of a newer format.
         """
-        if not path.is_file():
+        if not is_file(path):
             raise CheckpointError(
                 "there is no such checkpoint.",
                 where=str(path),
@@ -81,36 +111,46 @@ class Checkpoint:
             with safe_open(path, "pt") as file:
                 told = (file.metadata() or {}).get("nca")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as fault:
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as fault:
             raise CheckpointError(
                 f"the checkpoint is damaged or no safetensors file: {fault}.",
                 where=str(path),
-                to_do="use another checkpoint of the run, or copy the file again",
+                to_do=DAMAGED,
             ) from None
         return cls._from(told, tensors, path)
 
     @classmethod
     def _from(cls, told: str | None, tensors: dict[str, Tensor], path: Path) -> "Checkpoint":
-        try:
-            facts = json.loads(told or "")
-            made = facts.pop("format")
-            if not isinstance(made, int) or not isinstance(facts["recipe"], str):
-                raise TypeError
-        except (ValueError, KeyError, TypeError, AttributeError):
+        facts = _json(told)
+        if not isinstance(facts, dict) or "format" not in facts or "recipe" not in facts:
             raise CheckpointError(
                 "the file is safetensors, but no checkpoint of nca: it carries no recipe.",
                 where=f"{path}, metadata key 'nca'",
                 to_do="`nca import --help` lists which foreign weights can be turned into one",
-            ) from None
-        if made > FORMAT:
+            )
+        made = facts.pop("format")
+        if type(made) is int and made > FORMAT:
             raise CheckpointError(
                 f"the checkpoint has format {made}, but this version reads format {FORMAT}.",
                 where=str(path),
                 to_do="install a newer nca",
             )
-        known = {name: facts[name] for name in cls.__dataclass_fields__ if name in facts}
-        known["overrides"] = tuple(known.get("overrides", ()))
-        return cls(**known, tensors=tensors)
+        checksum = facts.pop("checksum", None)
+        try:
+            known = _Facts.model_validate_json(json.dumps(facts))
+        except ValidationError as error:
+            wrong = sorted({str(detail["loc"][0]) for detail in error.errors()})
+        else:
+            wrong = [] if type(made) is int and made == FORMAT else ["format"]
+            if checksum not in (None, _checksum({"format": made, **facts}, tensors)):
+                wrong = ["checksum"]  # a byte has changed, in the weights or in what is told
+            if not wrong:
+                return cls(**dict(known), tensors=tensors)
+        raise CheckpointError(
+            f"the checkpoint is damaged: its {' and '.join(wrong)} cannot be right.",
+            where=str(path),
+            to_do=DAMAGED,
+        )
 
     def parsed(self, path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
         """Return the recipe that the checkpoint carries, with more overrides if given.
@@ -154,6 +194,13 @@ class Checkpoint:
                 to_do="use the recipe and plugins that it was trained with, without overrides "
                 "that change shapes",
             )
+        lost = [n for n, _ in module.named_parameters() if not given[n].isfinite().all()]
+        if lost:
+            raise CheckpointError(
+                f"weights of the {prefix} are not finite: {', '.join(sorted(lost))}.",
+                where=str(path),
+                to_do="use a checkpoint from before training diverged",
+            )
         module.load_state_dict(given)
 
 
@@ -172,28 +219,57 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         StorageError: No space, no permission, no such folder.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.parent / f".{path.name}.{os.getpid()}.part"
     try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        if hasattr(os, "O_DIRECTORY"):
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:  # Ctrl-C too
+            with suppress(OSError):
+                beside.unlink()
+            raise
     except OSError as fault:
-        beside.unlink(missing_ok=True)
         raise StorageError(
             f"the file cannot be written: {fault.strerror or fault}.",
             where=str(path),
             to_do="free some space or choose another folder; what was there before is untouched",
         ) from fault
+    if hasattr(os, "O_DIRECTORY"):
+        with suppress(OSError):  # some file systems know no such thing
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file, also where the path is no possible one."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _told(checkpoint: Checkpoint) -> dict[str, Any]:
     shallow = Checkpoint(**{**checkpoint.__dict__, "tensors": {}})
-    return asdict(shallow)
+    return {name: value for name, value in asdict(shallow).items() if name != "tensors"}
+
+
+def _json(text: str | None) -> Any:
+    try:
+        return json.loads(text or "")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _checksum(told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
+    """Return a number that changes with every changed byte of a checkpoint."""
+    checksum = zlib.crc32(json.dumps(told, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        checksum = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), checksum)
+        checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), checksum)
+    return checksum

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 
-from nca.checkpoint import Checkpoint
+from nca.checkpoint import Checkpoint, is_file
 from nca.errors import CheckpointError, NCAError
 from nca.plugins import load_files
 from nca.recipe import Recipe
@@ -33,7 +33,7 @@ def recipe_path(source: str) -> Path:
         NCAError: There is no such file or name; the nearest is suggested.
     """
     path = Path(source)
-    if path.is_file():
+    if is_file(path):
         return path
     known = recipes()
     if source in known:
@@ -45,6 +45,25 @@ def recipe_path(source: str) -> Path:
     )
 
 
+def recipe_text(path: Path) -> str:
+    """Return the text of a recipe file.
+
+    Raises:
+        NCAError: It cannot be read, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as fault:
+        problem, cause = f"it is no text in UTF-8, from byte {fault.start} on", fault
+    except OSError as fault:
+        problem, cause = f"{fault.strerror}", fault
+    raise NCAError(
+        f"the recipe cannot be read: {problem}.",
+        where=str(path),
+        to_do="give a text file in UTF-8 that you may read",
+    ) from cause
+
+
 def read_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
     """Read and check a recipe; the plugin files that it names are executed first.
 
@@ -54,14 +73,7 @@ def read_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
         RecipeError: Everything that is wrong with it.
     """
     path = recipe_path(source)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise NCAError(
-            f"the recipe cannot be read: {fault}.",
-            where=str(path),
-            to_do="give a text file in UTF-8 that you may read",
-        ) from fault
+    text = recipe_text(path)
     load_files(Recipe.plugins_in(text), path.parent)
     return Recipe.parse(
         text, name=path.stem, folder=path.parent, overrides=overrides, source=str(path)
@@ -75,11 +87,11 @@ def checkpoint_path(source: str) -> Path:
         CheckpointError: There is no such file, folder or name; the nearest is suggested.
     """
     path = Path(source)
-    if path.is_dir():
+    if not is_file(path):
         for name in ("best.safetensors", "last.safetensors"):
-            if (path / name).is_file():
+            if is_file(path / name):
                 return path / name
-    if path.is_file():
+    if is_file(path):
         return path
     known = pretrained()
     if source in known:

@@ -69,7 +69,9 @@ def described(model: type[BaseModel]) -> dict[str, str]:
     for name, field in schema.get("properties", {}).items():
         kind = expected(_resolve(field, schema))
         default = field.get("default")
-        words[name] = kind if default is None or name in required else f"{kind}; {_literal(default)}"
+        words[name] = (
+            kind if default is None or name in required else f"{kind}; {_literal(default)}"
+        )
     return words
 
 
@@ -80,7 +82,6 @@ NOUNS = {
     "boolean": "true or false",
     "array": "list",
     "object": "table",
-    "null": "nothing",
 }
 """What the types of JSON schema are called here."""
 
@@ -90,14 +91,15 @@ def expected(field: dict[str, Any]) -> str:
     if "enum" in field or "const" in field:
         return " | ".join(_literal(value) for value in field.get("enum", [field.get("const")]))
     if "anyOf" in field:
-        return " or ".join(expected(branch) for branch in field["anyOf"])
+        branches = [branch for branch in field["anyOf"] if branch.get("type") != "null"]
+        return " or ".join(expected(branch) for branch in branches)
     if "$ref" in field:
         return "table"
     noun = NOUNS.get(field.get("type", ""), "any value")
     if noun == "list":
         return _list(field)
     if "pattern" in field:
-        return "letters, digits and _, not beginning with a digit"
+        return field.get("description") or f"text that matches {field['pattern']}"
     return f"{noun}{_range(field)}"
 
 

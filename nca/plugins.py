@@ -56,8 +56,12 @@ def load_file(path: Path) -> None:
     Raises:
         PluginError: The file is missing, or fails while it is executed.
     """
-    path = path.expanduser().resolve()
-    if not path.is_file():
+    try:
+        path = path.expanduser().resolve()
+        there = path.is_file()
+    except (OSError, RuntimeError, ValueError):  # too long, no such home, no character
+        there = False
+    if not there:
         raise PluginError(
             "there is no such plugin file.",
             where=str(path),
@@ -81,11 +85,12 @@ def load_file(path: Path) -> None:
     except (RegistryError, PluginError):
         del sys.modules[name]
         raise
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         del sys.modules[name]
         line = _line_in(fault, path)
+        words = (str(fault).splitlines() or [""])[0]
         raise PluginError(
-            f"the plugin fails to load: {type(fault).__name__}: {fault}",
+            f"the plugin fails to load: {type(fault).__name__}: {words}",
             where=f"{path}{f', line {line}' if line else ''}",
             to_do="mend the file; running `python FILE` shows the whole traceback",
         ) from fault

@@ -5,27 +5,35 @@ written into the text, so that text alone says what was run.
 """
 
 import json
+import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import tomlkit
 import torch
 from pydantic import ValidationError
-from tomlkit.exceptions import TOMLKitError
 
 from nca.automaton import Automaton
 from nca.errors import PluginError, RegistryError
-from nca.faults import Fault, KeyPath, RecipeError, faults_of
+from nca.faults import Fault, KeyPath, RecipeError, depth, faults_of, shown, strange
 from nca.options import options_of, takes_place
+from nca.overrides import override
 from nca.registry import Kind, registry
 from nca.rule import Place
 from nca.state import Layout, Level
-from nca.tables import FORMAT, RuleTable, Tables, TaskTable
+from nca.tables import RuleTable, Tables, TaskTable, Train, relations
 from nca.task import Setting, Task
 from nca.topology import Topology
+
+Wanted = TypeVar("Wanted")
+
+BOM = "\ufeff"
+"""What some editors put before a text."""
+
+DEEPEST = 20
+"""How deep tables and lists may be nested."""
 
 
 @dataclass(frozen=True)
@@ -64,28 +72,26 @@ class Recipe:
             PluginError: A plugin that it names cannot be loaded.
         """
         source, overrides = source or name, tuple(overrides)
-        _decode(text, source)
-        if overrides:
-            text = _override(text, overrides, source)
+        text = text.removeprefix(BOM)
         tables = _decode(text, source)
-        version = tables.get("format")
-        if isinstance(version, int) and version > FORMAT:
-            newer = Fault(
-                ("format",),
-                f"is {version}",
-                f"this version reads format {FORMAT}: install a newer nca",
-            )
-            raise RecipeError(source, [newer], text)
-        return cls(name, text, overrides, folder, _validate(tables, source, text))
+        written, overridden = text, []
+        if overrides:
+            written, overridden = override(text, overrides, source)
+            tables = _decode(written, source)
+        faults, checked = _validate(tables)
+        if faults or checked is None:
+            raise RecipeError(source, faults, text, overridden)
+        return cls(name, written, overrides, folder, checked)
 
     @staticmethod
     def plugins_in(text: str) -> tuple[str, ...]:
         """Return the plugin files that a text names; a text with faults names none."""
         try:
-            named = tomllib.loads(text).get("plugins", [])
-        except tomllib.TOMLDecodeError:
+            named = _decode(text.removeprefix(BOM), "").get("plugins", [])
+        except RecipeError:
             return ()
-        return tuple(n for n in named if isinstance(n, str)) if isinstance(named, list) else ()
+        usable = isinstance(named, list) and not strange(named)
+        return tuple(n for n in named if isinstance(n, str)) if usable else ()
 
     @property
     def layout(self) -> Layout:
@@ -129,14 +135,28 @@ class Recipe:
         Raises:
             RecipeError: The recipe names none.
         """
-        if self.tables.task is None:
-            missing = Fault(("task",), "is missing", "add a table [task] with a name")
-            raise RecipeError(self.name, [missing], self.text)
+        table = self._needed("task", self.tables.task, "a table [task] with a name")
         seed, size = self.tables.random_seed, self.tables.grid.size
         setting = Setting(self.layout, size, self.folder, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)
-            return _build("task", self.tables.task, setting)
+            return _build("task", table, setting)
+
+    def training(self) -> Train:
+        """Return the table of training.
+
+        Raises:
+            RecipeError: There is none.
+        """
+        return self._needed(
+            "train", self.tables.train, "a table [train] with batch, iterations, learning_rate"
+        )
+
+    def _needed(self, key: str, table: Wanted | None, sample: str) -> Wanted:
+        if table is None:
+            missing = Fault((key,), "is missing", f"add {sample}")
+            raise RecipeError(self.name, [missing], self.text)
+        return table
 
 
 def _build(kind: Kind, table: RuleTable | TaskTable, surroundings: Any) -> Any:
@@ -149,70 +169,43 @@ def _build(kind: Kind, table: RuleTable | TaskTable, surroundings: Any) -> Any:
 
 def _decode(text: str, source: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        bad = Fault((), "is no TOML", str(fault))
-        raise RecipeError(source, [bad]) from None
+        tables = tomllib.loads(text)
+    except (ValueError, RecursionError) as fault:
+        deep = isinstance(fault, RecursionError)
+        words = "it is nested too deep" if deep else str(fault).partition(" (at ")[0]
+        place = re.search(r"\(at line (\d+)", str(fault))
+        line = int(place[1]) if place else text.count("\n") + 1
+        raise RecipeError(source, [Fault((), "is no TOML", words, line)]) from None
+    if depth(tables) > DEEPEST:
+        raise RecipeError(source, [Fault((), "is nested too deep", "flatten its tables")])
+    return tables
 
 
-def _override(text: str, overrides: Sequence[str], source: str) -> str:
-    document = tomlkit.parse(text)
-    for override in overrides:
-        path, equals, value = override.partition("=")
-        if not equals or not path.strip():
-            bad = Fault(("--set", override), "is no override", "write --set table.key=value")
-            raise RecipeError(source, [bad])
-        _put(document, path.strip().split("."), _parsed(value.strip()), override, source)
-    return tomlkit.dumps(document)
-
-
-def _parsed(value: str) -> Any:
-    try:
-        return tomlkit.parse(f"value = {value}")["value"]
-    except TOMLKitError:
-        return value
-
-
-def _put(document: Any, keys: list[str], value: Any, override: str, source: str) -> None:
-    table = document
-    for number, key in enumerate(keys):
-        known: Sequence[Any] = (
-            [item.get("name") for item in table if isinstance(item, dict)]
-            if isinstance(table, list)
-            else list(table)
-        )
-        place: Any = key
-        if isinstance(table, list):
-            place = int(key) if key.isdigit() else known.index(key) if key in known else None
-            if place is None or place >= len(table):
-                to_do = f"there are {len(table)}, counted from 0: {', '.join(map(str, known))}"
-                bad = Fault(("--set", override), f"finds no {'.'.join(keys[: number + 1])}", to_do)
-                raise RecipeError(source, [bad])
-        if number == len(keys) - 1:
-            table[place] = value
-            return
-        if isinstance(table, dict) and place not in table:
-            table[place] = tomlkit.table()
-        table = table[place]
-        if not isinstance(table, dict | list):
-            bad = Fault(("--set", override), f"{key} is no table", "give the path of a key")
-            raise RecipeError(source, [bad])
-
-
-def _validate(tables: dict[str, Any], source: str, text: str) -> Tables:
-    faults: list[Fault] = []
+def _validate(tables: dict[str, Any]) -> tuple[list[Fault], Tables | None]:
+    odd = strange(tables)
+    for fault in odd:  # JSON could not hold them, and one complaint about each is enough
+        _replace(tables, fault.path, None)
+    found: list[Fault] = []
     checked: Tables | None = None
     try:
-        checked = Tables.model_validate_json(json.dumps(tables, default=str))
+        checked = Tables.model_validate_json(json.dumps(tables), strict=True)
     except ValidationError as error:
-        faults += faults_of(error, Tables)
+        found += faults_of(error, Tables)
+    newer = [fault for fault in found if fault.path == ("format",) and "newer" in fault.to_do]
+    if newer:  # the rest would be judged by the rules of an older format
+        return newer, None
     for path, kind, table in _plugin_tables(tables):
-        faults += _options(path, kind, table)
-    if checked:
-        faults += _relations(checked)
-    if faults or checked is None:
-        raise RecipeError(source, faults, text)
-    return checked
+        found += _options(path, kind, table, tables.get("plugins"))
+    if checked and not odd:
+        found += relations(checked)
+    covered = {fault.path[:length] for fault in odd for length in range(len(fault.path) + 1)}
+    return odd + [fault for fault in found if fault.path not in covered], checked
+
+
+def _replace(tables: Any, path: KeyPath, value: Any) -> None:
+    for part in path[:-1]:
+        tables = tables[part]
+    tables[path[-1]] = value
 
 
 def _plugin_tables(tables: dict[str, Any]) -> Iterable[tuple[KeyPath, Kind, dict[str, Any]]]:
@@ -226,7 +219,7 @@ def _plugin_tables(tables: dict[str, Any]) -> Iterable[tuple[KeyPath, Kind, dict
         yield ("task",), "task", tables["task"]
 
 
-def _options(path: KeyPath, kind: Kind, table: dict[str, Any]) -> list[Fault]:
+def _options(path: KeyPath, kind: Kind, table: dict[str, Any], plugins: Any) -> list[Fault]:
     name = table.get("name")
     if not isinstance(name, str):
         return []
@@ -235,53 +228,14 @@ def _options(path: KeyPath, kind: Kind, table: dict[str, Any]) -> list[Fault]:
     except RegistryError:
         near = registry.suggestion(kind, name).strip()
         known = ", ".join(registry.names(kind)) or "none"
-        return [Fault((*path, "name"), f'no {kind} "{name}"', f"{near} There are: {known}".strip())]
+        file = plugins[0] if isinstance(plugins, list) and plugins else "FILE"
+        to_do = f"{near} There are: {known}; a plugin's file brings more: --plugin {file}".strip()
+        return [Fault((*path, "name"), f"no {kind} {shown(name)}", to_do)]
     except PluginError as error:
-        return [Fault((*path, "name"), error.what, error.to_do)]
+        return [Fault((*path, "name"), error.what, f"{error.where}: {error.to_do}")]
     options = {key: value for key, value in table.items() if key != "name"}
     try:
-        model.model_validate_json(json.dumps(options, default=str))
+        model.model_validate_json(json.dumps(options))
     except ValidationError as error:
         return faults_of(error, model, path)
     return []
-
-
-def _relations(tables: Tables) -> list[Fault]:
-    """Return the faults of numbers that are fine alone, but not together."""
-    faults = []
-    levels = {level.name: level for level in tables.levels}
-    names = [level.name for level in tables.levels]
-    for number, level in enumerate(tables.levels):
-        if level.name in names[:number]:
-            faults.append(Fault(("levels", number, "name"), "is taken", "name each level once"))
-        if level.input and level.rules:
-            to_do = "nothing writes to an input level: move its rules to a level above"
-            faults.append(Fault(("levels", number, "rules"), "on an input level", to_do))
-    axes, topology = len(tables.grid.size), tables.grid.topology
-    if len(topology) not in (1, axes):
-        to_do = f"name one boundary for all, or one for each of the {axes} axes"
-        faults.append(Fault(("grid", "topology"), f"names {len(topology)} axes", to_do))
-    alive, there = tables.rollout.alive, ", ".join(levels)
-    if alive and alive.level not in levels:
-        faults.append(Fault(("rollout", "alive", "level"), "no such level", f"there are: {there}"))
-    elif alive and alive.channel >= levels[alive.level].channels:
-        to_do = f'"{alive.level}" has channels 0 to {levels[alive.level].channels - 1}'
-        faults.append(Fault(("rollout", "alive", "channel"), f"is {alive.channel}", to_do))
-    for number, skip in enumerate(tables.rollout.skips):
-        for name in skip.levels:
-            if name not in levels or levels[name].input:
-                writable = ", ".join(n for n, level in levels.items() if not level.input)
-                path = ("rollout", "skips", number, "levels")
-                faults.append(Fault(path, f'names "{name}"', f"choose among: {writable}"))
-    pool, train = tables.pool, tables.train
-    if pool and train:
-        renewed = pool.fresh + pool.damaged + pool.swapped
-        if renewed > train.batch:
-            to_do = f"fresh, damaged and swapped together fit a batch of {train.batch}"
-            faults.append(Fault(("pool",), f"renews {renewed} states", to_do))
-        if train.batch > pool.size:
-            to_do = f"at least one batch: {train.batch}"
-            faults.append(Fault(("pool", "size"), f"is {pool.size}", to_do))
-    if train and tables.task is None:
-        faults.append(Fault(("task",), "is missing", "training needs a task: add [task]"))
-    return faults

@@ -90,6 +90,14 @@ class Layout(Mapping[str, Level]):
         """Tell whether there is a level of that name."""
         return name in self._levels
 
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the levels are the same, in the same order."""
+        return isinstance(other, Layout) and [*self.values()] == [*other.values()]
+
+    def __hash__(self) -> int:
+        """Return a hash, so that a place can have one."""
+        return hash(tuple(self.values()))
+
     def __repr__(self) -> str:
         """Return the levels as Python would build them."""
         return f"Layout({list(self._levels.values())})"

@@ -3,34 +3,55 @@
 The options of rules and tasks are not here: they are the arguments of the plugins themselves.
 """
 
-from typing import Annotated, Any, Literal
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Len
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+from torch import nn
 
 from nca.automaton import Alive, Noise, Skip
+from nca.faults import Fault, shown
 from nca.pool import Renewal
 from nca.types import Boundary, Count, Fraction, Name, Natural, NonNegative, Positive
 
 FORMAT = 1
+WORD = "letters, digits and _, not beginning with a digit"
+
+Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+"""What is kept of an average when a new value comes in."""
+
+
+def _version(value: Any) -> Any:
+    if type(value) is not int:
+        raise PydanticCustomError("recipe", f"write format = {FORMAT}")
+    if value > FORMAT:
+        raise PydanticCustomError(
+            "recipe", f"this version reads format {FORMAT}: install a newer nca"
+        )
+    return value
 
 
 def _range(value: Any) -> Any:
-    if isinstance(value, int):
+    if type(value) is int and value > 0:
         return (value, value)
-    numbers = isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)
-    if numbers and value[0] > value[1]:
+    if not (isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)):
+        raise PydanticCustomError("recipe", "give a whole number from 1, or two: [64, 96]")
+    if value[0] > value[1]:
         raise PydanticCustomError(
             "recipe", f"give the smaller number first: [{value[1]}, {value[0]}]"
         )
-    if not numbers:
-        raise PydanticCustomError("recipe", "give a whole number, or two of them: [64, 96]")
     return tuple(value)
 
 
 def _scale(value: Any) -> Any:
-    return {"scale": value} if isinstance(value, int | float) else value
+    if type(value) in (int, float):
+        return {"scale": value}
+    if not isinstance(value, dict):
+        raise PydanticCustomError("recipe", "give a number, or a table: { scale = 0.02 }")
+    return value
 
 
 def _each(value: Any) -> Any:
@@ -63,7 +84,7 @@ class RuleTable(BaseModel):
 class LevelTable(Table):
     """One level, with its rules."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description=WORD)]
     channels: Count
     input: bool = False
     rules: tuple[RuleTable, ...] = ()
@@ -96,7 +117,7 @@ class Train(Table):
     iterations: Count
     learning_rate: Positive
     optimiser: Literal["adam", "adamw"] = "adam"
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    betas: tuple[Share, Share] = (0.9, 0.999)
     weight_decay: NonNegative = 0.0
     schedule: Literal["constant", "linear", "cosine", "drops"] = "constant"
     warmup: Natural = 0
@@ -105,7 +126,7 @@ class Train(Table):
     drop_factor: Fraction = 0.1
     gradient: Literal["plain", "normalised", "clipped"] = "plain"
     clip: Positive = 1.0
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    average: Share = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     last_states: Count = 1
     validate_every: Natural = 0
@@ -125,8 +146,8 @@ class Evaluate(Table):
 class Tables(Table):
     """A whole recipe."""
 
-    format: Literal[1]
-    random_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    format: Annotated[Literal[1], BeforeValidator(_version)]
+    random_seed: Natural = 0
     plugins: tuple[Name, ...] = ()
     grid: Grid
     levels: Annotated[tuple[LevelTable, ...], Len(1)]
@@ -135,3 +156,65 @@ class Tables(Table):
     pool: Renewal | None = None
     train: Train | None = None
     evaluate: Evaluate = Evaluate()
+
+
+def relations(tables: Tables) -> list[Fault]:
+    """Return the faults of numbers that are fine alone, but not together."""
+    return [*_levels(tables), *_grid(tables), *_rollout(tables), *_training(tables)]
+
+
+def _levels(tables: Tables) -> Iterator[Fault]:
+    names = [level.name for level in tables.levels]
+    for number, level in enumerate(tables.levels):
+        path = ("levels", number, "name")
+        if level.name in names[:number]:
+            yield Fault(path, f"is {shown(level.name)}, again", "name each level once")
+        if hasattr(nn.ModuleDict, level.name) or hasattr(nn.ModuleDict(), level.name):
+            yield Fault(path, f"is {shown(level.name)}", "torch uses that word: choose another")
+        if level.input and level.rules:
+            to_do = "nothing writes to an input level: move its rules to a level above"
+            yield Fault(("levels", number, "rules"), "on an input level", to_do)
+
+
+def _grid(tables: Tables) -> Iterator[Fault]:
+    axes, topology = len(tables.grid.size), tables.grid.topology
+    if len(topology) not in (1, axes):
+        to_do = f"name one boundary for all, or one for each of the {axes} axes"
+        yield Fault(("grid", "topology"), f"names {len(topology)} axes", to_do)
+
+
+def _rollout(tables: Tables) -> Iterator[Fault]:
+    levels = {level.name: level for level in tables.levels}
+    alive, path = tables.rollout.alive, ("rollout", "alive")
+    if alive and alive.level not in levels:
+        near = _near(alive.level, list(levels))
+        yield Fault((*path, "level"), f"no level {shown(alive.level)}", near)
+    elif alive and alive.channel >= levels[alive.level].channels:
+        to_do = f'"{alive.level}" has channels 0 to {levels[alive.level].channels - 1}'
+        yield Fault((*path, "channel"), f"is {alive.channel}", to_do)
+    writable = [name for name, level in levels.items() if not level.input]
+    for number, skip in enumerate(tables.rollout.skips):
+        for name in skip.levels:
+            if name not in writable:
+                place = ("rollout", "skips", number, "levels")
+                yield Fault(place, f"names {shown(name)}", _near(name, writable))
+
+
+def _training(tables: Tables) -> Iterator[Fault]:
+    pool, train = tables.pool, tables.train
+    if pool and train:
+        renewed = pool.fresh + pool.damaged + pool.swapped
+        if renewed > train.batch:
+            to_do = f"fresh, damaged and swapped together fit a batch of {train.batch}"
+            yield Fault(("pool",), f"renews {renewed} states", to_do)
+        if train.batch > pool.size:
+            to_do = f"at least one batch: {train.batch}"
+            yield Fault(("pool", "size"), f"is {pool.size}", to_do)
+    if train and tables.task is None:
+        yield Fault(("task",), "is missing", "training needs a task: add [task]")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean `{near[0]}`? " if near else ""
+    return f"{hint}choose among: {', '.join(known) or 'none'}"

@@ -19,6 +19,8 @@ def lines_of(text: str) -> dict[Path, int]:
             _pair(node, (), lines)
         elif node.type in ("table", "table_array_element"):
             path = _full(tuple(_keys(node.named_children[0])), counts)
+            for length in range(1, len(path)):  # [a.b] makes a, too
+                lines.setdefault(path[:length], _line(node))
             if node.type == "table_array_element":
                 counts[path] = counts.get(path, -1) + 1
                 lines.setdefault(path, _line(node))

@@ -16,9 +16,11 @@ pytest.register_assert_rewrite("bench")
 
 settings.register_profile("dev", max_examples=25, derandomize=True, deadline=None, database=None)
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=200)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "dev"))
-# not into the working directory
-configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"nca-hypothesis-{os.getuid()}")
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+)
+# what Hypothesis notes for itself goes elsewhere than into the working directory
+configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "nca-hypothesis")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -76,9 +76,7 @@ def layouts(draw: st.DrawFn, most: int = 3) -> Layout:
     channels = draw(st.lists(st.integers(1, 4), min_size=count, max_size=count))
     has_input = count > 1 and draw(st.booleans())
     names = ("ground", "middle", "top")
-    return Layout(
-        [Level(names[i], channels[i], input=has_input and i == 0) for i in range(count)]
-    )
+    return Layout([Level(names[i], channels[i], input=has_input and i == 0) for i in range(count)])
 
 
 @st.composite

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from nca.cli import data, evaluate, imports, inspect, plugins, recipes, render, run
-from nca.cli.console import fail
+from nca.cli.console import fail, out_of_memory
 from nca.errors import NCAError
 from nca.plugins import discover
 
@@ -38,3 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except (MemoryError, RuntimeError) as fault:
+        if (full := out_of_memory(fault)) is None:
+            raise
+        fail(full)
+        sys.exit(1)

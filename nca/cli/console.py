@@ -42,6 +42,20 @@ def fail(fault: NCAError) -> None:
     err.print(f"{type(fault).__name__}: {fault}", markup=False)
 
 
+def out_of_memory(fault: BaseException) -> NCAError | None:
+    """Return what to tell where memory was short, or None where that is not what happened."""
+    words = str(fault).splitlines() or [""]
+    short = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
+    if not isinstance(fault, MemoryError) and not any(word in str(fault) for word in short):
+        return None
+    return NCAError(
+        "the memory does not suffice.",
+        where=words[0],
+        to_do="make it smaller: [train] or [evaluate] batch, [pool] size, [grid] size, "
+        "[[levels]] channels; or set [rollout] checkpoint_every",
+    )
+
+
 def say(text: str) -> None:
     """Print a line to stderr that is worth reading afterwards."""
     err.print(text, markup=False)

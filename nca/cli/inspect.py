@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nca.checkpoint import Checkpoint
 from nca.cli.console import (
     AsJson,
     PluginFiles,
@@ -13,7 +14,7 @@ from nca.cli.console import (
     show_json,
     show_rows,
 )
-from nca.library import read_checkpoint
+from nca.library import checkpoint_path, read_checkpoint
 
 
 def inspect(
@@ -29,10 +30,10 @@ def inspect(
     Example: nca inspect runs/glom_mnist-1
     """
     load_plugins(plugin)
-    held, parsed, path = read_checkpoint(checkpoint)
-    if recipe:
-        show(held.recipe.rstrip())
+    if recipe:  # without parsing it: whoever lacks its plugins may read it too
+        show(Checkpoint.read(checkpoint_path(checkpoint)).recipe.rstrip())
         return
+    held, parsed, path = read_checkpoint(checkpoint)
     automaton, task = parsed.automaton(), parsed.task()
     levels = [
         {

@@ -11,7 +11,7 @@ from nca.cli.console import (
     show,
     show_json,
 )
-from nca.library import pretrained, read_recipe, recipe_path, recipes
+from nca.library import pretrained, read_recipe, recipe_path, recipe_text, recipes
 from nca.schema import recipe_schema
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and check recipes.")
@@ -29,7 +29,7 @@ def list_() -> None:
     width = max(map(len, known), default=0)
     trained = pretrained()
     for name, path in known.items():
-        first = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ").rstrip()
+        first = recipe_text(path).partition("\n")[0].lstrip("# ").rstrip()
         show(f"{name:<{width}}  {first}{'  (pretrained)' if name in trained else ''}")
 
 
@@ -39,7 +39,7 @@ def show_(recipe: Source) -> None:
 
     Example: nca recipes show growing > mine.toml
     """
-    show(recipe_path(recipe).read_text(encoding="utf-8").rstrip())
+    show(recipe_text(recipe_path(recipe)).rstrip())
 
 
 @app.command()

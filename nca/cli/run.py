@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nca import plugins
+from nca.checkpoint import write_whole
 from nca.cli.console import (
     Data,
     Device,
@@ -19,7 +20,7 @@ from nca.cli.console import (
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting, watching
 from nca.errors import NCAError
-from nca.library import read_recipe
+from nca.library import read_recipe, recipe_text
 from nca.recipe import Recipe
 from nca.report import conclude, hardware
 from nca.run import Run, pick_device
@@ -58,6 +59,7 @@ def run(
         else:
             assert recipe is not None
             checked = read_recipe(recipe, overrides or ())
+            checked.training()
             folder = out or _next_folder(checked.name)
             going = Run.start(checked, _unused(folder), wanted, data, report)
             _keep_plugins(checked, going.folder)
@@ -100,12 +102,12 @@ def _keep_plugins(recipe: Recipe, folder: Path) -> None:
     """Copy the plugin files that a recipe names, so that the run's folder is complete."""
     for file in recipe.tables.plugins:
         source = recipe.folder / file
-        (folder / source.name).write_bytes(source.read_bytes())
+        write_whole(folder / source.name, source.read_bytes())
 
 
 def _own_plugins(folder: Path) -> None:
     """Execute the copies that the run was started with."""
     recipe = folder / "recipe.toml"
     if recipe.is_file():
-        files = Recipe.plugins_in(recipe.read_text(encoding="utf-8"))
+        files = Recipe.plugins_in(recipe_text(recipe))
         plugins.load_files([Path(file).name for file in files], folder)

@@ -12,14 +12,26 @@ A rule may declare `radius`, how far a cell sees in one step; it is 1 unless dec
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal, get_args, get_origin
 
 import torch
 from hypothesis import settings
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import TORUS, Automaton, Layout, Level, NCAError, Place, Source, State, UpdateRule
-from nca.options import takes_place
+from nca import (
+    TORUS,
+    Automaton,
+    Layout,
+    Level,
+    NCAError,
+    Place,
+    PluginError,
+    Source,
+    State,
+    UpdateRule,
+)
+from nca.options import options_of, takes_place
 from nca.registry import registry
 from nca.types import Size
 
@@ -40,7 +52,23 @@ def rule_names() -> list[str]:
 def placed(name: str) -> PlaceRule:
     """Return what places a registered rule."""
     thing = registry.get("rule", name)
-    return thing if takes_place(thing) else lambda place: thing()
+    return thing if takes_place(thing) else lambda place, **options: thing(**options)
+
+
+def variants() -> dict[str, PlaceRule]:
+    """Return every rule once for each value of an option that has few, by name and value."""
+    found = {}
+    for name in rule_names():
+        try:
+            rule = placed(name)
+        except PluginError:
+            continue  # each law fails on it already
+        for option, field in options_of(registry.get("rule", name)).model_fields.items():
+            values = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+            for value in (True, False) if field.annotation is bool else values:
+                if value != field.default:
+                    found[f"{name}, {option}={value}"] = partial(rule, **{option: value})
+    return found
 
 
 def few(share: int = 2) -> settings:
@@ -61,7 +89,8 @@ class Bench:
     def __init__(self, place_rule: PlaceRule) -> None:
         self.place_rule = place_rule
         refusals: list[NCAError] = []
-        named = set(getattr(place_rule, "reads", ())) - {"own", "below", "above"}
+        rule = getattr(place_rule, "func", place_rule)  # what a partial is made of
+        named = set(getattr(rule, "reads", ())) - {"own", "below", "above"}
         for self.axes, channels in itertools.product(_AXES, _CHANNELS):
             self.layout = Layout(
                 [Level(name, 2, input=True) for name in sorted(named - set(channels))]

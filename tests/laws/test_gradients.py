@@ -31,4 +31,3 @@ def test_every_parameter_gets_gradient(name, size, random_seed):
     if Bench(placed(name)).binary:
         pytest.skip("the rule has no weights")
     check_every_parameter_gets_gradient(placed(name), size, random_seed)
-

@@ -45,9 +45,7 @@ def check_a_split_rollout_is_the_same_rollout(
     training=st.booleans(),
     random_seed=random_seeds(),
 )
-def test_a_split_rollout_is_the_same_rollout(
-    name, first, second, fire_rate, training, random_seed
-):
+def test_a_split_rollout_is_the_same_rollout(name, first, second, fire_rate, training, random_seed):
     check_a_split_rollout_is_the_same_rollout(
         placed(name), first, second, fire_rate, training, random_seed
     )

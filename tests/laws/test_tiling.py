@@ -32,8 +32,6 @@ def check_tiling_a_state_tiles_its_future(
 
 @pytest.mark.parametrize("name", rule_names())
 @few()
-@given(
-    size=sizes(high=5), laps=laps(), steps=st.sampled_from([1, 3]), random_seed=random_seeds()
-)
+@given(size=sizes(high=5), laps=laps(), steps=st.sampled_from([1, 3]), random_seed=random_seeds())
 def test_tiling_a_state_tiles_its_future(name, size, laps, steps, random_seed):
     check_tiling_a_state_tiles_its_future(placed(name), size, laps, steps, random_seed)

@@ -1,0 +1,214 @@
+"""A recipe is read, or refused in words; whatever comes, nothing else happens."""
+
+import copy
+import tomllib
+from pathlib import Path
+
+import pytest
+import tomlkit
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import PLUGIN, RECIPE, changed
+
+from nca.errors import NCAError, PluginError
+from nca.faults import RecipeError
+from nca.library import read_recipe, recipes
+from nca.recipe import Recipe
+
+
+def parse(text: str) -> Recipe:
+    return Recipe.parse(text, name="tiny", folder=Path(), source="tiny.toml")
+
+
+def rows(text: str) -> list[str]:
+    """Return the lines under the headline, with runs of spaces as one."""
+    with pytest.raises(RecipeError) as caught:
+        parse(text)
+    return [" ".join(row.split()) for row in str(caught.value).splitlines()[1:]]
+
+
+def test_the_tiny_recipe_has_no_fault():
+    assert parse(RECIPE).tables.rollout.steps == (2, 3)
+
+
+def test_a_newer_format_is_the_only_fault_told():
+    assert len(rows(changed("format = 1", "format = 9").replace("fire_rate", "burn_rate"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("\0\1\2", "line 1 the recipe is no TOML Invalid statement"),
+        (
+            "format = 1\n[grid\nsize = 3",
+            "line 2 the recipe is no TOML Expected ']' at the end of a table declaration",
+        ),
+        ("a = 1\n\na = 2\n", "line 3 the recipe is no TOML Cannot overwrite a value"),
+        ("a = [1,\n2", "line 2 the recipe is no TOML Unclosed array"),
+        ("a = " + "[" * 9999, "line 1 the recipe is no TOML it is nested too deep"),
+        ("a = " + "1" * 9999, "line 1 the recipe is no TOML"),
+        (f"a = {'[' * 50}{']' * 50}", "whole the recipe is nested too deep flatten its tables"),
+        ("a = {" + "b = {" * 50 + "}" * 51, "whole the recipe is nested too deep"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_line(text, row):
+    (told,) = rows(text)
+    assert told.startswith(row)
+
+
+def test_an_empty_recipe_lacks_all_that_is_needed():
+    assert rows("") == [
+        "whole format is missing add it: format = <1>",
+        "whole grid is missing add it: [grid]",
+        "whole levels is missing add it: [[levels]]",
+        "whole rollout is missing add it: [rollout]",
+    ]
+
+
+@pytest.mark.parametrize("table", ["[levels]", "[levels.more]"])
+def test_one_table_in_place_of_a_list_of_tables_is_told(table):
+    text = RECIPE.partition("[[levels]]")[0] + f"{table}\nname = 'body'\n[rollout]\nsteps = 2\n"
+    (row,) = rows(text)
+    assert row.startswith("line 8 levels is {")
+    assert row.endswith("expected: list of tables, at least one")
+
+
+@pytest.mark.parametrize("text", ["\ufeff" + RECIPE, RECIPE.replace("\n", "\r\n")])
+def test_windows_editors_do_no_harm(tmp_path, text):
+    (tmp_path / "tiny.toml").write_bytes(text.encode())
+    assert read_recipe(str(tmp_path / "tiny.toml")).tables == parse(RECIPE).tables
+    (tmp_path / "tiny.toml").write_bytes(text.replace("0.5", "1.5").encode())
+    with pytest.raises(RecipeError, match=r"line 20  \[rollout\] fire_rate  is 1.5 "):
+        read_recipe(str(tmp_path / "tiny.toml"))
+
+
+def test_dotted_and_quoted_keys_mean_what_toml_says():
+    text = changed("[grid]\nsize = [8, 8]", '"grid" . size = [8, 8]')
+    assert parse(text).tables == parse(RECIPE).tables
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\0\0", b"format = 1 # \xe4\n"])
+def test_a_file_that_is_no_text_is_told(tmp_path, content):
+    (tmp_path / "tiny.toml").write_bytes(content)
+    with pytest.raises(NCAError, match=r"the recipe cannot be read: it is no text in UTF-8"):
+        read_recipe(str(tmp_path / "tiny.toml"))
+
+
+@pytest.mark.parametrize("name", ["glom_mnits", "x" * 5000, "a\0b", ""])
+def test_a_recipe_that_is_not_there_is_told(name):
+    with pytest.raises(NCAError, match=r"there is no recipe ") as caught:
+        read_recipe(name)
+    assert ("Did you mean 'glom_mnist'?" in str(caught.value)) == (name == "glom_mnits")
+
+
+class TestPluginFile:
+    def read(self, folder: Path, plugin: str | None) -> Recipe:
+        (folder / "tiny.toml").write_text(f'plugins = ["mine.py"]\n{RECIPE}')
+        if plugin is not None:
+            (folder / "mine.py").write_text(plugin)
+        return read_recipe(str(folder / "tiny.toml"))
+
+    def test_beside_the_recipe_is_executed(self, tmp_path):
+        assert self.read(tmp_path, PLUGIN).task().headline == "vote"
+
+    def test_that_is_missing_is_told(self, tmp_path):
+        with pytest.raises(
+            PluginError, match=r"there is no such plugin file\.\n  where:  .*mine.py"
+        ):
+            self.read(tmp_path, None)
+
+    @pytest.mark.parametrize(
+        ("plugin", "words"),
+        [
+            ("1 / 0", "ZeroDivisionError: division by zero"),
+            ("import sys\nsys.exit(0)", "SystemExit: 0"),
+            ("def f(:\n", "SyntaxError: invalid syntax"),
+            ("import nca.nowhere", "ModuleNotFoundError: No module named 'nca.nowhere'"),
+            ("raise ValueError('one\\ntwo')", "ValueError: one"),
+        ],
+    )
+    def test_that_fails_is_told_with_its_line(self, tmp_path, plugin, words):
+        with pytest.raises(PluginError) as caught:
+            self.read(tmp_path, f"{plugin}\n")
+        assert caught.value.what.startswith(f"the plugin fails to load: {words}")
+        line = len(plugin.splitlines())
+        assert caught.value.where == f"{tmp_path / 'mine.py'}, line {line}"
+
+    @pytest.mark.parametrize("named", ["[3]", '"mine.py"', '["a\\u0000b"]', '[""]'])
+    def test_named_badly_is_told(self, tmp_path, named):
+        (tmp_path / "tiny.toml").write_text(f"plugins = {named}\n{RECIPE}")
+        with pytest.raises(NCAError):
+            read_recipe(str(tmp_path / "tiny.toml"))
+
+
+@pytest.mark.parametrize("table", ["task", "train"])
+def test_a_table_that_training_needs_is_asked_for(table):
+    recipe = parse(RECIPE.partition("[task]")[0])
+    with pytest.raises(RecipeError, match=rf"{table}  is missing  add a table \[{table}\] with "):
+        recipe.task() if table == "task" else recipe.training()
+
+
+RECIPES = [RECIPE, *(path.read_text(encoding="utf-8") for path in recipes().values())]
+
+
+def junk() -> st.SearchStrategy:
+    """Values of all kinds that TOML has, the odd ones among them."""
+    odd = st.sampled_from([0, -1, 2**63, 2**70, 1.5, float("nan"), float("inf"), True, "", "\0"])
+    words = st.sampled_from(["torus", "body", "growing", "loss", "lizard", "[", "\n", "ü"])
+    dates = st.dates() | st.times() | st.datetimes()
+    plain = st.one_of(odd, words, dates, st.integers(), st.floats(), st.text(max_size=9))
+    return st.recursive(
+        plain, lambda some: st.lists(some, max_size=3) | st.dictionaries(words, some, max_size=3)
+    )
+
+
+def places(value, path=()):
+    """Yield the path of everything in a recipe."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield (*path, key)
+        if isinstance(item, dict | list):
+            yield from places(item, (*path, key))
+
+
+@given(data=st.data(), text=st.sampled_from(RECIPES), changes=st.integers(1, 4))
+def test_a_recipe_that_is_changed_at_random_is_read_or_refused_in_words(data, text, changes):
+    tables = tomllib.loads(text)
+    for _ in range(changes):
+        *path, key = data.draw(st.sampled_from(list(places(tables))))
+        table = tables
+        for part in path:
+            table = table[part]
+        how = data.draw(st.sampled_from(["delete", "replace", "double", "rename"]))
+        if how == "replace":
+            table[key] = data.draw(junk())
+        elif how == "double" and isinstance(table, list):
+            table.append(copy.deepcopy(table[key]))
+        elif how == "rename" and isinstance(table, dict):
+            table[data.draw(st.text(max_size=5))] = table[key]
+        elif len(table) > 1:
+            del table[key]
+    assert_read_or_refused(tomlkit.dumps(tables))
+
+
+@given(data=st.data(), text=st.sampled_from(RECIPES))
+def test_a_text_that_is_changed_at_random_is_read_or_refused_in_words(data, text):
+    for _ in range(data.draw(st.integers(1, 5))):
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, min(start + 40, len(text))))
+        new = data.draw(
+            st.sampled_from(["", "=", "[", "]", "\n", '"', "{", "0", ".", "#", "é", "'"])
+        )
+        text = text[:start] + new + text[end:]
+    assert_read_or_refused(text)
+
+
+def assert_read_or_refused(text: str) -> None:
+    try:
+        recipe = parse(text)
+    except NCAError as fault:
+        told = str(fault).splitlines()
+        assert len(told) > 1
+        assert told[0].endswith(" in tiny.toml")
+    else:
+        assert tomllib.loads(recipe.text) == tomllib.loads(text)
