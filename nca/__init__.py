@@ -1,8 +1,9 @@
 """Neural cellular automata: levels on a torus, update rules as plugins, runs as recipes."""
 
 from nca import metrics, objectives, stencils
-from nca.automaton import Alive, Automaton, Noise, Skip
+from nca.automaton import Automaton
 from nca.batch import Batch
+from nca.conditions import Alive, Noise, Skip
 from nca.data import Dataset, LabelledImages, Report
 from nca.errors import (
     CheckpointError,

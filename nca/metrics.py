@@ -42,8 +42,9 @@ def vote(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     if mask is not None:
         voters = mask.flatten(1).unsqueeze(1)
         ballots, scores = ballots * voters, scores * voters
-    # the summed score, squeezed into less than one ballot, can only break ties
-    return (ballots.sum(dim=2) + torch.sigmoid(scores.mean(dim=2)) / 2).argmax(dim=1)
+    counts = ballots.sum(dim=2)
+    behind = counts < counts.amax(dim=1, keepdim=True)
+    return scores.sum(dim=2).masked_fill(behind, -torch.inf).argmax(dim=1)
 
 
 def vote_accuracy(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Share:

@@ -110,9 +110,10 @@ class Source:
         axes = (1,) * len(size)
         by_sample = absorb_tensor(key, self.samples.to(torch.int32))
         channel = torch.arange(channels, dtype=torch.int32, device=device)
-        by_channel = absorb_tensor(by_sample[:, None], channel)
-        cell = torch.arange(math.prod(size), dtype=torch.int32, device=device).view(*size)
-        return absorb_tensor(by_channel.view(*by_channel.shape, *axes), cell)
+        by_channel = absorb_tensor(by_sample[:, None], channel).view(-1, *axes, channels)
+        cell = torch.arange(math.prod(size), dtype=torch.int32, device=device).view(*size, 1)
+        # a cell's channels side by side, as the automaton lays out its states
+        return absorb_tensor(by_channel, cell).movedim(-1, 1)
 
     def uniform(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return numbers from 0 (included) to 1 (excluded), float32 `(B, C, *space)`."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import AoT, Table
+from tomlkit.items import AoT, InlineTable, Table
 
 from nca.faults import Fault, KeyPath, RecipeError
 
@@ -67,7 +67,8 @@ def _put(table: Any, keys: list[str], value: Any) -> KeyPath:
             table[place] = value
         else:
             if not there:
-                table[place] = tomlkit.table()
+                flat = isinstance(table, InlineTable)
+                table[place] = tomlkit.inline_table() if flat else tomlkit.table()
             table = table[place]
             if not isinstance(table, dict | list):
                 raise _MisplacedError(f"{key} is no table", "give the path of a key")

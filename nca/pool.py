@@ -10,8 +10,9 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from nca import damage
-from nca.automaton import STRICT, Automaton
+from nca.automaton import Automaton
 from nca.batch import Batch
+from nca.conditions import STRICT
 from nca.noise import Draw
 from nca.types import Count, Natural
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from torch import nn
 
-from nca.automaton import Alive, Noise, Skip
+from nca.conditions import Alive, Noise, Skip
 from nca.faults import Fault, shown
 from nca.pool import Renewal
 from nca.types import Boundary, Count, Fraction, Name, Natural, NonNegative, Positive

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tiny import RECIPE, changed
+from tiny import changed
 
 from nca.faults import RecipeError
 from nca.recipe import Recipe

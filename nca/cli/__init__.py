@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Neural cellular automata: train, evaluate, render.",
+    help="Neural cellular automata: train, evaluate, render.\n\nExample: nca run glom_mnist",
 )
 app.command("run")(run.run)
 app.command("evaluate")(evaluate.evaluate)

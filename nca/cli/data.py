@@ -20,7 +20,7 @@ WIDTH = 80
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List, fetch and check the data sets that recipes name.",
+    help="List, fetch and check the data sets that recipes name.\n\nExample: nca data fetch mnist",
 )
 
 Data = Annotated[

@@ -14,7 +14,11 @@ from nca.cli.console import (
 from nca.library import pretrained, read_recipe, recipe_path, recipe_text, recipes
 from nca.schema import recipe_schema
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and check recipes.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="List, show and check recipes.\n\nExample: nca recipes check mine.toml",
+)
 
 Source = Annotated[str, typer.Argument(metavar="RECIPE", help="A .toml file or a name.")]
 

@@ -1,5 +1,6 @@
 """`nca run`: train a recipe, evaluate what came out, and leave it all in one folder."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -71,14 +72,20 @@ def run(
     except KeyboardInterrupt:
         going.save()
         say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")
-        say(f"continue with: nca run --resume {going.folder}")
+        say(f"continue with: nca run --resume {going.folder}{_flags(plugin or ())}")
         raise
     say("evaluating on test data")
     with terminal_report() as report, counting("test", None) as watch:
         rows = conclude(going, data, report, Watch(measured=watch.measured))
     show_rows([row.told() for row in rows])
     show(f"{going.folder / 'best.safetensors'}")
-    say(f"next: nca render {going.folder}")
+    own = [going.folder / Path(file).name for file in going.recipe.tables.plugins]
+    say(f"next: nca render {going.folder}{_flags([*(plugin or ()), *own])}")
+
+
+def _flags(files: Iterable[Path]) -> str:
+    """Return what to add to a command, since a checkpoint executes no plugin file by itself."""
+    return "".join(f" --plugin {file}" for file in files)
 
 
 def _next_folder(name: str) -> Path:

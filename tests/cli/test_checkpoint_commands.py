@@ -1,0 +1,118 @@
+"""What can be asked of a checkpoint, and what is said of a bad one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny import RECIPE
+
+from nca.checkpoint import Checkpoint
+
+
+def test_inspect_shows_levels_rules_and_metrics(nca, done):
+    result = nca("inspect", "done", "--plugin", "blobs.py")
+    assert (result.code, result.err) == (0, "")
+    rows = [line.split() for line in result.out.splitlines()]
+    assert ["name", "tiny"] in rows
+    assert ["file", "done/best.safetensors"] in rows
+    assert ["body", "4", "growing", "72"] in rows
+    assert result.out.splitlines()[-1] == "the recipe: nca inspect done --recipe"
+
+
+def test_inspect_gives_all_as_json(nca, done):
+    told = json.loads(nca("inspect", "done", "--plugin", "blobs.py", "--json").out)
+    assert told["recipe"] == RECIPE
+    assert told["parameters"] == 82
+    assert [level["level"] for level in told["levels"]] == ["image", "body"]
+
+
+def test_inspect_prints_the_recipe_also_without_its_plugins(nca, done):
+    assert nca("inspect", "done", "--recipe").out == RECIPE
+    assert nca("inspect", "done").code == 1
+
+
+def test_evaluate_measures_at_the_steps_that_are_asked_for(nca, done):
+    given = ["--plugin", "blobs.py", "--steps", "4", "--steps", "2", "--samples", "10"]
+    rows = json.loads(nca("evaluate", "done", *given, "--json").out)
+    assert [(row["steps"], row["samples"]) for row in rows] == [(2, 10), (4, 10)]
+    result = nca("evaluate", "done", *given)
+    assert [line.split()[0] for line in result.out.splitlines()] == ["steps", "2", "4"]
+    assert "done/best.safetensors: test data on CPU" in result.err
+
+
+def test_evaluate_gives_what_the_run_has_measured(nca, done):
+    rows = json.loads(nca("evaluate", "done", "--plugin", "blobs.py", "--json").out)
+    assert rows == json.loads((done / "evaluation.json").read_text())["test"]
+
+
+@pytest.mark.parametrize("show", ["picture", "levels"])
+def test_render_draws_a_strip_and_an_animation(nca, done, show):
+    given = ["--plugin", "blobs.py", "--show", show, "--steps", "4", "--samples", "2"]
+    assert nca("render", "done", *given, "--out", "a.png").out == "a.png\n"
+    assert nca("render", "done", *given, "--out", "a.gif", "--every", "2").out == "a.gif\n"
+    with Image.open("a.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 16
+    with Image.open("a.gif") as film:
+        assert film.format == "GIF"
+        assert getattr(film, "n_frames", 1) > 1
+
+
+@pytest.mark.parametrize("out", ["a.nonsense", "nowhere/a.png", "."])
+def test_render_tells_where_nothing_can_be_drawn(nca, done, out):
+    result = nca("render", "done", "--plugin", "blobs.py", "--out", out, "--steps", "2")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("NCAError: the picture cannot be written: ")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def pickled(path: Path) -> None:
+    torch.save({"weight": torch.zeros(3)}, path)
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def reshaped(path: Path) -> None:
+    held = Checkpoint.read(path)
+    recipe = held.recipe.replace("hidden = 4", "hidden = 5")
+    Checkpoint(**{**vars(held), "recipe": recipe}).write(path)
+
+
+def misspelt(path: Path) -> None:
+    held = Checkpoint.read(path)
+    recipe = held.recipe.replace("fire_rate", "burn_rate")
+    Checkpoint(**{**vars(held), "recipe": recipe}).write(path)
+
+
+@pytest.mark.parametrize("damage", [cut, empty, pickled, folder, reshaped, misspelt])
+@pytest.mark.parametrize("command", ["evaluate", "render", "run --resume"])
+def test_a_bad_checkpoint_is_told_in_words(nca, done, damage, command):
+    damage(done / "best.safetensors")
+    shutil.rmtree(done / "last.safetensors", ignore_errors=True)
+    if damage is folder:
+        (done / "last.safetensors").unlink()
+        (done / "last.safetensors").mkdir()
+    else:
+        shutil.copy(done / "best.safetensors", done / "last.safetensors")
+    result = nca(*command.split(), "done", "--plugin", "blobs.py")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("RecipeError: " if damage is misspelt else "CheckpointError: ")
+
+
+def test_nothing_under_that_name_is_told(nca, here):
+    result = nca("evaluate", "nowhere")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("CheckpointError: there is no checkpoint 'nowhere'.")

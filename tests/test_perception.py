@@ -1,0 +1,92 @@
+"""Fixed perception: which features a cell has, and in which order."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from simple import numbers
+from strategies import axes, normal, random_seeds, sizes
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from nca import (
+    TORUS,
+    Layout,
+    Level,
+    Place,
+    ShapeError,
+    State,
+    StencilPerception,
+    View,
+    per_cell,
+    stencils,
+)
+from nca.rule import Scene
+
+
+def perceive(perception: StencilPerception, body: Tensor) -> Tensor:
+    layout = Layout([Level("body", body.shape[1])])
+    state = State({"body": body})
+    place = Place(layout, "body", state.axes, TORUS)
+    view = View(Scene(state, TORUS), place, frozenset(["body"]), "test")
+    return perception.to(body.dtype)(view, view.own)
+
+
+def test_a_row_has_itself_and_its_slope():
+    features = perceive(StencilPerception(1, 1), torch.tensor([[[1.0, 2.0, 4.0]]]))
+    assert features.tolist() == [[[1, 2, 4], [-1, 1.5, -0.5]]]
+    assert numbers(State({"body": features[:, :1]})) == [1, 2, 4]
+
+
+@given(count=axes(), size=sizes(high=4), laplacian=st.booleans(), seed=random_seeds())
+def test_features_come_channel_by_channel(count, size, laplacian, seed):
+    body = normal((2, 3, *size[:count]), seed)
+    perception = StencilPerception(3, count, laplacian=laplacian)
+    kernels = [stencils.identity(count), *stencils.gradients(count)]
+    kernels += [stencils.laplacian(count)] * laplacian
+    wanted = [
+        TORUS.correlate(body[:, channel : channel + 1], kernel[None, None])
+        for channel in range(3)
+        for kernel in kernels
+    ]
+    assert perception.features == len(wanted)
+    assert_close(perceive(perception, body), torch.cat(wanted, dim=1))
+
+
+def test_a_quarter_turn_exchanges_the_slopes():
+    body = normal((1, 2, 4, 5), 0)
+    straight = perceive(StencilPerception(2, 2), body).unflatten(1, (2, 3))
+    turned = perceive(StencilPerception(2, 2, angle=math.pi / 2), body).unflatten(1, (2, 3))
+    assert_close(turned[:, :, 0], straight[:, :, 0])
+    assert_close(turned[:, :, 1], -straight[:, :, 2])
+    assert_close(turned[:, :, 2], straight[:, :, 1])
+
+
+def test_the_angle_may_be_set_again():
+    perception = StencilPerception(2, 2).double()
+    perception.angle = 0.3
+    assert perception.angle == 0.3
+    assert perception.kernels.dtype == torch.float64
+    body = normal((1, 2, 4, 5), 0)
+    assert_close(perceive(perception, body), perceive(StencilPerception(2, 2, angle=0.3), body))
+
+
+def test_kernels_are_no_weights_and_are_not_saved():
+    perception = StencilPerception(2, 2)
+    assert list(perception.parameters()) == []
+    assert perception.state_dict() == {}
+
+
+def test_perception_turns_in_two_axes_only():
+    with pytest.raises(ShapeError, match="perception cannot turn in a grid of 3 axes"):
+        StencilPerception(2, 3, angle=0.1)
+
+
+@given(count=axes(), size=sizes(high=4), seed=random_seeds())
+def test_one_layer_serves_every_cell(count, size, seed):
+    tensor = normal((2, 3, *size[:count]), seed)
+    linear = nn.Linear(3, 4).double()
+    wanted = torch.einsum("oc,bc...->bo...", linear.weight, tensor)
+    assert_close(per_cell(linear, tensor), wanted + linear.bias.view(-1, *(1,) * count))

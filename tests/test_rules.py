@@ -1,0 +1,243 @@
+"""The rules of the recipes, against pictures drawn by hand and the numbers of their papers."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from strategies import normal
+from torch import Tensor
+from torch.testing import assert_close
+
+from nca import Automaton, Layout, Level, NCAError, Place, ShapeError, State, UpdateRule, registry
+
+CELLS = Layout([Level("cells", 1)])
+DIGITS = Layout([Level("image", 1, input=True), Level("body", 19)])
+TOWER = Layout([Level("low", 3), Level("middle", 5), Level("high", 2)])
+
+
+def make(name: str, place: Place, **options: object) -> UpdateRule:
+    rule = registry.get("rule", name)(place, **options)
+    assert isinstance(rule, UpdateRule)
+    return rule
+
+
+def drawn(picture: str) -> Tensor:
+    """Return a grid from lines of `O` and `.`."""
+    return torch.tensor([[float(c == "O") for c in line] for line in picture.split()])
+
+
+def live(grid: Tensor, steps: int, rule: str = "B3/S23") -> Tensor:
+    automaton = Automaton(CELLS, {"cells": [make("life", Place(CELLS, "cells", 2), rule=rule)]})
+    return automaton.rollout(State({"cells": grid[None, None]}), steps)["cells"][0, 0]
+
+
+def history(row: str, number: int, steps: int) -> list[str]:
+    rule = make("elementary", Place(CELLS, "cells", 1), number=number)
+    state = State({"cells": drawn(row)[None]})
+    states = Automaton(CELLS, {"cells": [rule]}).trajectory(state, steps)
+    return ["".join(".O"[int(cell)] for cell in state["cells"].flatten()) for state in states]
+
+
+def parameters(rule: UpdateRule) -> int:
+    return sum(weight.numel() for weight in rule.parameters())
+
+
+# life
+
+
+def test_a_blinker_blinks():
+    lying = drawn("..... ..... .OOO. ..... .....")
+    standing = drawn("..... ..O.. ..O.. ..O.. .....")
+    assert torch.equal(live(lying, 1), standing)
+    assert torch.equal(live(lying, 2), lying)
+
+
+def test_a_block_rests_in_the_corners_of_the_torus():
+    block = drawn("O..O .... .... O..O")
+    assert torch.equal(live(block, 3), block)
+
+
+def test_a_glider_glides_across_the_edge():
+    glider = drawn(".O...... ..O..... OOO..... ........ ........ ........ ........")
+    for quarter in range(1, 9):
+        moved = live(glider, 4 * quarter)
+        assert torch.equal(moved, glider.roll((quarter, quarter), (0, 1))), quarter
+
+
+def test_a_replicator_of_highlife_makes_two_of_itself():
+    grid = torch.zeros(24, 24)
+    grid[9:14, 9:14] = drawn("..OOO .O..O O...O O..O. OOO..")
+    wanted = grid.roll((-2, -2), (0, 1)) + grid.roll((2, 2), (0, 1))
+    assert torch.equal(live(grid, 12, "B36/S23"), wanted)
+    assert not torch.equal(live(grid, 12), wanted)
+
+
+def test_channels_are_worlds_of_their_own():
+    layout = Layout([Level("cells", 2)])
+    rule = make("life", Place(layout, "cells", 2))
+    lying = drawn("..... ..... .OOO. ..... .....")
+    state = State({"cells": torch.stack([lying, lying.T])[None]})
+    after = Automaton(layout, {"cells": [rule]}).step(state)
+    assert torch.equal(after["cells"][0], torch.stack([lying.T, lying]))
+
+
+def test_letters_of_either_case_name_a_rule():
+    grid = drawn("..... ..... .OOO. ..... .....")
+    assert torch.equal(live(grid, 1, "b3/s23"), live(grid, 1))
+
+
+def test_without_birth_and_survival_everything_dies():
+    assert not live(torch.ones(4, 4), 1, "B/S").any()
+
+
+@pytest.mark.parametrize("rule", ["23/3", "B3S23", "B9/S23", "B3/S23x", "", "S23/B3"])
+def test_what_is_no_life_like_rule_is_refused(rule):
+    with pytest.raises(NCAError) as refusal:
+        make("life", Place(CELLS, "cells", 2), rule=rule)
+    assert str(refusal.value) == (
+        f"{rule!r} in a grid of 2 axes is no life-like rule.\n"
+        "  where:  [[levels]] cells, rule life\n"
+        "  to do:  write B, the birth counts, /S, the survival counts, as in B3/S23, "
+        "in a grid of two axes"
+    )
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_life_needs_two_axes(axes):
+    with pytest.raises(NCAError, match=f"in a grid of {axes} axes"):
+        make("life", Place(CELLS, "cells", axes))
+
+
+# elementary
+
+
+def test_rule_110_grows_to_the_left():
+    assert history(".......O", 110, 5) == [
+        ".......O",
+        "......OO",
+        ".....OOO",
+        "....OO.O",
+        "...OOOOO",
+        "..OO...O",
+    ]
+
+
+def test_rule_90_draws_the_triangle_of_sierpinski():
+    assert history("....O....", 90, 4) == [
+        "....O....",
+        "...O.O...",
+        "..O...O..",
+        ".O.O.O.O.",
+        "O.......O",
+    ]
+
+
+def test_rule_184_drives_cars_around_the_ring():
+    assert history("OO.O.", 184, 3) == ["OO.O.", "O.O.O", ".O.OO", "O.OO."]
+
+
+def test_rule_2_moves_a_cell_left_across_the_edge():
+    assert history(".O..", 2, 3) == [".O..", "O...", "...O", "..O."]
+
+
+def test_an_elementary_rule_needs_one_axis():
+    with pytest.raises(ShapeError) as refusal:
+        make("elementary", Place(CELLS, "cells", 2))
+    assert str(refusal.value) == (
+        "an elementary rule needs one axis, but the grid has 2.\n"
+        "  where:  [[levels]] cells, rule elementary\n"
+        "  to do:  give the grid one axis: size = [64]"
+    )
+
+
+# growing and self-classifying
+
+
+def grown(angle: float = 0.0) -> Automaton:
+    """Return a growing automaton whose weights are drawn."""
+    layout = Layout([Level("body", 6)])
+    rule = make("growing", Place(layout, "body", 2), hidden=9, angle=angle)
+    automaton = Automaton(layout, {"body": [rule]}).double()
+    with torch.no_grad():
+        for name, weight in automaton.named_parameters():
+            weight.copy_(0.3 * normal(tuple(weight.shape), 5, name))
+    return automaton
+
+
+def test_growing_has_the_parameters_of_the_paper():
+    layout = Layout([Level("body", 16)])
+    assert parameters(make("growing", Place(layout, "body", 2))) == 8336
+    assert parameters(make("growing", Place(layout, "body", 2), laplacian=True)) == 8336 + 16 * 128
+
+
+def test_self_classifying_has_the_parameters_of_the_paper():
+    assert parameters(make("self_classifying", Place(DIGITS, "body", 2))) == 22499
+
+
+@pytest.mark.parametrize(("name", "layout"), [("growing", TOWER), ("self_classifying", TOWER)])
+def test_a_new_automaton_of_the_articles_stands_still(name, layout):
+    automaton = Automaton(layout, {"middle": [make(name, Place(layout, "middle", 2))]})
+    state = automaton.seed(2, (4, 5)).map(lambda level: level + 1)
+    assert automaton.step(state) == state
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_state_grows_as_before_under_turned_perception(quarters):
+    state = State({"body": normal((2, 6, 5, 7), 1)})
+    turned = state.map(lambda level: level.rot90(quarters, (2, 3)))
+    after = grown(quarters * math.pi / 2).rollout(turned, 3)
+    wanted = grown().rollout(state, 3)["body"].rot90(quarters, (2, 3))
+    assert (wanted - turned["body"]).abs().amax() > 0.1
+    assert_close(after["body"], wanted)
+
+
+def test_perception_may_be_turned_at_any_time():
+    automaton = grown()
+    state = State({"body": normal((2, 6, 5, 7), 1)})
+    (rule,) = automaton.rules["body"]
+    rule.angle = 0.4
+    assert rule.angle == 0.4
+    wanted = grown(0.4).step(state)["body"]
+    assert not torch.isclose(wanted, grown().step(state)["body"]).all()
+    assert_close(automaton.step(state)["body"], wanted)
+
+
+def test_self_classifying_convolves_picture_and_state_together():
+    rule = make("self_classifying", Place(DIGITS, "body", 2), perceive=7, hidden=5).double()
+    with torch.no_grad():
+        for name, weight in rule.named_parameters():
+            weight.copy_(0.3 * normal(tuple(weight.shape), 5, name))
+    state = State({"image": normal((2, 1, 6, 5), 1), "body": normal((2, 19, 6, 5), 2)})
+    both = torch.cat([state["image"], state["body"]], dim=1)
+    perceived = F.relu(rule.perceive(F.pad(both, (1, 1, 1, 1), mode="circular")))
+    hidden = F.relu(rule.hidden(perceived.movedim(1, -1)))
+    wanted = state["body"] + rule.change(hidden).movedim(-1, 1)
+    assert_close(Automaton(DIGITS, {"body": [rule]}).step(state)["body"], wanted)
+
+
+# glom
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("bottom_up", "low"), ("lateral", "middle"), ("top_down", "high")]
+)
+def test_a_net_tells_a_level_what_its_neighbourhood_elsewhere_suggests(name, source):
+    rule = make(name, Place(TOWER, "middle", 2), hidden=4, activation="tanh").double()
+    levels = {level: normal((2, TOWER[level].channels, 4, 5), 0, level) for level in TOWER}
+    after = Automaton(TOWER, {"middle": [rule]}).step(State(levels))["middle"]
+    seen = F.pad(levels[source], (1, 1, 1, 1), mode="circular")
+    told = rule.change(torch.tanh(rule.perceive(seen)).movedim(1, -1)).movedim(-1, 1)
+    assert told.abs().amax() > 0.1
+    assert_close(after, levels["middle"] + told)
+
+
+def test_the_seed_of_glom_has_the_published_parameters():
+    layout = Layout([Level("low", 10), Level("high", 10)])
+    assert parameters(make("seed_glom", Place(layout, "high", 2), source="below")) == 1130
+
+
+@pytest.mark.parametrize(("name", "level"), [("bottom_up", "low"), ("top_down", "high")])
+def test_a_net_without_the_level_that_it_reads_is_refused(name, level):
+    with pytest.raises(ShapeError, match=f'there is no level (below|above) "{level}"'):
+        make(name, Place(TOWER, level, 2))
