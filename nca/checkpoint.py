@@ -271,5 +271,5 @@ def _checksum(told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
     checksum = zlib.crc32(json.dumps(told, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         checksum = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), checksum)
-        checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), checksum)
+        checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, checksum)
     return checksum

@@ -75,7 +75,7 @@ def _put(table: Any, keys: list[str], value: Any) -> KeyPath:
     return path
 
 
-def _place(table: Any, key: str, so_far: str) -> str | int:
+def _place(table: Any, key: str, so_far: str) -> Any:
     """Return where a key leads: into a table by its name, into a list by number or name."""
     if not isinstance(table, list):
         return key

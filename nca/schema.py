@@ -1,11 +1,19 @@
 """The JSON schema of recipes, for editors: core tables and the options of every plugin."""
 
-from typing import Any
+from typing import Any, get_args
 
 from nca.errors import PluginError
 from nca.options import options_of, summary
 from nca.registry import Kind, registry
 from nca.tables import Tables
+from nca.types import Boundary
+
+SHORTHANDS: dict[tuple[str, str], dict[str, Any]] = {
+    ("Rollout", "steps"): {"type": "integer", "minimum": 1},
+    ("Rollout", "noise"): {"type": "number", "minimum": 0},
+    ("Grid", "topology"): {"enum": list(get_args(Boundary))},
+}
+"""What may stand for a table or list that would hold one thing only."""
 
 
 def recipe_schema() -> dict[str, Any]:
@@ -14,8 +22,11 @@ def recipe_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "A recipe of nca"
     definitions = schema["$defs"]
-    for kind, table in (("rule", "RuleTable"), ("task", "TaskTable")):
-        definitions[table] = {"anyOf": _tables(kind, definitions)}
+    definitions["RuleTable"] = {"anyOf": _tables("rule", definitions)}
+    definitions["TaskTable"] = {"anyOf": _tables("task", definitions)}
+    for (table, key), short in SHORTHANDS.items():
+        properties = definitions[table]["properties"]
+        properties[key] = {"anyOf": [short, properties[key]]}
     return schema
 
 
@@ -24,9 +35,9 @@ def _tables(kind: Kind, definitions: dict[str, Any]) -> list[dict[str, Any]]:
     for name in registry.names(kind):
         try:
             thing = registry.get(kind, name)
+            table = options_of(thing).model_json_schema()
         except PluginError:
             continue
-        table = options_of(thing).model_json_schema()
         definitions.update(table.pop("$defs", {}))
         table["title"], table["description"] = name, summary(thing)
         table["properties"] = {"name": {"const": name}, **table.get("properties", {})}

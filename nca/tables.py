@@ -26,10 +26,10 @@ Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 def _version(value: Any) -> Any:
     if type(value) is not int:
-        raise PydanticCustomError("recipe", f"write format = {FORMAT}")
+        raise PydanticCustomError("recipe", "write format = {known}", {"known": FORMAT})
     if value > FORMAT:
         raise PydanticCustomError(
-            "recipe", f"this version reads format {FORMAT}: install a newer nca"
+            "recipe", "this version reads format {known}: install a newer nca", {"known": FORMAT}
         )
     return value
 
@@ -41,7 +41,9 @@ def _range(value: Any) -> Any:
         raise PydanticCustomError("recipe", "give a whole number from 1, or two: [64, 96]")
     if value[0] > value[1]:
         raise PydanticCustomError(
-            "recipe", f"give the smaller number first: [{value[1]}, {value[0]}]"
+            "recipe",
+            "give the smaller number first: [{low}, {high}]",
+            {"low": value[1], "high": value[0]},
         )
     return tuple(value)
 

@@ -25,6 +25,7 @@ from nca.tables import Train
 
 REPORT_EVERY = 10
 DEAD_FOR = 100
+HUGE = 1e3
 
 
 def _nothing(*_: Any) -> None:
@@ -40,16 +41,20 @@ class Watch:
         states: Takes the last states now and then, for a picture.
         notice: Takes a sentence that a person should read.
         measured: Takes how many samples of an evaluation are done.
+        stopped: Asked after every iteration whether to save and stop there.
     """
 
     record: Callable[[dict[str, Any]], None] = _nothing
     states: Callable[[State], None] = _nothing
     notice: Callable[[str], None] = _nothing
     measured: Callable[[int], None] = _nothing
+    stopped: Callable[[], bool] = bool
 
 
 def train(run: Run, watch: Watch | None = None) -> None:
-    """Train until the recipe's last iteration, logging, validating and saving on the way.
+    """Train until the recipe's last iteration, or until told to stop.
+
+    Logs, validates and saves on the way; where it stops, the last checkpoint is of that moment.
 
     Args:
         run: Where training stands; it is moved forward.
@@ -86,12 +91,14 @@ def train(run: Run, watch: Watch | None = None) -> None:
         run.iteration += 1
 
         vitals.take(terms, norm, states[-1])
-        last = run.iteration == table.iterations
+        last, stopped = run.iteration == table.iterations, watch.stopped()
         if table.validate_every and (run.iteration % table.validate_every == 0 or last):
             validate(run, watch)
-        if run.iteration % table.save_every == 0 or last:
+        if run.iteration % table.save_every == 0 or last or stopped:
             vitals.report()
             run.save()
+        if stopped:
+            return
 
 
 def next_batch(run: Run, draw: Draw) -> tuple[Tensor | None, Batch]:
@@ -213,6 +220,7 @@ class Vitals:
         self._state: State | None = None
         self._since = time.perf_counter()
         self._dead_since: int | None = None
+        self._exploding = False
 
     def take(self, terms: dict[str, Tensor], norm: Tensor, state: State) -> None:
         """Take what an iteration has brought."""
@@ -249,6 +257,7 @@ class Vitals:
             "samples per second": count * run.table.batch / (now - self._since),
         }
         self._heed_the_dead(self._state)
+        self._heed_the_huge(self._state)
         run.log.write(record)
         self.watch.record(record)
         self.watch.states(self._state)
@@ -272,3 +281,13 @@ class Vitals:
                 to_do="train without [pool] first, lower [train] learning_rate, or try another "
                 "random_seed",
             )
+
+    def _heed_the_huge(self, state: State) -> None:
+        written = self.run.automaton.written
+        greatest = max(state[name].abs().max().item() for name in written)
+        if greatest > HUGE and not self._exploding:
+            self.watch.notice(
+                f"iteration {self.run.iteration}: states explode, up to {greatest:.3g}; a lower "
+                'learning_rate, gradient = "normalised" or fewer steps may help'
+            )
+        self._exploding = greatest > HUGE

@@ -52,7 +52,7 @@ def _told(entry: Entry) -> dict[str, Any]:
     facts: dict[str, Any] = {"kind": entry.kind, "name": entry.name, "origin": entry.origin}
     try:
         thing = registry.get(entry.kind, entry.name)
+        options = described(options_of(thing)) if entry.kind in ("rule", "task") else {}
     except PluginError as fault:
         return {**facts, "broken": fault.what}
-    options = described(options_of(thing)) if entry.kind in ("rule", "task") else {}
     return {**facts, "summary": summary(thing), "options": options}

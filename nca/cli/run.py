@@ -1,12 +1,16 @@
 """`nca run`: train a recipe, evaluate what came out, and leave it all in one folder."""
 
-from collections.abc import Iterable
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from nca import plugins
+from nca.board import Board
 from nca.checkpoint import write_whole
 from nca.cli.console import (
     Data,
@@ -66,14 +70,21 @@ def run(
             _keep_plugins(checked, going.folder)
     parameters = sum(weight.numel() for weight in going.modules.parameters())
     say(f"{going.recipe.name}: {parameters:,} parameters on {hardware(wanted)}, {going.folder}")
-    try:
-        with watching(going) as watch:
-            train(going, watch)
-    except KeyboardInterrupt:
-        going.save()
+    with (
+        interruptible() as stopped,
+        watching(going) as watch,
+        closing(Board(going.folder, say)) as board,
+    ):
+
+        def record(told: dict[str, Any]) -> None:
+            watch.record(told)
+            board.record(told)
+
+        train(going, replace(watch, record=record, stopped=stopped))
+    if stopped() and going.iteration < going.table.iterations:
         say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")
         say(f"continue with: nca run --resume {going.folder}{_flags(plugin or ())}")
-        raise
+        raise KeyboardInterrupt
     say("evaluating on test data")
     with terminal_report() as report, counting("test", None) as watch:
         rows = conclude(going, data, report, Watch(measured=watch.measured))
@@ -81,6 +92,27 @@ def run(
     show(f"{going.folder / 'best.safetensors'}")
     own = [going.folder / Path(file).name for file in going.recipe.tables.plugins]
     say(f"next: nca render {going.folder}{_flags([*(plugin or ()), *own])}")
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a question to be asked between iterations.
+
+    An iteration that is cut in the middle could not be resumed to the same bits. A second Ctrl-C
+    stops at once; then the last checkpoint is the one to resume from.
+    """
+    pressed: list[int] = []
+
+    def press(number: int, _: object) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _flags(files: Iterable[Path]) -> str:

@@ -1,7 +1,7 @@
 """A command line that tests can call, and a run that was trained with it."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_once(tmp_path_factory) -> Iterator[Path]:
+def trained_once(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     (folder / "tiny.toml").write_text(RECIPE)
     (folder / "blobs.py").write_text(PLUGIN)
@@ -60,7 +60,7 @@ def trained_once(tmp_path_factory) -> Iterator[Path]:
         with pytest.raises(SystemExit) as end:
             main(["run", *told])
     assert end.value.code in (0, None)
-    yield folder / "done"
+    return folder / "done"
 
 
 @pytest.fixture

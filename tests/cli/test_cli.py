@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 from typer.main import get_command
 
-from nca.cli import app
+from nca.cli import app, main
+from nca.registry import registry
 
 
 def verbs(command=None, path=()):
@@ -27,15 +29,23 @@ def test_help_fits_80_characters_and_gives_one_example(nca, verb):
     assert f"Example: {' '.join(['nca', *verb])}" in examples[0]
 
 
-def test_the_module_and_the_script_are_one_program():
-    environment = {**os.environ, "COLUMNS": "80"}
-    script = [os.path.join(os.path.dirname(sys.executable), "nca")]  # noqa: PTH118, PTH120
-    told = [
-        subprocess.run([*command, "--help"], capture_output=True, text=True, env=environment)
-        for command in (script, [sys.executable, "-m", "nca"])
-    ]
-    assert told[0].returncode == told[1].returncode == 0
-    assert told[0].stdout == told[1].stdout != ""
+def test_the_module_and_the_script_are_one_program(nca):
+    module = subprocess.run(
+        [sys.executable, "-m", "nca", "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    (script,) = entry_points(group="console_scripts", name="nca")
+    assert script.load() is main
+    assert (module.returncode, module.stdout) == (0, nca("--help").out)
+
+
+def test_no_colour_is_written_where_none_is_wanted(nca, here, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    told = [nca("recipes", "check", "tiny.toml"), nca("recipes", "list"), nca("run")]
+    assert not any("\x1b" in result.out + result.err for result in told)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +75,6 @@ def test_run_asks_for_a_recipe_or_a_run(nca):
 
 
 def test_our_own_bugs_keep_their_traceback(monkeypatch, nca):
-    from nca.cli import main
-
     monkeypatch.setattr("nca.cli.recipes.recipes", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["recipes", "list"])
@@ -137,8 +145,6 @@ class TestPlugins:
         )
 
     def test_lists_a_broken_one_with_its_reason(self, nca, here):
-        from nca.registry import registry
-
         registry.promise("rule", "cracked", "nca.nowhere:Cracked", "cracked 1.0")
         result = nca("plugins", "cracked")
         assert result.code == 0

@@ -1,0 +1,93 @@
+"""Every recipe that is installed loads, trains, and says in its comments what is true."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from nca import Dataset, LabelledImages, register
+from nca.checkpoint import Checkpoint
+from nca.data import Report
+from nca.library import read_recipe, recipes
+from nca.run import Run
+from nca.training import train
+
+NAMES = list(recipes())
+SMALL = {
+    "rollout.steps": "[2, 3]",
+    "train.batch": "8",
+    "train.iterations": "2",
+    "train.warmup": "0",
+    "train.validate_every": "2",
+    "train.validate_samples": "8",
+    "evaluate.steps": "[3]",
+}
+TABLES = {
+    "pool": {"pool.size": "8"},
+    "cell_classification": {"task.dataset": "noise", "task.held_out": "8"},
+    "image_growth": {"grid.size": "[14, 14]", "task.side": "12", "task.trials": "2"},
+}
+
+
+class Noise(Dataset):
+    """Grey noise of 28x28 pixels in a black margin, in ten classes."""
+
+    classes = tuple("0123456789")
+
+    def load(self, split, folder=None, report=None):
+        pixels = torch.randint(256, (24, 1, 20, 20), generator=torch.Generator().manual_seed(0))
+        images = torch.nn.functional.pad(pixels.to(torch.uint8), [4] * 4)
+        return LabelledImages(images, torch.arange(24) % 10)
+
+
+@pytest.fixture(autouse=True)
+def noise() -> None:
+    register.dataset("noise")(Noise)
+
+
+def small(name: str) -> Iterator[str]:
+    """Yield what makes a recipe small enough for a second."""
+    tables = read_recipe(name).tables
+    keys = dict(SMALL)
+    assert tables.task is not None, f"{name} has no task, so that nothing can be trained"
+    for part in ("pool" if tables.pool else "", tables.task.name):
+        keys |= TABLES.get(part, {})
+    return (f"{key}={value}" for key, value in keys.items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_trains_for_two_iterations(name, tmp_path):
+    recipe = read_recipe(name, small(name))
+    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, Report())
+    before = [weight.detach().clone() for weight in run.modules.parameters()]
+    train(run)
+    assert run.iteration == 2
+    assert before, "there is nothing to train"
+    after = list(run.modules.parameters())
+    assert any(not old.equal(new) for old, new in zip(before, after, strict=True))
+    assert all(weight.isfinite().all() for weight in after)
+    for kind in ("best", "last"):
+        held = Checkpoint.read(run.folder / f"{kind}.safetensors")
+        assert held.iteration == 2
+        assert held.parsed(run.folder).tables == recipe.tables
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_begins_with_a_sentence_about_itself(name):
+    first = recipes()[name].read_text(encoding="utf-8").splitlines()[0]
+    assert re.fullmatch(r"# \S.{20,97}", first)
+    assert tomllib.loads(recipes()[name].read_text(encoding="utf-8"))["format"] == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recipes_and_overrides_in_comments_exist(name):
+    text = recipes()[name].read_text(encoding="utf-8")
+    comments = " ".join(re.findall(r"#(.*)", text))
+    named = re.findall(r"nca run (?:recipes/)?(\w+)", comments)
+    named += [Path(file).stem for file in re.findall(r"[\w/]+\.toml", comments)]
+    assert set(named) - {"RECIPE"} <= set(NAMES)
+    for override in re.findall(r"--set (\S+=[^\s,;`]+)", comments):
+        assert read_recipe(name, [override]).overrides == (override,)
