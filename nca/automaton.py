@@ -9,7 +9,9 @@ One step, in this order:
 6. temporal skip connections add a remembered state, and remember this one.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +67,13 @@ class Automaton(nn.Module):
         self.skips = tuple(skips)
         self.step_size = step_size
         self.checkpoint_every = checkpoint_every
+        for name in rules:
+            if hasattr(nn.ModuleDict, name) or name in ("own", "below", "above", "training"):
+                raise ShapeError(
+                    f'a level with rules cannot be named "{name}": torch or views use that word.',
+                    where=f"levels: {', '.join(layout)}",
+                    to_do="give the level another name",
+                )
         self.rules = nn.ModuleDict({name: nn.ModuleList(own) for name, own in rules.items()})
         self._check()
 
@@ -75,15 +84,17 @@ class Automaton(nn.Module):
 
     def rules_of(self, name: str) -> list[UpdateRule]:
         """Return the rules of a level, in the order in which their changes are summed."""
-        rules = self.rules[name] if name in self.rules else nn.ModuleList()
-        assert isinstance(rules, nn.ModuleList)
-        return [rule for rule in rules if isinstance(rule, UpdateRule)]
+        return list(cast(Iterable[UpdateRule], self.rules[name])) if name in self.rules else []
 
     def seed(self, batch: int, size: Size, *, random_seed: int = 0) -> State:
         """Return an empty state on the automaton's device, in its dtype."""
-        like = next(self.parameters(), torch.empty(0))
+        like = next(itertools.chain(self.parameters(), self.buffers()), torch.empty(0))
         return self.layout.zeros(
-            batch, size, random_seed=random_seed, device=like.device, dtype=like.dtype
+            batch,
+            size,
+            random_seed=random_seed,
+            device=like.device,
+            dtype=like.dtype if like.is_floating_point() else None,
         )
 
     def step(self, state: State, *, fire_rate: float | None = None) -> State:
@@ -183,7 +194,7 @@ class Automaton(nn.Module):
                 )
             if before is not None and self.alive and self.alive.dead == "frozen":
                 change = change * before
-            levels[name] = state[name] + change
+            levels[name] = (state[name] + change).to(state[name].dtype)
         after = state.replace(levels, step=state.step + 1)
         if before is not None and self.alive and self.alive.dead == "cleared":
             after = self.bury(after, before)
@@ -231,6 +242,12 @@ class Automaton(nn.Module):
         return after.replace(remembered=tuple(memories))
 
     def _check(self) -> None:
+        if not 0 <= self.fire_rate <= 1 or (self.checkpoint_every or 1) < 1:
+            raise ShapeError(
+                f"fire_rate is {self.fire_rate}, checkpoint_every {self.checkpoint_every}.",
+                where="Automaton(...)",
+                to_do="give a chance from 0 to 1, and at least one step between checkpoints",
+            )
         for name in self.rules:
             rules = self.rules_of(name)
             if self.layout[name].input:

@@ -135,12 +135,14 @@ class Registry:
 
     def _load(self, entry: Entry) -> Any:
         module, _, attribute = entry.place.partition(":")
+        before = dict(self._entries)
         try:
             with self.origin(entry.origin):
                 thing = importlib.import_module(module)
             for part in attribute.split("."):
                 thing = getattr(thing, part)
-        except Exception as fault:
+        except (Exception, SystemExit) as fault:
+            self._entries = before  # what registered itself and then failed is no plugin
             raise PluginError(
                 f"the {entry.kind} {entry.name!r} cannot be loaded: "
                 f"{type(fault).__name__}: {_first_line(fault)}",

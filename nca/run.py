@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nca.automaton import Automaton
 from nca.checkpoint import MODULES, Checkpoint, weights, write_whole
 from nca.data import Report
-from nca.errors import CheckpointError, DeviceError, StorageError
+from nca.errors import CheckpointError, DeviceError, ShapeError, StorageError
 from nca.noise import Draw
 from nca.pool import Pool
 from nca.recipe import Recipe
@@ -276,7 +276,7 @@ class Log:
     def _rows(self) -> Iterable[dict[str, Any]]:
         if not self.path.is_file():
             return
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
             except ValueError:  # a line that a kill cut short
@@ -286,9 +286,16 @@ class Log:
 
 
 def _optimiser(table: Train, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    parameters = list(parameters)
+    if not parameters:
+        raise ShapeError(
+            "there is nothing to train: no rule of the recipe and not its task has weights.",
+            where="[[levels]] rules",
+            to_do="add a rule with weights; `nca plugins` lists them",
+        )
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[table.optimiser]
     return kind(
-        list(parameters),
+        parameters,
         lr=table.learning_rate,
         betas=table.betas,
         weight_decay=table.weight_decay,

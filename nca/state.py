@@ -78,6 +78,10 @@ class Layout(Mapping[str, Level]):
             )
         return self._levels[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the level of that name, or the default."""
+        return self._levels.get(name, default)
+
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names, bottom level first."""
         return iter(self._levels)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nca import (
     TORUS,
     Batch,
+    DataError,
     Dataset,
     Draw,
     Report,
@@ -111,6 +112,12 @@ class CellClassification(Task):
             images, labels = loaded.images.to(device), loaded.labels.to(device)
             if split == "train":
                 # the same images are set aside whatever the run's random seed
+                if self.held_out >= len(labels):
+                    raise DataError(
+                        f"{self.held_out} held-out images leave none of {len(labels)} to train on.",
+                        where="[task] held_out",
+                        to_do=f"hold out fewer than {len(labels)}",
+                    )
                 order = Draw(0, 0).order("held out", len(labels)).to(device)
                 parts = {"held_out": order[: self.held_out], "train": order[self.held_out :]}
                 for part, index in parts.items():

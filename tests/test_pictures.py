@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from nca_plugins import targets
 from PIL import Image
 from torch import Tensor
 
 from nca.errors import PluginError, RegistryError, ShapeError, TargetError
 from nca.pictures import load_target, to_rgb_on_white
 from nca.registry import registry
+from nca_plugins import targets
 
 ANIMALS = ("butterfly", "lizard", "planarian")
 RED = (255, 0, 0, 255)

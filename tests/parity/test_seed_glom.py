@@ -19,6 +19,7 @@ from nca_plugins.imports import SEED_LAYERS, SEED_NETS
 FILE = "seed_glom.safetensors"
 LEVELS = ("image", "part", "object", "scene")
 
+
 def write_pickled(net: dict[str, Tensor], path: Path, patch: pytest.MonkeyPatch) -> None:
     """Write one net as the notebook did: a whole module of the class `__main__.model`."""
     kind = type("model", (nn.Module,), {"__module__": "__main__"})
