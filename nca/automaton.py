@@ -11,6 +11,7 @@ One step, in this order:
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -19,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nca.conditions import Alive, Noise, Skip
 from nca.errors import ShapeError
-from nca.rule import Place, Scene, UpdateRule, View
+from nca.rule import Kernels, Place, Scene, UpdateRule, View
 from nca.state import Layout, State
 from nca.topology import TORUS, Topology
 from nca.types import Fraction, Positive, Size
@@ -176,12 +177,24 @@ class Automaton(nn.Module):
 
     def _advance_by(self, state: State, steps: int, fire_rate: float) -> State:
         state = state.map(_channels_last)
+        kernels = self._kernels()
         for _ in range(steps):
-            state = self._advance(state, fire_rate)
+            state = self._advance(Scene(state, self.topology, kernels), fire_rate)
         return state
 
-    def _advance(self, state: State, fire_rate: float) -> State:
-        scene = Scene(state, self.topology)
+    def _kernels(self) -> Kernels:
+        kernels = {}
+        for name in self.rules:
+            place = Place(self.layout, name, topology=self.topology)
+            for number, rule in enumerate(self.rules_of(name)):
+                kernel = rule.kernel()
+                if kernel:
+                    level = place.level(kernel.level).name
+                    kernels[_stream(name, number)] = replace(kernel, level=level)
+        return Kernels(kernels)
+
+    def _advance(self, scene: Scene, fire_rate: float) -> State:
+        state = scene.state
         before = self.living(state)
         levels = {}
         for name in self.written:
@@ -206,7 +219,7 @@ class Automaton(nn.Module):
         for number, rule in enumerate(self.rules_of(name)):
             place = Place(self.layout, name, state.axes, self.topology)
             reads = frozenset(place.level(read).name for read in rule.reads)
-            proposed = rule(View(scene, place, reads, f"rule/{name}/{number}"))
+            proposed = rule(View(scene, place, reads, _stream(name, number)))
             if proposed.shape != state[name].shape:
                 raise ShapeError(
                     f'a change of "{name}" has shape {tuple(proposed.shape)}, '
@@ -276,6 +289,10 @@ class Automaton(nn.Module):
                 where=f"{self.alive}",
                 to_do="count channels from 0, and name one that the level has",
             )
+
+
+def _stream(name: str, number: int) -> str:
+    return f"rule/{name}/{number}"
 
 
 def _channels_last(tensor: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from nca.errors import ShapeError
@@ -87,13 +88,62 @@ class Place:
         return level
 
 
-class Scene:
-    """One step's state with its padded levels, shared by the views of all rules."""
+@dataclass(frozen=True)
+class Kernel:
+    """A correlation with which a rule begins.
 
-    def __init__(self, state: State, topology: Topology) -> None:
+    Attributes:
+        level: The level that it reads: `own`, `below`, `above`, or a name.
+        weight: `(C out, C, *kernel)`, every side odd.
+        bias: `(C out)`.
+    """
+
+    level: str
+    weight: Tensor
+    bias: Tensor
+
+
+class Kernels:
+    """The kernels of all rules; those that read one level, alike in shape, become one.
+
+    One wide convolution takes about two thirds of the time of three narrow ones.
+
+    Args:
+        kernels: By the stream of the rule, with the level's own name.
+    """
+
+    def __init__(self, kernels: dict[str, Kernel]) -> None:
+        alike: dict[tuple[str, torch.Size], list[str]] = {}
+        for stream, kernel in kernels.items():
+            alike.setdefault((kernel.level, kernel.weight.shape[1:]), []).append(stream)
+        self.groups: list[tuple[Kernel, dict[str, int]]] = []
+        for (level, _), streams in alike.items():
+            weight = torch.cat([kernels[stream].weight for stream in streams])
+            bias = torch.cat([kernels[stream].bias for stream in streams])
+            widths = {stream: len(kernels[stream].bias) for stream in streams}
+            self.groups.append((Kernel(level, weight, bias), widths))
+
+
+class Scene:
+    """One step's state, with what the views of all rules share of the work on it."""
+
+    def __init__(self, state: State, topology: Topology, kernels: Kernels) -> None:
         self.state = state
         self.topology = topology
+        self._kernels = kernels
         self._padded: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+        self._perceived: dict[str, Tensor] = {}
+
+    def perceived(self, stream: str) -> Tensor:
+        """Return the outcome of a rule's kernel; all that share its convolution come with it."""
+        if stream not in self._perceived:
+            kernel, widths = next(group for group in self._kernels.groups if stream in group[1])
+            radii = tuple(side // 2 for side in kernel.weight.shape[2:])
+            padded = self.pad(self.state[kernel.level], radii)
+            whole = correlate_valid(padded, kernel.weight, kernel.bias)
+            parts = whole.split(list(widths.values()), dim=1)
+            self._perceived.update(zip(widths, parts, strict=True))
+        return self._perceived[stream]
 
     def pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
         """Pad a tensor; a level of the state is padded once for all who ask."""
@@ -136,6 +186,11 @@ class View:
     def above(self) -> Tensor:
         """The level above, `(B, C above, *space)`."""
         return self.level("above")
+
+    @property
+    def perceived(self) -> Tensor:
+        """The outcome of the kernel that the rule has declared, `(B, C out, *space)`."""
+        return self._scene.perceived(self._stream)
 
     @property
     def step(self) -> int:
@@ -223,6 +278,13 @@ class UpdateRule(nn.Module, ABC):
     """
 
     reads: Sequence[str] = ("own",)
+
+    def kernel(self) -> Kernel | None:
+        """Return the correlation that the rule begins with, to find it in `view.perceived`.
+
+        A rule need not declare any; if it does, rules that read the same level share the work.
+        """
+        return None
 
     @abstractmethod
     def forward(self, view: View) -> Tensor:

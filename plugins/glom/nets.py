@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Place, UpdateRule, View, per_cell, register
+from nca import Kernel, Place, UpdateRule, View, per_cell, register
 from nca.types import Count, Fraction
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu, "tanh": F.tanh}
@@ -45,11 +45,14 @@ class Net(UpdateRule):
         nn.init.zeros_(self.change.bias)
         self.activation = ACTIVATIONS[activation]
 
+    def kernel(self) -> Kernel:
+        """Return the first layer: nets that read the same level share one convolution."""
+        assert self.perceive.bias is not None
+        return Kernel(self.source, self.perceive.weight, self.perceive.bias)
+
     def forward(self, view: View) -> Tensor:
         """Return what the net makes of the neighbourhood in the level that it reads."""
-        level = view.level(self.source)
-        perceived = view.correlate(level, self.perceive.weight, self.perceive.bias)
-        return per_cell(self.change, self.activation(perceived))
+        return per_cell(self.change, self.activation(view.perceived))
 
 
 @register.rule("bottom_up")
