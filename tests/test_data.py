@@ -103,7 +103,7 @@ def lay(root: Path, names=ALL, packed=(), spoilt=()) -> Path:
     for name in names:
         data = BYTES[name] if name not in spoilt else BYTES[name][:-1] + b"\x63"
         if name in packed:
-            (raw / f"{name}.gz").write_bytes(gzip.compress(data))
+            (raw / f"{name}.gz").write_bytes(gzip.compress(data, mtime=0))
         else:
             (raw / name).write_bytes(data)
     return raw
@@ -172,7 +172,7 @@ class TestIdx:
         [
             (b"", "it does not begin with two zero bytes, a type and a number of axes"),
             (
-                gzip.compress(b"")[:6],
+                gzip.compress(b"", mtime=0)[:6],
                 "it does not begin with two zero bytes, a type and a number of axes",
             ),
             (b"\0\0\x0d\1" + bytes(8), "its type is 0x0d, but unsigned bytes are 0x08"),
@@ -540,7 +540,7 @@ class TestDebian:
         there = tmp_path / "unpacked" / "usr/share/datasets/dots"
         there.mkdir(parents=True)
         for name, data in files.items():
-            (there / f"{name}.gz").write_bytes(gzip.compress(data))
+            (there / f"{name}.gz").write_bytes(gzip.compress(data, mtime=0))
         program("dpkg-deb", f'/bin/cp -r {shlex.quote(str(tmp_path / "unpacked"))} "$3"')
 
     def test_the_files_come_out_of_the_package(self, tmp_path, cache, program):
@@ -585,7 +585,7 @@ class TestDebian:
         program("apt-get", "echo deb > dots.deb")
         self.unpacker(tmp_path, program, {})
         packed = tmp_path / "unpacked/usr/share/datasets/dots/train-images.gz"
-        packed.write_bytes(gzip.compress(BYTES["train-images"])[:-3])
+        packed.write_bytes(gzip.compress(BYTES["train-images"], mtime=0)[:-3])
         with pytest.raises(DataError, match="sent for train-images what is no whole gzip file"):
             dots(self.package).fetch()
 
@@ -604,7 +604,7 @@ class TestTorchvision:
         """Make a folder a mirror; return its address."""
         folder.mkdir()
         for name in names:
-            (folder / f"{name}.gz").write_bytes(gzip.compress(BYTES[name])[:keep])
+            (folder / f"{name}.gz").write_bytes(gzip.compress(BYTES[name], mtime=0)[:keep])
         return f"{folder.as_uri()}/"
 
     def test_its_mirrors_are_used(self, tmp_path, cache, monkeypatch):

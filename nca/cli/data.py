@@ -20,7 +20,8 @@ WIDTH = 80
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List, fetch and check the data sets that recipes name.\n\nExample: nca data fetch mnist",
+    help="List, fetch and check the data sets that recipes name.\n\n"
+    "Example: nca data fetch fashion_mnist",
 )
 
 Data = Annotated[
@@ -94,7 +95,7 @@ def fetch(
 ) -> None:
     """Fetch a data set, verify it, and print where it lies.
 
-    Example: nca data fetch mnist
+    Example: nca data fetch fashion_mnist
     """
     dataset: Dataset = registry.get("dataset", name)()
     with terminal_report() as report:

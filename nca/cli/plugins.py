@@ -20,7 +20,7 @@ def plugins(
 ) -> None:
     """List every rule, task, data set, target and importer with its options.
 
-    Example: nca plugins growing
+    Example: nca plugins life
     """
     load_plugins(plugin)
     told = [_told(entry) for entry in registry.entries() if name in (None, entry.name)]

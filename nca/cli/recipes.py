@@ -41,7 +41,7 @@ def list_() -> None:
 def show_(recipe: Source) -> None:
     """Print a recipe.
 
-    Example: nca recipes show growing > mine.toml
+    Example: nca recipes show glom_mnist > mine.toml
     """
     show(recipe_text(recipe_path(recipe)).rstrip())
 

@@ -45,7 +45,7 @@ def render(
 ) -> None:
     """Draw a checkpoint: a strip through time, the levels, or an animation.
 
-    Example: nca render runs/growing-1 --out lizard.gif --steps 200
+    Example: nca render runs/glom_mnist-1 --out votes.gif --samples 8
     """
     load_plugins(plugin)
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))

@@ -173,7 +173,7 @@ def test_check_of_a_folder_looks_nowhere_else(tmp_path: Path):
     ("command", "example"),
     [
         ("list", "nca data list"),
-        ("fetch", "nca data fetch mnist"),
+        ("fetch", "nca data fetch fashion_mnist"),
         ("check", "nca data check --data ~/datasets"),
     ],
 )
