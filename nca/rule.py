@@ -127,17 +127,32 @@ class Kernels:
 class Scene:
     """One step's state, with what the views of all rules share of the work on it."""
 
-    def __init__(self, state: State, topology: Topology, kernels: Kernels) -> None:
+    def __init__(self, state: State, topology: Topology, kernels: Kernels | None = None) -> None:
         self.state = state
         self.topology = topology
-        self._kernels = kernels
+        self._groups = kernels.groups if kernels else []
         self._padded: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         self._perceived: dict[str, Tensor] = {}
+
+    def group(self, stream: str) -> tuple[Kernel, dict[str, int]]:
+        """Return the kernel that a rule shares, and how wide each rule's part of it is.
+
+        Raises:
+            ShapeError: The rule has declared no kernel.
+        """
+        for kernel, widths in self._groups:
+            if stream in widths:
+                return kernel, widths
+        raise ShapeError(
+            "a rule asks for what it perceived without having declared a kernel.",
+            where=stream,
+            to_do="return a `Kernel` from the rule's `kernel()`, or use `view.correlate`",
+        )
 
     def perceived(self, stream: str) -> Tensor:
         """Return the outcome of a rule's kernel; all that share its convolution come with it."""
         if stream not in self._perceived:
-            kernel, widths = next(group for group in self._kernels.groups if stream in group[1])
+            kernel, widths = self.group(stream)
             radii = tuple(side // 2 for side in kernel.weight.shape[2:])
             padded = self.pad(self.state[kernel.level], radii)
             whole = correlate_valid(padded, kernel.weight, kernel.bias)
@@ -189,7 +204,13 @@ class View:
 
     @property
     def perceived(self) -> Tensor:
-        """The outcome of the kernel that the rule has declared, `(B, C out, *space)`."""
+        """The outcome of the kernel that the rule has declared, `(B, C out, *space)`.
+
+        Raises:
+            ShapeError: The rule has declared no kernel, or not to read its level.
+        """
+        level = self._scene.group(self._stream)[0].level
+        self._permit(level, level)
         return self._scene.perceived(self._stream)
 
     @property
@@ -204,12 +225,7 @@ class View:
             ShapeError: The rule has not declared to read it.
         """
         level = self._place.level(name).name
-        if level not in self._reads:
-            raise ShapeError(
-                f'a rule of "{self._place.name}" reads "{level}" without having said so.',
-                where=f"it has declared: {', '.join(sorted(self._reads)) or 'nothing'}",
-                to_do=f"add {name!r} to the rule's `reads`",
-            )
+        self._permit(level, name)
         return self._scene.state[level]
 
     def neighbours(self, tensor: Tensor, radius: int = 1) -> Tensor:
@@ -256,6 +272,14 @@ class View:
         """Return True with a probability, bool `(B, channels, *space)`; see `uniform`."""
         source = self._scene.state.source
         return source.chance(self._named(share), probability, channels, self._size)
+
+    def _permit(self, level: str, name: str) -> None:
+        if level not in self._reads:
+            raise ShapeError(
+                f'a rule of "{self._place.name}" reads "{level}" without having said so.',
+                where=f"it has declared: {', '.join(sorted(self._reads)) or 'nothing'}",
+                to_do=f"add {name!r} to the rule's `reads`",
+            )
 
     @property
     def _size(self) -> Size:

@@ -26,7 +26,7 @@ SMALL = {
     "evaluate.steps": "[3]",
 }
 TABLES = {
-    "pool": {"pool.size": "8"},
+    "pool": {"pool.size": "8", "pool.fresh": "2"},
     "cell_classification": {"task.dataset": "noise", "task.held_out": "8"},
     "image_growth": {"grid.size": "[14, 14]", "task.side": "12", "task.trials": "2"},
 }
