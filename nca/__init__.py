@@ -24,7 +24,8 @@ from nca.perception import StencilPerception, per_cell
 from nca.pictures import load_target, to_rgb_on_white
 from nca.pool import Pool, Renewal
 from nca.registry import register, registry
-from nca.rule import Kernel, Place, UpdateRule, View
+from nca.rule import Place, UpdateRule, View
+from nca.scene import Kernel
 from nca.state import Layout, Level, State
 from nca.task import Setting, Task
 from nca.topology import TORUS, Topology

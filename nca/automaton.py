@@ -20,7 +20,8 @@ from torch.utils.checkpoint import checkpoint
 
 from nca.conditions import Alive, Noise, Skip
 from nca.errors import ShapeError
-from nca.rule import Kernels, Place, Scene, UpdateRule, View
+from nca.rule import Place, UpdateRule, View
+from nca.scene import Kernels, Scene
 from nca.state import Layout, State
 from nca.topology import TORUS, Topology
 from nca.types import Fraction, Positive, Size

@@ -23,7 +23,7 @@ from nca import (
     per_cell,
     stencils,
 )
-from nca.rule import Scene
+from nca.scene import Scene
 
 
 def perceive(perception: StencilPerception, body: Tensor) -> Tensor:
