@@ -25,7 +25,7 @@ from nca.tables import Train
 
 REPORT_EVERY = 10
 DEAD_FOR = 100
-HUGE = 1e5
+HUGE = 1e3
 
 
 def _nothing(*_: Any) -> None:
