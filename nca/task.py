@@ -100,6 +100,18 @@ class Task(nn.Module, ABC):
             batch: At most so many samples at once.
         """
 
+    def segments(self, batch: Batch) -> dict[str, Tensor]:
+        """Return true segmentations of a batch, by name: none, unless the task knows some.
+
+        Args:
+            batch: First states with their truth, as `trials` yields them.
+
+        Returns:
+            For each kind of segment an int64 tensor `(B, *space)`: the number of the segment that
+            the cell belongs to, from 1, different for each segment of a sample; 0: background.
+        """
+        return {}
+
     @abstractmethod
     def picture(self, state: State) -> Tensor:
         """Return what a person wants to see: `(B, 3, height, width)`, from 0 to 1."""
