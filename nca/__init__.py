@@ -26,9 +26,12 @@ from nca.pool import Pool, Renewal
 from nca.registry import register, registry
 from nca.rule import Place, UpdateRule, View
 from nca.scene import Kernel
+from nca.settling import Settled, settle
+from nca.start import FirstState, Start
 from nca.state import Layout, Level, State
 from nca.task import Setting, Task
 from nca.topology import TORUS, Topology
+from nca.video import video
 
 __all__ = [
     # build
@@ -48,7 +51,12 @@ __all__ = [
     "StencilPerception",
     "per_cell",
     "stencils",
+    "settle",
+    "Settled",
+    "video",
     # train and judge
+    "Start",
+    "FirstState",
     "Batch",
     "Pool",
     "Renewal",

@@ -39,6 +39,7 @@ class Automaton(nn.Module):
         alive: Which cells live, or None: all do.
         skips: Temporal skip connections, in the order in which they are added.
         step_size: Factor of every change.
+        coordinates: Whether rules may ask where in the grid a cell is.
         checkpoint_every: In training, keep only every so many states and compute the steps
             between them again for the gradient; None keeps everything.
 
@@ -58,6 +59,7 @@ class Automaton(nn.Module):
         alive: Alive | None = None,
         skips: Sequence[Skip] = (),
         step_size: Positive = 1.0,
+        coordinates: bool = False,
         checkpoint_every: int | None = None,
     ) -> None:
         super().__init__()
@@ -68,6 +70,7 @@ class Automaton(nn.Module):
         self.alive = alive
         self.skips = tuple(skips)
         self.step_size = step_size
+        self.coordinates = coordinates
         self.checkpoint_every = checkpoint_every
         for name in rules:
             if hasattr(nn.ModuleDict, name) or name in ("own", "below", "above", "training"):
@@ -218,7 +221,7 @@ class Automaton(nn.Module):
         state = scene.state
         change: Tensor | None = None
         for number, rule in enumerate(self.rules_of(name)):
-            place = Place(self.layout, name, state.axes, self.topology)
+            place = Place(self.layout, name, state.axes, self.topology, self.coordinates)
             reads = frozenset(place.level(read).name for read in rule.reads)
             proposed = rule(View(scene, place, reads, _stream(name, number)))
             if proposed.shape != state[name].shape:

@@ -112,7 +112,7 @@ class Recipe:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.tables.random_seed)
             for row in self.tables.levels:
-                place = Place(layout, row.name, axes, topology)
+                place = Place(layout, row.name, axes, topology, self.tables.grid.coordinates)
                 built = [_build("rule", rule, place) for rule in row.rules]
                 if built:
                     rules[row.name] = built
@@ -126,6 +126,7 @@ class Recipe:
             alive=rollout.alive,
             skips=rollout.skips,
             step_size=rollout.step_size,
+            coordinates=self.tables.grid.coordinates,
             checkpoint_every=rollout.checkpoint_every,
         )
 

@@ -2,14 +2,16 @@
 
 A rule belongs to one level and proposes a change for it. It sees the state through a view,
 which hands out the levels that the rule has declared to read, their wrapped neighbourhoods and
-shares of randomness, and nothing else: no absolute coordinates, no other sample, no clock but
-the step. The automaton sums what the rules of a level propose; only the automaton writes.
+shares of randomness, and nothing else: no other sample, no clock but the step, and no absolute
+coordinates unless they are granted. The automaton sums what the rules of a level propose; only
+the automaton writes.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from nca.errors import ShapeError
@@ -31,12 +33,14 @@ class Place:
         name: The level that the rule belongs to.
         axes: Axes of the grid: 1, 2 or 3.
         topology: What lies beyond the edge of the grid.
+        coordinates: Whether cells may know where in the grid they are.
     """
 
     layout: Layout
     name: str
     axes: int = 2
     topology: Topology = TORUS
+    coordinates: bool = False
 
     @property
     def own(self) -> Level:
@@ -131,6 +135,22 @@ class View:
         return self._scene.perceived(self._stream)
 
     @property
+    def coordinates(self) -> Tensor:
+        """Where each cell is, `(1, axes, *space)`, from 0 (included) to 1 (excluded) on each axis.
+
+        Raises:
+            ShapeError: The automaton does not grant them; they end its indifference to where a
+                pattern stands.
+        """
+        if not self._place.coordinates:
+            raise ShapeError(
+                f'a rule of "{self._place.name}" asks where its cells are.',
+                where=self._stream,
+                to_do="grant it: Automaton(..., coordinates=True), in a recipe [grid] coordinates",
+            )
+        return self._scene.coordinates(self._place.name)
+
+    @property
     def step(self) -> int:
         """How many steps the state has taken before this one."""
         return self._scene.state.step
@@ -154,6 +174,15 @@ class View:
 
         Returns:
             `N = (2 radius + 1) ** axes` neighbours in raster order of their offset.
+        """
+        return torch.stack(self.shifted(tensor, radius), dim=1)
+
+    def shifted(self, tensor: Tensor, radius: int = 1) -> list[Tensor]:
+        """Return `neighbours` one by one, N times `(B, C, *space)`, without copying them.
+
+        Args:
+            tensor: `(B, C, *space)`: a level of this view, or anything computed from one.
+            radius: Reach in cells along each axis.
         """
         axes = tensor.ndim - 2
         return windows(self._scene.pad(tensor, (radius,) * axes), radius)

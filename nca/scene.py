@@ -1,5 +1,6 @@
 """What the rules of one step share: the old state, padded once, and perceived together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,11 +19,14 @@ class Kernel:
         level: The level that it reads: `own`, `below`, `above`, or a name.
         weight: `(C out, C, *kernel)`, every side odd.
         bias: `(C out)`.
+        through: What the cells of the level show of themselves, a function of each cell alone
+            that keeps the shape `(B, C, *space)`; they show themselves as they are if None.
     """
 
     level: str
     weight: Tensor
     bias: Tensor
+    through: Callable[[Tensor], Tensor] | None = None
 
 
 class Kernels:
@@ -35,15 +39,17 @@ class Kernels:
     """
 
     def __init__(self, kernels: dict[str, Kernel]) -> None:
-        alike: dict[tuple[str, torch.Size], list[str]] = {}
+        alike: dict[tuple[object, ...], list[str]] = {}
         for stream, kernel in kernels.items():
-            alike.setdefault((kernel.level, kernel.weight.shape[1:]), []).append(stream)
+            key = (kernel.level, kernel.through, kernel.weight.shape[1:])
+            alike.setdefault(key, []).append(stream)
         self.groups: list[tuple[Kernel, dict[str, int]]] = []
-        for (level, _), streams in alike.items():
+        for streams in alike.values():
+            first = kernels[streams[0]]
             weight = torch.cat([kernels[stream].weight for stream in streams])
             bias = torch.cat([kernels[stream].bias for stream in streams])
             widths = {stream: len(kernels[stream].bias) for stream in streams}
-            self.groups.append((Kernel(level, weight, bias), widths))
+            self.groups.append((Kernel(first.level, weight, bias, first.through), widths))
 
 
 class Scene:
@@ -55,6 +61,7 @@ class Scene:
         self._groups = kernels.groups if kernels else []
         self._padded: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         self._perceived: dict[str, Tensor] = {}
+        self._shown: dict[tuple[str, Callable[[Tensor], Tensor]], Tensor] = {}
 
     def group(self, stream: str) -> tuple[Kernel, dict[str, int]]:
         """Return the kernel that a rule shares, and how wide each rule's part of it is.
@@ -76,11 +83,29 @@ class Scene:
         if stream not in self._perceived:
             kernel, widths = self.group(stream)
             radii = tuple(side // 2 for side in kernel.weight.shape[2:])
-            padded = self.pad(self.state[kernel.level], radii)
+            padded = self.pad(self.shown(kernel), radii)
             whole = correlate_valid(padded, kernel.weight, kernel.bias)
             parts = whole.split(list(widths.values()), dim=1)
             self._perceived.update(zip(widths, parts, strict=True))
         return self._perceived[stream]
+
+    def shown(self, kernel: Kernel) -> Tensor:
+        """Return what the cells of a kernel's level show of themselves, computed once a step."""
+        level = self.state[kernel.level]
+        if kernel.through is None:
+            return level
+        key = (kernel.level, kernel.through)
+        if key not in self._shown:
+            self._shown[key] = kernel.through(level)
+        return self._shown[key]
+
+    def coordinates(self, name: str) -> Tensor:
+        """Return where the cells of a level are, `(1, axes, *space)`, each axis from 0 to 1."""
+        level = self.state[name]
+        lines = [
+            torch.arange(n, device=level.device, dtype=level.dtype) / n for n in level.shape[2:]
+        ]
+        return torch.stack(torch.meshgrid(*lines, indexing="ij")).unsqueeze(0)
 
     def pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
         """Pad a tensor; a level of the state is padded once for all who ask."""

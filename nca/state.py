@@ -271,6 +271,22 @@ class State(Mapping[str, Tensor]):
         """Return some of the samples, in the order of `index`."""
         return self.map(lambda tensor: tensor[index]).replace(samples=self.samples[index])
 
+    def where(self, chosen: Tensor, other: "State") -> Self:
+        """Return this state where a sample is chosen, and the levels of the other one elsewhere.
+
+        Args:
+            chosen: `(B,)`, bool.
+            other: A state of the same samples; the counters stay those of this one.
+        """
+
+        def pick(own: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            chosen_of = {n: chosen.view(-1, *(1,) * (t.ndim - 1)) for n, t in own.items()}
+            return {n: torch.where(chosen_of[n], t, others[n]) for n, t in own.items()}
+
+        memories = zip(self.remembered, other.remembered or self.remembered, strict=True)
+        remembered = tuple(pick(own, old) for own, old in memories)
+        return self.replace(pick(self.levels, other.levels), remembered=remembered)
+
     def restart(self, random_seed: int, samples: Tensor) -> Self:
         """Return the same levels at step 0, with nothing remembered and new sample numbers."""
         return self.replace(

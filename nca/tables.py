@@ -69,10 +69,11 @@ class Table(BaseModel):
 
 
 class Grid(Table):
-    """The grid: its size in cells along each axis, and what lies beyond its edge."""
+    """The grid: its size in cells along each axis, what lies beyond its edge, who knows where."""
 
     size: Annotated[tuple[Count, ...], Len(1, 3)]
     topology: Annotated[tuple[Boundary, ...], BeforeValidator(_each), Len(1, 3)] = ("torus",)
+    coordinates: bool = False
 
 
 class RuleTable(BaseModel):

@@ -105,7 +105,7 @@ class Topology:
             `(B, N, C, *space)` with `N = (2 radius + 1) ** axes`, in raster order of the offset:
             for radius 1 in two axes neighbour 0 stands at `(-1, -1)`, 4 is the cell, 8 `(1, 1)`.
         """
-        return windows(self.pad(tensor, radius), radius)
+        return torch.stack(windows(self.pad(tensor, radius), radius), dim=1)
 
     def correlate(
         self, tensor: Tensor, weight: Tensor, bias: Tensor | None = None, *, groups: int = 1
@@ -132,8 +132,8 @@ class Topology:
 TORUS = Topology("torus")
 
 
-def windows(padded: Tensor, radius: int) -> Tensor:
-    """Cut `(B, C, *space + 2 radius)` into the `(B, N, C, *space)` neighbours of each cell."""
+def windows(padded: Tensor, radius: int) -> list[Tensor]:
+    """Cut `(B, C, *space + 2 radius)` into views, one `(B, C, *space)` for each neighbour."""
     axes = padded.ndim - 2
     sides = [side - 2 * radius for side in padded.shape[2:]]
     cuts = []
@@ -142,7 +142,7 @@ def windows(padded: Tensor, radius: int) -> Tensor:
         for axis, start in enumerate(corner):
             cut = cut.narrow(axis + 2, start, sides[axis])
         cuts.append(cut)
-    return torch.stack(cuts, dim=1)
+    return cuts
 
 
 def correlate_valid(

@@ -20,10 +20,12 @@ from nca import (
     DataError,
     Dataset,
     Draw,
+    FirstState,
     Report,
     Setting,
     ShapeError,
     Share,
+    Start,
     State,
     Task,
     metrics,
@@ -33,7 +35,7 @@ from nca import (
     registry,
 )
 from nca.palette import CLASSES, paint
-from nca.types import Count, Fraction, Name, Natural, NonNegative, Split
+from nca.types import Count, Fraction, Name, Natural, Split
 
 
 @register.task("cell_classification")
@@ -54,7 +56,7 @@ class CellClassification(Task):
         near: How many cells reach from ink counts as near.
         ink: A cell is live where one of its pixels exceeds this share of white.
         held_out: Training images set aside to choose by.
-        start: Upper bound of the uniform numbers that all other levels start from; 0: zeros.
+        start: What all other levels start from.
     """
 
     headline = "vote"
@@ -75,16 +77,18 @@ class CellClassification(Task):
         near: Natural = 1,
         ink: Fraction = 0.1,
         held_out: Natural = 5000,
-        start: NonNegative = 0.0,
+        start: Start = Start(),  # noqa: B008, it is frozen
     ) -> None:
         super().__init__(setting)
         self.dataset: Dataset = registry.get("dataset", dataset)()
         names = list(setting.layout)
         self.image = setting.layout[image or names[0]]
         self.read = setting.layout[read or names[-1]]
-        self.patch, self.normalise, self.start = patch, normalise, start
+        self.patch, self.normalise = patch, normalise
         self.objective, self.cells, self.near, self.ink = objective, cells, near, ink
         self.held_out = held_out
+        others = [name for name in names if name != self.image.name]
+        self.first = FirstState(setting.layout, start, others)
         classes = len(self.dataset.classes)
         self.classes = classes
         self.head = nn.Linear(self.read.channels, classes) if readout == "linear" else None
@@ -197,15 +201,7 @@ class CellClassification(Task):
             len(index), self.setting.size, random_seed=random_seed, device=index.device
         )
         state = empty.replace({self.image.name: pixels.repeat(1, repeats, 1, 1)}, samples=samples)
-        if self.start:
-            state = state.replace(
-                {
-                    name: self.start * state.source.uniform(f"start/{name}", level.channels, size)
-                    for name, level in self.setting.layout.items()
-                    for size in [state.size(name)]
-                    if name != self.image.name
-                }
-            )
+        state = self.first(state)
         return Batch(state, {"label": self.labels[split][index], "live": live})
 
     def _cells(self, images: Tensor) -> Tensor:

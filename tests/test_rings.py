@@ -17,7 +17,10 @@ RINGS = (
     {"errors", "registry", "types"},
     {"topology", "stencils", "state", "noise", "batch", "kernels"},
     {"perception", "rule", "scene"},
-    {"automaton", "conditions", "pool", "damage", "objectives", "metrics"},
+    {
+        "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
+        "video",
+    },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "task", "foreign",

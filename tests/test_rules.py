@@ -227,7 +227,7 @@ def test_a_net_tells_a_level_what_its_neighbourhood_elsewhere_suggests(name, sou
     levels = {level: normal((2, TOWER[level].channels, 4, 5), 0, level) for level in TOWER}
     after = Automaton(TOWER, {"middle": [rule]}).step(State(levels))["middle"]
     seen = F.pad(levels[source], (1, 1, 1, 1), mode="circular")
-    told = rule.change(torch.tanh(rule.perceive(seen)).movedim(1, -1)).movedim(-1, 1)
+    told = rule.net.change(torch.tanh(rule.net.perceive(seen)).movedim(1, -1)).movedim(-1, 1)
     assert told.abs().amax() > 0.1
     assert_close(after, levels["middle"] + told)
 

@@ -7,24 +7,86 @@ their 3-wide neighbourhood on the torus, and each is a rule of its own, so that 
 leave one out, or give one more room.
 """
 
-from typing import ClassVar, Literal
+import math
+from typing import Any, ClassVar, Literal, TypeAlias
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Kernel, Place, UpdateRule, View, per_cell, register
-from nca.types import Count, Fraction
+from nca import Kernel, Place, ShapeError, UpdateRule, View, per_cell, register
+from nca.types import Count, Natural
+from nca_plugins.glom.attention import Attention, NeighbourAttention
 
-ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu, "tanh": F.tanh}
+Activation: TypeAlias = Literal["relu", "gelu", "silu", "tanh", "sine"]
+Shown: TypeAlias = Literal["plain", "normalised", "squashed"]
+
+ACTIVATIONS = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "tanh": torch.tanh,
+    "sine": torch.sin,
+}
+
+
+def normalised(level: Tensor) -> Tensor:
+    """Return `(B, C, *space)` with each cell's embedding brought to mean 0 and variance 1."""
+    return F.layer_norm(level.movedim(1, -1), level.shape[1:2]).movedim(-1, 1)
+
+
+SHOWN = {"plain": None, "normalised": normalised, "squashed": torch.tanh}
+
+
+class Prediction(nn.Module):
+    """What one level predicts of another: a neighbourhood, one hidden layer, an embedding.
+
+    The last layer starts small, but not at zero as in the Distill articles: through several
+    levels at rest no signal would climb, and the top would learn nothing for hundreds of
+    iterations.
+
+    Args:
+        place: Where the rule stands that asks.
+        source: The level that is read.
+        hidden: Units of the hidden layer.
+        activation: What they do with their sum.
+        shown: How cells show their embedding; see `Net`.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        source: Literal["below", "own", "above"],
+        hidden: int,
+        activation: Activation,
+        shown: Shown,
+    ) -> None:
+        super().__init__()
+        conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[place.axes]
+        self.source: str = source
+        self.perceive = conv(place.level(source).channels, hidden, 3)
+        self.change = nn.Linear(hidden, place.own.channels)
+        nn.init.xavier_uniform_(self.change.weight, gain=0.5)
+        nn.init.zeros_(self.change.bias)
+        self.activation = ACTIVATIONS[activation]
+        self.through = SHOWN[shown]
+
+    @property
+    def kernel(self) -> Kernel:
+        """The first layer: nets that read the same level share one convolution."""
+        assert self.perceive.bias is not None
+        return Kernel(self.source, self.perceive.weight, self.perceive.bias, self.through)
+
+    def forward(self, perceived: Tensor) -> Tensor:
+        """Return the embedding `(B, C, *space)` that follows from what the kernel perceived."""
+        return per_cell(self.change, self.activation(perceived))
 
 
 class Net(UpdateRule):
     """A neighbourhood of one level, one hidden layer, a change.
 
     What it writes is added to the level (Hinton's weighted mean with a scaled residual in place
-    of the previous state's share). The last layer starts small, but not at zero as in the
-    Distill articles: through several levels at rest no signal would climb, and the top would
-    learn nothing for hundreds of iterations.
+    of the previous state's share).
     """
 
     source: ClassVar[Literal["below", "own", "above"]]
@@ -34,25 +96,20 @@ class Net(UpdateRule):
         place: Place,
         *,
         hidden: Count = 24,
-        activation: Literal["relu", "gelu", "silu", "tanh"] = "relu",
+        activation: Activation = "relu",
+        shown: Shown = "plain",
     ) -> None:
         super().__init__()
         self.reads = (self.source,)
-        conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[place.axes]
-        self.perceive = conv(place.level(self.source).channels, hidden, 3)
-        self.change = nn.Linear(hidden, place.own.channels)
-        nn.init.xavier_uniform_(self.change.weight, gain=0.5)
-        nn.init.zeros_(self.change.bias)
-        self.activation = ACTIVATIONS[activation]
+        self.net = Prediction(place, self.source, hidden, activation, shown)
 
-    def kernel(self) -> Kernel:
-        """Return the first layer: nets that read the same level share one convolution."""
-        assert self.perceive.bias is not None
-        return Kernel(self.source, self.perceive.weight, self.perceive.bias)
+    def kernel(self) -> Kernel | None:
+        """Return the first layer of the net."""
+        return self.net.kernel
 
     def forward(self, view: View) -> Tensor:
         """Return what the net makes of the neighbourhood in the level that it reads."""
-        return per_cell(self.change, self.activation(view.perceived))
+        return self.net(view.perceived)
 
 
 @register.rule("bottom_up")
@@ -63,6 +120,8 @@ class BottomUp(Net):
         place: Where the rule stands.
         hidden: Units of the hidden layer.
         activation: What they do with their sum.
+        shown: How cells show their embedding to the net: as it is; with mean 0 and variance 1; or
+            through tanh. The last two keep the net within bounds however far a level has grown.
     """
 
     source = "below"
@@ -76,9 +135,50 @@ class Lateral(Net):
         place: Where the rule stands.
         hidden: Units of the hidden layer.
         activation: What they do with their sum.
+        shown: As for `bottom_up`.
+        attention: Scale each neighbour by how much the cell heeds it, times their number, before
+            the net reads it (what the first GLOM notebook meant to do); at radius 1.
     """
 
     source = "own"
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        hidden: Count = 24,
+        activation: Activation = "relu",
+        shown: Shown = "plain",
+        attention: Attention | None = None,
+    ) -> None:
+        super().__init__(place, hidden=hidden, activation=activation, shown=shown)
+        self.attention = NeighbourAttention(place, attention) if attention else None
+        if attention:
+            self.reads = attention.levels(place)
+            if attention.radius != 1:
+                raise ShapeError(
+                    f"attention of radius {attention.radius} cannot scale what a net of radius 1 "
+                    "reads.",
+                    where=f'rule "lateral" of level "{place.name}"',
+                    to_do="leave radius at 1, or add a rule `consensus_step` with that radius",
+                )
+
+    def kernel(self) -> Kernel | None:
+        """Return the first layer of the net, unless each cell scales its neighbours first."""
+        return None if self.attention else super().kernel()
+
+    def forward(self, view: View) -> Tensor:
+        """Return what the net makes of the neighbourhood, scaled by attention if it is there."""
+        if self.attention is None:
+            return super().forward(view)
+        through = self.net.through
+        own = through(view.own) if through else view.own
+        neighbours = view.neighbours(own)  # (B, N, C, *space)
+        heeded = neighbours * self.attention.weights(view) * neighbours.shape[1]
+        stacked = heeded.transpose(1, 2).flatten(1, 2)  # (B, C * N, *space), as a kernel's weight
+        first = self.net.perceive
+        flat = F.linear(stacked.movedim(1, -1), first.weight.flatten(1), first.bias)
+        return self.net(flat.movedim(-1, 1))
 
 
 @register.rule("top_down")
@@ -88,27 +188,43 @@ class TopDown(Net):
     Args:
         place: Where the rule stands.
         hidden: Units of the hidden layer.
-        activation: What they do with their sum.
+        activation: What they do with their sum; Hinton suggests `sine` where there is a location
+            code.
+        shown: As for `bottom_up`.
+        location: Frequencies of the location code that the net is told beside the level above:
+            sine and cosine of 1, 2, ... turns along each axis. The same whole then decodes to
+            different parts at different places. Needs `[grid] coordinates = true`; 0: no code.
     """
 
     source = "above"
 
-
-@register.rule("fade")
-class Fade(UpdateRule):
-    """Let a level forget a share of itself, as Hinton's weighted mean does.
-
-    Beside rules that add, it keeps a level from growing without bound: what they say in every
-    step settles at `1 / rate` times what they say in one.
-
-    Args:
-        rate: The share that is forgotten in a step.
-    """
-
-    def __init__(self, *, rate: Fraction = 0.1) -> None:
-        super().__init__()
-        self.rate = rate
+    def __init__(
+        self,
+        place: Place,
+        *,
+        hidden: Count = 24,
+        activation: Activation = "relu",
+        shown: Shown = "plain",
+        location: Natural = 0,
+    ) -> None:
+        super().__init__(place, hidden=hidden, activation=activation, shown=shown)
+        if location and not place.coordinates:
+            raise ShapeError(
+                "a location code needs to know where its cells are, and the grid does not tell.",
+                where=f'rule "top_down" of level "{place.name}", location = {location}',
+                to_do="set [grid] coordinates = true, or leave location at 0",
+            )
+        self.register_buffer("turns", torch.arange(1, location + 1) * 2 * math.pi, persistent=False)
+        self.place = nn.Linear(2 * location * place.axes, hidden, bias=False) if location else None
 
     def forward(self, view: View) -> Tensor:
-        """Return a share of the level, taken away."""
-        return -self.rate * view.own
+        """Return what the net makes of the neighbourhood above, and of the place."""
+        if self.place is None:
+            return super().forward(view)
+        return self.net(view.perceived + per_cell(self.place, self.code(view.coordinates)))
+
+    def code(self, coordinates: Tensor) -> Tensor:
+        """Return the location code, `(1, 2 * location * axes, *space)`, of where the cells are."""
+        turns: Any = self.turns
+        angles = torch.einsum("f,ba...->bfa...", turns.to(coordinates.dtype), coordinates)
+        return torch.cat([angles.sin(), angles.cos()], dim=1).flatten(1, 2)

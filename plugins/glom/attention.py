@@ -1,0 +1,139 @@
+"""Attention between the cells of one level: like draws like, so that islands can form.
+
+Hinton (2021, section 1) lets every location average the embeddings of its own level over nearby
+locations, weighted by how much they agree with its own. Query, key and value are the embedding
+itself, and nothing is learnt but, if wanted, how sharp attention is. For a cell `p`, a neighbour
+`q` and level `l`:
+
+    c_l(p, q) = s_l(p) . s_l(q)                              agreement, or its cosine
+    e_l(p, q) = b_l  sum over m >= l of  k^(m - l) c_m(p, q)
+    w_l(p, q) = exp e_l(p, q) / sum over r of exp e_l(p, r)
+    A_l(p)    = sum over q of  w_l(p, q) s_l(q)
+
+With `lookahead` k = 0 only the own level counts: `w = softmax(b s(p) . s(q))`, the form of the
+paper. With k > 0 it is the form that Y. Kilcher proposed when he reviewed the paper: whether two
+cells should exchange their views at a low level is a question of whether they belong to the same
+thing, and that is what the levels above know. So agreement at every level above counts too, less
+by a factor of k with each level: two patches of fur that look different at the level of parts
+heed each other once the level of objects holds both for the same cat. The notebook that this
+project grew from computed this sum with k = 0.7, without softmax, and overwrote the result before
+anything read it; raw products of the state, cubic once they scale the neighbours, would have
+driven its nets into saturation.
+
+Legend: B batch, N neighbour, C channel; `*space` the axes of the grid.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nca import Place, View
+from nca.types import Count, Fraction, Natural, Positive
+
+STRICT = {"extra": "forbid"}
+TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Attention:
+    """How the cells of a level heed their neighbours.
+
+    Attributes:
+        similarity: `cosine` of two embeddings, from -1 to 1, or their `dot` product (the paper).
+        sharpness: Factor `b` of the similarity; at 0 all neighbours count alike.
+        learned: Whether sharpness is a weight; it then stays above 0.
+        rise: Sharpness climbs to its value over this many steps, counted from a state's first;
+            0: it is there from the start. Hinton suggests to let it rise as the levels settle.
+        radius: How far a cell looks along each axis, in cells.
+        lookahead: Factor `k` for each level further up; 0: the paper's, above 0: Kilcher's form.
+        itself: Whether a cell is among its own neighbours.
+    """
+
+    similarity: Literal["cosine", "dot"] = "cosine"
+    sharpness: Positive = 5.0
+    learned: bool = False
+    rise: Natural = 0
+    radius: Count = 1
+    lookahead: Fraction = 0.0
+    itself: bool = True
+
+    __pydantic_config__: ClassVar = STRICT
+
+    def levels(self, place: Place) -> tuple[str, ...]:
+        """Return the levels whose agreement counts: the own one, then those above it."""
+        names = list(place.layout)
+        above = names[names.index(place.name) :]
+        return tuple(above if self.lookahead else above[:1])
+
+
+class NeighbourAttention(nn.Module):
+    """Attention of the cells of one level to their neighbourhood.
+
+    Args:
+        place: Where the rule stands that asks.
+        options: How its cells heed their neighbours.
+    """
+
+    def __init__(self, place: Place, options: Attention) -> None:
+        super().__init__()
+        self.options = options
+        self.levels = options.levels(place)
+        self.bounded = "zeros" in place.topology.of(place.axes)
+        # softplus turns it back
+        raw = options.sharpness + math.log(-math.expm1(-options.sharpness))
+        self.raw = nn.Parameter(torch.tensor(raw)) if options.learned else None
+
+    def sharpness(self, step: int) -> Tensor | float:
+        """Return the factor of the similarity at a step."""
+        full = self.options.sharpness if self.raw is None else F.softplus(self.raw)
+        rise = self.options.rise
+        return full * min((step + 1) / rise, 1.0) if rise else full
+
+    def weights(self, view: View) -> Tensor:
+        """Return how much each cell heeds each neighbour, `(B, N, 1, *space)`; sums to 1 over N.
+
+        Neighbours stand in raster order, as `view.neighbours` gives them. Beyond an edge of zeros
+        there is nobody to heed.
+        """
+        energy: Tensor | float = 0.0
+        for height, name in enumerate(self.levels):
+            level = view.level(name)
+            if self.options.similarity == "cosine":
+                level = unit(level)
+            others = view.shifted(level, self.options.radius)
+            likeness = [(other * level).sum(dim=1, keepdim=True) for other in others]
+            energy = energy + self.options.lookahead**height * torch.stack(likeness, dim=1)
+        assert isinstance(energy, Tensor)
+        energy = self.sharpness(view.step) * energy
+        heard = self._heard(view, energy)
+        if heard is not None:
+            energy = energy.masked_fill(~heard, -torch.inf)
+        return torch.softmax(energy, dim=1)
+
+    def mean(self, view: View) -> Tensor:
+        """Return the attention-weighted mean of the neighbours, `A` above: `(B, C, *space)`."""
+        others = view.shifted(view.own, self.options.radius)
+        weights = self.weights(view).to(view.own.dtype)
+        mean = weights[:, 0] * others[0]
+        for number, other in enumerate(others[1:], start=1):
+            mean = torch.addcmul(mean, weights[:, number], other)
+        return mean
+
+    def _heard(self, view: View, energy: Tensor) -> Tensor | None:
+        """Return who may be heeded, bool `(1, N, 1, *space)`, or None: everybody."""
+        if self.options.itself and not self.bounded:
+            return None
+        ones = torch.ones_like(energy[:1, 0])  # (1, 1, *space)
+        heard = view.neighbours(ones, self.options.radius) > 0
+        if not self.options.itself:
+            heard[:, heard.shape[1] // 2] = False
+        return heard
+
+
+def unit(level: Tensor) -> Tensor:
+    """Return `(B, C, *space)` with each cell's embedding scaled to length 1; zeros stay zeros."""
+    return level / level.square().sum(dim=1, keepdim=True).add(TINY**2).sqrt()

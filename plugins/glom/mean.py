@@ -1,0 +1,144 @@
+"""The weighted mean by which Hinton (2021) lets a level settle, and two of its parts alone."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from nca import Place, UpdateRule, View, register
+from nca.types import Count, Fraction
+from nca_plugins.glom.attention import Attention, NeighbourAttention
+from nca_plugins.glom.nets import Activation, Prediction, Shown
+
+
+@register.rule("weighted_mean")
+class WeightedMean(UpdateRule):
+    """Move to the weighted mean of what was, is suggested, is expected, and is agreed on.
+
+    The paper's update of a level `s_l`, with learned weights `w` that are positive and sum to 1,
+    one set for each level; all four contributions read the same old state:
+
+        s_l' = w_1 s_l + w_2 bottom_up(s_(l-1)) + w_3 top_down(s_(l+1)) + w_4 A(s_l)
+
+    The top level has no third term. The rule is alone on its level: beside others the mean would
+    be none.
+
+    Args:
+        place: Where the rule stands.
+        hidden: Units of the hidden layer of each of its two nets.
+        activation: What they do with their sum.
+        shown: How cells show their embedding to the nets; see `bottom_up`.
+        attention: How the cells heed their neighbours, for the fourth contribution `A`.
+        learned: Whether the weights are learned; they start, or else stay, all alike.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        hidden: Count = 24,
+        activation: Activation = "relu",
+        shown: Shown = "plain",
+        attention: Attention = Attention(),  # noqa: B008, it is frozen
+        learned: bool = True,
+    ) -> None:
+        super().__init__()
+        self.radius = attention.radius
+        top = place.layout.beside(place.name, 1) is None
+        self.bottom_up = Prediction(place, "below", hidden, activation, shown)
+        self.top_down = None if top else Prediction(place, "above", hidden, activation, shown)
+        self.attention = NeighbourAttention(place, attention)
+        nearby = ("below", "own") if top else ("below", "own", "above")
+        self.reads = tuple(dict.fromkeys((*nearby, *attention.levels(place))))
+        self.logits = nn.Parameter(torch.zeros(3 if top else 4)) if learned else None
+        self.count = 3 if top else 4
+
+    def weights(self) -> Tensor:
+        """Return the weights of previous state, bottom-up, top-down (if any) and attention."""
+        if self.logits is None:
+            return torch.full((self.count,), 1 / self.count)
+        return torch.softmax(self.logits, dim=0)
+
+    def forward(self, view: View) -> Tensor:
+        """Return the way from the level to the weighted mean."""
+        parts = [self._predicted(view, self.bottom_up)]
+        if self.top_down is not None:
+            parts.append(self._predicted(view, self.top_down))
+        parts.append(self.attention.mean(view))
+        weights = self.weights().to(view.own.device)[1:]
+        pulls = [w * (part - view.own) for w, part in zip(weights, parts, strict=True)]
+        return torch.stack(pulls).sum(dim=0)
+
+    def _predicted(self, view: View, net: Prediction) -> Tensor:
+        kernel = net.kernel
+        level = view.level(kernel.level)
+        shown = kernel.through(level) if kernel.through else level
+        return net(view.correlate(shown, kernel.weight, kernel.bias))
+
+
+@register.rule("consensus_step")
+class ConsensusStep(UpdateRule):
+    """Drift towards the neighbours that already agree, as attention weighs them.
+
+    The change is `rate (A - s)`, with `A` the attention-weighted mean of the neighbours.
+
+    Args:
+        place: Where the rule stands.
+        rate: How far of the way a cell goes in a step.
+        learned: Whether the rate is a weight, which stays between 0 and 1.
+        attention: How the cells heed their neighbours.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        rate: Fraction = 0.2,
+        learned: bool = False,
+        attention: Attention = Attention(),  # noqa: B008, it is frozen
+    ) -> None:
+        super().__init__()
+        self.reads = attention.levels(place)
+        self.radius = attention.radius
+        self.rate = Share(rate, learned)
+        self.attention = NeighbourAttention(place, attention)
+
+    def forward(self, view: View) -> Tensor:
+        """Return the way to the attention-weighted mean, or a share of it."""
+        return self.rate() * (self.attention.mean(view) - view.own)
+
+
+@register.rule("fade")
+class Fade(UpdateRule):
+    """Let a level forget a share of itself.
+
+    Beside rules that add, it keeps a level from growing without bound: what they say in every
+    step settles at `1 / rate` times what they say in one.
+
+    Args:
+        rate: The share that is forgotten in a step.
+        learned: Whether the rate is a weight, which stays between 0 and 1.
+    """
+
+    def __init__(self, *, rate: Fraction = 0.1, learned: bool = False) -> None:
+        super().__init__()
+        self.rate = Share(rate, learned)
+
+    def forward(self, view: View) -> Tensor:
+        """Return a share of the level, taken away."""
+        return -self.rate() * view.own
+
+
+class Share(nn.Module):
+    """A number from 0 to 1, fixed or learned."""
+
+    def __init__(self, value: float, learned: bool) -> None:
+        super().__init__()
+        self.value = value
+        inside = min(max(value, 1e-3), 1 - 1e-3)
+        logit = torch.tensor(math.log(inside / (1 - inside)))
+        self.logit = nn.Parameter(logit) if learned else None
+
+    def forward(self) -> Tensor | float:
+        """Return the number."""
+        return self.value if self.logit is None else torch.sigmoid(self.logit)
