@@ -169,7 +169,7 @@ def _done(plan: Plan, jobs: Sequence[Job], slots: Sequence[Slot]) -> dict[str, d
         ):
             outcomes |= side_by_side(left, slots, display, stopped)
     if len(outcomes) < len(jobs):
-        say(f"stopped with {len(outcomes)} of {len(jobs)} runs done; the others are saved.")
+        say(f"stopped with {len(outcomes)} of {len(jobs)} runs done; what is trained is saved.")
         say("continue with: the same command again")
         raise KeyboardInterrupt
     return {Path(name).name: told for name, told in outcomes.items()}
