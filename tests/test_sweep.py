@@ -234,6 +234,19 @@ class TestPlan:
         assert told.where == "every combination"
         assert "level" in told.what
 
+    def test_refuses_two_names_for_one_thing(self):
+        with pytest.raises(SweepError) as caught:
+            planned(BASE, (), [Choice("a", ("x=1",)), Choice("b", ("x=1",))], (0,))
+        (told,) = caught.value.complaints
+        assert (told.where, told.what) == ("a\nb", "are the same thing.")
+
+    def test_refuses_tasks_that_are_judged_by_different_metrics(self):
+        growth = 'task={ name = "image_growth", target = "lizard", side = 6 }'
+        choices = [Choice("a", ()), Choice("b", (growth, "grid.size=[16, 16]"))]
+        with pytest.raises(SweepError) as caught:
+            planned(BASE, (), choices, (0,))
+        assert "error and vote cannot be compared." in str(caught.value)
+
     def test_refuses_random_seeds_that_contradict_each_other(self):
         with pytest.raises(SweepError, match="cannot be planned"):
             planned(BASE, ["random_seed=4"], [Choice("", ())], (0, 1))

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
+from nca.errors import StorageError
 from nca.sweep.job import STOPPED, Job
 
 LOG = "log.txt"
@@ -57,10 +58,8 @@ class _Worker:
     def __init__(self, job: Job, slot: Slot, inbox: "queue.Queue[tuple[_Worker, Any]]") -> None:
         self.job, self.slot = replace(job, device=slot.device), slot
         self.begun, self.outcome = False, None
-        folder = Path(job.folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.log = folder / LOG
-        with self.log.open("ab") as log:
+        self.log = Path(job.folder) / LOG
+        with _opened(self.log) as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "nca.cli.job", job.folder],
                 stdin=subprocess.PIPE,
@@ -159,6 +158,18 @@ def side_by_side(
         for worker in busy:
             worker.end()
     return outcomes
+
+
+def _opened(log: Path) -> BinaryIO:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
+    except OSError as fault:
+        raise StorageError(
+            f"the run's folder cannot be used: {fault.strerror}.",
+            where=str(log.parent),
+            to_do="free some space or choose another folder: nca sweep ... --out FOLDER",
+        ) from fault
 
 
 def _take(worker: _Worker, told: dict[str, Any], display: Display) -> None:

@@ -100,7 +100,7 @@ class _Progress:
         """Return the panel as it is now."""
         table = Table(box=None, pad_edge=False, show_header=False)
         for folder, now in list(self.now.items()):
-            rest = "  ".join(text for name, text in now.items() if name != "at")
+            rest = "  ".join(text for name, text in list(now.items()) if name != "at")
             table.add_row(self.names[folder], now["at"], rest)
         table.add_row(f"{self.done} of {self.total} runs are done")
         return table

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from nca.cli.console import figure, out, say
+from nca.cli.console import figure, out, show
 from nca.sweep.results import Line, Spread
 
 WIDTH = 100
@@ -32,7 +32,7 @@ def show_lines(lines: Sequence[Line], headline: str) -> None:
     Console(highlight=False, width=max(out.width, WIDTH)).print(table)
     for line in lines:
         for seed, why in line.failed.items():
-            say(f"failed: {line.title} seed {seed}: {why}")
+            show(f"failed: {' '.join([line.title, f'seed {seed}']).lstrip()}: {why}")
 
 
 def _row(line: Line, headline: str, moments: int) -> list[str]:

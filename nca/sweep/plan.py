@@ -126,14 +126,18 @@ def planned(
         SweepError: Everything that is wrong with every combination.
     """
     if random_seeds and any(sets_random_seed(override) for override in common):
-        fault = Complaint("--set random_seed", "contradicts --seeds.", SEEDS)
-        raise SweepError("the sweep cannot be planned.", [fault])
+        raise _unplanned("--set random_seed", "contradicts --seeds.", SEEDS)
+    first: dict[tuple[str, ...], str] = {}
+    for choice in combinations:
+        if choice.overrides in first:
+            twins = f"{first[choice.overrides]}\n{choice.title}"
+            raise _unplanned(twins, "are the same thing.", "give each combination once")
+        first[choice.overrides] = choice.title
     recipes = _checked(base, common, combinations)
     judged = {(task.headline, task.better) for task in (recipe.task() for recipe in recipes)}
     if len(judged) > 1:
         names = " and ".join(sorted({name for name, _ in judged}))
-        fault = Complaint("[task] name", f"{names} cannot be compared.", "sweep each task alone")
-        raise SweepError("the sweep cannot be planned.", [fault])
+        raise _unplanned("[task] name", f"{names} cannot be compared.", "sweep each task alone")
     runs = [
         Planned(choice.title, number, (*common, *choice.overrides, f"random_seed={number}"))
         for choice, recipe in zip(combinations, recipes, strict=True)
@@ -150,6 +154,10 @@ def housed(runs: Sequence[Planned], known: Sequence[Planned] = ()) -> tuple[Plan
         if run.overrides not in folders:
             folders[run.overrides] = _folder(run.title, run.random_seed, folders.values())
     return tuple(replace(run, folder=folders[run.overrides]) for run in runs)
+
+
+def _unplanned(where: str, what: str, to_do: str) -> SweepError:
+    return SweepError("the sweep cannot be planned.", [Complaint(where, what, to_do)])
 
 
 def _joined(choices: Sequence[Choice]) -> Choice:
