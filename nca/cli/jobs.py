@@ -79,7 +79,9 @@ class _Worker:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             with suppress(ValueError):
-                inbox.put((self, json.loads(line)))
+                told = json.loads(line)
+                if isinstance(told, dict) and "kind" in told:
+                    inbox.put((self, told))
         inbox.put((self, None))
 
     def stop(self) -> None:
@@ -173,7 +175,7 @@ def _opened(log: Path) -> BinaryIO:
 
 
 def _take(worker: _Worker, told: dict[str, Any], display: Display) -> None:
-    if told.get("kind") == "outcome":
+    if told["kind"] == "outcome":
         worker.outcome = told["outcome"]
         return
     worker.begun = True

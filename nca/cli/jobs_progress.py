@@ -74,7 +74,7 @@ class _Progress:
         """Say what came of a job."""
         del self.now[job.folder]
         if outcome is None:
-            self._say(job, "stopped, and saved")
+            self._say(job, "stopped")
             return
         self.done += 1
         if "failed" in outcome:

@@ -247,9 +247,11 @@ class TestProcess:
             here,
             monkeypatch,
             "read job",
+            "echo null",
+            "echo 5",
+            "echo no JSON",
             'device=$(echo $job | sed \'s/.*"device": "\\([^"]*\\)".*/\\1/\')',
             f"printf '{line}\\n' $OMP_NUM_THREADS $device",
-            "echo no JSON",
         )
         outcomes = side_by_side([job_in(here / "a")], [Slot("cuda:1", 3)], Silent(), lambda: False)
         assert outcomes == {str(here / "a"): {"threads": 3, "device": "cuda:1"}}
