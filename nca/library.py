@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 
-from nca.checkpoint import Checkpoint, is_file
+from nca.checkpoint import Checkpoint, is_file, write_whole
 from nca.errors import CheckpointError, NCAError
 from nca.plugins import load_files
 from nca.recipe import Recipe
@@ -78,6 +78,17 @@ def read_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
     return Recipe.parse(
         text, name=path.stem, folder=path.parent, overrides=overrides, source=str(path)
     )
+
+
+def keep_plugins(recipe: Recipe, folder: Path) -> None:
+    """Copy the plugin files that a recipe names, so that a run's folder is complete.
+
+    Raises:
+        StorageError: They cannot be written.
+    """
+    for file in recipe.tables.plugins:
+        source = recipe.folder / file
+        write_whole(folder / source.name, source.read_bytes())
 
 
 def checkpoint_path(source: str) -> Path:

@@ -21,6 +21,7 @@ def override(text: str, overrides: Sequence[str], source: str) -> tuple[str, lis
         text: TOML.
         overrides: `table.key=value`; the value is TOML, or else text without quotes. A list is
             entered by number, or by the `name` of an item: `levels.body.rules.0.hidden=64`.
+            A whole table gives way to `{...}`, a whole list of tables to `[{...}, {...}]`.
         source: The file to name in errors.
 
     Raises:
@@ -63,7 +64,7 @@ def _put(table: Any, keys: list[str], value: Any) -> KeyPath:
         there = isinstance(table, list) or place in table
         if number == len(keys) - 1:
             if there and isinstance(table[place], Table | AoT):
-                raise _MisplacedError("is a table", f"set a key in it: {'.'.join(keys)}.KEY=VALUE")
+                value = _like(table[place], value, ".".join(keys))
             table[place] = value
         else:
             if not there:
@@ -73,6 +74,26 @@ def _put(table: Any, keys: list[str], value: Any) -> KeyPath:
             if not isinstance(table, dict | list):
                 raise _MisplacedError(f"{key} is no table", "give the path of a key")
     return path
+
+
+def _like(there: Table | AoT, value: Any, key: str) -> Table | AoT:
+    """Return a value in the shape of what it replaces, a table or tables with a header.
+
+    Written between braces it would stand after a header, and belong to another table.
+    """
+    if isinstance(there, Table) and isinstance(value, InlineTable):
+        table = tomlkit.table()
+        table.update(value)
+        return table
+    if isinstance(there, AoT) and isinstance(value, list):
+        tables = tomlkit.aot()
+        for item in value:
+            if not isinstance(item, dict):
+                break
+            tables.append(_like(tomlkit.table(), item, key))
+        else:
+            return tables
+    raise _MisplacedError("is a table", f"set a key in it: {key}.KEY=VALUE")
 
 
 def _place(table: Any, key: str, so_far: str) -> Any:

@@ -31,20 +31,25 @@ def conclude(run: Run, data: Path | None, report: Report, watch: Watch) -> list[
     Returns:
         What was measured on the test data.
     """
-    best = run.folder / "best.safetensors"
-    if not best.is_file():
-        run.save_best({})
-    trained = Trained.load(str(best), run.device)
+    trained = best_of(run)
     trained.prepare(data, report)
     rows = judge(trained, "test", watch)
     told = {"test": [row.told() for row in rows], "device": hardware(run.device)}
     metrics = {**trained.checkpoint.metrics, **told}
-    Checkpoint(**{**trained.checkpoint.__dict__, "metrics": metrics}).write(best)
+    Checkpoint(**{**trained.checkpoint.__dict__, "metrics": metrics}).write(trained.path)
     write_whole(run.folder / "evaluation.json", json.dumps(metrics, indent=2).encode())
     draw(trained, run.folder)
     records = [json.loads(line) for line in run.log.path.read_text().splitlines()]
     save_curve(records, run.task.headline, run.folder / "curve.png")
     return rows
+
+
+def best_of(run: Run) -> Trained:
+    """Return the best of a trained run, or its last weights where nothing was validated."""
+    best = run.folder / "best.safetensors"
+    if not best.is_file():
+        run.save_best({})
+    return Trained.load(str(best), run.device)
 
 
 def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Row]:

@@ -10,6 +10,7 @@ from tiny import RECIPE, changed
 
 from nca.faults import RecipeError
 from nca.library import recipes
+from nca.overrides import override as override_text
 from nca.recipe import Recipe
 
 
@@ -92,11 +93,66 @@ def test_faults_of_the_file_keep_the_lines_of_the_file():
     assert in_file.startswith("  line 20  [rollout] fire_rate  is 5  expected: ")
 
 
-TEXTS = [RECIPE, *(path.read_text(encoding="utf-8") for path in recipes().values())]
+HEADED = """\
+format = 1
+grid = { size = [8, 8] }
+[[levels]]
+name = "body"      # the only one
+[[levels.rules]]
+name = "growing"
+hidden = 4
+[[levels.rules]]
+name = "growing"
+hidden = 5
+[rollout]
+steps = 3
+[rollout.noise]
+scale = 0.5
+[train]
+batch = 4
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ('levels.body.rules=[{ name = "growing" }]', "levels", [{"name": "growing"}]),
+        ("levels.0.rules=[]", "levels", []),
+        ("levels=[]", "levels", None),
+        ('levels=[{ name = "a" }, { name = "b", rules = [{}] }]', "levels", None),
+        ("rollout.noise={ scale = 0.1 }", "rollout", {"scale": 0.1}),
+        ("rollout={ steps = 9 }", "rollout", None),
+        ("train={ batch = 9 }", "train", None),
+    ],
+)
+def test_a_whole_table_or_list_of_tables_gives_way_to_another(override, key, value):
+    written, _ = override_text(HEADED, [override], "headed.toml")
+    before, after = tomllib.loads(HEADED), tomllib.loads(written)
+    if value is None:
+        assert after[key] == tomllib.loads(override)[key]
+    elif key == "levels":
+        assert after[key] == [{"name": "body", "rules": value}]
+        assert "# the only one" in written
+    else:
+        assert after[key] == {"steps": 3, "noise": value}
+    assert {k: v for k, v in after.items() if k != key} == {
+        k: v for k, v in before.items() if k != key
+    }
+
+
+@pytest.mark.parametrize("override", ["levels=3", "rollout.noise=[1]", "levels=[1]"])
+def test_a_table_gives_way_to_nothing_but_its_like(override):
+    with pytest.raises(RecipeError, match="set a key in it"):
+        override_text(HEADED, [override], "headed.toml")
+
+
+TEXTS = [RECIPE, HEADED, *(path.read_text(encoding="utf-8") for path in recipes().values())]
 KEYS = st.sampled_from(
     ["train", "batch", "levels", "0", "1", "body", "rules", "rollout", "steps", "alive", "pool"]
 )
-VALUES = st.sampled_from(["1", "-2.5", "true", "{}", "[]", "[1, 2]", "body", '"', "{ a = 1 }", ""])
+VALUES = st.sampled_from(
+    ["1", "[{ a = 1 }]", "-2.5", "true", "{}", "[]", "[1, 2]", "body", '"', "{ a = 1 }", ""]
+)
 
 
 @given(text=st.sampled_from(TEXTS), path=st.lists(KEYS, min_size=1, max_size=5), value=VALUES)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from nca.cli import data, evaluate, imports, inspect, plugins, recipes, render, run
+from nca.cli import data, evaluate, imports, inspect, plugins, recipes, render, run, sweep
 from nca.cli.console import fail, out_of_memory
 from nca.errors import NCAError
 from nca.plugins import discover
@@ -19,6 +19,7 @@ app = typer.Typer(
     help="Neural cellular automata: train, evaluate, render.\n\nExample: nca run glom_mnist",
 )
 app.command("run")(run.run)
+app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
 app.command("inspect")(inspect.inspect)

@@ -11,7 +11,6 @@ import typer
 
 from nca import plugins
 from nca.board import Board
-from nca.checkpoint import write_whole
 from nca.cli.console import (
     Data,
     Device,
@@ -25,7 +24,7 @@ from nca.cli.console import (
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting, watching
 from nca.errors import NCAError
-from nca.library import read_recipe, recipe_text
+from nca.library import keep_plugins, read_recipe, recipe_text
 from nca.recipe import Recipe
 from nca.report import conclude, hardware
 from nca.run import Run, pick_device
@@ -67,7 +66,7 @@ def run(
             checked.training()
             folder = out or _next_folder(checked.name)
             going = Run.start(checked, _unused(folder), wanted, data, report)
-            _keep_plugins(checked, going.folder)
+            keep_plugins(checked, going.folder)
     parameters = sum(weight.numel() for weight in going.modules.parameters())
     say(f"{going.recipe.name}: {parameters:,} parameters on {hardware(wanted)}, {going.folder}")
     with (
@@ -135,13 +134,6 @@ def _unused(folder: Path) -> Path:
             to_do=f"continue it with nca run --resume {folder}, or choose another folder",
         )
     return folder
-
-
-def _keep_plugins(recipe: Recipe, folder: Path) -> None:
-    """Copy the plugin files that a recipe names, so that the run's folder is complete."""
-    for file in recipe.tables.plugins:
-        source = recipe.folder / file
-        write_whole(folder / source.name, source.read_bytes())
 
 
 def _own_plugins(folder: Path) -> None:

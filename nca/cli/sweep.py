@@ -1,0 +1,221 @@
+"""`nca sweep`: train variants of a recipe under several random seeds, and compare them."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import typer
+
+from nca.cli.console import (
+    AsJson,
+    Data,
+    Device,
+    Overrides,
+    PluginFiles,
+    load_plugins,
+    say,
+    show,
+    show_json,
+)
+from nca.cli.jobs import Slot, side_by_side
+from nca.cli.jobs_progress import showing
+from nca.cli.run import interruptible
+from nca.cli.sweep_table import show_lines
+from nca.library import recipe_path, recipe_text
+from nca.plugins import load_files
+from nca.recipe import Recipe
+from nca.run import pick_device
+from nca.sweep.asked import wishes
+from nca.sweep.folder import known_runs, place, write_asked
+from nca.sweep.job import Job, Measure, outcome_of
+from nca.sweep.lock import alone
+from nca.sweep.plan import Base, Plan, grid, housed, planned, sample
+from nca.sweep.results import lines, write_results
+
+
+def sweep(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A .toml file, or an installed name.")
+    ],
+    over: Annotated[
+        list[str] | None,
+        typer.Option("--over", metavar="KEY=VALUE,VALUE", help="Try these values. Repeatable."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant",
+            metavar="'TITLE: KEY=VALUE; ...'",
+            help="Try these keys together. Repeatable.",
+        ),
+    ] = None,
+    variants: Annotated[
+        Path | None,
+        typer.Option(
+            "--variants", metavar="FILE", help="Try each table of this file: title, set = [...]."
+        ),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", metavar="N|LIST", help="Random seeds: 3 is 0,1,2; or 4,7; or [7]."),
+    ] = None,
+    random: Annotated[
+        int | None,
+        typer.Option("--random", metavar="N", min=1, help="Only N combinations, drawn at random."),
+    ] = None,
+    random_seed: Annotated[
+        int, typer.Option("--random-seed", min=0, help="Of what --random draws.")
+    ] = 0,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, help="Runs at a time; else one per core, or per GPU."),
+    ] = None,
+    split: Annotated[
+        Literal["held_out", "test"], typer.Option("--split", help="Which data to compare on.")
+    ] = "held_out",
+    steps: Annotated[
+        list[int] | None, typer.Option("--steps", min=1, help="Measure at this step. Repeatable.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", min=0, help="Stop after so many; 0: as the recipe says.")
+    ] = 0,
+    device: Device = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Its folder; sweeps/NAME-N without it."),
+    ] = None,
+    overrides: Overrides = None,
+    plugin: PluginFiles = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train variants of a recipe under several random seeds, and compare them.
+
+    The same command again goes on where it was stopped; what is done is not done again.
+
+    Example: nca sweep glom_mnist --over rollout.fire_rate=0.5,1 --seeds 3
+    """
+    load_plugins(plugin)
+    devices = _devices(device)
+    axes, random_seeds = wishes(over or (), variant or (), variants, seeds)
+    base = _base(recipe)
+    choices = list(sample(axes, random, random_seed) if random else grid(axes))
+    plan = planned(base, overrides or (), choices, random_seeds)
+    folder = out or place(base, plan.runs, Path("sweeps"))
+    measure = Measure(split, tuple(sorted(set(steps or ()))), samples)
+    with alone(folder):
+        plan = _settled(plan, base, folder)
+        made = _jobs(plan, base, folder, measure, plugin or (), data)
+        outcomes = _done(plan, made, _slots(devices, jobs, len(made)))
+        told = write_results(folder, plan, measure, outcomes)
+    _show(told, plan, outcomes, folder, as_json, plugin or ())
+
+
+def _base(source: str) -> Base:
+    path = recipe_path(source)
+    text = recipe_text(path)
+    load_files(Recipe.plugins_in(text), path.parent)
+    return Base(text, path.stem, path.parent, str(path))
+
+
+def _settled(plan: Plan, base: Base, folder: Path) -> Plan:
+    """Give every run its folder, and write down which runs have one."""
+    known = known_runs(folder, base)
+    plan = replace(plan, runs=housed(plan.runs, known))
+    ours = {run.overrides for run in plan.runs}
+    write_asked(folder, base, [*plan.runs, *(run for run in known if run.overrides not in ours)])
+    return plan
+
+
+def _jobs(
+    plan: Plan,
+    base: Base,
+    folder: Path,
+    measure: Measure,
+    plugins: Sequence[Path],
+    data: Path | None,
+) -> list[Job]:
+    return [
+        Job(
+            folder=str(folder / run.folder),
+            text=base.text,
+            name=base.name,
+            home=str(base.folder),
+            overrides=run.overrides,
+            measure=measure,
+            device="cpu",
+            plugins=tuple(map(str, plugins)),
+            data=str(data) if data else None,
+        )
+        for run in plan.runs
+    ]
+
+
+def _done(plan: Plan, jobs: Sequence[Job], slots: Sequence[Slot]) -> dict[str, dict[str, Any]]:
+    """Do what is left to do; return what came of every run, by the name of its folder."""
+    outcomes = {job.folder: told for job in jobs if (told := outcome_of(job))}
+    left = [job for job in jobs if job.folder not in outcomes]
+    names = {job.folder: run.words for job, run in zip(jobs, plan.runs, strict=True)}
+    kept = f", {len(outcomes)} of them done already" if outcomes else ""
+    at_once = min(len(slots), len(left))
+    say(f"{len(jobs)} run{'s' * (len(jobs) > 1)}{kept}" + f"; {at_once} at a time" * bool(left))
+    if left:
+        with (
+            interruptible() as stopped,
+            showing(names, plan.headline, len(outcomes)) as display,
+        ):
+            outcomes |= side_by_side(left, slots, display, stopped)
+    if len(outcomes) < len(jobs):
+        say(f"stopped with {len(outcomes)} of {len(jobs)} runs done; what is trained is saved.")
+        say("continue with: the same command again")
+        raise KeyboardInterrupt
+    return {Path(name).name: told for name, told in outcomes.items()}
+
+
+def _devices(wanted: str) -> list[str]:
+    """Return where runs may go: all GPUs, unless one or none is named.
+
+    Raises:
+        DeviceError: The device is not there.
+    """
+    device = pick_device(wanted)
+    if device.type == "cuda" and device.index is None:
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return [str(device)]
+
+
+def _slots(devices: Sequence[str], jobs: int | None, runs: int) -> list[Slot]:
+    """Return the places for runs; all the runs count, so that going on changes no place."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    each = int(threads) if threads.isdigit() and int(threads) > 0 else 0
+    usual = len(devices) if devices != ["cpu"] else max(1, cores // (each or 1))
+    count = min(jobs or usual, runs)
+    share = each or max(1, cores // count)
+    return [Slot(devices[number % len(devices)], share) for number in range(count)]
+
+
+def _show(
+    told: dict[str, Any],
+    plan: Plan,
+    outcomes: dict[str, dict[str, Any]],
+    folder: Path,
+    as_json: bool,
+    plugins: Sequence[Path],
+) -> None:
+    found = lines(plan, outcomes)
+    if as_json:
+        show_json(told)
+    else:
+        show_lines(found, plan.headline)
+        show(str(folder / "results.json"))
+    best = next((line.folder for line in found if line.folder), None)
+    if best is None:
+        say("no run came to its end; look into log.txt of a run's folder, if it is there")
+        raise typer.Exit(1)
+    flags = "".join(f" --plugin {file}" for file in plugins)
+    say(f"next: nca evaluate {folder / best}{flags}")

@@ -1,0 +1,68 @@
+"""Print what a sweep found, best combination first."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from nca.cli.console import figure, out, show
+from nca.sweep.results import Line, Spread
+
+WIDTH = 100
+"""At least so wide, since figures that are cut in two cannot be compared."""
+
+
+def show_lines(lines: Sequence[Line], headline: str) -> None:
+    """Print a row for each combination: the headline at every moment, and what failed.
+
+    Least and greatest are of the first moment, by which the table is sorted.
+    """
+    table = Table(box=None, pad_edge=False, header_style="")
+    table.add_column("combination", overflow="fold")
+    for column in ("runs", "parameters"):
+        table.add_column(column, justify="right", no_wrap=True)
+    moments = _moments(lines)
+    for number, moment in enumerate(moments):
+        table.add_column(f"{headline} {moment}", justify="right", no_wrap=number == 0)
+        if number == 0:
+            table.add_column("min", justify="right", no_wrap=True)
+            table.add_column("max", justify="right", no_wrap=True)
+    for line in lines:
+        table.add_row(*_row(line, headline, len(moments)))
+    Console(highlight=False, width=max(out.width, WIDTH)).print(table)
+    for line in lines:
+        for seed, why in line.failed.items():
+            show(f"failed: {' '.join([line.title, f'seed {seed}']).lstrip()}: {why}")
+
+
+def _row(line: Line, headline: str, moments: int) -> list[str]:
+    runs = len(line.random_seeds)
+    row = [
+        line.title or "the recipe",
+        f"{runs} of {runs + len(line.failed)}" if line.failed else str(runs),
+        f"{line.parameters:,}" if runs else "",
+    ]
+    for number in range(moments):
+        there = number < len(line.moments) and headline in line.moments[number].metrics
+        spread = line.moments[number].metrics[headline] if there else None
+        row.append(_words(spread))
+        if number == 0:
+            row += [figure(spread.least), figure(spread.greatest)] if spread else ["", ""]
+    return row
+
+
+def _words(spread: Spread | None) -> str:
+    if spread is None:
+        return ""
+    beside = "" if spread.deviation is None else f" \u00b1 {figure(spread.deviation)}"
+    return f"{figure(spread.mean)}{beside}"
+
+
+def _moments(lines: Sequence[Line]) -> list[str]:
+    """Return what to call the moments: by their steps, if those are the same for all."""
+    every = [line.moments for line in lines if line.moments]
+    names = [[f"at {m.steps}{f' after {m.after}' * bool(m.after)}" for m in each] for each in every]
+    if all(each == names[0] for each in names):
+        return names[0] if names else []
+    longest = max(names, key=len)
+    return [f"at moment {number + 1}" for number in range(len(longest))]

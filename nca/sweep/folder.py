@@ -1,0 +1,81 @@
+"""A sweep's folder: what was asked, so that the same command goes on where it stopped."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nca.checkpoint import write_whole
+from nca.sweep.faults import Complaint, SweepError
+from nca.sweep.plan import Base, Planned
+
+ASKED = "sweep.json"
+FORMAT = 1
+
+
+def write_asked(folder: Path, base: Base, runs: Sequence[Planned]) -> None:
+    """Write `sweep.json`: the recipe, and every run that has a folder here.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    told = {
+        "format": FORMAT,
+        "name": base.name,
+        "recipe": base.text,
+        "runs": [asdict(run) for run in runs],
+    }
+    write_whole(folder / ASKED, json.dumps(told, indent=2).encode())
+
+
+def known_runs(folder: Path, base: Base) -> list[Planned]:
+    """Return the runs that have their places in a folder; none if it holds no sweep.
+
+    Raises:
+        SweepError: It holds a sweep of another recipe, or a damaged one.
+    """
+    told = _read(folder)
+    if told is None and not (folder / ASKED).exists():
+        return []
+    if told is None or not _of(base, told):
+        what = "holds a damaged sweep" if told is None else "holds a sweep of another recipe"
+        to_do = "move it away, or choose another folder: nca sweep ... --out FOLDER"
+        raise SweepError("the folder is taken.", [Complaint(str(folder), f"{what}.", to_do)])
+    return _runs(told)
+
+
+def place(base: Base, runs: Sequence[Planned], root: Path) -> Path:
+    """Return the folder of the very same sweep, or else the next free `NAME-N`.
+
+    Args:
+        base: The recipe.
+        runs: What the sweep trains, wherever.
+        root: Where sweeps lie.
+    """
+    wanted = {run.overrides for run in runs}
+    number = 1
+    while (folder := root / f"{base.name}-{number}").exists():
+        told = _read(folder)
+        if told and _of(base, told) and {run.overrides for run in _runs(told)} == wanted:
+            return folder
+        number += 1
+    return folder
+
+
+def _of(base: Base, told: dict[str, Any]) -> bool:
+    return (told["name"], told["recipe"]) == (base.name, base.text)
+
+
+def _runs(told: dict[str, Any]) -> list[Planned]:
+    return [Planned(**{**run, "overrides": tuple(run["overrides"])}) for run in told["runs"]]
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    """Return what a sweep has written; None where there is none, or a damaged one."""
+    try:
+        told = json.loads((folder / ASKED).read_text(encoding="utf-8"))
+        _runs(told)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return told if told.get("format") == FORMAT and {"name", "recipe"} <= set(told) else None

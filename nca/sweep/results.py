@@ -1,0 +1,199 @@
+"""What a sweep found: mean and spread over random seeds, best combination first."""
+
+import csv
+import io
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nca.checkpoint import write_whole
+from nca.sweep.job import Measure
+from nca.sweep.plan import Plan, Planned
+
+MOMENT = ("steps", "after", "samples")
+"""What a measured row says of itself, beside its metrics."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a metric is spread over random seeds.
+
+    Attributes:
+        mean: The mean.
+        deviation: The standard deviation of a sample (divided by n - 1); None for a single run.
+        least: The smallest.
+        greatest: The greatest.
+    """
+
+    mean: float
+    deviation: float | None
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """Return the spread of at least one value."""
+        if not all(math.isfinite(value) for value in values):
+            return cls(math.nan, None, math.nan, math.nan)
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        return cls(statistics.fmean(values), deviation, min(values), max(values))
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What was measured at one moment, over the runs of a combination.
+
+    Attributes:
+        steps: How many steps the states had taken.
+        after: The disturbance that lies behind them, or nothing.
+        metrics: The spread of each metric, by name.
+    """
+
+    steps: int
+    after: str
+    metrics: dict[str, Spread]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One combination.
+
+    Attributes:
+        title: The combination, in words.
+        overrides: Of all its runs; the random seed is not among them.
+        random_seeds: Of the runs that came to their end.
+        failed: What went wrong, by random seed.
+        parameters: How many weights are trained; 0 where no run came to its end.
+        moments: What was measured, in the order of time.
+        folder: The best of its runs, if there is one.
+    """
+
+    title: str
+    overrides: tuple[str, ...]
+    random_seeds: tuple[int, ...]
+    failed: dict[int, str]
+    parameters: int
+    moments: tuple[Moment, ...]
+    folder: str
+
+    def headline(self, name: str) -> float:
+        """Return the mean that orders the table: of a metric, at the first moment."""
+        if not self.moments or name not in self.moments[0].metrics:
+            return math.nan
+        return self.moments[0].metrics[name].mean
+
+
+def lines(plan: Plan, outcomes: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+    """Return the combinations, best first; those without a number come last.
+
+    Args:
+        plan: What was asked.
+        outcomes: What `perform` returned, or `failed`, by the name of the run's folder.
+    """
+    groups: dict[tuple[str, ...], list[Planned]] = {}
+    for run in plan.runs:
+        groups.setdefault(run.overrides[:-1], []).append(run)
+    found = [_line(runs, outcomes, plan) for runs in groups.values()]
+    sign = -1 if plan.better == "more" else 1
+
+    def place(line: Line) -> tuple[bool, float]:
+        value = line.headline(plan.headline)
+        return (True, 0.0) if math.isnan(value) else (False, sign * value)
+
+    return sorted(found, key=place)
+
+
+def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], plan: Plan) -> Line:
+    done = [(run, outcomes[run.folder]) for run in runs if "measured" in outcomes[run.folder]]
+    failed = {r.random_seed: outcomes[r.folder]["failed"] for r in runs if r not in dict(done)}
+
+    def first(pair: tuple[Planned, Mapping[str, Any]]) -> float:
+        value = pair[1]["measured"][0].get(plan.headline, math.nan)
+        return -math.inf if math.isnan(value) else value if plan.better == "more" else -value
+
+    return Line(
+        title=runs[0].title,
+        overrides=runs[0].overrides[:-1],
+        random_seeds=tuple(run.random_seed for run, _ in done),
+        failed=failed,
+        parameters=done[0][1]["parameters"] if done else 0,
+        moments=tuple(_moments([outcome["measured"] for _, outcome in done])),
+        folder=max(done, key=first)[0].folder if done else "",
+    )
+
+
+def _moments(measured: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[Moment]:
+    for same in zip(*measured, strict=True):
+        names = [n for n in same[0] if n not in MOMENT and all(n in row for row in same)]
+        metrics = {name: Spread.of([row[name] for row in same]) for name in names}
+        yield Moment(same[0]["steps"], same[0]["after"], metrics)
+
+
+def write_results(
+    folder: Path, plan: Plan, measure: Measure, outcomes: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Write `results.json` and `results.csv`, and return what is in the former.
+
+    Raises:
+        StorageError: They cannot be written.
+    """
+    found = lines(plan, outcomes)
+    told = {
+        **measure.told(),
+        "headline": plan.headline,
+        "better": plan.better,
+        "combinations": [asdict(line) for line in found],
+        "runs": [
+            {"folder": r.folder, "title": r.title, "random_seed": r.random_seed}
+            | dict(outcomes[r.folder])
+            for r in plan.runs
+        ],
+    }
+    told = _plain(told)
+    write_whole(folder / "results.json", json.dumps(told, indent=2).encode())
+    write_whole(folder / "results.csv", _csv(found, measure).encode())
+    return told
+
+
+def _csv(found: Sequence[Line], measure: Measure) -> str:
+    """Return one row for each combination and moment, and one without for a combination of none."""
+    rows = []
+    for line in found:
+        whole = {
+            "combination": line.title,
+            "overrides": "; ".join(line.overrides),
+            "random_seeds": " ".join(map(str, line.random_seeds)),
+            "failed": "; ".join(f"seed {n}: {why}" for n, why in line.failed.items()),
+            "parameters": line.parameters or "",
+            "split": measure.split,
+        }
+        for moment in line.moments:
+            spreads = {
+                f"{name} {part}": "" if value is None else value
+                for name, spread in moment.metrics.items()
+                for part, value in asdict(spread).items()
+            }
+            rows.append({**whole, "steps": moment.steps, "after": moment.after, **spreads})
+        if not line.moments:
+            rows.append(whole)
+    text = io.StringIO()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON will read it: with keys of text, and null for what is no number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
