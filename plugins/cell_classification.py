@@ -36,6 +36,7 @@ from nca import (
 )
 from nca.palette import CLASSES, paint
 from nca.types import Count, Fraction, Name, Natural, Split
+from nca_plugins.augment import Augment
 
 
 @register.task("cell_classification")
@@ -57,6 +58,7 @@ class CellClassification(Task):
         ink: A cell is live where one of its pixels exceeds this share of white.
         held_out: Training images set aside to choose by.
         start: What all other levels start from.
+        augment: How far a training picture may differ from the one in the data set.
     """
 
     headline = "vote"
@@ -78,6 +80,7 @@ class CellClassification(Task):
         ink: Fraction = 0.1,
         held_out: Natural = 5000,
         start: Start = Start(),  # noqa: B008, it is frozen
+        augment: Augment | None = None,
     ) -> None:
         super().__init__(setting)
         self.dataset: Dataset = registry.get("dataset", dataset)()
@@ -86,7 +89,7 @@ class CellClassification(Task):
         self.read = setting.layout[read or names[-1]]
         self.patch, self.normalise = patch, normalise
         self.objective, self.cells, self.near, self.ink = objective, cells, near, ink
-        self.held_out = held_out
+        self.held_out, self.augment = held_out, augment
         others = [name for name in names if name != self.image.name]
         self.first = FirstState(setting.layout, start, others)
         classes = len(self.dataset.classes)
@@ -138,14 +141,14 @@ class CellClassification(Task):
         for epoch in epochs.unique().tolist():
             order = _epoch(draw.random_seed, epoch, count).to(samples.device)
             index = torch.where(epochs == epoch, order[places], index)
-        return self._batch("train", index, samples, draw.random_seed)
+        return self._batch("train", index, samples, draw)
 
     def trials(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield every image of the split; their sample numbers count down from -1."""
         labels = self.labels[split]
         for start in range(0, len(labels), batch):
             index = torch.arange(start, min(start + batch, len(labels)), device=labels.device)
-            yield self._batch(split, index, -1 - index, self.setting.random_seed)
+            yield self._batch(split, index, -1 - index)
 
     def scores(self, state: State) -> Tensor:
         """Return the class scores of every cell, `(B, classes, *space)`."""
@@ -191,8 +194,14 @@ class CellClassification(Task):
         strength = 0.25 + 0.75 * image.clamp(0, 1)
         return paint(chosen, CLASSES) * strength.unsqueeze(1) + (1 - strength).unsqueeze(1)
 
-    def _batch(self, split: Split, index: Tensor, samples: Tensor, random_seed: int) -> Batch:
-        pixels = self._cells(self.images[split][index].float() / 255)
+    def _batch(
+        self, split: Split, index: Tensor, samples: Tensor, draw: Draw | None = None
+    ) -> Batch:
+        images = self.images[split][index].float() / 255
+        if self.augment and draw:
+            images = self.augment(images, draw.source(samples))
+        pixels = self._cells(images)
+        random_seed = draw.random_seed if draw else self.setting.random_seed
         live = pixels.amax(dim=1) > self.ink
         mean, deviation = self.normalise
         pixels = (pixels - mean) / deviation

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from strategies import normal, offsets, random_seeds, sides
 from torch.testing import assert_close
 
-from nca import Automaton, Layout, Level, Place, ShapeError, State, Topology, UpdateRule, registry
+from nca import (
+    TORUS,
+    Automaton,
+    Layout,
+    Level,
+    Place,
+    ShapeError,
+    State,
+    Topology,
+    UpdateRule,
+    registry,
+)
 from nca_plugins.glom.attention import Attention, NeighbourAttention, unit
 
 LAYOUT = Layout([Level("low", 3), Level("high", 2)])
@@ -31,7 +42,7 @@ class Heed(UpdateRule):
         return torch.zeros_like(view.own)
 
 
-def heed(state: State, topology: Topology = Topology(), **options: object) -> Heed:
+def heed(state: State, topology: Topology = TORUS, **options: object) -> Heed:
     place = Place(LAYOUT, "low", state.axes, topology)
     rule = Heed(place, Attention(**options)).double()
     Automaton(LAYOUT, {"low": [rule]}, topology=topology).step(state)
@@ -40,7 +51,9 @@ def heed(state: State, topology: Topology = Topology(), **options: object) -> He
 
 def random_state(height: int = 5, width: int = 4, random_seed: int = 0) -> State:
     size = (2, 3, height, width), (2, 2, height, width)
-    return State({n: normal(s, random_seed + i) for i, (n, s) in enumerate(zip(LAYOUT, size))})
+    return State(
+        {n: normal(s, random_seed + i) for i, (n, s) in enumerate(zip(LAYOUT, size, strict=True))}
+    )
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
