@@ -1,0 +1,305 @@
+"""Every cell must find out which whole it is part of; that parts are there, nobody tells it.
+
+The scene lies in a level that holds the input. At the level that is read, each cell with ink
+says the class of its whole, and all others that they are background. What the cells hold at the
+levels below is left to them: whether it falls into parts can be measured by the scenes' truth,
+which no term of the loss ever sees.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor, nn
+
+from nca import (
+    Batch,
+    Draw,
+    Report,
+    Setting,
+    ShapeError,
+    Share,
+    Source,
+    State,
+    Task,
+    metrics,
+    register,
+)
+from nca.palette import CLASSES as COLOURS
+from nca.types import Count, Fraction, Name, NonNegative, Positive, Size, Split
+from nca_plugins.cells import check_fit, cut, epochs, show
+from nca_plugins.part_whole.drawing import noise as noise_of
+from nca_plugins.part_whole.drawing import whole_of
+from nca_plugins.part_whole.gallery import Gallery
+from nca_plugins.part_whole.scenes import CLASSES, MOST, PARTS, Settings, Shift
+from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged
+
+RANDOM_SEED = 0
+"""The scenes are the same for all runs, as those of a data set in a file."""
+
+SPLIT = 1 << 24
+"""Between the scene numbers of the splits."""
+
+EMPTIED = -1.0
+"""What an emptied pixel holds; no pixel is that dark, so that none is taken for background."""
+
+
+@register.task("part_whole")
+class PartWhole(Task):
+    """Name the whole that each cell is part of, in scenes of ellipses.
+
+    Args:
+        setting: The run that the task belongs to.
+        side: Pixels along each side of a scene.
+        patch: Pixels along each side of a cell; a cell gets `patch ** 2` numbers.
+        image: The level that gets the scene; the bottom level unless named.
+        read: The level that says the class; the top level unless named.
+        scenes: How many there are to learn from.
+        trials: How many more there are to choose by, and as many again to report on.
+        wholes: The least and the greatest number of wholes in a scene.
+        ambiguity: How much axes and angles of the parts stray.
+        removal: Chance that a whole lacks a part.
+        noise: Standard deviation of the noise on every pixel.
+        normalise: Mean and standard deviation to shift and scale pixels of 0 to 1 by.
+        shift: How the scenes to report on differ from those to learn from: turned further, three
+            wholes, parts that stray, or noise.
+        naming: Weight of the class at the level that is read.
+        deep: Weight of the class at other levels, by name.
+        masked: Share of every scene that is emptied in training, by discs.
+        disc: Radius of these discs, in cells.
+        fill: Weight of telling all pixels of each cell, emptied ones too.
+        fill_level: The level that tells them; the lowest above the image unless named.
+        agreement: Weight of telling a level's embeddings from those of the levels beside it.
+        agreement_level: That level; the one below `read` unless named.
+        temperature: Divides the cosines of agreement.
+        strangers: Whom embeddings must differ from: all other places, or other images alone.
+    """
+
+    headline = "wholes right"
+    better = "more"
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        side: Count = 32,
+        patch: Count = 1,
+        image: str = "",
+        read: str = "",
+        scenes: Count = 20000,
+        trials: Count = 2000,
+        wholes: tuple[
+            Annotated[int, Ge(1), Le(MOST)],
+            Annotated[int, Ge(1), Le(MOST)],
+        ] = (1, 2),
+        ambiguity: NonNegative = 0.0,
+        removal: Fraction = 0.0,
+        noise: NonNegative = 0.0,
+        normalise: tuple[float, float] = (0.0, 1.0),
+        shift: Shift = "none",
+        naming: Positive = 1.0,
+        deep: dict[Name, Positive] | None = None,
+        masked: Annotated[float, Ge(0), Le(0.9)] = 0.0,
+        disc: Positive = 2.0,
+        fill: NonNegative = 0.0,
+        fill_level: str = "",
+        agreement: NonNegative = 0.0,
+        agreement_level: str = "",
+        temperature: Positive = 0.1,
+        strangers: Literal["places", "images"] = "places",
+    ) -> None:
+        super().__init__(setting)
+        if wholes[0] > wholes[1]:
+            raise ShapeError(
+                f"no scene has at least {wholes[0]} and at most {wholes[1]} wholes.",
+                where=f"[task] wholes = {list(wholes)}",
+                to_do=f"give the smaller number first: {sorted(wholes)}",
+            )
+        names = list(setting.layout)
+        self.image = setting.layout[image or names[0]]
+        self.patch, self.normalise, self.counts = patch, normalise, (scenes, trials)
+        check_fit((1, side, side), patch, setting.size, self.image)
+        settings = Settings(
+            side=side, wholes=wholes, ambiguity=ambiguity, removal=removal, noise=noise
+        )
+        self.settings = {"train": settings, "held_out": settings, "test": settings.shifted(shift)}
+        self.masked, self.disc = masked, disc
+        self.weights = {"naming": naming, "fill": fill, "agreement": agreement}
+        self.deep_weights = deep or {}
+        self.naming = self._naming(read or names[-1])
+        self.deep = nn.ModuleDict({name: self._naming(name) for name in self.deep_weights})
+        self.filling = self._filling(fill_level) if fill else None
+        self.agreement = (
+            self._agreement(agreement_level, temperature, strangers) if agreement else None
+        )
+        self.galleries: dict[str, Gallery] = {}
+
+    def prepare(
+        self, device: torch.device, data: Path | None = None, report: Report | None = None
+    ) -> None:
+        """Make room for the scenes; each is drawn when it is first asked for."""
+        scenes, trials = self.counts
+        counts = {"train": scenes, "held_out": trials, "test": trials}
+        self.galleries = {
+            split: Gallery(self.settings[split], RANDOM_SEED, number * SPLIT, count, device)
+            for number, (split, count) in enumerate(counts.items())
+        }
+
+    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+        """Return fresh states; a sample's number says its epoch and its place in it."""
+        index = epochs(draw.random_seed, samples, len(self.galleries["train"]))
+        batch = self._batch("train", index, samples, draw.random_seed)
+        return self._emptied(batch, draw.source(samples)) if self.masked else batch
+
+    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+        """Yield every scene of the split, whole; their sample numbers count down from -1."""
+        gallery = self.galleries[split]
+        for part in torch.arange(len(gallery), device=gallery.device).split(batch):
+            yield self._batch(split, part, -1 - part, self.setting.random_seed)
+
+    def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
+        """Return each term that has a weight, averaged over the states."""
+        return averaged([self._terms(state, batch) for state in states])
+
+    def measure(self, state: State, batch: Batch) -> dict[str, Share]:
+        """Return the share of wholes whose cells vote for their class, and of cells right."""
+        scores = self.naming.scores(state)
+        labels, whole = batch.truth["class"], batch.truth["whole"]
+        right = scores.argmax(dim=1) == labels
+        ink = labels > 0
+        won, there = torch.zeros(2, len(labels), dtype=torch.float64, device=labels.device)
+        for number in range(1, int(whole.max()) + 1):
+            mask = whole == number
+            truth = (labels * mask).flatten(1).amax(dim=1)
+            seen = mask.flatten(1).any(dim=1)
+            won += (metrics.vote(scores, mask) == truth) & seen
+            there += seen
+        return {
+            "wholes right": Share(won, there),
+            "cells right": _pooled(right, ink),
+            "background right": _pooled(right, ~ink),
+        }
+
+    def segments(self, batch: Batch) -> dict[str, Tensor]:
+        """Return which part, and which whole, each cell belongs to."""
+        return {name: batch.truth[name] for name in ("part", "whole")}
+
+    def picture(self, state: State) -> Tensor:
+        """Return each cell in the colour of its class, as strong as its ink; background grey."""
+        mean, deviation = self.normalise
+        ink = state[self.image.name].amax(dim=1) * deviation + mean  # (B, H, W)
+        grey = torch.full((1, 3), 0.8)
+        colours = torch.cat([grey, COLOURS[:CLASSES]])
+        return show(self.naming.scores(state).argmax(dim=1), ink, colours)
+
+    def _terms(self, state: State, batch: Batch) -> dict[str, Tensor]:
+        labels = batch.truth["class"]
+        terms = {"naming": self.weights["naming"] * self.naming(state, labels)}
+        for name, head in self.deep.items():
+            terms[f"naming at {name}"] = self.deep_weights[name] * head(state, labels)
+        if self.filling is not None:
+            error = self.filling(state, batch.truth["pixels"], batch.truth["hidden"])
+            terms["fill"] = self.weights["fill"] * error
+        if self.agreement is not None:
+            terms["agreement"] = self.weights["agreement"] * self.agreement(state, labels > 0)
+        return terms
+
+    def _batch(self, split: Split, index: Tensor, samples: Tensor, random_seed: int) -> Batch:
+        gallery = self.galleries[split]
+        scenes = gallery.scenes(index)
+        clean = scenes.images.unsqueeze(1).float() / 255
+        seen = clean
+        if gallery.settings.noise:
+            numbers = gallery.first + index
+            seen = clean + noise_of(gallery.settings, RANDOM_SEED, numbers).unsqueeze(1)
+        part = self._labels(scenes.parts, PARTS * gallery.settings.wholes[1])
+        whole = whole_of(part)
+        classes = nn.functional.pad(scenes.classes.long(), (1, 0))  # (B, 1 + K)
+        named = classes.gather(1, whole.flatten(1)).view_as(whole)
+        truth = {
+            "part": part,
+            "whole": whole,
+            "class": named,
+            "pixels": self._cells(clean),
+            "hidden": torch.zeros_like(part, dtype=torch.bool),
+        }
+        empty = self.setting.layout.zeros(
+            len(index), self.setting.size, random_seed=random_seed, device=index.device
+        )
+        levels = {self.image.name: self._repeated(self._cells(seen))}
+        return Batch(empty.replace(levels, samples=samples), truth)
+
+    def _emptied(self, batch: Batch, source: Source) -> Batch:
+        hidden = discs(source, self.masked, self.disc, self.setting.size)
+        mean, deviation = self.normalise
+        image = batch.state[self.image.name]
+        image = torch.where(hidden.unsqueeze(1), (EMPTIED - mean) / deviation, image)
+        state = batch.state.replace({self.image.name: image})
+        return Batch(state, {**batch.truth, "hidden": hidden})
+
+    def _cells(self, images: Tensor) -> Tensor:
+        mean, deviation = self.normalise
+        return (cut(images, self.patch, self.setting.size) - mean) / deviation
+
+    def _repeated(self, cells: Tensor) -> Tensor:
+        return cells.repeat(1, self.image.channels // cells.shape[1], 1, 1)
+
+    def _labels(self, parts: Tensor, count: int) -> Tensor:
+        """Return the part that most inked pixels of each cell belong to, int64 `(B, H, W)`.
+
+        Cells of which less than a quarter is ink are background.
+        """
+        pixels = cut(parts.unsqueeze(1), self.patch, self.setting.size)  # (B, patch ** 2, H, W)
+        number = torch.arange(1, count + 1, device=parts.device).view(-1, 1, 1, 1)
+        votes = (pixels.unsqueeze(1) == number).sum(dim=2)  # (B, P, H, W)
+        inked = 4 * votes.sum(dim=1) >= self.patch**2
+        return (votes.argmax(dim=1) + 1) * inked
+
+    def _naming(self, name: str) -> Naming:
+        level = self.setting.layout[name]
+        return Naming(level.name, level.channels, CLASSES + 1)
+
+    def _filling(self, name: str) -> Filling:
+        written = [level.name for level in self.setting.layout.values() if level != self.image]
+        level = self.setting.layout[name or written[0]]
+        return Filling(level.name, level.channels, self.patch**2)
+
+    def _agreement(self, name: str, temperature: float, strangers: str) -> Agreement:
+        layout = self.setting.layout
+        below = layout.beside(self.naming.level, -1)
+        level = layout[name] if name else below or layout[self.naming.level]
+        found = [layout.beside(level.name, offset) for offset in (-1, 1)]
+        beside = {other.name: other.channels for other in found if other and other != self.image}
+        if level == self.image or not beside:
+            raise ShapeError(
+                f'level "{level.name}" cannot be foretold: '
+                + ("it holds the input." if level == self.image else "it has no level beside it."),
+                where="[task] agreement_level",
+                to_do="name a level that is written to, beside another one",
+            )
+        return Agreement(
+            level.name, level.channels, beside, temperature, among_images=strangers == "images"
+        )
+
+
+def discs(source: Source, share: float, radius: float, size: Size) -> Tensor:
+    """Return cells inside random discs on the torus, bool `(B, H, W)`.
+
+    So many discs that on average `share` of all cells lies in at least one.
+    """
+    height, width = size
+    count = max(1, round(-math.log1p(-share) * height * width / (math.pi * radius**2)))
+    centre = source.each("emptied", 2 * count).view(-1, count, 2, 1, 1)
+    away = [
+        (torch.arange(side, device=centre.device).view(shape) - centre[:, :, axis] * side).abs()
+        for axis, (side, shape) in enumerate(((height, (-1, 1)), (width, (1, -1))))
+    ]
+    down, across = (torch.minimum(a, n - a) for a, n in zip(away, size, strict=True))
+    return (down.square() + across.square() < radius**2).any(dim=1)
+
+
+def _pooled(right: Tensor, mask: Tensor) -> Share:
+    return Share((right & mask).flatten(1).sum(dim=1).double(), mask.flatten(1).sum(dim=1).double())
