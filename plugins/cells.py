@@ -3,13 +3,14 @@
 Legend: B batch, C colour or label, H height, W width, in cells.
 """
 
+import math
 from functools import lru_cache
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from nca import Draw, Level, ShapeError
+from nca import Draw, Level, ShapeError, Source
 from nca.palette import paint
 from nca.types import Size
 
@@ -90,6 +91,22 @@ def show(chosen: Tensor, ink: Tensor, colours: Tensor) -> Tensor:
     """
     strength = 0.25 + 0.75 * ink.clamp(0, 1)
     return paint(chosen, colours) * strength.unsqueeze(1) + (1 - strength).unsqueeze(1)
+
+
+def discs(source: Source, share: float, radius: float, size: Size) -> Tensor:
+    """Return cells inside random discs on the torus, bool `(B, H, W)`.
+
+    So many discs that on average `share` of all cells lies in at least one.
+    """
+    height, width = size
+    count = max(1, round(-math.log1p(-share) * height * width / (math.pi * radius**2)))
+    centre = source.each("emptied", 2 * count).view(-1, count, 2, 1, 1)
+    away = [
+        (torch.arange(side, device=centre.device).view(shape) - centre[:, :, axis] * side).abs()
+        for axis, (side, shape) in enumerate(((height, (-1, 1)), (width, (1, -1))))
+    ]
+    down, across = (torch.minimum(a, n - a) for a, n in zip(away, size, strict=True))
+    return (down.square() + across.square() < radius**2).any(dim=1)
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ which no term of the loss ever sees.
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Le
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from nca import (
     Batch,
     Draw,
+    Layout,
     Report,
     Setting,
     ShapeError,
@@ -29,8 +30,8 @@ from nca import (
     register,
 )
 from nca.palette import CLASSES as COLOURS
-from nca.types import Count, Fraction, Name, NonNegative, Positive, Size, Split
-from nca_plugins.cells import check_fit, cut, epochs, show
+from nca.types import Count, Fraction, Name, NonNegative, Positive, Split
+from nca_plugins.cells import check_fit, cut, discs, epochs, show
 from nca_plugins.part_whole.drawing import noise as noise_of
 from nca_plugins.part_whole.drawing import whole_of
 from nca_plugins.part_whole.gallery import Gallery
@@ -60,6 +61,7 @@ class PartWhole(Task):
         scenes: How many there are to learn from.
         trials: How many more there are to choose by, and as many again to report on.
         wholes: The least and the greatest number of wholes in a scene.
+        rotation: The least and the greatest turn of a whole to either side, in radians.
         ambiguity: How much axes and angles of the parts stray.
         removal: Chance that a whole lacks a part.
         noise: Standard deviation of the noise on every pixel.
@@ -95,6 +97,7 @@ class PartWhole(Task):
             Annotated[int, Ge(1), Le(MOST)],
             Annotated[int, Ge(1), Le(MOST)],
         ] = (1, 2),
+        rotation: tuple[NonNegative, NonNegative] = (0.0, math.pi / 6),
         ambiguity: NonNegative = 0.0,
         removal: Fraction = 0.0,
         noise: NonNegative = 0.0,
@@ -112,29 +115,34 @@ class PartWhole(Task):
         strangers: Literal["places", "images"] = "places",
     ) -> None:
         super().__init__(setting)
-        if wholes[0] > wholes[1]:
-            raise ShapeError(
-                f"no scene has at least {wholes[0]} and at most {wholes[1]} wholes.",
-                where=f"[task] wholes = {list(wholes)}",
-                to_do=f"give the smaller number first: {sorted(wholes)}",
-            )
-        names = list(setting.layout)
-        self.image = setting.layout[image or names[0]]
+        layout, names = setting.layout, list(setting.layout)
+        self.image = layout[image or names[0]]
         self.patch, self.normalise, self.counts = patch, normalise, (scenes, trials)
         check_fit((1, side, side), patch, setting.size, self.image)
         settings = Settings(
-            side=side, wholes=wholes, ambiguity=ambiguity, removal=removal, noise=noise
+            side=side,
+            wholes=_rising("wholes", wholes),
+            rotation=_rising("rotation", rotation),
+            ambiguity=ambiguity,
+            removal=removal,
+            noise=noise,
         )
         self.settings = {"train": settings, "held_out": settings, "test": settings.shifted(shift)}
         self.masked, self.disc = masked, disc
         self.weights = {"naming": naming, "fill": fill, "agreement": agreement}
         self.deep_weights = deep or {}
-        self.naming = self._naming(read or names[-1])
-        self.deep = nn.ModuleDict({name: self._naming(name) for name in self.deep_weights})
-        self.filling = self._filling(fill_level) if fill else None
-        self.agreement = (
-            self._agreement(agreement_level, temperature, strangers) if agreement else None
-        )
+        self.naming = Naming(layout[read or names[-1]], CLASSES + 1)
+        self.deep = nn.ModuleDict({n: Naming(layout[n], CLASSES + 1) for n in self.deep_weights})
+        written = [name for name in names if name != self.image.name]
+        self.filling = Filling(layout[fill_level or written[0]], patch**2) if fill else None
+        self.agreement = None
+        if agreement:
+            self.agreement = Agreement(
+                Layout([layout[name] for name in written]),
+                agreement_level or written[max(written.index(self.naming.level) - 1, 0)],
+                temperature=temperature,
+                among_images=strangers == "images",
+            )
         self.galleries: dict[str, Gallery] = {}
 
     def prepare(
@@ -258,47 +266,15 @@ class PartWhole(Task):
         inked = 4 * votes.sum(dim=1) >= self.patch**2
         return (votes.argmax(dim=1) + 1) * inked
 
-    def _naming(self, name: str) -> Naming:
-        level = self.setting.layout[name]
-        return Naming(level.name, level.channels, CLASSES + 1)
 
-    def _filling(self, name: str) -> Filling:
-        written = [level.name for level in self.setting.layout.values() if level != self.image]
-        level = self.setting.layout[name or written[0]]
-        return Filling(level.name, level.channels, self.patch**2)
-
-    def _agreement(self, name: str, temperature: float, strangers: str) -> Agreement:
-        layout = self.setting.layout
-        below = layout.beside(self.naming.level, -1)
-        level = layout[name] if name else below or layout[self.naming.level]
-        found = [layout.beside(level.name, offset) for offset in (-1, 1)]
-        beside = {other.name: other.channels for other in found if other and other != self.image}
-        if level == self.image or not beside:
-            raise ShapeError(
-                f'level "{level.name}" cannot be foretold: '
-                + ("it holds the input." if level == self.image else "it has no level beside it."),
-                where="[task] agreement_level",
-                to_do="name a level that is written to, beside another one",
-            )
-        return Agreement(
-            level.name, level.channels, beside, temperature, among_images=strangers == "images"
+def _rising(name: str, pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    if pair[0] > pair[1]:
+        raise ShapeError(
+            f"no number is at least {pair[0]} and at most {pair[1]}.",
+            where=f"[task] {name} = {list(pair)}",
+            to_do=f"give the smaller number first: {sorted(pair)}",
         )
-
-
-def discs(source: Source, share: float, radius: float, size: Size) -> Tensor:
-    """Return cells inside random discs on the torus, bool `(B, H, W)`.
-
-    So many discs that on average `share` of all cells lies in at least one.
-    """
-    height, width = size
-    count = max(1, round(-math.log1p(-share) * height * width / (math.pi * radius**2)))
-    centre = source.each("emptied", 2 * count).view(-1, count, 2, 1, 1)
-    away = [
-        (torch.arange(side, device=centre.device).view(shape) - centre[:, :, axis] * side).abs()
-        for axis, (side, shape) in enumerate(((height, (-1, 1)), (width, (1, -1))))
-    ]
-    down, across = (torch.minimum(a, n - a) for a, n in zip(away, size, strict=True))
-    return (down.square() + across.square() < radius**2).any(dim=1)
+    return pair
 
 
 def _pooled(right: Tensor, mask: Tensor) -> Share:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import State, objectives, per_cell
+from nca import Layout, Level, ShapeError, State, objectives, per_cell
 
 SAMPLED = 8
 """Cells of each sample that agreement compares."""
@@ -23,14 +23,13 @@ class Naming(nn.Module):
 
     Args:
         level: The level that is read.
-        channels: Its channels.
         classes: How many classes there are, background included.
     """
 
-    def __init__(self, level: str, channels: int, classes: int) -> None:
+    def __init__(self, level: Level, classes: int) -> None:
         super().__init__()
-        self.level = level
-        self.head = nn.Linear(channels, classes)
+        self.level = level.name
+        self.head = nn.Linear(level.channels, classes)
 
     def scores(self, state: State) -> Tensor:
         """Return the class scores of every cell, `(B, K, H, W)`."""
@@ -48,14 +47,13 @@ class Filling(nn.Module):
 
     Args:
         level: The level that is read.
-        channels: Its channels.
         pixels: Numbers to tell of each cell.
     """
 
-    def __init__(self, level: str, channels: int, pixels: int) -> None:
+    def __init__(self, level: Level, pixels: int) -> None:
         super().__init__()
-        self.level = level
-        self.head = nn.Linear(channels, pixels)
+        self.level = level.name
+        self.head = nn.Linear(level.channels, pixels)
 
     def forward(self, state: State, pixels: Tensor, hidden: Tensor) -> Tensor:
         """Return the mean squared error of hidden cells plus that of the others, `(B,)`."""
@@ -73,25 +71,30 @@ class Agreement(nn.Module):
     The consensus itself gets no gradient: the suggestions come to it.
 
     Args:
-        level: The level whose consensus is foretold.
-        channels: Its channels.
-        beside: The channels of each level that foretells it.
+        layout: The levels that are written to.
+        level: The level whose consensus is foretold, by those beside it.
         temperature: Divides the cosines; the lower, the more the likest stranger counts.
         among_images: Whether strangers are cells of other images alone; else of all places.
+
+    Raises:
+        ShapeError: There is no such level among them, or none beside it.
     """
 
     def __init__(
-        self,
-        level: str,
-        channels: int,
-        beside: dict[str, int],
-        temperature: float,
-        among_images: bool,
+        self, layout: Layout, level: str, *, temperature: float, among_images: bool
     ) -> None:
         super().__init__()
         self.level, self.temperature, self.among_images = level, temperature, among_images
+        wanted = layout[level].channels
+        beside = [found for offset in (-1, 1) if (found := layout.beside(level, offset))]
+        if not beside:
+            raise ShapeError(
+                f'there is no level beside "{level}" that could foretell it.',
+                where="[task] agreement",
+                to_do="add a level that is written to, or leave agreement out",
+            )
         self.heads = nn.ModuleDict(
-            {name: nn.Linear(other, channels, bias=False) for name, other in beside.items()}
+            {other.name: nn.Linear(other.channels, wanted, bias=False) for other in beside}
         )
 
     def forward(self, state: State, ink: Tensor) -> Tensor:
