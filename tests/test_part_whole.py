@@ -264,6 +264,7 @@ def test_a_picture_is_as_large_as_the_grid_and_shows_background_grey():
         ({"fill": 1.0, "fill_level": "middle"}, "there is no level 'middle'."),
         ({"rotation": (0.5, 0.1)}, "no number is at least 0.5 and at most 0.1."),
         ({"agreement": 1.0, "agreement_level": "image"}, "there is no level 'image'."),
+        ({"agreement": 1.0, "read": "image"}, "there is no level 'image'."),
     ],
 )
 def test_what_cannot_work_is_refused(options, fault):

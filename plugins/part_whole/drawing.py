@@ -1,7 +1,7 @@
 """Draw ellipses on pixels: what is seen, and which part each pixel belongs to.
 
 A pixel is the mean of 4 x 4 points. On each row of points an ellipse is one interval, whose ends
-a square root gives, so that no point is ever tested by the ellipse's own equation.
+a square root gives; the four points of a pixel in that row are four bits.
 
 Legend: B scene, K whole, P part, S pixels along a side, F points along a side.
 """
@@ -74,20 +74,25 @@ def whole_of(parts: Tensor) -> Tensor:
 
 
 def _cover(ellipses: Ellipses, side: int) -> Tensor:
-    """Return how many points of each pixel each part covers, int64 `(B, S, S, P)`."""
-    first, last = _intervals(ellipses, side * POINTS)  # (B, P, F)
-    count = first.shape[1]
-    column = torch.arange(side * POINTS, dtype=torch.int16)
-    top = torch.zeros(len(first), side * POINTS, side * POINTS, dtype=torch.uint8)
-    for part in range(count):  # later parts lie on top
-        inside = (column >= first[:, part, :, None]) & (column <= last[:, part, :, None])
-        top.masked_fill_(inside, part + 1)
-    pixel = torch.arange(side).repeat_interleave(POINTS)
-    place = pixel[:, None] * side + pixel
-    scene = torch.arange(len(first))[:, None, None] * side**2
-    bins = (scene + place) * (count + 1) + top  # (B, F, F)
-    counts = torch.bincount(bins.flatten(), minlength=len(first) * side**2 * (count + 1))
-    return counts.view(-1, side, side, count + 1)[..., 1:]
+    """Return how many points of each pixel each part covers, uint8 `(B, S, S, P)`."""
+    bits = _bits(*_intervals(ellipses, side * POINTS))  # (B, P, F, S)
+    taken, seen = torch.zeros_like(bits[:, 0]), []
+    for part in reversed(bits.unbind(dim=1)):  # later parts lie on top
+        seen.append(part & ~taken)
+        taken = taken | part
+    seen = torch.stack(seen[::-1], dim=-1)  # (B, F, S, P)
+    pairs = (seen & 5) + (seen >> 1 & 5)
+    rows = (pairs & 3) + (pairs >> 2)
+    return rows.unflatten(1, (side, POINTS)).sum(dim=2, dtype=torch.uint8)
+
+
+def _bits(first: Tensor, last: Tensor) -> Tensor:
+    """Return the four points of each pixel in each row as bits, uint8 `(B, P, F, S)`."""
+    left = POINTS * torch.arange(first.shape[-1] // POINTS, dtype=torch.int16)
+    begin = (first.unsqueeze(-1) - left).clamp(0, POINTS)
+    end = (last.unsqueeze(-1) - left + 1).clamp(0, POINTS)
+    one = torch.ones((), dtype=torch.int16)
+    return ((one << end) - (one << torch.minimum(begin, end))).to(torch.uint8)
 
 
 def _intervals(ellipses: Ellipses, points: int) -> tuple[Tensor, Tensor]:

@@ -139,7 +139,7 @@ class PartWhole(Task):
         if agreement:
             self.agreement = Agreement(
                 Layout([layout[name] for name in written]),
-                agreement_level or written[max(written.index(self.naming.level) - 1, 0)],
+                agreement_level or _below(self.naming.level, written),
                 temperature=temperature,
                 among_images=strangers == "images",
             )
@@ -173,7 +173,10 @@ class PartWhole(Task):
         return averaged([self._terms(state, batch) for state in states])
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
-        """Return the share of wholes whose cells vote for their class, and of cells right."""
+        """Return shares of wholes and of cells that are right.
+
+        A whole is right if most of its cells say its class; they may also say background.
+        """
         scores = self.naming.scores(state)
         labels, whole = batch.truth["class"], batch.truth["whole"]
         right = scores.argmax(dim=1) == labels
@@ -275,6 +278,10 @@ def _rising(name: str, pair: tuple[Any, Any]) -> tuple[Any, Any]:
             to_do=f"give the smaller number first: {sorted(pair)}",
         )
     return pair
+
+
+def _below(name: str, names: list[str]) -> str:
+    return names[max(names.index(name) - 1, 0)] if name in names else name
 
 
 def _pooled(right: Tensor, mask: Tensor) -> Share:
