@@ -15,6 +15,8 @@ from nca import Source
 from nca_plugins.part_whole.scenes import PARTS, Ellipses, Settings, arrange
 
 POINTS = 4
+"""Points along each side of a pixel; `_cover` counts so many bits, and no others."""
+
 FAINT, WHITE = 153, 255
 """The least and the greatest brightness of a part, of 255."""
 
