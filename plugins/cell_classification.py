@@ -6,12 +6,10 @@ The image's class is the vote of its cells.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from nca import (
@@ -34,9 +32,10 @@ from nca import (
     register,
     registry,
 )
-from nca.palette import CLASSES, paint
+from nca.palette import CLASSES
 from nca.types import Count, Fraction, Name, Natural, Split
 from nca_plugins.augment import Augment
+from nca_plugins.cells import check_fit, cut, epochs, show
 
 
 @register.task("cell_classification")
@@ -131,16 +130,12 @@ class CellClassification(Task):
                     self.images[part], self.labels[part] = images[index], labels[index]
             else:
                 self.images[split], self.labels[split] = images, labels
-        self._fit(self.images["train"][:1])
+        shape = tuple(self.images["train"].shape[1:])
+        check_fit(shape, self.patch, self.setting.size, self.image)
 
     def draw(self, draw: Draw, samples: Tensor) -> Batch:
         """Return fresh states; a sample's number says its epoch and its place in it."""
-        count = len(self.labels["train"])
-        epochs, places = samples // count, samples % count
-        index = torch.empty_like(samples)
-        for epoch in epochs.unique().tolist():
-            order = _epoch(draw.random_seed, epoch, count).to(samples.device)
-            index = torch.where(epochs == epoch, order[places], index)
+        index = epochs(draw.random_seed, samples, len(self.labels["train"]))
         return self._batch("train", index, samples, draw)
 
     def trials(self, split: Split, batch: int) -> Iterator[Batch]:
@@ -191,8 +186,7 @@ class CellClassification(Task):
         mean, deviation = self.normalise
         image = state[self.image.name].amax(dim=1) * deviation + mean  # (B, H, W)
         chosen = self.scores(state).argmax(dim=1)
-        strength = 0.25 + 0.75 * image.clamp(0, 1)
-        return paint(chosen, CLASSES) * strength.unsqueeze(1) + (1 - strength).unsqueeze(1)
+        return show(chosen, image, CLASSES)
 
     def _batch(
         self, split: Split, index: Tensor, samples: Tensor, draw: Draw | None = None
@@ -200,7 +194,7 @@ class CellClassification(Task):
         images = self.images[split][index].float() / 255
         if self.augment and draw:
             images = self.augment(images, draw.source(samples))
-        pixels = self._cells(images)
+        pixels = cut(images, self.patch, self.setting.size)
         random_seed = draw.random_seed if draw else self.setting.random_seed
         live = pixels.amax(dim=1) > self.ink
         mean, deviation = self.normalise
@@ -213,39 +207,5 @@ class CellClassification(Task):
         state = self.first(state)
         return Batch(state, {"label": self.labels[split][index], "live": live})
 
-    def _cells(self, images: Tensor) -> Tensor:
-        """Cut images into cells and set them into the middle of the grid."""
-        side = self.patch
-        cells = rearrange(images, "b c (h i) (w j) -> b (c i j) h w", i=side, j=side)
-        margins = []
-        for have, want in zip(cells.shape[:1:-1], self.setting.size[::-1], strict=True):
-            margins += [(want - have) // 2, want - have - (want - have) // 2]
-        return nn.functional.pad(cells, margins) if any(margins) else cells
-
     def _near(self, live: Tensor) -> Tensor:
         return TORUS.maximum(live.unsqueeze(1).float(), self.near).squeeze(1) > 0
-
-    def _fit(self, image: Tensor) -> None:
-        _, colours, height, width = image.shape
-        channels = colours * self.patch**2
-        fits = (
-            len(self.setting.size) == 2
-            and height % self.patch == width % self.patch == 0
-            and height // self.patch <= self.setting.size[0]
-            and width // self.patch <= self.setting.size[1]
-            and self.image.channels % channels == 0
-        )
-        if not fits:
-            raise ShapeError(
-                f"images of {height}x{width} pixels do not fit a grid of {self.setting.size} "
-                f'cells with {self.image.channels} channels at level "{self.image.name}".',
-                where=f"[task] patch = {self.patch}, [grid] size, [[levels]] channels",
-                to_do=f"with patch = {self.patch}, a grid of at least "
-                f"[{height // self.patch}, {width // self.patch}] cells and {channels} channels "
-                "(or a multiple) at that level",
-            )
-
-
-@lru_cache(maxsize=4)
-def _epoch(random_seed: int, epoch: int, count: int) -> Tensor:
-    return Draw(random_seed, epoch).order("epoch", count)

@@ -1,0 +1,288 @@
+"""Every cell must find out which whole it is part of; that parts are there, nobody tells it.
+
+The scene lies in a level that holds the input. At the level that is read, each cell with ink
+says the class of its whole, and all others that they are background. What the cells hold at the
+levels below is left to them: whether it falls into parts can be measured by the scenes' truth,
+which no term of the loss ever sees.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor, nn
+
+from nca import (
+    Batch,
+    Draw,
+    Layout,
+    Report,
+    Setting,
+    ShapeError,
+    Share,
+    Source,
+    State,
+    Task,
+    metrics,
+    register,
+)
+from nca.palette import CLASSES as COLOURS
+from nca.types import Count, Fraction, Name, NonNegative, Positive, Split
+from nca_plugins.cells import check_fit, cut, discs, epochs, show
+from nca_plugins.part_whole.drawing import noise as noise_of
+from nca_plugins.part_whole.drawing import whole_of
+from nca_plugins.part_whole.gallery import Gallery
+from nca_plugins.part_whole.scenes import CLASSES, MOST, PARTS, Settings, Shift
+from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged
+
+RANDOM_SEED = 0
+"""The scenes are the same for all runs, as those of a data set in a file."""
+
+SPLIT = 1 << 24
+"""Between the scene numbers of the splits."""
+
+EMPTIED = -1.0
+"""What an emptied pixel holds; no pixel is that dark, so that none is taken for background."""
+
+
+@register.task("part_whole")
+class PartWhole(Task):
+    """Name the whole that each cell is part of, in scenes of ellipses.
+
+    Args:
+        setting: The run that the task belongs to.
+        side: Pixels along each side of a scene.
+        patch: Pixels along each side of a cell; a cell gets `patch ** 2` numbers.
+        image: The level that gets the scene; the bottom level unless named.
+        read: The level that says the class; the top level unless named.
+        scenes: How many there are to learn from.
+        trials: How many more there are to choose by, and as many again to report on.
+        wholes: The least and the greatest number of wholes in a scene.
+        rotation: The least and the greatest turn of a whole to either side, in radians.
+        ambiguity: How much axes and angles of the parts stray.
+        removal: Chance that a whole lacks a part.
+        noise: Standard deviation of the noise on every pixel.
+        normalise: Mean and standard deviation to shift and scale pixels of 0 to 1 by.
+        shift: How the scenes to report on differ from those to learn from: turned further, three
+            wholes, parts that stray, or noise.
+        naming: Weight of the class at the level that is read.
+        deep: Weight of the class at other levels, by name.
+        masked: Share of every scene that is emptied in training, by discs.
+        disc: Radius of these discs, in cells.
+        fill: Weight of telling all pixels of each cell, emptied ones too.
+        fill_level: The level that tells them; the lowest above the image unless named.
+        agreement: Weight of telling a level's embeddings from those of the levels beside it.
+        agreement_level: That level; the one below `read` unless named.
+        temperature: Divides the cosines of agreement.
+        strangers: Whom embeddings must differ from: all other places, or other images alone.
+    """
+
+    headline = "wholes right"
+    better = "more"
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        side: Count = 32,
+        patch: Count = 1,
+        image: str = "",
+        read: str = "",
+        scenes: Count = 20000,
+        trials: Count = 2000,
+        wholes: tuple[
+            Annotated[int, Ge(1), Le(MOST)],
+            Annotated[int, Ge(1), Le(MOST)],
+        ] = (1, 2),
+        rotation: tuple[NonNegative, NonNegative] = (0.0, math.pi / 6),
+        ambiguity: NonNegative = 0.0,
+        removal: Fraction = 0.0,
+        noise: NonNegative = 0.0,
+        normalise: tuple[float, float] = (0.0, 1.0),
+        shift: Shift = "none",
+        naming: Positive = 1.0,
+        deep: dict[Name, Positive] | None = None,
+        masked: Annotated[float, Ge(0), Le(0.9)] = 0.0,
+        disc: Positive = 2.0,
+        fill: NonNegative = 0.0,
+        fill_level: str = "",
+        agreement: NonNegative = 0.0,
+        agreement_level: str = "",
+        temperature: Positive = 0.1,
+        strangers: Literal["places", "images"] = "places",
+    ) -> None:
+        super().__init__(setting)
+        layout, names = setting.layout, list(setting.layout)
+        self.image = layout[image or names[0]]
+        self.patch, self.normalise, self.counts = patch, normalise, (scenes, trials)
+        check_fit((1, side, side), patch, setting.size, self.image)
+        settings = Settings(
+            side=side,
+            wholes=_rising("wholes", wholes),
+            rotation=_rising("rotation", rotation),
+            ambiguity=ambiguity,
+            removal=removal,
+            noise=noise,
+        )
+        self.settings = {"train": settings, "held_out": settings, "test": settings.shifted(shift)}
+        self.masked, self.disc = masked, disc
+        self.weights = {"naming": naming, "fill": fill, "agreement": agreement}
+        self.deep_weights = deep or {}
+        self.naming = Naming(layout[read or names[-1]], CLASSES + 1)
+        self.deep = nn.ModuleDict({n: Naming(layout[n], CLASSES + 1) for n in self.deep_weights})
+        written = [name for name in names if name != self.image.name]
+        self.filling = Filling(layout[fill_level or written[0]], patch**2) if fill else None
+        self.agreement = None
+        if agreement:
+            self.agreement = Agreement(
+                Layout([layout[name] for name in written]),
+                agreement_level or _below(self.naming.level, written),
+                temperature=temperature,
+                among_images=strangers == "images",
+            )
+        self.galleries: dict[str, Gallery] = {}
+
+    def prepare(
+        self, device: torch.device, data: Path | None = None, report: Report | None = None
+    ) -> None:
+        """Make room for the scenes; each is drawn when it is first asked for."""
+        scenes, trials = self.counts
+        counts = {"train": scenes, "held_out": trials, "test": trials}
+        self.galleries = {
+            split: Gallery(self.settings[split], RANDOM_SEED, number * SPLIT, count, device)
+            for number, (split, count) in enumerate(counts.items())
+        }
+
+    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+        """Return fresh states; a sample's number says its epoch and its place in it."""
+        index = epochs(draw.random_seed, samples, len(self.galleries["train"]))
+        batch = self._batch("train", index, samples, draw.random_seed)
+        return self._emptied(batch, draw.source(samples)) if self.masked else batch
+
+    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+        """Yield every scene of the split, whole; their sample numbers count down from -1."""
+        gallery = self.galleries[split]
+        for part in torch.arange(len(gallery), device=gallery.device).split(batch):
+            yield self._batch(split, part, -1 - part, self.setting.random_seed)
+
+    def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
+        """Return each term that has a weight, averaged over the states."""
+        return averaged([self._terms(state, batch) for state in states])
+
+    def measure(self, state: State, batch: Batch) -> dict[str, Share]:
+        """Return shares of wholes and of cells that are right.
+
+        A whole is right if most of its cells say its class; they may also say background.
+        """
+        scores = self.naming.scores(state)
+        labels, whole = batch.truth["class"], batch.truth["whole"]
+        right = scores.argmax(dim=1) == labels
+        ink = labels > 0
+        won, there = torch.zeros(2, len(labels), dtype=torch.float64, device=labels.device)
+        for number in range(1, int(whole.max()) + 1):
+            mask = whole == number
+            truth = (labels * mask).flatten(1).amax(dim=1)
+            seen = mask.flatten(1).any(dim=1)
+            won += (metrics.vote(scores, mask) == truth) & seen
+            there += seen
+        return {
+            "wholes right": Share(won, there),
+            "cells right": _pooled(right, ink),
+            "background right": _pooled(right, ~ink),
+        }
+
+    def segments(self, batch: Batch) -> dict[str, Tensor]:
+        """Return which part, and which whole, each cell belongs to."""
+        return {name: batch.truth[name] for name in ("part", "whole")}
+
+    def picture(self, state: State) -> Tensor:
+        """Return each cell in the colour of its class, as strong as its ink; background grey."""
+        mean, deviation = self.normalise
+        ink = state[self.image.name].amax(dim=1) * deviation + mean  # (B, H, W)
+        grey = torch.full((1, 3), 0.8)
+        colours = torch.cat([grey, COLOURS[:CLASSES]])
+        return show(self.naming.scores(state).argmax(dim=1), ink, colours)
+
+    def _terms(self, state: State, batch: Batch) -> dict[str, Tensor]:
+        labels = batch.truth["class"]
+        terms = {"naming": self.weights["naming"] * self.naming(state, labels)}
+        for name, head in self.deep.items():
+            terms[f"naming at {name}"] = self.deep_weights[name] * head(state, labels)
+        if self.filling is not None:
+            error = self.filling(state, batch.truth["pixels"], batch.truth["hidden"])
+            terms["fill"] = self.weights["fill"] * error
+        if self.agreement is not None:
+            terms["agreement"] = self.weights["agreement"] * self.agreement(state, labels > 0)
+        return terms
+
+    def _batch(self, split: Split, index: Tensor, samples: Tensor, random_seed: int) -> Batch:
+        gallery = self.galleries[split]
+        scenes = gallery.scenes(index)
+        clean = scenes.images.unsqueeze(1).float() / 255
+        seen = clean
+        if gallery.settings.noise:
+            numbers = gallery.first + index
+            seen = clean + noise_of(gallery.settings, RANDOM_SEED, numbers).unsqueeze(1)
+        part = self._labels(scenes.parts, PARTS * gallery.settings.wholes[1])
+        whole = whole_of(part)
+        classes = nn.functional.pad(scenes.classes.long(), (1, 0))  # (B, 1 + K)
+        named = classes.gather(1, whole.flatten(1)).view_as(whole)
+        truth = {
+            "part": part,
+            "whole": whole,
+            "class": named,
+            "pixels": self._cells(clean),
+            "hidden": torch.zeros_like(part, dtype=torch.bool),
+        }
+        empty = self.setting.layout.zeros(
+            len(index), self.setting.size, random_seed=random_seed, device=index.device
+        )
+        levels = {self.image.name: self._repeated(self._cells(seen))}
+        return Batch(empty.replace(levels, samples=samples), truth)
+
+    def _emptied(self, batch: Batch, source: Source) -> Batch:
+        hidden = discs(source, self.masked, self.disc, self.setting.size)
+        mean, deviation = self.normalise
+        image = batch.state[self.image.name]
+        image = torch.where(hidden.unsqueeze(1), (EMPTIED - mean) / deviation, image)
+        state = batch.state.replace({self.image.name: image})
+        return Batch(state, {**batch.truth, "hidden": hidden})
+
+    def _cells(self, images: Tensor) -> Tensor:
+        mean, deviation = self.normalise
+        return (cut(images, self.patch, self.setting.size) - mean) / deviation
+
+    def _repeated(self, cells: Tensor) -> Tensor:
+        return cells.repeat(1, self.image.channels // cells.shape[1], 1, 1)
+
+    def _labels(self, parts: Tensor, count: int) -> Tensor:
+        """Return the part that most inked pixels of each cell belong to, int64 `(B, H, W)`.
+
+        Cells of which less than a quarter is ink are background.
+        """
+        pixels = cut(parts.unsqueeze(1), self.patch, self.setting.size)  # (B, patch ** 2, H, W)
+        number = torch.arange(1, count + 1, device=parts.device).view(-1, 1, 1, 1)
+        votes = (pixels.unsqueeze(1) == number).sum(dim=2)  # (B, P, H, W)
+        inked = 4 * votes.sum(dim=1) >= self.patch**2
+        return (votes.argmax(dim=1) + 1) * inked
+
+
+def _rising(name: str, pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    if pair[0] > pair[1]:
+        raise ShapeError(
+            f"no number is at least {pair[0]} and at most {pair[1]}.",
+            where=f"[task] {name} = {list(pair)}",
+            to_do=f"give the smaller number first: {sorted(pair)}",
+        )
+    return pair
+
+
+def _below(name: str, names: list[str]) -> str:
+    return names[max(names.index(name) - 1, 0)] if name in names else name
+
+
+def _pooled(right: Tensor, mask: Tensor) -> Share:
+    return Share((right & mask).flatten(1).sum(dim=1).double(), mask.flatten(1).sum(dim=1).double())

@@ -1,0 +1,144 @@
+"""What the part-whole task makes small: each a term of the loss, with its own weights.
+
+None of them knows which part, or which whole, a cell belongs to: naming is told the class of a
+cell's whole, filling the pixels of a cell, and agreement only where there is ink.
+
+Legend: B batch, C channel, K class, H height, W width, N sampled cells of a batch.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nca import Layout, Level, ShapeError, State, objectives, per_cell
+
+SAMPLED = 8
+"""Cells of each sample that agreement compares."""
+
+
+class Naming(nn.Module):
+    """Say the class of each cell's whole, through one linear layer that all cells share.
+
+    Args:
+        level: The level that is read.
+        classes: How many classes there are, background included.
+    """
+
+    def __init__(self, level: Level, classes: int) -> None:
+        super().__init__()
+        self.level = level.name
+        self.head = nn.Linear(level.channels, classes)
+
+    def scores(self, state: State) -> Tensor:
+        """Return the class scores of every cell, `(B, K, H, W)`."""
+        return per_cell(self.head, state[self.level])
+
+    def forward(self, state: State, labels: Tensor) -> Tensor:
+        """Return mean cross-entropy of cells with a class plus that of the background, `(B,)`."""
+        error = F.cross_entropy(self.scores(state).float(), labels, reduction="none")
+        fore, back = (objectives.masked_mean(error, mask) for mask in (labels > 0, labels == 0))
+        return fore + back
+
+
+class Filling(nn.Module):
+    """Tell the pixels of each cell, also those that the cell was not shown.
+
+    Args:
+        level: The level that is read.
+        pixels: Numbers to tell of each cell.
+    """
+
+    def __init__(self, level: Level, pixels: int) -> None:
+        super().__init__()
+        self.level = level.name
+        self.head = nn.Linear(level.channels, pixels)
+
+    def forward(self, state: State, pixels: Tensor, hidden: Tensor) -> Tensor:
+        """Return the mean squared error of hidden cells plus that of the others, `(B,)`."""
+        told = per_cell(self.head, state[self.level]).float()
+        error = (told - pixels).square().mean(dim=1)
+        return objectives.masked_mean(error, hidden) + objectives.masked_mean(error, ~hidden)
+
+
+class Agreement(nn.Module):
+    """Tell the embeddings of one level from those of the levels beside it, cell by cell.
+
+    Hinton (2021): what the levels below and above suggest should agree with the consensus at
+    their level, and differ from what other places and images hold; without the second half, all
+    embeddings would become one. InfoNCE (van den Oord et al. 2018) over a few cells with ink.
+    The consensus itself gets no gradient: the suggestions come to it.
+
+    Args:
+        layout: The levels that are written to.
+        level: The level whose consensus is foretold, by those beside it.
+        temperature: Divides the cosines; the lower, the more the likest stranger counts.
+        among_images: Whether strangers are cells of other images alone; else of all places.
+
+    Raises:
+        ShapeError: There is no such level among them, or none beside it.
+    """
+
+    def __init__(
+        self, layout: Layout, level: str, *, temperature: float, among_images: bool
+    ) -> None:
+        super().__init__()
+        self.level, self.temperature, self.among_images = level, temperature, among_images
+        wanted = layout[level].channels
+        beside = [found for offset in (-1, 1) if (found := layout.beside(level, offset))]
+        if not beside:
+            raise ShapeError(
+                f'there is no level beside "{level}" that could foretell it.',
+                where="[task] agreement",
+                to_do="add a level that is written to, or leave agreement out",
+            )
+        self.heads = nn.ModuleDict(
+            {other.name: nn.Linear(other.channels, wanted, bias=False) for other in beside}
+        )
+
+    def forward(self, state: State, ink: Tensor) -> Tensor:
+        """Return the mean surprise of each sample's cells, `(B,)`.
+
+        Args:
+            state: What is judged.
+            ink: Which cells count, bool `(B, H, W)`.
+        """
+        order = state.source.uniform(f"agreement/{self.level}", 1, ink.shape[1:]).flatten(1)
+        order = order + ink.flatten(1)
+        rank, index = order.topk(min(SAMPLED, order.shape[1]), dim=1)  # (B, N / B)
+        valid = rank >= 1
+        wanted = F.normalize(_pick(state[self.level].detach(), index), dim=1)  # (N, C)
+        strangers = valid.flatten().expand(len(wanted), -1)
+        if self.among_images:
+            image = torch.arange(len(index), device=ink.device).repeat_interleave(index.shape[1])
+            strangers = strangers & (image[:, None] != image)
+        own = torch.eye(len(wanted), dtype=torch.bool, device=ink.device)
+        surprise = [
+            self._surprise(_told(head, _pick(state[name], index)), wanted, strangers | own)
+            for name, head in self.heads.items()
+        ]
+        mean = torch.stack(surprise).mean(dim=0).view(valid.shape)
+        return objectives.masked_mean(mean, valid)
+
+    def _surprise(self, told: Tensor, wanted: Tensor, compared: Tensor) -> Tensor:
+        cosines = told @ wanted.T / self.temperature  # (N, N)
+        cosines = cosines.masked_fill(~compared, -torch.inf)
+        own = torch.arange(len(told), device=told.device)
+        return F.cross_entropy(cosines, own, reduction="none")
+
+
+def _told(head: nn.Module, embeddings: Tensor) -> Tensor:
+    return F.normalize(head(embeddings).float(), dim=1)
+
+
+def _pick(level: Tensor, index: Tensor) -> Tensor:
+    """Return the embeddings of some cells of each sample, float32 `(N, C)`."""
+    cells = level.flatten(2).float()  # (B, C, H W)
+    picked = cells.gather(2, index.unsqueeze(1).expand(-1, cells.shape[1], -1))
+    return picked.movedim(1, 2).flatten(0, 1)
+
+
+def averaged(terms: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the terms of several states as their mean."""
+    return {name: torch.stack([term[name] for term in terms]).mean(dim=0) for name in terms[0]}
