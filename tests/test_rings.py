@@ -23,7 +23,7 @@ RINGS = (
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "task", "foreign",
         "foreign_json", "importing", "render", "analysis",
     },
-    {"training", "evaluation", "run", "report", "board"},
+    {"training", "evaluation", "run", "report", "board", "study", "exhibit"},
     {"cli", "__main__"},
 )  # fmt: skip
 RING_OF = {module: ring for ring, modules in enumerate(RINGS) for module in modules}
