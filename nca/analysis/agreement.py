@@ -23,14 +23,15 @@ def directions(features: Tensor) -> Tensor:
         features: `(B, C, *space)`.
 
     Returns:
-        `(B, C, *space)` in float64; zeros where a cell does not depart from the mean.
+        `(B, C, *space)` in float64; zeros where a cell does not depart from the mean, NaN in a
+        sample that is not finite.
     """
     cells = _cells(features)
     departure = cells - cells.mean(dim=2, keepdim=True)
     length = departure.norm(dim=1, keepdim=True)
     scale = cells.square().sum(dim=1, keepdim=True).mean(dim=2, keepdim=True).sqrt()
     unit = departure / length.clamp(min=torch.finfo(torch.float64).tiny)
-    return torch.where(length > NOTHING * scale, unit, 0.0).view(features.shape)
+    return torch.where(length <= NOTHING * scale, 0.0, unit).view(features.shape)
 
 
 def bonds(features: Tensor, topology: Topology, mask: Tensor | None = None) -> Tensor:
@@ -99,19 +100,23 @@ def collapse(features: Tensor) -> Tensor:
 
 
 def effective_rank(features: Tensor) -> Tensor:
-    """Return how many dimensions the cells span: the exponential of an entropy (Roy, Vetterli 2007).
+    """Return how many dimensions the cells span (Roy and Vetterli 2007).
 
-    The entropy is that of the singular values of the matrix of cells by channels, divided by
-    their sum. The mean is not taken away: where the cells have collapsed, this tends to 1.
+    It is the exponential of the entropy of the singular values of the matrix of cells by
+    channels, divided by their sum. The mean is not taken away: where the cells have collapsed,
+    this tends to 1.
 
     Returns:
-        From 1 to the number of channels or cells, whichever is less; NaN: every cell is zero.
+        From 1 to the number of channels or cells, whichever is less; NaN: every cell is zero, or
+        one is not finite.
     """
     cells = _cells(features)
+    known = cells.isfinite().all(dim=2).all(dim=1)
+    cells = cells.nan_to_num(0.0, 0.0, 0.0)
     wide = cells if cells.shape[1] <= cells.shape[2] else cells.mT
     values = torch.linalg.eigvalsh(wide @ wide.mT).clamp(min=0).sqrt()
     shares = values / values.sum(dim=1, keepdim=True)
-    return torch.special.entr(shares).sum(dim=1).exp()
+    return torch.special.entr(shares).sum(dim=1).exp().where(known, torch.nan)
 
 
 def _cells(features: Tensor) -> Tensor:

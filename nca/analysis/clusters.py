@@ -22,7 +22,7 @@ def average_linkage(features: Tensor, mask: Tensor, counts: Tensor) -> Tensor:
     Returns:
         int64 `(B, *space)`: numbers from 1 in each sample; 0: outside the mask.
     """
-    units = directions(features).flatten(2).mT.cpu()  # (B, N, C)
+    units = directions(features).nan_to_num(0.0).flatten(2).mT.cpu()  # (B, N, C)
     chosen = mask.flatten(1).cpu()
     labels = torch.zeros(chosen.shape, dtype=torch.int64)
     for sample, count in enumerate(counts.tolist()):

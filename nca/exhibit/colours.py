@@ -18,32 +18,45 @@ OUTLINE = torch.tensor([0.05, 0.05, 0.05])
 TINT = 0.55
 
 
-def angle_colours(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return the angle in the plane of the first two principal components as hue.
+def component_colours(tensors: Sequence[Tensor], fitted: slice = slice(None)) -> list[Tensor]:
+    """Return the first three principal components as red, green and blue.
 
-    Brightness is the length in that plane: cells at the mean are black. One plane and one scale
-    serve all tensors, so that colours mean the same in all of them.
+    One basis and one scale serve all tensors, so that colours mean the same in all of them.
 
     Args:
         tensors: `(B, C, *space)` of one level, at several moments.
+        fitted: Those of the tensors to which basis and scale are fitted.
+
+    Returns:
+        `(B, 3, *space)` each, from 0 to 1; grey at the mean.
+    """
+    found = _components(tensors, fitted, 3)
+    scale = _largest([one.abs() for one in found[fitted]])
+    return [(0.5 + 0.5 * one / scale).clamp(0, 1).movedim(-1, 1).float() for one in found]
+
+
+def angle_colours(tensors: Sequence[Tensor], fitted: slice = slice(None)) -> list[Tensor]:
+    """Return the angle in the plane of the first two principal components as hue.
+
+    Brightness is the length in that plane: cells at the mean are black. One plane and one scale
+    serve all tensors.
+
+    Args:
+        tensors: `(B, C, *space)` of one level, at several moments.
+        fitted: Those of the tensors to which plane and scale are fitted.
 
     Returns:
         `(B, 3, *space)` each, from 0 to 1.
     """
-    flat = torch.cat([t.detach().double().movedim(1, -1).flatten(0, -2) for t in tensors])
-    mean = flat.mean(dim=0)
-    _, _, basis = torch.linalg.svd(flat - mean, full_matrices=False)
-    plane = F.pad(basis[:2], (0, 0, 0, 2 - len(basis[:2])))  # (2, C), also where C is 1
-    # a component's sign is arbitrary; let its greatest weight be positive
-    signs = plane.gather(1, plane.abs().argmax(dim=1, keepdim=True)).sign()
-    plane = plane * torch.where(signs == 0, 1.0, signs)
-    longest = ((flat - mean) @ plane.T).norm(dim=1).quantile(BRIGHTEST).clamp(min=1e-12)
+    found = _components(tensors, fitted, 2)
+    lengths = [one.norm(dim=-1, keepdim=True) for one in found]
+    longest = _largest(lengths[fitted])
     coloured = []
-    for tensor in tensors:
-        down, right = ((tensor.detach().double().movedim(1, -1) - mean) @ plane.T).unbind(-1)
+    for plane, length in zip(found, lengths, strict=True):
+        down, right = plane.unbind(-1)
         hue = torch.atan2(down, right) / (2 * math.pi) % 1
-        bright = (torch.hypot(down, right) / longest).clamp(max=1)
-        coloured.append((wheel(hue) * bright.unsqueeze(1)).float())
+        bright = (length / longest).clamp(max=1).movedim(-1, 1)
+        coloured.append((wheel(hue) * bright).float())
     return coloured
 
 
@@ -82,3 +95,24 @@ def _rim(labels: Tensor) -> Tensor:
     rim[:, 1:] |= right
     rim[:, :-1] |= right
     return rim
+
+
+def _components(tensors: Sequence[Tensor], fitted: slice, count: int) -> list[Tensor]:
+    """Return so many principal components of each tensor, `(B, *space, count)`."""
+    # a level that has left the finite numbers is shown as if it stood at the mean
+    cells = [tensor.detach().double().nan_to_num(0, 0, 0).movedim(1, -1) for tensor in tensors]
+    flat = torch.cat([one.flatten(0, -2) for one in cells[fitted]])
+    mean = flat.mean(dim=0)
+    _, _, basis = torch.linalg.svd(flat - mean, full_matrices=False)
+    basis = basis[:count]
+    # a component's sign is arbitrary; let its greatest weight be positive
+    signs = basis.gather(1, basis.abs().argmax(dim=1, keepdim=True)).sign()
+    basis = basis * torch.where(signs == 0, 1.0, signs)
+    basis = F.pad(basis, (0, 0, 0, count - len(basis)))  # a level may have fewer channels
+    return [(one - mean) @ basis.T for one in cells]
+
+
+def _largest(moments: Sequence[Tensor]) -> Tensor:
+    """Return the `BRIGHTEST` quantile of each component, `(count,)`, of the largest moment."""
+    each = [one.flatten(0, -2).quantile(BRIGHTEST, dim=0) for one in moments]
+    return torch.stack(each).amax(dim=0).clamp(min=1e-12)

@@ -1,55 +1,55 @@
-"""Lay the levels of a study out as pictures: samples or moments one way, levels the other."""
+"""Lay the levels of a study out as pictures: samples or moments side by side, top level above.
+
+Colours are fitted to the moments up to the step that counts: what a level does long after would
+else leave nothing to see before.
+"""
 
 from PIL import Image
 from torch import Tensor
 
 from nca import analysis
-from nca.exhibit.colours import angle_colours, outlined
+from nca.exhibit.colours import angle_colours, component_colours, outlined
 from nca.render import Sheet, fitting_scale, level_picture, strip
 from nca.study import Study
 
-SIDE = 112
+SIDE = 132
+LEAST_FOR_COLOURS = 3
 
 
 def components(study: Study) -> Image.Image:
-    """Return samples by levels, in the colours of the first three principal components."""
-    return _by_level(study, {name: _colours(study, name) for name in study.levels})
+    """Return levels by samples, in the colours of the first three principal components."""
+    now = _now(study)
+    return _sheet(study, {name: _colours(study, name)[now] for name in study.levels})
 
 
 def angles(study: Study) -> Image.Image:
-    """Return samples by levels, coloured by the angle of the first two components."""
-    by_level = {
-        name: angle_colours([state[name] for state in study.own.states]) for name in study.levels
-    }
-    return _by_level(study, by_level)
+    """Return levels by samples, coloured by the angle of the first two components."""
+    now = _now(study)
+    rows = {name: angle_colours([study.own.states[now][name]])[0] for name in study.levels}
+    return _sheet(study, rows)
 
 
 def outlines(study: Study) -> Image.Image:
-    """Return samples by levels, with the outlines of islands over what the automaton saw."""
+    """Return levels by samples, with the outlines of islands over what the automaton saw."""
     state, ground = study.own.states[_now(study)], grounds(study)
-    scale = fitting_scale(ground.shape, SIDE)
-    sheet = Sheet(["input", *study.levels])
     topology, plan = study.trained.automaton.topology, study.plan
-    labels = {
-        name: analysis.islands(state[name], plan.threshold, topology, smallest=plan.smallest)
-        for name in study.levels
-    }
-    for sample, picture in enumerate(ground):
-        plain = picture.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
-        size = picture.shape[1:]
-        rimmed = [
-            outlined(picture, analysis.resized(own, size)[sample], scale) for own in labels.values()
-        ]
-        sheet.add("", [plain, *rimmed])
+    scale = fitting_scale(ground.shape, SIDE)
+    sheet = _empty(study)
+    for name in reversed(study.levels):
+        labels = analysis.islands(state[name], plan.threshold, topology, smallest=plan.smallest)
+        labels = analysis.resized(labels, ground.shape[2:]).cpu()
+        pairs = zip(ground, labels, strict=True)
+        sheet.add(name, [outlined(picture, own, scale) for picture, own in pairs])
+    large = ground.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    sheet.add("input", list(large))
     return sheet.image(1)
 
 
 def through_time(study: Study, sample: int = 0) -> Image.Image:
-    """Return levels by moments of one sample, top level first, each level in one basis."""
-    moments = [f"step {state.step}" for state in study.own.states]
-    sheet = Sheet(moments)
+    """Return levels by moments of one sample, each level in one basis."""
+    sheet = Sheet([f"step {state.step}" for state in study.own.states])
     for name in reversed(study.levels):
-        sheet.add(name, [picture[sample] for picture in _colours(study, name)])
+        sheet.add(name, [picture[sample].cpu() for picture in _colours(study, name)])
     return sheet.image()
 
 
@@ -59,13 +59,12 @@ def pictures(study: Study) -> Image.Image:
 
 
 def grounds(study: Study) -> Tensor:
-    """Return what islands are drawn over: the input in grey, or else the task's picture.
+    """Return what islands are drawn over: the input as grey on white, or the task's picture.
 
     Returns:
-        `(B, 3, height, width)`, from 0 to 1, so light that outlines stand out.
+        `(B, 3, height, width)`, from 0 to 1.
     """
-    layout = study.trained.automaton.layout
-    state = study.own.states[_now(study)]
+    state, layout = study.own.states[_now(study)], study.trained.automaton.layout
     inputs = [name for name, level in layout.items() if level.input]
     if not inputs:
         return study.pictures[_now(study)].float().cpu()
@@ -74,19 +73,25 @@ def grounds(study: Study) -> Tensor:
 
 
 def _now(study: Study) -> int:
-    return [state.step - study.own.states[0].step for state in study.own.states].index(
-        study.plan.steps
-    )
+    """Return the place of the step that counts among the states, of which step 0 is the first."""
+    return 1 + study.plan.moments.index(study.plan.steps)
 
 
 def _colours(study: Study, name: str) -> list[Tensor]:
-    return level_picture([state[name] for state in study.own.states])
+    tensors = [state[name] for state in study.own.states]
+    if tensors[0].shape[1] < LEAST_FOR_COLOURS:
+        return level_picture(tensors)
+    return component_colours(tensors, slice(_now(study) + 1))
 
 
-def _by_level(study: Study, by_level: dict[str, list[Tensor]]) -> Image.Image:
-    now = _now(study)
-    sheet = Sheet(["input", *study.levels])
-    for sample, ground in enumerate(grounds(study)):
-        sheet.add("", [ground, *(by_level[name][now][sample].cpu() for name in study.levels)])
-    return sheet.image()
+def _empty(study: Study) -> Sheet:
+    count = study.own.states[0].batch
+    return Sheet([f"sample {number}" for number in range(1, count + 1)])
 
+
+def _sheet(study: Study, rows: dict[str, Tensor]) -> Image.Image:
+    ground, sheet = grounds(study), _empty(study)
+    for name in reversed(study.levels):
+        sheet.add(name, list(rows[name].cpu()))
+    sheet.add("input", list(ground))
+    return sheet.image(fitting_scale(ground.shape, SIDE))

@@ -9,7 +9,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
-main { max-width: 1100px; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+main { max-width: 1140px; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0; letter-spacing: -0.01em; }
 h2 { font-size: 1.25rem; margin: 3rem 0 0.75rem; padding-top: 1rem;
   border-top: 1px solid var(--line); }
@@ -34,8 +34,8 @@ img { display: block; max-width: 100%; height: auto; padding: 8px; background: #
   border: 1px solid var(--line); border-radius: 8px; }
 figcaption { margin-top: 0.5rem; font-size: 0.92rem; max-width: 80ch; }
 .table { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.3rem 0.8rem; text-align: right; white-space: nowrap; }
+table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.3rem 0.65rem; text-align: right; white-space: nowrap; }
 th { color: var(--quiet); font-weight: 500; border-bottom: 1px solid var(--ink); }
 th.word, td.word { text-align: left; }
 tr.first td { border-top: 1px solid var(--line); }

@@ -50,13 +50,11 @@ def lines(study: Study) -> list[dict[str, Any]]:
         for arm, own in study.controls.items():
             row[f"contrast, {arm}"] = summary(own.figures["level", name, "contrast"]).mean
         rows.append(row)
-    for lower, upper in zip(rows, rows[1:], strict=False):
+    for lower, upper in pairwise(rows):
         name = ("nesting", lower["level"], upper["level"])
-        lower["nesting"] = summary(study.own.figures[*name, "nesting"]).mean
+        lower["nests above"] = summary(study.own.figures[*name, "nesting"]).mean
         lower["by chance"] = summary(study.own.figures[*name, "moved"]).mean
-    return [
-        {key: NONE if value != value else value for key, value in row.items()} for row in rows
-    ]
+    return [{key: NONE if value != value else value for key, value in row.items()} for row in rows]
 
 
 def levels(study: Study) -> Table:
@@ -78,12 +76,13 @@ def beside_controls(study: Study) -> Table:
 
 def growth(study: Study) -> Table:
     """Return how islands grow with level."""
+    ways = dict.fromkeys(name[1] for name in study.own.figures if name[0] == "growth")
     rows = [
-        [arm, *(_cell(own.figures["growth", figure]) for figure in ("spearman", "rising"))]
+        [way, arm, *(_cell(own.figures["growth", way, f]) for f in ("spearman", "rising"))]
+        for way in ways
         for arm, own in study.arms.items()
-        if ("growth", "spearman") in own.figures
     ]
-    return Table(1, ["", "rank correlation", "share of samples that never fall"], rows)
+    return Table(2, ["", "", "rank correlation", "share of samples that never fall"], rows)
 
 
 def nesting(study: Study) -> Table:
@@ -167,6 +166,6 @@ def _cell(values: Tensor | None) -> str:
 
 def _number(value: float) -> str:
     size = abs(value)
-    return f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.01 or not size else (
-        f"{value:.1g}"
-    )
+    if size >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if size >= 0.005 or not size else f"{value:.0e}"

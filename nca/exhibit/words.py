@@ -18,7 +18,8 @@ MEANINGS = {
     "settled": "First step in which the level moves by less than a thousandth of its length, over "
     "the samples that get there.",
     "growth": "Rank correlation (Spearman) of a level's place with its size-weighted area: 1 if "
-    "islands grow with every level, -1 if they shrink.",
+    "islands grow with every level, -1 if they shrink; at the threshold of {threshold}, and of the "
+    "areas under the curves of all thresholds.",
     "nesting": "1 - H(upper | lower) / H(upper): 1 if each island lies wholly inside one island of "
     "the level above. Coarse islands nest by chance, so the same islands are also moved at random "
     "around the grid.",
@@ -44,9 +45,10 @@ MEANINGS = {
 CAPTIONS = {
     "components": "Principal components as colour. Red, green and blue are a level's first three "
     "components; one basis serves all samples and moments of a level, so equal colours are equal "
-    "vectors. Colours of different levels cannot be compared.",
+    "vectors. It is fitted up to the step of the tables. Colours of different levels cannot be "
+    "compared.",
     "angles": "Direction and length. Hue is the angle in the plane of a level's first two "
-    "components, brightness the length: one hue is one opinion, black is none.",
+    "components at that step, brightness the length: one hue is one opinion, black is none.",
     "outlines": "Islands, tinted and outlined, over what the automaton saw. Cells without a tint "
     "lie in no island; on a torus an island may go on at the opposite edge.",
     "through_time": "One sample through time, top level above, in the colours of the principal "

@@ -86,28 +86,18 @@ def study(trained: Trained, plan: Plan, watch: Callable[[int], Any] | None = Non
     """
     arms: dict[str, Arm] = {}
     done = 0
+
+    def tick(samples: int) -> None:
+        nonlocal done
+        done += samples
+        if watch:
+            watch(done)
+
     for name in arm_names(trained):
-        fresh = name == UNTRAINED
-        automaton = trained.recipe.automaton() if fresh else trained.automaton
-        automaton = automaton.to(trained.device).eval()
-        arm, parts = Arm(), []
-        for batch in _batches(trained, plan):
-            # the truth of a shuffled sample would be no segments
-            truth = {} if name == SHUFFLED else trained.task.segments(batch)
-            if name == SHUFFLED:
-                batch = Batch(shuffled(batch.state, trained), batch.truth)
-            with precision(trained.recipe, trained.device):
-                part, states = _walk(automaton, batch, truth, plan, trained.recipe.tables.random_seed)
-            parts.append(part)
-            arm.states = arm.states or states
-            done += batch.state.batch
-            if watch:
-                watch(done)
-        arm.figures = joined(parts)
-        arms[name] = arm
-    samples = done // len(arms)
+        arms[name] = _arm(trained, name, plan, tick)
     pictures = [trained.task.picture(state) for state in arms[TRAINED].states]
-    return Study(trained, plan, trained.automaton.written, arms, samples, pictures)
+    levels = trained.automaton.written
+    return Study(trained, plan, levels, arms, done // len(arms), pictures)
 
 
 def arm_names(trained: Trained) -> list[str]:
@@ -133,6 +123,23 @@ def shuffled(state: State, trained: Trained) -> State:
     return state.replace(levels)
 
 
+def _arm(trained: Trained, name: str, plan: Plan, tick: Callable[[int], None]) -> Arm:
+    automaton = trained.automaton
+    if name == UNTRAINED:
+        automaton = trained.recipe.automaton().to(trained.device).eval()
+    arm, parts = Arm(), []
+    for batch in _batches(trained, plan):
+        state, truth = batch.state, trained.task.segments(batch)
+        if name == SHUFFLED:  # what is shuffled has no segments
+            state, truth = shuffled(state, trained), {}
+        part, states = _walk(trained, automaton, state, truth, plan)
+        parts.append(part)
+        arm.states = arm.states or states
+        tick(state.batch)
+    arm.figures = joined(parts)
+    return arm
+
+
 def _batches(trained: Trained, plan: Plan) -> Iterator[Batch]:
     done = 0
     for batch in trained.task.trials(plan.split, min(BATCH, trained.recipe.tables.evaluate.batch)):
@@ -145,16 +152,17 @@ def _batches(trained: Trained, plan: Plan) -> Iterator[Batch]:
 
 
 def _walk(
-    automaton: Automaton, batch: Batch, truth: Mapping[str, Tensor], plan: Plan, random_seed: int
+    trained: Trained, automaton: Automaton, state: State, truth: Mapping[str, Tensor], plan: Plan
 ) -> tuple[Figures, list[State]]:
     names, topology = automaton.written, automaton.topology
     figures: Figures = {}
     changes: dict[str, list[Tensor]] = {name: [] for name in names}
     course: dict[tuple[str, str], list[Tensor]] = {}
-    state = batch.state
     kept = [_shown(automaton, state, plan)]
     for step in range(1, plan.moments[-1] + 1):
-        before, state = state, automaton.step(state)
+        before = state
+        with precision(trained.recipe, trained.device):
+            state = automaton.step(state)
         for name in names:
             changes[name].append(analysis.relative_change(before[name], state[name]))
         if step not in plan.moments:
@@ -166,7 +174,8 @@ def _walk(
             for figure in COURSE:
                 course.setdefault((name, figure), []).append(told["level", name, figure])
         if step == plan.steps:
-            figures |= state_figures(read, names, truth, topology, plan, random_seed)
+            seed = trained.recipe.tables.random_seed
+            figures |= state_figures(read, names, truth, topology, plan, seed)
     for name in names:
         figures["change", name] = torch.stack(changes[name], dim=1)
         figures["level", name, "settled"] = analysis.settling_time(figures["change", name])

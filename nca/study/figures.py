@@ -6,7 +6,7 @@ Figures have names of several words, the first of which says of what kind they a
 - `sweep, NAME, FIGURE`: `(B, thresholds)`.
 - `area, NAME, FIGURE`: `(B,)`, the area under the curve of a sweep, over its width.
 - `nesting, LOWER, UPPER, FIGURE`: `(B,)`.
-- `growth, FIGURE`: `(B,)`.
+- `growth, WHERE, FIGURE`: `(B,)`, at the threshold or of the areas under the curves.
 - `truth, KIND, NAME, FIGURE`: `(B,)`.
 """
 
@@ -71,6 +71,14 @@ def sweep_figures(name: str, features: Tensor, topology: Topology, plan: Plan) -
     return figures
 
 
+def growth_figures(where: str, areas: Tensor) -> Figures:
+    """Return how areas `(B, L)` grow with level, told for one way to take them."""
+    return {
+        ("growth", where, "spearman"): analysis.spearman(areas),
+        ("growth", where, "rising"): analysis.rising(areas).double(),
+    }
+
+
 def relations(labels: Mapping[str, Tensor], source: Source, plan: Plan) -> Figures:
     """Return how islands grow with level, and how they nest, also when moved by chance.
 
@@ -84,8 +92,7 @@ def relations(labels: Mapping[str, Tensor], source: Source, plan: Plan) -> Figur
         [analysis.sizes(own).weighted / own[0].numel() for own in labels.values()], dim=1
     )
     if len(labels) > 1:
-        figures["growth", "spearman"] = analysis.spearman(areas)
-        figures["growth", "rising"] = analysis.rising(areas).double()
+        figures |= growth_figures("at the threshold", areas)
     for lower, upper in pairwise(labels):
         above = labels[upper]
         below = analysis.resized(labels[lower], above.shape[1:])
@@ -157,6 +164,9 @@ def state_figures(
             state[name], plan.threshold, topology, smallest=plan.smallest
         )
     figures |= relations(labels, Source(random_seed, 0, state.samples), plan)
+    if len(names) > 1:
+        swept = [figures["area", name, "weighted share"] for name in names]
+        figures |= growth_figures("over all thresholds", torch.stack(swept, dim=1))
     return figures | truth_figures(state, truth, topology, plan)
 
 

@@ -93,22 +93,34 @@ def _growth(study: Study) -> Finding:
     question = "Do islands grow with level?"
     if len(study.levels) < 2:
         return Finding(question, "cannot tell", "there is one level only", "There is no other.")
-    own = summary(study.own.figures["growth", "spearman"])
-    share = summary(study.own.figures["growth", "rising"]).mean
-    areas = {n: summary(study.own.figures["level", n, "weighted area"]).mean for n in study.levels}
-    told = (
-        f"Size-weighted area in cells: {_listed(areas, '.1f')}. Its rank correlation with the "
-        f"level is {own.mean:+.2f} on average{_beside(study, 'growth', 'spearman')}. In {share:.0%} "
-        "of the samples it never falls from a level to the next; in random order it would not in "
-        f"{1 / math.factorial(len(study.levels)):.0%}."
-    )
-    if not own.sure:
-        return Finding(question, "no", "they do not grow with level", told)
-    if own.mean < GROWN:
-        return Finding(question, "partly", "they grow with level only weakly", told)
-    if not _beats(study, study.levels, "growth", "spearman"):
-        return Finding(question, "partly", "they grow with level, as a control's do", told)
-    return Finding(question, "yes", "they grow with level", told)
+    told, rows, beaten = [], [], True
+    for where, areas in (
+        ("at the threshold", ("level", "weighted area")),
+        ("over all thresholds", ("area", "weighted share")),
+    ):
+        name = ("growth", where, "spearman")
+        rows.append(summary(study.own.figures[name]))
+        beaten = beaten and _beats(study, study.levels, *name)
+        share = summary(study.own.figures["growth", where, "rising"]).mean
+        listed = {n: summary(study.own.figures[areas[0], n, areas[1]]).mean for n in study.levels}
+        told.append(
+            f"{where.capitalize()}: {areas[1]} {_listed(listed, '.3g')}; rank correlation with the "
+            f"level {rows[-1].mean:+.2f}{_beside(study, *name)}; never falls in {share:.0%} of the "
+            "samples."
+        )
+    chance = 1 / math.factorial(len(study.levels))
+    told.append(f"In random order it would never fall in {chance:.0%}.")
+    words, sure = " ".join(told), [row.sure for row in rows]
+    if not any(sure):
+        return Finding(question, "no", "they do not grow with level", words)
+    if not all(sure):
+        clause = "whether they grow with level depends on the threshold"
+        return Finding(question, "partly", clause, words)
+    if min(row.mean for row in rows) < GROWN:
+        return Finding(question, "partly", "they grow with level only weakly", words)
+    if not beaten:
+        return Finding(question, "partly", "they grow with level, as a control's do", words)
+    return Finding(question, "yes", "they grow with level", words)
 
 
 def _nesting(study: Study) -> Finding:
