@@ -1,8 +1,6 @@
 """Cluster the cells of a level when it is known how many clusters there are."""
 
 import torch
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 from torch import Tensor
 
 from nca.analysis.agreement import directions
@@ -11,8 +9,8 @@ from nca.analysis.agreement import directions
 def average_linkage(features: Tensor, mask: Tensor, counts: Tensor) -> Tensor:
     """Return clusters of cells by their directions, wherever they stand on the grid.
 
-    Agglomerative, by average linkage of the distance 1 - cosine, as Miyato et al. (2025) judge
-    the features of oscillator networks.
+    Clusters merge by average linkage of the distance 1 - cosine, as Miyato et al. (2025) judge
+    the features of their oscillator networks.
 
     Args:
         features: `(B, C, *space)`; the mean over the grid is taken away, see `directions`.
@@ -32,6 +30,10 @@ def average_linkage(features: Tensor, mask: Tensor, counts: Tensor) -> Tensor:
 
 
 def _clusters(cells: Tensor, count: int) -> Tensor:
+    # imported here, because it takes time that only those who cluster can spare
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     if len(cells) < 2 or count < 2:
         return torch.ones(len(cells), dtype=torch.int64)
     distances = (1 - cells @ cells.T).clamp(min=0)

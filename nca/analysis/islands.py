@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from nca.analysis.agreement import bonds
@@ -94,6 +92,10 @@ def components(joined: Tensor) -> Tensor:
     Returns:
         int64 `(B, *space)`: numbers from 1 in each sample, in the order of their first cells.
     """
+    # imported here, because it takes time that only those who look for islands can spare
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     batch, axes, *space = joined.shape
     on_host = joined.cpu().numpy()
     cells = np.arange(on_host[:, 0].size).reshape(batch, *space)
