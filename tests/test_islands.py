@@ -8,8 +8,7 @@ from hypothesis import given
 from strategies import normal, offsets, random_seeds, sizes
 from torch.testing import assert_close
 
-from nca import TORUS, Topology
-from nca import analysis
+from nca import TORUS, Topology, analysis
 from nca.analysis import components, islands, patches
 from nca.analysis import sizes as measured
 

@@ -1,4 +1,4 @@
-"""A study of an automaton whose parts and wholes are known, of one that sleeps, and its controls."""
+"""A study of an automaton whose parts and wholes are known, and of one that sleeps."""
 
 import json
 
@@ -63,9 +63,8 @@ def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
     assert [one.answer for one in findings] == ["yes"] * 3 + ["no"] + ["yes"] * 3
     assert headline(findings) == (
         "A part-whole hierarchy appears: islands form; they grow with level; they lie in one "
-        "another; no level has collapsed; they single out segments of kind part better than "
-        "patches of the foreground; they single out segments of kind whole better than patches of "
-        "the foreground."
+        "another; no level has collapsed; a level finds the segments of kind part; a level finds "
+        "the segments of kind whole."
     )
 
 
@@ -102,6 +101,18 @@ def test_figures_do_not_depend_on_how_samples_fall_into_batches(monkeypatch):
     for arm in whole.arms:
         for name, values in whole.arms[arm].figures.items():
             assert_close(parted.arms[arm].figures[name], values, equal_nan=True)
+
+
+def test_only_some_samples_go_on_beyond_the_step_that_counts(monkeypatch):
+    monkeypatch.setattr("nca.study.arms.BATCH", 5)
+    figures = study(blocks(), Plan(4, followed=7)).own.figures
+    course = figures["course", "whole", "contrast"]
+    assert course[:, :4].isfinite().all()
+    assert course[:, 4:].isfinite().sum(dim=0).tolist() == [7, 7]
+    assert (
+        figures["change", "whole"][:, 4:].isfinite().all(dim=1).tolist() == [True] * 7 + [False] * 5
+    )
+    assert figures["level", "whole", "settled"].isfinite().sum() == 7
 
 
 def test_as_many_samples_are_taken_as_the_plan_says():

@@ -22,10 +22,10 @@ def relative_change(before: Tensor, after: Tensor) -> Tensor:
     Returns:
         `(B,)`, from 0; NaN where the level is still empty, and so has not begun.
     """
-    change = (after.detach() - before.detach()).double().norm(dim=1).flatten(1).mean(dim=1)
-    return change / after.detach().double().norm(dim=1).flatten(1).mean(dim=1).where(
-        after.detach().flatten(1).any(dim=1), torch.nan
-    )
+    before, after = before.detach(), after.detach()
+    change = (after - before).norm(dim=1).flatten(1).double().mean(dim=1)
+    length = after.norm(dim=1).flatten(1).double().mean(dim=1)
+    return change / length.where(length > 0, torch.nan)
 
 
 def settling_time(changes: Tensor, below: float = SETTLED) -> Tensor:

@@ -94,10 +94,10 @@ def _relations(study: Study) -> list[str]:
 
 
 def _truths(study: Study) -> list[str]:
-    names = ("ARI", "overlap", "islands against the truth", "clusters against the truth")
-    told = " ".join(MEANINGS[name] for name in (*names, "patches of the foreground"))
+    names = ("islands against the truth", "clusters against the truth", "patches of the foreground")
+    told = [f"<p><b>{name.split()[0]}</b>: {escape(MEANINGS[name])}</p>" for name in names]
     return [
-        _section(f"True segments: {kind}", [f"<p>{escape(told)}</p>", _table(table)])
+        _section(f"True segments: {kind}", [*told, _table(table)])
         for kind, table in tables.truths(study)
     ]
 
@@ -136,7 +136,8 @@ def _settings(study: Study) -> str:
         "random seed": str(trained.recipe.tables.random_seed),
         "grid": " x ".join(map(str, trained.recipe.tables.grid.size)),
         "beyond the edge": ", ".join(trained.recipe.tables.grid.topology),
-        "moments": ", ".join(map(str, plan.moments)),
+        "moments": f"{', '.join(map(str, plan.moments))}; {study.followed} samples beyond "
+        f"step {plan.steps}",
         "threshold": f"{plan.threshold}; sweep {', '.join(map(str, plan.thresholds))}",
         "smallest island": f"{plan.smallest} cells",
         "random translations": f"{plan.shifts} per sample and pair of levels",

@@ -14,6 +14,9 @@ from nca.study import Study
 
 SIDE = 132
 LEAST_FOR_COLOURS = 3
+INK = 0.85
+FLAT = 1e-3
+"""A mean over channels that varies less than this, relative to them, would show nothing."""
 
 
 def components(study: Study) -> Image.Image:
@@ -59,7 +62,10 @@ def pictures(study: Study) -> Image.Image:
 
 
 def grounds(study: Study) -> Tensor:
-    """Return what islands are drawn over: the input as grey on white, or the task's picture.
+    """Return what islands are drawn over: the input, or the task's picture where there is none.
+
+    The input is grey on white, or in the colours of its components where its channels have the
+    same sum in every cell, as those of one-hot classes do.
 
     Returns:
         `(B, 3, height, width)`, from 0 to 1.
@@ -68,8 +74,11 @@ def grounds(study: Study) -> Tensor:
     inputs = [name for name, level in layout.items() if level.input]
     if not inputs:
         return study.pictures[_now(study)].float().cpu()
-    (grey,) = level_picture([state[inputs[0]].mean(dim=1, keepdim=True)])
-    return 1 - 0.85 * grey.cpu()
+    shown = state[inputs[0]].float().cpu()
+    mean = shown.mean(dim=1, keepdim=True)
+    if mean.std() < FLAT * shown.std():
+        return component_colours([shown])[0]
+    return 1 - INK * level_picture([mean])[0]
 
 
 def _now(study: Study) -> int:

@@ -11,6 +11,9 @@ from nca.study import Study
 from nca.study.summary import Summary, summary
 
 NONE = "–"  # noqa: RUF001
+DUST = 1e-9
+"""What is less has been left over by rounding."""
+
 LEVEL = {
     "contrast": "contrast",
     "collapse": "collapse",
@@ -168,4 +171,6 @@ def _number(value: float) -> str:
     size = abs(value)
     if size >= 10:
         return f"{value:.1f}"
-    return f"{value:.2f}" if size >= 0.005 or not size else f"{value:.0e}"
+    if size >= 0.1 or size < DUST:
+        return f"{value:.2f}"
+    return f"{value:.3f}" if size >= 0.0005 else f"{value:.0e}"

@@ -28,7 +28,8 @@ class Arm:
 
     Attributes:
         figures: By name, see `nca.study.figures`; besides, `course, NAME, FIGURE` is
-            `(B, moments)`, `change, NAME` the relative change of each step, `(B, T)`.
+            `(B, moments)`, `change, NAME` the relative change of each step, `(B, T)`;
+            beyond the step that counts, both are NaN for samples that were not followed.
         states: A few samples, at step 0 and every moment.
     """
 
@@ -59,6 +60,11 @@ class Study:
     arms: Mapping[str, Arm]
     samples: int
     pictures: list[Tensor]
+
+    @property
+    def followed(self) -> int:
+        """How many samples went on beyond the step that counts."""
+        return min(self.plan.followed, self.samples)
 
     @property
     def own(self) -> Arm:
@@ -127,14 +133,16 @@ def _arm(trained: Trained, name: str, plan: Plan, tick: Callable[[int], None]) -
     automaton = trained.automaton
     if name == UNTRAINED:
         automaton = trained.recipe.automaton().to(trained.device).eval()
-    arm, parts = Arm(), []
+    arm, parts, to_follow = Arm(), [], plan.followed
     for batch in _batches(trained, plan):
         state, truth = batch.state, trained.task.segments(batch)
         if name == SHUFFLED:  # what is shuffled has no segments
             state, truth = shuffled(state, trained), {}
-        part, states = _walk(trained, automaton, state, truth, plan)
-        parts.append(part)
-        arm.states = arm.states or states
+        follow = min(to_follow, state.batch)
+        walk = _Walk(trained, automaton, plan, state.batch)
+        parts.append(walk.figures(state, truth, follow))
+        arm.states = arm.states or walk.kept
+        to_follow -= follow
         tick(state.batch)
     arm.figures = joined(parts)
     return arm
@@ -151,37 +159,65 @@ def _batches(trained: Trained, plan: Plan) -> Iterator[Batch]:
             return
 
 
-def _walk(
-    trained: Trained, automaton: Automaton, state: State, truth: Mapping[str, Tensor], plan: Plan
-) -> tuple[Figures, list[State]]:
-    names, topology = automaton.written, automaton.topology
-    figures: Figures = {}
-    changes: dict[str, list[Tensor]] = {name: [] for name in names}
-    course: dict[tuple[str, str], list[Tensor]] = {}
-    kept = [_shown(automaton, state, plan)]
-    for step in range(1, plan.moments[-1] + 1):
-        before = state
-        with precision(trained.recipe, trained.device):
-            state = automaton.step(state)
-        for name in names:
-            changes[name].append(analysis.relative_change(before[name], state[name]))
-        if step not in plan.moments:
-            continue
-        kept.append(_shown(automaton, state, plan))
-        read = automaton.finish(state)
-        for name in names:
-            told = level_figures(name, read[name], topology, plan)
+class _Walk:
+    """One batch on its way, and what is noted of it."""
+
+    def __init__(self, trained: Trained, automaton: Automaton, plan: Plan, batch: int) -> None:
+        self.trained, self.automaton, self.plan, self.batch = trained, automaton, plan, batch
+        self.names = automaton.written
+        self.kept: list[State] = []
+        self.changes: dict[str, list[Tensor]] = {name: [] for name in self.names}
+        self.course: dict[tuple[str, str], list[Tensor]] = {
+            (name, figure): [] for name in self.names for figure in COURSE
+        }
+
+    def figures(self, state: State, truth: Mapping[str, Tensor], follow: int) -> Figures:
+        """Walk all samples to the step that counts, and `follow` of them beyond."""
+        plan, topology = self.plan, self.automaton.topology
+        self._keep(state)
+        state = self._advance(state, range(1, plan.steps + 1))
+        seed = self.trained.recipe.tables.random_seed
+        read = self.automaton.finish(state)
+        figures = state_figures(read, self.names, truth, topology, plan, seed)
+        if follow:
+            beyond = range(plan.steps + 1, plan.moments[-1] + 1)
+            self._advance(state.select(slice(0, follow)), beyond)
+        for name in self.names:
+            changes = self._columns(self.changes[name], plan.moments[-1])
+            figures["change", name] = changes
+            settled = analysis.settling_time(changes)
+            # who was not followed may have settled later
+            settled[follow:] = torch.nan
+            figures["level", name, "settled"] = settled
+        for key, rows in self.course.items():
+            figures["course", *key] = self._columns(rows, len(plan.moments))
+        return {name: value.cpu() for name, value in figures.items()}
+
+    def _advance(self, state: State, steps: range) -> State:
+        for step in steps:
+            before = state
+            with precision(self.trained.recipe, self.trained.device):
+                state = self.automaton.step(state)
+            for name in self.names:
+                self.changes[name].append(analysis.relative_change(before[name], state[name]))
+            if step in self.plan.moments:
+                self._keep(state)
+                self._note(self.automaton.finish(state))
+        return state
+
+    def _note(self, read: State) -> None:
+        for name in self.names:
+            told = level_figures(name, read[name], self.automaton.topology, self.plan)
             for figure in COURSE:
-                course.setdefault((name, figure), []).append(told["level", name, figure])
-        if step == plan.steps:
-            seed = trained.recipe.tables.random_seed
-            figures |= state_figures(read, names, truth, topology, plan, seed)
-    for name in names:
-        figures["change", name] = torch.stack(changes[name], dim=1)
-        figures["level", name, "settled"] = analysis.settling_time(figures["change", name])
-    figures |= {("course", *key): torch.stack(rows, dim=1) for key, rows in course.items()}
-    return {name: value.cpu() for name, value in figures.items()}, kept
+                self.course[name, figure].append(told["level", name, figure])
 
+    def _keep(self, state: State) -> None:
+        shown = self.automaton.finish(state).select(slice(0, self.plan.shown))
+        self.kept.append(shown.replace(remembered=()))
 
-def _shown(automaton: Automaton, state: State, plan: Plan) -> State:
-    return automaton.finish(state).select(slice(0, plan.shown)).replace(remembered=())
+    def _columns(self, rows: list[Tensor], count: int) -> Tensor:
+        """Return rows `(b,)` side by side, `(B, count)`; NaN for samples that were not followed."""
+        table = torch.full((self.batch, count), torch.nan, dtype=torch.float64)
+        for place, row in enumerate(rows):
+            table[: len(row), place] = row.cpu()
+        return table

@@ -21,7 +21,8 @@ class Plan:
         thresholds: Those of the sweep, rising.
         smallest: Cells that an island needs.
         shifts: Random translations over which the control of nesting is averaged.
-        shown: Samples to keep for pictures.
+        followed: Samples that go on beyond `steps`, where states are looked at more loosely.
+        shown: Samples to keep for pictures; no more than are followed.
     """
 
     steps: int
@@ -31,6 +32,7 @@ class Plan:
     thresholds: tuple[float, ...] = THRESHOLDS
     smallest: int = SMALLEST
     shifts: int = 4
+    followed: int = 40
     shown: int = 6
 
     @property

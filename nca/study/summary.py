@@ -66,6 +66,7 @@ def told(study: Study) -> dict[str, Any]:
             "thresholds": list(plan.thresholds),
             "smallest_island": plan.smallest,
             "translations": plan.shifts,
+            "followed": study.followed,
             "settled_below": SETTLED,
             "sure_beyond_standard_errors": SURE,
         },

@@ -171,7 +171,7 @@ def _collapse(study: Study) -> Finding:
 
 
 def _truth(study: Study, kind: str) -> Finding:
-    question = f"Does a level single out the true segments of kind {kind}?"
+    question = f"Does a level find the true segments of kind {kind}, beyond connected foreground?"
     rows = study.own.figures
     patches = rows["truth", kind, PATCHES, "patches: ARI"]
     if not summary(patches).samples:
@@ -184,8 +184,8 @@ def _truth(study: Study, kind: str) -> Finding:
         wins += summary(rows["truth", kind, best, f"{how}: ARI"] - patches).sure
         told.append(f"Foreground ARI of {how}: {_listed(means, '.2f')}; best at {best}.")
     told.append(f"Patches of the foreground, without any automaton: {summary(patches).mean:.2f}.")
-    verb = "single out" if wins else "do not single out"
-    clause = f"they {verb} segments of kind {kind} better than patches of the foreground"
+    finder = "a level finds" if wins else "no level finds"
+    clause = f"{finder} the segments of kind {kind}"
     return Finding(question, "yes" if wins else "no", clause, " ".join(told))
 
 
@@ -194,12 +194,12 @@ def _rest(study: Study) -> Finding:
     last, told, shares = study.plan.moments[-1], [], []
     for name in study.levels:
         settled = summary(study.own.figures["level", name, "settled"])
-        shares.append(settled.samples / study.samples)
+        shares.append(settled.samples / study.followed)
         when = f" after {settled.mean:.0f} steps" if settled.samples else ""
         change = summary(study.own.figures["change", name][:, -1]).mean
-        told.append(f"{name} in {shares[-1]:.0%} of the samples{when} (last change {change:.2g})")
+        told.append(f"{name} in {shares[-1]:.0%}{when} (last change {change:.2g})")
     answer: Answer = "yes" if min(shares) > 0.95 else "no" if max(shares) < 0.05 else "partly"
-    words = f"Within {last} steps: {', '.join(told)}."
+    words = f"Of {study.followed} samples, within {last} steps: {', '.join(told)}."
     return Finding(question, answer, "", words, "")
 
 
@@ -216,7 +216,11 @@ def _beats(study: Study, levels: list[str], *name: str) -> bool:
 
 
 def _beside(study: Study, *name: str) -> str:
-    rows = {arm: summary(own.figures[name]) for arm, own in study.controls.items()}
+    rows = {
+        arm: summary(own.figures[name])
+        for arm, own in study.controls.items()
+        if not all(own.still(level) for level in study.levels)
+    }
     known = [f"{arm} {row.mean:+.2f}" for arm, row in rows.items() if row.samples]
     return f" ({', '.join(known)})" if known else ""
 
