@@ -60,7 +60,7 @@ def test_a_constant_field_has_collapsed_and_has_no_contrast():
 
 
 def test_a_common_vector_raises_the_collapse_and_not_the_contrast():
-    # the lesson of 4.1: raw cosines of neighbours would rise from 0.75 towards 1
+    # cosines with the mean left in would rise towards 1, as if there were one great island
     shifted = halves() + 10
     assert collapse(shifted) > 0.99
     assert_close(contrast(shifted, TORUS), contrast(halves(), TORUS))

@@ -73,6 +73,8 @@ def test_a_sleeping_automaton_has_no_hierarchy():
     findings = verdict(asleep)
     assert headline(findings).startswith("A part-whole hierarchy does not appear: no islands form")
     assert findings[0].answer == "no"
+    assert "part, whole stayed empty or left the finite numbers" in headline(findings)
+    assert "Collapse number: part undefined, whole undefined" in findings[3].words
 
 
 def test_one_level_alone_cannot_tell():
@@ -92,6 +94,11 @@ def test_the_course_reaches_four_times_the_steps_and_agrees_with_the_levels(foun
     assert mean(found.own, "level", "part", "settled") == 2  # moves once, then rests
     assert mean(found.own, "level", "whole", "settled") == 3
     assert [state.step for state in found.own.states] == [0, *found.plan.moments]
+
+
+def test_a_study_finds_the_same_figures_twice(found):
+    again = study(blocks(), Plan(4))
+    assert json.dumps(told(again)) == json.dumps(told(found))
 
 
 def test_figures_do_not_depend_on_how_samples_fall_into_batches(monkeypatch):

@@ -8,12 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from nca.study import Study
-from nca.study.summary import Summary, summary
+from nca.study.summary import DUST, Summary, summary
 
 NONE = "–"  # noqa: RUF001
-DUST = 1e-9
-"""What is less has been left over by rounding."""
-
 LEVEL = {
     "contrast": "contrast",
     "collapse": "collapse",

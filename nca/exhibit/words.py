@@ -55,7 +55,8 @@ CAPTIONS = {
     "components; the last two columns lie beyond the steps that were trained for.",
     "pictures": "What the task shows of the same samples, through time.",
     "course": "Contrast, collapse and number of islands over the steps, averaged over the samples; "
-    "the dotted line marks the step at which the tables are taken.",
+    "the dotted line marks the step at which the tables are taken, beyond which fewer samples are "
+    "followed.",
     "sweep": "Size-weighted area as a share of the grid, coverage and number of islands over the "
     "threshold; the dotted line marks the threshold of the tables.",
     "rest": "Mean length of a step's change over the mean length of the vectors; below the dotted "

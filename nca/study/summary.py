@@ -12,6 +12,9 @@ from nca.study.arms import Study
 SURE = 2.0
 """How many standard errors a mean difference must exceed to count."""
 
+DUST = 1e-9
+"""What is less has been left over by rounding."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -32,7 +35,7 @@ class Summary:
         """Whether the mean is positive beyond its own uncertainty."""
         if self.samples < 2:
             return False
-        return self.mean > SURE * self.deviation / self.samples**0.5
+        return self.mean > max(SURE * self.deviation / self.samples**0.5, DUST)
 
 
 def summary(values: Tensor) -> Summary:

@@ -162,8 +162,12 @@ def _nesting(study: Study) -> Finding:
 def _collapse(study: Study) -> Finding:
     question = "Have levels collapsed to one vector that all cells share?"
     rows = {n: summary(study.own.figures["level", n, "collapse"]).mean for n in study.levels}
-    gone = [name for name, value in rows.items() if not value <= COLLAPSED]
+    gone = [name for name, value in rows.items() if value > COLLAPSED]
+    lost = [name for name, value in rows.items() if math.isnan(value)]
     words = f"Collapse number: {_listed(rows, '.2f')}; above {COLLAPSED} counts as collapsed."
+    if lost:
+        clause = f"{', '.join(lost)} stayed empty or left the finite numbers"
+        return Finding(question, "cannot tell", clause, words, "no")
     if not gone:
         return Finding(question, "no", "no level has collapsed", words, "no")
     answer: Answer = "yes" if len(gone) == len(rows) else "partly"
@@ -197,7 +201,7 @@ def _rest(study: Study) -> Finding:
         shares.append(settled.samples / study.followed)
         when = f" after {settled.mean:.0f} steps" if settled.samples else ""
         change = summary(study.own.figures["change", name][:, -1]).mean
-        told.append(f"{name} in {shares[-1]:.0%}{when} (last change {change:.2g})")
+        told.append(f"{name} in {shares[-1]:.0%}{when} (last change {_shown(change, '.2g')})")
     answer: Answer = "yes" if min(shares) > 0.95 else "no" if max(shares) < 0.05 else "partly"
     words = f"Of {study.followed} samples, within {last} steps: {', '.join(told)}."
     return Finding(question, answer, "", words, "")
@@ -226,4 +230,8 @@ def _beside(study: Study, *name: str) -> str:
 
 
 def _listed(values: dict[str, float], how: str) -> str:
-    return ", ".join(f"{name} {value:{how}}" for name, value in values.items())
+    return ", ".join(f"{name} {_shown(value, how)}" for name, value in values.items())
+
+
+def _shown(value: float, how: str) -> str:
+    return "undefined" if math.isnan(value) else f"{value:{how}}"

@@ -36,12 +36,6 @@ def test_islands_prints_what_it_writes_as_json(nca, done, here):
     assert list(kept["arms"]) == ["trained", "untrained", "shuffled"]
 
 
-def test_islands_measures_the_same_figures_twice(nca, done, here):
-    given = ["--plugin", "blobs.py", "--samples", "4", "--json"]
-    first, second = (nca("islands", "done", *given).out for _ in range(2))
-    assert first == second
-
-
 def test_islands_of_a_missing_checkpoint_names_those_there_are(nca, here):
     result = nca("islands", "nowhere.safetensors")
     assert (result.code, result.out) == (1, "")
