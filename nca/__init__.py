@@ -1,6 +1,6 @@
 """Neural cellular automata: levels on a torus, update rules as plugins, runs as recipes."""
 
-from nca import metrics, objectives, stencils
+from nca import analysis, metrics, objectives, stencils
 from nca.automaton import Automaton
 from nca.batch import Batch
 from nca.conditions import Alive, Noise, Skip
@@ -64,6 +64,7 @@ __all__ = [
     "Task",
     "Share",
     "Report",
+    "analysis",
     "metrics",
     "objectives",
     "Draw",

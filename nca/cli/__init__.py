@@ -5,7 +5,18 @@ from collections.abc import Sequence
 
 import typer
 
-from nca.cli import data, evaluate, imports, inspect, plugins, recipes, render, run, sweep
+from nca.cli import (
+    data,
+    evaluate,
+    imports,
+    inspect,
+    islands,
+    plugins,
+    recipes,
+    render,
+    run,
+    sweep,
+)
 from nca.cli.console import fail, out_of_memory
 from nca.errors import NCAError
 from nca.plugins import discover
@@ -22,6 +33,7 @@ app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
+app.command("islands")(islands.islands)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("plugins")(plugins.plugins)

@@ -1,0 +1,59 @@
+"""Measure whether cells agree in islands, and what those islands have to do with each other.
+
+Pure functions of tensors: of the features of one level `(B, C, *space)`, or of labels, int64
+`(B, *space)` with 0 for cells that belong to nothing. All return one number per sample, `(B,)`,
+unless they say otherwise; where a sample has nothing to measure, that number is NaN. What the
+measures are to show, and why, is in G. Hinton, "How to represent part-whole hierarchies in a
+neural network" (2021): cells agree in islands, which grow with level and lie in one another.
+"""
+
+from nca.analysis.agreement import (
+    agreement,
+    baseline,
+    bonds,
+    collapse,
+    contrast,
+    directions,
+    effective_rank,
+)
+from nca.analysis.clusters import average_linkage
+from nca.analysis.dynamics import relative_change, settling_time
+from nca.analysis.growth import rising, spearman
+from nca.analysis.islands import Sizes, components, gather, islands, patches, sizes
+from nca.analysis.overlap import (
+    contingency,
+    foreground_ari,
+    mean_best_overlap,
+    nesting,
+    resized,
+    segments_in,
+    translated,
+)
+
+__all__ = [
+    "agreement",
+    "average_linkage",
+    "baseline",
+    "bonds",
+    "collapse",
+    "components",
+    "contingency",
+    "contrast",
+    "directions",
+    "effective_rank",
+    "foreground_ari",
+    "gather",
+    "Sizes",
+    "islands",
+    "mean_best_overlap",
+    "nesting",
+    "patches",
+    "relative_change",
+    "resized",
+    "rising",
+    "segments_in",
+    "settling_time",
+    "sizes",
+    "spearman",
+    "translated",
+]

@@ -1,0 +1,92 @@
+"""`nca islands`: measure whether parts and wholes appear in a checkpoint, beside controls."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nca.cli.console import (
+    AsJson,
+    Data,
+    Device,
+    Overrides,
+    PluginFiles,
+    load_plugins,
+    say,
+    show,
+    show_json,
+    show_rows,
+)
+from nca.cli.data import terminal_report
+from nca.cli.progress import counting
+from nca.errors import ShapeError
+from nca.evaluation import moments
+from nca.exhibit import findings, publish
+from nca.exhibit.tables import lines
+from nca.report import hardware
+from nca.run import pick_device
+from nca.study import Plan, headline, study, verdict
+from nca.study.arms import arm_names
+from nca.trained import Trained
+
+
+def islands(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Where to; islands-NAME without it."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Measure at this step.")
+    ] = None,
+    split: Annotated[
+        Literal["test", "held_out"], typer.Option("--split", help="Which data to measure on.")
+    ] = "test",
+    samples: Annotated[
+        int, typer.Option("--samples", min=0, help="Stop after so many samples; 0: all.")
+    ] = 200,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", min=-1.0, max=1.0, help="Least cosine inside an island."),
+    ] = 0.9,
+    device: Device = "auto",
+    overrides: Overrides = None,
+    plugin: PluginFiles = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure whether cells agree in islands that grow and nest, and report it in a folder.
+
+    Example: nca islands glom_mnist --samples 200
+    """
+    load_plugins(plugin)
+    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
+    size = trained.recipe.tables.grid.size
+    if len(size) != 2:
+        raise ShapeError(
+            f"the report needs a grid of two axes, but this one has {len(size)}.",
+            where=f"{trained.path}, [grid] size = {list(size)}",
+            to_do="measure it in Python: nca.analysis takes one, two or three axes",
+        )
+    with terminal_report() as report:
+        trained.prepare(data, report)
+    plan = Plan(
+        steps=steps or moments(trained.recipe)[0],
+        samples=samples,
+        split=split,
+        threshold=threshold,
+    )
+    say(f"{trained.path}: {split} data on {hardware(trained.device)}")
+    total = samples * len(arm_names(trained)) or None
+    with counting("islands", total) as watch:
+        found = study(trained, plan, watch.measured)
+    folder = out or Path(f"islands-{trained.recipe.name}")
+    publish(found, folder)
+    if as_json:
+        show_json(findings(found))
+    else:
+        show_rows(lines(found))
+        show(f"\n{headline(verdict(found))}\n")
+        show(str(folder / "report.html"))

@@ -1,0 +1,67 @@
+"""`nca islands`: what it prints, what it writes, and what it says when it cannot."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import changed
+
+from nca.checkpoint import Checkpoint, weights
+from nca.plugins import load_file
+from nca.recipe import Recipe
+
+
+def test_islands_writes_a_report_and_says_where(nca, done, here):
+    given = ["--plugin", "blobs.py", "--samples", "6", "--device", "cpu"]
+    result = nca("islands", "done", *given)
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[-1] == "islands-tiny/report.html"
+    assert "hierarchy" in lines[-3]
+    (body,) = [line.split() for line in lines if line.startswith("body")]
+    assert len(body) == 8
+    assert "done/best.safetensors: test data on CPU" in result.err
+    assert (here / "islands-tiny" / "report.html").is_file()
+    assert json.loads((here / "islands-tiny" / "islands.json").read_text())["samples"] == 6
+    assert len(list((here / "islands-tiny").glob("*.png"))) == 8
+
+
+def test_islands_prints_what_it_writes_as_json(nca, done, here):
+    given = ["--plugin", "blobs.py", "--samples", "3", "--steps", "2", "--split", "held_out"]
+    told = nca("islands", "done", *given, "--threshold", "0.5", "--out", "deep/er", "--json").out
+    assert json.loads(told) == json.loads((here / "deep" / "er" / "islands.json").read_text())
+    kept = json.loads(told)
+    assert (kept["steps"], kept["split"], kept["parameters"]["threshold"]) == (2, "held_out", 0.5)
+    assert kept["moments"] == [1, 2, 4, 8]
+    assert list(kept["arms"]) == ["trained", "untrained", "shuffled"]
+
+
+def test_islands_of_a_missing_checkpoint_names_those_there_are(nca, here):
+    result = nca("islands", "nowhere.safetensors")
+    assert (result.code, result.out) == (1, "")
+    assert "where:" in result.err
+    assert "to do:" in result.err
+    assert not list(here.glob("islands-*"))
+
+
+@pytest.mark.parametrize("size", ["[8]", "[2, 8, 8]"])
+def test_islands_needs_two_axes(nca, here, size):
+    load_file(Path("blobs.py"))
+    text = changed("size = [8, 8]", f"size = {size}")
+    recipe = Recipe.parse(text, name="flat", folder=here)
+    tensors = weights(automaton=recipe.automaton(), task=recipe.task())
+    Checkpoint(name="flat", recipe=text, tensors=tensors).write(here / "flat.safetensors")
+    result = nca("islands", "flat.safetensors")
+    assert result.code == 1
+    axes = size.count(",") + 1
+    assert f"the report needs a grid of two axes, but this one has {axes}." in result.err
+    assert "to do:  measure it in Python: nca.analysis" in result.err
+
+
+def test_islands_refuses_a_file_where_its_folder_should_be(nca, done, here):
+    (here / "taken").write_text("")
+    given = ["--plugin", "blobs.py", "--samples", "2", "--out", "taken"]
+    result = nca("islands", "done", *given)
+    assert result.code == 1
+    assert "the folder of the report cannot be made" in result.err
+    assert "choose another one: nca islands ... --out FOLDER" in result.err
