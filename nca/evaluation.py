@@ -3,19 +3,22 @@
 Nothing here learns, and the test set is touched nowhere else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from nca import damage
 from nca.automaton import Automaton
 from nca.batch import Batch
+from nca.metrics import Share
 from nca.noise import Source
 from nca.pool import swap
 from nca.recipe import Recipe
+from nca.settling import settle
+from nca.state import State
 from nca.tables import Evaluate
 from nca.task import Task
 from nca.types import Split
@@ -26,7 +29,7 @@ class Row:
     """What was measured at one moment.
 
     Attributes:
-        steps: How many steps the states had taken.
+        steps: How many steps the states had taken; where they settled, the most that any took.
         after: The disturbance that lies behind them, or nothing.
         samples: Over how many samples.
         metrics: The values, by name.
@@ -58,7 +61,9 @@ def precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[ob
 def moments(recipe: Recipe) -> tuple[int, ...]:
     """Return the steps to evaluate at: the recipe's, or once, twice and four times the trained."""
     trained = recipe.tables.rollout.steps[1]
-    given = recipe.tables.evaluate.steps or (trained, 2 * trained, 4 * trained)
+    given = recipe.tables.evaluate.steps
+    if not given or given == "settle":
+        given = (trained, 2 * trained, 4 * trained)
     return tuple(sorted(set(given)))
 
 
@@ -68,7 +73,7 @@ def evaluate(
     task: Task,
     *,
     split: Split,
-    steps: Sequence[int],
+    steps: Sequence[int] | Literal["settle"],
     table: Evaluate,
     samples: int = 0,
     disturb: bool = True,
@@ -81,21 +86,24 @@ def evaluate(
         automaton: Is put into evaluation mode and left in the mode it was in.
         task: Makes the batches and measures.
         split: Held-out training data to choose by, or test data to report on.
-        steps: Moments to measure at, rising.
-        table: Batch size and disturbance.
+        steps: Moments to measure at, rising; or `settle`: where each sample stands still.
+        table: Batch size, disturbance, and what it means to stand still.
         samples: Stop after so many samples; 0: the whole split.
         disturb: Whether to disturb at all.
         fire_rate: Use this chance instead of the automaton's own.
         watch: Told how many samples are done.
 
     Returns:
-        One row per moment; after the disturbance the same moments again.
+        One row per moment; after the disturbance the same moments again. A row of settling also
+        tells the share of samples that stood still, and the mean number of steps they took.
     """
+    moments = (table.at_most,) if steps == "settle" else tuple(steps)
+    walk = _Walk(automaton, task, () if steps == "settle" else moments, table, fire_rate)
     training = automaton.training
     automaton.eval()
     task.eval()
     after = table.disturb if disturb and table.disturb != "nothing" else ""
-    sums = {(moment, how): _Sum() for how in ("", after) for moment in steps}
+    sums = {(moment, how): _Sum() for how in ("", after) for moment in moments}
     done = 0
     try:
         for batch in task.trials(split, table.batch):
@@ -104,41 +112,62 @@ def evaluate(
             if samples:
                 batch = batch.select(slice(0, samples - done))
             done += batch.state.batch
-            batch = _walk(automaton, task, batch, steps, "", sums, fire_rate)
+            batch = walk.measure(batch, {moment: sums[moment, ""] for moment in moments})
             if after:
                 batch = _disturbed(automaton, batch, after)
-                _walk(automaton, task, batch, steps, after, sums, fire_rate)
+                walk.measure(batch, {moment: sums[moment, after] for moment in moments})
             if watch:
                 watch(done)
     finally:
         automaton.train(training)
         task.train(training)
-    shift = steps[-1] if steps else 0
+    shift = moments[-1] if moments else 0
     return [
         Row(moment + (shift if how else 0), how, total.samples, _shares(total))
         for (moment, how), total in sums.items()
     ]
 
 
-def _walk(
-    automaton: Automaton,
-    task: Task,
-    batch: Batch,
-    steps: Sequence[int],
-    how: str,
-    sums: dict[tuple[int, str], _Sum],
-    fire_rate: float | None,
-) -> Batch:
-    state, taken = batch.state, 0
-    for moment in steps:
-        state = automaton.rollout(state, moment - taken, fire_rate=fire_rate)
-        taken = moment
-        total = sums[moment, how]
-        total.samples += state.batch
-        for name, share in task.measure(automaton.finish(state), batch).items():
-            total.part[name] = total.part.get(name, 0.0) + share.part.sum().item()
-            total.whole[name] = total.whole.get(name, 0.0) + share.whole.sum().item()
-    return Batch(state, batch.truth)
+@dataclass(frozen=True)
+class _Walk:
+    """The way from a batch's first states to all moments at which they are measured."""
+
+    automaton: Automaton
+    task: Task
+    steps: tuple[int, ...]
+    table: Evaluate
+    fire_rate: float | None
+
+    def measure(self, batch: Batch, sums: Mapping[int, _Sum]) -> Batch:
+        """Add what is measured at each moment to its sum; return the last states."""
+        state = batch.state
+        for moment, state, beside in self._stops(batch.state):
+            total = sums[moment]
+            total.samples += state.batch
+            shares = self.task.measure(self.automaton.finish(state), batch)
+            for name, share in {**shares, **beside}.items():
+                total.part[name] = total.part.get(name, 0.0) + share.part.sum().item()
+                total.whole[name] = total.whole.get(name, 0.0) + share.whole.sum().item()
+        return Batch(state, batch.truth)
+
+    def _stops(self, state: State) -> Iterator[tuple[int, State, dict[str, Share]]]:
+        """Yield each moment with its states, and with what else is to be told of them."""
+        taken = 0
+        for moment in self.steps:
+            state = self.automaton.rollout(state, moment - taken, fire_rate=self.fire_rate)
+            taken = moment
+            yield moment, state, {}
+        if not self.steps:
+            bound = self.table.at_most
+            settled = settle(
+                self.automaton,
+                state,
+                tolerance=self.table.tolerance,
+                at_most=bound,
+                fire_rate=self.fire_rate,
+            )
+            still = {"settled": Share.of(settled.still), "steps taken": Share.of(settled.steps)}
+            yield bound, settled.state, still
 
 
 def _disturbed(automaton: Automaton, batch: Batch, how: str) -> Batch:

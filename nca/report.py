@@ -54,16 +54,16 @@ def best_of(run: Run) -> Trained:
 
 def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Row]:
     """Evaluate a trained automaton as its recipe says."""
-    recipe = trained.recipe
+    recipe, table = trained.recipe, trained.recipe.tables.evaluate
     with precision(recipe, trained.device):
         return evaluate(
             trained.automaton,
             trained.task,
             split=split,  # pyright: ignore[reportArgumentType]
             **{
-                "steps": moments(recipe),
-                "table": recipe.tables.evaluate,
-                "samples": recipe.tables.evaluate.samples,
+                "steps": "settle" if table.steps == "settle" else moments(recipe),
+                "table": table,
+                "samples": table.samples,
                 "watch": watch.measured,
                 **options,
             },

@@ -80,4 +80,8 @@ def speed(before: State, after: State, levels: list[str]) -> Tensor:
     """
     moved = [(after[name] - before[name]).double().square().flatten(1).sum(1) for name in levels]
     held = [after[name].double().square().flatten(1).sum(1) for name in levels]
-    return (torch.stack(moved).sum(0) / torch.stack(held).sum(0)).sqrt().nan_to_num(nan=0.0)
+    return (
+        (torch.stack(moved).sum(0) / torch.stack(held).sum(0))
+        .sqrt()
+        .nan_to_num(nan=0.0, posinf=torch.inf)
+    )

@@ -138,9 +138,15 @@ class Train(Table):
 
 
 class Evaluate(Table):
-    """How the outcome is judged: at which steps, on how many samples, after which disturbance."""
+    """How the outcome is judged: at which steps, on how many samples, after which disturbance.
 
-    steps: tuple[Count, ...] = ()
+    `steps = "settle"` judges each sample where it stands still: where a step changes it by less
+    than `tolerance` of itself, or else after `at_most` steps.
+    """
+
+    steps: tuple[Count, ...] | Literal["settle"] = ()
+    tolerance: Positive = 1e-3
+    at_most: Count = 200
     batch: Count = 500
     samples: Natural = 0
     disturb: Literal["nothing", "damage", "swap"] = "nothing"

@@ -250,3 +250,35 @@ def test_a_weighted_mean_stays_within_its_bounds_for_ever():
     automaton = Automaton(TOWER, {"middle": [rule]})
     far = automaton.rollout(tower().replace({"middle": 1e3 * tower()["middle"]}), 200)
     assert far["middle"].abs().max() < 20
+
+
+# the location code of the top-down net
+
+
+def test_a_location_code_is_refused_where_the_grid_grants_no_coordinates():
+    with pytest.raises(ShapeError, match="needs to know where its cells are"):
+        rules("top_down", location=2)
+
+
+def test_a_location_code_tells_places_apart_and_wraps():
+    place = Place(TOWER, "middle", coordinates=True)
+    rule = registry.get("rule", "top_down")(place, hidden=6, location=3).double()
+    automaton = Automaton(TOWER, {"middle": [rule]}, coordinates=True)
+    blank = tower().map(torch.zeros_like)
+    told = automaton.step(blank)["middle"]
+    assert (told[:, :, 0] - told[:, :, 1]).abs().max() > 1e-3
+    code = rule.code(torch.tensor([[0.0, 0.25], [1.0, 0.25]]).double().view(2, 2, 1, 1))
+    assert code.shape == (2, 12, 1, 1)
+    assert_close(code[0], code[1])  # one turn further is the same place on the torus
+
+
+def test_a_rule_that_was_granted_no_coordinates_cannot_ask_for_them():
+    class Where(UpdateRule):
+        def forward(self, view):
+            return view.own + view.coordinates[:, :1]
+
+    with pytest.raises(ShapeError, match="asks where its cells are"):
+        step(Where(), tower())
+    granted = Automaton(TOWER, {"middle": [Where()]}, coordinates=True).step(tower())["middle"]
+    rows = torch.arange(5).double() / 5
+    assert_close(granted - 2 * tower()["middle"], rows.view(1, 1, 5, 1).expand(2, 4, 5, 4))

@@ -1,6 +1,6 @@
 """`nca evaluate`: measure a checkpoint on data it has never seen."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -28,7 +28,12 @@ def evaluate(
         str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
     ],
     steps: Annotated[
-        list[int] | None, typer.Option("--steps", min=1, help="Measure at this step. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--steps",
+            metavar="N|settle",
+            help="Measure at this step (repeatable), or where nothing moves any more.",
+        ),
     ] = None,
     split: Annotated[
         Literal["test", "held_out"], typer.Option("--split", help="Which data to measure on.")
@@ -54,11 +59,19 @@ def evaluate(
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     with terminal_report() as report:
         trained.prepare(data, report)
-    options = {"samples": samples, "fire_rate": fire_rate}
+    options: dict[str, Any] = {"samples": samples, "fire_rate": fire_rate}
     if steps:
-        options["steps"] = sorted(set(steps))
+        options["steps"] = _moments(steps)
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
     with counting(split, samples or None) as watch:
         rows = judge(trained, split, Watch(measured=watch.measured), **options)
     told = [row.told() for row in rows]
     show_json(told) if as_json else show_rows(told)
+
+
+def _moments(words: list[str]) -> list[int] | Literal["settle"]:
+    if words == ["settle"]:
+        return "settle"
+    if not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+        raise typer.BadParameter("give whole numbers from 1, or settle alone", param_hint="--steps")
+    return sorted({int(word) for word in words})

@@ -8,7 +8,7 @@ leave one out, or give one more room.
 """
 
 import math
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -214,7 +214,7 @@ class TopDown(Net):
                 where=f'rule "top_down" of level "{place.name}", location = {location}',
                 to_do="set [grid] coordinates = true, or leave location at 0",
             )
-        self.register_buffer("turns", torch.arange(1, location + 1) * 2 * math.pi, persistent=False)
+        self.location = location
         self.place = nn.Linear(2 * location * place.axes, hidden, bias=False) if location else None
 
     def forward(self, view: View) -> Tensor:
@@ -225,6 +225,7 @@ class TopDown(Net):
 
     def code(self, coordinates: Tensor) -> Tensor:
         """Return the location code, `(1, 2 * location * axes, *space)`, of where the cells are."""
-        turns: Any = self.turns
-        angles = torch.einsum("f,ba...->bfa...", turns.to(coordinates.dtype), coordinates)
+        kind = {"device": coordinates.device, "dtype": coordinates.dtype}
+        turns = torch.arange(1, self.location + 1, **kind) * (2 * math.pi)
+        angles = torch.einsum("f,ba...->bfa...", turns, coordinates)
         return torch.cat([angles.sin(), angles.cos()], dim=1).flatten(1, 2)
