@@ -29,6 +29,8 @@ class Renewal:
             cells hold; where the new input leaves cells dead, they are emptied.
         order: `loss`: the worst start anew, and the best are damaged or swapped;
             `drawn`: whichever come first and last.
+        begin: Until this iteration all states of a batch are fresh: what cannot be done yet need
+            not be held. They are put into the pool all the same.
     """
 
     size: Count
@@ -36,6 +38,7 @@ class Renewal:
     damaged: Natural = 0
     swapped: Natural = 0
     order: Literal["loss", "drawn"] = "loss"
+    begin: Natural = 0
 
     __pydantic_config__: ClassVar = STRICT
 

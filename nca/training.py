@@ -110,6 +110,8 @@ def next_batch(run: Run, draw: Draw) -> tuple[Tensor | None, Batch]:
     if run.pool is None or renewal is None:
         return None, fresh
     index, drawn = run.pool.draw(draw, count)
+    if run.iteration < renewal.begin:
+        return index, fresh
     if renewal.order == "loss":
         with torch.no_grad():
             terms = run.task.loss([drawn.state], drawn)
