@@ -30,12 +30,21 @@ ACTIVATIONS = {
 }
 
 
+BOUND = 4.0
+"""What a squashed channel stays below."""
+
+
 def normalised(level: Tensor) -> Tensor:
     """Return `(B, C, *space)` with each cell's embedding brought to mean 0 and variance 1."""
     return F.layer_norm(level.movedim(1, -1), level.shape[1:2]).movedim(-1, 1)
 
 
-SHOWN = {"plain": None, "normalised": normalised, "squashed": torch.tanh}
+def squashed(level: Tensor) -> Tensor:
+    """Return `(B, C, *space)` nearly as it is where small, and never beyond -4 to 4."""
+    return BOUND * torch.tanh(level / BOUND)
+
+
+SHOWN = {"plain": None, "normalised": normalised, "squashed": squashed}
 
 
 class Prediction(nn.Module):
@@ -121,7 +130,8 @@ class BottomUp(Net):
         hidden: Units of the hidden layer.
         activation: What they do with their sum.
         shown: How cells show their embedding to the net: as it is; with mean 0 and variance 1; or
-            through tanh. The last two keep the net within bounds however far a level has grown.
+            bent to stay between -4 and 4. The last two keep the net within bounds, however far a
+            level has grown.
     """
 
     source = "below"
