@@ -5,7 +5,7 @@ The options of rules and tasks are not here: they are the arguments of the plugi
 
 import difflib
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from annotated_types import Len
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -15,13 +15,10 @@ from torch import nn
 from nca.conditions import Alive, Noise, Skip
 from nca.faults import Fault, shown
 from nca.pool import Renewal
-from nca.types import Boundary, Count, Fraction, Name, Natural, NonNegative, Positive
+from nca.types import Boundary, Count, Fraction, Name, Natural, NonNegative, Positive, Share
 
 FORMAT = 1
 WORD = "letters, digits and _, not beginning with a digit"
-
-Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
-"""What is kept of an average when a new value comes in."""
 
 
 def _version(value: Any) -> Any:

@@ -6,7 +6,7 @@ Legend of all shape comments: `B` batch, `C` channel, `D` depth, `H` height, `W`
 
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import Ge, Gt, Le, Len
+from annotated_types import Ge, Gt, Le, Len, Lt
 
 Size: TypeAlias = tuple[int, ...]
 """Cells along each axis of the grid: `(width,)`, `(height, width)` or `(depth, height, width)`."""
@@ -25,6 +25,9 @@ NonNegative: TypeAlias = Annotated[float, Ge(0)]
 
 Fraction: TypeAlias = Annotated[float, Ge(0), Le(1)]
 """A share or a chance, from 0 to 1."""
+
+Share: TypeAlias = Annotated[float, Ge(0), Lt(1)]
+"""A share that is never the whole, from 0 to below 1."""
 
 Name: TypeAlias = Annotated[str, Len(1)]
 """A word that is not empty."""

@@ -241,3 +241,18 @@ def test_the_seed_of_glom_has_the_published_parameters():
 def test_a_net_without_the_level_that_it_reads_is_refused(name, level):
     with pytest.raises(ShapeError, match=f'there is no level (below|above) "{level}"'):
         make(name, Place(TOWER, level, 2))
+
+
+def test_dropout_silences_that_share_of_hidden_units_in_training_only():
+    rule = make("bottom_up", Place(TOWER, "middle", 2), hidden=5, dropout=0.25).double()
+    with torch.no_grad():
+        rule.net.perceive.bias.fill_(100.0)  # every unit speaks unless it is silenced
+        rule.net.change.weight.copy_(torch.eye(5))  # and is a channel of its own
+    automaton = Automaton(TOWER, {"middle": [rule]})
+    levels = {n: normal((4, v.channels, 8, 8), 0, n) for n, v in TOWER.items()}
+    state = State(levels | {"middle": torch.zeros(4, 5, 8, 8).double()})
+    trained, judged = (automaton.train(mode).step(state)["middle"] for mode in (True, False))
+    silent = trained == 0
+    assert 0.2 < silent.double().mean() < 0.3
+    assert (judged > 50).all()
+    assert_close(trained[~silent], judged[~silent] / 0.75)

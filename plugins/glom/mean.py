@@ -73,7 +73,7 @@ class WeightedMean(UpdateRule):
         kernel = net.kernel
         level = view.level(kernel.level)
         shown = kernel.through(level) if kernel.through else level
-        return net(view.correlate(shown, kernel.weight, kernel.bias))
+        return net(view.correlate(shown, kernel.weight, kernel.bias), view)
 
 
 @register.rule("consensus_step")
@@ -100,7 +100,7 @@ class ConsensusStep(UpdateRule):
         super().__init__()
         self.reads = attention.levels(place)
         self.radius = attention.radius
-        self.rate = Share(rate, learned)
+        self.rate = Weight(rate, learned)
         self.attention = NeighbourAttention(place, attention)
 
     def forward(self, view: View) -> Tensor:
@@ -122,14 +122,14 @@ class Fade(UpdateRule):
 
     def __init__(self, *, rate: Fraction = 0.1, learned: bool = False) -> None:
         super().__init__()
-        self.rate = Share(rate, learned)
+        self.rate = Weight(rate, learned)
 
     def forward(self, view: View) -> Tensor:
         """Return a share of the level, taken away."""
         return -self.rate() * view.own
 
 
-class Share(nn.Module):
+class Weight(nn.Module):
     """A number from 0 to 1, fixed or learned."""
 
     def __init__(self, value: float, learned: bool) -> None:

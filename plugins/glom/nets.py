@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Kernel, Place, ShapeError, UpdateRule, View, per_cell, register
-from nca.types import Count, Natural
+from nca.types import Count, Natural, Share
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 
 Activation: TypeAlias = Literal["relu", "gelu", "silu", "tanh", "sine"]
@@ -59,7 +59,8 @@ class Prediction(nn.Module):
         source: The level that is read.
         hidden: Units of the hidden layer.
         activation: What they do with their sum.
-        shown: How cells show their embedding; see `Net`.
+        shown: How cells show their embedding; see `BottomUp`.
+        dropout: Chance, in training only, that a hidden unit of a cell is silent in a step.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Prediction(nn.Module):
         hidden: int,
         activation: Activation,
         shown: Shown,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[place.axes]
@@ -79,6 +81,7 @@ class Prediction(nn.Module):
         nn.init.zeros_(self.change.bias)
         self.activation = ACTIVATIONS[activation]
         self.through = SHOWN[shown]
+        self.dropout = dropout
 
     @property
     def kernel(self) -> Kernel:
@@ -86,9 +89,13 @@ class Prediction(nn.Module):
         assert self.perceive.bias is not None
         return Kernel(self.source, self.perceive.weight, self.perceive.bias, self.through)
 
-    def forward(self, perceived: Tensor) -> Tensor:
+    def forward(self, perceived: Tensor, view: View) -> Tensor:
         """Return the embedding `(B, C, *space)` that follows from what the kernel perceived."""
-        return per_cell(self.change, self.activation(perceived))
+        hidden = self.activation(perceived)
+        if self.training and self.dropout:
+            kept = view.chance(1 - self.dropout, hidden.shape[1], f"dropout/{self.source}")
+            hidden = hidden * kept / (1 - self.dropout)
+        return per_cell(self.change, hidden)
 
 
 class Net(UpdateRule):
@@ -107,10 +114,11 @@ class Net(UpdateRule):
         hidden: Count = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
+        dropout: Share = 0.0,
     ) -> None:
         super().__init__()
         self.reads = (self.source,)
-        self.net = Prediction(place, self.source, hidden, activation, shown)
+        self.net = Prediction(place, self.source, hidden, activation, shown, dropout)
 
     def kernel(self) -> Kernel | None:
         """Return the first layer of the net."""
@@ -118,7 +126,7 @@ class Net(UpdateRule):
 
     def forward(self, view: View) -> Tensor:
         """Return what the net makes of the neighbourhood in the level that it reads."""
-        return self.net(view.perceived)
+        return self.net(view.perceived, view)
 
 
 @register.rule("bottom_up")
@@ -132,6 +140,7 @@ class BottomUp(Net):
         shown: How cells show their embedding to the net: as it is; with mean 0 and variance 1; or
             bent to stay between -4 and 4. The last two keep the net within bounds, however far a
             level has grown.
+        dropout: Chance, in training only, that a hidden unit of a cell is silent in a step.
     """
 
     source = "below"
@@ -146,6 +155,7 @@ class Lateral(Net):
         hidden: Units of the hidden layer.
         activation: What they do with their sum.
         shown: As for `bottom_up`.
+        dropout: As for `bottom_up`.
         attention: Scale each neighbour by how much the cell heeds it, times their number, before
             the net reads it (what the first GLOM notebook meant to do); at radius 1.
     """
@@ -159,9 +169,10 @@ class Lateral(Net):
         hidden: Count = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
+        dropout: Share = 0.0,
         attention: Attention | None = None,
     ) -> None:
-        super().__init__(place, hidden=hidden, activation=activation, shown=shown)
+        super().__init__(place, hidden=hidden, activation=activation, shown=shown, dropout=dropout)
         self.attention = NeighbourAttention(place, attention) if attention else None
         if attention:
             self.reads = attention.levels(place)
@@ -188,7 +199,7 @@ class Lateral(Net):
         stacked = heeded.transpose(1, 2).flatten(1, 2)  # (B, C * N, *space), as a kernel's weight
         first = self.net.perceive
         flat = F.linear(stacked.movedim(1, -1), first.weight.flatten(1), first.bias)
-        return self.net(flat.movedim(-1, 1))
+        return self.net(flat.movedim(-1, 1), view)
 
 
 @register.rule("top_down")
@@ -201,6 +212,7 @@ class TopDown(Net):
         activation: What they do with their sum; Hinton suggests `sine` where there is a location
             code.
         shown: As for `bottom_up`.
+        dropout: As for `bottom_up`.
         location: Frequencies of the location code that the net is told beside the level above:
             sine and cosine of 1, 2, ... turns along each axis. The same whole then decodes to
             different parts at different places. Needs `[grid] coordinates = true`; 0: no code.
@@ -215,9 +227,10 @@ class TopDown(Net):
         hidden: Count = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
+        dropout: Share = 0.0,
         location: Natural = 0,
     ) -> None:
-        super().__init__(place, hidden=hidden, activation=activation, shown=shown)
+        super().__init__(place, hidden=hidden, activation=activation, shown=shown, dropout=dropout)
         if location and not place.coordinates:
             raise ShapeError(
                 "a location code needs to know where its cells are, and the grid does not tell.",
@@ -231,7 +244,8 @@ class TopDown(Net):
         """Return what the net makes of the neighbourhood above, and of the place."""
         if self.place is None:
             return super().forward(view)
-        return self.net(view.perceived + per_cell(self.place, self.code(view.coordinates)))
+        told = view.perceived + per_cell(self.place, self.code(view.coordinates))
+        return self.net(told, view)
 
     def code(self, coordinates: Tensor) -> Tensor:
         """Return the location code, `(1, 2 * location * axes, *space)`, of where the cells are."""

@@ -5,15 +5,13 @@ its author calls query, key and value are three layers of one net, and keep thei
 so that the published weights load as they are.
 """
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal
 
 import torch
-from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
 from nca import Place, UpdateRule, View, per_cell, register
-
-Share: TypeAlias = Annotated[float, Ge(0), Lt(1)]
+from nca.types import Share
 
 SCALE = 0.01  # of every change
 
