@@ -61,6 +61,9 @@ def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
     assert "The untrained control stands still at part, whole." in findings[0].words
     # islands, growth, nesting, collapse, parts, wholes, rest
     assert [one.answer for one in findings] == ["yes"] * 3 + ["no"] + ["yes"] * 3
+    assert "clusters: part 1.00, whole 0.47; best at part (the input alone: image 1.00)." in (
+        findings[4].words
+    )
     assert headline(findings) == (
         "A part-whole hierarchy appears: islands form; they grow with level; they lie in one "
         "another; no level has collapsed; a level finds the segments of kind part; a level finds "

@@ -44,7 +44,7 @@ def outlines(study: Study) -> Image.Image:
         pairs = zip(ground, labels, strict=True)
         sheet.add(name, [outlined(picture, own, scale) for picture, own in pairs])
     large = ground.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    sheet.add("input", list(large))
+    sheet.add(_ground_name(study), list(large))
     return sheet.image(1)
 
 
@@ -70,15 +70,24 @@ def grounds(study: Study) -> Tensor:
     Returns:
         `(B, 3, height, width)`, from 0 to 1.
     """
-    state, layout = study.own.states[_now(study)], study.trained.automaton.layout
-    inputs = [name for name, level in layout.items() if level.input]
-    if not inputs:
+    name = _input(study)
+    if name is None:
         return study.pictures[_now(study)].float().cpu()
-    shown = state[inputs[0]].float().cpu()
+    shown = study.own.states[_now(study)][name].float().cpu()
     mean = shown.mean(dim=1, keepdim=True)
     if mean.std() < FLAT * shown.std():
         return component_colours([shown])[0]
     return 1 - INK * level_picture([mean])[0]
+
+
+def _input(study: Study) -> str | None:
+    """Return the lowest level that holds an input."""
+    layout = study.trained.automaton.layout
+    return next((name for name, level in layout.items() if level.input), None)
+
+
+def _ground_name(study: Study) -> str:
+    return _input(study) or "picture"
 
 
 def _now(study: Study) -> int:
@@ -102,5 +111,5 @@ def _sheet(study: Study, rows: dict[str, Tensor]) -> Image.Image:
     ground, sheet = grounds(study), _empty(study)
     for name in reversed(study.levels):
         sheet.add(name, list(rows[name].cpu()))
-    sheet.add("input", list(ground))
+    sheet.add(_ground_name(study), list(ground))
     return sheet.image(fitting_scale(ground.shape, SIDE))

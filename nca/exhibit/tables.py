@@ -1,5 +1,6 @@
 """Lay the figures of a study out in tables of text."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -54,7 +55,7 @@ def lines(study: Study) -> list[dict[str, Any]]:
         name = ("nesting", lower["level"], upper["level"])
         lower["nests above"] = summary(study.own.figures[*name, "nesting"]).mean
         lower["by chance"] = summary(study.own.figures[*name, "moved"]).mean
-    return [{key: NONE if value != value else value for key, value in row.items()} for row in rows]
+    return [{key: _plain(value) for key, value in row.items()} for row in rows]
 
 
 def levels(study: Study) -> Table:
@@ -149,6 +150,14 @@ def course(study: Study) -> Table:
     return Table(2, ["level", "step", *heads], rows)
 
 
+def _plain(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value):
+        return NONE
+    return value if abs(value) >= DUST else 0.0
+
+
 def _as_patches(figure: str) -> str:
     # patches know neither the number of segments nor any features, as islands do not
     return figure.replace("islands", "patches")
@@ -166,8 +175,10 @@ def _cell(values: Tensor | None) -> str:
 
 def _number(value: float) -> str:
     size = abs(value)
+    if size < DUST:
+        return "0.00"
     if size >= 10:
         return f"{value:.1f}"
-    if size >= 0.1 or size < DUST:
+    if size >= 0.1:
         return f"{value:.2f}"
     return f"{value:.3f}" if size >= 0.0005 else f"{value:.0e}"

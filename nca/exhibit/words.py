@@ -49,8 +49,8 @@ CAPTIONS = {
     "compared.",
     "angles": "Direction and length. Hue is the angle in the plane of a level's first two "
     "components at that step, brightness the length: one hue is one opinion, black is none.",
-    "outlines": "Islands, tinted and outlined, over what the automaton saw. Cells without a tint "
-    "lie in no island; on a torus an island may go on at the opposite edge.",
+    "outlines": "Islands, tinted and outlined, over what the automaton saw or drew. Cells without "
+    "a tint lie in no island; on a torus an island may go on at the opposite edge.",
     "through_time": "One sample through time, top level above, in the colours of the principal "
     "components; the last two columns lie beyond the steps that were trained for.",
     "pictures": "What the task shows of the same samples, through time.",

@@ -10,6 +10,7 @@ from nca.study.arms import UNTRAINED, Study
 from nca.study.figures import PATCHES
 from nca.study.summary import gain, summary
 
+ALONE = "One level has none above it to compare with."
 COLLAPSED = 0.9
 GROWN = 0.5
 
@@ -92,7 +93,7 @@ def _contrast(study: Study) -> Finding:
 def _growth(study: Study) -> Finding:
     question = "Do islands grow with level?"
     if len(study.levels) < 2:
-        return Finding(question, "cannot tell", "there is one level only", "There is no other.")
+        return Finding(question, "cannot tell", "there is one level only", ALONE)
     told, rows, beaten = [], [], True
     for where, areas in (
         ("at the threshold", ("level", "weighted area")),
@@ -129,7 +130,7 @@ def _nesting(study: Study) -> Finding:
     question = "Does each island lie inside one of the level above, more than by chance?"
     pairs = list(pairwise(study.levels))
     if not pairs:
-        return Finding(question, "cannot tell", "none can lie in another", "There is no other.")
+        return Finding(question, "cannot tell", "none can lie in another", ALONE)
     told, sure, beaten, known = [], 0, 0, 0
     for lower, upper in pairs:
         name = ("nesting", lower, upper)
@@ -182,11 +183,14 @@ def _truth(study: Study, kind: str) -> Finding:
         clause = f"no sample has two segments of kind {kind}"
         return Finding(question, "cannot tell", clause, "There is nothing to tell apart.")
     told, wins = [], 0
+    inputs = [name for name, level in study.trained.automaton.layout.items() if level.input]
     for how in ("islands", "clusters"):
         means = {n: summary(rows["truth", kind, n, f"{how}: ARI"]).mean for n in study.levels}
         best = max(means, key=lambda name: means[name])
         wins += summary(rows["truth", kind, best, f"{how}: ARI"] - patches).sure
-        told.append(f"Foreground ARI of {how}: {_listed(means, '.2f')}; best at {best}.")
+        raw = {n: summary(rows["truth", kind, n, f"{how}: ARI"]).mean for n in inputs}
+        beside = f" (the input alone: {_listed(raw, '.2f')})" if raw else ""
+        told.append(f"Foreground ARI of {how}: {_listed(means, '.2f')}; best at {best}{beside}.")
     told.append(f"Patches of the foreground, without any automaton: {summary(patches).mean:.2f}.")
     finder = "a level finds" if wins else "no level finds"
     clause = f"{finder} the segments of kind {kind}"
@@ -225,7 +229,11 @@ def _beside(study: Study, *name: str) -> str:
         for arm, own in study.controls.items()
         if not all(own.still(level) for level in study.levels)
     }
-    known = [f"{arm} {row.mean:+.2f}" for arm, row in rows.items() if row.samples]
+    known = [
+        f"{arm} {row.mean:+.2f}" + f" in {row.samples} samples" * (row.samples < study.samples)
+        for arm, row in rows.items()
+        if row.samples
+    ]
     return f" ({', '.join(known)})" if known else ""
 
 
