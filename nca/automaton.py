@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nca.conditions import Alive, Noise, Skip
 from nca.errors import ShapeError
+from nca.listed import ListedScene, listed
 from nca.rule import Place, UpdateRule, View
 from nca.scene import Kernels, Scene
 from nca.state import Layout, State
@@ -41,6 +42,8 @@ class Automaton(nn.Module):
         step_size: Factor of every change.
         checkpoint_every: In training, keep only every so many states and compute the steps
             between them again for the gradient; None keeps everything.
+        sparse: Whether steps work on a list of the cells that can change, where an alive mask
+            spares the others and all rules of a level are cellwise; None: where it is faster.
 
     Raises:
         ShapeError: A rule on an input or missing level, or one that reads a missing level; an
@@ -59,6 +62,7 @@ class Automaton(nn.Module):
         skips: Sequence[Skip] = (),
         step_size: Positive = 1.0,
         checkpoint_every: int | None = None,
+        sparse: bool | None = None,
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -69,6 +73,7 @@ class Automaton(nn.Module):
         self.skips = tuple(skips)
         self.step_size = step_size
         self.checkpoint_every = checkpoint_every
+        self.sparse = sparse
         for name in rules:
             if hasattr(nn.ModuleDict, name) or name in ("own", "below", "above", "training"):
                 raise ShapeError(
@@ -199,8 +204,12 @@ class Automaton(nn.Module):
         before = self.living(state)
         levels = {}
         for name in self.written:
-            change = self._change(scene, name)
+            few = self._few(scene, name, before, fire_rate)
+            change = self._change(few or scene, name)
             if change is None:
+                continue
+            if few:
+                levels[name] = few.changed(name, change)
                 continue
             if fire_rate < 1:
                 change = change * state.source.chance(
@@ -214,17 +223,32 @@ class Automaton(nn.Module):
             after = self.bury(after, before)
         return self._remember(state, after)
 
-    def _change(self, scene: Scene, name: str) -> Tensor | None:
+    def _few(
+        self, scene: Scene, name: str, before: Tensor | None, fire_rate: float
+    ) -> ListedScene | None:
+        """Return the cells of a level that can change as a list, if that is worth it."""
+        if before is None or self.alive is None or self.sparse is False:
+            return None
+        if not all(rule.cellwise for rule in self.rules_of(name)):
+            return None
+        if self.alive.dead == "cleared" and name == self.alive.level:
+            # next to the living, a cell that comes alive keeps them alive before it is cleared
+            before = (
+                self.topology.maximum(before.to(scene.state[name].dtype), self.alive.radius) > 0
+            )
+        return listed(scene, before, f"fire/{name}", fire_rate, always=bool(self.sparse))
+
+    def _change(self, scene: Scene | ListedScene, name: str) -> Tensor | None:
         state = scene.state
         change: Tensor | None = None
         for number, rule in enumerate(self.rules_of(name)):
             place = Place(self.layout, name, state.axes, self.topology)
             reads = frozenset(place.level(read).name for read in rule.reads)
             proposed = rule(View(scene, place, reads, _stream(name, number)))
-            if proposed.shape != state[name].shape:
+            if proposed.shape != scene.level(name).shape:
                 raise ShapeError(
                     f'a change of "{name}" has shape {tuple(proposed.shape)}, '
-                    f"but the level {tuple(state[name].shape)}.",
+                    f"but the level {tuple(scene.level(name).shape)}.",
                     where=f"{type(rule).__name__}, rule {number} of level {name!r}",
                     to_do="return the change in the shape of `view.own`",
                 )
@@ -233,7 +257,7 @@ class Automaton(nn.Module):
             change = change * self.step_size
         noise = self.noise
         if noise and noise.scale and (self.training or noise.when == "always"):
-            draw = state.source.normal if noise.kind == "normal" else state.source.uniform
+            draw = scene.source.normal if noise.kind == "normal" else scene.source.uniform
             drawn = draw(f"noise/{name}", self.layout[name].channels, state.size(name))
             drawn = noise.scale * drawn.to(state[name].dtype)
             change = drawn if change is None else change + drawn

@@ -1,4 +1,7 @@
-"""What the rules of one step share: the old state, padded once, and perceived together."""
+"""What the rules of one step share: the old state, padded once, and perceived together.
+
+Here all cells are at hand, as a grid; in `nca.listed` they are a list of some.
+"""
 
 from dataclasses import dataclass
 
@@ -6,8 +9,9 @@ import torch
 from torch import Tensor
 
 from nca.errors import ShapeError
+from nca.noise import Source
 from nca.state import State
-from nca.topology import Topology, correlate_valid
+from nca.topology import Topology, correlate_valid, windows
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,31 @@ class Kernels:
         alike: dict[tuple[str, torch.Size], list[str]] = {}
         for stream, kernel in kernels.items():
             alike.setdefault((kernel.level, kernel.weight.shape[1:]), []).append(stream)
+        self.alone = kernels
         self.groups: list[tuple[Kernel, dict[str, int]]] = []
         for (level, _), streams in alike.items():
             weight = torch.cat([kernels[stream].weight for stream in streams])
             bias = torch.cat([kernels[stream].bias for stream in streams])
             widths = {stream: len(kernels[stream].bias) for stream in streams}
             self.groups.append((Kernel(level, weight, bias), widths))
+
+    def group(self, stream: str) -> tuple[Kernel, dict[str, int]]:
+        """Return the kernel that a rule shares, and how wide each rule's part of it is."""
+        return next((kernel, widths) for kernel, widths in self.groups if stream in widths)
+
+    def own(self, stream: str) -> Kernel:
+        """Return the kernel that a rule has declared.
+
+        Raises:
+            ShapeError: It has declared none.
+        """
+        if stream not in self.alone:
+            raise ShapeError(
+                "a rule asks for what it perceived without having declared a kernel.",
+                where=stream,
+                to_do="return a `Kernel` from the rule's `kernel()`, or use `view.correlate`",
+            )
+        return self.alone[stream]
 
 
 class Scene:
@@ -52,35 +75,38 @@ class Scene:
     def __init__(self, state: State, topology: Topology, kernels: Kernels | None = None) -> None:
         self.state = state
         self.topology = topology
-        self._groups = kernels.groups if kernels else []
+        self.kernels = kernels or Kernels({})
         self._padded: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         self._perceived: dict[str, Tensor] = {}
 
-    def group(self, stream: str) -> tuple[Kernel, dict[str, int]]:
-        """Return the kernel that a rule shares, and how wide each rule's part of it is.
+    @property
+    def source(self) -> Source:
+        """The randomness of the step."""
+        return self.state.source
 
-        Raises:
-            ShapeError: The rule has declared no kernel.
-        """
-        for kernel, widths in self._groups:
-            if stream in widths:
-                return kernel, widths
-        raise ShapeError(
-            "a rule asks for what it perceived without having declared a kernel.",
-            where=stream,
-            to_do="return a `Kernel` from the rule's `kernel()`, or use `view.correlate`",
-        )
+    def level(self, name: str) -> Tensor:
+        """Return a level, `(B, C, *space)`."""
+        return self.state[name]
 
     def perceived(self, stream: str) -> Tensor:
         """Return the outcome of a rule's kernel; all that share its convolution come with it."""
         if stream not in self._perceived:
-            kernel, widths = self.group(stream)
+            kernel, widths = self.kernels.group(stream)
             radii = tuple(side // 2 for side in kernel.weight.shape[2:])
             padded = self.pad(self.state[kernel.level], radii)
             whole = correlate_valid(padded, kernel.weight, kernel.bias)
             parts = whole.split(list(widths.values()), dim=1)
             self._perceived.update(zip(widths, parts, strict=True))
         return self._perceived[stream]
+
+    def neighbours(self, tensor: Tensor, radius: int) -> Tensor:
+        """Return the neighbourhood of each cell, `(B, N, C, *space)`."""
+        return windows(self.pad(tensor, (radius,) * (tensor.ndim - 2)), radius)
+
+    def correlate(self, tensor: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+        """Correlate `(B, C, *space)` with an odd-sided kernel."""
+        radii = tuple(side // 2 for side in weight.shape[2:])
+        return correlate_valid(self.pad(tensor, radii), weight, bias, groups=groups)
 
     def pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
         """Pad a tensor; a level of the state is padded once for all who ask."""

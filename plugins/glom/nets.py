@@ -28,6 +28,7 @@ class Net(UpdateRule):
     """
 
     source: ClassVar[Literal["below", "own", "above"]]
+    cellwise = True
 
     def __init__(
         self,
@@ -104,6 +105,8 @@ class Fade(UpdateRule):
     Args:
         rate: The share that is forgotten in a step.
     """
+
+    cellwise = True
 
     def __init__(self, *, rate: Fraction = 0.1) -> None:
         super().__init__()
