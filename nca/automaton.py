@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from nca.conditions import Alive, Noise, Skip
+from nca.conditions import Alive, Noise, Skip, remember
 from nca.errors import ShapeError
 from nca.listed import ListedScene, listed
 from nca.rule import Place, UpdateRule, View
@@ -221,7 +221,7 @@ class Automaton(nn.Module):
         after = state.replace(levels, step=state.step + 1)
         if before is not None and self.alive and self.alive.dead == "cleared":
             after = self.bury(after, before)
-        return self._remember(state, after)
+        return remember(self.skips, self.written, state, after)
 
     def _few(
         self, scene: Scene, name: str, before: Tensor | None, fire_rate: float
@@ -233,9 +233,7 @@ class Automaton(nn.Module):
             return None
         if self.alive.dead == "cleared" and name == self.alive.level:
             # next to the living, a cell that comes alive keeps them alive before it is cleared
-            before = (
-                self.topology.maximum(before.to(scene.state[name].dtype), self.alive.radius) > 0
-            )
+            before = self.topology.maximum(before, self.alive.radius)
         return listed(scene, before, f"fire/{name}", fire_rate, always=bool(self.sparse))
 
     def _change(self, scene: Scene | ListedScene, name: str) -> Tensor | None:
@@ -263,22 +261,6 @@ class Automaton(nn.Module):
             change = drawn if change is None else change + drawn
         return change
 
-    def _remember(self, before: State, after: State) -> State:
-        if not self.skips:
-            return after
-        memories = list(before.remembered)
-        if not memories:
-            memories = [
-                {name: before[name] for name in skip.levels or self.written} for skip in self.skips
-            ]
-        for number, skip in enumerate(self.skips):
-            if before.step % skip.every == 0:
-                old = memories[number]
-                kept = {name: skip.add(after[name], old[name]) for name in old}
-                after = after.replace(kept)
-                memories[number] = kept
-        return after.replace(remembered=tuple(memories))
-
     def _check(self) -> None:
         if not 0 <= self.fire_rate <= 1 or (self.checkpoint_every or 1) < 1:
             raise ShapeError(
@@ -299,21 +281,9 @@ class Automaton(nn.Module):
                 for read in rule.reads:
                     place.level(read)
         for skip in self.skips:
-            for name in skip.levels:
-                if name not in self.written:
-                    self.layout[name]  # names the levels there are
-                    raise ShapeError(
-                        f'a skip connection cannot write to the input level "{name}".',
-                        where=f"{skip}",
-                        to_do=f"choose among {', '.join(self.written)}",
-                    )
-        if self.alive and self.alive.channel >= self.layout[self.alive.level].channels:
-            raise ShapeError(
-                f'the alive mask reads channel {self.alive.channel} of "{self.alive.level}", '
-                f"which has {self.layout[self.alive.level].channels}.",
-                where=f"{self.alive}",
-                to_do="count channels from 0, and name one that the level has",
-            )
+            skip.check(self.layout)
+        if self.alive:
+            self.alive.check(self.layout)
 
 
 def _stream(name: str, number: int) -> str:
