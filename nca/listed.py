@@ -20,8 +20,7 @@ from torch.autograd.function import FunctionCtx
 
 from nca.errors import ShapeError
 from nca.noise import Source
-from nca.scene import Kernels, Scene
-from nca.state import State
+from nca.scene import Scene
 from nca.topology import Topology
 from nca.types import Size
 
@@ -40,9 +39,9 @@ class ListedScene:
     """
 
     def __init__(self, scene: Scene, cells: Tensor) -> None:
-        self.state: State = scene.state
-        self.topology: Topology = scene.topology
-        self.kernels: Kernels = scene.kernels
+        self.state = scene.state
+        self.topology = scene.topology
+        self.kernels = scene.kernels
         self.cells = cells
         self._size = scene.state.size(next(iter(scene.state)))
         self._levels: dict[str, Tensor] = {}
@@ -123,7 +122,7 @@ class ListedScene:
                 return name
         raise ShapeError(
             "a cellwise rule looks at the neighbours of something that is no level as it stands.",
-            where=f"a tensor {tuple(tensor.shape)}, {len(self.cells)} listed cells",
+            where=f"a tensor {tuple(tensor.shape)} of {len(self.cells)} listed cells",
             to_do="take neighbours of `view.own` and other levels alone, "
             "or let the rule say `cellwise = False`",
         )
