@@ -106,7 +106,7 @@ class Source:
 
     def bits(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return 32 random bits for each channel of each cell, int32 `(B, C, *space)`."""
-        return self._drawn([stream], channels, size)[0]
+        return self._spread(self._by_channel([stream], channels)[0], size)
 
     def uniform(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return numbers from 0 (included) to 1 (excluded), float32 `(B, C, *space)`."""
@@ -119,9 +119,12 @@ class Source:
 
     def normal(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return numbers of mean 0 and variance 1, float32 `(B, C, *space)`."""
-        bits = self._drawn([f"{stream}/{third}" for third in "abc"], channels, size)
-        # four bytes are added two by two, in the lower and upper half of each number
-        total = ((bits & _BYTES) + (bits >> 8 & _BYTES)).sum(dim=0, dtype=torch.int32)
+        total: int | Tensor = 0
+        for key in self._by_channel([f"{stream}/{third}" for third in "abc"], channels):
+            bits = self._spread(key, size)
+            # four bytes are added two by two, in the lower and upper half of each number
+            total = total + (bits & _BYTES) + (bits >> 8 & _BYTES)
+        assert isinstance(total, Tensor)
         summed = (total & 0xFFFF) + (total >> 16 & 0xFFFF)
         return (summed - 1530).to(torch.float32) * (1 / math.sqrt(65535))
 
@@ -129,24 +132,28 @@ class Source:
         """Return `count` uniform numbers for each sample, float32 `(B, count)`."""
         return self.uniform(stream, count, (1,)).squeeze(-1)
 
-    def _drawn(self, streams: Sequence[str], channels: int, size: Sequence[int]) -> Tensor:
-        """Return the bits of several streams at once, `(streams, B, C, *space)`."""
-        device, cells = self.samples.device, math.prod(size)
-        key = partial(key_tensor, device=device) if torch.compiler.is_compiling() else key_of
-        keys = [key(self.random_seed, stream, self.step) for stream in streams]
+    def _by_channel(self, streams: Sequence[str], channels: int) -> Tensor:
+        """Return the keys of every channel of every sample, int32 `(streams, B, C)`."""
+        device = self.samples.device
+        number = partial(key_tensor, device=device) if torch.compiler.is_compiling() else key_of
+        keys = [number(self.random_seed, stream, self.step) for stream in streams]
         samples = self.samples.to(torch.int32)
         by_sample = torch.stack([absorb_tensor(key, samples) for key in keys])
         channel = torch.arange(channels, dtype=torch.int32, device=device)
-        by_channel = absorb_tensor(by_sample.unsqueeze(-1), channel)  # (streams, B, C)
+        return absorb_tensor(by_sample.unsqueeze(-1), channel)
+
+    def _spread(self, by_channel: Tensor, size: Sequence[int]) -> Tensor:
+        """Return the bits of every cell, or of the listed ones, from the `(B, C)` keys."""
+        cells = math.prod(size)
+        if self.cells is not None:
+            sample = self.cells.div(cells, rounding_mode="floor")
+            cell = (self.cells - sample * cells).to(torch.int32).unsqueeze(-1)
+            listed = absorb_tensor(by_channel.index_select(0, sample), cell)  # (n, C)
+            return listed.T.unsqueeze(0)
+        by_channel = by_channel.view(-1, *(1,) * len(size), by_channel.shape[-1])
+        cell = torch.arange(cells, dtype=torch.int32, device=self.samples.device).view(*size, 1)
         # a cell's channels side by side, as the automaton lays out its states
-        if self.cells is None:
-            by_channel = by_channel.view(len(keys), -1, *(1,) * len(size), channels)
-            cell = torch.arange(cells, dtype=torch.int32, device=device).view(*size, 1)
-            return absorb_tensor(by_channel, cell).movedim(-1, 2)
-        sample = self.cells.div(cells, rounding_mode="floor")
-        cell = (self.cells - sample * cells).to(torch.int32).unsqueeze(-1)
-        listed = absorb_tensor(by_channel.index_select(1, sample), cell)  # (streams, n, C)
-        return listed.mT.unsqueeze(1)
+        return absorb_tensor(by_channel, cell).movedim(-1, 1)
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ class View:
         Raises:
             ShapeError: The rule has declared no kernel, or not to read its level.
         """
-        level = self._scene.kernels.own(self._stream).level
+        level = self._scene.kernels.declared(self._stream).level
         self._permit(level, level)
         return self._scene.perceived(self._stream)
 

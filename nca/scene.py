@@ -54,7 +54,7 @@ class Kernels:
         """Return the kernel that a rule shares, and how wide each rule's part of it is."""
         return next((kernel, widths) for kernel, widths in self.groups if stream in widths)
 
-    def own(self, stream: str) -> Kernel:
+    def declared(self, stream: str) -> Kernel:
         """Return the kernel that a rule has declared.
 
         Raises:

@@ -136,15 +136,14 @@ class Topology:
 TORUS = Topology("torus")
 
 
-def windows(padded: Tensor, radius: int) -> Tensor:
+def windows(padded: Tensor, radius: int | Sequence[int]) -> Tensor:
     """Cut `(B, C, *space + 2 radius)` into the `(B, N, C, *space)` neighbours of each cell."""
-    axes = padded.ndim - 2
-    sides = [side - 2 * radius for side in padded.shape[2:]]
+    radii = (radius,) * (padded.ndim - 2) if isinstance(radius, int) else tuple(radius)
     cuts = []
-    for corner in itertools.product(range(2 * radius + 1), repeat=axes):
+    for corner in itertools.product(*(range(2 * reach + 1) for reach in radii)):
         cut = padded
-        for axis, start in enumerate(corner):
-            cut = cut.narrow(axis + 2, start, sides[axis])
+        for axis, (start, reach) in enumerate(zip(corner, radii, strict=True), start=2):
+            cut = cut.narrow(axis, start, padded.shape[axis] - 2 * reach)
         cuts.append(cut)
     return torch.stack(cuts, dim=1)
 
