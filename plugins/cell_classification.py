@@ -84,6 +84,8 @@ class CellClassification(Task):
         self.read = setting.layout[read or names[-1]]
         self.patch, self.normalise, self.start = patch, normalise, start
         self.objective, self.cells, self.near, self.ink = objective, cells, near, ink
+        if cells == "live":  # the others never learn, and as the majority they would win the vote
+            self.headline = "vote of live cells"
         self.held_out = held_out
         classes = len(self.dataset.classes)
         self.classes = classes
