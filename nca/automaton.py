@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from nca.conditions import Alive, Noise, Skip
+from nca.conditions import Alive, Noise, Skip, remember
 from nca.errors import ShapeError
+from nca.listed import ListedScene, listed
 from nca.rule import Place, UpdateRule, View
 from nca.scene import Kernels, Scene
 from nca.state import Layout, State
@@ -42,6 +43,8 @@ class Automaton(nn.Module):
         coordinates: Whether rules may ask where in the grid a cell is.
         checkpoint_every: In training, keep only every so many states and compute the steps
             between them again for the gradient; None keeps everything.
+        sparse: Whether steps work on a list of the cells that can change, where an alive mask
+            spares the others and all rules of a level are cellwise; None: where it is faster.
 
     Raises:
         ShapeError: A rule on an input or missing level, or one that reads a missing level; an
@@ -61,6 +64,7 @@ class Automaton(nn.Module):
         step_size: Positive = 1.0,
         coordinates: bool = False,
         checkpoint_every: int | None = None,
+        sparse: bool | None = None,
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -72,6 +76,7 @@ class Automaton(nn.Module):
         self.step_size = step_size
         self.coordinates = coordinates
         self.checkpoint_every = checkpoint_every
+        self.sparse = sparse
         for name in rules:
             if hasattr(nn.ModuleDict, name) or name in ("own", "below", "above", "training"):
                 raise ShapeError(
@@ -202,8 +207,12 @@ class Automaton(nn.Module):
         before = self.living(state)
         levels = {}
         for name in self.written:
-            change = self._change(scene, name)
+            few = self._few(scene, name, before, fire_rate)
+            change = self._change(few or scene, name)
             if change is None:
+                continue
+            if few:
+                levels[name] = few.changed(name, change)
                 continue
             if fire_rate < 1:
                 change = change * state.source.chance(
@@ -215,19 +224,32 @@ class Automaton(nn.Module):
         after = state.replace(levels, step=state.step + 1)
         if before is not None and self.alive and self.alive.dead == "cleared":
             after = self.bury(after, before)
-        return self._remember(state, after)
+        return remember(self.skips, self.written, state, after)
 
-    def _change(self, scene: Scene, name: str) -> Tensor | None:
+    def _few(
+        self, scene: Scene, name: str, before: Tensor | None, fire_rate: float
+    ) -> ListedScene | None:
+        """Return the cells of a level that can change as a list, if that is worth it."""
+        if before is None or self.alive is None or self.sparse is False:
+            return None
+        if not all(rule.cellwise for rule in self.rules_of(name)):
+            return None
+        if self.alive.dead == "cleared" and name == self.alive.level:
+            # next to the living, a cell that comes alive keeps them alive before it is cleared
+            before = self.topology.maximum(before, self.alive.radius)
+        return listed(scene, before, f"fire/{name}", fire_rate, always=bool(self.sparse))
+
+    def _change(self, scene: Scene | ListedScene, name: str) -> Tensor | None:
         state = scene.state
         change: Tensor | None = None
         for number, rule in enumerate(self.rules_of(name)):
             place = Place(self.layout, name, state.axes, self.topology, self.coordinates)
             reads = frozenset(place.level(read).name for read in rule.reads)
             proposed = rule(View(scene, place, reads, _stream(name, number)))
-            if proposed.shape != state[name].shape:
+            if proposed.shape != scene.level(name).shape:
                 raise ShapeError(
                     f'a change of "{name}" has shape {tuple(proposed.shape)}, '
-                    f"but the level {tuple(state[name].shape)}.",
+                    f"but the level {tuple(scene.level(name).shape)}.",
                     where=f"{type(rule).__name__}, rule {number} of level {name!r}",
                     to_do="return the change in the shape of `view.own`",
                 )
@@ -236,27 +258,11 @@ class Automaton(nn.Module):
             change = change * self.step_size
         noise = self.noise
         if noise and noise.scale and (self.training or noise.when == "always"):
-            draw = state.source.normal if noise.kind == "normal" else state.source.uniform
+            draw = scene.source.normal if noise.kind == "normal" else scene.source.uniform
             drawn = draw(f"noise/{name}", self.layout[name].channels, state.size(name))
             drawn = noise.scale * drawn.to(state[name].dtype)
             change = drawn if change is None else change + drawn
         return change
-
-    def _remember(self, before: State, after: State) -> State:
-        if not self.skips:
-            return after
-        memories = list(before.remembered)
-        if not memories:
-            memories = [
-                {name: before[name] for name in skip.levels or self.written} for skip in self.skips
-            ]
-        for number, skip in enumerate(self.skips):
-            if before.step % skip.every == 0:
-                old = memories[number]
-                kept = {name: skip.add(after[name], old[name]) for name in old}
-                after = after.replace(kept)
-                memories[number] = kept
-        return after.replace(remembered=tuple(memories))
 
     def _check(self) -> None:
         if not 0 <= self.fire_rate <= 1 or (self.checkpoint_every or 1) < 1:
@@ -278,21 +284,9 @@ class Automaton(nn.Module):
                 for read in rule.reads:
                     place.level(read)
         for skip in self.skips:
-            for name in skip.levels:
-                if name not in self.written:
-                    self.layout[name]  # names the levels there are
-                    raise ShapeError(
-                        f'a skip connection cannot write to the input level "{name}".',
-                        where=f"{skip}",
-                        to_do=f"choose among {', '.join(self.written)}",
-                    )
-        if self.alive and self.alive.channel >= self.layout[self.alive.level].channels:
-            raise ShapeError(
-                f'the alive mask reads channel {self.alive.channel} of "{self.alive.level}", '
-                f"which has {self.layout[self.alive.level].channels}.",
-                where=f"{self.alive}",
-                to_do="count channels from 0, and name one that the level has",
-            )
+            skip.check(self.layout)
+        if self.alive:
+            self.alive.check(self.layout)
 
 
 def _stream(name: str, number: int) -> str:

@@ -1,10 +1,13 @@
 """The conditions of a rollout: which cells live, what noise there is, what is remembered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torch import Tensor
 
+from nca.errors import ShapeError
+from nca.state import Layout, State
 from nca.types import Count, Name, Natural, NonNegative
 
 STRICT = {"extra": "forbid"}
@@ -31,6 +34,20 @@ class Alive:
     dead: Literal["cleared", "frozen"] = "cleared"
 
     __pydantic_config__: ClassVar = STRICT
+
+    def check(self, layout: Layout) -> None:
+        """Refuse levels that cannot tell life.
+
+        Raises:
+            ShapeError: There is no such level, or it has no such channel.
+        """
+        if self.channel >= layout[self.level].channels:
+            raise ShapeError(
+                f'the alive mask reads channel {self.channel} of "{self.level}", '
+                f"which has {layout[self.level].channels}.",
+                where=f"{self}",
+                to_do="count channels from 0, and name one that the level has",
+            )
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,45 @@ class Skip:
 
     __pydantic_config__: ClassVar = STRICT
 
+    def check(self, layout: Layout) -> None:
+        """Refuse levels that cannot take part.
+
+        Raises:
+            ShapeError: There is no such level, or it holds the input.
+        """
+        for name in self.levels:
+            if layout[name].input:
+                written = (level.name for level in layout.values() if not level.input)
+                raise ShapeError(
+                    f'a skip connection cannot write to the input level "{name}".',
+                    where=f"{self}",
+                    to_do=f"choose among {', '.join(written)}",
+                )
+
     def add(self, level: Tensor, old: Tensor) -> Tensor:
         """Return the level with the remembered one added."""
         summed = level + self.weight * old
         return summed / (1 + self.weight) if self.keep_gain else summed
+
+
+def remember(skips: Sequence[Skip], written: Sequence[str], before: State, after: State) -> State:
+    """Return a new state with what skips add to it, and with what they remember of it.
+
+    Args:
+        skips: In the order in which they are added.
+        written: The levels that a skip which names none adds to.
+        before: The state before the step.
+        after: The state after the step.
+    """
+    if not skips:
+        return after
+    memories = list(before.remembered)
+    if not memories:
+        memories = [{name: before[name] for name in skip.levels or written} for skip in skips]
+    for number, skip in enumerate(skips):
+        if before.step % skip.every == 0:
+            old = memories[number]
+            kept = {name: skip.add(after[name], old[name]) for name in old}
+            after = after.replace(kept)
+            memories[number] = kept
+    return after.replace(remembered=tuple(memories))

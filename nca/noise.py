@@ -16,6 +16,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -94,26 +95,18 @@ class Source:
         random_seed: The run's number.
         step: The tick (or, for training, the iteration) that draws.
         samples: `(B,)`, int64: each sample's own number, whatever its place in the batch.
+        cells: `(n,)`, int64: draw for these cells alone, counted on from sample to sample. What
+            is drawn are the same numbers, as `(1, C, n)`.
     """
 
     random_seed: int
     step: int
     samples: Tensor
+    cells: Tensor | None = None
 
     def bits(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return 32 random bits for each channel of each cell, int32 `(B, C, *space)`."""
-        device = self.samples.device
-        if torch.compiler.is_compiling():
-            key = key_tensor(self.random_seed, stream, self.step, device)
-        else:
-            key = key_of(self.random_seed, stream, self.step)
-        axes = (1,) * len(size)
-        by_sample = absorb_tensor(key, self.samples.to(torch.int32))
-        channel = torch.arange(channels, dtype=torch.int32, device=device)
-        by_channel = absorb_tensor(by_sample[:, None], channel).view(-1, *axes, channels)
-        cell = torch.arange(math.prod(size), dtype=torch.int32, device=device).view(*size, 1)
-        # a cell's channels side by side, as the automaton lays out its states
-        return absorb_tensor(by_channel, cell).movedim(-1, 1)
+        return self._spread(self._by_channel([stream], channels)[0], size)
 
     def uniform(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return numbers from 0 (included) to 1 (excluded), float32 `(B, C, *space)`."""
@@ -127,8 +120,8 @@ class Source:
     def normal(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return numbers of mean 0 and variance 1, float32 `(B, C, *space)`."""
         total: int | Tensor = 0
-        for third in ("a", "b", "c"):
-            bits = self.bits(f"{stream}/{third}", channels, size)
+        for key in self._by_channel([f"{stream}/{third}" for third in "abc"], channels):
+            bits = self._spread(key, size)
             # four bytes are added two by two, in the lower and upper half of each number
             total = total + (bits & _BYTES) + (bits >> 8 & _BYTES)
         assert isinstance(total, Tensor)
@@ -138,6 +131,29 @@ class Source:
     def each(self, stream: str, count: int = 1) -> Tensor:
         """Return `count` uniform numbers for each sample, float32 `(B, count)`."""
         return self.uniform(stream, count, (1,)).squeeze(-1)
+
+    def _by_channel(self, streams: Sequence[str], channels: int) -> Tensor:
+        """Return the keys of every channel of every sample, int32 `(streams, B, C)`."""
+        device = self.samples.device
+        number = partial(key_tensor, device=device) if torch.compiler.is_compiling() else key_of
+        keys = [number(self.random_seed, stream, self.step) for stream in streams]
+        samples = self.samples.to(torch.int32)
+        by_sample = torch.stack([absorb_tensor(key, samples) for key in keys])
+        channel = torch.arange(channels, dtype=torch.int32, device=device)
+        return absorb_tensor(by_sample.unsqueeze(-1), channel)
+
+    def _spread(self, by_channel: Tensor, size: Sequence[int]) -> Tensor:
+        """Return the bits of every cell, or of the listed ones, from the `(B, C)` keys."""
+        cells = math.prod(size)
+        if self.cells is not None:
+            sample = self.cells.div(cells, rounding_mode="floor")
+            cell = (self.cells - sample * cells).to(torch.int32).unsqueeze(-1)
+            listed = absorb_tensor(by_channel.index_select(0, sample), cell)  # (n, C)
+            return listed.T.unsqueeze(0)
+        by_channel = by_channel.view(-1, *(1,) * len(size), by_channel.shape[-1])
+        cell = torch.arange(cells, dtype=torch.int32, device=self.samples.device).view(*size, 1)
+        # a cell's channels side by side, as the automaton lays out its states
+        return absorb_tensor(by_channel, cell).movedim(-1, 1)
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from nca.errors import ShapeError
+from nca.listed import ListedScene
 from nca.registry import registry
 from nca.scene import Kernel, Scene
 from nca.state import Layout, Level
-from nca.topology import TORUS, Topology, correlate_valid, windows
+from nca.topology import TORUS, Topology
 from nca.types import Size
 
 
@@ -96,13 +96,15 @@ class View:
     """All that a rule may see of one step.
 
     Args:
-        scene: The state before the step, padded on demand.
+        scene: The state before the step, as a grid or as a list of the cells that can change.
         place: Where the rule stands.
         reads: What the rule has declared to read.
         stream: A name that no other rule of the automaton has, for its randomness.
     """
 
-    def __init__(self, scene: Scene, place: Place, reads: frozenset[str], stream: str) -> None:
+    def __init__(
+        self, scene: Scene | ListedScene, place: Place, reads: frozenset[str], stream: str
+    ) -> None:
         self._scene = scene
         self._place = place
         self._reads = reads
@@ -130,7 +132,7 @@ class View:
         Raises:
             ShapeError: The rule has declared no kernel, or not to read its level.
         """
-        level = self._scene.group(self._stream)[0].level
+        level = self._scene.kernels.declared(self._stream).level
         self._permit(level, level)
         return self._scene.perceived(self._stream)
 
@@ -163,7 +165,7 @@ class View:
         """
         level = self._place.level(name).name
         self._permit(level, name)
-        return self._scene.state[level]
+        return self._scene.level(level)
 
     def neighbours(self, tensor: Tensor, radius: int = 1) -> Tensor:
         """Return each cell's neighbourhood, itself included: `(B, N, C, *space)`.
@@ -175,17 +177,16 @@ class View:
         Returns:
             `N = (2 radius + 1) ** axes` neighbours in raster order of their offset.
         """
-        return torch.stack(self.shifted(tensor, radius), dim=1)
+        return self._scene.neighbours(tensor, radius)
 
-    def shifted(self, tensor: Tensor, radius: int = 1) -> list[Tensor]:
+    def shifted(self, tensor: Tensor, radius: int = 1) -> Sequence[Tensor]:
         """Return `neighbours` one by one, N times `(B, C, *space)`, without copying them.
 
         Args:
             tensor: `(B, C, *space)`: a level of this view, or anything computed from one.
             radius: Reach in cells along each axis.
         """
-        axes = tensor.ndim - 2
-        return windows(self._scene.pad(tensor, (radius,) * axes), radius)
+        return self._scene.shifted(tensor, radius)
 
     def correlate(
         self, tensor: Tensor, weight: Tensor, bias: Tensor | None = None, *, groups: int = 1
@@ -198,8 +199,7 @@ class View:
             bias: `(C out)`.
             groups: Into how many separate groups the channels fall.
         """
-        radii = tuple(side // 2 for side in weight.shape[2:])
-        return correlate_valid(self._scene.pad(tensor, radii), weight, bias, groups=groups)
+        return self._scene.correlate(tensor, weight, bias, groups)
 
     def uniform(self, channels: int, share: str = "") -> Tensor:
         """Return the rule's own uniform numbers in [0, 1), float32 `(B, channels, *space)`.
@@ -208,16 +208,15 @@ class View:
             channels: How many numbers each cell gets.
             share: A name for each further draw in the same step; the same name, the same numbers.
         """
-        return self._scene.state.source.uniform(self._named(share), channels, self._size)
+        return self._scene.source.uniform(self._named(share), channels, self._size)
 
     def normal(self, channels: int, share: str = "") -> Tensor:
         """Return the rule's own normal numbers, float32 `(B, channels, *space)`; see `uniform`."""
-        return self._scene.state.source.normal(self._named(share), channels, self._size)
+        return self._scene.source.normal(self._named(share), channels, self._size)
 
     def chance(self, probability: float, channels: int, share: str = "") -> Tensor:
         """Return True with a probability, bool `(B, channels, *space)`; see `uniform`."""
-        source = self._scene.state.source
-        return source.chance(self._named(share), probability, channels, self._size)
+        return self._scene.source.chance(self._named(share), probability, channels, self._size)
 
     def _permit(self, level: str, name: str) -> None:
         if level not in self._reads:
@@ -245,9 +244,14 @@ class UpdateRule(nn.Module, ABC):
     Attributes:
         reads: Which levels the rule reads: `own`, `below`, `above`, or names. An instance may
             replace the class's answer in its constructor.
+        cellwise: A promise that `forward` looks at other cells through the view alone: through
+            `perceived`, and `correlate` or `neighbours` of a level as it stands; all else it
+            does cell by cell. Then a step may hand it, for speed, a list of the cells that can
+            change, as `(1, C, cells)` in place of `(B, C, *space)`.
     """
 
     reads: Sequence[str] = ("own",)
+    cellwise: bool = False
 
     def kernel(self) -> Kernel | None:
         """Return the correlation that the rule begins with, to find it in `view.perceived`.

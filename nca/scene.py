@@ -1,14 +1,22 @@
-"""What the rules of one step share: the old state, padded once, and perceived together."""
+"""What the rules of one step share: the old state, padded once, and perceived together.
+
+Here all cells are at hand, as a grid; in `nca.listed` they are a list of some.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from nca.errors import ShapeError
+from nca.noise import Source
 from nca.state import State
-from nca.topology import Topology, correlate_valid
+from nca.topology import Topology, correlate_valid, windows
+
+Through: TypeAlias = Callable[[Tensor], Tensor] | None
+"""A function of each cell alone, or None: what is there as it is."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Kernel:
     level: str
     weight: Tensor
     bias: Tensor
-    through: Callable[[Tensor], Tensor] | None = None
+    through: Through = None
 
 
 class Kernels:
@@ -43,6 +51,7 @@ class Kernels:
         for stream, kernel in kernels.items():
             key = (kernel.level, kernel.through, kernel.weight.shape[1:])
             alike.setdefault(key, []).append(stream)
+        self.alone = kernels
         self.groups: list[tuple[Kernel, dict[str, int]]] = []
         for streams in alike.values():
             first = kernels[streams[0]]
@@ -51,6 +60,24 @@ class Kernels:
             widths = {stream: len(kernels[stream].bias) for stream in streams}
             self.groups.append((Kernel(first.level, weight, bias, first.through), widths))
 
+    def group(self, stream: str) -> tuple[Kernel, dict[str, int]]:
+        """Return the kernel that a rule shares, and how wide each rule's part of it is."""
+        return next((kernel, widths) for kernel, widths in self.groups if stream in widths)
+
+    def declared(self, stream: str) -> Kernel:
+        """Return the kernel that a rule has declared.
+
+        Raises:
+            ShapeError: It has declared none.
+        """
+        if stream not in self.alone:
+            raise ShapeError(
+                "a rule asks for what it perceived without having declared a kernel.",
+                where=stream,
+                to_do="return a `Kernel` from the rule's `kernel()`, or use `view.correlate`",
+            )
+        return self.alone[stream]
+
 
 class Scene:
     """One step's state, with what the views of all rules share of the work on it."""
@@ -58,46 +85,38 @@ class Scene:
     def __init__(self, state: State, topology: Topology, kernels: Kernels | None = None) -> None:
         self.state = state
         self.topology = topology
-        self._groups = kernels.groups if kernels else []
+        self.kernels = kernels or Kernels({})
         self._padded: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         self._perceived: dict[str, Tensor] = {}
-        self._shown: dict[tuple[str, Callable[[Tensor], Tensor]], Tensor] = {}
+        self._shown: dict[tuple[str, Through], Tensor] = {}
 
-    def group(self, stream: str) -> tuple[Kernel, dict[str, int]]:
-        """Return the kernel that a rule shares, and how wide each rule's part of it is.
+    @property
+    def source(self) -> Source:
+        """The randomness of the step."""
+        return self.state.source
 
-        Raises:
-            ShapeError: The rule has declared no kernel.
-        """
-        for kernel, widths in self._groups:
-            if stream in widths:
-                return kernel, widths
-        raise ShapeError(
-            "a rule asks for what it perceived without having declared a kernel.",
-            where=stream,
-            to_do="return a `Kernel` from the rule's `kernel()`, or use `view.correlate`",
-        )
+    def level(self, name: str) -> Tensor:
+        """Return a level, `(B, C, *space)`."""
+        return self.state[name]
 
     def perceived(self, stream: str) -> Tensor:
         """Return the outcome of a rule's kernel; all that share its convolution come with it."""
         if stream not in self._perceived:
-            kernel, widths = self.group(stream)
+            kernel, widths = self.kernels.group(stream)
             radii = tuple(side // 2 for side in kernel.weight.shape[2:])
-            padded = self.pad(self.shown(kernel), radii)
+            padded = self.pad(self.shown(kernel.level, kernel.through), radii)
             whole = correlate_valid(padded, kernel.weight, kernel.bias)
             parts = whole.split(list(widths.values()), dim=1)
             self._perceived.update(zip(widths, parts, strict=True))
         return self._perceived[stream]
 
-    def shown(self, kernel: Kernel) -> Tensor:
-        """Return what the cells of a kernel's level show of themselves, computed once a step."""
-        level = self.state[kernel.level]
-        if kernel.through is None:
-            return level
-        key = (kernel.level, kernel.through)
-        if key not in self._shown:
-            self._shown[key] = kernel.through(level)
-        return self._shown[key]
+    def shown(self, name: str, through: Through) -> Tensor:
+        """Return what the cells of a level show of themselves, computed once a step."""
+        if through is None:
+            return self.state[name]
+        if (name, through) not in self._shown:
+            self._shown[name, through] = through(self.state[name])
+        return self._shown[name, through]
 
     def coordinates(self, name: str) -> Tensor:
         """Return where the cells of a level are, `(1, axes, *space)`, each axis from 0 to 1."""
@@ -106,6 +125,19 @@ class Scene:
             torch.arange(n, device=level.device, dtype=level.dtype) / n for n in level.shape[2:]
         ]
         return torch.stack(torch.meshgrid(*lines, indexing="ij")).unsqueeze(0)
+
+    def neighbours(self, tensor: Tensor, radius: int) -> Tensor:
+        """Return the neighbourhood of each cell, `(B, N, C, *space)`."""
+        return torch.stack(self.shifted(tensor, radius), dim=1)
+
+    def shifted(self, tensor: Tensor, radius: int) -> list[Tensor]:
+        """Return the neighbourhood of each cell as N views `(B, C, *space)`."""
+        return windows(self.pad(tensor, (radius,) * (tensor.ndim - 2)), radius)
+
+    def correlate(self, tensor: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+        """Correlate `(B, C, *space)` with an odd-sided kernel."""
+        radii = tuple(side // 2 for side in weight.shape[2:])
+        return correlate_valid(self.pad(tensor, radii), weight, bias, groups=groups)
 
     def pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
         """Pad a tensor; a level of the state is padded once for all who ask."""

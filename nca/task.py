@@ -51,7 +51,7 @@ class Task(nn.Module, ABC):
         better: Whether more or less of it is better.
     """
 
-    headline: ClassVar[str]
+    headline: str
     better: ClassVar[Literal["more", "less"]]
 
     def __init__(self, setting: Setting) -> None:

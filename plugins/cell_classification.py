@@ -88,6 +88,8 @@ class CellClassification(Task):
         self.read = setting.layout[read or names[-1]]
         self.patch, self.normalise = patch, normalise
         self.objective, self.cells, self.near, self.ink = objective, cells, near, ink
+        if cells == "live":  # the others never learn, and as the majority they would win the vote
+            self.headline = "vote of live cells"
         self.held_out, self.augment = held_out, augment
         others = [name for name in names if name != self.image.name]
         self.first = FirstState(setting.layout, start, others)

@@ -24,6 +24,7 @@ class Elementary(UpdateRule):
     """
 
     table: Tensor
+    cellwise = True
 
     def __init__(self, place: Place, *, number: Annotated[int, Ge(0), Le(255)] = 110) -> None:
         super().__init__()

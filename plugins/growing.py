@@ -25,6 +25,8 @@ class Growing(UpdateRule):
         laplacian: Whether cells perceive the Laplacian too, as texture automata do.
     """
 
+    cellwise = True
+
     def __init__(
         self, place: Place, *, hidden: Count = 128, angle: float = 0.0, laplacian: bool = False
     ) -> None:

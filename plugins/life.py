@@ -23,6 +23,7 @@ class Life(UpdateRule):
     """
 
     counts: Tensor
+    cellwise = True
 
     def __init__(self, place: Place, *, rule: str = "B3/S23") -> None:
         super().__init__()

@@ -25,6 +25,7 @@ class SelfClassifying(UpdateRule):
     """
 
     reads = ("below", "own")
+    cellwise = True
 
     def __init__(self, place: Place, *, perceive: Count = 80, hidden: Count = 80) -> None:
         super().__init__()

@@ -1,12 +1,13 @@
 """Counted randomness: the same bits everywhere, in every order of work."""
 
 import zlib
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import random_seeds
+from strategies import random_seeds, sizes
 from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 from torch.testing import assert_close
@@ -85,6 +86,16 @@ def test_a_number_depends_on_the_sample_and_not_on_its_place():
     one = Source(1, 2, shuffled).bits("s", 2, (3, 4))
     other = Source(1, 2, shuffled.flip(0)).bits("s", 2, (3, 4))
     assert torch.equal(one.flip(0), other)
+
+
+@given(data=st.data(), random_seed=random_seeds(), size=sizes(2, high=4))
+def test_listed_cells_draw_the_numbers_that_they_draw_in_the_grid(data, random_seed, size):
+    whole = source(random_seed, 7, 3)
+    cells = data.draw(st.lists(st.integers(0, 3 * size[0] * size[1] - 1), max_size=5, unique=True))
+    listed = replace(whole, cells=torch.tensor(cells, dtype=torch.int64))
+    for draw in ("bits", "uniform", "normal"):
+        drawn = getattr(whole, draw)("noise", 2, size).transpose(0, 1).flatten(1)[:, cells]
+        assert_close(getattr(listed, draw)("noise", 2, size)[0], drawn, rtol=0, atol=0)
 
 
 def test_a_number_does_not_depend_on_how_many_channels_are_drawn():

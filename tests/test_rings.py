@@ -16,7 +16,7 @@ HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 RINGS = (
     {"errors", "registry", "types"},
     {"topology", "stencils", "state", "noise", "batch", "kernels"},
-    {"perception", "rule", "scene"},
+    {"perception", "rule", "scene", "listed"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
         "video",

@@ -120,6 +120,8 @@ class Fade(UpdateRule):
         learned: Whether the rate is a weight, which stays between 0 and 1.
     """
 
+    cellwise = True
+
     def __init__(self, *, rate: Fraction = 0.1, learned: bool = False) -> None:
         super().__init__()
         self.rate = Weight(rate, learned)

@@ -106,6 +106,7 @@ class Net(UpdateRule):
     """
 
     source: ClassVar[Literal["below", "own", "above"]]
+    cellwise = True
 
     def __init__(
         self,
@@ -175,6 +176,7 @@ class Lateral(Net):
         super().__init__(place, hidden=hidden, activation=activation, shown=shown, dropout=dropout)
         self.attention = NeighbourAttention(place, attention) if attention else None
         if attention:
+            self.cellwise = False
             self.reads = attention.levels(place)
             if attention.radius != 1:
                 raise ShapeError(

@@ -37,6 +37,8 @@ class SeedGlom(UpdateRule):
             two cells that perceive the same neighbour may lose different numbers of it.
     """
 
+    cellwise = True
+
     def __init__(
         self,
         place: Place,

@@ -21,11 +21,12 @@ def check_dead_stays_dead_away_from_life(
     place_rule: PlaceRule,
     dead: Literal["cleared", "frozen"] = "frozen",
     cell: Size = (0, 0, 0),
+    sparse: bool = False,
     random_seed: int = 0,
 ) -> None:
     bench = Bench(place_rule)
     alive = Alive(OWN, 0, 0.1, dead=dead)
-    automaton = bench.automaton(random_seed, alive=alive, noise=Noise(0.1)).train()
+    automaton = bench.automaton(random_seed, alive=alive, noise=Noise(0.1), sparse=sparse).train()
     size = (9,) * bench.axes
     state = bench.state(random_seed, size)
 
@@ -57,6 +58,11 @@ def spread(mask: Tensor, radius: int) -> Tensor:
 
 @pytest.mark.parametrize("name", rule_names())
 @few()
-@given(dead=st.sampled_from(["cleared", "frozen"]), cell=cells(), random_seed=random_seeds())
-def test_dead_stays_dead_away_from_life(name, dead, cell, random_seed):
-    check_dead_stays_dead_away_from_life(placed(name), dead, cell, random_seed)
+@given(
+    dead=st.sampled_from(["cleared", "frozen"]),
+    cell=cells(),
+    sparse=st.booleans(),
+    random_seed=random_seeds(),
+)
+def test_dead_stays_dead_away_from_life(name, dead, cell, sparse, random_seed):
+    check_dead_stays_dead_away_from_life(placed(name), dead, cell, sparse, random_seed)

@@ -14,6 +14,7 @@ from test_fire_rate import check_the_observed_fire_rate_matches
 from test_fire_rate_zero import check_fire_rate_zero_changes_nothing
 from test_gradients import check_every_parameter_gets_gradient
 from test_inputs_stay import check_input_levels_never_change
+from test_listed_cells import check_listed_cells_have_the_future_of_the_grid
 from test_locality import check_one_touched_cell_changes_only_its_neighbourhood
 from test_old_state import check_a_step_leaves_the_old_state_untouched
 from test_random_seed import check_the_random_seed_decides
@@ -37,6 +38,7 @@ class Sound(UpdateRule):
     """Drift towards the neighbours and the level below: no flaw."""
 
     reads = ("own", "below")
+    cellwise = True
 
     def __init__(self, place: Place) -> None:
         super().__init__()
@@ -73,6 +75,16 @@ class SeesTheWholeGrid(Sound):
 class CountsTheCells(Sound):
     def forward(self, view: View) -> Tensor:
         return super().forward(view) * view.own.shape[-1]
+
+
+class LooksPastTheView(Sound):
+    def forward(self, view: View) -> Tensor:
+        return super().forward(view) + view.own.roll(1, -1)
+
+
+class LooksTwiceAsFar(Sound):
+    def forward(self, view: View) -> Tensor:
+        return view.neighbours(super().forward(view)).mean(dim=1)
 
 
 class MixesTheSamples(Sound):
@@ -177,6 +189,9 @@ BROKEN = [
     (check_tiling_a_state_tiles_its_future, PadsWithZeros),
     (check_one_touched_cell_changes_only_its_neighbourhood, SeesTheWholeGrid),
     (check_samples_do_not_see_each_other, MixesTheSamples),
+    (check_listed_cells_have_the_future_of_the_grid, CountsTheCells),
+    (check_listed_cells_have_the_future_of_the_grid, LooksPastTheView),
+    (check_listed_cells_have_the_future_of_the_grid, LooksTwiceAsFar),
     (check_unread_levels_do_not_change_the_change, PeeksAbove),
     (check_undeclared_levels_are_refused, PeeksAtAll),
     (check_the_random_seed_decides, RollsTheDice),

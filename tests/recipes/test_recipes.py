@@ -92,3 +92,11 @@ def test_recipes_and_overrides_in_comments_exist(name):
     assert set(named) - {"RECIPE"} <= set(NAMES)
     for override in re.findall(r"--set (\S+=[^\s,;`]+)", comments):
         assert read_recipe(name, [override]).overrides == (override,)
+
+
+@pytest.mark.parametrize(
+    ("name", "headline"),
+    [("glom_mnist", "vote"), ("self_classifying_mnist_small", "vote of live cells")],
+)
+def test_where_only_live_cells_learn_their_vote_chooses_the_best(name, headline):
+    assert read_recipe(name).task().headline == headline
