@@ -191,3 +191,35 @@ def test_what_cells_see_is_gathered_once_for_all_rules():
     assert seen.shape == (1, 9, 4, 2)
     assert seen.data_ptr() == scene.neighbours(scene.level("body"), 1).data_ptr()
     assert_close(seen[0, 4, :, 1], state["body"][1, :, 0, 1])
+
+
+class ShowsAndKnows(UpdateRule):
+    """Perceive what cells show through a function, and ask where they are."""
+
+    cellwise = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(normal((4, 4, 3, 3), 4))
+
+    def kernel(self) -> Kernel:
+        return Kernel("own", self.weight, torch.zeros(4).double(), torch.tanh)
+
+    def forward(self, view: View) -> Tensor:
+        first, *_, last = view.shifted(view.own)
+        return view.perceived + view.coordinates[:, :1] - 2 * view.coordinates[:, 1:] + first * last
+
+
+def test_a_list_shows_through_the_same_function_and_knows_its_place():
+    after = []
+    for sparse in (False, True):
+        automaton = Automaton(
+            LAYOUT,
+            {"body": [ShowsAndKnows()]},
+            alive=Alive("image", 0, 0.3, radius=0, dead="frozen"),
+            coordinates=True,
+            sparse=sparse,
+        )
+        after.append(automaton.rollout(state_of((5, 4), 1), 2)["body"])
+    assert (after[0] != state_of((5, 4), 1)["body"]).any()
+    assert_close(after[0], after[1])
