@@ -11,8 +11,9 @@ import torch
 from nca import Dataset, LabelledImages, register
 from nca.checkpoint import Checkpoint
 from nca.data import Report
-from nca.library import read_recipe, recipes
+from nca.library import pretrained, read_recipe, recipe_text, recipes
 from nca.run import Run
+from nca.trained import Trained
 from nca.training import train
 
 NAMES = list(recipes())
@@ -100,3 +101,20 @@ def test_recipes_and_overrides_in_comments_exist(name):
 )
 def test_where_only_live_cells_learn_their_vote_chooses_the_best(name, headline):
     assert read_recipe(name).task().headline == headline
+
+
+@pytest.mark.parametrize("name", sorted(pretrained()))
+def test_a_pretrained_checkpoint_is_of_the_recipe_of_its_name_and_tells_its_figures(name):
+    checkpoint = Checkpoint.read(pretrained()[name])
+    assert checkpoint.name == name
+    assert checkpoint.recipe == recipe_text(recipes()[name])
+    assert not checkpoint.overrides
+    moments = read_recipe(name).tables.evaluate.steps
+    assert [row["steps"] for row in checkpoint.metrics["test"] if not row["after"]] == [*moments]
+    assert pretrained()[name].stat().st_size < 1 << 20
+
+
+@pytest.mark.parametrize("name", sorted(pretrained()))
+def test_a_pretrained_checkpoint_fits_its_recipe(name):
+    trained = Trained.load(name, torch.device("cpu"))
+    assert all(weight.isfinite().all() for weight in trained.automaton.parameters())
