@@ -94,7 +94,7 @@ class ConsensusStep(UpdateRule):
         place: Place,
         *,
         rate: Fraction = 0.2,
-        learned: bool = False,
+        learned: bool = True,
         attention: Attention = Attention(),  # noqa: B008, it is frozen
     ) -> None:
         super().__init__()
