@@ -219,7 +219,7 @@ def test_a_lateral_net_refuses_attention_wider_than_itself():
 
 
 def test_a_consensus_step_of_rate_one_is_the_mean():
-    rule = rules("consensus_step", rate=1.0, attention=Attention(sharpness=BLIND))
+    rule = rules("consensus_step", rate=1.0, learned=False, attention=Attention(sharpness=BLIND))
     assert_close(step(rule, tower()), Topology().neighbours(tower()["middle"]).mean(dim=1))
 
 
