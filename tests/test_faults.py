@@ -75,7 +75,8 @@ size = [8, 8] -> topology = ["torus", "zeros", "torus"]\nsize = [8, 8]
   line 6 [grid] topology names 3 axes name one boundary for all, or one for each of the 2 axes
 
 size = [8, 8] -> topolgy = "torus"\nsize = [8, 8]
-  line 6 [grid] topolgy unknown key did you mean `topology`? [grid] knows: size, topology
+  line 6 [grid] topolgy unknown key did you mean `topology`? [grid] knows: coordinates,
+    size, topology
 
 hidden = 4 -> hiden = 4
   line 16 [levels[1].rules[0]] hiden unknown key did you mean `hidden`? [levels[1].rules[0]]
@@ -126,8 +127,8 @@ ALIVE -> skips = [{ every = 2, wait = 0.1, weight = 1 }]
   line 25 [task] dataset is "a\u0000b" leave out what is no character
 
 held_out = 8 -> heldout = 8
-  line 26 [task] heldout unknown key did you mean `held_out`? [task] knows: cells, dataset,
-    held_out, image, ink, near, normalise, objective, patch, read, readout, start
+  line 26 [task] heldout unknown key did you mean `held_out`? [task] knows: augment, cells,
+    dataset, held_out, image, ink, near, normalise, objective, patch, read, readout, start
 
 size = 8\n -> size = 2\n
   line 29 [pool] size is 2 at least one batch: 4

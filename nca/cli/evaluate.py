@@ -56,12 +56,13 @@ def evaluate(
     Example: nca evaluate runs/glom_mnist-1 --steps 8 --steps 16
     """
     load_plugins(plugin)
+    moments = _moments(steps) if steps else None
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     with terminal_report() as report:
         trained.prepare(data, report)
     options: dict[str, Any] = {"samples": samples, "fire_rate": fire_rate}
-    if steps:
-        options["steps"] = _moments(steps)
+    if moments:
+        options["steps"] = moments
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
     with counting(split, samples or None) as watch:
         rows = judge(trained, split, Watch(measured=watch.measured), **options)

@@ -173,6 +173,8 @@ def awake(automaton: Automaton, random_seed: int) -> Automaton:
         for name, weight in automaton.named_parameters():
             fan_in = max(weight[0].numel(), 1) if weight.ndim > 1 else 4
             numbers = source.normal(f"test/weights/{name}", 1, (max(weight.numel(), 1),))
+            # a bias of zero puts empty cells on the kink of relu, where rounding picks the slope
+            numbers = numbers.where(numbers != 0, 0.5)
             weight.copy_(numbers.view(weight.shape) / fan_in**0.5)
     return automaton
 
