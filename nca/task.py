@@ -112,6 +112,19 @@ class Task(nn.Module, ABC):
         """
         return {}
 
+    def categories(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what the cells of a batch are, by name: nothing, unless the task knows some.
+
+        Unlike the number of a segment, a category means the same in all samples.
+
+        Args:
+            batch: First states with their truth, as `trials` yields them.
+
+        Returns:
+            For each kind an int64 tensor `(B, *space)`: from 1; 0: the cell does not count.
+        """
+        return {}
+
     @abstractmethod
     def picture(self, state: State) -> Tensor:
         """Return what a person wants to see: `(B, 3, height, width)`, from 0 to 1."""

@@ -183,6 +183,11 @@ class CellClassification(Task):
             "total agreement": metrics.total_agreement(scores, live),
         }
 
+    def categories(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the class of the image at every cell with ink, counted from 1."""
+        labels, live = batch.truth["label"], batch.truth["live"]
+        return {"class": (labels + 1).view(-1, *[1] * (live.ndim - 1)) * live}
+
     def picture(self, state: State) -> Tensor:
         """Return each cell in the colour of its class, as bright as its ink."""
         mean, deviation = self.normalise

@@ -83,6 +83,9 @@ class Blocks(Task):
     def segments(self, batch):
         return {"part": batch.truth["part"], "whole": (batch.truth["part"] + 1) // 2}
 
+    def categories(self, batch):
+        return {"part": batch.truth["part"]}
+
     def picture(self, state):
         return state["part"][:, :3].clamp(0, 1)
 

@@ -140,7 +140,13 @@ def test_the_page_tells_the_verdict_and_explains_every_measure(folder):
     assert "A part-whole hierarchy appears: islands form;" in text
     assert "patches of at least 4 cells" in text
     assert not re.search(r"\{\w+\}", text), "a sentence lacks its number"
-    for heading in ("Levels", "Beside the controls", "From level to level", "True segments: part"):
+    for heading in (
+        "Levels",
+        "Beside the controls",
+        "From level to level",
+        "True segments: part",
+        "What the cells know",
+    ):
         assert heading in reader.text
 
 
@@ -166,3 +172,17 @@ def test_patches_of_the_foreground_stand_in_the_table_of_the_truth(found):
     ]
     assert table.rows[0][2] == "0.00 ± 0.00"
     assert table.rows[2][2:4] == ["1.00 ± 0.00", "1.00 ± 0.00"]
+
+
+def test_the_table_of_probes_tells_what_naming_the_most_frequent_would_reach(found):
+    table = tables.probes(found)
+    assert table.columns == ["level", "", "part"]
+    assert [row[:2] for row in table.rows] == [
+        ["the most frequent", ""],
+        ["image", ""],
+        ["part", "trained"],
+        ["part", "untrained"],
+        ["whole", "trained"],
+        ["whole", "untrained"],
+    ]
+    assert [row[2] for row in table.rows[:3]] == ["0.25 ± 0.00", "1.00 ± 0.00", "1.00 ± 0.00"]

@@ -10,6 +10,7 @@ from nca.analysis import (
     average_linkage,
     contingency,
     foreground_ari,
+    foreground_nmi,
     mean_best_overlap,
     nesting,
     resized,
@@ -47,6 +48,28 @@ def test_cells_without_a_label_stand_alone():
 def test_rand_index_needs_two_cells():
     assert foreground_ari(row(1, 1), row(1, 0)).isnan()
     close(foreground_ari(row(2, 2), row(1, 1)), 1.0)
+
+
+def test_mutual_information_of_the_example_in_the_manual_of_scikit_learn():
+    # normalized_mutual_info_score([0, 0, 1, 1], ...) of itself, of four singles, and of one group
+    close(foreground_nmi(row(2, 2, 1, 1), row(1, 1, 2, 2)), 1.0)
+    close(foreground_nmi(row(1, 2, 3, 4), row(1, 1, 2, 2)), 2 / 3)
+    close(foreground_nmi(row(1, 1, 1, 1), row(1, 1, 2, 2)), 0.0)
+
+
+def test_mutual_information_heeds_no_background_and_lets_unlabelled_cells_stand_alone():
+    truth = row(1, 1, 2, 2, 0, 0)
+    close(foreground_nmi(row(1, 1, 2, 2, 1, 2), truth), 1.0)
+    close(
+        foreground_nmi(row(1, 1, 0, 0, 1, 1), truth),
+        foreground_nmi(row(1, 1, 2, 3), row(1, 1, 2, 2)).item(),
+    )
+    close(foreground_nmi(row(0, 0, 0, 0, 0, 0), truth), 2 / 3)
+
+
+def test_mutual_information_needs_something_to_tell_apart():
+    assert foreground_nmi(row(1, 1), row(1, 1)).isnan()
+    assert foreground_nmi(row(1, 1), row(0, 0)).isnan()
 
 
 @given(

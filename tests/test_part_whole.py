@@ -128,6 +128,24 @@ def test_masking_empties_its_share_and_only_in_training():
     assert not task.draw(Draw(0, 4), samples).truth["hidden"].equal(hidden)
 
 
+def test_other_scenes_are_drawn_from_another_random_seed_and_the_run_has_no_say():
+    def shown(**options):
+        (batch,) = made(**options).trials("test", 12)
+        return batch.truth["pixels"]
+
+    assert shown(drawn_from=1).equal(shown(drawn_from=1))
+    assert not shown(drawn_from=1).equal(shown())
+
+
+def test_categories_mean_the_same_in_all_scenes():
+    (batch,) = made().trials("test", 12)
+    kinds = made().categories(batch)
+    part, ink = batch.truth["part"], batch.truth["part"] > 0
+    assert sorted(kinds["kind of part"].unique().tolist()) == [0, 1, 2, 3, 4, 5]
+    assert kinds["kind of part"][part == 7].unique().tolist() == [2]  # the second of another whole
+    assert (kinds["class of whole"] > 0).equal(ink)
+
+
 def test_shifts_change_the_test_scenes_alone():
     plain = made()
     for shift in ("rotated", "crowded", "ambiguous", "noisy"):

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from nca.study import Plan, headline, study, verdict
 from nca.study.arms import shuffled
-from nca.study.figures import PATCHES
+from nca.study.figures import ALWAYS, PATCHES
 from nca.study.summary import summary, told
 
 
@@ -37,6 +37,17 @@ def test_known_parts_and_wholes_are_found_where_they_are(found):
         assert mean(own, "truth", "whole", "part", f"{how}: ARI") < 1
         assert mean(own, "truth", "part", "whole", f"{how}: overlap") == 0.5
     assert mean(own, "truth", "part", PATCHES, "patches: ARI") == 0
+
+
+def test_a_probe_reads_parts_off_the_level_that_tells_them_apart(found):
+    own, untrained = found.own.figures, found.arms["untrained"].figures
+    assert mean(found.own, "probe", "part", "part") == 1
+    assert mean(found.own, "probe", "part", "whole") == 0.5  # of two merged parts it names one
+    assert (
+        summary(untrained["probe", "part", "part"]).mean
+        == summary(own["probe", "part", ALWAYS]).mean
+    )
+    assert not [name for name in found.arms["shuffled"].figures if name[0] == "probe"]
 
 
 def test_the_shuffled_control_has_less_contrast_and_no_truth(found):

@@ -17,18 +17,20 @@ from nca.analysis.agreement import (
     effective_rank,
 )
 from nca.analysis.clusters import average_linkage
-from nca.analysis.dynamics import relative_change, settling_time
+from nca.analysis.dynamics import energy, relative_change, settling_time
 from nca.analysis.growth import rising, spearman
 from nca.analysis.islands import Sizes, components, gather, islands, patches, sizes
 from nca.analysis.overlap import (
     contingency,
     foreground_ari,
+    foreground_nmi,
     mean_best_overlap,
     nesting,
     resized,
     segments_in,
     translated,
 )
+from nca.analysis.probes import most_frequent, probe
 
 __all__ = [
     "agreement",
@@ -41,13 +43,17 @@ __all__ = [
     "contrast",
     "directions",
     "effective_rank",
+    "energy",
     "foreground_ari",
+    "foreground_nmi",
     "gather",
     "Sizes",
     "islands",
     "mean_best_overlap",
+    "most_frequent",
     "nesting",
     "patches",
+    "probe",
     "relative_change",
     "resized",
     "rising",

@@ -48,6 +48,32 @@ def foreground_ari(labels: Tensor, truth: Tensor) -> Tensor:
     )
 
 
+def foreground_nmi(labels: Tensor, truth: Tensor) -> Tensor:
+    """Return the normalised mutual information over the cells that belong to a true segment.
+
+    `2 I(labels; truth) / (H(labels) + H(truth))`: 1 where the segments are the true ones, 0 where
+    they tell nothing of each other. It rises by chance as segments become many: read it beside
+    the Rand index, which does not. Cells labelled 0 are taken to stand alone, each by itself.
+
+    Args:
+        labels: Segments found, int64 `(B, *space)`; 0: none.
+        truth: True segments, int64 `(B, *space)`; 0: background, which does not count.
+
+    Returns:
+        From 0 to 1; NaN for a sample with no foreground, or with one segment on both sides.
+    """
+    table = contingency(labels, truth)[:, :, 1:]
+    total = table.sum(dim=(1, 2))
+    alone = table[:, 0] / total.unsqueeze(1)  # (B, M): each of these cells is a segment
+    found = table[:, 1:] / total.view(-1, 1, 1)
+    of_alone = alone.sum(dim=1) * total.log()
+    of_found = torch.special.entr(found.sum(dim=2)).sum(dim=1) + of_alone
+    of_true = torch.special.entr(table.sum(dim=1) / total.unsqueeze(1)).sum(dim=1)
+    of_both = torch.special.entr(found).sum(dim=(1, 2)) + of_alone
+    shared, most = of_found + of_true - of_both, of_found + of_true
+    return (2 * shared / most).where((total > 0) & (most > 0), torch.nan)
+
+
 def mean_best_overlap(labels: Tensor, truth: Tensor) -> Tensor:
     """Return the best intersection over union that a segment has with each true one, on average.
 

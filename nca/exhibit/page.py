@@ -28,6 +28,7 @@ def page(study: Study, plates: Mapping[str, Image.Image]) -> str:
         _section("Beside the controls", _controls(study)),
         *([_section("From level to level", _relations(study))] if len(study.levels) > 1 else []),
         *_truths(study),
+        *_probes(study),
         _section("What the cells hold", [_figure(plates, n) for n in ("components", "angles")]),
         _section("Any threshold", [_figure(plates, "sweep"), _table(tables.areas(study))]),
         _section("Over time", _time(study, plates)),
@@ -102,6 +103,12 @@ def _truths(study: Study) -> list[str]:
     ]
 
 
+def _probes(study: Study) -> list[str]:
+    table = tables.probes(study)
+    told = f"<p>{escape(MEANINGS['probe'])}</p>"
+    return [_section("What the cells know", [told, _table(table)])] if table.rows else []
+
+
 def _time(study: Study, plates: Mapping[str, Image.Image]) -> list[str]:
     shown = [_figure(plates, name) for name in ("through_time", "pictures", "course", "rest")]
     folded = f"<details><summary>The same in numbers</summary>{_table(tables.course(study))}"
@@ -146,8 +153,9 @@ def _settings(study: Study) -> str:
     return (
         f"<dl class=words>{told}</dl><p>A difference counts where it exceeds two standard errors. "
         "The measures follow G. Hinton, How to represent part-whole hierarchies in a neural "
-        "network (2021), Roy and Vetterli (2007) for the effective rank, and Hubert and Arabie "
-        "(1985) for the adjusted Rand index.</p>"
+        "network (2021), Roy and Vetterli (2007) for the effective rank, Hubert and Arabie "
+        "(1985) for the adjusted Rand index, Ramsauer et al. (2021) for the energy, and Alain and "
+        "Bengio (2016) for the probes.</p>"
     )
 
 

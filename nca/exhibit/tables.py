@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from nca.study import Study
+from nca.study.arms import COURSE
 from nca.study.summary import DUST, Summary, summary
 
 NONE = "–"  # noqa: RUF001
@@ -21,8 +22,10 @@ LEVEL = {
     "weighted area": "weighted area",
     "coverage": "coverage",
     "effective": "effective number",
+    "energy": "energy",
     "settled": "settled at step",
 }
+FIT = ("ARI", "NMI", "overlap")
 BESIDE = ("contrast", "collapse", "islands", "weighted area", "coverage", "effective")
 
 
@@ -114,7 +117,7 @@ def areas(study: Study) -> Table:
 
 def truths(study: Study) -> Iterator[tuple[str, Table]]:
     """Yield each kind of true segments, and how well levels match it."""
-    figures = ("islands: ARI", "clusters: ARI", "islands: overlap", "clusters: overlap")
+    figures = [f"{how}: {figure}" for figure in FIT for how in ("islands", "clusters")]
     names = [name for name in study.own.figures if name[0] == "truth"]
     for kind in dict.fromkeys(name[1] for name in names):
         rows = []
@@ -135,19 +138,30 @@ def truths(study: Study) -> Iterator[tuple[str, Table]]:
         yield kind, Table(2, ["level", "", *figures], rows)
 
 
+def probes(study: Study) -> Table:
+    """Return what a linear probe tells of the cells, from each level of every arm."""
+    names = [name for name in study.own.figures if name[0] == "probe"]
+    kinds = list(dict.fromkeys(name[1] for name in names))
+    rows = []
+    for place in dict.fromkeys(name[2] for name in names):
+        # what has no weights is alike in all arms
+        arms = study.arms if place in study.levels else {"": study.own}
+        for arm, own in arms.items():
+            found = [own.figures.get(("probe", kind, place)) for kind in kinds]
+            if any(values is not None for values in found):
+                rows.append([place, arm, *map(_cell, found)])
+    return Table(2, ["level", "", *kinds], rows)
+
+
 def course(study: Study) -> Table:
-    """Return contrast, collapse, islands and change at each moment."""
+    """Return contrast, collapse, islands, energy and change at each moment."""
     rows = []
     for name in study.levels:
         change = study.own.figures["change", name]
         for place, moment in enumerate(study.plan.moments):
-            cells = [
-                study.own.figures["course", name, figure][:, place]
-                for figure in ("contrast", "collapse", "islands", "weighted area")
-            ]
+            cells = [study.own.figures["course", name, figure][:, place] for figure in COURSE]
             rows.append([name, str(moment), *map(_cell, [*cells, change[:, moment - 1]])])
-    heads = ["contrast", "collapse", "islands", "weighted area", "relative change"]
-    return Table(2, ["level", "step", *heads], rows)
+    return Table(2, ["level", "step", *COURSE, "relative change"], rows)
 
 
 def _plain(value: Any) -> Any:

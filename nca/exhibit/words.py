@@ -17,6 +17,9 @@ MEANINGS = {
     "of their shares of the covered cells.",
     "settled": "First step in which the level moves by less than a thousandth of its length, over "
     "the samples that get there.",
+    "energy": "How far cells are from agreement with those around them, in a Hopfield network's "
+    "measure: -0.5 where all hold one vector, above 0 where neighbours contradict each other. One "
+    "consensus step of one cell lowers it; when all move at once it need not fall.",
     "growth": "Rank correlation (Spearman) of a level's place with its size-weighted area: 1 if "
     "islands grow with every level, -1 if they shrink; at the threshold of {threshold}, and of the "
     "areas under the curves of all thresholds.",
@@ -27,6 +30,8 @@ MEANINGS = {
     "curve divided by its width, so that no threshold is picked to please.",
     "ARI": "Adjusted Rand index over the cells of true segments: 1 if they are found exactly, 0 on "
     "average by chance. Cells in no island stand alone.",
+    "NMI": "Normalised mutual information over the same cells: 1 if found exactly. It rises by "
+    "chance with the number of segments, so read it beside the Rand index.",
     "overlap": "Best intersection over union that a found segment has with each true one, on "
     "average.",
     "islands against the truth": "Islands know neither the foreground nor how many segments there "
@@ -35,6 +40,9 @@ MEANINGS = {
     "told the true number of segments.",
     "patches of the foreground": "What is connected in the true foreground, with no automaton at "
     "all: what islands have to beat where segments touch.",
+    "probe": "Share of cells whose category a linear probe tells from the embedding of one level. "
+    "The probe is fitted to other samples than it is judged on; beside it stands what always "
+    "naming the most frequent category would reach.",
     "untrained": "The same recipe with the weights that its random seed gives, on the same "
     "samples.",
     "shuffled": "The trained automaton on the same samples, the cells of the input in random "

@@ -13,13 +13,13 @@ from nca.batch import Batch
 from nca.evaluation import precision
 from nca.noise import Source
 from nca.state import State
-from nca.study.figures import Figures, joined, level_figures, state_figures
+from nca.study.figures import Figures, joined, level_figures, probe_figures, state_figures
 from nca.study.plan import Plan
 from nca.trained import Trained
 
 BATCH = 50
 TRAINED, UNTRAINED, SHUFFLED = "trained", "untrained", "shuffled"
-COURSE = ("contrast", "collapse", "islands", "weighted area")
+COURSE = ("contrast", "collapse", "islands", "weighted area", "energy")
 
 
 @dataclass
@@ -134,17 +134,24 @@ def _arm(trained: Trained, name: str, plan: Plan, tick: Callable[[int], None]) -
     if name == UNTRAINED:
         automaton = trained.recipe.automaton().to(trained.device).eval()
     arm, parts, to_follow = Arm(), [], plan.followed
+    probed: list[Batch] = []
     for batch in _batches(trained, plan):
         state, truth = batch.state, trained.task.segments(batch)
-        if name == SHUFFLED:  # what is shuffled has no segments
-            state, truth = shuffled(state, trained), {}
+        categories = trained.task.categories(batch)
+        if name == SHUFFLED:  # what is shuffled has no segments, and is nothing
+            state, truth, categories = shuffled(state, trained), {}, {}
         follow = min(to_follow, state.batch)
         walk = _Walk(trained, automaton, plan, state.batch)
         parts.append(walk.figures(state, truth, follow))
         arm.states = arm.states or walk.kept
+        if categories:
+            probed.append(Batch(walk.read, categories))
         to_follow -= follow
         tick(state.batch)
     arm.figures = joined(parts)
+    if probed:
+        whole = Batch.cat(probed)
+        arm.figures |= probe_figures(whole.state, whole.truth)
     return arm
 
 
@@ -178,6 +185,7 @@ class _Walk:
         state = self._advance(state, range(1, plan.steps + 1))
         seed = self.trained.recipe.tables.random_seed
         read = self.automaton.finish(state)
+        self.read = read.replace(remembered=())
         figures = state_figures(read, self.names, truth, topology, plan, seed)
         if follow:
             beyond = range(plan.steps + 1, plan.moments[-1] + 1)

@@ -8,6 +8,7 @@ Figures have names of several words, the first of which says of what kind they a
 - `nesting, LOWER, UPPER, FIGURE`: `(B,)`.
 - `growth, WHERE, FIGURE`: `(B,)`, at the threshold or of the areas under the curves.
 - `truth, KIND, NAME, FIGURE`: `(B,)`.
+- `probe, KIND, NAME`: `(B,)`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,9 @@ Figures = dict[tuple[str, ...], Tensor]
 
 PATCHES = "patches of the foreground"
 """What stands in the place of a level's name where segments follow from the true foreground."""
+
+ALWAYS = "the most frequent"
+"""What stands in the place of a level's name for a probe that has seen no level."""
 
 
 def level_figures(name: str, features: Tensor, topology: Topology, plan: Plan) -> Figures:
@@ -46,6 +50,7 @@ def level_figures(name: str, features: Tensor, topology: Topology, plan: Plan) -
         "coverage": sizes.coverage,
         "entropy": sizes.entropy,
         "effective": sizes.effective,
+        "energy": analysis.energy(features, topology),
     }
     return {("level", name, figure): value for figure, value in told.items()}
 
@@ -130,10 +135,31 @@ def truth_figures(
             found[name, "clusters"] = analysis.average_linkage(features, foreground, counts)
         for (name, how), labels in found.items():
             ari = analysis.foreground_ari(labels, segments)
+            nmi = analysis.foreground_nmi(labels, segments)
             # one segment alone leaves nothing to tell apart
             figures["truth", kind, name, f"{how}: ARI"] = ari.where(counts > 1, torch.nan)
+            figures["truth", kind, name, f"{how}: NMI"] = nmi.where(counts > 1, torch.nan)
             overlap = analysis.mean_best_overlap(labels, segments)
             figures["truth", kind, name, f"{how}: overlap"] = overlap
+    return figures
+
+
+def probe_figures(state: State, categories: Mapping[str, Tensor]) -> Figures:
+    """Return how well a linear probe tells what cells are, from each level, input too.
+
+    A probe is fitted to half of the samples, so all of a study are given at once.
+
+    Args:
+        state: Whose levels are probed.
+        categories: By kind, int64 `(B, *space)`; 0: the cell does not count.
+    """
+    figures: Figures = {}
+    for kind, marks in categories.items():
+        figures["probe", kind, ALWAYS] = analysis.most_frequent(marks)
+        for name, features in state.items():
+            figures["probe", kind, name] = analysis.probe(
+                _on_grid(features, marks.shape[1:]), marks
+            )
     return figures
 
 

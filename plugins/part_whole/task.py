@@ -30,16 +30,13 @@ from nca import (
     register,
 )
 from nca.palette import CLASSES as COLOURS
-from nca.types import Count, Fraction, Name, NonNegative, Positive, Split
+from nca.types import Count, Fraction, Name, Natural, NonNegative, Positive, Split
 from nca_plugins.cells import check_fit, cut, discs, epochs, show
 from nca_plugins.part_whole.drawing import noise as noise_of
 from nca_plugins.part_whole.drawing import whole_of
 from nca_plugins.part_whole.gallery import Gallery
 from nca_plugins.part_whole.scenes import CLASSES, MOST, PARTS, Settings, Shift
 from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged
-
-RANDOM_SEED = 0
-"""The scenes are the same for all runs, as those of a data set in a file."""
 
 SPLIT = 1 << 24
 """Between the scene numbers of the splits."""
@@ -58,6 +55,8 @@ class PartWhole(Task):
         patch: Pixels along each side of a cell; a cell gets `patch ** 2` numbers.
         image: The level that gets the scene; the bottom level unless named.
         read: The level that says the class; the top level unless named.
+        drawn_from: The random seed from which all scenes follow. It is not the run's, so that runs
+            of several random seeds learn from the same scenes, as from a data set in a file.
         scenes: How many there are to learn from.
         trials: How many more there are to choose by, and as many again to report on.
         wholes: The least and the greatest number of wholes in a scene.
@@ -91,6 +90,7 @@ class PartWhole(Task):
         patch: Count = 1,
         image: str = "",
         read: str = "",
+        drawn_from: Natural = 0,
         scenes: Count = 20000,
         trials: Count = 2000,
         wholes: tuple[
@@ -128,7 +128,7 @@ class PartWhole(Task):
             noise=noise,
         )
         self.settings = {"train": settings, "held_out": settings, "test": settings.shifted(shift)}
-        self.masked, self.disc = masked, disc
+        self.drawn_from, self.masked, self.disc = drawn_from, masked, disc
         self.weights = {"naming": naming, "fill": fill, "agreement": agreement}
         self.deep_weights = deep or {}
         self.naming = Naming(layout[read or names[-1]], CLASSES + 1)
@@ -152,7 +152,7 @@ class PartWhole(Task):
         scenes, trials = self.counts
         counts = {"train": scenes, "held_out": trials, "test": trials}
         self.galleries = {
-            split: Gallery(self.settings[split], RANDOM_SEED, number * SPLIT, count, device)
+            split: Gallery(self.settings[split], self.drawn_from, number * SPLIT, count, device)
             for number, (split, count) in enumerate(counts.items())
         }
 
@@ -198,6 +198,14 @@ class PartWhole(Task):
         """Return which part, and which whole, each cell belongs to."""
         return {name: batch.truth[name] for name in ("part", "whole")}
 
+    def categories(self, batch: Batch) -> dict[str, Tensor]:
+        """Return which of the five parts, and which class of whole, each cell belongs to."""
+        part = batch.truth["part"]
+        return {
+            "kind of part": ((part - 1) % PARTS + 1) * (part > 0),
+            "class of whole": batch.truth["class"],
+        }
+
     def picture(self, state: State) -> Tensor:
         """Return each cell in the colour of its class, as strong as its ink; background grey."""
         mean, deviation = self.normalise
@@ -225,7 +233,7 @@ class PartWhole(Task):
         seen = clean
         if gallery.settings.noise:
             numbers = gallery.first + index
-            seen = clean + noise_of(gallery.settings, RANDOM_SEED, numbers).unsqueeze(1)
+            seen = clean + noise_of(gallery.settings, self.drawn_from, numbers).unsqueeze(1)
         part = self._labels(scenes.parts, PARTS * gallery.settings.wholes[1])
         whole = whole_of(part)
         classes = nn.functional.pad(scenes.classes.long(), (1, 0))  # (B, 1 + K)
