@@ -22,11 +22,10 @@ LEVEL = {
     "weighted area": "weighted area",
     "coverage": "coverage",
     "effective": "effective number",
-    "energy": "energy",
     "settled": "settled at step",
 }
 FIT = ("ARI", "NMI", "overlap")
-BESIDE = ("contrast", "collapse", "islands", "weighted area", "coverage", "effective")
+BESIDE = ("contrast", "collapse", "islands", "weighted area", "coverage", "effective", "energy")
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def beside_controls(study: Study) -> Table:
         for name in study.levels
         for arm, own in study.arms.items()
     ]
-    return Table(2, ["level", "", *(LEVEL[figure] for figure in BESIDE)], rows)
+    return Table(2, ["level", "", *(LEVEL.get(figure, figure) for figure in BESIDE)], rows)
 
 
 def growth(study: Study) -> Table:
