@@ -335,6 +335,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_in_little_memory(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("nca.pickled.MOST_STEPS", 100_000)
     monkeypatch.setattr("nca.foreign.MOST_STEPS", 100_000)  # a third, and so is the wait
     program, reason = BOMBS[name]
     path = in_zip(program, tmp_path / "bomb")

@@ -24,7 +24,7 @@ RINGS = (
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "task", "foreign",
-        "foreign_json", "importing", "render", "analysis",
+        "foreign_json", "pickled", "importing", "render", "analysis",
     },
     {"training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep"},
     {"cli", "__main__"},
