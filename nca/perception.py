@@ -28,6 +28,8 @@ class StencilPerception(nn.Module):
         slopes: `each`: one along every axis; `length`: the length of the gradient alone,
             `sqrt(gx^2 + gy^2 + 1e-8)`, which tells nothing of directions (Mordvintsev et al.
             2022, arXiv 2205.01681).
+        gain: Factor of slopes and Laplacian. With 8 the kernels of two axes have the whole numbers
+            of the notebooks on textures and isotropic automata.
     """
 
     kernels: Tensor
@@ -40,12 +42,14 @@ class StencilPerception(nn.Module):
         angle: float = 0.0,
         laplacian: bool = False,
         slopes: Slopes = "each",
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.channels = channels
         self.axes = axes
         self.laplacian = laplacian
         self.slopes = slopes
+        self.gain = gain
         self.register_buffer("kernels", self._stack(angle), persistent=False)
         self._angle = angle
 
@@ -80,9 +84,10 @@ class StencilPerception(nn.Module):
         return torch.cat((own, length, rest), dim=2).flatten(1, 2)
 
     def _stack(self, angle: float) -> Tensor:
-        kernels = [stencils.identity(self.axes), *stencils.gradients(self.axes, angle)]
+        differences = stencils.gradients(self.axes, angle)
         if self.laplacian:
-            kernels.append(stencils.laplacian(self.axes))
+            differences.append(stencils.laplacian(self.axes))
+        kernels = [stencils.identity(self.axes), *(self.gain * kernel for kernel in differences)]
         return torch.stack(kernels).to(torch.get_default_dtype())
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Place, StencilPerception, UpdateRule, View, per_cell, register
-from nca.types import Count
+from nca.types import Count, Positive
 
 
 @register.rule("growing")
@@ -28,6 +28,8 @@ class Growing(UpdateRule):
         slopes: What cells perceive of the slopes: one along `each` axis, or the `length` of the
             gradient alone; with that and the Laplacian no cell can tell up from down (isotropic
             automata, Mordvintsev et al. 2022).
+        gain: Factor of slopes and Laplacian: how much they weigh beside the cell's own channels
+            when learning begins.
     """
 
     cellwise = True
@@ -40,11 +42,12 @@ class Growing(UpdateRule):
         angle: float = 0.0,
         laplacian: bool = False,
         slopes: Literal["each", "length"] = "each",
+        gain: Positive = 1.0,
     ) -> None:
         super().__init__()
         channels = place.own.channels
         self.perception = StencilPerception(
-            channels, place.axes, angle=angle, laplacian=laplacian, slopes=slopes
+            channels, place.axes, angle=angle, laplacian=laplacian, slopes=slopes, gain=gain
         )
         self.hidden = nn.Linear(self.perception.features, hidden)
         nn.init.xavier_uniform_(self.hidden.weight)

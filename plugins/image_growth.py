@@ -135,14 +135,21 @@ class ImageGrowth(Task):
         """Return what has grown, on white."""
         return to_rgb_on_white(self._grown(state))
 
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the target of each sample on white, `(B, 3, height, width)`."""
+        return to_rgb_on_white(self._wanted(batch)).expand(batch.state.batch, -1, -1, -1)
+
+    def _wanted(self, batch: Batch) -> Tensor:
+        """Return the targets, one for all or one for each sample, `(..., 4, height, width)`."""
+        return self.target[batch.truth["target"]] if self.genes else self.target
+
     def _grown(self, state: State) -> Tensor:
         return state[self.level.name][:, :VISIBLE]
 
     def _error(self, state: State, batch: Batch) -> Tensor:
-        target = self.target[batch.truth["target"]] if self.genes else self.target
         if self.free:
-            return turned.least_squared_error(self._grown(state), target)
-        return objectives.squared_error(self._grown(state), target)
+            return turned.least_squared_error(self._grown(state), self._wanted(batch))
+        return objectives.squared_error(self._grown(state), self._wanted(batch))
 
     def _loaded(self, spec: str) -> Tensor:
         """Return a target in the middle of the grid, `(4, height, width)`.
@@ -159,9 +166,9 @@ class ImageGrowth(Task):
         beyond = turned.distances(*self.setting.size) > rings
         lost = picture[3].count_nonzero() < square[3].count_nonzero()
         if lost or (self.free and (picture[3] * beyond).any()):
-            room = f"a circle of {2 * rings + 1} cells in it" if self.free else "it"
+            turning = f" at every angle: a circle of {2 * rings + 1} cells" if self.free else ""
             raise TargetError(
-                f"a target of {self.side} cells does not fit {room}, as broad and high as it is.",
+                f"a target of {self.side} cells does not fit the grid{turning}.",
                 where=f"target {spec!r}, [grid] size = {list(self.setting.size)}",
                 to_do="give a smaller [task] side, or a greater [grid] size",
             )

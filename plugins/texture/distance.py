@@ -38,7 +38,12 @@ def directions(source: Source, stream: str, count: int, colours: int, patch: int
 
 
 def rows(
-    pictures: Tensor, along: Tensor, scale: int, topology: Topology, offset: Sequence[int] = ()
+    pictures: Tensor,
+    along: Tensor,
+    scale: int,
+    topology: Topology,
+    every: int = 1,
+    offset: Sequence[int] = (0, 0),
 ) -> Tensor:
     """Return the sorted numbers of a picture's patches along each direction, `(B, K, P)`.
 
@@ -50,18 +55,17 @@ def rows(
         along: Directions, `(K, C, patch, patch)`.
         scale: Which one, from 0.
         topology: What lies beyond the edges of the pictures.
-        offset: Take the patches of every `2 ** scale`-th pixel, counted from here on each axis;
-            all patches if empty.
+        every: Take the patches of every so many pixels on each axis.
+        offset: The first pixel that has one, on each axis.
     """
     for finer in range(scale):
         pictures = _blurred(pictures, 2**finer, topology)
     reach = 2**scale
     pictures = 3 * pictures - 2 * _blurred(pictures, reach, topology)
-    if offset:
+    if any(offset):
         pictures = pictures.roll([-start for start in offset], (-2, -1))
     padded = topology.pad(pictures, reach * (along.shape[-1] // 2))
-    stride = reach if offset else 1
-    seen = F.conv2d(padded, along.to(pictures.dtype), dilation=reach, stride=stride)
+    seen = F.conv2d(padded, along.to(pictures.dtype), dilation=reach, stride=every)
     return seen.flatten(2).sort(dim=2).values
 
 
@@ -103,10 +107,12 @@ def distance(
     total = pictures.new_zeros(len(pictures))
     for scale in range(scales):
         along = directions(source, f"direction/{scale}", count, target.shape[1], patch)
-        start = source.each(f"offset/{scale}", 2)[0] * 2**scale
         wanted = rows(target, along, scale, edges)
         flat = (along * plain.view(1, -1, 1, 1)).sum(dim=(1, 2, 3)).view(1, -1, 1)
-        grown = rows(pictures, along, scale, TORUS, [int(s) for s in start.tolist()])
+        # what is twice as blurred needs half as many looks
+        every = max(1, 2**scale // 2)
+        offset = [int(share * every) for share in source.each(f"offset/{scale}", 2)[0].tolist()]
+        grown = rows(pictures, along, scale, TORUS, every, offset)
         total = total + carried(grown, wanted) / carried(flat.expand_as(wanted), wanted)
     return total / scales
 

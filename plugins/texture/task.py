@@ -20,6 +20,7 @@ from nca import (
     Source,
     Start,
     State,
+    TargetError,
     Task,
     Topology,
     load_texture,
@@ -99,6 +100,12 @@ class Texture(Task):
         """
         if not self.extent.any():
             picture = load_texture(self.spec, side=self.side, folder=self.setting.folder)
+            if picture.std(dim=(1, 2)).max() < 1 / 255:
+                raise TargetError(
+                    "the target is of one colour, so that every patch of it is alike.",
+                    where=f"target {self.spec!r} at side {self.side}",
+                    to_do="choose a picture with a pattern",
+                )
             height, width = picture.shape[1:]
             self.target[:, :height, :width] = picture.to(self.target)
             self.extent = torch.tensor([height, width])
@@ -142,6 +149,16 @@ class Texture(Task):
     def picture(self, state: State) -> Tensor:
         """Return the texture, `(B, 3, H, W)`, from 0 to 1."""
         return self._colours(state).clamp(0, 1)
+
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the target, repeated until it covers the grid, `(B, 3, H, W)`."""
+        times = [
+            -(-want // have)
+            for want, have in zip(self.setting.size, self.extent.tolist(), strict=True)
+        ]
+        height, width = self.setting.size
+        covered = self.pattern.repeat(1, *times)[:, :height, :width]
+        return covered.expand(batch.state.batch, -1, -1, -1)
 
     def _distance(self, state: State, source: Source, count: int) -> Tensor:
         # sums of patches are sorted: in half precision most of them would be alike
