@@ -38,9 +38,12 @@ def test_a_turned_or_mirrored_target_is_no_error(seed, pose):
 
 
 def test_the_least_error_of_a_target_in_place_is_near_the_plain_one():
+    for radius in (4, 9):
+        disc = (distances(25, 25) <= radius).float().expand(4, -1, -1)
+        empty = torch.zeros(1, 4, 25, 25)
+        plain = squared_error(empty, disc)
+        assert_close(least_squared_error(empty, disc), plain, rtol=0.06, atol=0)
     target, other = blob(random_seed=1), blob(random_seed=2)
-    empty = torch.zeros(1, 4, SIDE, SIDE)
-    assert_close(least_squared_error(empty, target), squared_error(empty, target), rtol=0.1, atol=0)
     plain = min(squared_error(pose[None], target).item() for pose in poses(other))
     assert 0.5 * plain < least_squared_error(other[None], target).item() < 1.1 * plain
 
