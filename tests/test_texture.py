@@ -300,6 +300,16 @@ def test_a_picture_that_is_not_square_travels_in_the_checkpoint(tmp_path):
     assert torch.equal(other.pattern, task.pattern)
 
 
+def test_what_has_been_learnt_may_cover_another_grid():
+    task = texture()
+    wider = Texture(Setting(task.setting.layout, (20, 9), Path(), 3), target="gone.png", side=8)
+    wider.load_state_dict(task.state_dict())
+    wider.prepare(torch.device("cpu"))
+    batch = wider.draw(Draw(3, 0), torch.arange(1))
+    assert wider.targets(batch).shape == wider.picture(batch.state).shape == (1, 3, 20, 9)
+    assert wider.measure(batch.state, batch)["distance"].part.item() > 0.5
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
