@@ -200,6 +200,25 @@ def test_fewer_looks_see_the_patches_that_stand_there(every):
     assert not torch.equal(seen, rows(picture, along, 0, TORUS, every).flatten())
 
 
+def test_fine_detail_is_sharpened_threefold_and_plain_colour_stays():
+    down, across = torch.meshgrid(torch.arange(8), torch.arange(8), indexing="ij")
+    board = 0.5 + 0.1 * (-1.0) ** (down + across)
+    along = torch.zeros(1, 1, 5, 5)
+    along[0, 0, 2, 2] = 1
+    seen = rows(board.view(1, 1, 8, 8), along, 0, TORUS).flatten()
+    assert seen.mean().item() == pytest.approx(0.5, abs=1e-5)
+    assert (seen[-1] - seen[0]).item() == pytest.approx(0.6, abs=1e-3)
+
+
+def test_each_scale_reaches_twice_as_far():
+    spot = torch.zeros(1, 1, 64, 64)
+    spot[..., 32, 32] = 1
+    along = torch.ones(1, 1, 5, 5)
+    touched = [(rows(spot, along, scale, TORUS).abs() > 1e-6).sum().item() for scale in range(3)]
+    # the patch, its sharpening, and the blurs of the finer scales: 2 + 2 + 0, 4 + 4 + 2, 8 + 8 + 6
+    assert [round(count**0.5) for count in touched] == [9, 21, 45]
+
+
 def test_each_picture_is_judged_alone():
     target = pattern("marble")
     pictures = normal((3, 3, 24, 24), 0).float()
