@@ -4,8 +4,10 @@ import colorsys
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from annotated_types import Len
 from torch import Tensor, nn
 
 from nca import (
@@ -62,7 +64,7 @@ class ImageGrowth(Task):
         self,
         setting: Setting,
         *,
-        target: Name | tuple[Name, ...],
+        target: Name | Annotated[tuple[Name, ...], Len(1)],
         side: Count,
         level: str = "",
         trials: Count = 8,

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from nca import Batch, Draw, Layout, Level, Setting, ShapeError, TargetError, to_rgb_on_white
+from nca.options import options_of
 from nca_plugins.image_growth import ImageGrowth
 
 
@@ -88,6 +90,13 @@ def test_a_list_of_one_target_has_a_genome_too():
     assert seeds(ready(target=["lizard"]), 2).truth["target"].tolist() == [0, 0]
     assert ready(target=["lizard"]).target.shape == (1, 4, 12, 12)
     assert ready().target.shape == (4, 12, 12)
+
+
+def test_a_list_without_targets_is_a_fault_of_the_recipe():
+    options = options_of(ImageGrowth)
+    assert options.model_validate_json('{"target": ["a"], "side": 8}').target == ("a",)
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        options.model_validate_json('{"target": [], "side": 8}')
 
 
 def test_a_genome_needs_channels_behind_alpha():
