@@ -21,7 +21,7 @@ from nca.importing import Imported
 from nca.metrics import Share
 from nca.noise import Draw, Source
 from nca.perception import StencilPerception, per_cell
-from nca.pictures import load_target, to_rgb_on_white
+from nca.pictures import load_target, load_texture, to_rgb_on_white
 from nca.pool import Pool, Renewal
 from nca.registry import register, registry
 from nca.rule import Place, UpdateRule, View
@@ -76,6 +76,7 @@ __all__ = [
     "LabelledImages",
     "Imported",
     "load_target",
+    "load_texture",
     "to_rgb_on_white",
     # go wrong
     "NCAError",

@@ -4,12 +4,17 @@ Each channel is correlated with the same few stencils. The features come channel
 TensorFlow's depthwise convolution orders them: channel 0 through every stencil, then channel 1.
 """
 
+from typing import Literal, TypeAlias
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import stencils
 from nca.rule import View
+
+Slopes: TypeAlias = Literal["each", "length"]
+"""What is perceived of the slopes: one along every axis, or the length of the gradient alone."""
 
 
 class StencilPerception(nn.Module):
@@ -20,24 +25,39 @@ class StencilPerception(nn.Module):
         axes: Axes of the grid.
         angle: Turn of the slopes in radians; may be set again at any time (two axes only).
         laplacian: Whether to add the Laplacian as the last feature of each channel.
+        slopes: `each`: one along every axis; `length`: the length of the gradient alone,
+            `sqrt(gx^2 + gy^2 + 1e-8)`, which tells nothing of directions (Mordvintsev et al.
+            2022, arXiv 2205.01681).
+        gain: Factor of slopes and Laplacian. With 8 the kernels of two axes have the whole numbers
+            of the notebooks on textures and isotropic automata.
     """
 
     kernels: Tensor
 
     def __init__(
-        self, channels: int, axes: int, *, angle: float = 0.0, laplacian: bool = False
+        self,
+        channels: int,
+        axes: int,
+        *,
+        angle: float = 0.0,
+        laplacian: bool = False,
+        slopes: Slopes = "each",
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.channels = channels
         self.axes = axes
         self.laplacian = laplacian
+        self.slopes = slopes
+        self.gain = gain
         self.register_buffer("kernels", self._stack(angle), persistent=False)
         self._angle = angle
 
     @property
     def features(self) -> int:
         """How many numbers a cell perceives."""
-        return self.channels * self.kernels.shape[0]
+        fewer = self.axes - 1 if self.slopes == "length" else 0
+        return self.channels * (self.kernels.shape[0] - fewer)
 
     @property
     def angle(self) -> float:
@@ -53,12 +73,21 @@ class StencilPerception(nn.Module):
         """Return the features of `(B, C, *space)`: `(B, C * stencils, *space)`."""
         ones = (1,) * (self.kernels.ndim - 1)
         weight = self.kernels.unsqueeze(1).repeat(self.channels, 1, *ones)
-        return view.correlate(tensor, weight.to(tensor.dtype), groups=self.channels)
+        seen = view.correlate(tensor, weight.to(tensor.dtype), groups=self.channels)
+        if self.slopes == "each":
+            return seen
+        own, gradient, rest = seen.unflatten(1, (self.channels, -1)).split(
+            (1, self.axes, int(self.laplacian)), dim=2
+        )
+        # without the small number, the slope of the root would be infinite where all is flat
+        length = (gradient.square().sum(dim=2, keepdim=True) + 1e-8).sqrt()
+        return torch.cat((own, length, rest), dim=2).flatten(1, 2)
 
     def _stack(self, angle: float) -> Tensor:
-        kernels = [stencils.identity(self.axes), *stencils.gradients(self.axes, angle)]
+        differences = stencils.gradients(self.axes, angle)
         if self.laplacian:
-            kernels.append(stencils.laplacian(self.axes))
+            differences.append(stencils.laplacian(self.axes))
+        kernels = [stencils.identity(self.axes), *(self.gain * kernel for kernel in differences)]
         return torch.stack(kernels).to(torch.get_default_dtype())
 
 

@@ -61,20 +61,14 @@ def load_target(spec: str, *, side: int, padding: int = 0, folder: Path) -> Tens
         RegistryError: No target is registered under that name.
         PluginError: What is registered under that name draws no RGBA picture.
     """
-    if side < SMALLEST_SIDE:
-        raise TargetError(
-            f"a target of side {side} is too small to show anything.",
-            where=f"target {spec!r}, side = {side}",
-            to_do=f"give a side of at least {SMALLEST_SIDE} cells; 40 is customary",
-        )
+    _check_side(spec, side)
     if padding < 0:
         raise TargetError(
             f"a target cannot have a padding of {padding}.",
             where=f"target {spec!r}, padding = {padding}",
             to_do="give 0 or more cells; 16 is customary",
         )
-    picture = _open(folder / spec) if _is_path(spec, folder) else _draw(spec, side)
-    target = _scale(_premultiplied(picture), side)  # (4, H, W)
+    target = _scale(_premultiplied(_picture(spec, side, folder, opaque=False)), side)  # (4, H, W)
     if target[3].max() < 1 / 255:
         raise TargetError(
             "the target is empty: every pixel of it is transparent.",
@@ -86,6 +80,36 @@ def load_target(spec: str, *, side: int, padding: int = 0, folder: Path) -> Tens
     top, left = (side - height) // 2, (side - width) // 2
     edges = (left, side - width - left, top, side - height - top)
     return F.pad(target, [edge + padding for edge in edges])  # (4, side + 2p, side + 2p)
+
+
+def load_texture(spec: str, *, side: int, folder: Path) -> Tensor:
+    """Return a picture without transparency, whole and in its own proportions.
+
+    Args:
+        spec: A path to a picture, or `NAME` or `NAME:ARGUMENT` of a registered target; see
+            `load_target`. What is transparent is laid on white.
+        side: Longest side of the picture in cells, at least 4.
+        folder: Where relative paths start: the folder of the recipe.
+
+    Returns:
+        Red, green and blue, a float32 tensor (3, height, width), each value from 0 to 1.
+
+    Raises:
+        TargetError: The picture cannot be found, read or used, or is smaller than 4 cells on its
+            shorter side.
+        RegistryError: No target is registered under that name.
+        PluginError: What is registered under that name draws no RGBA picture.
+    """
+    _check_side(spec, side)
+    picture = to_rgb_on_white(_scale(_premultiplied(_picture(spec, side, folder)), side))
+    if min(picture.shape[1:]) < SMALLEST_SIDE:
+        height, width = picture.shape[1:]
+        raise TargetError(
+            f"the picture is {height} cells high and {width} wide: too narrow for a texture.",
+            where=f"target {spec!r} at side {side}",
+            to_do=f"give a greater side, or a picture with {SMALLEST_SIDE} cells on both sides",
+        )
+    return picture
 
 
 def to_rgb_on_white(rgba: Tensor) -> Tensor:
@@ -127,7 +151,20 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _open(path: Path) -> Image.Image:
+def _check_side(spec: str, side: int) -> None:
+    if side < SMALLEST_SIDE:
+        raise TargetError(
+            f"a target of side {side} is too small to show anything.",
+            where=f"target {spec!r}, side = {side}",
+            to_do=f"give a side of at least {SMALLEST_SIDE} cells; 40 is customary",
+        )
+
+
+def _picture(spec: str, side: int, folder: Path, *, opaque: bool = True) -> Image.Image:
+    return _open(folder / spec, opaque) if _is_path(spec, folder) else _draw(spec, side)
+
+
+def _open(path: Path, opaque: bool) -> Image.Image:
     if not _is_file(path):
         raise _missing(path)
     try:
@@ -141,7 +178,7 @@ def _open(path: Path) -> Image.Image:
             where=f"{path} ({reason})",
             to_do="export it as a PNG with a transparent background",
         ) from fault
-    if not picture.has_transparency_data:
+    if not (opaque or picture.has_transparency_data):
         raise TargetError(
             f"the target has no transparency: its pixels are {picture.mode} without alpha.",
             where=str(path),

@@ -85,8 +85,10 @@ def draw(trained: Trained, folder: Path) -> None:
     states = [trained.automaton.finish(state) for state in states]
     with torch.no_grad():
         pictures = [trained.task.picture(state) for state in states]
+        wanted = trained.task.targets(next(iter(trained.task.trials("test", SAMPLES))))
     words = [f"step {state.step}" for state in states]
-    save_image(strip(pictures, words).image(), folder / "states.png")
+    beside = ([], []) if wanted is None else ([wanted], ["target"])
+    save_image(strip([*pictures, *beside[0]], [*words, *beside[1]]).image(), folder / "states.png")
     save_image(levels_sheet(states, pictures).image(), folder / "levels.png")
 
 

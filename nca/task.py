@@ -129,6 +129,17 @@ class Task(nn.Module, ABC):
     def picture(self, state: State) -> Tensor:
         """Return what a person wants to see: `(B, 3, height, width)`, from 0 to 1."""
 
+    def targets(self, batch: Batch) -> Tensor | None:
+        """Return what the samples of a batch shall come to look like, for a person to compare.
+
+        Args:
+            batch: First states with their truth, as `trials` yields them.
+
+        Returns:
+            `(B, 3, height, width)`, from 0 to 1, of the size that `picture` has; or None.
+        """
+        return None
+
 
 def _contract(thing: object) -> str | None:
     if not (isinstance(thing, type) and issubclass(thing, Task)):

@@ -5,11 +5,13 @@ one hidden layer, and adds what comes out. The last layer starts at zero: a new 
 stands still. The rule knows nothing of targets, pools or life; those belong to the recipe.
 """
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Place, StencilPerception, UpdateRule, View, per_cell, register
-from nca.types import Count
+from nca.types import Count, Positive
 
 
 @register.rule("growing")
@@ -23,16 +25,30 @@ class Growing(UpdateRule):
         hidden: Units of the hidden layer.
         angle: Turn of the perception in radians (grids of two axes); no training needed.
         laplacian: Whether cells perceive the Laplacian too, as texture automata do.
+        slopes: What cells perceive of the slopes: one along `each` axis, or the `length` of the
+            gradient alone; with that and the Laplacian no cell can tell up from down (isotropic
+            automata, Mordvintsev et al. 2022).
+        gain: Factor of slopes and Laplacian: how much they weigh beside the cell's own channels
+            when learning begins.
     """
 
     cellwise = True
 
     def __init__(
-        self, place: Place, *, hidden: Count = 128, angle: float = 0.0, laplacian: bool = False
+        self,
+        place: Place,
+        *,
+        hidden: Count = 128,
+        angle: float = 0.0,
+        laplacian: bool = False,
+        slopes: Literal["each", "length"] = "each",
+        gain: Positive = 1.0,
     ) -> None:
         super().__init__()
         channels = place.own.channels
-        self.perception = StencilPerception(channels, place.axes, angle=angle, laplacian=laplacian)
+        self.perception = StencilPerception(
+            channels, place.axes, angle=angle, laplacian=laplacian, slopes=slopes, gain=gain
+        )
         self.hidden = nn.Linear(self.perception.features, hidden)
         nn.init.xavier_uniform_(self.hidden.weight)
         nn.init.zeros_(self.hidden.bias)
@@ -51,5 +67,5 @@ class Growing(UpdateRule):
 
     def forward(self, view: View) -> Tensor:
         """Return the change: `W2 relu(W1 perception + b1) + b2`."""
-        perceived = self.perception(view, view.own)  # (B, C * stencils, H, W)
+        perceived = self.perception(view, view.own)  # (B, C * features, H, W)
         return per_cell(self.change, F.relu(per_cell(self.hidden, perceived)))

@@ -1,9 +1,13 @@
-"""Grow a picture from one cell (Mordvintsev et al. 2020)."""
+"""Grow a picture from one cell (Mordvintsev et al. 2020), or one of several pictures."""
 
+import colorsys
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from annotated_types import Len
 from torch import Tensor, nn
 
 from nca import (
@@ -14,29 +18,41 @@ from nca import (
     ShapeError,
     Share,
     State,
+    TargetError,
     Task,
     load_target,
     objectives,
     register,
     to_rgb_on_white,
 )
-from nca.types import Count, Name, Split
+from nca.types import Count, Name, Positive, Split
+from nca_plugins import turned
+
+VISIBLE = 4
+"""Red, green, blue and alpha: what a target has."""
 
 
 @register.task("image_growth")
 class ImageGrowth(Task):
-    """Grow a target picture from a single cell in the middle of the grid.
+    """Grow a target picture from a seed in the middle of the grid.
 
     The first four channels of the level are red, green, blue (multiplied by alpha) and alpha;
-    the seed's alpha and hidden channels are 1.
+    the seed's alpha and hidden channels are 1. Where there are several targets, the hidden
+    channels begin with a genome, one channel for each target: in the seed, that of its own target
+    is 1 and the others are 0.
 
     Args:
         setting: The run that the task belongs to.
         target: A registered target (`lizard`, `emoji:...`), or a picture with transparent
-            surroundings, relative to the recipe.
-        side: Cells along the longer side of the target.
+            surroundings, relative to the recipe; or a list of them.
+        side: Cells along the longer side of each target.
         level: The level that grows; the top level unless named.
-        trials: How many seeds an evaluation grows.
+        trials: How many seeds an evaluation grows; of each target alike, as far as they go round.
+        free: Whether the target may stand at any angle and be mirrored, as it fits best. The
+            least of all errors counts: what cannot tell up from down cannot be asked to.
+        points: Cells of the seed: one in the middle, or several on a circle, each in a colour of
+            its own, which tell directions to cells that know none.
+        circle: Radius of that circle, in cells.
     """
 
     headline = "error"
@@ -45,47 +61,58 @@ class ImageGrowth(Task):
     target: Tensor
 
     def __init__(
-        self, setting: Setting, *, target: Name, side: Count, level: str = "", trials: Count = 8
+        self,
+        setting: Setting,
+        *,
+        target: Name | Annotated[tuple[Name, ...], Len(1)],
+        side: Count,
+        level: str = "",
+        trials: Count = 8,
+        free: bool = False,
+        points: Count = 1,
+        circle: Positive = 4.0,
     ) -> None:
         super().__init__(setting)
         self.level = setting.layout[level or list(setting.layout)[-1]]
-        self.spec, self.side, self.count = target, side, trials
-        height, width = (*setting.size, 0)[:2] if len(setting.size) == 2 else (0, 0)
-        if min(height, width) < side or self.level.channels < 4:
-            raise ShapeError(
-                f"a target of {side} cells does not fit a grid of {list(setting.size)} cells and "
-                f'{self.level.channels} channels at level "{self.level.name}".',
-                where="[task] side, [grid] size, [[levels]] channels",
-                to_do="use two axes, sides of at least that many cells, and 4 channels or more",
-            )
+        self.specs = (target,) if isinstance(target, str) else tuple(target)
+        self.genes = 0 if isinstance(target, str) else len(target)
+        self.side, self.count, self.free = side, trials, free
+        self._check(points, circle)
+        self.points = spots(points, circle)
         # part of the checkpoint: whoever gets that file needs no picture
-        self.register_buffer("target", torch.zeros(4, height, width))
+        many = (self.genes,) if self.genes else ()
+        self.register_buffer("target", torch.zeros(*many, VISIBLE, *setting.size))
 
     def prepare(
         self, device: torch.device, data: Path | None = None, report: Report | None = None
     ) -> None:
-        """Draw or load the target, unless a checkpoint has brought it.
+        """Draw or load the targets, unless a checkpoint has brought them.
 
         Raises:
-            TargetError: The picture cannot be had or used.
+            TargetError: A picture cannot be had or used, or does not fit the grid.
         """
         if not self.target.any():
-            square = load_target(self.spec, side=self.side, folder=self.setting.folder)
-            margins = []
-            for want, have in zip(self.setting.size[::-1], square.shape[:0:-1], strict=True):
-                margins += [(want - have) // 2, want - have - (want - have) // 2]
-            self.target = nn.functional.pad(square, margins)
+            pictures = [self._loaded(spec) for spec in self.specs]
+            self.target = torch.stack(pictures).view_as(self.target)
         self.target = self.target.to(device)
 
     def draw(self, draw: Draw, samples: Tensor) -> Batch:
-        """Return one seed for each sample number."""
+        """Return one seed for each sample number; targets take turns."""
         state = self.setting.layout.zeros(
             len(samples), self.setting.size, random_seed=draw.random_seed, device=samples.device
         )
         body = state[self.level.name].clone()
-        height, width = self.setting.size
-        body[:, 3:, height // 2, width // 2] = 1
-        return Batch(state.replace({self.level.name: body}, samples=samples))
+        height, width = (side // 2 for side in self.setting.size)
+        chosen = samples % len(self.specs)
+        for down, across, colour in self.points:
+            cell = body[:, :, height + down, width + across]  # a view, (B, C)
+            cell[:, :3] = body.new_tensor(colour)
+            cell[:, 3:] = 1
+            if self.genes:
+                genome = nn.functional.one_hot(chosen, self.genes)
+                cell[:, VISIBLE : VISIBLE + self.genes] = genome.to(cell)
+        state = state.replace({self.level.name: body}, samples=samples)
+        return Batch(state, {"target": chosen} if self.genes else {})
 
     def trials(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield seeds; their sample numbers count down from -1."""
@@ -95,20 +122,92 @@ class ImageGrowth(Task):
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the mean squared difference from the target, over all four channels."""
-        errors = [objectives.squared_error(self._grown(state), self.target) for state in states]
+        errors = [self._error(state, batch) for state in states]
         return {"squared": torch.stack(errors).mean(dim=0)}
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return the mean squared difference from the target, and the share of live cells."""
-        grown = self._grown(state)
+        alpha = self._grown(state)[:, 3]
         return {
-            "error": Share.of(objectives.squared_error(grown, self.target)),
-            "opaque cells": Share.of((grown[:, 3] > 0.1).flatten(1).double().mean(dim=1)),
+            "error": Share.of(self._error(state, batch)),
+            "opaque cells": Share.of((alpha > 0.1).flatten(1).double().mean(dim=1)),
         }
 
     def picture(self, state: State) -> Tensor:
         """Return what has grown, on white."""
         return to_rgb_on_white(self._grown(state))
 
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the target of each sample on white, `(B, 3, height, width)`."""
+        return to_rgb_on_white(self._wanted(batch)).expand(batch.state.batch, -1, -1, -1)
+
+    def _wanted(self, batch: Batch) -> Tensor:
+        """Return the targets, one for all or one for each sample, `(..., 4, height, width)`."""
+        return self.target[batch.truth["target"]] if self.genes else self.target
+
     def _grown(self, state: State) -> Tensor:
-        return state[self.level.name][:, :4]
+        return state[self.level.name][:, :VISIBLE]
+
+    def _error(self, state: State, batch: Batch) -> Tensor:
+        if self.free:
+            return turned.least_squared_error(self._grown(state), self._wanted(batch))
+        return objectives.squared_error(self._grown(state), self._wanted(batch))
+
+    def _loaded(self, spec: str) -> Tensor:
+        """Return a target in the middle of the grid, `(4, height, width)`.
+
+        Raises:
+            TargetError: It does not fit.
+        """
+        square = load_target(spec, side=self.side, folder=self.setting.folder)
+        margins = []
+        for want, have in zip(self.setting.size[::-1], square.shape[:0:-1], strict=True):
+            margins += [(want - have) // 2, want - have - (want - have) // 2]
+        picture = nn.functional.pad(square, margins)  # cuts where a margin is below 0
+        rings = turned.reach(*self.setting.size)
+        beyond = turned.distances(*self.setting.size) > rings
+        lost = picture[3].count_nonzero() < square[3].count_nonzero()
+        if lost or (self.free and (picture[3] * beyond).any()):
+            turning = f" at every angle: a circle of {2 * rings + 1} cells" if self.free else ""
+            raise TargetError(
+                f"a target of {self.side} cells does not fit the grid{turning}.",
+                where=f"target {spec!r}, [grid] size = {list(self.setting.size)}",
+                to_do="give a smaller [task] side, or a greater [grid] size",
+            )
+        return picture
+
+    def _check(self, points: int, circle: float) -> None:
+        size, needed = self.setting.size, VISIBLE + self.genes
+        if len(size) != 2 or max(size) < self.side or self.level.channels < needed:
+            raise ShapeError(
+                f"a target of {self.side} cells does not fit a grid of {list(size)} cells and "
+                f'{self.level.channels} channels at level "{self.level.name}".',
+                where="[task] side, [grid] size, [[levels]] channels",
+                to_do=f"use two axes, sides of at least that many cells, and {needed} channels "
+                "or more",
+            )
+        if points > 1 and 2 * circle + 1 >= min(size):
+            raise ShapeError(
+                f"a seed of {points} points on a circle of radius {circle:g} does not fit.",
+                where=f"[task] points, circle; [grid] size = {list(size)}",
+                to_do="give a smaller circle, or one point",
+            )
+
+
+def spots(points: int, circle: float) -> list[tuple[int, int, tuple[float, float, float]]]:
+    """Return the cells of a seed: how far down and across from the middle, and their colours.
+
+    One cell has no colour and stands in the middle; several stand on a circle, from the top
+    clockwise, in the colours of the rainbow.
+    """
+    if points == 1:
+        return [(0, 0, (0.0, 0.0, 0.0))]
+    turns = [number / points for number in range(points)]
+    return [
+        (
+            round(-circle * math.cos(2 * math.pi * turn)),
+            round(circle * math.sin(2 * math.pi * turn)),
+            colorsys.hsv_to_rgb(turn, 1.0, 1.0),
+        )
+        for turn in turns
+    ]

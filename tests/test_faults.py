@@ -80,7 +80,7 @@ size = [8, 8] -> topolgy = "torus"\nsize = [8, 8]
 
 hidden = 4 -> hiden = 4
   line 16 [levels[1].rules[0]] hiden unknown key did you mean `hidden`? [levels[1].rules[0]]
-    knows: angle, hidden, laplacian
+    knows: angle, gain, hidden, laplacian, slopes
 
 hidden = 4 -> hidden = "4"
   line 16 [levels[1].rules[0]] hidden is "4" expected: whole number, at least 1

@@ -55,6 +55,34 @@ def test_features_come_channel_by_channel(count, size, laplacian, seed):
     assert_close(perceive(perception, body), torch.cat(wanted, dim=1))
 
 
+@given(count=axes(), size=sizes(high=4), laplacian=st.booleans(), seed=random_seeds())
+def test_the_length_of_the_gradient_stands_for_the_slopes(count, size, laplacian, seed):
+    body = normal((2, 3, *size[:count]), seed)
+    each = StencilPerception(3, count, laplacian=laplacian)
+    length = StencilPerception(3, count, laplacian=laplacian, slopes="length")
+    seen = perceive(each, body).unflatten(1, (3, -1))
+    steep = (seen[:, :, 1 : 1 + count].square().sum(dim=2, keepdim=True) + 1e-8).sqrt()
+    wanted = torch.cat((seen[:, :, :1], steep, seen[:, :, 1 + count :]), dim=2)
+    assert length.features == wanted.shape[2] * 3
+    assert_close(perceive(length, body), wanted.flatten(1, 2))
+
+
+def test_a_gain_of_eight_gives_the_whole_numbers_of_the_notebooks():
+    own, x, y, laplacian = StencilPerception(1, 2, laplacian=True, gain=8.0).kernels
+    assert own.tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert x.tolist() == [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+    assert torch.equal(y, x.T)
+    assert laplacian.tolist() == [[1, 2, 1], [2, -12, 2], [1, 2, 1]]
+
+
+def test_where_all_is_flat_the_length_has_a_gradient():
+    body = torch.zeros(1, 1, 3, 3, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(
+        perceive(StencilPerception(1, 2, slopes="length"), body).sum(), body
+    )
+    assert slope.isfinite().all()
+
+
 def test_a_quarter_turn_exchanges_the_slopes():
     body = normal((1, 2, 4, 5), 0)
     straight = perceive(StencilPerception(2, 2), body).unflatten(1, (2, 3))

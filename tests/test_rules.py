@@ -158,9 +158,12 @@ def grown(angle: float = 0.0) -> Automaton:
     """Return a growing automaton whose weights are drawn."""
     layout = Layout([Level("body", 6)])
     rule = make("growing", Place(layout, "body", 2), hidden=9, angle=angle)
-    automaton = Automaton(layout, {"body": [rule]}).double()
+    return drawn_weights(Automaton(layout, {"body": [rule]}))
+
+
+def drawn_weights(automaton: Automaton) -> Automaton:
     with torch.no_grad():
-        for name, weight in automaton.named_parameters():
+        for name, weight in automaton.double().named_parameters():
             weight.copy_(0.3 * normal(tuple(weight.shape), 5, name))
     return automaton
 
@@ -190,6 +193,19 @@ def test_a_turned_state_grows_as_before_under_turned_perception(quarters):
     wanted = grown().rollout(state, 3)["body"].rot90(quarters, (2, 3))
     assert (wanted - turned["body"]).abs().amax() > 0.1
     assert_close(after["body"], wanted)
+
+
+@pytest.mark.parametrize("turned", [lambda t: t.rot90(1, (2, 3)), lambda t: t.flip(3)])
+@pytest.mark.parametrize("slopes", ["each", "length"])
+def test_cells_that_see_only_how_steep_it_is_cannot_tell_directions(slopes, turned):
+    layout = Layout([Level("body", 6)])
+    rule = make("growing", Place(layout, "body", 2), hidden=9, laplacian=True, slopes=slopes)
+    automaton = drawn_weights(Automaton(layout, {"body": [rule]}))
+    state = State({"body": normal((2, 6, 5, 7), 1)})
+    after = automaton.rollout(state.map(turned), 3)["body"]
+    wanted = turned(automaton.rollout(state, 3)["body"])
+    assert (wanted - turned(state["body"])).abs().amax() > 0.1
+    assert torch.allclose(after, wanted) == (slopes == "length")
 
 
 def test_perception_may_be_turned_at_any_time():

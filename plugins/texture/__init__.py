@@ -1,0 +1,1 @@
+"""Textures: tileable patterns, a distance between the patches of two pictures, and the task."""

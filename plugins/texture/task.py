@@ -1,0 +1,192 @@
+"""Cover the grid with a texture, without end (Niklasson, Mordvintsev, Randazzo, Levin 2021)."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from annotated_types import Le
+from torch import Tensor
+
+from nca import (
+    TORUS,
+    Batch,
+    Draw,
+    FirstState,
+    Report,
+    Setting,
+    ShapeError,
+    Share,
+    Source,
+    Start,
+    State,
+    TargetError,
+    Task,
+    Topology,
+    load_texture,
+    objectives,
+    register,
+)
+from nca.types import Count, Name, NonNegative, Split
+from nca_plugins.texture.distance import distance
+
+HELD_OUT = 64
+"""Directions at each scale by which a texture is measured."""
+
+
+@register.task("texture")
+class Texture(Task):
+    """Cover the grid with a pattern whose patches are those of a target.
+
+    The first three channels of the level are red, green and blue, each 0.5 too low, so that an
+    empty cell is grey. There is no place for anything: only what stands beside what is judged, by
+    a sliced Wasserstein distance between patches (`nca_plugins.texture.distance` has more).
+
+    Args:
+        setting: The run that the task belongs to.
+        target: A registered pattern (`weave`, `scales`, `bubbles`, `marble`), or any picture,
+            relative to the recipe.
+        side: Cells along the longer side of the target: how large the pattern is to be.
+        tileable: Whether the target wraps. Otherwise its edges are mirrored.
+        directions: Directions at each scale, drawn afresh for every batch.
+        patch: Cells along each side of a patch at the finest scale, an odd number.
+        scales: How many scales, each with patches that reach twice as far.
+        overflow: Weight of what leaves -1 to 1 in the loss, summed over a cell's channels.
+        start: What the level starts from.
+        level: The level that is covered; the top level unless named.
+        trials: How many grids an evaluation covers.
+    """
+
+    headline = "distance"
+    better = "less"
+
+    target: Tensor
+    extent: Tensor
+
+    def __init__(
+        self,
+        setting: Setting,
+        *,
+        target: Name,
+        side: Count,
+        tileable: bool = True,
+        directions: Count = 32,
+        patch: Count = 5,
+        scales: Annotated[Count, Le(8)] = 3,
+        overflow: NonNegative = 1.0,
+        start: Start = Start(),  # noqa: B008, it is frozen
+        level: str = "",
+        trials: Count = 4,
+    ) -> None:
+        super().__init__(setting)
+        self.level = setting.layout[level or list(setting.layout)[-1]]
+        self.spec, self.side, self.count = target, side, trials
+        self.edges = TORUS if tileable else Topology("reflect")
+        self.directions, self.patch, self.scales = directions, patch, scales
+        self.overflow = overflow
+        self._check()
+        self.first = FirstState(setting.layout, start)
+        # part of the checkpoint: whoever gets that file needs no picture
+        self.register_buffer("target", torch.zeros(3, side, side))
+        self.register_buffer("extent", torch.zeros(2, dtype=torch.int64))
+
+    def prepare(
+        self, device: torch.device, data: Path | None = None, report: Report | None = None
+    ) -> None:
+        """Draw or load the target, unless a checkpoint has brought it.
+
+        Raises:
+            TargetError: The picture cannot be had or used.
+        """
+        if not self.extent.any():
+            picture = load_texture(self.spec, side=self.side, folder=self.setting.folder)
+            if picture.std(dim=(1, 2)).max() < 1 / 255:
+                raise TargetError(
+                    "the target is of one colour, so that every patch of it is alike.",
+                    where=f"target {self.spec!r} at side {self.side}",
+                    to_do="choose a picture with a pattern",
+                )
+            height, width = picture.shape[1:]
+            self.target[:, :height, :width] = picture.to(self.target)
+            self.extent = torch.tensor([height, width])
+        self.to(device)
+
+    @property
+    def pattern(self) -> Tensor:
+        """The target at its own size, `(3, height, width)`, from 0 to 1."""
+        height, width = self.extent.tolist()
+        return self.target[:, :height, :width]
+
+    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+        """Return one first state for each sample number."""
+        state = self.setting.layout.zeros(
+            len(samples), self.setting.size, random_seed=draw.random_seed, device=samples.device
+        )
+        return Batch(self.first(state.replace(samples=samples)))
+
+    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+        """Yield first states; their sample numbers count down from -1."""
+        samples = -1 - torch.arange(self.count, device=self.target.device)
+        for part in samples.split(batch):
+            yield self.draw(Draw(self.setting.random_seed, 0), part)
+
+    def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
+        """Return the distance along directions of the batch's own, and what overflows."""
+        source = Source(self.setting.random_seed, 0, batch.state.samples)
+        far = [self._distance(state, source, self.directions) for state in states]
+        terms = {"distance": torch.stack(far).mean(dim=0)}
+        if self.overflow:
+            cells = states[-1][self.level.name][0, 0].numel()
+            beyond = [objectives.overflow(state, [self.level.name], 1.0) for state in states]
+            terms["overflow"] = self.overflow / cells * torch.stack(beyond).mean(dim=0)
+        return terms
+
+    def measure(self, state: State, batch: Batch) -> dict[str, Share]:
+        """Return the distance along directions that no training sees, the same every time."""
+        held_out = Source(0, -1, torch.zeros(1, dtype=torch.int64, device=self.target.device))
+        return {"distance": Share.of(self._distance(state, held_out, HELD_OUT))}
+
+    def picture(self, state: State) -> Tensor:
+        """Return the texture, `(B, 3, H, W)`, from 0 to 1."""
+        return self._colours(state).clamp(0, 1)
+
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the target, repeated until it covers the grid, `(B, 3, H, W)`."""
+        times = [
+            -(-want // have)
+            for want, have in zip(self.setting.size, self.extent.tolist(), strict=True)
+        ]
+        height, width = self.setting.size
+        covered = self.pattern.repeat(1, *times)[:, :height, :width]
+        return covered.expand(batch.state.batch, -1, -1, -1)
+
+    def _distance(self, state: State, source: Source, count: int) -> Tensor:
+        # sums of patches are sorted: in half precision most of them would be alike
+        with torch.autocast(self.target.device.type, enabled=False):
+            return distance(
+                self._colours(state),
+                self.pattern,
+                source,
+                count=count,
+                patch=self.patch,
+                scales=self.scales,
+                edges=self.edges,
+            )
+
+    def _colours(self, state: State) -> Tensor:
+        return state[self.level.name][:, :3].float() + 0.5
+
+    def _check(self) -> None:
+        if len(self.setting.size) != 2 or self.level.channels < 3:
+            raise ShapeError(
+                f"a texture does not fit a grid of {list(self.setting.size)} cells and "
+                f'{self.level.channels} channels at level "{self.level.name}".',
+                where="[grid] size, [[levels]] channels",
+                to_do="use two axes, and 3 channels or more",
+            )
+        if self.patch % 2 == 0:
+            raise ShapeError(
+                f"a patch of {self.patch} cells has no middle.",
+                where="[task] patch",
+                to_do="give an odd number, such as 5",
+            )

@@ -1,0 +1,163 @@
+"""Growing pictures: seeds, genomes, targets of any shape, and cells that know no direction."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from pydantic import ValidationError
+
+from nca import Batch, Draw, Layout, Level, Setting, ShapeError, TargetError, to_rgb_on_white
+from nca.options import options_of
+from nca_plugins.image_growth import ImageGrowth
+
+
+def growth(
+    folder: Path = Path(), size: tuple[int, ...] = (12, 12), channels: int = 8, **options: object
+) -> ImageGrowth:
+    setting = Setting(Layout([Level("body", channels)]), size, folder, 3)
+    return ImageGrowth(setting, **{"target": "lizard", "side": 8, **options})
+
+
+def ready(*args: object, **options: object) -> ImageGrowth:
+    task = growth(*args, **options)
+    task.prepare(torch.device("cpu"))
+    return task
+
+
+def seeds(task: ImageGrowth, count: int = 4) -> Batch:
+    return task.draw(Draw(3, 0), torch.arange(count))
+
+
+def painted(folder: Path, name: str, width: int, height: int, colour: str) -> str:
+    picture = Image.new("RGBA", (width + 2, height + 2))
+    picture.paste(colour, (1, 1, width + 1, height + 1))
+    picture.crop((1, 1, width + 1, height + 1)).save(folder / name)
+    return name
+
+
+def showing(task: ImageGrowth, pictures: torch.Tensor) -> Batch:
+    """Return a batch whose cells already show the pictures."""
+    batch = seeds(task, len(pictures))
+    body = batch.state["body"].clone()
+    body[:, :4] = pictures
+    return Batch(batch.state.replace({"body": body}), batch.truth)
+
+
+def test_a_seed_is_one_cell_without_colour():
+    (body,) = seeds(ready(), 1).state["body"]
+    assert body[:, 6, 6].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
+    body[:, 6, 6] = 0
+    assert not body.any()
+
+
+def test_each_target_has_a_gene_of_its_own():
+    batch = seeds(ready(target=["lizard", "butterfly", "planarian"]), 5)
+    assert batch.truth["target"].tolist() == [0, 1, 2, 0, 1]
+    genomes = batch.state["body"][:, 4:7, 6, 6].tolist()
+    assert genomes == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    assert (batch.state["body"][:, (3, 7), 6, 6] == 1).all()
+
+
+def test_a_sample_is_judged_by_the_target_that_its_genome_names():
+    task = ready(target=["lizard", "butterfly"])
+    lizard, butterfly = task.target
+    assert not torch.equal(lizard, butterfly)
+    right = showing(task, torch.stack([lizard, butterfly]))
+    wrong = showing(task, torch.stack([butterfly, lizard]))
+    assert task.loss([right.state], right)["squared"].tolist() == [0, 0]
+    assert (task.loss([wrong.state], wrong)["squared"] > 0.01).all()
+    assert task.measure(wrong.state, wrong)["error"].part.min() > 0.01
+    # the truth goes with the state, whatever number a sample gets in a later iteration
+    swapped = right.select(torch.tensor([1, 0]))
+    assert task.loss([swapped.state], swapped)["squared"].tolist() == [0, 0]
+
+
+def test_every_sample_is_shown_beside_its_own_target():
+    task = ready(target=["lizard", "butterfly"])
+    shown = task.targets(seeds(task, 3))
+    assert torch.equal(shown, to_rgb_on_white(task.target[torch.tensor([0, 1, 0])]))
+    assert ready().targets(seeds(task, 2)).shape == (2, 3, 12, 12)
+
+
+def test_evaluation_grows_every_target():
+    task = ready(target=["lizard", "butterfly"], trials=6)
+    chosen = torch.cat([batch.truth["target"] for batch in task.trials("test", 4)])
+    assert chosen.bincount().tolist() == [3, 3]
+
+
+def test_a_list_of_one_target_has_a_genome_too():
+    assert seeds(ready(target=["lizard"]), 2).truth["target"].tolist() == [0, 0]
+    assert ready(target=["lizard"]).target.shape == (1, 4, 12, 12)
+    assert ready().target.shape == (4, 12, 12)
+
+
+def test_a_list_without_targets_is_a_fault_of_the_recipe():
+    options = options_of(ImageGrowth)
+    assert options.model_validate_json('{"target": ["a"], "side": 8}').target == ("a",)
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        options.model_validate_json('{"target": [], "side": 8}')
+
+
+def test_a_genome_needs_channels_behind_alpha():
+    with pytest.raises(ShapeError, match="and 7 channels or more"):
+        growth(channels=6, target=["lizard", "butterfly", "planarian"])
+    growth(channels=7, target=["lizard", "butterfly", "planarian"])
+
+
+@pytest.mark.parametrize(("width", "height", "size"), [(10, 4, (5, 12)), (3, 9, (9, 6))])
+def test_a_picture_need_not_be_square(tmp_path, width, height, size):
+    name = painted(tmp_path, "bar.png", width, height, "red")
+    task = ready(tmp_path, size, target=name, side=max(width, height))
+    alpha = task.target[3]
+    assert alpha.sum() == width * height
+    assert (alpha.amax(dim=0).sum(), alpha.amax(dim=1).sum()) == (width, height)
+    assert alpha.amax(dim=1).nonzero()[0].item() == (size[0] - height) // 2
+
+
+@pytest.mark.parametrize("side", [5, 30, 64])
+def test_a_picture_of_any_size_is_brought_to_the_side(tmp_path, side):
+    task = ready(tmp_path, (70, 70), target=painted(tmp_path, "a.png", 40, 40, "blue"), side=side)
+    assert task.target[3].count_nonzero() == side**2
+
+
+def test_what_would_be_cut_off_is_refused(tmp_path):
+    task = growth(tmp_path, (5, 12), target=painted(tmp_path, "a.png", 8, 8, "red"), side=8)
+    with pytest.raises(TargetError) as refusal:
+        task.prepare(torch.device("cpu"))
+    assert str(refusal.value) == (
+        "a target of 8 cells does not fit the grid.\n"
+        "  where:  target 'a.png', [grid] size = [5, 12]\n"
+        "  to do:  give a smaller [task] side, or a greater [grid] size"
+    )
+
+
+def test_a_free_target_must_fit_at_every_angle(tmp_path):
+    name = painted(tmp_path, "a.png", 10, 10, "red")
+    ready(tmp_path, target=name, side=10)
+    with pytest.raises(TargetError, match="fit the grid at every angle: a circle of 11 cells"):
+        ready(tmp_path, target=name, side=10, free=True)
+
+
+def test_a_free_target_may_lie_as_it_likes():
+    task = ready(size=(13, 13), free=True, target="lizard", side=8)
+    poses = [task.target.rot90(turn, (1, 2)) for turn in range(4)]
+    poses += [pose.flip(2) for pose in poses]
+    batch = showing(task, torch.stack(poses))
+    held = ready(size=(13, 13), target="lizard", side=8)
+    assert task.loss([batch.state], batch)["squared"].max() < 1e-6
+    assert held.loss([batch.state], batch)["squared"][1:].min() > 0.01
+
+
+def test_the_points_of_a_seed_stand_on_a_circle_in_three_colours():
+    (body,) = seeds(ready(points=3, circle=4.0), 1).state["body"]
+    assert body[3].nonzero().tolist() == [[2, 6], [8, 3], [8, 9]]
+    assert body[:3, 2, 6].tolist() == [1, 0, 0]
+    assert body[:3, 8, 9].tolist() == pytest.approx([0, 1, 0], abs=1e-6)
+    assert body[:3, 8, 3].tolist() == pytest.approx([0, 0, 1], abs=1e-6)
+    assert (body[3:, 8, 3] == 1).all()
+
+
+def test_a_circle_wider_than_the_grid_is_refused():
+    with pytest.raises(ShapeError, match="3 points on a circle of radius 6 does not fit"):
+        growth(points=3, circle=6.0)
