@@ -18,6 +18,7 @@ from nca.batch import Batch
 from nca.data import Report
 from nca.metrics import Share
 from nca.noise import Draw
+from nca.portrait import Portrait
 from nca.registry import registry
 from nca.state import Layout, State
 from nca.types import Size, Split
@@ -111,6 +112,13 @@ class Task(nn.Module, ABC):
             the cell belongs to, from 1, different for each segment of a sample; 0: background.
         """
         return {}
+
+    def portrait(self) -> Portrait:
+        """Return how a page in a browser shall show the automaton, and where all begins.
+
+        A task need not say it: then all begins with nothing, and the levels are shown.
+        """
+        return Portrait(self.setting.layout.zeros(1, self.setting.size))
 
     @abstractmethod
     def picture(self, state: State) -> Tensor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Place, StencilPerception, UpdateRule, View, per_cell, register
+from nca.program import Layer, Net, Program
 from nca.types import Count
 
 
@@ -48,6 +49,12 @@ class Growing(UpdateRule):
     @angle.setter
     def angle(self, angle: float) -> None:
         self.perception.angle = angle
+
+    def program(self) -> Program:
+        """Return perception, the hidden layer and the change."""
+        hidden = Layer(self.hidden.weight, self.hidden.bias, "none")
+        change = Layer(self.change.weight, self.change.bias, "relu")
+        return Program((Net((self.perception.sight("own"),), None, (hidden, change)),))
 
     def forward(self, view: View) -> Tensor:
         """Return the change: `W2 relu(W1 perception + b1) + b2`."""

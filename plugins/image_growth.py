@@ -20,6 +20,7 @@ from nca import (
     register,
     to_rgb_on_white,
 )
+from nca.portrait import Colours, Portrait
 from nca.types import Count, Name, Split
 
 
@@ -105,6 +106,12 @@ class ImageGrowth(Task):
             "error": Share.of(objectives.squared_error(grown, self.target)),
             "opaque cells": Share.of((grown[:, 3] > 0.1).flatten(1).double().mean(dim=1)),
         }
+
+    def portrait(self) -> Portrait:
+        """Return the seed, and the colours of what grows."""
+        seed = self.draw(Draw(self.setting.random_seed, 0), -1 - torch.arange(1)).state
+        hint = "Cut it and watch it heal, or sow another seed."
+        return Portrait(seed, Colours(self.level.name, alpha=3), hint=hint)
 
     def picture(self, state: State) -> Tensor:
         """Return what has grown, on white."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nca import Place, UpdateRule, View, register
+from nca.program import Decay, Program
 from nca.types import Count, Fraction
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 from nca_plugins.glom.nets import Activation, Prediction, Shown
@@ -125,6 +126,11 @@ class Fade(UpdateRule):
     def __init__(self, *, rate: Fraction = 0.1, learned: bool = False) -> None:
         super().__init__()
         self.rate = Weight(rate, learned)
+
+    def program(self) -> Program:
+        """Return the share that is forgotten."""
+        rate = self.rate()
+        return Program((Decay(rate.item() if isinstance(rate, Tensor) else rate),))
 
     def forward(self, view: View) -> Tensor:
         """Return a share of the level, taken away."""
