@@ -5,6 +5,6 @@ What is exported is run where it will run, and compared with torch before it is 
 
 from nca.export.compared import Difference
 from nca.export.html import write_html
+from nca.export.onnx import write_onnx
 
-
-__all__ = ["Difference", "write_html"]
+__all__ = ["Difference", "write_html", "write_onnx"]
