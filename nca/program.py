@@ -1,7 +1,8 @@
 """What a rule computes, said in a few words, for those who compute it elsewhere than in torch.
 
-A rule that is perception followed by small layers, or that forgets a share of itself, can say so
-in a `Program`: a sum of terms, each a `Net` or a `Decay`. Whoever reads it (a page in a browser, a
+A rule that is perception followed by small layers, that forgets a share of itself, or that drifts
+towards neighbours like itself, can say so in a `Program`: a sum of terms, each a `Net`, a `Decay`
+or a `Consensus`. Whoever reads it (a page in a browser, a
 fused kernel) needs no Python of the rule. What does not fit into these words is `Untold`, with
 the reason. `perform` does in torch what a program says; a law holds every rule to its word.
 
@@ -116,10 +117,43 @@ class Decay:
 
 
 @dataclass(frozen=True)
+class Consensus:
+    """A share of the way to the mean of the neighbours, weighed by how much they agree.
+
+    A neighbour q weighs `softmax over q of sharpness * sum over levels of factor * agreement`,
+    where agreement is the product of the two cells' numbers at that level. Beyond an edge of
+    zeros there is nobody.
+
+    Attributes:
+        rate: The share.
+        sharpness: See above.
+        cosine: Whether numbers are scaled to length 1 before they are multiplied; a length l
+            counts as `sqrt(l ** 2 + tiny ** 2)`.
+        levels: `own` or names: the levels whose agreement counts.
+        factors: One for each of these levels.
+        radius: How far a cell looks along each axis.
+        itself: Whether a cell is among its neighbours.
+        tiny: See `cosine`.
+    """
+
+    rate: float
+    sharpness: float
+    cosine: bool
+    levels: tuple[str, ...]
+    factors: tuple[float, ...]
+    radius: int = 1
+    itself: bool = True
+    tiny: float = 1e-6
+
+
+Term: TypeAlias = Net | Decay | Consensus
+
+
+@dataclass(frozen=True)
 class Program:
     """What a rule computes in evaluation: the sum of its terms."""
 
-    terms: tuple[Net | Decay, ...]
+    terms: tuple[Term, ...]
 
 
 @dataclass(frozen=True)
@@ -135,11 +169,33 @@ class Untold:
 
 def perform(program: Program, view: "View") -> Tensor:
     """Return the change that a program describes, `(B, C, *space)`."""
-    changes = [
-        -term.rate * view.own if isinstance(term, Decay) else _net(term, view)
-        for term in program.terms
-    ]
-    return torch.stack(changes).sum(dim=0)
+    return torch.stack([_change(term, view) for term in program.terms]).sum(dim=0)
+
+
+def _change(term: Term, view: "View") -> Tensor:
+    match term:
+        case Decay():
+            return -term.rate * view.own
+        case Net():
+            return _net(term, view)
+        case Consensus():
+            return _drift(term, view)
+
+
+def _drift(term: Consensus, view: "View") -> Tensor:
+    heard = view.neighbours(torch.ones_like(view.own[:1, :1]), term.radius) > 0  # (1, N, 1, H, W)
+    if not term.itself:
+        heard[:, heard.shape[1] // 2] = False
+    energy = torch.zeros_like(heard, dtype=view.own.dtype)
+    for name, factor in zip(term.levels, term.factors, strict=True):
+        level = view.level(name)
+        if term.cosine:
+            level = level / (level.square().sum(dim=1, keepdim=True) + term.tiny**2).sqrt()
+        likeness = (view.neighbours(level, term.radius) * level.unsqueeze(1)).sum(2, keepdim=True)
+        energy = energy + factor * likeness
+    weights = torch.softmax((term.sharpness * energy).masked_fill(~heard, -torch.inf), dim=1)
+    mean = (weights * view.neighbours(view.own, term.radius)).sum(dim=1)
+    return term.rate * (mean - view.own)
 
 
 def _net(net: Net, view: "View") -> Tensor:

@@ -8,8 +8,8 @@ from simple import Ask, one_level
 from torch.testing import assert_close
 
 from nca import Automaton, ExportError, Layout, Level, Place, State
-from nca.export import write_onnx
 from nca.export import onnx as module
+from nca.export import write_onnx
 from nca.registry import registry
 from nca.trained import Trained
 

@@ -10,14 +10,15 @@ from playwright.sync_api import Page
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Alive, Automaton, ExportError, Layout, Level, Noise, Place, State, Topology
+from nca import Alive, Automaton, ExportError, Layout, Level, Noise, Place, Skip, State, Topology
 from nca.export import write_html
 from nca.export.compared import difference
-from nca.export.html import make_page
 from nca.export.pack import Packer, base64_of, numbers_of
 from nca.export.plan import plan
 from nca.registry import registry
 from nca.trained import Trained
+from nca.types import Size
+from nca_plugins.glom.attention import Attention
 
 STEPS = 20
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
@@ -48,7 +49,7 @@ def opened(page: Page, file: Path) -> None:
     page.evaluate("nca.play(false)")
 
 
-def read(page: Page, automaton: Automaton, size: tuple[int, ...]) -> State:
+def read(page: Page, automaton: Automaton, size: Size) -> State:
     """Return the state that the page is in, one sample."""
     levels = {}
     for place, (name, level) in enumerate(automaton.layout.items()):
@@ -75,7 +76,7 @@ def assert_close_levels(found: State, expected: State) -> None:
 
 
 @torch.no_grad()
-def assert_steps_agree(page: Page, automaton: Automaton, size: tuple[int, ...], steps: int) -> State:
+def assert_steps_agree(page: Page, automaton: Automaton, size: Size, steps: int) -> State:
     before = read(page, automaton, size)
     page.evaluate(f"for (let n = 0; n < {steps}; ++n) nca.step()")
     after = read(page, automaton, size)
@@ -190,7 +191,7 @@ def test_what_is_drawn_is_judged_as_in_torch(page, pages, name):
     assert_close(pixels.amin(), torch.tensor(0.0), rtol=0, atol=1e-5)
     after = assert_steps_agree(page, loaded.automaton, size, STEPS)
     scores = loaded.task.scores(after)
-    live = pixels.amax(dim=1) > loaded.task.ink if loaded.task.cells == "live" else pixels[:, 0] > -1
+    live = pixels.amax(dim=1) > (loaded.task.ink if loaded.task.cells == "live" else -1.0)
     counts = torch.bincount(scores.argmax(dim=1)[live], minlength=10)
     assert page.evaluate("nca.stage.votes(0).counts") == counts.tolist()
     page.evaluate("nca.show()")
@@ -198,6 +199,13 @@ def test_what_is_drawn_is_judged_as_in_torch(page, pages, name):
     told = f"{share} % of the cells say {counts.argmax().item()}"
     assert page.locator("#votes h2").text_content() == told
     assert counts.argmax() == 1
+
+
+def test_attention_weighs_as_in_torch(page, pages):
+    loaded, file = pages("glom_parts")
+    opened(page, file)
+    page.evaluate("nca.choose('draw'), nca.apply([3, 3], [12, 9]), nca.apply([12, 2], [9, 14])")
+    assert_steps_agree(page, loaded.automaton, (16, 16), STEPS)
 
 
 def test_levels_can_be_looked_at_one_by_one(page, pages):
@@ -255,17 +263,20 @@ def two_levels(topology: Topology, **settings: object) -> Automaton:
     layout = Layout([Level("low", 3, input=True), Level("mid", 6), Level("top", 33)])
     mid, top = (Place(layout, name, 2, topology) for name in ("mid", "top"))
     rule = lambda name: registry.get("rule", name)  # noqa: E731
+    attention = Attention("dot", 0.1, radius=2, itself=False)
     rules = {
         "mid": [
             rule("self_classifying")(mid, perceive=5, hidden=7),
             rule("top_down")(mid, hidden=5, activation="gelu", shown="squashed"),
             rule("growing")(mid, hidden=9, laplacian=True),
             rule("fade")(rate=0.3),
+            rule("consensus_step")(mid, attention=Attention(lookahead=0.5)),
         ],
         "top": [
             rule("bottom_up")(top, hidden=6, activation="sine"),
             rule("lateral")(top, hidden=3, activation="silu", shown="squashed"),
             rule("bottom_up")(top, hidden=3, activation="tanh"),
+            rule("consensus_step")(top, attention=attention),
         ],
     }
     return drawn(Automaton(layout, rules, topology=topology, step_size=0.1, **settings), 0)
@@ -325,11 +336,19 @@ def test_numbers_that_are_not_finite_are_a_difference():
 
 
 def test_all_that_a_page_cannot_do_is_told_at_once():
-    loaded = trained("glom_parts")
+    layout = Layout([Level("low", 2), Level("top", 2)])
+    low, top = (Place(layout, name) for name in layout)
+    life, prediction = registry.get("rule", "life"), registry.get("rule", "bottom_up")
+    rules = {"low": [life(low)], "top": [prediction(top, shown="normalised")]}
+    automaton = Automaton(layout, rules, skips=[Skip(3, 0.1)])
     with pytest.raises(ExportError) as refused:
-        make_page(loaded, 2)
-    assert 'rule ConsensusStep of level "edge" does not say what it computes' in refused.value.what
-    assert 'rule ConsensusStep of level "part" does not say' in refused.value.what
+        plan(automaton, automaton.seed(1, (4, 4, 4)), Packer())
+    assert refused.value.what == (
+        "no page can be made of this automaton: its grid has 3 axes, and a page shows two; "
+        "its temporal skip connections remember states, which the page does not; "
+        'rule Life of level "low" does not say what it computes (UpdateRule.program); '
+        'rule BottomUp of level "top" normalises each cell\'s embedding, which no program can say.'
+    )
     assert refused.value.to_do == "export it with --to onnx instead"
 
 

@@ -23,8 +23,8 @@ RINGS = (
     },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
-        "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task", "foreign",
-        "foreign_json", "importing", "render", "analysis",
+        "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
+        "foreign", "foreign_json", "importing", "render", "analysis",
     },
     {"training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export"},
     {"cli", "__main__"},

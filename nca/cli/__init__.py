@@ -28,7 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Neural cellular automata: train, evaluate, render, export.\n\nExample: nca run glom_mnist",
+    help="Neural cellular automata: train, evaluate, export.\n\nExample: nca run glom_mnist",
 )
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)

@@ -224,9 +224,7 @@ def _odd(state: State) -> State:
             level = level.narrow(axis, side // 8, max(side - 2 * axis, min(side, 4)))
         return torch.cat([level, level.roll(1, 2)]).contiguous()
 
-    return State(
-        {name: cut(level) for name, level in state.items()}, state.random_seed, state.step
-    )
+    return State({name: cut(level) for name, level in state.items()}, state.random_seed, state.step)
 
 
 def _note(model: Any, trained: Trained, step: Step, checked: Difference | None) -> None:

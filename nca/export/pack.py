@@ -10,7 +10,6 @@ import base64
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nca.program import Correlation, Layer, Stencils

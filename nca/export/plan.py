@@ -13,7 +13,7 @@ from nca.automaton import Automaton
 from nca.errors import ExportError
 from nca.export.pack import Packer, base64_of, perceived_order
 from nca.noise import number_of
-from nca.program import Correlation, Decay, Net, Program, Stencils
+from nca.program import Consensus, Correlation, Decay, Net, Program, Stencils, Term
 from nca.rule import Place, UpdateRule
 from nca.state import State
 
@@ -63,7 +63,7 @@ def plan(automaton: Automaton, first: State, packer: Packer) -> dict[str, Any]:
         "boundaries": list(automaton.topology.of(len(size))),
         "fireRate": automaton.fire_rate,
         "stepSize": automaton.step_size,
-        "noise": {"scale": noise.scale, "kind": noise.kind} if _noisy(automaton) and noise else None,
+        "noise": {"scale": noise.scale} if noise and _noisy(automaton) else None,
         "alive": {**asdict(alive), "level": names.index(alive.level)} if alive else None,
         "levels": levels,
         "randomSeed": [seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF],
@@ -73,7 +73,7 @@ def plan(automaton: Automaton, first: State, packer: Packer) -> dict[str, Any]:
 
 
 def sparse(level: Tensor) -> dict[str, Any] | None:
-    """Return `(C, H, W)` as None where it is empty, cell by cell where little is there, or whole."""
+    """Return `(C, H, W)` as None if it is empty, cell by cell if little is there, or whole."""
     rows = level.detach().cpu().flatten(1).T  # (cells, C)
     cells = rows.ne(0).any(dim=1).nonzero().squeeze(1)
     if not len(cells):
@@ -117,21 +117,26 @@ def _said(rule: UpdateRule) -> str:
     return f"rule {type(rule).__name__}"
 
 
-def _term(
-    term: Net | Decay, place: Place, names: list[str], packer: Packer
-) -> dict[str, Any]:
+def _term(term: Term, place: Place, names: list[str], packer: Packer) -> dict[str, Any]:
     if isinstance(term, Decay):
         return {"kind": "decay", "rate": term.rate}
+    if isinstance(term, Consensus):
+        levels = [names.index(place.level(name).name) for name in term.levels]
+        return {"kind": "consensus", **asdict(term), "levels": levels}
+    return _net(term, place, names, packer)
+
+
+def _net(term: Net, place: Place, names: list[str], packer: Packer) -> dict[str, Any]:
+    first = term.sights[0]
     if len(term.sights) > 1 and any(isinstance(sight, Stencils) for sight in term.sights):
         raise ExportError(
             "a net adds what stencils perceive to what something else does.",
             where=f'level "{place.name}"',
             to_do="give each a net of its own, or export it with --to onnx",
         )
-    features = term.sights[0].features
-    order = perceived_order(term.sights[0]) if isinstance(term.sights[0], Stencils) else None
+    order = perceived_order(first) if isinstance(first, Stencils) else None
     bias = term.bias if order is None or term.bias is None else _placed(term.bias, order)
-    width = features if order is None else len(order)
+    width = first.features if order is None else len(order)
     layers = []
     for number, layer in enumerate(term.layers):
         layers.append(

@@ -50,9 +50,10 @@ def test_a_browser_that_does_not_start_leaves_nothing_behind(nca, here, monkeypa
 
 
 def test_export_of_what_no_page_can_do_points_to_onnx(nca, here):
-    result = nca("export", "glom_parts", "--no-check")
+    normalised = "levels.1.rules.0.shown=normalised"
+    result = nca("export", "glom_mnist_long", "--no-check", "--set", normalised)
     assert result.code == 1
-    assert "no page can be made of this automaton: rule ConsensusStep" in result.err
+    assert 'automaton: rule BottomUp of level "part" normalises each cell' in result.err
     assert "export it with --to onnx instead" in result.err
     assert not list(here.glob("*.html"))
 

@@ -55,8 +55,14 @@ def test_a_program_says_what_is_computed_with_other_options(variant):
 
 def test_the_rules_that_pages_are_made_of_have_programs():
     told = {
-        name
-        for name in rule_names()
-        if isinstance(Bench(placed(name)).rule().program(), Program)
+        name for name in rule_names() if isinstance(Bench(placed(name)).rule().program(), Program)
     }
-    assert told >= {"growing", "self_classifying", "bottom_up", "lateral", "top_down", "fade"}
+    assert told >= {
+        "growing",
+        "self_classifying",
+        "bottom_up",
+        "lateral",
+        "top_down",
+        "fade",
+        "consensus_step",
+    }

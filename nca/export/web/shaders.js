@@ -46,9 +46,10 @@ const BEYOND = {
 };
 
 function reach(plan) {
-  const kernels = plan.levels.flatMap((level) =>
-    level.terms.flatMap((term) => (term.sights || []).flatMap((sight) => sight.kernel)));
-  return Math.max(plan.alive ? plan.alive.radius : 0, ...kernels.map((side) => side >> 1), 1);
+  const terms = plan.levels.flatMap((level) => level.terms);
+  const kernels = terms.flatMap((term) => (term.sights || []).flatMap((sight) => sight.kernel));
+  return Math.max(1, plan.alive ? plan.alive.radius : 0, ...kernels.map((side) => side >> 1),
+    ...terms.map((term) => term.radius || 0));
 }
 
 function neighbourhood(plan) {
@@ -136,6 +137,38 @@ function net(term, plan, stencil, first, count) {
       change[o] += ${product("m", "u")}; } }\n`;
 }
 
+// the mean of the neighbours, weighed by how much they agree, gathered in one go
+function consensus(term, plan, number, first, count) {
+  const side = 2 * term.radius + 1, middle = (side * side - 1) / 2;
+  const many = (level) => groupsOf(plan.levels[level].channels);
+  const long = (square) => `sqrt(${square} + ${literal(term.tiny ** 2)})`;
+  const known = term.levels.map((level, h) => `vec4 mine${h}[${many(level)}]; float long${h} = 0.0;
+  for (int g = 0; g < ${many(level)}; ++g) { mine${h}[g] = at(level${level}, here, g);
+    long${h} += dot(mine${h}[g], mine${h}[g]); }\n`).join("");
+  const agreed = term.levels.map((level, h) => `float dot${h} = 0.0, square${h} = 0.0;
+    for (int g = 0; g < ${many(level)}; ++g) { vec4 u = at(level${level}, there, g);
+      dot${h} += dot(u, mine${h}[g]); square${h} += dot(u, u); }
+    energy += ${literal(term.factors[h])} * dot${h}${term.cosine
+      ? ` / (${long(`square${h}`)} * ${long(`long${h}`)})` : ""};\n`).join("");
+  return `${known}
+  float most = -3.0e38, total = 0.0; vec4 mean[${count}];
+  for (int o = 0; o < ${count}; ++o) mean[o] = vec4(0.0);
+  for (int n = 0; n < ${side * side}; ++n) {
+    ivec2 there = here + ivec2(n % ${side} - ${term.radius}, n / ${side} - ${term.radius});
+    if (column(there.x) < 0 || row(there.y) < 0${term.itself ? "" : ` || n == ${middle}`}) continue;
+    float energy = 0.0;
+    ${agreed}
+    energy *= ${literal(term.sharpness)};
+    float higher = max(most, energy), kept = exp(most - higher), weight = exp(energy - higher);
+    total = total * kept + weight;
+    for (int o = 0; o < ${count}; ++o)
+      mean[o] = mean[o] * kept + weight * at(level${number}, there, ${first} + o);
+    most = higher;
+  }
+  if (total > 0.0) for (int o = 0; o < ${count}; ++o)
+    change[o] += ${literal(term.rate)} * (mean[o] / total - own[o]);\n`;
+}
+
 function outputs(count) {
   return [...Array(count).keys()]
     .map((o) => `layout(location = ${o}) out vec4 out${o};\n`).join("");
@@ -147,16 +180,17 @@ const samplers = (numbers) =>
 // let one step pass for some groups of a level
 function stepShader(plan, number, first, count) {
   const level = plan.levels[number], alive = plan.alive;
-  const read = [number, ...level.terms.flatMap((t) => (t.sights || []).map((s) => s.level))];
+  const read = [number, ...level.terms.flatMap((term) =>
+    term.levels || (term.sights || []).map((sight) => sight.level))];
   if (alive) read.push(alive.level);
   let stencils = "", body = "";
   level.terms.forEach((term, place) => {
     const name = `stencil${place}`;
     const sight = (term.sights || []).find((s) => s.kind === "stencils");
     if (sight) stencils += `uniform float ${name}[${sight.stencils.flat().length}];\n`;
-    body += `{ ${term.kind === "decay"
-      ? `for (int o = 0; o < ${count}; ++o) change[o] -= ${literal(term.rate)} * own[o];`
-      : net(term, plan, name, first, count)} }\n`;
+    body += `{ ${term.kind === "net" ? net(term, plan, name, first, count)
+      : term.kind === "consensus" ? consensus(term, plan, number, first, count)
+      : `for (int o = 0; o < ${count}; ++o) change[o] -= ${literal(term.rate)} * own[o];`} }\n`;
   });
   if (plan.stepSize !== 1)
     body += `for (int o = 0; o < ${count}; ++o) change[o] *= ${literal(plan.stepSize)};\n`;
