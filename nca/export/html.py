@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from nca.automaton import Automaton
 from nca.checkpoint import write_whole
 from nca.errors import ExportError
 from nca.export.browser import answer, find_browser, version_of
@@ -73,8 +74,7 @@ def make_page(trained: Trained, steps: int) -> Page:
     names = list(trained.automaton.layout)
     told = plan(trained.automaton, portrait.first, packer)
     begun = lived(trained.automaton, _drawn(portrait), steps)
-    seen = views(portrait, begun, packer, names)
-    # what life looks like tells the least where it has hardly begun
+    seen = views(portrait, _seen(trained.automaton, portrait, steps), packer, names)
     return Page(
         {
             "name": trained.recipe.name,
@@ -130,14 +130,23 @@ def _tried(trained: Trained, page: Page, steps: int, browser: str) -> Difference
     return difference(wanted(trained.automaton, begun, steps), found, steps, engine)
 
 
-def _drawn(portrait: Portrait) -> State:
-    """Return the first state with something drawn, where one may draw."""
+@torch.no_grad()
+def _seen(automaton: Automaton, portrait: Portrait, steps: int) -> list[State]:
+    """Return what all examples become, at a few moments, to find colours for."""
+    pen = portrait.drawing
+    count = len(pen.examples) if pen else 0
+    first = State.cat([_drawn(portrait, number) for number in range(max(count, 1))])
+    return automaton.trajectory(first, 2 * steps, max(steps // 2, 1))[1:]
+
+
+def _drawn(portrait: Portrait, number: int = 0) -> State:
+    """Return the first state with an example drawn, or chance, where one may draw."""
     pen = portrait.drawing
     if pen is None:
         return portrait.first
     level = portrait.first[pen.level]
     if len(pen.examples):
-        pixels = pen.examples[len(pen.examples) // 2].to(level)
+        pixels = pen.examples[number].to(level)
     else:
         sides = [side * pen.patch for side in level.shape[2:]]
         pixels = portrait.first.source.uniform("export", 1, sides)[0, 0].to(level)

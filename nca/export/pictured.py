@@ -4,24 +4,27 @@ Legend: C channel, K class.
 """
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nca.export.pack import Packer
+from nca.export.pack import Packer, base64_of
 from nca.portrait import Classes, Colours, Drawing, Portrait
 from nca.program import Layer
 from nca.render import principal_axes
 from nca.state import State
 
 
-def views(portrait: Portrait, lived: State, packer: Packer, names: list[str]) -> list[dict]:
+def views(
+    portrait: Portrait, lived: Sequence[State], packer: Packer, names: list[str]
+) -> list[dict]:
     """Return the ways to look at the cells: the task's own, then each level.
 
     Args:
         portrait: What the task says.
-        lived: A state to find each level's principal colours in.
+        lived: States to find each level's principal colours in.
         packer: Gets the weights that make colours of channels.
         names: All levels, bottom level first.
     """
@@ -42,7 +45,13 @@ def views(portrait: Portrait, lived: State, packer: Packer, names: list[str]) ->
         found.append(_classes(portrait.look, packer, names))
     for place, name in enumerate(names):
         if portrait.drawing is None or portrait.drawing.level != name:
-            found.append({"name": name, "level": place, **_principal(lived[name], packer)})
+            found.append(
+                {
+                    "name": name,
+                    "level": place,
+                    **_principal([state[name] for state in lived], packer),
+                }
+            )
     return found
 
 
@@ -85,16 +94,13 @@ def _classes(look: Classes, packer: Packer, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _principal(level: Tensor, packer: Packer) -> dict[str, Any]:
-    """Return the layer that makes colours of a level: `0.5 + (x - mean) basis / 5 spread`."""
-    mean, basis, spread = principal_axes([level])
-    weight = basis / (5 * spread).unsqueeze(1)  # (up to 3, C)
-    bias = 0.5 - weight @ mean
-    if len(weight) < 3:
-        weight = torch.cat([weight, weight[:1].expand(3 - len(weight), -1)])
-        bias = torch.cat([bias, bias[:1].expand(3 - len(bias))])
+def _principal(levels: Sequence[Tensor], packer: Packer) -> dict[str, Any]:
+    """Return the axes along which cells of a level differ most; where they are, the page sees."""
+    _, axes, _ = principal_axes(levels)
+    if len(axes) < 3:  # of one or two channels: the first is grey
+        axes = torch.cat([axes, axes[:1].expand(3 - len(axes), -1)])
     return {
         "kind": "principal",
-        "at": packer.layer(Layer(weight, None, "none")),
-        "bias": packer.bias(bias, 3),
+        "at": packer.layer(Layer(axes, None, "none")),
+        "axes": base64_of(axes),
     }

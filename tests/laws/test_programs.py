@@ -65,4 +65,5 @@ def test_the_rules_that_pages_are_made_of_have_programs():
         "top_down",
         "fade",
         "consensus_step",
+        "weighted_mean",
     }

@@ -52,7 +52,7 @@ const app = {
 
   fit() {
     const wide = byId("canvas").closest(".frame").clientWidth - 20;
-    this.stage.fit(Math.max(120, Math.min(wide, Math.max(260, window.innerHeight - 240))));
+    this.stage.fit(Math.max(120, Math.min(wide, Math.max(260, window.innerHeight - 290))));
     this.changed = true;
   },
 
@@ -95,6 +95,7 @@ const app = {
     const paper = this.paper;
     // small pictures and votes may lag behind while time passes
     if (!this.playing || this.frames++ % 5 === 0) {
+      plan.views.forEach((_, number) => this.stage.adapt(number, this.playing ? 0.3 : 1));
       document.querySelectorAll("#views canvas").forEach((small, number) =>
         this.stage.copy(number, paper, small));
       if (plan.views[0].kind === "classes") this.tell(this.stage.votes(0));

@@ -28,7 +28,31 @@ class Stage {
     gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA8, width, height);
     gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
-    return { texture, frame, shader: this.engine.compile(lookShader(this.plan, view)) };
+    const axes = view.kind === "principal" ? numbersOf(view.axes) : null;
+    return { texture, frame, axes, middle: null, spread: null,
+      shader: this.engine.compile(lookShader(this.plan, view)) };
+  }
+
+  // bring the colours of a level to where its cells are now, at once or little by little
+  adapt(number, share) {
+    const look = this.looks[number], view = this.plan.views[number];
+    if (!look.axes) return;
+    const numbers = this.engine.read(view.level), cells = this.size[0] * this.size[1];
+    const channels = look.axes.length / 3, middle = [], spread = [];
+    for (let axis = 0; axis < 3; ++axis) {
+      let sum = 0, squares = 0;
+      for (let n = 0; n < cells; ++n) {
+        let along = 0;
+        for (let c = 0; c < channels; ++c)
+          along += look.axes[axis * channels + c] * numbers[c * cells + n];
+        sum += along;
+        squares += along * along;
+      }
+      middle.push(sum / cells);
+      spread.push(Math.sqrt(Math.max(squares / cells - (sum / cells) ** 2, 1e-12)));
+    }
+    const mixed = (old, now) => old ? old.map((v, n) => v + share * (now[n] - v)) : now;
+    [look.middle, look.spread] = [mixed(look.middle, middle), mixed(look.spread, spread)];
   }
 
   // fill as much of a square of so many css pixels as whole pixels per cell can
@@ -44,7 +68,9 @@ class Stage {
   look(number) {
     const view = this.plan.views[number], look = this.looks[number];
     const level = this.engine.levels[view.level].now.texture;
-    this.engine.pass(look.shader, look.frame, null, { level });
+    if (look.axes && !look.middle) this.adapt(number, 1);
+    this.engine.pass(look.shader, look.frame, null, { level },
+      look.axes ? { middle: ["3fv", look.middle], spread: ["3fv", look.spread] } : {});
     return view;
   }
 
