@@ -145,18 +145,19 @@ def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> 
         )
     step = Step(automaton)
     begun = lived(automaton, trained.task.portrait().first, steps)
-    model = _model(step, _busy(begun))
+    model = _model(step, _example(begun))
     checked = _tried(step, model, begun, steps) if check else None
     _note(model, trained, step, checked)
     write_whole(path, model.SerializeToString())
     return checked
 
 
-def _busy(state: State) -> State:
-    """Return two samples on a grid of unequal sides, which no dimension can be mistaken for."""
-    levels = {n: torch.rand(2, t.shape[1], *(5 + 2 * axis for axis in range(state.axes)))
-              for n, t in state.items()}  # fmt: skip
-    return State(levels)
+def _example(state: State) -> State:
+    """Return two empty samples on a grid of unequal sides, which nothing can be mistaken for."""
+    sides = [5 + 2 * axis for axis in range(state.axes)]
+    return State(
+        {name: level.new_zeros(2, level.shape[1], *sides) for name, level in state.items()}
+    )
 
 
 def _model(step: Step, state: State) -> Any:
