@@ -55,3 +55,7 @@ class StorageError(NCAError):
 
 class DivergedError(NCAError):
     """Training has left the finite numbers, or everything has died."""
+
+
+class ExportError(NCAError):
+    """An automaton cannot be taken out of torch, or computes something else there."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import stencils
+from nca.program import Stencils
 from nca.rule import View
 
 Slopes: TypeAlias = Literal["each", "length"]
@@ -68,6 +69,11 @@ class StencilPerception(nn.Module):
     def angle(self, angle: float) -> None:
         self.kernels = self._stack(angle).to(self.kernels)
         self._angle = angle
+
+    def sight(self, level: str) -> Stencils:
+        """Return what is perceived of a level in the words of a program."""
+        slopes = (1, 2) if self.axes == 2 else None
+        return Stencils(level, self.channels, self.kernels, slopes)
 
     def forward(self, view: View, tensor: Tensor) -> Tensor:
         """Return the features of `(B, C, *space)`: `(B, C * stencils, *space)`."""

@@ -96,6 +96,25 @@ def strip(pictures: Sequence[Tensor], words: Sequence[str]) -> Sheet:
     return sheet
 
 
+def principal_axes(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean, first three principal axes, and the spread along each, of all cells.
+
+    Args:
+        tensors: `(B, C, *space)` of one level, at several moments.
+
+    Returns:
+        `(C)`, `(3, C)` and `(3)`; fewer axes where there are fewer channels.
+    """
+    flat = torch.cat([t.detach().float().flatten(2).movedim(1, 2).flatten(0, 1) for t in tensors])
+    mean = flat.mean(dim=0)
+    _, _, basis = torch.linalg.svd(flat - mean, full_matrices=False)
+    basis = basis[: min(3, flat.shape[1])]
+    # a component's sign is arbitrary; let its greatest weight be positive
+    signs = basis.gather(1, basis.abs().argmax(dim=1, keepdim=True)).sign()
+    basis = basis * torch.where(signs == 0, torch.ones_like(signs), signs)
+    return mean, basis, ((flat - mean) @ basis.T).std(dim=0).clamp(min=1e-8)
+
+
 def principal_colours(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Return each tensor's first three principal components as red, green and blue.
 
@@ -107,15 +126,8 @@ def principal_colours(tensors: Sequence[Tensor]) -> list[Tensor]:
     Returns:
         `(B, 3, *space)` each, from 0 to 1.
     """
-    flat = torch.cat([t.detach().float().flatten(2).movedim(1, 2).flatten(0, 1) for t in tensors])
-    mean = flat.mean(dim=0)
-    wanted = min(3, flat.shape[1])
-    _, _, basis = torch.linalg.svd(flat - mean, full_matrices=False)
-    basis = basis[:wanted]
-    # a component's sign is arbitrary; let its greatest weight be positive
-    signs = basis.gather(1, basis.abs().argmax(dim=1, keepdim=True)).sign()
-    basis = basis * torch.where(signs == 0, torch.ones_like(signs), signs)
-    spread = ((flat - mean) @ basis.T).std(dim=0).clamp(min=1e-8)
+    mean, basis, spread = principal_axes(tensors)
+    wanted = len(basis)
     coloured = []
     for tensor in tensors:
         cells = tensor.detach().float().movedim(1, -1) - mean

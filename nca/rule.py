@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nca.errors import ShapeError
 from nca.listed import ListedScene
+from nca.program import Program, Untold
 from nca.registry import registry
 from nca.scene import Kernel, Scene
 from nca.state import Layout, Level
@@ -259,6 +260,13 @@ class UpdateRule(nn.Module, ABC):
         A rule need not declare any; if it does, rules that read the same level share the work.
         """
         return None
+
+    def program(self) -> Program | Untold:
+        """Return what the rule computes in evaluation, for those who compute it without torch.
+
+        A rule need not say it; then it runs wherever torch does, and nowhere else.
+        """
+        return Untold("does not say what it computes (UpdateRule.program)")
 
     @abstractmethod
     def forward(self, view: View) -> Tensor:

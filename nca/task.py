@@ -18,6 +18,7 @@ from nca.batch import Batch
 from nca.data import Report
 from nca.metrics import Share
 from nca.noise import Draw
+from nca.portrait import Portrait
 from nca.registry import registry
 from nca.state import Layout, State
 from nca.types import Size, Split
@@ -124,6 +125,13 @@ class Task(nn.Module, ABC):
             For each kind an int64 tensor `(B, *space)`: from 1; 0: the cell does not count.
         """
         return {}
+
+    def portrait(self) -> Portrait:
+        """Return how a page in a browser shall show the automaton, and where all begins.
+
+        A task need not say it: then all begins with nothing, and the levels are shown.
+        """
+        return Portrait(self.setting.layout.zeros(1, self.setting.size))
 
     @abstractmethod
     def picture(self, state: State) -> Tensor:

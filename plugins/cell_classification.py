@@ -33,6 +33,7 @@ from nca import (
     registry,
 )
 from nca.palette import CLASSES
+from nca.portrait import Classes, Drawing, Portrait
 from nca.types import Count, Fraction, Name, Natural, Split
 from nca_plugins.augment import Augment
 from nca_plugins.cells import check_fit, cut, epochs, show
@@ -188,6 +189,33 @@ class CellClassification(Task):
         labels, live = batch.truth["label"], batch.truth["live"]
         return {"class": (labels + 1).view(-1, *[1] * (live.ndim - 1)) * live}
 
+    def portrait(self) -> Portrait:
+        """Return classes as colours, the image level to draw on, and, if loaded, test images."""
+        mean, deviation = self.normalise
+        empty = self.setting.layout.zeros(
+            1, self.setting.size, random_seed=self.setting.random_seed, device=self._device
+        )
+        dark = torch.full_like(empty[self.image.name], -mean / deviation)
+        first = self.first(empty.replace({self.image.name: dark}))
+        level = torch.eye(self.read.channels, device=self._device)[-self.classes :]
+        head = self.head
+        look = Classes(
+            self.read.name,
+            level if head is None else head.weight,
+            torch.zeros(self.classes) if head is None else head.bias,
+            self.dataset.classes,
+            CLASSES.repeat(-(-self.classes // len(CLASSES)), 1)[: self.classes],
+            "inked" if self.cells == "live" else "all",
+            self.ink,
+        )
+        grey = "test" not in self.images or self.images["test"].shape[1] == 1
+        return Portrait(
+            first,
+            look,
+            self._drawing() if grey else None,
+            "Draw, and see what the cells make of it." if grey else "",
+        )
+
     def picture(self, state: State) -> Tensor:
         """Return each cell in the colour of its class, as bright as its ink."""
         mean, deviation = self.normalise
@@ -213,6 +241,24 @@ class CellClassification(Task):
         state = empty.replace({self.image.name: pixels.repeat(1, repeats, 1, 1)}, samples=samples)
         state = self.first(state)
         return Batch(state, {"label": self.labels[split][index], "live": live})
+
+    @property
+    def _device(self) -> torch.device:
+        given = next(iter(self.parameters()), torch.empty(0))
+        return given.device
+
+    def _drawing(self) -> Drawing:
+        """Return the image level with the first test image of each class, if there are any."""
+        height, width = (side * self.patch for side in self.setting.size)
+        pages, words = torch.zeros(0, height, width), ()
+        if "test" in self.images:
+            images, labels = self.images["test"].cpu(), self.labels["test"].cpu()
+            firsts = [int((labels == k).int().argmax()) for k in labels.unique().tolist()]
+            cells = cut(images[firsts].float() / 255, self.patch, self.setting.size)
+            pages = nn.functional.pixel_shuffle(cells, self.patch).squeeze(1)
+            words = tuple(self.dataset.classes[int(labels[n])] for n in firsts)
+        mean, deviation = self.normalise
+        return Drawing(self.image.name, self.patch, mean, deviation, pages, words)
 
     def _near(self, live: Tensor) -> Tensor:
         return TORUS.maximum(live.unsqueeze(1).float(), self.near).squeeze(1) > 0

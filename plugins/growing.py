@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Place, StencilPerception, UpdateRule, View, per_cell, register
+from nca.program import Layer, Net, Program, Untold
 from nca.types import Count, Positive
 
 
@@ -64,6 +65,14 @@ class Growing(UpdateRule):
     @angle.setter
     def angle(self, angle: float) -> None:
         self.perception.angle = angle
+
+    def program(self) -> Program | Untold:
+        """Return perception, the hidden layer and the change."""
+        if self.perception.slopes == "length":
+            return Untold("perceives the length of a gradient, which is no correlation")
+        hidden = Layer(self.hidden.weight, self.hidden.bias, "none")
+        change = Layer(self.change.weight, self.change.bias, "relu")
+        return Program((Net((self.perception.sight("own"),), None, (hidden, change)),))
 
     def forward(self, view: View) -> Tensor:
         """Return the change: `W2 relu(W1 perception + b1) + b2`."""

@@ -25,6 +25,7 @@ from nca import (
     register,
     to_rgb_on_white,
 )
+from nca.portrait import Colours, Portrait
 from nca.types import Count, Name, Positive, Split
 from nca_plugins import turned
 
@@ -132,6 +133,12 @@ class ImageGrowth(Task):
             "error": Share.of(self._error(state, batch)),
             "opaque cells": Share.of((alpha > 0.1).flatten(1).double().mean(dim=1)),
         }
+
+    def portrait(self) -> Portrait:
+        """Return the seed, and the colours of what grows."""
+        seed = self.draw(Draw(self.setting.random_seed, 0), -1 - torch.arange(1)).state
+        hint = "Cut it and watch it heal, or sow another seed."
+        return Portrait(seed, Colours(self.level.name, alpha=3), hint=hint)
 
     def picture(self, state: State) -> Tensor:
         """Return what has grown, on white."""

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Place, UpdateRule, View, per_cell, register
+from nca.program import Correlation, Layer, Net, Program
 from nca.types import Count
 
 
@@ -39,6 +40,17 @@ class SelfClassifying(UpdateRule):
             nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.change.weight)
         nn.init.zeros_(self.change.bias)
+
+    def program(self) -> Program:
+        """Return perception of picture and state, the hidden layer and the change."""
+        weight = self.perceive.weight
+        below = weight.shape[1] - self.change.weight.shape[0]
+        sights = (Correlation("below", weight[:, :below]), Correlation("own", weight[:, below:]))
+        layers = (
+            Layer(self.hidden.weight, self.hidden.bias, "relu"),
+            Layer(self.change.weight, self.change.bias, "relu"),
+        )
+        return Program((Net(sights, self.perceive.bias, layers),))
 
     def forward(self, view: View) -> Tensor:
         """Return the change: three layers, the first over the neighbourhood."""

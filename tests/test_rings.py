@@ -16,17 +16,17 @@ HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 RINGS = (
     {"errors", "registry", "types"},
     {"topology", "stencils", "state", "noise", "batch", "kernels"},
-    {"perception", "rule", "scene", "listed"},
+    {"perception", "rule", "scene", "listed", "program"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
         "video",
     },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
-        "plugins", "checkpoint", "trained", "data", "pictures", "palette", "task", "foreign",
-        "foreign_json", "pickled", "importing", "render", "analysis",
+        "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
+        "foreign", "foreign_json", "pickled", "importing", "render", "analysis",
     },
-    {"training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep"},
+    {"training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export"},
     {"cli", "__main__"},
 )  # fmt: skip
 RING_OF = {module: ring for ring, modules in enumerate(RINGS) for module in modules}

@@ -8,6 +8,7 @@ import typer
 from nca.cli import (
     data,
     evaluate,
+    export,
     imports,
     inspect,
     islands,
@@ -27,12 +28,13 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Neural cellular automata: train, evaluate, render.\n\nExample: nca run glom_mnist",
+    help="Neural cellular automata: train, evaluate, export.\n\nExample: nca run glom_mnist",
 )
 app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
+app.command("export")(export.export)
 app.command("islands")(islands.islands)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")

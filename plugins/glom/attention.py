@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Place, View
+from nca.program import Consensus, Untold
 from nca.types import Count, Fraction, Natural, Positive
 
 STRICT = {"extra": "forbid"}
@@ -92,6 +93,22 @@ class NeighbourAttention(nn.Module):
         full = self.options.sharpness if self.raw is None else F.softplus(self.raw)
         rise = self.options.rise
         return full * min((step + 1) / rise, 1.0) if rise else full
+
+    def program(self, rate: float) -> Consensus | Untold:
+        """Return a share of the way to `mean` in the words of a program."""
+        if self.options.rise:
+            return Untold("sharpens its attention step by step, which no program can say")
+        sharpness = self.sharpness(0)
+        return Consensus(
+            rate,
+            sharpness.item() if isinstance(sharpness, Tensor) else sharpness,
+            self.options.similarity == "cosine",
+            self.levels,
+            tuple(self.options.lookahead**height for height in range(len(self.levels))),
+            self.options.radius,
+            self.options.itself,
+            TINY,
+        )
 
     def weights(self, view: View) -> Tensor:
         """Return how much each cell heeds each neighbour, `(B, N, 1, *space)`; sums to 1 over N.

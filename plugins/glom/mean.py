@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nca import Place, UpdateRule, View, register
+from nca.program import Decay, Layer, Net, Program, Term, Untold
 from nca.types import Count, Fraction
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 from nca_plugins.glom.nets import Activation, Prediction, Shown
@@ -59,6 +60,20 @@ class WeightedMean(UpdateRule):
             return torch.full((self.count,), 1 / self.count)
         return torch.softmax(self.logits, dim=0)
 
+    def program(self) -> Program | Untold:
+        """Return the pulls of the nets and of attention in the words of a program."""
+        weights = self.weights().tolist()[1:]
+        nets = [net for net in (self.bottom_up, self.top_down) if net is not None]
+        terms: list[Term] = []
+        for net, weight in zip(nets, weights, strict=False):
+            said = net.program()
+            if isinstance(said, Untold):
+                return said
+            terms += [_scaled(term, weight) for term in said.terms if isinstance(term, Net)]
+            terms.append(Decay(weight))
+        drift = self.attention.program(weights[-1])
+        return drift if isinstance(drift, Untold) else Program((*terms, drift))
+
     def forward(self, view: View) -> Tensor:
         """Return the way from the level to the weighted mean."""
         parts = [self._predicted(view, self.bottom_up)]
@@ -103,6 +118,11 @@ class ConsensusStep(UpdateRule):
         self.rate = Weight(rate, learned)
         self.attention = NeighbourAttention(place, attention)
 
+    def program(self) -> Program | Untold:
+        """Return the way to the attention-weighted mean in the words of a program."""
+        drift = self.attention.program(self.rate.number)
+        return drift if isinstance(drift, Untold) else Program((drift,))
+
     def forward(self, view: View) -> Tensor:
         """Return the way to the attention-weighted mean, or a share of it."""
         return self.rate() * (self.attention.mean(view) - view.own)
@@ -126,6 +146,10 @@ class Fade(UpdateRule):
         super().__init__()
         self.rate = Weight(rate, learned)
 
+    def program(self) -> Program:
+        """Return the share that is forgotten."""
+        return Program((Decay(self.rate.number),))
+
     def forward(self, view: View) -> Tensor:
         """Return a share of the level, taken away."""
         return -self.rate() * view.own
@@ -141,6 +165,19 @@ class Weight(nn.Module):
         logit = torch.tensor(math.log(inside / (1 - inside)))
         self.logit = nn.Parameter(logit) if learned else None
 
+    @property
+    def number(self) -> float:
+        """The number as it stands, without a gradient."""
+        number = self()
+        return number.item() if isinstance(number, Tensor) else number
+
     def forward(self) -> Tensor | float:
         """Return the number."""
         return self.value if self.logit is None else torch.sigmoid(self.logit)
+
+
+def _scaled(net: Net, factor: float) -> Net:
+    """Return a net whose change is so many times as great."""
+    *before, last = net.layers
+    bias = None if last.bias is None else factor * last.bias
+    return Net(net.sights, net.bias, (*before, Layer(factor * last.weight, bias, last.activation)))

@@ -15,20 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Kernel, Place, ShapeError, UpdateRule, View, per_cell, register
+from nca.program import ACTIVATIONS, Correlation, Layer, Program, Untold
+from nca.program import Net as Term
 from nca.types import Count, Natural, Share
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 
 Activation: TypeAlias = Literal["relu", "gelu", "silu", "tanh", "sine"]
 Shown: TypeAlias = Literal["plain", "normalised", "squashed"]
-
-ACTIVATIONS = {
-    "relu": F.relu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "tanh": torch.tanh,
-    "sine": torch.sin,
-}
-
 
 BOUND = 4.0
 """What a squashed channel stays below."""
@@ -79,6 +72,7 @@ class Prediction(nn.Module):
         self.change = nn.Linear(hidden, place.own.channels)
         nn.init.xavier_uniform_(self.change.weight, gain=0.5)
         nn.init.zeros_(self.change.bias)
+        self.named: Activation = activation
         self.activation = ACTIVATIONS[activation]
         self.through = SHOWN[shown]
         self.dropout = dropout
@@ -88,6 +82,15 @@ class Prediction(nn.Module):
         """The first layer: nets that read the same level share one convolution."""
         assert self.perceive.bias is not None
         return Kernel(self.source, self.perceive.weight, self.perceive.bias, self.through)
+
+    def program(self) -> Program | Untold:
+        """Return the net in the words of a program."""
+        if self.through is normalised:
+            return Untold("normalises each cell's embedding, which no program can say")
+        bound = BOUND if self.through is squashed else None
+        sight = Correlation(self.source, self.perceive.weight, bound)
+        layer = Layer(self.change.weight, self.change.bias, self.named)
+        return Program((Term((sight,), self.perceive.bias, (layer,)),))
 
     def forward(self, perceived: Tensor, view: View) -> Tensor:
         """Return the embedding `(B, C, *space)` that follows from what the kernel perceived."""
@@ -124,6 +127,10 @@ class Net(UpdateRule):
     def kernel(self) -> Kernel | None:
         """Return the first layer of the net."""
         return self.net.kernel
+
+    def program(self) -> Program | Untold:
+        """Return the net in the words of a program."""
+        return self.net.program()
 
     def forward(self, view: View) -> Tensor:
         """Return what the net makes of the neighbourhood in the level that it reads."""
@@ -190,6 +197,12 @@ class Lateral(Net):
         """Return the first layer of the net, unless each cell scales its neighbours first."""
         return None if self.attention else super().kernel()
 
+    def program(self) -> Program | Untold:
+        """Return the net in the words of a program, which know no attention."""
+        if self.attention:
+            return Untold("heeds its neighbours by attention, which no program can say")
+        return super().program()
+
     def forward(self, view: View) -> Tensor:
         """Return what the net makes of the neighbourhood, scaled by attention if it is there."""
         if self.attention is None:
@@ -248,6 +261,12 @@ class TopDown(Net):
             return super().forward(view)
         told = view.perceived + per_cell(self.place, self.code(view.coordinates))
         return self.net(told, view)
+
+    def program(self) -> Program | Untold:
+        """Return the net in the words of a program, which know no places."""
+        if self.place is not None:
+            return Untold("knows where its cells are, which no program can say")
+        return super().program()
 
     def code(self, coordinates: Tensor) -> Tensor:
         """Return the location code, `(1, 2 * location * axes, *space)`, of where the cells are."""

@@ -30,6 +30,7 @@ from nca import (
     register,
 )
 from nca.palette import CLASSES as COLOURS
+from nca.portrait import Classes, Drawing, Portrait
 from nca.types import Count, Fraction, Name, Natural, NonNegative, Positive, Split
 from nca_plugins.cells import check_fit, cut, discs, epochs, show
 from nca_plugins.part_whole.drawing import noise as noise_of
@@ -40,6 +41,9 @@ from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged
 
 SPLIT = 1 << 24
 """Between the scene numbers of the splits."""
+
+EXAMPLES = 10
+"""Scenes that a page offers to choose from."""
 
 EMPTIED = -1.0
 """What an emptied pixel holds; no pixel is that dark, so that none is taken for background."""
@@ -205,6 +209,29 @@ class PartWhole(Task):
             "kind of part": ((part - 1) % PARTS + 1) * (part > 0),
             "class of whole": batch.truth["class"],
         }
+
+    def portrait(self) -> Portrait:
+        """Return classes as colours, the image level to draw on, and some scenes to report on."""
+        mean, deviation = self.normalise
+        zeros = self.setting.layout.zeros(
+            1, self.setting.size, random_seed=self.setting.random_seed
+        )
+        dark = torch.full_like(zeros[self.image.name], -mean / deviation)
+        height, width = (side * self.patch for side in self.setting.size)
+        pages = torch.zeros(0, height, width)
+        if self.galleries:
+            gallery = self.galleries["test"]
+            images = gallery.scenes(torch.arange(min(EXAMPLES, len(gallery)))).images.cpu()
+            cells = cut(images.unsqueeze(1).float() / 255, self.patch, self.setting.size)
+            pages = nn.functional.pixel_shuffle(cells, self.patch).squeeze(1)
+        names = ("background", *(f"whole {number}" for number in range(1, CLASSES + 1)))
+        head = self.naming.head
+        colours = torch.cat([torch.full((1, 3), 0.8), COLOURS[:CLASSES]])
+        look = Classes(self.naming.level, head.weight, head.bias, names, colours, silent=0)
+        words = tuple(f"scene {number}" for number in range(1, len(pages) + 1))
+        pen = Drawing(self.image.name, self.patch, mean, deviation, pages, words)
+        first = zeros.replace({self.image.name: dark})
+        return Portrait(first, look, pen, "Choose a scene, and see what its cells make of it.")
 
     def picture(self, state: State) -> Tensor:
         """Return each cell in the colour of its class, as strong as its ink; background grey."""

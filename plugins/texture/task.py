@@ -27,6 +27,7 @@ from nca import (
     objectives,
     register,
 )
+from nca.portrait import Colours, Portrait
 from nca.types import Count, Name, NonNegative, Split
 from nca_plugins.texture.distance import distance
 
@@ -145,6 +146,12 @@ class Texture(Task):
         """Return the distance along directions that no training sees, the same every time."""
         held_out = Source(0, -1, torch.zeros(1, dtype=torch.int64, device=self.target.device))
         return {"distance": Share.of(self._distance(state, held_out, HELD_OUT))}
+
+    def portrait(self) -> Portrait:
+        """Return the first state, and the colours of what covers it."""
+        first = self.draw(Draw(self.setting.random_seed, 0), -1 - torch.arange(1)).state
+        hint = "Cut a hole, and watch the pattern close it."
+        return Portrait(first, Colours(self.level.name, shift=0.5), hint=hint)
 
     def picture(self, state: State) -> Tensor:
         """Return the texture, `(B, 3, H, W)`, from 0 to 1."""

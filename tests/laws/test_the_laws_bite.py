@@ -17,6 +17,7 @@ from test_inputs_stay import check_input_levels_never_change
 from test_listed_cells import check_listed_cells_have_the_future_of_the_grid
 from test_locality import check_one_touched_cell_changes_only_its_neighbourhood
 from test_old_state import check_a_step_leaves_the_old_state_untouched
+from test_programs import check_a_program_says_what_is_computed
 from test_random_seed import check_the_random_seed_decides
 from test_recomputation import check_recomputed_gradients_are_the_same
 from test_samples_apart import check_samples_do_not_see_each_other
@@ -32,6 +33,7 @@ from test_unread_levels import (
 from torch import Tensor, nn
 
 from nca import NCAError, Place, Topology, UpdateRule, View
+from nca.program import Decay, Program
 
 
 class Sound(UpdateRule):
@@ -58,6 +60,11 @@ class Sound(UpdateRule):
 class KnowsWhereItIs(Sound):
     def forward(self, view: View) -> Tensor:
         return super().forward(view) * torch.arange(view.own.shape[-1])
+
+
+class SaysSomethingElse(Sound):
+    def program(self) -> Program:
+        return Program((Decay(0.5),))
 
 
 class PadsWithZeros(Sound):
@@ -192,6 +199,7 @@ BROKEN = [
     (check_listed_cells_have_the_future_of_the_grid, CountsTheCells),
     (check_listed_cells_have_the_future_of_the_grid, LooksPastTheView),
     (check_listed_cells_have_the_future_of_the_grid, LooksTwiceAsFar),
+    (check_a_program_says_what_is_computed, SaysSomethingElse),
     (check_unread_levels_do_not_change_the_change, PeeksAbove),
     (check_undeclared_levels_are_refused, PeeksAtAll),
     (check_the_random_seed_decides, RollsTheDice),

@@ -1,0 +1,86 @@
+"""`nca export`: write a checkpoint as a page for any browser, or as ONNX."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import typer
+
+from nca.cli.console import (
+    AsJson,
+    Data,
+    Overrides,
+    PluginFiles,
+    load_plugins,
+    say,
+    show,
+    show_json,
+)
+from nca.cli.data import terminal_report
+from nca.errors import DataError
+from nca.export import write_html, write_onnx
+from nca.export.browser import find_browser
+from nca.trained import Trained
+
+
+def export(
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
+    ],
+    to: Annotated[
+        Literal["html", "onnx"],
+        typer.Option("--to", help="A page that runs in any browser, or one step as ONNX."),
+    ] = "html",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to; NAME.html or NAME.onnx without it.")
+    ] = None,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, help="Steps of each comparison with torch.")
+    ] = 20,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Write it without comparing it with torch.")
+    ] = False,
+    overrides: Overrides = None,
+    plugin: PluginFiles = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a checkpoint out of torch, compare what it computes there, and write it.
+
+    A page is one file that asks for nothing: open it from the disk and draw, cut, turn. It is
+    tried out in a browser of the Chromium family, if there is one. ONNX is one step for any grid
+    size, with the fire mask as an input, tried out in ONNX Runtime.
+
+    Example: nca export growing --to html --out lizard.html
+    """
+    load_plugins(plugin)
+    trained = Trained.load(checkpoint, torch.device("cpu"), tuple(overrides or ()))
+    out = out or Path(f"{trained.recipe.name}.{to}")
+    if to == "html":
+        _examples(trained, data)
+    write = write_html if to == "html" else write_onnx
+    checked = write(trained, out, steps, not no_check)
+    size = out.stat().st_size
+    if as_json:
+        told = checked.told() if checked else None
+        show_json({"file": str(out), "to": to, "bytes": size, "checked": told})
+        return
+    if checked:
+        show(str(checked))
+    elif no_check:
+        say("not compared with torch, as you asked for; the file says so.")
+    elif find_browser() is None:
+        say(
+            "not compared with torch, for there is no browser of the Chromium family here; the "
+            "page says so. Name one in NCA_BROWSER."
+        )
+    show(f"{out}  {size / 1000:,.0f} kB")
+
+
+def _examples(trained: Trained, data: Path | None) -> None:
+    """Let the task load what it can show examples of; without, one can still draw."""
+    with terminal_report() as report:
+        try:
+            trained.prepare(data, report)
+        except DataError as fault:
+            say(f"no examples to choose from: {fault.what}")

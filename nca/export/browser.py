@@ -1,0 +1,100 @@
+"""Find a browser on this machine and let it run a page, to see what the page computes.
+
+The browser is started without a window, with a profile of its own that is thrown away, and asked
+for the page as it stands after its scripts have run. WebGL2 runs in software there: slow, and the
+same arithmetic.
+"""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from nca.errors import ExportError
+
+NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "microsoft-edge",
+)
+FLAGS = (
+    "--headless",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-extensions",
+    "--disable-sync",
+    "--disable-component-update",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+    "--dump-dom",
+)
+PATIENCE = 180
+"""Seconds after which a browser that does not answer is stopped."""
+
+
+def find_browser() -> str | None:
+    """Return the path of a browser of the Chromium family, or None."""
+    named = os.environ.get("NCA_BROWSER")
+    return named or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def version_of(browser: str) -> str:
+    """Return what the browser calls itself."""
+    try:
+        told = subprocess.run([browser, "--version"], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return Path(browser).name
+    words = re.match(r"[A-Za-z ]+[0-9]+", told.stdout.strip())
+    return words[0] if words else Path(browser).name
+
+
+def answer(browser: str, page: str) -> Any:
+    """Return the JSON that a page puts into its element `answer`.
+
+    Args:
+        browser: Path of the browser.
+        page: The page's HTML.
+
+    Raises:
+        ExportError: The browser does not start, does not end, or the page gives no answer.
+    """
+    # snaps see no hidden folders and not /tmp: what they may read is the user's own cache
+    with tempfile.TemporaryDirectory(prefix="nca-export-", ignore_cleanup_errors=True) as folder:
+        file = Path(folder) / "page.html"
+        file.write_text(page, encoding="utf-8")
+        command = [browser, *FLAGS, f"--user-data-dir={folder}/profile", file.as_uri()]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:  # its sandbox refuses root
+            command.insert(1, "--no-sandbox")
+        try:
+            told = subprocess.run(command, capture_output=True, timeout=PATIENCE)
+        except OSError as fault:
+            raise _silent(browser, f"it does not start: {fault.strerror}") from fault
+        except subprocess.TimeoutExpired as fault:
+            raise _silent(browser, f"no answer within {PATIENCE} seconds") from fault
+    found = re.search(r'<script id="answer"[^>]*>(.*?)</script>', told.stdout.decode(), re.DOTALL)
+    if found is None:
+        words = told.stderr.decode(errors="replace").strip().splitlines()
+        raise _silent(browser, words[-1] if words else "it says nothing")
+    given = json.loads(html.unescape(found[1]))
+    if "fault" in given:
+        raise _silent(browser, given["fault"])
+    return given
+
+
+def _silent(browser: str, why: str) -> ExportError:
+    return ExportError(
+        f"the page could not be tried out: {why}.",
+        where=browser,
+        to_do="name another browser in NCA_BROWSER, or leave the trial out with --no-check",
+    )

@@ -1,0 +1,171 @@
+"""Write an automaton as one page that runs in any browser, on the graphics card through WebGL2.
+
+The page holds the plan, the weights and the scripts, and asks for nothing else. Before it is
+written, a browser on this machine runs the very same scripts, and what they compute is compared
+with torch.
+"""
+
+import json
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nca.automaton import Automaton
+from nca.checkpoint import write_whole
+from nca.errors import ExportError
+from nca.export.browser import answer, find_browser, version_of
+from nca.export.compared import Difference, difference, lived, wanted
+from nca.export.pack import Packer, base64_of, numbers_of
+from nca.export.pictured import drawing, views
+from nca.export.plan import plan
+from nca.portrait import Drawing, Portrait
+from nca.state import State
+from nca.trained import Trained
+
+SCRIPTS = ("noise.js", "shaders.js", "engine.js", "stage.js", "app.js")
+UNCHECKED = "not compared with torch"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page in the making.
+
+    Attributes:
+        told: What it has to know, ready for JSON.
+        begun: The state that its trial begins with.
+    """
+
+    told: dict[str, Any]
+    begun: State
+
+    def html(self, checked: Difference | None = None, trial: dict[str, Any] | None = None) -> str:
+        """Return the page, with what its trial has shown, or with a trial to run."""
+        told = {**self.told, "checked": checked.told() if checked else None}
+        parts = {
+            "TITLE": escape(told["name"]),
+            "STYLE": _web("page.css"),
+            "PLAN": _safe(told),
+            "TRIAL": _safe(trial),
+            "CHECKED": escape(str(checked) if checked else UNCHECKED),
+            "SCRIPT": "\n".join(_web(name) for name in SCRIPTS),
+        }
+        page = _web("page.html")
+        for name, text in parts.items():
+            page = page.replace(f"<!--{name}-->", text)
+        return page
+
+
+def make_page(trained: Trained, steps: int) -> Page:
+    """Return the page of a checkpoint.
+
+    Args:
+        trained: On the CPU; if its task is prepared, there are examples to choose from.
+        steps: Steps that pass before the trial begins.
+
+    Raises:
+        ExportError: The automaton does something that the page cannot do.
+    """
+    portrait = trained.task.portrait()
+    packer = Packer()
+    names = list(trained.automaton.layout)
+    told = plan(trained.automaton, portrait.first, packer)
+    begun = lived(trained.automaton, _drawn(portrait), steps)
+    seen = views(portrait, _seen(trained.automaton, portrait, steps), packer, names)
+    return Page(
+        {
+            "name": trained.recipe.name,
+            "recipe": trained.recipe.text,
+            "versions": dict(trained.checkpoint.versions),
+            "parameters": sum(p.numel() for p in trained.automaton.parameters()),
+            **told,
+            "views": seen,
+            "drawing": drawing(portrait.drawing, names),
+            "hint": portrait.hint,
+            "weights": packer.base64(),
+        },
+        begun,
+    )
+
+
+def write_html(trained: Trained, path: Path, steps: int, check: bool = True) -> Difference | None:
+    """Write the page of a checkpoint, and return how far it strays from torch.
+
+    Args:
+        trained: On the CPU; if its task is prepared, there are examples to choose from.
+        path: Where to.
+        steps: Steps of each trial.
+        check: Whether to try it out at all.
+
+    Returns:
+        The difference, or None where no browser was found or no check was wanted; then the page
+        says that it has not been compared.
+
+    Raises:
+        ExportError: The automaton does something that the page cannot do, or the page strays
+            from torch further than rounding explains; then nothing is written.
+        StorageError: The file cannot be written.
+    """
+    page = make_page(trained, steps)
+    browser = find_browser() if check else None
+    checked = _tried(trained, page, steps, browser) if browser else None
+    write_whole(path, page.html(checked).encode())
+    return checked
+
+
+def _tried(trained: Trained, page: Page, steps: int, browser: str) -> Difference:
+    begun = page.begun
+    size = begun.size(next(iter(begun)))
+    levels = [base64_of(level) for level in begun.values()]
+    trial = {"size": list(size), "step": begun.step, "steps": steps, "levels": levels}
+    given = answer(browser, page.html(trial=trial))
+    found = {
+        kind: dict(zip(begun, map(numbers_of, given[kind]), strict=True))
+        for kind in ("synchronous", "asynchronous")
+    }
+    engine = f"WebGL2, {'float32' if given['exact'] else 'float16'}, {version_of(browser)}"
+    return difference(wanted(trained.automaton, begun, steps), found, steps, engine)
+
+
+@torch.no_grad()
+def _seen(automaton: Automaton, portrait: Portrait, steps: int) -> list[State]:
+    """Return what all examples become, at a few moments, to find colours for."""
+    pen = portrait.drawing
+    count = len(pen.examples) if pen else 0
+    first = State.cat([_drawn(portrait, number) for number in range(max(count, 1))])
+    return automaton.trajectory(first, 2 * steps, max(steps // 2, 1))[1:]
+
+
+def _drawn(portrait: Portrait, number: int = 0) -> State:
+    """Return the first state with an example drawn, or chance, where one may draw."""
+    pen = portrait.drawing
+    if pen is None:
+        return portrait.first
+    level = portrait.first[pen.level]
+    if len(pen.examples):
+        pixels = pen.examples[number].to(level)
+    else:
+        sides = [side * pen.patch for side in level.shape[2:]]
+        pixels = portrait.first.source.uniform("export", 1, sides)[0, 0].to(level)
+    return portrait.first.replace({pen.level: _cells(pixels, pen, level)})
+
+
+def _cells(pixels: torch.Tensor, pen: Drawing, level: torch.Tensor) -> torch.Tensor:
+    cut = torch.nn.functional.pixel_unshuffle(pixels[None, None], pen.patch)
+    shown = (cut - pen.mean) / pen.deviation
+    return shown.repeat(1, level.shape[1] // shown.shape[1], 1, 1)
+
+
+def _web(name: str) -> str:
+    return files("nca.export").joinpath("web", name).read_text(encoding="utf-8")
+
+
+def _safe(value: Any) -> str:
+    """Return JSON that cannot end the element it stands in."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+__all__ = ["ExportError", "Page", "make_page", "write_html"]

@@ -1,0 +1,276 @@
+"""Write one step of an automaton as ONNX, for any grid size, any batch, and anyone's fire mask.
+
+The model's inputs are the levels, for each level that rules write to a fire mask (1 where a cell
+fires, 0 where it waits), and, where the recipe adds noise after training, the noise's numbers
+before they are scaled. Its outputs are the levels after the step. Chance stays outside: whoever
+runs the model draws it. What does not change (input levels) goes in and does not come out.
+"""
+
+import contextlib
+import copy
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from nca.automaton import Automaton
+from nca.checkpoint import write_whole
+from nca.errors import ExportError
+from nca.export.compared import Difference, difference, lived, wanted
+from nca.state import State
+from nca.trained import Trained
+
+OPSET = 20
+
+
+class _Given:
+    """A source whose numbers were drawn elsewhere."""
+
+    def __init__(self, numbers: Mapping[str, Tensor]) -> None:
+        self.numbers = numbers
+
+    def chance(self, stream: str, probability: float, channels: int, size: Any) -> Tensor:
+        return self._named(stream)
+
+    def normal(self, stream: str, channels: int, size: Any) -> Tensor:
+        return self._named(stream)
+
+    uniform = normal  # whichever it is, the numbers are the same inputs
+
+    def _named(self, stream: str) -> Tensor:
+        if stream not in self.numbers:
+            raise ExportError(
+                "a rule draws random numbers of its own, and the model has no input for them.",
+                where=stream,
+                to_do="export an automaton whose rules draw none outside of training",
+            )
+        return self.numbers[stream]
+
+
+class _Driven(State):
+    """A state whose randomness is given from outside, and lasts for one step."""
+
+    given: _Given
+
+    @property
+    def source(self) -> Any:
+        return self.given
+
+    def replace(self, levels: Mapping[str, Tensor] | None = None, **others: Any) -> Self:
+        replaced = super().replace(levels, **others)
+        object.__setattr__(replaced, "given", self.given)
+        return replaced
+
+
+class Step(nn.Module):
+    """One step as a function of tensors: levels, fire masks, noise.
+
+    Args:
+        automaton: Whose step it is; it is copied, and its rules are the same.
+    """
+
+    def __init__(self, automaton: Automaton) -> None:
+        super().__init__()
+        self.automaton = copy.deepcopy(automaton).eval()
+        self.automaton.sparse = False  # a list of cells has another length every step
+        self.levels = list(automaton.layout)
+        self.fires = [n for n in automaton.written if automaton.rules_of(n) or _noisy(automaton)]
+        self.noises = automaton.written if _noisy(automaton) else []
+        self.changes = automaton.written if automaton.alive else self.fires
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of the inputs, in order."""
+        fires = [f"fire/{name}" for name in self.fires]
+        return [*self.levels, *fires, *(f"noise/{name}" for name in self.noises)]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the outputs, in order."""
+        return [f"{name}/next" for name in self.changes]
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Return the levels that may have changed, after a step."""
+        given = dict(zip(self.inputs, tensors, strict=True))
+        state = _Driven({name: given[name] for name in self.levels})
+        object.__setattr__(state, "given", _Given(given))
+        # a rate below 1 makes the step ask for the mask
+        after = self.automaton.step(state, fire_rate=0.5)
+        return tuple(after[name].contiguous() for name in self.changes)
+
+    def tensors(self, state: State, fire_rate: float) -> list[Tensor]:
+        """Return the inputs for the step that a state takes next, as torch would draw them."""
+        source, noise = state.source, self.automaton.noise
+        found = [state[name].contiguous() for name in self.levels]
+        for name in self.fires:
+            size = state.size(name)
+            fire = source.chance(f"fire/{name}", fire_rate, 1, size)
+            found.append(fire.to(state[name].dtype).contiguous())
+        for name in self.noises:
+            assert noise
+            draw = source.normal if noise.kind == "normal" else source.uniform
+            drawn = draw(f"noise/{name}", state[name].shape[1], state.size(name))
+            found.append(drawn.to(state[name].dtype).contiguous())
+        return found
+
+
+def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> Difference | None:
+    """Write one step of a checkpoint, and return how far it strays from torch.
+
+    Args:
+        trained: On the CPU.
+        path: Where to.
+        steps: Steps of each trial.
+        check: Whether to try it out in ONNX Runtime.
+
+    Raises:
+        ExportError: ONNX or its runtime is not installed, the automaton cannot be exported, or
+            the model strays from torch further than rounding explains; then nothing is written.
+        StorageError: The file cannot be written.
+    """
+    _installed(check)
+    automaton = trained.automaton
+    if automaton.skips:
+        raise ExportError(
+            "its temporal skip connections remember states, which one step alone does not.",
+            where="[rollout] skips",
+            to_do="run it in torch, or train it without skips",
+        )
+    step = Step(automaton)
+    begun = lived(automaton, trained.task.portrait().first, steps)
+    model = _model(step, _example(begun))
+    checked = _tried(step, model, begun, steps) if check else None
+    _note(model, trained, step, checked)
+    write_whole(path, model.SerializeToString())
+    return checked
+
+
+def _example(state: State) -> State:
+    """Return two empty samples on a grid of unequal sides, which nothing can be mistaken for."""
+    sides = [5 + 2 * axis for axis in range(state.axes)]
+    return State(
+        {name: level.new_zeros(2, level.shape[1], *sides) for name, level in state.items()}
+    )
+
+
+def _model(step: Step, state: State) -> Any:
+    example = tuple(step.tensors(state, 0.5))
+    batch = torch.export.Dim("batch", min=1)
+    words = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}[state.axes]
+    reach = 4  # the smallest side that is told apart from none
+    sides = {axis + 2: torch.export.Dim(w, min=reach) for axis, w in enumerate(words)}
+    shapes = (tuple({0: batch, **sides} for _ in example),)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                step,
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                dynamic_shapes=shapes,
+                input_names=step.inputs,
+                output_names=step.outputs,
+                verbose=False,
+            )
+    except ExportError:
+        raise
+    except Exception as fault:  # torch tells of what it cannot export in many kinds of error
+        raise ExportError(
+            f"torch cannot export a step: {str(fault).strip().splitlines()[0]}",
+            where=type(fault).__name__,
+            to_do="a rule computes something that ONNX does not know, or that depends on numbers",
+        ) from fault
+    assert program is not None
+    return program.model_proto
+
+
+def _tried(step: Step, model: Any, begun: State, steps: int) -> Difference:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    engine = f"ONNX Runtime {onnxruntime.__version__}, opset {OPSET}, float32"
+    worst: list[Difference] = []
+    for state in (begun, _odd(begun)):
+        found = {}
+        for trial, rate in (("synchronous", 1.0), ("asynchronous", step.automaton.fire_rate)):
+            now = state
+            for _ in range(steps):
+                given = zip(step.inputs, step.tensors(now, rate), strict=True)
+                out = session.run(None, {name: t.numpy() for name, t in given})
+                after = dict(zip(step.changes, map(torch.from_numpy, out), strict=True))
+                now = now.replace(after, step=now.step + 1)
+            found[trial] = dict(now.levels)
+        expected = wanted(step.automaton, state, steps)
+        worst.append(difference(expected, found, steps, engine))
+    return max(worst, key=lambda difference: difference.greatest)
+
+
+def _odd(state: State) -> State:
+    """Return the state on a grid of other, unequal sides, two samples of it."""
+
+    def cut(level: Tensor) -> Tensor:
+        for axis in range(2, level.ndim):
+            side = level.shape[axis]
+            level = level.narrow(axis, side // 8, max(side - 2 * axis, min(side, 4)))
+        return torch.cat([level, level.roll(1, 2)]).contiguous()
+
+    return State({name: cut(level) for name, level in state.items()}, state.random_seed, state.step)
+
+
+def _note(model: Any, trained: Trained, step: Step, checked: Difference | None) -> None:
+    notes = {
+        "name": trained.recipe.name,
+        "recipe": trained.recipe.text,
+        "nca": version("nca"),
+        "fire_rate": str(step.automaton.fire_rate),
+        "checked": json.dumps(checked.told()) if checked else "not compared with torch",
+    }
+    for key, value in notes.items():
+        model.metadata_props.add(key=key, value=value)
+    model.producer_name = "nca"
+
+
+def _noisy(automaton: Automaton) -> bool:
+    noise = automaton.noise
+    return bool(noise and noise.scale and noise.when == "always")
+
+
+def _installed(check: bool) -> None:
+    from importlib.util import find_spec
+
+    wanted = ["onnx", "onnxscript", *(["onnxruntime"] if check else [])]
+    missing = [name for name in wanted if find_spec(name) is None]
+    if missing:
+        raise ExportError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed.",
+            where="nca export --to onnx",
+            to_do='pip install "nca[onnx]"',
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the exporter says of its own parts to itself."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+__all__: Sequence[str] = ["Step", "write_onnx"]

@@ -1,0 +1,121 @@
+"""A step in ONNX Runtime is a step in torch, on any grid and under any fire mask."""
+
+import json
+
+import pytest
+import torch
+from simple import Ask, one_level
+from torch.testing import assert_close
+
+from nca import Automaton, ExportError, Layout, Level, Place, State
+from nca.export import onnx as module
+from nca.export import write_onnx
+from nca.registry import registry
+from nca.trained import Trained
+
+onnx = pytest.importorskip("onnx")
+runtime = pytest.importorskip("onnxruntime")
+
+
+def trained(name: str) -> Trained:
+    return Trained.load(name, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory):
+    loaded = trained("growing")
+    file = tmp_path_factory.mktemp("onnx") / "growing.onnx"
+    return loaded, file, write_onnx(loaded, file, 8)
+
+
+@torch.no_grad()
+def test_the_model_steps_as_torch_does_on_another_grid_and_batch(growing):
+    loaded, file, _ = growing
+    session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    state = loaded.automaton.rollout(loaded.task.portrait().first, 12)["body"][:, :, 5:26, 3:30]
+    state = State({"body": torch.cat([state, state.roll((4, 9), (2, 3)), state.flip(3)])})
+    fire = state.source.chance("fire/body", loaded.automaton.fire_rate, 1, state.size("body"))
+    inputs = {"body": state["body"].numpy(), "fire/body": fire.float().numpy()}
+    (after,) = session.run(None, inputs)
+    expected = loaded.automaton.step(state)["body"]
+    assert expected.ne(state["body"]).any()
+    assert_close(torch.from_numpy(after), expected.contiguous(), rtol=1e-5, atol=1e-5)
+    (still,) = session.run(None, {**inputs, "fire/body": fire.float().numpy() * 0})
+    assert_close(torch.from_numpy(still), loaded.automaton.bury(state)["body"])
+
+
+def test_the_model_says_what_it_is_and_how_far_it_strays(growing):
+    _, file, checked = growing
+    model = onnx.load(str(file))
+    onnx.checker.check_model(model)
+    notes = {entry.key: entry.value for entry in model.metadata_props}
+    assert 0 < checked.greatest < 1e-4
+    assert json.loads(notes["checked"]) == checked.told()
+    assert notes["name"] == "growing"
+    assert 'name = "growing"' in notes["recipe"]
+    assert [entry.name for entry in model.graph.input] == ["body", "fire/body"]
+    assert [entry.name for entry in model.graph.output] == ["body/next"]
+    dims = [d.dim_param for d in model.graph.input[0].type.tensor_type.shape.dim]
+    assert (dims[0], dims[2], dims[3]) == ("batch", "height", "width")
+    assert [entry.version for entry in model.opset_import if not entry.domain] == [module.OPSET]
+
+
+@pytest.mark.parametrize("name", ["self_classifying_mnist_small", "glom_parts"])
+def test_levels_noise_and_attention_go_out_too(tmp_path, name):
+    checked = write_onnx(trained(name), tmp_path / "model.onnx", 3)
+    assert checked is not None
+    assert checked.greatest < 1e-4
+    assert checked.scale > 0.01
+
+
+def test_a_rule_without_weights_goes_out_too():
+    layout = Layout([Level("body", 1)])
+    rule = registry.get("rule", "life")(Place(layout, "body"))
+    automaton = Automaton(layout, {"body": [rule]})
+    step = module.Step(automaton)
+    blinker = torch.zeros(1, 1, 7, 6)
+    blinker[0, 0, 3, 1:4] = 1
+    model = module._model(step, State({"body": torch.rand(2, 1, 6, 5)}))
+    session = runtime.InferenceSession(model.SerializeToString())
+    inputs = step.tensors(State({"body": blinker}), 1.0)
+    given = {name: t.numpy() for name, t in zip(step.inputs, inputs, strict=True)}
+    (after,) = session.run(None, given)
+    upright = torch.zeros(1, 1, 7, 6)
+    upright[0, 0, 2:5, 2] = 1
+    assert torch.equal(torch.from_numpy(after), upright)
+
+
+def test_memories_are_refused(tmp_path, monkeypatch):
+    loaded = trained("growing")
+    monkeypatch.setattr(loaded.automaton, "skips", (object(),))
+    with pytest.raises(ExportError, match="skip connections remember states"):
+        write_onnx(loaded, tmp_path / "model.onnx", 2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rules_that_roll_dice_are_refused():
+    automaton = one_level(Ask()).float()
+    with pytest.raises(ExportError, match="draws random numbers of its own"):
+        module.Step(automaton)(*module.Step(automaton).tensors(automaton.seed(1, (4, 4)), 1.0))
+
+
+def test_a_model_that_computes_something_else_is_not_written(tmp_path, monkeypatch):
+    loaded = trained("growing")
+    honest = module._model
+
+    def wrong(step, state):
+        model = honest(step, state)
+        weights = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+        weights.raw_data = weights.raw_data[::-1][:4] + weights.raw_data[4:]
+        return model
+
+    monkeypatch.setattr(module, "_model", wrong)
+    with pytest.raises(ExportError, match="strays from torch by"):
+        write_onnx(loaded, tmp_path / "model.onnx", 4)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ExportError, match="onnx and onnxscript and onnxruntime are not installed"):
+        write_onnx(trained("growing"), tmp_path / "model.onnx", 2)

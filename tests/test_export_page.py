@@ -1,0 +1,358 @@
+"""Pages compute in a real browser what torch computes, whatever a hand does to the cells."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from playwright.sync_api import Page
+from torch import Tensor
+from torch.testing import assert_close
+
+from nca import Alive, Automaton, ExportError, Layout, Level, Noise, Place, Skip, State, Topology
+from nca.export import write_html
+from nca.export.compared import difference
+from nca.export.pack import Packer, base64_of, numbers_of
+from nca.export.plan import plan
+from nca.registry import registry
+from nca.trained import Trained
+from nca.types import Size
+from nca_plugins.glom.attention import Attention
+
+STEPS = 20
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+
+
+def trained(name: str) -> Trained:
+    return Trained.load(name, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory) -> Callable[[str], tuple[Trained, Path]]:
+    """Write the page of a pretrained checkpoint, once, without trying it out."""
+    written: dict[str, tuple[Trained, Path]] = {}
+    folder = tmp_path_factory.mktemp("pages")
+
+    def write(name: str) -> tuple[Trained, Path]:
+        if name not in written:
+            loaded = trained(name)
+            assert write_html(loaded, folder / f"{name}.html", STEPS, check=False) is None
+            written[name] = (loaded, folder / f"{name}.html")
+        return written[name]
+
+    return write
+
+
+def opened(page: Page, file: Path) -> None:
+    page.goto(file.as_uri())
+    page.evaluate("nca.play(false)")
+
+
+def read(page: Page, automaton: Automaton, size: Size) -> State:
+    """Return the state that the page is in, one sample."""
+    levels = {}
+    for place, (name, level) in enumerate(automaton.layout.items()):
+        numbers = page.evaluate(f"Array.from(nca.stage.engine.read({place}))")
+        levels[name] = torch.tensor(numbers, dtype=torch.float32).view(1, level.channels, *size)
+    step = page.evaluate("nca.stage.engine.step")
+    seed = page.evaluate("plan.randomSeed[0]")
+    samples = torch.tensor([page.evaluate("plan.sample | 0")])
+    return State(levels, random_seed=seed, step=step, samples=samples)
+
+
+def write(page: Page, state: State) -> None:
+    for place, level in enumerate(state.values()):
+        page.evaluate(
+            "([place, text]) => nca.stage.engine.write(place, numbersOf(text))",
+            [place, base64_of(level)],
+        )
+
+
+def assert_close_levels(found: State, expected: State) -> None:
+    assert found.step == expected.step
+    for name, level in expected.items():
+        assert_close(found[name], level.contiguous(), **CLOSE)
+
+
+@torch.no_grad()
+def assert_steps_agree(page: Page, automaton: Automaton, size: Size, steps: int) -> State:
+    before = read(page, automaton, size)
+    page.evaluate(f"for (let n = 0; n < {steps}; ++n) nca.step()")
+    after = read(page, automaton, size)
+    assert after != before, "nothing moved"
+    assert_close_levels(after, automaton.rollout(before, steps))
+    return after
+
+
+def test_twenty_steps_from_the_seed_are_those_of_torch_cell_by_cell(page, pages):
+    loaded, file = pages("growing")
+    opened(page, file)
+    page.evaluate("nca.reset()")
+    seed = read(page, loaded.automaton, (32, 32))
+    assert seed == loaded.task.portrait().first
+    grown = assert_steps_agree(page, loaded.automaton, (32, 32), STEPS)
+    assert (grown["body"][:, 3] > 0.1).sum() > 50
+    # and with all cells firing
+    page.evaluate("nca.rate = 1")
+    with torch.no_grad():
+        expected = loaded.automaton.rollout(grown, STEPS, fire_rate=1.0)
+    page.evaluate(f"for (let n = 0; n < {STEPS}; ++n) nca.step()")
+    assert_close_levels(read(page, loaded.automaton, (32, 32)), expected)
+
+
+def test_a_cut_empties_a_disc_and_life_goes_on_as_in_torch(page, pages):
+    loaded, file = pages("growing")
+    opened(page, file)
+    page.evaluate("nca.step(48)")
+    before = read(page, loaded.automaton, (32, 32))
+    page.get_by_role("button", name="Cut").click()
+    box = page.locator("#canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.up()
+    after = read(page, loaded.automaton, (32, 32))
+    radius = page.evaluate("TOOLS.cut.brush")
+    away = torch.arange(32) + 0.5 - 16
+    outside = away[:, None] ** 2 + away**2 > radius**2
+    assert (before["body"] * ~outside).any(), "there was nothing to cut"
+    assert torch.equal(after["body"], before["body"] * outside)
+    assert_steps_agree(page, loaded.automaton, (32, 32), 8)
+
+
+def test_play_lets_time_pass_and_pause_stops_it(page, pages):
+    _, file = pages("growing")
+    opened(page, file)
+    begun = page.evaluate("nca.stage.engine.step")
+    page.keyboard.press("Space")
+    page.wait_for_function(f"nca.stage.engine.step > {begun} + 4")
+    page.get_by_role("button", name="Pause").click()
+    stopped = page.evaluate("nca.stage.engine.step")
+    page.wait_for_timeout(150)
+    assert page.evaluate("nca.stage.engine.step") == stopped
+    page.keyboard.press(".")
+    assert page.evaluate("nca.stage.engine.step") == stopped + 1
+    page.wait_for_function(f"document.querySelector('#clock').textContent == 'step {stopped + 1}'")
+
+
+def test_a_seed_is_sown_where_one_presses(page, pages):
+    _, file = pages("growing")
+    opened(page, file)
+    page.evaluate("nca.reset()")
+    page.get_by_role("button", name="Sow").click()
+    page.evaluate("nca.apply([3.5, 29.5], [3.5, 29.5])")
+    alpha = page.evaluate("Array.from(nca.stage.engine.read(0).slice(3 * 1024, 4 * 1024))")
+    assert [n for n, value in enumerate(alpha) if value] == [3 * 32 + 29, 16 * 32 + 16]
+
+
+@torch.no_grad()
+def test_the_perception_turns_as_it_does_in_torch(page, pages):
+    _, file = pages("growing")
+    turned = Trained.load(
+        "growing", torch.device("cpu"), ("levels.body.rules.0.angle=1.0471975511965976",)
+    ).automaton
+    opened(page, file)
+    page.evaluate("nca.reset()")
+    page.locator("#angle").fill("60")
+    assert page.locator("#angle-said").text_content() == "60°"
+    assert_steps_agree(page, turned, (32, 32), STEPS)
+
+
+def test_a_greater_grid_wraps_as_in_torch(page, pages):
+    loaded, file = pages("growing")
+    opened(page, file)
+    page.locator("#size").select_option("[64,64]")
+    page.evaluate("nca.apply([63.5, 0.5], [63.5, 0.5])")
+    page.evaluate("nca.choose('sow')")
+    page.evaluate("nca.apply([63.5, 0.5], [63.5, 0.5])")
+    state = assert_steps_agree(page, loaded.automaton, (64, 64), 12)
+    assert (state["body"][0, 3, 0, -2:] > 0).any(), "nothing has crossed the edge"
+
+
+@pytest.mark.parametrize("name", ["self_classifying_mnist_small", "glom_mnist"])
+def test_what_is_drawn_is_judged_as_in_torch(page, pages, name):
+    loaded, file = pages(name)
+    size = loaded.recipe.tables.grid.size
+    opened(page, file)
+    page.evaluate("nca.reset()")
+    middle = page.evaluate("nca.place({clientX: 0, clientY: 0}) && nca.stage.size[1] / 2")
+    # a one, drawn with the mouse
+    box = page.locator("#canvas").bounding_box()
+    scale = box["width"] / size[1]
+    page.get_by_role("button", name="Draw").click()
+    page.mouse.move(box["x"] + middle * scale, box["y"] + 0.2 * size[0] * scale)
+    page.mouse.down()
+    page.mouse.move(box["x"] + middle * scale, box["y"] + 0.8 * size[0] * scale, steps=4)
+    page.mouse.up()
+    drawn = read(page, loaded.automaton, size)
+    mean, deviation = loaded.task.normalise
+    pixels = drawn["image"] * deviation + mean
+    assert_close(pixels.amax(), torch.tensor(1.0))
+    assert_close(pixels.amin(), torch.tensor(0.0), rtol=0, atol=1e-5)
+    after = assert_steps_agree(page, loaded.automaton, size, STEPS)
+    scores = loaded.task.scores(after)
+    live = pixels.amax(dim=1) > (loaded.task.ink if loaded.task.cells == "live" else -1.0)
+    counts = torch.bincount(scores.argmax(dim=1)[live], minlength=10)
+    assert page.evaluate("nca.stage.votes(0).counts") == counts.tolist()
+    page.evaluate("nca.show()")
+    share = round(100 * counts.max().item() / counts.sum().item())
+    told = f"{share} % of the cells say {counts.argmax().item()}"
+    assert page.locator("#votes h2").text_content() == told
+    assert counts.argmax() == 1
+
+
+def test_attention_weighs_as_in_torch(page, pages):
+    loaded, file = pages("glom_parts")
+    opened(page, file)
+    page.evaluate("nca.choose('draw'), nca.apply([3, 3], [12, 9]), nca.apply([12, 2], [9, 14])")
+    assert_steps_agree(page, loaded.automaton, (16, 16), STEPS)
+
+
+def test_levels_can_be_looked_at_one_by_one(page, pages):
+    _, file = pages("glom_mnist")
+    opened(page, file)
+    names = page.locator("#views button").all_text_contents()
+    assert names == ["picture", "part", "object", "scene"]
+
+    def seen() -> str:
+        return page.evaluate("nca.stage.draw(nca.view, nca.paper), canvas.toDataURL()")
+
+    pictures = {seen()}
+    page.evaluate("nca.step(5)")
+    for name in ("part", "object", "scene"):
+        page.locator("#views button", has_text=name).click()
+        pictures.add(seen())
+    assert len(pictures) == 4
+
+
+def test_the_page_asks_for_nothing(page, pages):
+    _, file = pages("growing")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    opened(page, file)
+    assert asked == [file.as_uri()]
+    assert file.stat().st_size < 110_000
+
+
+@torch.no_grad()
+def test_half_as_wide_textures_stay_near(page, pages):
+    loaded, file = pages("growing")
+    opened(page, file)
+    seed = loaded.task.portrait().first
+    given = {"size": [32, 32], "step": 0, "steps": 10, "levels": [base64_of(seed["body"])]}
+    found = page.evaluate(
+        "given => trial(document.createElement('canvas').getContext('webgl2'), plan, given, true)",
+        given,
+    )
+    assert found["exact"] is False
+    expected = loaded.automaton.rollout(seed, 10, fire_rate=1.0)["body"]
+    away = (numbers_of(found["synchronous"][0]).view_as(expected) - expected).abs().max()
+    assert 0 < away < 0.05
+
+
+def drawn(automaton: Automaton, random_seed: int) -> Automaton:
+    """Draw all weights, for new rules stand still."""
+    with torch.random.fork_rng():
+        torch.manual_seed(random_seed)
+        for weight in automaton.parameters():
+            torch.nn.init.normal_(weight, std=0.3)
+    return automaton.eval()
+
+
+def two_levels(topology: Topology, **settings: object) -> Automaton:
+    layout = Layout([Level("low", 3, input=True), Level("mid", 6), Level("top", 33)])
+    mid, top = (Place(layout, name, 2, topology) for name in ("mid", "top"))
+    rule = lambda name: registry.get("rule", name)  # noqa: E731
+    attention = Attention("dot", 0.1, radius=2, itself=False)
+    rules = {
+        "mid": [
+            rule("self_classifying")(mid, perceive=5, hidden=7),
+            rule("top_down")(mid, hidden=5, activation="gelu", shown="squashed"),
+            rule("growing")(mid, hidden=9, laplacian=True),
+            rule("fade")(rate=0.3),
+            rule("consensus_step")(mid, attention=Attention(lookahead=0.5)),
+        ],
+        "top": [
+            rule("bottom_up")(top, hidden=6, activation="sine"),
+            rule("lateral")(top, hidden=3, activation="silu", shown="squashed"),
+            rule("bottom_up")(top, hidden=3, activation="tanh"),
+            rule("consensus_step")(top, attention=attention),
+        ],
+    }
+    return drawn(Automaton(layout, rules, topology=topology, step_size=0.1, **settings), 0)
+
+
+CASES = {
+    "torus": (Topology("torus"), {"fire_rate": 0.4}),
+    "zeros": (Topology("zeros"), {"alive": Alive("mid", 5, 0.4)}),
+    "mixed": (Topology(("reflect", "replicate")), {"noise": Noise(0.1)}),
+    "frozen": (Topology("torus"), {"alive": Alive("low", 1, 0.8, 2, "frozen")}),
+    "uniform": (Topology("torus"), {"fire_rate": 0.7, "noise": Noise(0.2, "uniform")}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@torch.no_grad()
+def test_every_condition_is_that_of_torch(page, pages, case):
+    topology, settings = CASES[case]
+    automaton = two_levels(topology, **settings)
+    state = automaton.layout.zeros(1, (5, 7), random_seed=2**40 + 17)
+    noise = {n: state.source.normal(n, t.shape[1], (5, 7)) for n, t in state.items()}
+    state = state.replace(noise, samples=torch.tensor([-3]), step=4)
+    packer = Packer()
+    told = {**plan(automaton, state, packer), "weights": packer.base64()}
+    levels = [base64_of(level) for level in state.values()]
+    given = {"size": [5, 7], "step": 4, "steps": 6, "levels": levels}
+    opened(page, pages("growing")[1])
+    found = page.evaluate(
+        "([plan, given]) => trial(document.createElement('canvas').getContext('webgl2'),"
+        " plan, given)",
+        [json.loads(json.dumps(told)), given],
+    )
+    expected = {
+        "synchronous": automaton.rollout(state, 6, fire_rate=1.0),
+        "asynchronous": automaton.rollout(state, 6),
+    }
+    for trial, after in expected.items():
+        assert after["mid"].ne(state["mid"]).any(), "nothing moved"
+        for name, text in zip(state, found[trial], strict=True):
+            assert_close(numbers_of(text).view_as(after[name]), after[name].contiguous(), **CLOSE)
+
+
+def test_a_page_that_computes_something_else_is_not_written(tmp_path, monkeypatch, page):
+    loaded = trained("growing")
+    honest = Packer.base64
+    monkeypatch.setattr(Packer, "base64", lambda self: honest(self).replace("A", "B", 40))
+    with pytest.raises(ExportError, match="the export strays from torch by"):
+        write_html(loaded, tmp_path / "wrong.html", 2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_that_are_not_finite_are_a_difference():
+    state = State({"body": torch.zeros(1, 1, 2, 2)})
+    found: dict[str, dict[str, Tensor]] = {"once": {"body": torch.full((1, 1, 2, 2), torch.nan)}}
+    with pytest.raises(ExportError, match="strays from torch by nan"):
+        difference({"once": state}, found, 1, "nowhere")
+
+
+def test_all_that_a_page_cannot_do_is_told_at_once():
+    layout = Layout([Level("low", 2), Level("top", 2)])
+    low, top = (Place(layout, name) for name in layout)
+    life, prediction = registry.get("rule", "life"), registry.get("rule", "bottom_up")
+    rules = {"low": [life(low)], "top": [prediction(top, shown="normalised")]}
+    automaton = Automaton(layout, rules, skips=[Skip(3, 0.1)])
+    with pytest.raises(ExportError) as refused:
+        plan(automaton, automaton.seed(1, (4, 4, 4)), Packer())
+    assert refused.value.what == (
+        "no page can be made of this automaton: its grid has 3 axes, and a page shows two; "
+        "its temporal skip connections remember states, which the page does not; "
+        'rule Life of level "low" does not say what it computes (UpdateRule.program); '
+        'rule BottomUp of level "top" normalises each cell\'s embedding, which no program can say.'
+    )
+    assert refused.value.to_do == "export it with --to onnx instead"
+
+
+def test_the_first_state_of_an_empty_grid_takes_no_room():
+    automaton = two_levels(Topology("torus"))
+    told = plan(automaton, automaton.layout.zeros(1, (4, 4)), Packer())
+    assert [level["first"] for level in told["levels"]] == [None] * 3
