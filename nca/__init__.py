@@ -18,6 +18,7 @@ from nca.errors import (
     TargetError,
 )
 from nca.importing import Imported
+from nca.memory import Memory
 from nca.metrics import Share
 from nca.noise import Draw, Source
 from nca.perception import StencilPerception, per_cell
@@ -48,6 +49,7 @@ __all__ = [
     "Alive",
     "Noise",
     "Skip",
+    "Memory",
     "StencilPerception",
     "per_cell",
     "stencils",

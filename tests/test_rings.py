@@ -19,14 +19,14 @@ RINGS = (
     {"perception", "rule", "scene", "listed"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
-        "video",
+        "video", "memory",
     },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "task", "foreign",
-        "foreign_json", "importing", "render", "analysis",
+        "foreign_json", "importing", "render", "analysis", "gauge",
     },
-    {"training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep"},
+    {"training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "planning"},
     {"cli", "__main__"},
 )  # fmt: skip
 RING_OF = {module: ring for ring, modules in enumerate(RINGS) for module in modules}
