@@ -135,18 +135,21 @@ class Trial:
         return [Memory("store"), Memory("recompute"), replace(segments, every=stride)]
 
     def needs(self, *, timed: bool = False) -> Iterator[Need]:
-        """Yield what each mode needs, one by one; what is not asked for is not measured."""
+        """Yield what each mode needs, one by one; what is not asked for is not measured.
+
+        One state more is held in any case: the last one of the iteration before, for the log.
+        """
         with self._ready():
             speed = self._speed() if timed else {}
             for memory in self.modes:
                 peak = self._stored() if memory.mode == "store" else self._kept(memory)
-                yield Need(memory, peak + self.state, speed.get(memory.mode))
+                yield Need(memory, peak + self.whole, speed.get(memory.mode))
 
     def measure(self, memory: Memory) -> Need:
         """Return what an iteration really takes."""
         with self._ready():
             peak, seconds = self._peak(memory, self.most), self._time(memory, self._mean, 1)
-            return Need(memory, peak + self.state, seconds)
+            return Need(memory, peak + self.whole, seconds)
 
     def iterate(self, memory: Memory, steps: int) -> None:
         """Go forth and back once, and forget the gradients."""
@@ -156,7 +159,10 @@ class Trial:
         with precision(run.recipe, run.device):
             states = last_states(run.automaton, batch.state, steps, self.judged)
             terms = run.task.loss(states, batch)
+        last = states[-1].detach()  # as training keeps it
+        del states
         torch.stack([term.mean() for term in terms.values()]).sum().backward()
+        del last
         run.modules.zero_grad()
 
     @contextmanager
