@@ -19,6 +19,7 @@ from nca.errors import (
     TargetError,
 )
 from nca.importing import Imported
+from nca.memory import Memory
 from nca.metrics import Share
 from nca.noise import Draw, Source
 from nca.perception import StencilPerception, per_cell
@@ -49,6 +50,7 @@ __all__ = [
     "Alive",
     "Noise",
     "Skip",
+    "Memory",
     "StencilPerception",
     "per_cell",
     "stencils",

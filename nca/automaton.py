@@ -12,15 +12,16 @@ One step, in this order:
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from nca.conditions import Alive, Noise, Skip, remember
 from nca.errors import ShapeError
 from nca.listed import ListedScene, listed
+from nca.memory import Memory
 from nca.rule import Place, UpdateRule, View
 from nca.scene import Kernels, Scene
 from nca.state import Layout, State
@@ -41,8 +42,7 @@ class Automaton(nn.Module):
         skips: Temporal skip connections, in the order in which they are added.
         step_size: Factor of every change.
         coordinates: Whether rules may ask where in the grid a cell is.
-        checkpoint_every: In training, keep only every so many states and compute the steps
-            between them again for the gradient; None keeps everything.
+        memory: What a rollout keeps for its gradient; everything, unless it says otherwise.
         sparse: Whether steps work on a list of the cells that can change, where an alive mask
             spares the others and all rules of a level are cellwise; None: where it is faster.
 
@@ -63,7 +63,7 @@ class Automaton(nn.Module):
         skips: Sequence[Skip] = (),
         step_size: Positive = 1.0,
         coordinates: bool = False,
-        checkpoint_every: int | None = None,
+        memory: Memory = Memory(),  # noqa: B008, it is frozen
         sparse: bool | None = None,
     ) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Automaton(nn.Module):
         self.skips = tuple(skips)
         self.step_size = step_size
         self.coordinates = coordinates
-        self.checkpoint_every = checkpoint_every
+        self.memory = memory
         self.sparse = sparse
         for name in rules:
             if hasattr(nn.ModuleDict, name) or name in ("own", "below", "above", "training"):
@@ -119,28 +119,15 @@ class Automaton(nn.Module):
                 level.
         """
         self.layout.check(state, "step(state)")
-        return self._advance_by(state, 1, self.fire_rate if fire_rate is None else fire_rate)
+        rate = self.fire_rate if fire_rate is None else fire_rate
+        return self._advance_by(state, 1, rate, self._kernels())
 
     def rollout(self, state: State, steps: int, *, fire_rate: float | None = None) -> State:
         """Let many steps pass and return the last state; see `step`."""
         self.layout.check(state, "rollout(state)")
         rate = self.fire_rate if fire_rate is None else fire_rate
-        stride = self.checkpoint_every
-        if stride is None or not (torch.is_grad_enabled() and steps > 0):
-            return self._advance_by(state, steps, rate)
-        for start in range(0, steps, stride):
-            count = min(stride, steps - start)
-            kept = checkpoint(
-                self._advance_by,
-                state,
-                count,
-                rate,
-                use_reentrant=False,
-                preserve_rng_state=False,
-            )
-            assert isinstance(kept, State)
-            state = kept
-        return state
+        advance = partial(self._advance_by, fire_rate=rate, kernels=self._kernels())
+        return self.memory.walk(advance, state, steps)
 
     def trajectory(
         self, state: State, steps: int, every: int = 1, *, fire_rate: float | None = None
@@ -184,9 +171,8 @@ class Automaton(nn.Module):
             living = living & lived
         return state.replace({name: state[name] * living for name in self.written})
 
-    def _advance_by(self, state: State, steps: int, fire_rate: float) -> State:
+    def _advance_by(self, state: State, steps: int, fire_rate: float, kernels: Kernels) -> State:
         state = state.map(_channels_last)
-        kernels = self._kernels()
         for _ in range(steps):
             state = self._advance(Scene(state, self.topology, kernels), fire_rate)
         return state
@@ -265,11 +251,12 @@ class Automaton(nn.Module):
         return change
 
     def _check(self) -> None:
-        if not 0 <= self.fire_rate <= 1 or (self.checkpoint_every or 1) < 1:
+        self.memory.check()
+        if not 0 <= self.fire_rate <= 1:
             raise ShapeError(
-                f"fire_rate is {self.fire_rate}, checkpoint_every {self.checkpoint_every}.",
+                f"fire_rate is {self.fire_rate}.",
                 where="Automaton(...)",
-                to_do="give a chance from 0 to 1, and at least one step between checkpoints",
+                to_do="give a chance from 0 to 1",
             )
         for name in self.rules:
             rules = self.rules_of(name)

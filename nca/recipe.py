@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from nca.automaton import Automaton
 from nca.errors import PluginError, RegistryError
 from nca.faults import Fault, KeyPath, RecipeError, depth, faults_of, shown, strange
+from nca.memory import Memory
 from nca.options import options_of, takes_place
 from nca.overrides import override
 from nca.registry import Kind, registry
@@ -127,7 +128,7 @@ class Recipe:
             skips=rollout.skips,
             step_size=rollout.step_size,
             coordinates=self.tables.grid.coordinates,
-            checkpoint_every=rollout.checkpoint_every,
+            memory=self.tables.train.memory if self.tables.train else Memory(),
         )
 
     def task(self) -> Task:

@@ -112,7 +112,7 @@ class Run:
             StorageError: The folder cannot be made.
             NCAError: What the task raises while it loads its data.
         """
-        run = cls._build(recipe, folder, device, data, report)
+        run = cls.build(recipe, folder, device, data, report)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
@@ -148,7 +148,7 @@ class Run:
         for leftover in folder.glob(".*.part"):
             leftover.unlink()
         checkpoint = Checkpoint.read(path)
-        run = cls._build(checkpoint.parsed(path, overrides), folder, device, data, report)
+        run = cls.build(checkpoint.parsed(path, overrides), folder, device, data, report)
         for name in MODULES:
             checkpoint.load(run.modules[name], name, path)
         run._restore(checkpoint, path)
@@ -156,9 +156,14 @@ class Run:
         return run
 
     @classmethod
-    def _build(
+    def build(
         cls, recipe: Recipe, folder: Path, device: torch.device, data: Path | None, report: Report
     ) -> "Run":
+        """Return a run at its beginning that has no folder yet.
+
+        Raises:
+            NCAError: What the task raises while it loads its data.
+        """
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
         automaton, task = recipe.automaton(), recipe.task()

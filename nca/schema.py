@@ -11,6 +11,7 @@ from nca.types import Boundary
 SHORTHANDS: dict[tuple[str, str], dict[str, Any]] = {
     ("Rollout", "steps"): {"type": "integer", "minimum": 1},
     ("Rollout", "noise"): {"type": "number", "minimum": 0},
+    ("Train", "memory"): {"enum": ["auto", "store", "segments", "recompute"]},
     ("Grid", "topology"): {"enum": list(get_args(Boundary))},
 }
 """What may stand for a table or list that would hold one thing only."""

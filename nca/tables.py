@@ -14,6 +14,7 @@ from torch import nn
 
 from nca.conditions import Alive, Noise, Skip
 from nca.faults import Fault, shown
+from nca.memory import Memory
 from nca.pool import Renewal
 from nca.types import Boundary, Count, Fraction, Name, Natural, NonNegative, Positive, Share
 
@@ -51,6 +52,10 @@ def _scale(value: Any) -> Any:
     if not isinstance(value, dict):
         raise PydanticCustomError("recipe", "give a number, or a table: { scale = 0.02 }")
     return value
+
+
+def _mode(value: Any) -> Any:
+    return {"mode": value} if isinstance(value, str) else value
 
 
 def _each(value: Any) -> Any:
@@ -99,7 +104,6 @@ class Rollout(Table):
     alive: Alive | None = None
     skips: tuple[Skip, ...] = ()
     step_size: Positive = 1.0
-    checkpoint_every: Count | None = None
 
 
 class TaskTable(BaseModel):
@@ -129,6 +133,7 @@ class Train(Table):
     average: Share = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     last_states: Count = 1
+    memory: Annotated[Memory, BeforeValidator(_mode)] = Memory()
     validate_every: Natural = 0
     validate_samples: Count = 1000
     save_every: Count = 500
@@ -216,6 +221,9 @@ def _training(tables: Tables) -> Iterator[Fault]:
         if train.batch > pool.size:
             to_do = f"at least one batch: {train.batch}"
             yield Fault(("pool", "size"), f"is {pool.size}", to_do)
+    if train and train.memory.every and train.memory.mode != "segments":
+        to_do = 'only segments have a length: { mode = "segments", every = 8 }'
+        yield Fault(("train", "memory", "every"), f"is {train.memory.every}", to_do)
     if train and tables.task is None:
         yield Fault(("task",), "is missing", "training needs a task: add [task]")
 

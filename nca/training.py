@@ -80,6 +80,8 @@ def train(run: Run, watch: Watch | None = None) -> None:
             states = last_states(run.automaton, batch.state, steps, table.last_states)
             terms = run.task.loss(states, batch)
         loss = torch.stack([term.mean() for term in terms.values()]).sum()
+        last_state = states[-1].detach()
+        del states  # what no loss looks at need not be kept or computed again
         run.optimiser.zero_grad()
         loss.backward()
         norm = treat_gradient(weights, table)
@@ -87,10 +89,10 @@ def train(run: Run, watch: Watch | None = None) -> None:
         if run.average:
             run.average.update(run.iteration)
         if run.pool is not None and index is not None:
-            run.pool.put(index, Batch(states[-1], batch.truth))
+            run.pool.put(index, Batch(last_state, batch.truth))
         run.iteration += 1
 
-        vitals.take(terms, norm, states[-1])
+        vitals.take(terms, norm, last_state)
         last, stopped = run.iteration == table.iterations, watch.stopped()
         if table.validate_every and (run.iteration % table.validate_every == 0 or last):
             validate(run, watch)

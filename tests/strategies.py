@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
-from nca import Layout, Level, Source, State, Topology
+from nca import Layout, Level, Memory, Source, State, Topology
 from nca.types import Boundary, Size
 
 
@@ -62,6 +62,12 @@ def random_seeds() -> SearchStrategy[int]:
 def fire_rates() -> SearchStrategy[float]:
     """Chances that leave something to chance."""
     return st.sampled_from([0.1, 0.25, 0.5, 0.9])
+
+
+def memories() -> SearchStrategy[Memory]:
+    """What may be kept of a rollout for its gradient, short of everything."""
+    segments = st.builds(Memory, st.just("segments"), st.none() | st.integers(1, 4))
+    return st.just(Memory("recompute")) | segments
 
 
 def dtypes() -> SearchStrategy[torch.dtype]:

@@ -230,7 +230,7 @@ def test_faults_are_told_together_in_columns_and_in_the_order_of_the_lines():
         "3 faults in tiny.toml",
         "  line 19  [rollout] steps     is [3, 2]    give the smaller number first: [2, 3]",
         "  line 20  [rollout] fire_rat  unknown key  did you mean `fire_rate`? [rollout] knows: "
-        "alive, checkpoint_every, fire_rate, noise, skips, step_size, steps",
+        "alive, fire_rate, noise, skips, step_size, steps",
         "  line 28  pol                 unknown key  did you mean `pool`? a recipe knows: "
         "evaluate, format, grid, levels, plugins, pool, random_seed, rollout, task, train",
     ]

@@ -15,6 +15,7 @@ from nca import (
     Kernel,
     Layout,
     Level,
+    Memory,
     Noise,
     Place,
     ShapeError,
@@ -92,7 +93,7 @@ def test_a_list_sees_draws_and_learns_as_the_grid_does(dim, data, random_seed):
             fire_rate=0.5,
             noise=Noise(0.1, "uniform"),
             step_size=0.5,
-            checkpoint_every=1 if sparse else None,
+            memory=Memory("recompute" if sparse else "store"),
             sparse=sparse,
         )
         first = state.map(lambda level: level.clone().requires_grad_())

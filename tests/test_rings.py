@@ -19,14 +19,17 @@ RINGS = (
     {"perception", "rule", "scene", "listed", "program"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
-        "video",
+        "video", "memory",
     },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
-        "foreign", "foreign_json", "pickled", "importing", "render", "analysis",
+        "foreign", "foreign_json", "pickled", "importing", "render", "analysis", "gauge",
     },
-    {"training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export"},
+    {
+        "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
+        "planning",
+    },
     {"cli", "__main__"},
 )  # fmt: skip
 RING_OF = {module: ring for ring, modules in enumerate(RINGS) for module in modules}

@@ -107,17 +107,6 @@ def test_a_trajectory_ends_where_the_rollout_does():
     assert_close(last["body"], automaton.rollout(state, 7, fire_rate=0.25)["body"])
 
 
-def test_checkpointing_is_for_gradients_only(monkeypatch):
-    automaton = one_level(Add(), checkpoint_every=2)
-    calls = []
-    monkeypatch.setattr("nca.automaton.checkpoint", lambda f, *a, **k: calls.append(a[1]) or f(*a))
-    with torch.no_grad():
-        automaton.rollout(row(1.0), 5)
-    assert calls == []
-    assert numbers(automaton.rollout(row(1.0), 5)) == [6]
-    assert calls == [2, 2, 1]
-
-
 def test_a_seed_state_has_the_dtype_and_number_that_are_asked_for():
     state = one_level(Add(), channels=3).seed(2, (4, 5), random_seed=9)
     assert state["body"].shape == (2, 3, 4, 5)

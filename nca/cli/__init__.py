@@ -12,6 +12,7 @@ from nca.cli import (
     imports,
     inspect,
     islands,
+    plan,
     plugins,
     recipes,
     render,
@@ -31,6 +32,7 @@ app = typer.Typer(
     help="Neural cellular automata: train, evaluate, export.\n\nExample: nca run glom_mnist",
 )
 app.command("run")(run.run)
+app.command("plan")(plan.plan)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)

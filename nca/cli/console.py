@@ -52,7 +52,7 @@ def out_of_memory(fault: BaseException) -> NCAError | None:
         "the memory does not suffice.",
         where=words[0],
         to_do="make it smaller: [train] or [evaluate] batch, [pool] size, [grid] size, "
-        "[[levels]] channels; or set [rollout] checkpoint_every",
+        "[[levels]] channels; or see what nca plan says of [train] memory",
     )
 
 

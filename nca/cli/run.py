@@ -25,6 +25,7 @@ from nca.cli.data import terminal_report
 from nca.cli.progress import counting, watching
 from nca.errors import NCAError
 from nca.library import keep_plugins, read_recipe, recipe_text
+from nca.planning import settle_memory
 from nca.recipe import Recipe
 from nca.report import conclude, hardware
 from nca.run import Run, pick_device
@@ -79,6 +80,7 @@ def run(
             watch.record(told)
             board.record(told)
 
+        settle_memory(going, watch)
         train(going, replace(watch, record=record, stopped=stopped))
     if stopped() and going.iteration < going.table.iterations:
         say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")

@@ -1,0 +1,129 @@
+"""`nca plan`: say what training a recipe will need, before it is trained."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nca import gauge
+from nca.cli.console import (
+    AsJson,
+    Data,
+    Device,
+    Overrides,
+    PluginFiles,
+    load_plugins,
+    say,
+    show_json,
+    show_rows,
+)
+from nca.cli.data import terminal_report
+from nca.library import read_recipe
+from nca.planning import MARGIN, Choice, Need, Trial, choose
+from nca.report import hardware
+from nca.run import Run, pick_device
+
+
+def plan(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A .toml file, or an installed name.")
+    ],
+    free: Annotated[
+        str,
+        typer.Option("--free", metavar="SIZE", help="24GB, say; what is free now without it."),
+    ] = "",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Do a whole iteration of each mode that fits, too.")
+    ] = False,
+    device: Device = "auto",
+    overrides: Overrides = None,
+    plugin: PluginFiles = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict the memory and time of an iteration in each memory mode; nothing is trained.
+
+    Example: nca plan growing --set grid.size=[256,256] --free 24GB
+    """
+    load_plugins(plugin)
+    bound = gauge.bytes_of(free) if free else None
+    wanted = pick_device(device)
+    checked = read_recipe(recipe, overrides or ())
+    checked.training()
+    with terminal_report() as report:
+        run = Run.build(checked, Path(), wanted, data, report)
+    held, room = gauge.held(wanted), _room(bound, wanted)
+    trial = Trial(run)
+    say(
+        f"{checked.name} on {hardware(wanted)}: batch {run.table.batch}, "
+        f"{trial.least} to {trial.most} steps"
+    )
+    if trial.spreads:
+        say("rules make the life here, and it may spread: predicted as if all cells lived")
+    needs = list(trial.needs(timed=True))
+    taken = choose(needs, room)
+    rows = [_row(need, Choice(need, room), need is taken.need) for need in needs]
+    if measure:
+        for row, need in zip(rows, needs, strict=True):
+            row |= _measured(trial, need) if Choice(need, room).fits else NOT_MEASURED
+    if as_json:
+        head = {"recipe": checked.name, "device": hardware(wanted), "batch": run.table.batch}
+        head |= {"steps": [trial.least, trial.most], "all_cells_live": trial.spreads}
+        show_json({**head, "held_bytes": held, "room_bytes": room, "modes": rows})
+        return
+    show_rows([_words(row) for row in rows])
+    say(_last(held, room, bound, taken))
+
+
+NOT_MEASURED = {"measured_bytes": None, "measured_seconds": None}
+
+
+def _room(bound: int | None, device: Any) -> int | None:
+    """Return the bytes that an iteration may take."""
+    if bound is not None:
+        return bound - gauge.held(device)
+    now = gauge.free(device)
+    return None if now is None else round((1 - MARGIN) * now)
+
+
+def _row(need: Need, choice: Choice, taken: bool) -> dict[str, Any]:
+    return {
+        "mode": need.memory.mode,
+        "every": need.memory.every,
+        "peak_bytes": need.peak,
+        "seconds": need.seconds,
+        "fits": choice.fits,
+        "auto": taken,
+    }
+
+
+def _measured(trial: Trial, need: Need) -> dict[str, Any]:
+    found = trial.measure(need.memory)
+    return {"measured_bytes": found.peak, "measured_seconds": found.seconds}
+
+
+def _words(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as people read it."""
+    words = {"mode": row["mode"], "every": row["every"] or ""}
+    for key, (name, unit) in COLUMNS.items():
+        if key in row:
+            value = row[key]
+            words[name] = "" if value is None else unit(value)
+    return words | {"fits": "yes" if row["fits"] else "no", "auto": "takes it" * row["auto"]}
+
+
+COLUMNS: dict[str, tuple[str, Any]] = {
+    "peak_bytes": ("peak MB", lambda count: round(count / 1e6)),
+    "measured_bytes": ("measured MB", lambda count: round(count / 1e6)),
+    "seconds": ("s/iteration", float),
+    "measured_seconds": ("measured s", float),
+}
+
+
+def _last(held: int, room: int | None, bound: int | None, taken: Choice) -> str:
+    beside = f"beside it {held / 1e6:,.0f} MB are held by program, data, weights and pool"
+    if room is None:
+        return f"{beside}; how much is free, nobody says: give --free"
+    left = "after them" if bound is not None else f"now, less a {MARGIN:.0%} margin"
+    short = "" if taken.fits else "; nothing fits, and auto takes the least"
+    return f"{beside}; {max(room, 0) / 1e6:,.0f} MB are free {left}{short}"

@@ -1,0 +1,110 @@
+"""How much memory and time a call takes, and how much memory there is."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.autograd.profiler import profile
+
+from nca.errors import NCAError
+
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS |= {unit.replace("B", "iB"): 1024**n for n, unit in enumerate(UNITS) if n}
+
+GROUPS = Path("/sys/fs/cgroup")
+BOUNDS = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+"""Where Linux bounds a group of processes, as a container is: the limit, and what is used."""
+
+
+def peak(call: Callable[[], object], device: torch.device) -> int:
+    """Return how many bytes of tensors a call holds at its peak, beyond what was there before.
+
+    Every allocation is counted, exactly and without what an allocator adds: on a GPU by torch's
+    own books, on a CPU by the record of its profiler.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        call()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler chats on stderr
+    told: Any = profile(profile_memory=True)
+    with told:
+        call()
+    events = [event for event in told.kineto_results.events() if event.name() == "[memory]"]
+    held = most = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return most
+
+
+def seconds(call: Callable[[], object], device: torch.device) -> float:
+    """Return how long a call takes, until a GPU is done with it."""
+    begun = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begun
+
+
+def held(device: torch.device) -> int:
+    """Return how many bytes this process holds: all of it on a CPU, its tensors on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    return 1024 * _told(Path("/proc/self/status"), "VmRSS")
+
+
+def free(device: torch.device) -> int | None:
+    """Return how many bytes more this process may take now, or None where nobody says."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
+    there = 1024 * _told(Path("/proc/meminfo"), "MemAvailable")
+    bounds = [there] if there else []
+    for most, now in BOUNDS:
+        limit, used = (_number(GROUPS / name) for name in (most, now))
+        if limit is not None and used is not None:
+            bounds.append(max(limit - used, 0))
+    return min(bounds, default=None)
+
+
+def bytes_of(text: str) -> int:
+    """Return the bytes of a size such as `24GB`, `1.5 GiB` or `800000`.
+
+    Raises:
+        NCAError: It is no size.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B?)\s*", text, re.IGNORECASE)
+    unit = (found[2] if found else "").upper().replace("I", "i")
+    unit = unit if unit.endswith("B") else f"{unit}B"
+    if not found or unit not in UNITS or not float(found[1]):
+        raise NCAError(
+            f"{text!r} is no size of a memory.",
+            where="--free",
+            to_do="give a number with a unit: 24GB, 800MB or 16GiB",
+        )
+    return round(float(found[1]) * UNITS[unit])
+
+
+def _told(file: Path, key: str) -> int:
+    """Return a number of a file of lines `key: number kB`; 0 where there is none."""
+    if not file.is_file():
+        return 0
+    found = re.search(rf"^{key}:\s+(\d+)", file.read_text(encoding="ascii"), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _number(file: Path) -> int | None:
+    """Return the number in a file, or None where there is none, as where there is no limit."""
+    text = file.read_text(encoding="ascii").strip() if file.is_file() else ""
+    return int(text) if text.isdigit() else None
