@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from nca.cli import (
+    bench,
     data,
     evaluate,
     imports,
@@ -34,6 +35,7 @@ app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
 app.command("islands")(islands.islands)
+app.command("bench")(bench.bench_)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("plugins")(plugins.plugins)

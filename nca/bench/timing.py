@@ -1,0 +1,60 @@
+"""The clock: how long a call takes, and how much of the processor it was given meanwhile."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock that waits until the device is done.
+
+    Attributes:
+        device: What is waited for.
+        now: Seconds from some moment on.
+        worked: Seconds for which a processor has worked for this process.
+    """
+
+    device: torch.device
+    now: Callable[[], float] = time.perf_counter
+    worked: Callable[[], float] = time.process_time
+
+    def seconds(self, call: Callable[[], object]) -> float:
+        """Return how long a call takes."""
+        return self.reading(call)[0]
+
+    def reading(self, call: Callable[[], object]) -> tuple[float, float]:
+        """Return how long a call takes, and for how long of it this process was at work."""
+        self._wait()
+        began, work = self.now(), self.worked()
+        call()
+        self._wait()
+        return self.now() - began, self.worked() - work
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+@dataclass
+class Budget:
+    """How long the whole may take, and what is left of it.
+
+    Args:
+        seconds: All there is.
+        clock: Read from now on.
+    """
+
+    seconds: float
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        """Begin."""
+        self.began = self.clock.now()
+
+    @property
+    def left(self) -> float:
+        """How many seconds are left."""
+        return self.seconds - (self.clock.now() - self.began)
