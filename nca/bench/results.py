@@ -94,6 +94,11 @@ class Result:
         return self.floor[0] / self.time.median
 
     @property
+    def at_work(self) -> float:
+        """For which share of the time this process was at work; more than 1 with threads."""
+        return statistics.median(self.worked)
+
+    @property
     def compiling(self) -> float | None:
         """Seconds that the first call took longer than the others, if the way compiles."""
         return max(0.0, self.first - self.time.median) if self.way.compiles else None
@@ -118,7 +123,7 @@ class Result:
             "bound_by": self.floor[1],
             "compile_seconds": None if self.compiling is None else _rounded(self.compiling),
             "difference_from_plain": _rounded(self.difference),
-            "share_at_work": _rounded(statistics.median(self.worked)),
+            "share_at_work": _rounded(self.at_work),
             "unsteady": time.share > UNSTEADY,
         }
 

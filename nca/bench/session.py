@@ -1,13 +1,15 @@
 """One session at the bench: the ceiling, then case by case, all ways round by round.
 
 In each round every way runs once, so that whatever slows the machine down slows all of them. The
-order turns from round to round. Before the rounds each way runs twice: the first call is where
-it compiles, and is compared with the plain way's outcome; the second is watched for its memory.
+order turns from round to round. Each way runs once before the rounds: that is where it compiles,
+and its outcome is held against the plain way's; and once after them, watched for its memory, since
+a process that has just given its memory back is slow to begin with.
 """
 
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,8 +128,9 @@ def _part(
     words = f"{case.name}, {what}"
     work = found.work[what] = work_of(case, what)
     results, calls = [], {}
-    with compiled_afresh():
-        for way in (way for way in plan.ways if what in way.whats):
+    chosen = [way for way in plan.ways if what in way.whats]
+    with compiled_afresh() if any(way.compiles for way in chosen) else nullcontext():
+        for way in chosen:
             plan.told(f"{words}: {way.name}, for the first time")
             floor, by = ceiling.floor(work, way.dtype)
             result = Result(what, way, floor=(floor * case.cell_steps, by))
@@ -135,21 +138,24 @@ def _part(
             call = _begun(plan, case, result, calls.get(PLAIN.name))
             if call:
                 calls[way.name] = call
-        _rounds(plan, words, [r for r in results if not r.failed], calls, until)
+        running = [result for result in results if not result.failed]
+        _rounds(plan, words, running, calls, until)
+        for result in running:
+            plan.told(f"{words}: {result.way.name}, its memory")
+            result.peak = peak_of(calls[result.way.name], case.device)
     if what == "forward":
         found.alive = (found.alive[0], calls[PLAIN.name].alive())
     return results
 
 
 def _begun(plan: Plan, case: Case, result: Result, plain: "Call | None") -> "Call | None":
-    """Run a way for the first and second time; return None and say why if it cannot."""
+    """Run a way for the first time; return None and say why if it cannot."""
     if lack := result.way.lacks(case.device):
         result.failed = lack
         return None
     call = Call(case, result.way, result.what)
     try:
         result.first = plan.clock.seconds(call)
-        result.peak = peak_of(call, case.device)
     except (RuntimeError, MemoryError) as fault:
         if plain is None:  # there is nothing to hold the others against
             raise
@@ -231,10 +237,9 @@ def difference(outcome: Outcome, reference: Outcome, before: Outcome) -> float:
     """
     off, moved = 0.0, 0.0
     for name, wanted in reference.items():
-        wanted = wanted.double()
-        off += (outcome[name].double() - wanted).square().sum().item()
-        start = before[name].double() if name in before else torch.zeros_like(wanted)
-        moved += (wanted - start).square().sum().item()
+        wanted, nothing = wanted.double(), torch.zeros_like(wanted)
+        off += (outcome.get(name, nothing).double() - wanted).square().sum().item()
+        moved += (wanted - before.get(name, nothing).double()).square().sum().item()
     return (off / moved) ** 0.5 if moved else off**0.5
 
 

@@ -98,7 +98,8 @@ def _compiled(automaton: Automaton) -> Rollout:
         state = state.map(_channels_last)
         if torch.is_grad_enabled():
             state = state.replace({n: state[n].requires_grad_() for n in automaton.written})
-        with torch.compiler.config.patch(dynamic_sources="L['state'].step"):
+        # a number that changes in every step must not be compiled in
+        with torch.compiler.config.patch(dynamic_sources="L['state'].step"):  # pyright: ignore
             for _ in range(steps):
                 state = step(state)
         return state

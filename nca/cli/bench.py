@@ -23,6 +23,7 @@ from nca.cli.console import (
     say,
     show_json,
 )
+from nca.errors import StorageError
 from nca.library import read_recipe
 from nca.run import pick_device
 
@@ -71,6 +72,12 @@ def bench_(
     load_plugins(plugin)
     where, chosen = pick_device(device), ways(way or ())
     given = tuple(overrides or ())
+    if out and (out.is_dir() or not out.parent.is_dir()):
+        raise StorageError(
+            "the JSON cannot be written there.",
+            where=f"--out {out}",
+            to_do="name a file in a folder that is there",
+        )
     asked = [Case(read_recipe(recipe, given), where)] if recipe else cases(case or (), where, given)
     if threads:
         torch.set_num_threads(threads)

@@ -16,9 +16,21 @@ WIDTH = 80
 OFF = 1e-3
 """From which difference on a way's outcome is said to be another than the plain way's."""
 
+DISTURBED = 0.9
+"""Below which share of the time at work a way is said to have been disturbed by other load."""
+
+LEGEND = (
+    "spread   half the distance of the quartiles, as a share of the median",
+    "M/s      million cells a second, each for one step, dead ones included",
+    "speed    times as fast as plain in the same round; level: rounds disagree",
+    "MB       what it adds to the memory, at its highest",
+    "ceiling  share of what the device can do; over 100% where cells are spared",
+    "compile  seconds that the first call took longer",
+)
+
 HEADS = {"forward": "forward: a rollout", "training": "training: an iteration"}
 
-COLUMNS = ("ms", "spread", "M cells/s", "speed", "", "MB", "ceiling", "compile")
+COLUMNS = ("ms", "spread", "M/s", "speed", "", "MB", "ceiling", "compile")
 
 
 def show_measured(measured: Measured) -> None:
@@ -28,9 +40,13 @@ def show_measured(measured: Measured) -> None:
     show(f"{case.name}: {size} cells, batch {case.batch}, {case.steps} steps")
     facts = [f"{measured.parameters:,} weights"]
     if measured.alive[0] < 1:
-        facts.append(f"{measured.alive[0]:.0%} of the cells alive")
-    facts += [f"{w} {work.operations / 1e3:.1f} kFLOP" for w, work in measured.work.items()]
-    show(f"  {', '.join(facts)} per cell and step")
+        facts.append(f"{measured.alive[0]:.0%} alive")
+    flop = {what: f"{work.operations:,.0f}" for what, work in measured.work.items()}
+    if "forward" in flop:
+        facts.append(f"{flop['forward']} FLOP per cell and step")
+    if "training" in flop:
+        facts.append(f"{flop['training']} in training")
+    show(f"  {', '.join(facts)}")
     for what in WHATS:
         results = [result for result in measured.results if result.what == what]
         if what in measured.left_out:
@@ -53,12 +69,14 @@ def show_machine(report: Report) -> None:
         show(f"  products in {dtype:<9}{before / 1e9:8,.0f} GFLOP/s, afterwards {later / 1e9:,.0f}")
     show(f"  copies{ceiling.copied / 1e9:21,.1f} GB/s, afterwards {after.copied / 1e9:,.1f}")
     many = f"{min(rounds)} to {max(rounds)}" if rounds else "no"
-    show(f"  medians of {many} rounds in {report.seconds:.0f} s; spread: half the distance of the")
-    show("  quartiles; MB: what a run adds; ceiling: share of what the device can do, where")
-    show("  every cell of the grid counts; compile: seconds, before the first call returned")
+    show(f"  medians of {many} rounds of all steps; {report.seconds:.0f} s in all")
+    for line in LEGEND:
+        show(f"  {line}")
 
 
 def _show_table(results: list[Result], cell_steps: int) -> None:
+    if all(result.failed for result in results):
+        return
     table = Table(box=None, pad_edge=False, header_style="")
     table.add_column("  way", min_width=14, no_wrap=True)
     for column in COLUMNS:
@@ -72,7 +90,7 @@ def _show_table(results: list[Result], cell_steps: int) -> None:
 def _row(result: Result, cell_steps: int) -> Iterator[str]:
     time = result.time
     yield f"{time.median * 1e3:,.1f}"
-    yield f"{time.share:.1%}"
+    yield f"{time.share:.1%}" if len(result.seconds) > 1 else "?"
     yield f"{cell_steps / time.median / 1e6:,.2f}"
     yield f"{result.speedup.median:.2f}"
     yield "" if result.verdict == "reference" else result.verdict
@@ -89,5 +107,7 @@ def _notes(results: list[Result]) -> Iterator[str]:
             continue
         if result.difference > OFF:
             yield f"{name}: its outcome is {result.difference:.1%} of the change away from plain's"
+        if result.at_work < DISTURBED:
+            yield f"{name}: disturbed, it was at work for {result.at_work:.0%} of the time"
         if result.time.share > UNSTEADY:
             yield f"{name}: unsteady, the quartiles are {2 * result.time.share:.0%} apart"

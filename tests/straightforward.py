@@ -1,0 +1,144 @@
+"""Automata written by hand, as one would without this engine, to hold it against.
+
+`python tests/straightforward.py` times them beside the engine, in one process, round by round:
+growing by plain PyTorch with `torch.compile` of the step, and the first GLOM notebook by nine
+rolls and a concatenation for each of its eight nets. They are ways like those of `nca bench`.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nca import Place, State
+from nca.automaton import Automaton
+from nca.bench import WAYS, Plan, Way, bench, cases
+from nca.bench.timing import Clock
+from nca.bench.ways import Rollout
+from nca.cli.bench_table import show_machine, show_measured
+from nca.plugins import discover
+from nca_plugins.glom.seed import SCALE, SeedGlom
+from nca_plugins.growing import Growing
+
+ENGINE = next(way for way in WAYS if way.name == "engine")
+BFLOAT16 = next(way for way in WAYS if way.name == "bfloat16")
+
+NETS = '[{ name = "seed_glom", source = "below", dropout = 0.0 }, '
+NETS += '{ name = "seed_glom", source = "own", dropout = 0.0 }'
+ABOVE = ', { name = "seed_glom", source = "above", dropout = 0.0 }'
+NOTEBOOK = [
+    f"levels.1.rules={NETS}{ABOVE}]",
+    f"levels.2.rules={NETS}{ABOVE}]",
+    f"levels.3.rules={NETS}]",
+]
+"""What makes a recipe of four levels the notebook's."""
+
+ROLLS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+
+
+def growing(automaton: Automaton, compiled: bool) -> Rollout:
+    """Return a rollout of the paper's automaton in plain PyTorch, channels last."""
+    (rule,) = automaton.rules_of("body")
+    assert isinstance(rule, Growing)
+    assert automaton.alive
+    channel, above, rate = automaton.alive.channel, automaton.alive.above, automaton.fire_rate
+    stencils = rule.perception.kernels
+    channels = rule.perception.channels
+
+    def alive(body: Tensor) -> Tensor:
+        mature = F.pad(body[:, channel : channel + 1], (1, 1, 1, 1), mode="circular")
+        return F.max_pool2d(mature, 3, stride=1) > above
+
+    def step(body: Tensor) -> Tensor:
+        kernels = stencils.repeat(channels, 1, 1).unsqueeze(1)
+        before = alive(body)
+        padded = F.pad(body, (1, 1, 1, 1), mode="circular")
+        seen = F.conv2d(padded, kernels, groups=channels)
+        hidden = F.relu(F.conv2d(seen, rule.hidden.weight[..., None, None], rule.hidden.bias))
+        change = F.conv2d(hidden, rule.change.weight[..., None, None], rule.change.bias)
+        if rate < 1:
+            change = change * (torch.rand_like(change[:, :1]) < rate)
+        body = body + change
+        return body * (before & alive(body))
+
+    advance = torch.compile(step) if compiled else step
+
+    def rollout(state: State, steps: int) -> State:
+        body = state["body"].clone(memory_format=torch.channels_last)
+        if torch.is_grad_enabled():
+            body.requires_grad_()  # or the first step would be compiled apart
+        for _ in range(steps):
+            body = advance(body)
+        return state.replace({"body": body}, step=state.step + steps)
+
+    return rollout
+
+
+def notebook(automaton: Automaton) -> Rollout:
+    """Return a rollout of the notebook's nets: each rolls a level nine times for itself.
+
+    An automaton of other nets is given the notebook's first.
+    """
+    if not all(isinstance(rule, SeedGlom) for n in automaton.rules for rule in rules(automaton, n)):
+        names = list(automaton.layout)
+        for name in names[1:]:
+            place = Place(automaton.layout, name)
+            sources = ("below", "own", "above")[: 2 if name == names[-1] else 3]
+            nets = [SeedGlom(place, source=source, dropout=0.0) for source in sources]
+            automaton.rules[name] = nn.ModuleList(nets)
+
+    def rollout(state: State, steps: int) -> State:
+        grids = {name: level.movedim(1, -1).contiguous() for name, level in state.items()}
+        names = list(grids)
+        for _ in range(steps):
+            old = dict(grids)
+            for number, name in enumerate(names[1:], start=1):
+                for net in rules(automaton, name):
+                    offset = {"below": -1, "own": 0, "above": 1}[net.source]
+                    seen = old[names[number + offset]]
+                    stack = torch.cat([torch.roll(seen, r, dims=(1, 2)) for r in ROLLS], dim=-1)
+                    q = torch.tanh(net.q(stack))
+                    k = torch.tanh(net.k(q)) + q
+                    grids[name] = grids[name] + SCALE * (torch.tanh(net.v(k)) + q + k)
+        levels = {name: grid.movedim(-1, 1) for name, grid in grids.items()}
+        return state.replace(levels, step=state.step + steps)
+
+    return rollout
+
+
+def rules(automaton: Automaton, name: str) -> list[SeedGlom]:
+    return list(automaton.rules_of(name))  # pyright: ignore[reportReturnType]
+
+
+BY_HAND = Way("by hand", "plain PyTorch, channels last", lambda a: growing(a, False))
+COMPILED = Way("by hand, compiled", "the same, compiled", lambda a: growing(a, True), compiles=True)
+ROLLED = Way("notebook", "nine rolls and a concatenation for each net", notebook)
+
+
+def as_plain(way: Way) -> Way:
+    """Return a way in the place of the plain one, for all others to be held against."""
+    return replace(way, name="plain")
+
+
+def main(device: torch.device, repeats: int, told: Callable[[str], None]) -> None:
+    """Time what is written by hand, as "plain", beside the engine."""
+    grown = cases(["growing_72"], device, ["rollout.steps=64"])
+    same = cases(["glom_small"], device, NOTEBOOK)
+    own = cases(["glom_small"], device)
+    for title, case, chosen in (
+        ("plain: plain PyTorch, compiled", grown, [as_plain(COMPILED), BY_HAND, ENGINE, BFLOAT16]),
+        ("plain: the notebook; the same nets", same, [as_plain(ROLLED), ENGINE, BFLOAT16]),
+        ("plain: the notebook; nets of one layer", own, [as_plain(ROLLED), ENGINE, BFLOAT16]),
+    ):
+        print(title)
+        report = bench(Plan(case, chosen, repeats, 1e6, Clock(device), told))
+        show_measured(report.measured[0])
+        show_machine(report)
+
+
+if __name__ == "__main__":
+    discover()
+    main(torch.device("cpu"), 5, lambda words: print(words, file=sys.stderr))
