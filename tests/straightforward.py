@@ -1,13 +1,15 @@
 """Automata written by hand, as one would without this engine, to hold it against.
 
-`python tests/straightforward.py` times them beside the engine, in one process, round by round:
-growing by plain PyTorch with `torch.compile` of the step, and the first GLOM notebook by nine
-rolls and a concatenation for each of its eight nets. They are ways like those of `nca bench`.
+`python tests/straightforward.py 5 FILE.json` times them beside the engine, in one process, five
+rounds: growing by plain PyTorch with `torch.compile` of the step, and the first GLOM notebook by
+nine rolls and a concatenation for each of its eight nets. They are ways like those of `nca bench`.
 """
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +17,9 @@ from torch import Tensor, nn
 
 from nca import Place, State
 from nca.automaton import Automaton
-from nca.bench import WAYS, Plan, Way, bench, cases
+from nca.bench import WAYS, Plan, Report, Way, bench, cases
 from nca.bench.timing import Clock
-from nca.bench.ways import Rollout
+from nca.bench.ways import PLAIN, Rollout
 from nca.cli.bench_table import show_machine, show_measured
 from nca.plugins import discover
 from nca_plugins.glom.seed import SCALE, SeedGlom
@@ -118,27 +120,30 @@ COMPILED = Way("by hand, compiled", "the same, compiled", lambda a: growing(a, T
 ROLLED = Way("notebook", "nine rolls and a concatenation for each net", notebook)
 
 
-def as_plain(way: Way) -> Way:
-    """Return a way in the place of the plain one, for all others to be held against."""
-    return replace(way, name="plain")
+TRIALS = (
+    ("by hand, compiled", "growing_72", ["rollout.steps=64"], (COMPILED, BY_HAND)),
+    ("the notebook, beside the same nets", "glom_small", NOTEBOOK, (ROLLED,)),
+    ("the notebook, beside nets of two layers", "glom_small", [], (ROLLED,)),
+)
+"""What stands in the place of plain; the case; its overrides; and the ways, that one first."""
 
 
-def main(device: torch.device, repeats: int, told: Callable[[str], None]) -> None:
-    """Time what is written by hand, as "plain", beside the engine."""
-    grown = cases(["growing_72"], device, ["rollout.steps=64"])
-    same = cases(["glom_small"], device, NOTEBOOK)
-    own = cases(["glom_small"], device)
-    for title, case, chosen in (
-        ("plain: plain PyTorch, compiled", grown, [as_plain(COMPILED), BY_HAND, ENGINE, BFLOAT16]),
-        ("plain: the notebook; the same nets", same, [as_plain(ROLLED), ENGINE, BFLOAT16]),
-        ("plain: the notebook; nets of one layer", own, [as_plain(ROLLED), ENGINE, BFLOAT16]),
-    ):
-        print(title)
-        report = bench(Plan(case, chosen, repeats, 1e6, Clock(device), told))
-        show_measured(report.measured[0])
-        show_machine(report)
+def main(repeats: int, overrides: Sequence[str] = ()) -> list[Report]:
+    """Time what is written by hand, in the place of "plain", beside the engine."""
+    reports = []
+    for title, name, own, (reference, *others) in TRIALS:
+        print(f"plain is {title}")
+        plain = replace(reference, name=PLAIN.name)
+        chosen = [plain, *others, ENGINE, BFLOAT16]
+        asked = cases([name], torch.device("cpu"), [*own, *overrides])
+        plan = Plan(asked, chosen, repeats, 1e6, Clock(torch.device("cpu")))
+        reports.append(bench(plan))
+        show_measured(reports[-1].measured[0])
+    show_machine(reports[-1])
+    return reports
 
 
 if __name__ == "__main__":
     discover()
-    main(torch.device("cpu"), 5, lambda words: print(words, file=sys.stderr))
+    told = [report.told() for report in main(int(sys.argv[1]))]
+    Path(sys.argv[2]).write_text(json.dumps(told, indent=2))

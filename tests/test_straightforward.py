@@ -1,11 +1,13 @@
 """What is written by hand to be timed beside the engine does what the engine does."""
 
+from functools import partial
+
 import pytest
 import torch
-from straightforward import NOTEBOOK, growing, notebook
+from straightforward import NOTEBOOK, growing, main, notebook
 from torch.testing import assert_close
 
-from nca.bench import Case, cases
+from nca.bench import Case, Ceiling, cases
 from nca.bench.session import Call
 from nca.bench.ways import PLAIN, Way
 from nca_plugins.glom.seed import SeedGlom
@@ -56,3 +58,17 @@ def test_other_nets_are_exchanged_for_the_notebooks():
     assert all(isinstance(net, SeedGlom) for net in nets)
     # the first level is of ten channels as all others are: the published 9,040 parameters
     assert sum(weight.numel() for weight in automaton.parameters()) == 9_040
+
+
+def test_all_of_it_is_timed_beside_the_engine(monkeypatch, capsys):
+    ceiling = Ceiling({"float32": 100e9, "bfloat16": 200e9}, 20e9)
+    monkeypatch.setattr(Ceiling, "measure", classmethod(lambda *_: ceiling))
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+    reports = main(1, SMALL)
+    rows = [[(r.what, r.way.name) for r in report.measured[0].results] for report in reports]
+    names = [way for what, way in rows[0] if what == "forward"]
+    assert names == ["plain", "by hand", "engine", "bfloat16"]
+    assert [len(row) for row in rows] == [8, 6, 6]
+    assert "plain is the notebook, beside the same nets" in capsys.readouterr().out
+    same = {r.way.name: r.difference for r in reports[1].measured[0].results}
+    assert same["engine"] < 1e-4
