@@ -2,7 +2,7 @@
 
 `python tests/straightforward.py 5 FILE.json` times them beside the engine, in one process, five
 rounds: growing by plain PyTorch with `torch.compile` of the step, and the first GLOM notebook by
-nine rolls and a concatenation for each of its eight nets. They are ways like those of `nca bench`.
+nine rolls and a concatenation, then eight nets. They are ways like those of `nca bench`.
 """
 
 import json
@@ -79,33 +79,45 @@ def growing(automaton: Automaton, compiled: bool) -> Rollout:
     return rollout
 
 
-def notebook(automaton: Automaton) -> Rollout:
-    """Return a rollout of the notebook's nets: each rolls a level nine times for itself.
+def notebook(automaton: Automaton, dropout: float = 0.0) -> Rollout:
+    """Return a rollout as the notebook has it: all levels in one tensor, rolled nine times.
 
-    An automaton of other nets is given the notebook's first.
+    Its attention, overwritten before anything read it, is left out. An automaton of other nets is
+    given the notebook's first.
+
+    Args:
+        automaton: Of four levels.
+        dropout: Of each net's three layers, in training; the notebook has 0.1.
     """
+    names = list(automaton.layout)
     if not all(isinstance(rule, SeedGlom) for n in automaton.rules for rule in rules(automaton, n)):
-        names = list(automaton.layout)
         for name in names[1:]:
             place = Place(automaton.layout, name)
             sources = ("below", "own", "above")[: 2 if name == names[-1] else 3]
             nets = [SeedGlom(place, source=source, dropout=0.0) for source in sources]
             automaton.rules[name] = nn.ModuleList(nets)
 
+    def drop(tensor: Tensor) -> Tensor:
+        return F.dropout(tensor, dropout, automaton.training)
+
+    def told(net: SeedGlom, seen: Tensor) -> Tensor:
+        q = torch.tanh(net.q(drop(seen)))
+        k = torch.tanh(net.k(drop(q))) + q
+        return SCALE * (torch.tanh(net.v(drop(k))) + q + k)
+
     def rollout(state: State, steps: int) -> State:
-        grids = {name: level.movedim(1, -1).contiguous() for name, level in state.items()}
-        names = list(grids)
+        grid = torch.stack([level.movedim(1, -1) for level in state.values()], dim=3)
         for _ in range(steps):
-            old = dict(grids)
+            # (B, H, W, L, 9 C)
+            seen = torch.cat([torch.roll(grid, roll, dims=(1, 2)) for roll in ROLLS], dim=4)
+            change = [torch.zeros_like(grid[:, :, :, 0])]
             for number, name in enumerate(names[1:], start=1):
-                for net in rules(automaton, name):
-                    offset = {"below": -1, "own": 0, "above": 1}[net.source]
-                    seen = old[names[number + offset]]
-                    stack = torch.cat([torch.roll(seen, r, dims=(1, 2)) for r in ROLLS], dim=-1)
-                    q = torch.tanh(net.q(stack))
-                    k = torch.tanh(net.k(q)) + q
-                    grids[name] = grids[name] + SCALE * (torch.tanh(net.v(k)) + q + k)
-        levels = {name: grid.movedim(-1, 1) for name, grid in grids.items()}
+                nets = rules(automaton, name)
+                offsets = [{"below": -1, "own": 0, "above": 1}[net.source] for net in nets]
+                pairs = zip(nets, offsets, strict=True)
+                change.append(sum(told(n, seen[:, :, :, number + o]) for n, o in pairs))  # pyright: ignore
+            grid = grid + torch.stack(change, dim=3)
+        levels = {name: grid[:, :, :, n].movedim(-1, 1) for n, name in enumerate(names)}
         return state.replace(levels, step=state.step + steps)
 
     return rollout
@@ -117,12 +129,13 @@ def rules(automaton: Automaton, name: str) -> list[SeedGlom]:
 
 BY_HAND = Way("by hand", "plain PyTorch, channels last", lambda a: growing(a, False))
 COMPILED = Way("by hand, compiled", "the same, compiled", lambda a: growing(a, True), compiles=True)
-ROLLED = Way("notebook", "nine rolls and a concatenation for each net", notebook)
+ROLLED = Way("notebook", "nine rolls and a concatenation, eight nets", notebook)
+DROPPED = Way("its dropout", "the same with the notebook's dropout", lambda a: notebook(a, 0.1))
 
 
 TRIALS = (
     ("by hand, compiled", "growing_72", ["rollout.steps=64"], (COMPILED, BY_HAND)),
-    ("the notebook, beside the same nets", "glom_small", NOTEBOOK, (ROLLED,)),
+    ("the notebook, beside the same nets", "glom_small", NOTEBOOK, (ROLLED, DROPPED)),
     ("the notebook, beside nets of two layers", "glom_small", [], (ROLLED,)),
 )
 """What stands in the place of plain; the case; its overrides; and the ways, that one first."""
