@@ -135,8 +135,13 @@ DROPPED = Way("its dropout", "the same with the notebook's dropout", lambda a: n
 
 TRIALS = (
     ("by hand, compiled", "growing_72", ["rollout.steps=64"], (COMPILED, BY_HAND)),
-    ("the notebook, beside the same nets", "glom_small", NOTEBOOK, (ROLLED, DROPPED)),
-    ("the notebook, beside nets of two layers", "glom_small", [], (ROLLED,)),
+    (
+        "the notebook, beside the same nets",
+        "glom_small",
+        [*NOTEBOOK, "rollout.steps=5"],
+        (ROLLED, DROPPED),
+    ),
+    ("the notebook, beside nets of two layers", "glom_small", ["rollout.steps=5"], (ROLLED,)),
 )
 """What stands in the place of plain; the case; its overrides; and the ways, that one first."""
 

@@ -141,6 +141,28 @@ class TestCases:
         with pytest.raises(NCAError, match=r"no benchmark case 'growing_27'. Did you mean 'grow"):
             cases(["growing_27"], CPU)
 
+    @pytest.mark.parametrize(("size", "wide"), [("[12]", 3), ("[4, 5, 6]", 30)])
+    def test_may_have_one_axis_or_three(self, size, wide, quick):
+        case = small("growing_72", f"grid.size={size}")
+        mature = case.first()["body"][:, 3] > 0.1
+        assert mature.flatten(1).sum(dim=1).tolist() == [wide, wide]
+        (found,) = bench(Plan([case], ways(["checkpointed"]), 1, 1e6, Clock(CPU))).measured
+        assert [(r.what, r.way.name, r.failed) for r in found.results] == [
+            ("forward", "plain", ""),
+            ("training", "plain", ""),
+            ("training", "checkpointed", ""),
+        ]
+        assert found.results[2].difference < 1e-4
+
+    @pytest.mark.gpu
+    def test_run_on_a_gpu(self):
+        device = torch.device("cuda")
+        chosen = ways(["engine", "checkpointed", "bfloat16"])
+        asked = cases(["growing_72", "glom_small"], device)
+        for found in bench(Plan(asked, chosen, 2, 1e6, Clock(device))).measured:
+            assert [result.failed for result in found.results] == [""] * 7
+            assert all(result.peak for result in found.results)
+
 
 class TestWays:
     def test_the_plain_one_comes_along_first(self):

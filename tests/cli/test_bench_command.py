@@ -113,6 +113,15 @@ def test_bench_takes_cases_of_the_set(nca, here):
     assert "training: an iteration: not measured, there are no weights to train" in result.out
 
 
+def test_bench_takes_as_many_threads_as_it_may(nca, here, monkeypatch):
+    given = []
+    monkeypatch.setattr(torch, "set_num_threads", given.append)
+    asked = ["tiny.toml", "--way", "plain", "--repeats", "1", "--device", "cpu"]
+    assert nca("bench", *asked, "--threads", "3").code == 0
+    assert nca("bench", *asked).code == 0
+    assert given == [3]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
