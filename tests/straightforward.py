@@ -1,8 +1,9 @@
 """Automata written by hand, as one would without this engine, to hold it against.
 
-`python tests/straightforward.py 5 FILE.json` times them beside the engine, in one process, five
-rounds: growing by plain PyTorch with `torch.compile` of the step, and the first GLOM notebook by
-nine rolls and a concatenation, then eight nets. They are ways like those of `nca bench`.
+`python tests/straightforward.py 5 FILE.json` times them beside the engine, in one process and on
+one thread, five rounds, by the processor's time: growing by plain PyTorch with `torch.compile` of
+the step, and the first GLOM notebook by nine rolls and a concatenation, then eight nets. They are
+ways like those of `nca bench`.
 """
 
 import json
@@ -154,7 +155,7 @@ def main(repeats: int, overrides: Sequence[str] = ()) -> list[Report]:
         plain = replace(reference, name=PLAIN.name)
         chosen = [plain, *others, ENGINE, BFLOAT16]
         asked = cases([name], torch.device("cpu"), [*own, *overrides])
-        plan = Plan(asked, chosen, repeats, 1e6, Clock(torch.device("cpu")))
+        plan = Plan(asked, chosen, repeats, 1e6, Clock(torch.device("cpu"), by_work=True))
         reports.append(bench(plan))
         show_measured(reports[-1].measured[0])
     show_machine(reports[-1])
@@ -163,5 +164,6 @@ def main(repeats: int, overrides: Sequence[str] = ()) -> list[Report]:
 
 if __name__ == "__main__":
     discover()
+    torch.set_num_threads(1)
     told = [report.told() for report in main(int(sys.argv[1]))]
     Path(sys.argv[2]).write_text(json.dumps(told, indent=2))

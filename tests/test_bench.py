@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -468,7 +469,9 @@ def test_a_budget_runs_out():
 
 def test_a_clock_tells_time_and_work():
     time = Time()
-    assert time.clock.reading(lambda: setattr(time, "seconds", time.seconds + 2)) == (2.25, 1.125)
+    two = lambda: setattr(time, "seconds", time.seconds + 2)  # noqa: E731
+    assert time.clock.reading(two) == (2.25, 0.5)
+    assert replace(time.clock, by_work=True).reading(two) == (1.125, 0.5)
 
 
 def test_a_rule_without_a_kernel_stays_as_it_is():

@@ -50,7 +50,7 @@ class Result:
         way: How.
         seconds: Of each round.
         plain: The plain way's seconds in the same rounds.
-        worked: For which share of that time this process was at work; more than 1 with threads.
+        worked: For which share of each round this process was at work; more than 1 with threads.
         floor: The least seconds that the device needs, and what it waits for; see `work`.
         first: Seconds of the first call.
         peak: Bytes that it adds to the memory.

@@ -87,14 +87,16 @@ def bench(plan: Plan) -> Report:
         measured.append(found)
         plan.done(found)
     after = Ceiling.measure(device, plan.clock)
-    return Report(machine(device), ceiling, after, budget.seconds - budget.left, measured)
+    spent = budget.seconds - budget.left
+    return Report(machine(plan.clock), ceiling, after, spent, measured)
 
 
-def machine(device: torch.device) -> dict[str, Any]:
-    """Return what is measured on, in words, by name."""
+def machine(clock: Clock) -> dict[str, Any]:
+    """Return what is measured on and by, in words, by name."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
-        "device": hardware(device),
+        "device": hardware(clock.device),
+        "time": "of the processor" if clock.by_work else "of the clock",
         "cores": os.cpu_count(),
         "architecture": platform.machine(),
         "system": platform.system(),
@@ -178,7 +180,7 @@ def _rounds(
         for result in results[start:] + results[:start]:
             seconds[result.way.name], worked = plan.clock.reading(calls[result.way.name])
             result.seconds.append(seconds[result.way.name])
-            result.worked.append(worked / max(result.seconds[-1], 1e-9))
+            result.worked.append(worked)
         for result in results:
             result.plain.append(seconds[PLAIN.name])
 

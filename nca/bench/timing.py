@@ -15,23 +15,27 @@ class Clock:
         device: What is waited for.
         now: Seconds from some moment on.
         worked: Seconds for which a processor has worked for this process.
+        by_work: Whether a call takes as long as a processor has worked for it: on a machine that
+            others load, with one thread.
     """
 
     device: torch.device
     now: Callable[[], float] = time.perf_counter
     worked: Callable[[], float] = time.process_time
+    by_work: bool = False
 
     def seconds(self, call: Callable[[], object]) -> float:
         """Return how long a call takes."""
         return self.reading(call)[0]
 
     def reading(self, call: Callable[[], object]) -> tuple[float, float]:
-        """Return how long a call takes, and for how long of it this process was at work."""
+        """Return how long a call takes, and for which share of that this process was at work."""
         self._wait()
-        began, work = self.now(), self.worked()
+        began, before = self.now(), self.worked()
         call()
         self._wait()
-        return self.now() - began, self.worked() - work
+        passed, worked = self.now() - began, self.worked() - before
+        return worked if self.by_work else passed, worked / max(passed, 1e-9)
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

@@ -23,7 +23,7 @@ from nca.cli.console import (
     say,
     show_json,
 )
-from nca.errors import StorageError
+from nca.errors import DeviceError, StorageError
 from nca.library import read_recipe
 from nca.run import pick_device
 
@@ -52,6 +52,10 @@ def bench_(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Of a CPU; all cores if left out.")
     ] = None,
+    by_work: Annotated[
+        bool,
+        typer.Option("--processor-time", help="For a busy machine: one thread, its work as time."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON here as well.")
     ] = None,
@@ -69,6 +73,8 @@ def bench_(
     """
     if recipe is not None and case:
         raise typer.BadParameter("give either a RECIPE or --case", param_hint="--case")
+    if by_work and (threads or 1) > 1:
+        raise typer.BadParameter("means one thread", param_hint="--processor-time")
     load_plugins(plugin)
     where, chosen = pick_device(device), ways(way or ())
     given = tuple(overrides or ())
@@ -79,10 +85,16 @@ def bench_(
             to_do="name a file in a folder that is there",
         )
     asked = [Case(read_recipe(recipe, given), where)] if recipe else cases(case or (), where, given)
-    if threads:
-        torch.set_num_threads(threads)
+    if by_work and where.type != "cpu":
+        raise DeviceError(
+            "the time of the processor says nothing about a GPU.",
+            where=f"--processor-time, --device {where}",
+            to_do="leave one of them out",
+        )
+    if threads or by_work:
+        torch.set_num_threads(threads or 1)
     with _Display(as_json) as display:
-        clock = Clock(where)
+        clock = Clock(where, by_work=by_work)
         report = bench(Plan(asked, chosen, repeats, budget, clock, display.told, display.done))
     if out:
         write_whole(out, json.dumps(report.told(), indent=2).encode())

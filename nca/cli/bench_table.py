@@ -64,6 +64,7 @@ def show_machine(report: Report) -> None:
     machine, ceiling, after = report.machine, report.ceiling, report.after
     rounds = [len(r.seconds) for m in report.measured for r in m.results if not r.failed]
     show(f"{machine['device']}, torch {machine['torch']}, {machine['system']}")
+    show(f"  time {machine['time']}")
     for dtype, before in ceiling.products.items():
         later = after.products[dtype]
         show(f"  products in {dtype:<9}{before / 1e9:8,.0f} GFLOP/s, afterwards {later / 1e9:,.0f}")

@@ -70,7 +70,12 @@ def test_the_table_fits_80_characters_and_marks_what_is_slower(capsys, monkeypat
 
 
 def test_the_legend_fits_80_characters(capsys, monkeypatch):
-    machine = {"device": "CPU, 2 threads", "torch": "2.9.0", "system": "Linux"}
+    machine = {
+        "device": "CPU, 2 threads",
+        "torch": "2.9.0",
+        "system": "Linux",
+        "time": "of the clock",
+    }
     show_machine(Report(machine, CEILING, CEILING, 61.2, [found()]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "CPU, 2 threads, torch 2.9.0, Linux"
@@ -118,8 +123,10 @@ def test_bench_takes_as_many_threads_as_it_may(nca, here, monkeypatch):
     monkeypatch.setattr(torch, "set_num_threads", given.append)
     asked = ["tiny.toml", "--way", "plain", "--repeats", "1", "--device", "cpu"]
     assert nca("bench", *asked, "--threads", "3").code == 0
-    assert nca("bench", *asked).code == 0
+    assert "time of the clock" in nca("bench", *asked).out
     assert given == [3]
+    assert "time of the processor" in nca("bench", *asked, "--processor-time").out
+    assert given == [3, 1]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +146,12 @@ def test_an_unknown_name_is_told_with_the_nearest(nca, here, arguments, words):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("tiny.toml", "--case", "life_1024"), ("--repeats", "0"), ("--budget", "0")],
+    [
+        ("tiny.toml", "--case", "life_1024"),
+        ("--repeats", "0"),
+        ("--budget", "0"),
+        ("--threads", "2", "--processor-time"),
+    ],
 )
 def test_usage_errors_exit_2(nca, here, arguments):
     result = nca("bench", *arguments)
