@@ -1,7 +1,8 @@
 """Find recipes and checkpoints by path or by name.
 
 Installed packages offer recipes through the entry-point group `nca.recipes`, whose value is a
-package of `*.toml` files; pretrained checkpoints lie in its folder `pretrained`.
+package of `*.toml` files; pretrained checkpoints lie in its folder `pretrained`, and recipes that
+are there to be timed in `bench`.
 """
 
 import difflib
@@ -19,6 +20,11 @@ from nca.recipe import Recipe
 def recipes() -> dict[str, Path]:
     """Return the installed recipes by name."""
     return _installed("", ".toml")
+
+
+def benchmarks() -> dict[str, Path]:
+    """Return the installed recipes that are there to be timed, by name."""
+    return _installed("bench", ".toml")
 
 
 def pretrained() -> dict[str, Path]:

@@ -28,7 +28,7 @@ RINGS = (
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
-        "planning",
+        "planning", "bench",
     },
     {"cli", "__main__"},
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from nca.cli import (
+    bench,
     data,
     evaluate,
     export,
@@ -38,6 +39,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
 app.command("export")(export.export)
 app.command("islands")(islands.islands)
+app.command("bench")(bench.bench_)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("plugins")(plugins.plugins)

@@ -1,0 +1,478 @@
+"""`nca.bench`: what is measured, how ways differ, and what follows from a clock."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from simple import Scale, one_level
+
+import nca.automaton
+import nca.scene
+from nca import NCAError, State
+from nca.automaton import Automaton
+from nca.bench import WAYS, Case, Ceiling, Measured, Plan, Result, Way, bench, cases, memory, ways
+from nca.bench.results import Spread
+from nca.bench.session import Call, difference
+from nca.bench.timing import Budget, Clock
+from nca.bench.ways import PLAIN, Rollout, compiled_afresh
+from nca.bench.work import Work, work_of
+from nca.library import benchmarks
+
+CPU = torch.device("cpu")
+CEILING = Ceiling({"float32": 100e9, "bfloat16": 200e9}, 20e9)
+SMALL = ("grid.size=[8, 6]", "rollout.steps=3", "evaluate.batch=2")
+NAMES = list(benchmarks())
+WAY = {way.name: way for way in WAYS}
+
+
+class Time:
+    """A clock that shows a quarter of a second more each time it is read."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        self.seconds += 0.25
+        return self.seconds
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(CPU, self.now, lambda: self.seconds / 2)
+
+    def taking(self, name: str, seconds: float, **settings: object) -> Way:
+        """Return a way that runs the automaton in so many seconds of this clock."""
+
+        def made(automaton: Automaton) -> Rollout:
+            def rollout(state: State, steps: int) -> State:
+                self.seconds += seconds - 0.25
+                return automaton.rollout(state, steps)
+
+            return rollout
+
+        return Way(name, "", made, **settings)
+
+
+@pytest.fixture
+def quick(monkeypatch) -> None:
+    """A device whose ceiling is known, and compilers that are quick."""
+    monkeypatch.setattr(Ceiling, "measure", classmethod(lambda *_: CEILING))
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
+
+
+def small(name: str = "growing_72", *overrides: str) -> Case:
+    (case,) = cases([name], CPU, (*SMALL, *overrides))
+    return case
+
+
+def measured(time: Time, *chosen: Way, **settings: object) -> Measured:
+    """Measure the small case in these ways, by a clock that they turn."""
+    options = {"repeats": 3, "budget": 1e6, **settings}
+    (found,) = bench(Plan([small()], chosen, clock=time.clock, **options)).measured
+    return found
+
+
+class TestCases:
+    def test_are_seven_and_each_says_what_it_is(self):
+        assert len(NAMES) == 7
+        for case in cases([], CPU):
+            assert case.name in NAMES
+            assert len(case.summary) > 20
+            assert case.recipe.tables.task is None, "a task may want data"
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_run_in_every_way_to_the_same_end(self, name, quick):
+        # what is compiled takes seconds, so it is tried on one case of each kind
+        compiled = name in ("growing_72", "glom_small", "life_1024")
+        chosen = [way for way in WAYS if compiled or not way.compiles]
+        (found,) = bench(Plan([small(name)], chosen, 2, 1e6, Clock(CPU))).measured
+        assert not [result.failed for result in found.results if result.failed]
+        done = {(result.what, result.way.name): result.difference for result in found.results}
+        assert list(done) == [
+            (what, way.name)
+            for what in ("forward", "training")
+            for way in chosen
+            if what in way.whats and (what == "forward" or found.parameters)
+        ]
+        for (_, way), off in done.items():
+            assert off < (0.05 if way == "bfloat16" else 1e-4), way
+        assert all(len(result.seconds) == 2 for result in found.results)
+
+    def test_begin_with_life_on_a_quarter_of_the_grid(self):
+        case = small("growing_72", "grid.size=[20, 30]")
+        state, automaton = case.first(), case.automaton()
+        assert automaton.alive
+        mature = state["body"][:, automaton.alive.channel] > automaton.alive.above
+        assert mature.double().mean().item() == 0.25
+        assert mature[:, 10, 15].all()
+        assert not mature[:, 0].any()
+        assert state["body"].count_nonzero() == 16 * mature.sum()
+
+    def test_fill_the_whole_grid_where_nothing_dies(self):
+        state = small("texture_128").first()["body"]
+        assert state.count_nonzero() > 0.99 * state.numel()
+
+    @pytest.mark.parametrize("name", [name for name in NAMES if name != "life_1024"])
+    def test_do_not_stand_still(self, name):
+        case = small(name)
+        after = case.automaton().rollout(case.first(), 3)
+        assert after != case.first()
+        assert all(weight.any() for weight in case.automaton().parameters() if weight.ndim > 1)
+
+    def test_give_everybody_an_automaton_of_their_own(self):
+        case = small()
+        automaton = case.automaton()
+        automaton.sparse = False
+        with torch.no_grad():
+            next(automaton.parameters()).fill_(7)
+        assert case.automaton().sparse is None
+        assert not (next(case.automaton().parameters()) == 7).any()
+
+    def test_take_their_batch_from_the_table_of_training(self):
+        (case,) = cases(["growing_72"], CPU)
+        assert (case.batch, case.steps, case.size) == (8, 16, (72, 72))
+        assert case.cell_steps == 8 * 16 * 72 * 72
+
+    def test_of_an_unknown_name_are_refused_with_a_suggestion(self):
+        with pytest.raises(NCAError, match=r"no benchmark case 'growing_27'. Did you mean 'grow"):
+            cases(["growing_27"], CPU)
+
+    @pytest.mark.parametrize(("size", "wide"), [("[12]", 3), ("[4, 5, 6]", 30)])
+    def test_may_have_one_axis_or_three(self, size, wide, quick):
+        case = small("growing_72", f"grid.size={size}")
+        mature = case.first()["body"][:, 3] > 0.1
+        assert mature.flatten(1).sum(dim=1).tolist() == [wide, wide]
+        (found,) = bench(Plan([case], ways(["segments"]), 1, 1e6, Clock(CPU))).measured
+        assert [(r.what, r.way.name, r.failed) for r in found.results] == [
+            ("forward", "plain", ""),
+            ("training", "plain", ""),
+            ("training", "segments", ""),
+        ]
+        assert found.results[2].difference < 1e-4
+
+    @pytest.mark.gpu
+    def test_run_on_a_gpu(self):
+        device = torch.device("cuda")
+        chosen = ways(["engine", "segments", "bfloat16"])
+        asked = cases(["growing_72", "glom_small"], device)
+        for found in bench(Plan(asked, chosen, 2, 1e6, Clock(device))).measured:
+            assert [result.failed for result in found.results] == [""] * 7
+            assert all(result.peak for result in found.results)
+
+
+class TestWays:
+    def test_the_plain_one_comes_along_first(self):
+        assert [way.name for way in ways(["bfloat16", "engine"])] == ["plain", "engine", "bfloat16"]
+        assert ways([]) == list(WAYS)
+        assert ways(["plain"]) == [PLAIN]
+
+    def test_of_an_unknown_name_are_refused_with_a_suggestion(self):
+        with pytest.raises(NCAError, match=r"no way to run .* 'compield'. Did you mean 'compiled'"):
+            ways(["compield"])
+
+    def test_plain_convolves_for_each_rule_alone(self, monkeypatch):
+        counted = []
+        convolve = nca.scene.correlate_valid
+        monkeypatch.setattr(
+            nca.scene, "correlate_valid", lambda *a, **k: counted.append(a) or convolve(*a, **k)
+        )
+        for way, expected in (("plain", 8), ("engine", 4)):
+            counted.clear()
+            case = small("glom_small", "rollout.steps=1")
+            WAY[way].made(case.automaton())(case.first(), 1)
+            assert len(counted) == expected
+
+    def test_plain_keeps_what_cells_show(self):
+        case = small("glom_large")
+        plain, engine = (WAY[w].made(case.automaton()) for w in ("plain", "engine"))
+        big = case.first().map(lambda level: level * 50)  # so that squashing shows
+        torch.testing.assert_close(plain(big, 2).levels, engine(big, 2).levels)
+
+    def test_plain_lists_no_cells_where_the_engine_does(self, monkeypatch):
+        lists = []
+        listed = nca.automaton.listed
+        monkeypatch.setattr(
+            nca.automaton, "listed", lambda *a, **k: lists.append(a) or listed(*a, **k)
+        )
+        case = small()
+        WAY["plain"].made(case.automaton())(case.first(), 1)
+        assert not lists
+        WAY["engine"].made(case.automaton())(case.first(), 1)
+        assert lists
+
+    @pytest.mark.parametrize(
+        ("name", "mode"),
+        [("plain", "store"), ("compiled", "store"), ("segments", "segments"), ("engine", "auto")],
+    )
+    def test_a_way_keeps_for_the_gradient_what_its_name_says(self, name, mode):
+        automaton = small().automaton()
+        WAY[name].made(automaton)
+        assert automaton.memory.mode == mode
+
+    @pytest.mark.parametrize("training", [False, True])
+    def test_compiled_is_compiled_once_for_all_steps(self, training, monkeypatch):
+        graphs = []
+        monkeypatch.setattr(
+            torch, "compile", partial(torch.compile, backend=lambda g, _: graphs.append(g) or g)
+        )
+        case = small("growing_72", "rollout.steps=6")
+        with compiled_afresh():
+            call = Call(case, WAY["compiled"], "training" if training else "forward")
+            call.first = call.first.map(lambda level: level.contiguous())
+            call()
+            call()
+        assert len(graphs) == 1
+
+    def test_compilers_keep_nothing_of_each_other(self, monkeypatch):
+        name = "TORCHINDUCTOR_CACHE_DIR"
+        for before in (None, "/nowhere"):
+            monkeypatch.setenv(name, before) if before else monkeypatch.delenv(name, raising=False)
+            with compiled_afresh():
+                folder = Path(os.environ[name])
+                assert folder.is_dir()
+            assert not folder.exists()
+            assert os.environ.get(name) == before
+
+
+class TestWork:
+    def test_counts_products_and_convolutions(self):
+        case = small()
+        perceive, layers = 2 * 9 * 3 * 16, 2 * (48 * 128 + 128 * 16)
+        assert work_of(case, "forward") == Work(perceive + layers, 4 * (16 + 16))
+        # the stencils have a gradient for their input alone, the layers for their weights too
+        assert work_of(case, "training") == Work(2 * perceive + 3 * layers, 4 * 5 * 16)
+
+    def test_reads_inputs_without_writing_them(self):
+        work = work_of(small("self_classifying_28"), "forward")
+        assert work.moved == 4 * (2 * 19 + 1)
+        assert work.operations == 2 * (9 * 20 * 80 + 80 * 80 + 80 * 19)
+
+    def test_does_not_depend_on_size_batch_and_steps(self):
+        other = small("growing_72", "grid.size=[5, 11]", "evaluate.batch=3", "rollout.steps=7")
+        for what in ("forward", "training"):
+            assert work_of(small(), what) == work_of(other, what)
+
+    def test_waits_for_the_slower_of_products_and_copies(self):
+        assert CEILING.floor(Work(1e9, 1e9), torch.float32) == (0.05, "copies")
+        assert CEILING.floor(Work(8e9, 1e9), torch.float32) == (0.08, "products")
+        assert CEILING.floor(Work(8e9, 1e9), torch.bfloat16) == (0.05, "copies")
+
+    def test_the_ceiling_is_what_the_clock_says(self):
+        ceiling = Ceiling.measure(CPU, Time().clock)
+        product = 2 * 1024**3 / 0.25
+        assert ceiling.products == {"float32": product, "bfloat16": product}
+        assert ceiling.copied == 2 * 4 * 2**25 / 0.25
+
+
+class TestResults:
+    def test_the_spread_of_numbers(self):
+        assert Spread.of([5.0, 1.0, 2.0, 4.0, 3.0]) == Spread(3.0, 2.0, 4.0)
+        assert Spread.of([2.0]) == Spread(2.0, 2.0, 2.0)
+        assert Spread(2.0, 1.5, 2.5).share == 0.25
+
+    @pytest.mark.parametrize(
+        ("seconds", "plain", "speed", "verdict"),
+        [
+            ([1.0, 1.0, 1.0], [2.0, 2.2, 1.8], 2.0, "faster"),
+            ([4.0, 4.0, 4.0], [2.0, 2.2, 1.8], 0.5, "slower"),
+            ([2.0, 2.0, 2.0], [2.0, 2.4, 1.6], 1.0, "level"),
+            # the machine slowed down for both: round by round nothing has changed
+            ([1.0, 2.0, 4.0], [2.0, 4.0, 8.0], 2.0, "faster"),
+            ([4.0], [2.0], 0.5, "slower"),
+        ],
+    )
+    def test_speed_is_told_round_by_round(self, seconds, plain, speed, verdict):
+        result = Result("forward", WAY["engine"], seconds=seconds, plain=plain)
+        assert result.speedup.median == speed
+        assert result.verdict == verdict
+
+    def test_the_ceiling_is_the_share_that_is_reached(self):
+        result = Result("forward", WAY["engine"], seconds=[2.0], plain=[2.0], floor=(0.5, "copies"))
+        assert result.share == 0.25
+
+    def test_only_what_compiles_has_a_compile_time(self):
+        results = [
+            Result("forward", WAY[w], seconds=[2.0], plain=[2.0], first=30.0)
+            for w in ("engine", "compiled")
+        ]
+        assert [result.compiling for result in results] == [None, 28.0]
+
+    def test_a_difference_is_a_share_of_the_change(self):
+        before = {"a": torch.tensor([1.0, 1.0])}
+        wanted = {"a": torch.tensor([4.0, 5.0])}  # 5 away
+        assert difference(wanted, wanted, before) == 0
+        assert difference(before, wanted, before) == 1
+        assert difference({"a": torch.tensor([4.0, 5.5])}, wanted, before) == pytest.approx(0.1)
+        assert difference({}, wanted, {}) == 1
+
+
+@pytest.mark.usefixtures("quick")
+class TestSession:
+    def test_speed_and_verdict_follow_from_the_clock(self):
+        time = Time()
+        chosen = [time.taking("plain", 2.0), time.taking("hare", 1.0), time.taking("snail", 4.0)]
+        found = measured(time, *chosen)
+        for what in ("forward", "training"):
+            rows = {r.way.name: r for r in found.results if r.what == what}
+            assert {name: row.seconds for name, row in rows.items()} == {
+                "plain": [2.0] * 3,
+                "hare": [1.0] * 3,
+                "snail": [4.0] * 3,
+            }
+            told = {name: (row.speedup.median, row.verdict) for name, row in rows.items()}
+            assert told == {
+                "plain": (1.0, "reference"),
+                "hare": (2.0, "faster"),
+                "snail": (0.5, "slower"),
+            }
+            assert rows["plain"].at_work == 0.5
+
+    def test_ways_take_turns_and_the_order_turns_too(self):
+        order: list[str] = []
+
+        def noted(name: str) -> Way:
+            def made(automaton: Automaton) -> Rollout:
+                return lambda state, steps: order.append(name) or automaton.rollout(state, steps)
+
+            return Way(name, "", made)
+
+        measured(Time(), *map(noted, ("plain", "b", "c")))
+        rounds = order[order.index("c") + 1 :]
+        assert rounds[:9] == ["plain", "b", "c", "b", "c", "plain", "c", "plain", "b"]
+
+    def test_a_way_that_gets_it_wrong_is_found_out(self):
+        idle = Way("idle", "", lambda automaton: lambda state, steps: state, whats=("forward",))
+        found = measured(Time(), PLAIN, idle)
+        assert [result.difference for result in found.results if result.way is idle] == [1.0]
+
+    def test_a_way_that_cannot_says_why_and_the_others_go_on(self):
+        def made(automaton: Automaton) -> Rollout:
+            def rollout(state: State, steps: int) -> State:
+                raise RuntimeError("no such\n\nthing")
+
+            return rollout
+
+        time = Time()
+        poor = time.taking("poor", 1.0, lacks=lambda device: f"needs more than a {device.type}")
+        chosen = [PLAIN, Way("broken", "", made), poor, time.taking("good", 1.0)]
+        found = measured(time, *chosen)
+        failed = [(result.way.name, result.failed) for result in found.results]
+        assert failed == 2 * [
+            ("plain", ""),
+            ("broken", "RuntimeError: no such"),
+            ("poor", "needs more than a cpu"),
+            ("good", ""),
+        ]
+        assert found.told()["results"][1] == {
+            "what": "forward",
+            "way": "broken",
+            "failed": "RuntimeError: no such",
+        }
+        with pytest.raises(RuntimeError, match="no such"):
+            measured(Time(), Way("plain", "", made))
+
+    def test_a_spent_budget_leaves_out_what_is_left(self):
+        time = Time()
+        found = measured(time, time.taking("plain", 50.0), budget=40.0)
+        assert [(result.what, len(result.seconds)) for result in found.results] == [("forward", 1)]
+        assert found.left_out == {"training": "the budget is spent"}
+
+    def test_rounds_end_when_a_part_has_had_its_share(self):
+        time = Time()
+        found = measured(time, time.taking("plain", 10.0), budget=100.0, repeats=99)
+        counts = [len(result.seconds) for result in found.results]
+        assert all(3 <= count <= 6 for count in counts)
+
+    def test_life_has_nothing_to_train(self):
+        report = bench(Plan([small("life_1024")], [PLAIN], 1, 1e6, Clock(CPU)))
+        (found,) = report.measured
+        assert found.left_out == {"training": "there are no weights to train"}
+        assert found.results[0].floor[1] == "copies"
+
+    def test_training_changes_no_weight(self):
+        case = small()
+        call = Call(case, PLAIN, "training")
+        before = [weight.detach().clone() for weight in call.automaton.parameters()]
+        call()
+        assert all(gradient.any() for gradient in call.outcome().values())
+        assert all(w.equal(b) for w, b in zip(call.automaton.parameters(), before, strict=True))
+
+    def test_what_is_told_is_json_and_complete(self):
+        time = Time()
+        chosen = [time.taking("plain", 2.0), time.taking("snail", 4.0, compiles=True)]
+        report = bench(Plan([small()], chosen, 2, 1e6, time.clock))
+        told = json.loads(json.dumps(report.told()))
+        assert list(told) == [
+            "format", "machine", "ceiling", "ceiling_afterwards", "seconds", "cases",
+        ]  # fmt: skip
+        assert told["ceiling"] == {
+            "float32_gflops": 100.0, "bfloat16_gflops": 200.0, "copy_gb_per_second": 20.0,
+        }  # fmt: skip
+        (case,) = told["cases"]
+        assert (case["name"], case["size"], case["batch"], case["steps"]) == (
+            "growing_72", [8, 6], 2, 3,
+        )  # fmt: skip
+        assert case["operations_per_cell_step"] == {"forward": 17248, "training": 50880}
+        assert case["bytes_per_cell_step"] == {"forward": 128, "training": 320}
+        row = case["results"][1]
+        peak, off = row.pop("peak_bytes"), row.pop("difference_from_plain")
+        assert peak is None or peak >= 0
+        assert off < 1e-4
+        assert row == {
+            "what": "forward",
+            "way": "snail",
+            "ms": 4000.0,
+            "ms_quartiles": [4000.0, 4000.0],
+            "rounds": 2,
+            "cell_steps_per_second": 2 * 8 * 6 * 3 / 4,
+            "speedup": 0.5,
+            "speedup_quartiles": [0.5, 0.5],
+            "verdict": "slower",
+            "share_of_ceiling": float(f"{17248 / 100e9 * 2 * 8 * 6 * 3 / 4:.4g}"),
+            "bound_by": "products",
+            "compile_seconds": 0.0,
+            "share_at_work": 0.5,
+            "unsteady": False,
+        }
+
+
+class TestMemory:
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+    def test_the_highest_mark_is_found_again_and_again(self):
+        def fill(megabytes: int) -> Callable[[], object]:
+            return lambda: torch.ones(megabytes << 18).sum()
+
+        torch.ones(1).sum()
+        for megabytes in (96, 32, 96):
+            peak = memory.peak_of(fill(megabytes), CPU)
+            assert peak is not None
+            assert megabytes - 1 < peak / 2**20 < megabytes + 16  # the system counts in lumps
+
+    def test_where_the_system_does_not_tell_nothing_is_claimed(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(memory, "CLEAR", tmp_path / "no" / "such" / "file")
+        ran = []
+        assert memory.peak_of(lambda: ran.append(1), CPU) is None
+        assert ran == [1]
+
+
+def test_a_budget_runs_out():
+    budget = Budget(1.0, Time().clock)
+    assert [budget.left for _ in range(5)] == [0.75, 0.5, 0.25, 0.0, -0.25]
+
+
+def test_a_clock_tells_time_and_work():
+    time = Time()
+    two = lambda: setattr(time, "seconds", time.seconds + 2)  # noqa: E731
+    assert time.clock.reading(two) == (2.25, 0.5)
+    assert replace(time.clock, by_work=True).reading(two) == (1.125, 0.5)
+
+
+def test_a_rule_without_a_kernel_stays_as_it_is():
+    automaton = one_level(Scale(0.5))
+    state = automaton.seed(1, (4,)).map(lambda level: level + 1)
+    assert PLAIN.made(automaton)(state, 2) == automaton.rollout(state, 2)
