@@ -8,6 +8,7 @@ import typer
 from nca.cli import (
     data,
     evaluate,
+    examine,
     imports,
     inspect,
     islands,
@@ -33,6 +34,7 @@ app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
+app.command("examine")(examine.examine)
 app.command("islands")(islands.islands)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
