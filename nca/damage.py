@@ -102,7 +102,7 @@ class Damage:
 
     def __str__(self) -> str:
         """Return what it is, in words."""
-        return f"{self.shape} {self.size:.0%}, {self.place}"
+        return f"{self.shape} {100 * self.size:g} %, {self.place}"
 
     def hurt(self, state: State, source: Source, levels: list[str]) -> State:
         """Return the state with its cells emptied on the given levels.

@@ -143,8 +143,8 @@ def _watching() -> Iterator[Callable[[str, int, int], None]]:
 
 def _show_table(examination: Examination) -> None:
     table = Table(box=None, pad_edge=False, header_style="", collapse_padding=True)
-    for name, side in (("question", "left"), ("condition", "left")):
-        table.add_column(name, justify=side)
+    for name in ("question", "condition"):
+        table.add_column(name)
     table.add_column(examination.subject.headline, justify="right")
     table.add_column("change", justify="right")
     before = ""

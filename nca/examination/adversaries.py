@@ -1,6 +1,7 @@
 """Does it bear cells that say whatever comes to their mind?"""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from nca.examination.judging import HOLDS, holds
 from nca.examination.question import Question, Row
@@ -18,9 +19,9 @@ def _lie(subject: Subject, trial: Trial) -> Iterator[Row]:
         metrics = trial.measure(moment.state)
         (later,) = trial.walk(moment.state, [steps])
         figures = {"once they stop": trial.measure(later.state)[subject.headline]}
-        row = trial.row(f"{share:.0%} of the cells", moment, metrics)
+        row = trial.row(f"{100 * share:g} % of the cells", moment, metrics)
         beside = row.beside if share else None  # without any, it is what it is compared with
-        yield Row(**{**row.__dict__, "figures": figures, "beside": beside})
+        yield replace(row, figures=figures, beside=beside)
 
 
 def liars(subject: Subject, trial: Trial, share: float) -> Callable[[State], State]:

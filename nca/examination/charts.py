@@ -80,11 +80,10 @@ def healing(examination: Examination) -> Image.Image | None:
         for place, line in enumerate(r for r in rows if r.condition.endswith(moment)):
             steps, means = zip(*line.curve, strict=True)
             name = line.condition.rpartition(", at ")[0]
-            colour = f"C{place % 10}"
-            panel.plot(steps, means, linewidth=1.2, color=colour, label=name)
-        known = [line.beside.mean for line in rows if line.condition.endswith(moment)]
-        if math.isfinite(known[0]):
-            panel.axhline(known[0], color=BESIDE, linewidth=1, linestyle=(0, (4, 2)))
+            look: dict[str, Any] = {"color": BESIDE, "linestyle": (0, (4, 2)), "linewidth": 1.6}
+            if line.beside is not None:
+                look = {"color": f"C{(place - 1) % 10}", "linewidth": 1.2}
+            panel.plot(steps, means, label=name, **look)
         panel.set_title(f"damaged at {moment}", fontsize=10, loc="left", color="#222222")
         panel.set_ylabel(examination.subject.headline)
         panel.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,6 +1,7 @@
 """Does it keep what it does, far beyond the steps that it was trained for?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nca.examination.judging import holds
 from nca.examination.question import Question, Row
@@ -23,7 +24,7 @@ def _as_long(subject: Subject, trial: Trial) -> Iterator[Row]:
             told = "the trained steps" if times == 1 else f"{times} times the trained steps"
             row = trial.row(told, moment, metrics)
             # what is as trained is what all else is compared with
-            yield row if times > 1 else Row(**{**row.__dict__, "beside": None})
+            yield row if times > 1 else replace(row, beside=None)
 
 
 def _very_long(subject: Subject, trial: Trial) -> Iterator[Row]:
@@ -36,7 +37,7 @@ def _very_long(subject: Subject, trial: Trial) -> Iterator[Row]:
         if moment.step == plan.long_steps:
             row = trial.row(f"{plan.long_steps:,} steps", moment, measured[moment.step])
             beside = measured[plan.steps][subject.headline]
-            yield Row(**{**row.__dict__, "beside": beside, "curve": tuple(course)})
+            yield replace(row, beside=beside, curve=tuple(course))
 
 
 def _stops(steps: int, last: int) -> list[int]:

@@ -13,8 +13,9 @@ DUST = 1e-9
 """What is less has been left over by rounding."""
 
 HOLDS = (
-    f"A condition counts as held where the mean headline is at least {KEPT:.0%} of the unchanged "
-    f"one, or, where less is better, at most {WORSE:g} times it, and no sample has exploded."
+    f"A condition counts as held where the mean headline is at least {100 * KEPT:g} % of the "
+    f"unchanged one, or, where less is better, at most {WORSE:g} times it, and no "
+    "sample has exploded."
 )
 
 

@@ -15,7 +15,7 @@ from nca.errors import StorageError
 from nca.examination.question import Row
 from nca.examination.subject import Subject
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Notebook:

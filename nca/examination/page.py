@@ -16,16 +16,17 @@ CAPTIONS = {
     "asked for, and the course of the long run; the dotted line marks the trained steps.",
     "conditions": "Every condition. Dots are means over random seeds with their intervals, grey "
     "bars what it is without the change; orange: samples exploded. What is missing was not finite.",
-    "healing": "Healing. The mean over random seeds after each damage; the dashed line is where "
-    "the undamaged samples are in the end.",
+    "healing": "Healing. The mean over random seeds after each damage; dashed: the same samples "
+    "undamaged.",
     "pictures": "What the task shows of a few samples: through time, and after damage by half.",
 }
 """By picture; they are shown in this order where they are there."""
 
 INTERVALS = (
     "Numbers are means over random seeds, with intervals that cover the true mean in 95 % of "
-    "cases if seeds vary normally (Student's t). A random seed decides which samples are taken "
-    "and all chance in their steps. Differences are taken seed by seed."
+    "cases if seeds vary normally (Student's t), and may reach beyond what a share can "
+    "be. A random seed decides which samples are taken and all "
+    "chance in their steps. Differences are taken seed by seed."
 )
 
 

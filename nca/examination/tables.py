@@ -16,7 +16,7 @@ def table(examination: Examination, question: Question) -> Table:
     passed = {line.condition: good for line, good in counted(examination, question)}
     measured = any(line.metrics for line in lines)
     figures = list(dict.fromkeys(name for line in lines for name in line.figures))
-    columns = ["condition", "counts"]
+    columns = ["condition", "passes"]
     columns += ["step", headline, "unchanged", "change"] if measured else []
     columns += [*figures, *(["exploded"] if measured else [])]
     rows = []
@@ -40,7 +40,7 @@ def all_metrics(examination: Examination, question: Question) -> Table:
 
 def exploded(line: Line) -> str:
     """Return which share of the samples exploded, and when the first did."""
-    return f"{line.exploded:.0%} from step {line.exploded_at:,}" if line.exploded else NONE
+    return f"{100 * line.exploded:.3g} % from step {line.exploded_at:,}" if line.exploded else NONE
 
 
 def rows(examination: Examination) -> list[tuple[str, str, str, str]]:
@@ -71,5 +71,9 @@ def _healing(line: Line) -> str:
     healed = line.figures["healed"]
     steps = line.figures["steps to heal"].mean
     if healed.mean == 1:
-        return f"heals in {number(steps)}"
-    return f"heals in {healed.mean:.0%} of seeds" if healed.mean else "never heals"
+        return f"heals in {number(steps)}" if steps else "unharmed"
+    return (
+        f"heals in {healed.asked * healed.mean:.0f} of {healed.asked} seeds"
+        if healed.mean
+        else "never heals"
+    )

@@ -8,6 +8,7 @@ input.
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -65,7 +66,7 @@ def _turn(subject: Subject, trial: Trial) -> Iterator[Row]:
                 overrides=overrides,
             )
             beside = trial.measure(blurred)[subject.headline]
-            yield Row(**{**row.__dict__, "beside": beside})
+            yield replace(row, beside=beside)
     for quarters in QUARTERS:
         overrides = tuple(f"{key}={own + quarters * math.pi / 2!r}" for key, own in angles.items())
         automaton = subject.changed(*overrides).automaton

@@ -12,15 +12,16 @@ NONE = "–"  # noqa: RUF001
 
 def number(value: float) -> str:
     """Return a number as people read it: about three digits that count."""
-    if math.isnan(value):
+    if not math.isfinite(value):
         return NONE
     size = abs(value)
     if value == round(value) and size < 1e5:
         return f"{value:,.0f}"
-    if size >= 1e5 or size < 5e-5:
+    if size >= 1e5 or size < 1e-4:
         return f"{value:.1e}"
-    places = 0 if size >= 100 else 1 if size >= 10 else 3 if size >= 0.1 else 5
-    return f"{value:,.{places}f}"
+    if size < 0.1:
+        return f"{value:.3g}"
+    return f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 3}f}"
 
 
 def spread(one: Interval | None) -> str:
@@ -59,7 +60,8 @@ def headline(examination: Examination) -> str:
             f"steps ({seeds} random seed{'s' * (seeds != 1)})."
         )
     if clauses:
-        told.append(f"Of what was asked it passes {', '.join(clauses)}.")
+        who = "it" if told else name
+        told.append(f"Of what was asked {who} passes {', '.join(clauses)}.")
     blown = [
         line
         for lines in examination.lines.values()
@@ -97,9 +99,9 @@ def _finding(examination: Examination, question: Question) -> Finding:
     answer: Answer = "yes" if passed == len(rows) else "partly" if passed else "no"
     clause = f"{passed} of {len(rows)} {question.conditions}"
     words = f"{clause[0].upper()}{clause[1:]}. {_told(rows)}".strip()
-    barred = sum(bool(line.barred) for line in examination.lines[question.name])
+    barred = [line.condition for line in examination.lines[question.name] if line.barred]
     if barred:
-        words += f" {barred} do not apply."
+        words += f" Does not apply: {'; '.join(barred)}."
     return Finding(question.asks, answer, clause, words)
 
 
@@ -124,7 +126,7 @@ def _figures(line: Line) -> str:
         return f"{line.condition}: {number(line.figures['largest difference'].mean)}"
     if line.exploded:
         return f"{line.condition}: explodes at step {line.exploded_at:,}"
-    beside = "" if line.beside is None else f" for {number(line.beside.mean)}"
+    beside = "" if line.beside is None else f" instead of {number(line.beside.mean)}"
     return f"{line.condition}: {number(line.headline.mean)}{beside}"
 
 

@@ -6,10 +6,11 @@ taken for the wound.
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from nca.damage import Damage
 from nca.examination.question import Question, Row
-from nca.examination.subject import Subject, Trial
+from nca.examination.subject import Moment, Subject, Trial
 from nca.examination.summary import Line
 from nca.noise import Source
 from nca.state import State
@@ -19,6 +20,8 @@ HEALED = 0.1
 
 LEAST = 0.02
 """A difference of this share of the undamaged headline is no harm."""
+
+UNHARMED = "undamaged"
 
 WITHIN = 4
 """The damaged are followed for so many times the trained steps."""
@@ -71,7 +74,9 @@ def _heal(subject: Subject, trial: Trial) -> Iterator[Row]:
     at = looks(subject.plan.steps)
     asked = moments(subject)
     for moment in trial.walk(trial.batch.state, asked):
-        well = [headline for _, headline in _course(subject, trial, moment.state, at)]
+        unharmed = _unharmed(subject, trial, moment, at)
+        yield unharmed
+        well = [value for _, value in unharmed.curve]
         for damage in asked[moment.step]:
             state = moment.state
             source = Source(trial.random_seed, state.step, state.samples)
@@ -79,11 +84,15 @@ def _heal(subject: Subject, trial: Trial) -> Iterator[Row]:
             yield _row(subject, trial, moment.step, damage, cut, well)
 
 
-def _course(
-    subject: Subject, trial: Trial, state: State, at: Sequence[int]
-) -> list[tuple[int, float]]:
-    found = trial.walk(state, at)
-    return [(one.step, trial.measure(one.state)[subject.headline]) for one in found]
+def _unharmed(subject: Subject, trial: Trial, begin: Moment, at: Sequence[int]) -> Row:
+    course, last, metrics = [], begin, {}
+    for last in trial.walk(begin.state, at):
+        metrics = trial.measure(last.state)
+        course.append((last.step, metrics[subject.headline]))
+    row = trial.row(f"{UNHARMED}, at step {begin.step}", last, metrics)
+    steps = begin.step + last.step
+    exploded_at = None if last.first is None else begin.step + last.first
+    return replace(row, steps=steps, beside=None, exploded_at=exploded_at, curve=tuple(course))
 
 
 def _row(
@@ -123,7 +132,9 @@ def _healed(course: Sequence[float], well: Sequence[float], at: Sequence[int]) -
     return math.nan
 
 
-def _all_healed(line: Line, subject: Subject) -> bool:
+def _all_healed(line: Line, subject: Subject) -> bool | None:
+    if "healed" not in line.figures:  # the undamaged
+        return None
     return line.figures["healed"].mean == 1 and not line.exploded
 
 
@@ -134,8 +145,9 @@ DAMAGE = Question(
     "Cells are emptied on every level but the input, and the samples are followed for "
     f"{WITHIN} times the trained steps beside the same samples undamaged. A wound has healed "
     "at the first look at which the headline differs from the undamaged one by at most "
-    f"{HEALED:.0%} of the harm done, or by {LEAST:.0%} of the undamaged headline, if that is more; "
-    "0 steps: there was no harm. It counts where it heals under every random seed. Looks are at "
+    f"{100 * HEALED:g} % of the harm done, or by {100 * LEAST:g} % of the "
+    "undamaged headline, if that is more; 0 steps: there was no harm. It counts where it "
+    "heals under every random seed. Looks are at "
     "every step at first, and ever further apart, by 15 % of the time since. Sizes are shares of "
     "the grid.",
     _heal,
