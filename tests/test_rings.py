@@ -24,10 +24,10 @@ RINGS = (
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "task", "foreign",
-        "foreign_json", "importing", "render", "analysis",
+        "foreign_json", "importing", "render", "analysis", "animation",
     },
     {"training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep",
-     "examination"},
+     "examination", "staging"},
     {"cli", "__main__"},
 )  # fmt: skip
 RING_OF = {module: ring for ring, modules in enumerate(RINGS) for module in modules}
