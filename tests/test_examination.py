@@ -280,6 +280,31 @@ def test_changes_are_taken_seed_by_seed():
     assert line.headline.low < 0 < 4 < line.headline.high
 
 
+def test_a_row_comes_back_as_it_was_told():
+    row = Row(
+        "a",
+        2,
+        {"m": math.nan, "n": 1.5},
+        beside=math.nan,
+        figures={"f": math.inf},
+        exploded=0.5,
+        exploded_at=2,
+        curve=((0, 1.0), (2, math.nan)),
+        overrides=("a.b=1",),
+    )
+    told = json.loads(json.dumps(row.told(), allow_nan=False))
+    back = Row.of(told)
+    assert back.told() == row.told()
+    assert math.isnan(back.beside)
+    assert math.isnan(back.metrics["m"])
+    assert math.isnan(back.curve[1][1])
+    assert (back.condition, back.steps, back.metrics["n"]) == ("a", 2, 1.5)
+    assert (back.overrides, back.exploded, back.exploded_at) == (("a.b=1",), 0.5, 2)
+    assert Row.of(Row("b", 1).told()).beside is None
+    (line,) = lines("q", [[row], [back]], "n")
+    assert line.beside.known == line.change.known == 0
+
+
 def test_random_seeds_take_other_samples_and_other_chances():
     subject = Subject(trained("still", full=False), PLAN)
     one, other = Trial(subject, 0), Trial(subject, 1)

@@ -104,9 +104,13 @@ def examine(
     folder = ready(out_ or Path(f"examine-{trained.recipe.name}"))
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
     notebook = Notebook(folder / "examination.jsonl", subject)
-    with _watching() as watch:
-        seconds = None if budget is None else 60 * budget
-        found = ask(subject, asked, notebook, seconds=seconds, watch=watch)
+    seconds = None if budget is None else 60 * budget
+    try:
+        with _watching() as watch:
+            found = ask(subject, asked, notebook, seconds=seconds, watch=watch)
+    except KeyboardInterrupt:
+        say(f"\nanswers are kept in {notebook.path}; the same command goes on from there")
+        raise
     publish(found, folder)
     if as_json:
         show_json(told(found))

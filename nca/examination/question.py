@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from nca.examination.subject import Subject, Trial
     from nca.examination.summary import Line
 
+UNDEFINED = "undefined"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -38,8 +40,11 @@ class Row:
     barred: str = ""
 
     def told(self) -> dict[str, Any]:
-        """Return the row for JSON; NaN as null."""
-        return _plain(asdict(self))
+        """Return the row for JSON; NaN as null, but where null says that nothing is beside it."""
+        told = _plain(asdict(self))
+        if self.beside is not None and told["beside"] is None:
+            told["beside"] = UNDEFINED
+        return told
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Row":
@@ -50,7 +55,9 @@ class Row:
         }
         curve = tuple((s, float("nan") if v is None else v) for s, v in told["curve"])
         overrides = tuple(told["overrides"])
-        return cls(**{**told, **numbers, "curve": curve, "overrides": overrides})
+        beside = float("nan") if told["beside"] == UNDEFINED else told["beside"]
+        others = {"beside": beside, "curve": curve, "overrides": overrides}
+        return cls(**{**told, **numbers, **others})
 
 
 def nothing_bars(subject: "Subject") -> str:

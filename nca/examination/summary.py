@@ -132,7 +132,8 @@ def _line(question: str, rows: Sequence[Row], headline: str) -> Line:
     first = rows[0]
     values = [row.metrics.get(headline, math.nan) for row in rows]
     beside = [row.beside for row in rows if row.beside is not None]
-    changes = [value - one for value, one in zip(values, beside, strict=False)]
+    pairs = zip(values, (row.beside for row in rows), strict=True)
+    changes = [value - one for value, one in pairs if one is not None]
     exploded_at = [row.exploded_at for row in rows if row.exploded_at is not None]
     return Line(
         question,

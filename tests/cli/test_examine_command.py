@@ -67,6 +67,18 @@ def test_examine_refuses_a_file_where_its_folder_should_be(nca, here):
     assert "choose another one: nca examine ... --out FOLDER" in result.err
 
 
+def test_what_is_interrupted_says_how_to_go_on(nca, here, monkeypatch):
+    saved("still", here / "case.safetensors")
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nca.cli.examine.ask", interrupt)
+    result = nca("examine", "case.safetensors", "--ask", "damage")
+    assert (result.code, result.out) == (130, "")
+    assert "answers are kept in examine-case/examination.jsonl; the same command" in result.err
+
+
 def test_no_time_is_told_as_such(nca, here):
     saved("still", here / "case.safetensors")
     result = nca("examine", "case.safetensors", "--ask", "noise", "--budget", "0")
