@@ -4,6 +4,7 @@ from nca import analysis, metrics, objectives, stencils
 from nca.automaton import Automaton
 from nca.batch import Batch
 from nca.conditions import Alive, Noise, Skip
+from nca.damage import Damage
 from nca.data import Dataset, LabelledImages, Report
 from nca.errors import (
     CheckpointError,
@@ -63,6 +64,7 @@ __all__ = [
     "Batch",
     "Pool",
     "Renewal",
+    "Damage",
     "Setting",
     "Task",
     "Share",

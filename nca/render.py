@@ -1,8 +1,9 @@
-"""Pictures of states: sheets of tiles, strips through time, animations, and curves.
+"""Pictures of states: sheets of tiles, strips through time, and curves.
 
 Legend: B sample, C channel, H height, W width.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +116,37 @@ def principal_axes(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     return mean, basis, ((flat - mean) @ basis.T).std(dim=0).clamp(min=1e-8)
 
 
+def crowd(pictures: Tensor, word: str, columns: int | None = None) -> Sheet:
+    """Return samples of one moment in rows and columns, with a word above.
+
+    Args:
+        pictures: `(B, 3, H, W)`.
+        word: What stands above.
+        columns: How many; all in one row if None and there are at most eight.
+    """
+    count = len(pictures)
+    columns = min(count, columns or (count if count <= 8 else -(-count // math.isqrt(count))))
+    sheet = Sheet([word, *[""] * (columns - 1)])
+    for start in range(0, count, columns):
+        sheet.add("", list(pictures[start : start + columns]))
+    return sheet
+
+
+def channel_picture(level: Tensor, channels: Sequence[int], name: str) -> Tensor:
+    """Return one channel as grey, or three as red, green and blue, `(B, 3, H, W)`, as they are.
+
+    Raises:
+        NCAError: Other than one or three channels, or one that the level lacks.
+    """
+    if len(channels) not in (1, 3) or not all(0 <= c < level.shape[1] for c in channels):
+        raise NCAError(
+            f"channels {', '.join(map(str, channels))} of level {name!r} make no picture.",
+            where="--channels",
+            to_do=f"name one or three of its channels, 0 to {level.shape[1] - 1}: 0,1,2",
+        )
+    return level[:, list(channels)].float().expand(-1, 3, *level.shape[2:])
+
+
 def principal_colours(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Return each tensor's first three principal components as red, green and blue.
 
@@ -171,38 +203,6 @@ def save_image(image: Image.Image, path: Path) -> None:
             f"the picture cannot be written: {fault}.",
             where=str(path),
             to_do="choose an ending such as .png, in a folder that exists and has space",
-        ) from fault
-
-
-def save_animation(frames: Sequence[Image.Image], path: Path, rate: float) -> None:
-    """Write a GIF, APNG (.png) or WebP with one palette for all frames.
-
-    Args:
-        frames: Pictures of one size.
-        path: Where to; the ending says the kind.
-        rate: Frames per second.
-
-    Raises:
-        NCAError: The ending is unknown or the file cannot be written.
-    """
-    shown = list(frames)
-    if path.suffix.lower() == ".gif":
-        # a palette of the first, middle and last frame serves all, and need not be found again
-        sample = [shown[0], shown[len(shown) // 2], shown[-1]]
-        wide = Image.new("RGB", (shown[0].width * 3, shown[0].height))
-        for number, frame in enumerate(sample):
-            wide.paste(frame, (number * frame.width, 0))
-        palette = wide.quantize(256)
-        shown = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in shown]
-    try:
-        shown[0].save(
-            path, save_all=True, append_images=shown[1:], duration=round(1000 / rate), loop=0
-        )
-    except (OSError, ValueError) as fault:
-        raise NCAError(
-            f"the animation cannot be written: {fault}.",
-            where=str(path),
-            to_do="choose .gif, .png (APNG) or .webp, in a folder that exists and has space",
         ) from fault
 
 

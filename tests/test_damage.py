@@ -1,11 +1,15 @@
 """Damage: a random disc in every sample, drawn from counted randomness."""
 
+import math
+
+import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import axes, random_seeds, sizes
 
-from nca import Layout, Level, Source
-from nca.damage import disc
+from nca import Layout, Level, ShapeError, Source
+from nca.damage import Damage, disc
 
 LAYOUT = Layout([Level("image", 1, input=True), Level("body", 2)])
 
@@ -45,3 +49,92 @@ def test_every_sample_has_a_hole_of_its_own():
 def test_the_same_numbers_give_the_same_hole():
     assert torch.equal(holes(3, (20, 20)), holes(3, (20, 20)))
     assert not torch.equal(holes(3, (20, 20)), holes(4, (20, 20)))
+
+
+def emptied(text: str, size: tuple[int, ...], random_seed: int = 0, batch: int = 3):
+    """Return which cells damage empties, bool `(B, *space)`."""
+    state = LAYOUT.zeros(batch, size).map(lambda level: level + 1)
+    cut = Damage.parse(text).hurt(state, Source(random_seed, 0, state.samples), ["body"])
+    assert torch.equal(cut["image"], state["image"])
+    assert torch.equal(cut["body"][:, 0], cut["body"][:, 1])
+    return cut["body"][:, 0] == 0
+
+
+@given(
+    shape=st.sampled_from(["disc", "scatter"]),
+    share=st.floats(0, 1),
+    count=axes(),
+    size=sizes(low=1, high=7),
+    seed=random_seeds(),
+)
+def test_damage_takes_exactly_the_share_that_it_says(shape, share, count, size, seed):
+    size = size[:count]
+    hole = emptied(f"{shape}:{share}", size, seed)
+    assert hole.flatten(1).sum(dim=1).tolist() == [round(share * math.prod(size))] * 3
+
+
+def test_a_disc_lies_in_the_middle_or_anywhere_across_the_edge():
+    cross = torch.tensor([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=torch.bool)
+    hole = emptied("disc:0.2", (5, 5))
+    assert hole[0, 1:4, 1:4].equal(cross)
+    found = emptied("disc:0.2:anywhere", (5, 5), batch=30)
+    places = set()
+    for one in found:
+        at = [
+            (y, x) for y in range(5) for x in range(5)
+            if one.roll((2 - y, 2 - x), (0, 1))[1:4, 1:4].equal(cross)
+        ]  # fmt: skip
+        assert len(at) == 1
+        places.add(at[0])
+    assert len(places) > 10
+
+
+@pytest.mark.parametrize(
+    ("side", "rows", "columns"),
+    [("top", [0, 1], [0, 1, 2]), ("bottom", [2, 3], [0, 1, 2]), ("left", [0, 1, 2, 3], [0]),
+     ("right", [0, 1, 2, 3], [2])],
+)  # fmt: skip
+def test_a_half_is_cut_along_a_side(side, rows, columns):
+    share = 0.5 if side in ("top", "bottom") else 1 / 3
+    hole = emptied(f"half:{share}:{side}", (4, 3))
+    expected = torch.zeros(4, 3, dtype=torch.bool)
+    expected[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    assert all(one.equal(expected) for one in hole)
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "to_do"),
+    [
+        (
+            "disk:0.2",
+            "there is no such damage.",
+            "did you mean 'disc'? choose among disc, half, scatter",
+        ),
+        ("disc", "'disc' is no damage.", "write it like disc:0.2, half:0.5:left or scatter:0.3"),
+        (
+            "disc:2",
+            "there is no such damage.",
+            "give the share of the grid that is hurt, from 0 to 1",
+        ),
+        (
+            "disc:nan",
+            "there is no such damage.",
+            "give the share of the grid that is hurt, from 0 to 1",
+        ),
+        (
+            "half:0.5:middle",
+            "there is no such damage.",
+            "place a half top or bottom or left or right",
+        ),
+    ],
+)
+def test_impossible_damage_is_refused(text, what, to_do):
+    with pytest.raises(ShapeError) as fault:
+        Damage.parse(text)
+    assert fault.value.what == what
+    assert fault.value.to_do == to_do
+
+
+def test_a_row_of_cells_has_no_top():
+    with pytest.raises(ShapeError, match="use left or right"):
+        emptied("half:0.5:top", (6,))

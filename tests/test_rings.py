@@ -25,10 +25,11 @@ RINGS = (
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
         "foreign", "foreign_json", "pickled", "importing", "render", "analysis", "gauge",
+        "animation",
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
-        "planning", "bench",
+        "planning", "bench", "examination", "staging",
     },
     {"cli", "__main__"},
 )  # fmt: skip

@@ -9,6 +9,7 @@ from nca.cli import (
     bench,
     data,
     evaluate,
+    examine,
     export,
     imports,
     inspect,
@@ -38,6 +39,8 @@ app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
 app.command("export")(export.export)
+
+app.command("examine")(examine.examine)
 app.command("islands")(islands.islands)
 app.command("bench")(bench.bench_)
 app.command("inspect")(inspect.inspect)
