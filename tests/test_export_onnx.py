@@ -73,7 +73,7 @@ def test_levels_noise_attention_and_the_dead_go_out_too():
     state = automaton.seed(1, (9, 8), random_seed=3)
     state = state.replace({"low": state.source.normal("low", 2, (9, 8))})
     step = module.Step(automaton)
-    checked = module._tried(step, module._model(step, module._example(state)), state, 4)
+    checked = module._tried(step, module._model(step, module._example(state)), [state], 4)
     assert step.inputs == ["low", "mid", "top", "fire/mid", "fire/top", "noise/mid", "noise/top"]
     assert step.outputs == ["mid/next", "top/next"]
     assert checked.greatest < 1e-5

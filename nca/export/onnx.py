@@ -149,9 +149,10 @@ def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> 
             to_do="run it in torch, or train it without skips",
         )
     step = Step(automaton)
-    begun = lived(automaton, drawn(trained.task.portrait()), steps)
-    model = _model(step, _example(begun))
-    checked = _tried(step, model, begun, steps) if check else None
+    first = drawn(trained.task.portrait())
+    model = _model(step, _example(first))
+    states = (first, lived(automaton, first, steps))
+    checked = _tried(step, model, states, steps) if check else None
     _note(model, trained, step, checked)
     write_whole(path, model.SerializeToString())
     return checked
@@ -183,6 +184,7 @@ def _model(step: Step, state: State) -> Any:
                 input_names=step.inputs,
                 output_names=step.outputs,
                 verbose=False,
+                optimize=False,  # it takes what is added to keep a divisor from zero for nothing
             )
     except ExportError:
         raise
@@ -197,7 +199,7 @@ def _model(step: Step, state: State) -> Any:
     return program.model_proto
 
 
-def _tried(step: Step, model: Any, begun: State, steps: int) -> Difference:
+def _tried(step: Step, model: Any, states: Sequence[State], steps: int) -> Difference:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -207,7 +209,7 @@ def _tried(step: Step, model: Any, begun: State, steps: int) -> Difference:
     )
     engine = f"ONNX Runtime {onnxruntime.__version__}, opset {OPSET}, float32"
     worst: list[Difference] = []
-    for state in (begun, _odd(begun)):
+    for state in (*states, _odd(states[-1])):
         found = {}
         for trial, rate in (("synchronous", 1.0), ("asynchronous", step.automaton.fire_rate)):
             now = state
