@@ -268,8 +268,8 @@ def drawn(automaton: Automaton, random_seed: int) -> Automaton:
     return automaton.eval()
 
 
-def two_levels(topology: Topology, **settings: object) -> Automaton:
-    layout = Layout([Level("low", 3, input=True), Level("mid", 6), Level("top", 33)])
+def two_levels(topology: Topology, channels: int = 5, **settings: object) -> Automaton:
+    layout = Layout([Level("low", 3, input=True), Level("mid", 6), Level("top", channels)])
     mid, top = (Place(layout, name, 2, topology) for name in ("mid", "top"))
     rule = lambda name: registry.get("rule", name)  # noqa: E731
     attention = Attention("dot", 0.1, radius=2, itself=False)
@@ -292,7 +292,8 @@ def two_levels(topology: Topology, **settings: object) -> Automaton:
 
 
 CASES = {
-    "torus": (Topology("torus"), {"fire_rate": 0.4}),
+    # more channels than can be drawn at once
+    "torus": (Topology("torus"), {"fire_rate": 0.4, "channels": 33}),
     "zeros": (Topology("zeros"), {"alive": Alive("mid", 5, 0.4)}),
     "mixed": (Topology(("reflect", "replicate")), {"noise": Noise(0.1)}),
     "frozen": (Topology("torus"), {"alive": Alive("low", 1, 0.8, 2, "frozen")}),
