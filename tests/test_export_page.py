@@ -49,6 +49,15 @@ def opened(page: Page, file: Path) -> None:
     page.evaluate("nca.play(false)")
 
 
+def until(page: Page, condition: str) -> None:
+    """Wait for a condition; the page allows nobody, playwright included, to evaluate text."""
+    for _ in range(100):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(condition)
+
+
 def read(page: Page, automaton: Automaton, size: Size) -> State:
     """Return the state that the page is in, one sample."""
     levels = {}
@@ -125,14 +134,14 @@ def test_play_lets_time_pass_and_pause_stops_it(page, pages):
     opened(page, file)
     begun = page.evaluate("nca.stage.engine.step")
     page.keyboard.press("Space")
-    page.wait_for_function(f"nca.stage.engine.step > {begun} + 4")
+    until(page, f"nca.stage.engine.step > {begun} + 4")
     page.get_by_role("button", name="Pause").click()
     stopped = page.evaluate("nca.stage.engine.step")
     page.wait_for_timeout(150)
     assert page.evaluate("nca.stage.engine.step") == stopped
     page.keyboard.press(".")
     assert page.evaluate("nca.stage.engine.step") == stopped + 1
-    page.wait_for_function(f"document.querySelector('#clock').textContent == 'step {stopped + 1}'")
+    until(page, f"document.querySelector('#clock').textContent == 'step {stopped + 1}'")
 
 
 def test_a_seed_is_sown_where_one_presses(page, pages):
@@ -259,8 +268,8 @@ def drawn(automaton: Automaton, random_seed: int) -> Automaton:
     return automaton.eval()
 
 
-def two_levels(topology: Topology, **settings: object) -> Automaton:
-    layout = Layout([Level("low", 3, input=True), Level("mid", 6), Level("top", 33)])
+def two_levels(topology: Topology, channels: int = 5, **settings: object) -> Automaton:
+    layout = Layout([Level("low", 3, input=True), Level("mid", 6), Level("top", channels)])
     mid, top = (Place(layout, name, 2, topology) for name in ("mid", "top"))
     rule = lambda name: registry.get("rule", name)  # noqa: E731
     attention = Attention("dot", 0.1, radius=2, itself=False)
@@ -283,7 +292,8 @@ def two_levels(topology: Topology, **settings: object) -> Automaton:
 
 
 CASES = {
-    "torus": (Topology("torus"), {"fire_rate": 0.4}),
+    # more channels than can be drawn at once
+    "torus": (Topology("torus"), {"fire_rate": 0.4, "channels": 33}),
     "zeros": (Topology("zeros"), {"alive": Alive("mid", 5, 0.4)}),
     "mixed": (Topology(("reflect", "replicate")), {"noise": Noise(0.1)}),
     "frozen": (Topology("torus"), {"alive": Alive("low", 1, 0.8, 2, "frozen")}),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nca.automaton import Automaton
 from nca.errors import ExportError
+from nca.portrait import Drawing, Portrait
 from nca.state import State
 
 TOLERANCE = 1e-3
@@ -45,10 +46,31 @@ class Difference:
 
     def __str__(self) -> str:
         """Return the figures as a line."""
+        greatest = f"{self.greatest:.1e}" if self.greatest else "0"
         return (
-            f"{self.greatest:.1e} is the greatest difference from torch after {self.steps} steps, "
+            f"{greatest} is the greatest difference from torch after {self.steps} steps, "
             f"where numbers reach {self.scale:.2g} ({self.engine})"
         )
+
+
+def drawn(portrait: Portrait, number: int = 0) -> State:
+    """Return the first state with an example drawn, or chance, where one may draw."""
+    pen = portrait.drawing
+    if pen is None:
+        return portrait.first
+    level = portrait.first[pen.level]
+    if len(pen.examples):
+        pixels = pen.examples[number].to(level)
+    else:
+        sides = [side * pen.patch for side in level.shape[2:]]
+        pixels = portrait.first.source.uniform("export", 1, sides)[0, 0].to(level)
+    return portrait.first.replace({pen.level: _cells(pixels, pen, level)})
+
+
+def _cells(pixels: torch.Tensor, pen: Drawing, level: torch.Tensor) -> torch.Tensor:
+    cut = torch.nn.functional.pixel_unshuffle(pixels[None, None], pen.patch)
+    shown = (cut - pen.mean) / pen.deviation
+    return shown.repeat(1, level.shape[1] // shown.shape[1], 1, 1)
 
 
 @torch.no_grad()

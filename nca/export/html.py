@@ -18,11 +18,11 @@ from nca.automaton import Automaton
 from nca.checkpoint import write_whole
 from nca.errors import ExportError
 from nca.export.browser import answer, find_browser, version_of
-from nca.export.compared import Difference, difference, lived, wanted
+from nca.export.compared import Difference, difference, drawn, lived, wanted
 from nca.export.pack import Packer, base64_of, numbers_of
 from nca.export.pictured import drawing, views
 from nca.export.plan import plan
-from nca.portrait import Drawing, Portrait
+from nca.portrait import Portrait
 from nca.state import State
 from nca.trained import Trained
 
@@ -73,7 +73,7 @@ def make_page(trained: Trained, steps: int) -> Page:
     packer = Packer()
     names = list(trained.automaton.layout)
     told = plan(trained.automaton, portrait.first, packer)
-    begun = lived(trained.automaton, _drawn(portrait), steps)
+    begun = lived(trained.automaton, drawn(portrait), steps)
     seen = views(portrait, _seen(trained.automaton, portrait, steps), packer, names)
     return Page(
         {
@@ -135,28 +135,8 @@ def _seen(automaton: Automaton, portrait: Portrait, steps: int) -> list[State]:
     """Return what all examples become, at a few moments, to find colours for."""
     pen = portrait.drawing
     count = len(pen.examples) if pen else 0
-    first = State.cat([_drawn(portrait, number) for number in range(max(count, 1))])
+    first = State.cat([drawn(portrait, number) for number in range(max(count, 1))])
     return automaton.trajectory(first, 2 * steps, max(steps // 2, 1))[1:]
-
-
-def _drawn(portrait: Portrait, number: int = 0) -> State:
-    """Return the first state with an example drawn, or chance, where one may draw."""
-    pen = portrait.drawing
-    if pen is None:
-        return portrait.first
-    level = portrait.first[pen.level]
-    if len(pen.examples):
-        pixels = pen.examples[number].to(level)
-    else:
-        sides = [side * pen.patch for side in level.shape[2:]]
-        pixels = portrait.first.source.uniform("export", 1, sides)[0, 0].to(level)
-    return portrait.first.replace({pen.level: _cells(pixels, pen, level)})
-
-
-def _cells(pixels: torch.Tensor, pen: Drawing, level: torch.Tensor) -> torch.Tensor:
-    cut = torch.nn.functional.pixel_unshuffle(pixels[None, None], pen.patch)
-    shown = (cut - pen.mean) / pen.deviation
-    return shown.repeat(1, level.shape[1] // shown.shape[1], 1, 1)
 
 
 def _web(name: str) -> str:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from nca.automaton import Automaton
 from nca.checkpoint import write_whole
 from nca.errors import ExportError
-from nca.export.compared import Difference, difference, lived, wanted
+from nca.export.compared import Difference, difference, drawn, lived, wanted
 from nca.state import State
 from nca.trained import Trained
 
@@ -58,6 +58,11 @@ class _Driven(State):
     """A state whose randomness is given from outside, and lasts for one step."""
 
     given: _Given
+
+    def __post_init__(self) -> None:
+        """Number no samples, and take the shapes on trust: they are symbols here."""
+        if self.samples is None:
+            object.__setattr__(self, "samples", torch.zeros(1, dtype=torch.int64))
 
     @property
     def source(self) -> Any:
@@ -144,9 +149,10 @@ def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> 
             to_do="run it in torch, or train it without skips",
         )
     step = Step(automaton)
-    begun = lived(automaton, trained.task.portrait().first, steps)
-    model = _model(step, _example(begun))
-    checked = _tried(step, model, begun, steps) if check else None
+    first = drawn(trained.task.portrait())
+    model = _model(step, _example(first))
+    states = (first, lived(automaton, first, steps))
+    checked = _tried(step, model, states, steps) if check else None
     _note(model, trained, step, checked)
     write_whole(path, model.SerializeToString())
     return checked
@@ -178,20 +184,22 @@ def _model(step: Step, state: State) -> Any:
                 input_names=step.inputs,
                 output_names=step.outputs,
                 verbose=False,
+                optimize=False,  # it takes what is added to keep a divisor from zero for nothing
             )
     except ExportError:
         raise
     except Exception as fault:  # torch tells of what it cannot export in many kinds of error
+        cause = fault.__cause__ or fault
         raise ExportError(
-            f"torch cannot export a step: {str(fault).strip().splitlines()[0]}",
-            where=type(fault).__name__,
+            f"torch cannot export a step: {str(cause).strip().splitlines()[0]}",
+            where=f"torch.onnx.export, {type(cause).__name__}",
             to_do="a rule computes something that ONNX does not know, or that depends on numbers",
         ) from fault
     assert program is not None
     return program.model_proto
 
 
-def _tried(step: Step, model: Any, begun: State, steps: int) -> Difference:
+def _tried(step: Step, model: Any, states: Sequence[State], steps: int) -> Difference:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -201,7 +209,7 @@ def _tried(step: Step, model: Any, begun: State, steps: int) -> Difference:
     )
     engine = f"ONNX Runtime {onnxruntime.__version__}, opset {OPSET}, float32"
     worst: list[Difference] = []
-    for state in (begun, _odd(begun)):
+    for state in (*states, _odd(states[-1])):
         found = {}
         for trial, rate in (("synchronous", 1.0), ("asynchronous", step.automaton.fire_rate)):
             now = state
