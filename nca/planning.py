@@ -96,7 +96,7 @@ def settle_memory(run: Run, watch: Watch) -> None:
         run: Where training stands.
         watch: Who is told.
     """
-    if run.table.memory.mode != "auto":
+    if run.table.memory.mode != "auto" or run.iteration >= run.table.iterations:
         return
     free = gauge.free(run.device)
     choice = choose(Trial(run).needs(), None if free is None else round((1 - MARGIN) * free))

@@ -55,6 +55,8 @@ def _scale(value: Any) -> Any:
 
 
 def _mode(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise PydanticCustomError("recipe", 'give a mode, or a table: { mode = "segments" }')
     return {"mode": value} if isinstance(value, str) else value
 
 

@@ -6,6 +6,7 @@ import torch
 from nca import Report
 from nca.library import read_recipe
 from nca.noise import Draw, Source
+from nca.planning import Trial
 from nca.run import Run
 from nca.training import next_batch, train
 
@@ -23,8 +24,8 @@ SMALL = (
 )
 
 
-def small_run(tmp_path, device):
-    recipe = read_recipe("growing", SMALL)
+def small_run(tmp_path, device, *more):
+    recipe = read_recipe("growing", [*SMALL, *more])
     return Run.start(recipe, tmp_path / device, torch.device(device), None, Report())
 
 
@@ -79,3 +80,11 @@ def test_a_rollout_on_the_gpu_ends_where_it_does_on_the_cpu(tmp_path):
     moved = (ours - start).abs().max().item()
     assert moved > 0.1
     torch.testing.assert_close(theirs, ours, atol=moved / 100, rtol=0)
+
+
+def test_a_peak_on_the_gpu_is_what_was_predicted(tmp_path):
+    trial = Trial(small_run(tmp_path, "cuda", "rollout.steps=24", "grid.size=[64, 64]"))
+    needs = list(trial.needs(timed=True))
+    assert needs[0].peak > needs[1].peak > needs[2].peak
+    for need in needs:
+        assert trial.measure(need.memory).peak == pytest.approx(need.peak, rel=0.15)

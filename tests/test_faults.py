@@ -182,6 +182,18 @@ input = true -> input = true\nrules = [{ name = "growing" }]
   line 12 [levels[0]] rules on an input level nothing writes to an input level: move its rules
     to a level above
 
+learning_rate = 2e-3 -> learning_rate = 2e-3\nmemory = "all"
+  line 35 [train.memory] mode is "all" expected: "auto" | "store" | "segments" | "recompute"
+
+learning_rate = 2e-3 -> learning_rate = 2e-3\nmemory = 3
+  line 35 [train] memory is 3 give a mode, or a table: { mode = "segments" }
+
+learning_rate = 2e-3 -> learning_rate = 2e-3\nmemory = { mode = "store", every = 3 }
+  line 35 [train.memory] every is 3 only segments have a length: { mode = "segments", every = 8 }
+
+learning_rate = 2e-3 -> learning_rate = 2e-3\nmemory = { every = 0 }
+  line 35 [train.memory] every is 0 expected: whole number, at least 1
+
 format = 1 -> format = 2
   line 2 format is 2 this version reads format 1: install a newer nca
 

@@ -139,10 +139,18 @@ def test_auto_settles_on_a_mode_and_says_so(free, mode, tmp_path, monkeypatch):
 
 
 def test_what_the_recipe_says_is_not_measured(tmp_path, monkeypatch):
-    run = begun(tmp_path / "run", SPREADING, "train.memory=recompute")
     monkeypatch.setattr(Trial, "needs", None)
+    run = begun(tmp_path / "run", SPREADING, "train.memory=recompute")
     settle_memory(run, Watch())
     assert run.automaton.memory == Memory("recompute")
+    assert run.log.path.read_text() == ""
+
+
+def test_a_run_at_its_end_is_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(Trial, "needs", None)
+    run = begun(tmp_path / "run", SPREADING)
+    run.iteration = 2
+    settle_memory(run, Watch())
     assert run.log.path.read_text() == ""
 
 

@@ -69,6 +69,11 @@ def test_short_and_long_forms_fit(steps, noise, topology):
     assert accepted(text.replace("size = [8, 8]", f"size = [8, 8]\ntopology = {topology}"))
 
 
+@pytest.mark.parametrize("memory", ['"segments"', '{ mode = "segments", every = 8 }', '"auto"'])
+def test_a_memory_is_a_word_or_a_table(memory):
+    assert accepted(changed("batch = 4", f"batch = 4\nmemory = {memory}"))
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -81,6 +86,8 @@ def test_short_and_long_forms_fit(steps, noise, topology):
         ("[8, 8]", "[]"),
         ("format = 1", ""),
         ("channels = 4", "channels = true"),
+        ("batch = 4", 'batch = 4\nmemory = "all"'),
+        ("batch = 4", "batch = 4\nmemory = { every = 0 }"),
     ],
 )
 def test_what_the_program_refuses_does_not_fit(old, new):
