@@ -5,6 +5,8 @@ one hidden layer, and adds what comes out. The last layer starts at zero: a new 
 stands still. The rule knows nothing of targets, pools or life; those belong to the recipe.
 """
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,6 +35,8 @@ class Growing(UpdateRule):
         super().__init__()
         channels = place.own.channels
         self.perception = StencilPerception(channels, place.axes, angle=angle, laplacian=laplacian)
+        if place.axes == 2:
+            self.adjustable = {"angle of perception": ("angle", -math.pi, math.pi)}
         self.hidden = nn.Linear(self.perception.features, hidden)
         nn.init.xavier_uniform_(self.hidden.weight)
         nn.init.zeros_(self.hidden.bias)

@@ -20,7 +20,7 @@ from nca import (
     register,
     to_rgb_on_white,
 )
-from nca.types import Count, Name, Split
+from nca.types import Count, Name, Size, Split
 
 
 @register.task("image_growth")
@@ -41,6 +41,7 @@ class ImageGrowth(Task):
 
     headline = "error"
     better = "less"
+    roles = ("start", "target")
 
     target: Tensor
 
@@ -71,10 +72,7 @@ class ImageGrowth(Task):
         """
         if not self.target.any():
             square = load_target(self.spec, side=self.side, folder=self.setting.folder)
-            margins = []
-            for want, have in zip(self.setting.size[::-1], square.shape[:0:-1], strict=True):
-                margins += [(want - have) // 2, want - have - (want - have) // 2]
-            self.target = nn.functional.pad(square, margins)
+            self.target = _centred(square, self.setting.size)
         self.target = self.target.to(device)
 
     def draw(self, draw: Draw, samples: Tensor) -> Batch:
@@ -87,6 +85,28 @@ class ImageGrowth(Task):
         body[:, 3:, height // 2, width // 2] = 1
         return Batch(state.replace({self.level.name: body}, samples=samples))
 
+    def plant(self, batch: Batch, cell: Size) -> Batch:
+        """Put the seed into one cell: all channels 1 but the colours."""
+        body = batch.state[self.level.name].clone()
+        body[(slice(None), slice(3, None), *cell)] = 1
+        return Batch(batch.state.replace({self.level.name: body}), batch.truth)
+
+    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+        """Let a picture be what there is, with empty hidden channels, or what there shall be."""
+        rgba = torch.cat([picture[:3] * picture[3:], picture[3:]]).to(self.target)
+        if role == "target":
+            count = batch.state.batch
+            return Batch(batch.state, {**batch.truth, "target": rgba.repeat(count, 1, 1, 1)})
+        body = batch.state[self.level.name]
+        over = torch.nn.functional.pad(rgba, (0, 0, 0, 0, 0, body.shape[1] - 4))
+        body = torch.where(rgba[3:] > 0, over.to(body), body)
+        return Batch(batch.state.replace({self.level.name: body}), batch.truth)
+
+    def resize(self, size: Size) -> None:
+        """Keep the target in the middle of another grid."""
+        super().resize(size)
+        self.target = _centred(self.target, size)
+
     def trials(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield seeds; their sample numbers count down from -1."""
         samples = -1 - torch.arange(self.count, device=self.target.device)
@@ -95,14 +115,15 @@ class ImageGrowth(Task):
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the mean squared difference from the target, over all four channels."""
-        errors = [objectives.squared_error(self._grown(state), self.target) for state in states]
+        target = self._target(batch)
+        errors = [objectives.squared_error(self._grown(state), target) for state in states]
         return {"squared": torch.stack(errors).mean(dim=0)}
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return the mean squared difference from the target, and the share of live cells."""
         grown = self._grown(state)
         return {
-            "error": Share.of(objectives.squared_error(grown, self.target)),
+            "error": Share.of(objectives.squared_error(grown, self._target(batch))),
             "opaque cells": Share.of((grown[:, 3] > 0.1).flatten(1).double().mean(dim=1)),
         }
 
@@ -110,5 +131,21 @@ class ImageGrowth(Task):
         """Return what has grown, on white."""
         return to_rgb_on_white(self._grown(state))
 
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the target too."""
+        target = to_rgb_on_white(self._target(batch))
+        return {"target": target.expand(batch.state.batch, -1, -1, -1)}
+
+    def _target(self, batch: Batch) -> Tensor:
+        return batch.truth.get("target", self.target)
+
     def _grown(self, state: State) -> Tensor:
         return state[self.level.name][:, :4]
+
+
+def _centred(picture: Tensor, size: Size) -> Tensor:
+    """Return a picture `(C, H, W)` in the middle of a grid of another size."""
+    margins = []
+    for want, have in zip(size[::-1], picture.shape[:0:-1], strict=True):
+        margins += [(want - have) // 2, want - have - (want - have) // 2]
+    return nn.functional.pad(picture, margins)

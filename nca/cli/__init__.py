@@ -11,6 +11,7 @@ from nca.cli import (
     imports,
     inspect,
     islands,
+    play,
     plugins,
     recipes,
     render,
@@ -34,6 +35,7 @@ app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
 app.command("islands")(islands.islands)
+app.command("play")(play.play)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("plugins")(plugins.plugins)

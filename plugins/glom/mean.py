@@ -1,13 +1,14 @@
 """The weighted mean by which Hinton (2021) lets a level settle, and two of its parts alone."""
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from nca import Place, UpdateRule, View, register
 from nca.types import Count, Fraction
-from nca_plugins.glom.attention import Attention, NeighbourAttention
+from nca_plugins.glom.attention import SHARPEST, Attention, NeighbourAttention
 from nca_plugins.glom.nets import Activation, Prediction, Shown
 
 
@@ -32,6 +33,8 @@ class WeightedMean(UpdateRule):
         learned: Whether the weights are learned; they start, or else stay, all alike.
     """
 
+    adjustable: ClassVar = {"sharpness of attention": ("sharpness", 0.1, SHARPEST)}
+
     def __init__(
         self,
         place: Place,
@@ -52,6 +55,15 @@ class WeightedMean(UpdateRule):
         self.reads = tuple(dict.fromkeys((*nearby, *attention.levels(place))))
         self.logits = nn.Parameter(torch.zeros(3 if top else 4)) if learned else None
         self.count = 3 if top else 4
+
+    @property
+    def sharpness(self) -> float:
+        """How sharp attention is; may be set at any time."""
+        return self.attention.full
+
+    @sharpness.setter
+    def sharpness(self, sharpness: float) -> None:
+        self.attention.full = sharpness
 
     def weights(self) -> Tensor:
         """Return the weights of previous state, bottom-up, top-down (if any) and attention."""
@@ -89,6 +101,11 @@ class ConsensusStep(UpdateRule):
         attention: How the cells heed their neighbours.
     """
 
+    adjustable: ClassVar = {
+        "sharpness of attention": ("sharpness", 0.1, SHARPEST),
+        "rate of consensus": ("share", 0.0, 1.0),
+    }
+
     def __init__(
         self,
         place: Place,
@@ -102,6 +119,24 @@ class ConsensusStep(UpdateRule):
         self.radius = attention.radius
         self.rate = Weight(rate, learned)
         self.attention = NeighbourAttention(place, attention)
+
+    @property
+    def sharpness(self) -> float:
+        """How sharp attention is; may be set at any time."""
+        return self.attention.full
+
+    @sharpness.setter
+    def sharpness(self, sharpness: float) -> None:
+        self.attention.full = sharpness
+
+    @property
+    def share(self) -> float:
+        """The rate; may be set at any time."""
+        return self.rate.number
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self.rate.set(share)
 
     def forward(self, view: View) -> Tensor:
         """Return the way to the attention-weighted mean, or a share of it."""
@@ -121,10 +156,20 @@ class Fade(UpdateRule):
     """
 
     cellwise = True
+    adjustable: ClassVar = {"rate of fading": ("share", 0.0, 1.0)}
 
     def __init__(self, *, rate: Fraction = 0.1, learned: bool = False) -> None:
         super().__init__()
         self.rate = Weight(rate, learned)
+
+    @property
+    def share(self) -> float:
+        """The rate; may be set at any time."""
+        return self.rate.number
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self.rate.set(share)
 
     def forward(self, view: View) -> Tensor:
         """Return a share of the level, taken away."""
@@ -137,10 +182,24 @@ class Weight(nn.Module):
     def __init__(self, value: float, learned: bool) -> None:
         super().__init__()
         self.value = value
-        inside = min(max(value, 1e-3), 1 - 1e-3)
-        logit = torch.tensor(math.log(inside / (1 - inside)))
-        self.logit = nn.Parameter(logit) if learned else None
+        self.logit = nn.Parameter(torch.tensor(_logit(value))) if learned else None
+
+    @property
+    def number(self) -> float:
+        """The number as it stands."""
+        return self.value if self.logit is None else torch.sigmoid(self.logit).item()
+
+    def set(self, value: float) -> None:
+        """Let it be another number; a learned one is never quite 0 or 1."""
+        self.value = value
+        if self.logit is not None:
+            self.logit.data.fill_(_logit(value))
 
     def forward(self) -> Tensor | float:
         """Return the number."""
         return self.value if self.logit is None else torch.sigmoid(self.logit)
+
+
+def _logit(value: float) -> float:
+    inside = min(max(value, 1e-3), 1 - 1e-3)
+    return math.log(inside / (1 - inside))
