@@ -201,7 +201,9 @@ class CellClassification(Task):
         if self.cells == "live":
             voters = batch.truth["live"]
         total = voters.flatten(1).sum(dim=1).clamp(min=1)
-        shares = [((chosen == k) & voters).flatten(1).sum(dim=1) / total for k in range(self.classes)]
+        shares = [
+            ((chosen == k) & voters).flatten(1).sum(dim=1) / total for k in range(self.classes)
+        ]
         colours = [tuple(CLASSES[k % len(CLASSES)].tolist()) for k in range(self.classes)]
         return [Vote(*row) for row in zip(self.dataset.classes, colours, shares, strict=True)]
 

@@ -6,7 +6,7 @@ and pages, so that every number is bounded, and nothing of them is executed.
 
 import json
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge, Le, Len
@@ -268,4 +268,3 @@ def _check_axes(points: Points | list[Point], subject: Subject) -> None:
             where="a stroke",
             to_do="give one place for each axis",
         )
-

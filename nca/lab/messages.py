@@ -1,6 +1,5 @@
 """What a page may say, and what then happens. Each message is a function of its own."""
 
-
 import json
 import secrets
 from collections.abc import Awaitable, Callable
@@ -192,5 +191,3 @@ def _nonsense(text: str) -> NCAError:
         where=text,
         to_do="load the page again; if it stays so, it is of another version",
     )
-
-

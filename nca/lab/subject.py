@@ -16,7 +16,6 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from annotated_types import Le
 
-
 from nca.automaton import Automaton
 from nca.batch import Batch
 from nca.checkpoint import is_file, weights
@@ -193,8 +192,10 @@ def _is_checkpoint(source: str) -> bool:
     path = Path(source)
     if is_file(path):
         return path.suffix != ".toml"
-    return source in pretrained() or is_file(path / "last.safetensors") or is_file(
-        path / "best.safetensors"
+    return (
+        source in pretrained()
+        or is_file(path / "last.safetensors")
+        or is_file(path / "best.safetensors")
     )
 
 
@@ -234,5 +235,3 @@ def _checked(size: Size, recipe: Recipe) -> Size:
             to_do=f"give {axes} side{'s' * (axes > 1)}, at most {MOST_CELLS} cells",
         )
     return size
-
-

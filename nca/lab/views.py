@@ -253,7 +253,9 @@ def _channel(sight: Sight) -> list[Pane]:
     return [Pane(title, ramp(0.5 + values / scale / 2, DIVERGING))]
 
 
-@view("islands", "islands of a level", asks=("level", "threshold"), there=lambda s: len(s.size) == 2)
+@view(
+    "islands", "islands of a level", asks=("level", "threshold"), there=lambda s: len(s.size) == 2
+)
 def _islands(sight: Sight) -> list[Pane]:
     level, topology = sight.state[sight.level], sight.subject.turned(sight.moments[-1]).topology
     labels = analysis.islands(level, sight.look.threshold, topology)[-1].cpu()
