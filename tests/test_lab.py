@@ -34,6 +34,15 @@ def png(colour: tuple[int, ...], side: int = 4, mode: str = "RGB") -> str:
     return base64.b64encode(held.getvalue()).decode()
 
 
+def corner() -> str:
+    """Return a picture that covers a corner of its 32x32 pixels."""
+    held = io.BytesIO()
+    picture = Image.new("RGBA", (32, 32))
+    picture.paste((200, 30, 30, 255), (22, 22, 30, 30))
+    picture.save(held, "PNG")
+    return base64.b64encode(held.getvalue()).decode()
+
+
 def played(subject: Subject) -> Session:
     """Play with everything that there is to do to a picture that grows."""
     session = Session(subject, random_seed=5)
@@ -54,7 +63,7 @@ def played(subject: Subject) -> Session:
         }
     )
     session.act({"kind": "turn", "knob": "topology", "value": "zeros"})
-    session.act({"kind": "drop", "role": "start", "png": png((200, 30, 30))})
+    session.act({"kind": "drop", "role": "start", "png": corner()})
     session.act({"kind": "turn", "knob": "noise", "value": 0.05})
     session.advance(5)
     return session

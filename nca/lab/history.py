@@ -325,5 +325,5 @@ def _damaged(how: str) -> NCAError:
     return NCAError(
         "this is no history that can be replayed.",
         where=how,
-        to_do=f"give a file that the page has saved, format {FORMAT}, of at most {MOST_STEPS:,} steps",
+        to_do=f"give a file saved by the page (format {FORMAT}, {MOST_STEPS:,} steps at most)",
     )

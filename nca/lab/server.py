@@ -97,6 +97,7 @@ class Server:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self.socket.bind((host, port))
+            self.socket.listen()  # whoever is early waits
         except OSError as fault:
             self.socket.close()
             raise StorageError(
