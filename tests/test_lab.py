@@ -121,6 +121,21 @@ def test_going_back_and_on_comes_to_the_same_bits_however_few_moments_are_kept(l
     assert session.here.moment.state == end
 
 
+def test_a_long_way_can_be_gone_in_pieces(lizard):
+    session = Session(lizard)
+    session.advance(5)
+    wanted = Session(lizard)
+    wanted.advance(9)
+    pieces = 0
+    while not session.approach(9, lambda: True):
+        pieces += 1
+        assert session.step == 5 + pieces
+    assert pieces == 3
+    assert session.here.moment.state == wanted.here.moment.state
+    assert session.approach(2, lambda: True)
+    assert session.step == 2
+
+
 def test_doing_something_in_the_past_branches_and_overwrites_nothing(lizard):
     session = Session(lizard)
     session.advance(10)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nca.errors import NCAError
 from nca.lab.frames import about
 from nca.lab.lab import Lab
 from nca.lab.session import Session
@@ -29,12 +30,16 @@ def follower(lab: Lab, run: Path, load: Callable[[], Subject]) -> Callable[[], A
         while True:
             lab.news = {"run": progress(run)}
             await asyncio.sleep(PAUSE)
-            if stamp(run) == seen:
+            if stamp(run) in (None, seen):
                 continue
             seen = stamp(run)
-            old = lab.session
-            subject = await lab.do(load)
-            branch = old.here.branch
+            try:
+                subject = await lab.do(load)
+            except NCAError as fault:
+                for guest in list(lab.guests):
+                    await guest.tell("fault", what=fault.what, where=fault.where, to_do=fault.to_do)
+                continue
+            branch = lab.session.here.branch
             session = await lab.do(Session, subject, branch.random_seed, branch.start)
             lab.session = session
             told = about(session)
@@ -45,10 +50,13 @@ def follower(lab: Lab, run: Path, load: Callable[[], Subject]) -> Callable[[], A
     return follow
 
 
-def stamp(run: Path) -> tuple[int, int]:
+def stamp(run: Path) -> tuple[int, int] | None:
     """Return what changes whenever the run's newest checkpoint is written anew."""
-    about_file = newest(run).stat()
-    return about_file.st_mtime_ns, about_file.st_ino
+    try:
+        told = newest(run).stat()
+    except OSError:  # the folder was moved or removed: what was there last goes on
+        return None
+    return told.st_mtime_ns, told.st_ino
 
 
 def newest(run: Path) -> Path:

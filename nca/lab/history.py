@@ -143,10 +143,19 @@ class History:
         Raises:
             NCAError: An event of the branch cannot be done to the subject.
         """
-        moment = self._nearest(branch, step)
+        moment = self.nearest(branch, step)
         while moment.step < step:
             moment = self.after(branch, self.done(branch, moment))
         return moment
+
+    def nearest(self, branch: Branch, step: int) -> Moment:
+        """Return the last moment kept that is not after a step, before anything is done at it."""
+        for each, least in _line(branch):
+            found = each.film.nearest(step)
+            if found is not None and (each.parent is None or found.step > least):
+                return found
+            step = min(step, least)
+        raise AssertionError("a branch without beginning")
 
     def at(self, branch: Branch, step: int) -> Moment:
         """Return the moment at a step, with all that is done at it."""
@@ -244,14 +253,6 @@ class History:
         if (row.random_seed, row.start) != (parent.random_seed, parent.start):
             raise _damaged(f"branch {number} began otherwise than the one that it leaves")
         return parent
-
-    def _nearest(self, branch: Branch, step: int) -> Moment:
-        for each, least in _line(branch):
-            found = each.film.nearest(step)
-            if found is not None and (each.parent is None or found.step > least):
-                return found
-            step = min(step, least)
-        raise AssertionError("a branch without beginning")
 
     def _add(self, branch: Branch) -> None:
         if len(self.branches) >= MOST_BRANCHES:

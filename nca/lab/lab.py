@@ -23,6 +23,9 @@ Given = TypeVar("Given")
 BUSY = 0.03
 """Seconds that time may pass between two looks."""
 
+PATIENCE = 0.1
+"""Seconds between two looks on the way to a step."""
+
 REST = 1 / 60
 FASTEST = 10_000.0
 SLOWEST = 0.1
@@ -69,6 +72,7 @@ class Lab:
         self.playing = False
         self.speed: float | None = 10.0
         self.news: dict[str, Any] = {}
+        self.goal: int | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lab")
         self._going = asyncio.Event()
         self._passed: deque[tuple[float, int]] = deque()
@@ -90,14 +94,19 @@ class Lab:
         """See a page off; when the last one is gone, time stands still."""
         self.guests.remove(guest)
         if not self.guests:
-            self.playing = False
+            self.playing, self.goal = False, None
         self._consider()
 
     def play(self, on: bool) -> None:
         """Let time pass, or stand still."""
-        self.playing = on
+        self.playing, self.goal = on, None
         self._consider()
         self.changed()
+
+    def seek(self, step: int) -> None:
+        """Go to a step, a little at a time; another wish takes the place of this one."""
+        self.playing, self.goal = False, step
+        self._consider()
 
     def pace(self, speed: float | None) -> None:
         """Set how many steps pass in a second; None: as many as can."""
@@ -135,6 +144,9 @@ class Lab:
                 await self._going.wait()
                 owed, last = 0.0, clock()
             began = clock()
+            if self.goal is not None:
+                await self._approach(self.goal, partial(_late, clock, began + PATIENCE))
+                continue
             steps = FASTEST
             if self.speed is not None:
                 owed = min(owed + self.speed * (began - last), 1 + self.speed * BUSY)
@@ -143,15 +155,7 @@ class Lab:
             last = began
             if steps >= 1:
                 enough = partial(_late, clock, began + BUSY)
-                try:
-                    done = await self.do(self.session.advance, int(steps), enough)
-                except NCAError as fault:
-                    self.play(False)
-                    for guest in self.guests:
-                        await guest.tell(
-                            "fault", what=fault.what, where=fault.where, to_do=fault.to_do
-                        )
-                    continue
+                done = await self.do(self.session.advance, int(steps), enough)
                 self._passed.append((clock(), done))
                 self.changed()
             wait = 0.0 if self.speed is None else min(max((1 - owed) / self.speed, 0.001), REST)
@@ -161,8 +165,15 @@ class Lab:
         """Let the worker finish what it does, and go."""
         self._worker.shutdown(wait=True, cancel_futures=True)
 
+    async def _approach(self, goal: int, enough: Callable[[], bool]) -> None:
+        arrived = await self.do(self.session.approach, goal, enough)
+        if arrived and self.goal == goal:
+            self.goal = None
+            self._consider()
+        self.changed()
+
     def _consider(self) -> None:
-        if self.playing and self.guests:
+        if self.guests and (self.playing or self.goal is not None):
             self._going.set()
         else:
             self._going.clear()

@@ -13,6 +13,9 @@ from nca.lab.lab import Guest, Lab
 from nca.lab.subject import MOST_SAMPLES, Start
 from nca.lab.views import Look
 
+MANY = 1000
+"""So many steps can be asked for in one breath."""
+
 FAR = 100_000
 """So many steps beyond the end of a branch can be gone to at once."""
 
@@ -74,7 +77,7 @@ async def _speed(lab: Lab, guest: Guest, said: Said) -> None:
 @answer("step")
 async def _step(lab: Lab, guest: Guest, said: Said) -> None:
     lab.play(False)
-    count = _whole(said.get("count", 1), -FAR, FAR)
+    count = _whole(said.get("count", 1), -MANY, MANY)
     if count > 0:
         await lab.do(lab.session.advance, count)
     else:
@@ -85,13 +88,12 @@ async def _step(lab: Lab, guest: Guest, said: Said) -> None:
 @answer("go")
 async def _go(lab: Lab, guest: Guest, said: Said) -> None:
     length = lab.session.here.branch.length
-    step = _whole(said["step"], 0, min(length + FAR, MOST_STEPS))
-    await lab.do(lab.session.go, step)
-    lab.changed()
+    lab.seek(_whole(said["step"], 0, min(length + FAR, MOST_STEPS)))
 
 
 @answer("act")
 async def _act(lab: Lab, guest: Guest, said: Said) -> None:
+    lab.goal = None  # it is done to what is seen, wherever that is
     event = said["event"]
     if not isinstance(event, dict):
         raise ValueError("an event is a table")

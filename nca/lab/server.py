@@ -30,13 +30,16 @@ KINDS_OF_FILES = {
 }
 
 
-def application(lab: Lab, gate: Gate, beside: Callable[[], Any] | None = None) -> Starlette:
+def application(
+    lab: Lab, gate: Gate, beside: Callable[[], Any] | None, stop: Callable[[], None]
+) -> Starlette:
     """Return the web application of a lab.
 
     Args:
         lab: What is served.
         gate: Who may come in.
         beside: Makes a coroutine that runs beside the lab, if any.
+        stop: Called if the lab fails, which is a bug of ours.
     """
     page = {entry.name: entry.read_bytes() for entry in files("nca.lab").joinpath("page").iterdir()}
 
@@ -63,6 +66,8 @@ def application(lab: Lab, gate: Gate, beside: Callable[[], Any] | None = None) -
         tasks = [asyncio.create_task(lab.run())]
         if beside:
             tasks.append(asyncio.create_task(beside()))
+        for task in tasks:
+            task.add_done_callback(lambda _: stop())
         yield
         await _end(*tasks)
         lab.close()
@@ -107,7 +112,7 @@ class Server:
             ) from fault
         self.gate = Gate(host, self.socket.getsockname()[1])
         config = uvicorn.Config(
-            application(lab, self.gate, beside),
+            application(lab, self.gate, beside, self.stop),
             log_level="warning",
             ws="websockets-sansio",
             ws_max_size=LARGEST_MESSAGE,

@@ -73,6 +73,20 @@ class Session:
             at = self._placed(place.branch, step)
             place.moment, place.previous = at.moment, at.previous
 
+    def approach(self, step: int, enough: Callable[[], bool]) -> bool:
+        """Go towards a step as far as time allows, and return whether one has arrived.
+
+        Args:
+            step: A step of the past or of the future.
+            enough: Asked after each step whether to stop.
+        """
+        kept = self.history.nearest(self.here.branch, step).step
+        if not kept <= self.step < step:
+            self.go(kept)
+        if self.step < step:
+            self.advance(step - self.step, enough)
+        return self.step == step
+
     def act(self, given: dict[str, Any]) -> Event:
         """Do something now, and note it.
 
@@ -181,7 +195,7 @@ class Session:
         history = History.loaded(text, self.subject)
         for branch in history.branches:  # what cannot be done shows before anything is forgotten
             for event in branch.events:
-                event.apply(history._nearest(branch, event.step), self.subject)
+                event.apply(history.nearest(branch, event.step), self.subject)
         self.history, self.beside = history, None
         self.here = self._placed(history.branches[0], 0)
         return History.foreign(text, self.subject)
