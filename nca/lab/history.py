@@ -8,27 +8,17 @@ before; a branch without parent has a random seed and a start of its own.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
-
-from annotated_types import Le, Len
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
 from nca.errors import NCAError
-from nca.lab.events import MOST_STEPS, Event, Step, parse_event
+from nca.lab.events import Event, parse_event
 from nca.lab.film import Film
 from nca.lab.moment import Moment
+from nca.lab.saved import FORMAT, MOST_BRANCHES, MOST_EVENTS, Row, check_size, damaged, read
 from nca.lab.subject import Start, Subject
-from nca.types import Natural, Size
 
-FORMAT = 1
-MOST_BRANCHES = 32
-MOST_EVENTS = 20_000
-MOST_BYTES = 16_000_000
 BUDGET = 256_000_000
 """Bytes of moments that are kept for going back."""
-
-BranchName = Annotated[str, Len(1, 40)]
-RandomSeed = Annotated[int, Le(2**63 - 1)]
 
 
 @dataclass
@@ -216,8 +206,8 @@ class History:
         Raises:
             NCAError: It is none, it is too large, or it belongs to another grid or other levels.
         """
-        saved = _read(text)
-        _check_size(saved.size, subject)
+        saved = read(text)
+        check_size(saved.size, subject)
         history = cls.__new__(cls)
         history.subject, history.branches = subject, []
         for number, row in enumerate(saved.branches):
@@ -225,7 +215,7 @@ class History:
             events = [parse_event(event) for event in row.events]
             steps = [event.step for event in events]
             if steps != sorted(steps) or (steps and steps[0] < row.fork) or row.length < row.fork:
-                raise _damaged(f"the events of branch {number} are out of order")
+                raise damaged(f"the events of branch {number} are out of order")
             branch = Branch(
                 history._free(row.name), row.random_seed, row.start, parent, row.fork, events
             )
@@ -234,24 +224,24 @@ class History:
                 branch.film.keep(subject.first(row.start, row.random_seed))
             history._add(branch)
         if sum(len(branch.events) for branch in history.branches) > MOST_EVENTS:
-            raise _damaged(f"it holds more than {MOST_EVENTS} events")
+            raise damaged(f"it holds more than {MOST_EVENTS} events")
         return history
 
     @staticmethod
     def foreign(text: str, subject: Subject) -> bool:
         """Tell whether a saved history was made with other weights."""
-        return _read(text).weights != subject.fingerprint
+        return read(text).weights != subject.fingerprint
 
-    def _parent(self, number: int, row: "_Row") -> Branch | None:
+    def _parent(self, number: int, row: Row) -> Branch | None:
         if row.parent is None:
             if row.fork:
-                raise _damaged(f"branch {number} leaves no other one, at step {row.fork}")
+                raise damaged(f"branch {number} leaves no other one, at step {row.fork}")
             return None
         if row.parent >= number:
-            raise _damaged(f"branch {number} leaves branch {row.parent}, which comes after it")
+            raise damaged(f"branch {number} leaves branch {row.parent}, which comes after it")
         parent = self.branches[row.parent]
         if (row.random_seed, row.start) != (parent.random_seed, parent.start):
-            raise _damaged(f"branch {number} began otherwise than the one that it leaves")
+            raise damaged(f"branch {number} began otherwise than the one that it leaves")
         return parent
 
     def _add(self, branch: Branch) -> None:
@@ -278,53 +268,3 @@ def _line(branch: Branch) -> Iterator[tuple[Branch, int]]:
     while each is not None:
         yield each, each.fork
         each = each.parent
-
-
-class _Strict(BaseModel):
-    model_config: ClassVar = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class _Row(_Strict):
-    name: BranchName
-    random_seed: RandomSeed
-    start: Start
-    parent: Natural | None
-    fork: Step
-    length: Step
-    events: Annotated[list[dict[str, Any]], Len(0, MOST_EVENTS)]
-
-
-class _Saved(_Strict):
-    format: Literal[1]
-    name: str
-    weights: Natural
-    size: Annotated[tuple[Annotated[Natural, Le(1 << 22)], ...], Len(1, 3)]
-    branches: Annotated[list[_Row], Len(1, MOST_BRANCHES)]
-
-
-def _read(text: str) -> _Saved:
-    if len(text) > MOST_BYTES:
-        raise _damaged(f"it has more than {MOST_BYTES:,} bytes")
-    try:
-        return _Saved.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise _damaged(f"{place}: {first['msg']}") from None
-
-
-def _check_size(size: Size, subject: Subject) -> None:
-    if size != subject.size:
-        raise NCAError(
-            f"the history was made on a grid of {'x'.join(map(str, size))} cells.",
-            where=f"this grid has {'x'.join(map(str, subject.size))}",
-            to_do=f"play with --size {'x'.join(map(str, size))}",
-        )
-
-
-def _damaged(how: str) -> NCAError:
-    return NCAError(
-        "this is no history that can be replayed.",
-        where=how,
-        to_do=f"give a file saved by the page (format {FORMAT}, {MOST_STEPS:,} steps at most)",
-    )

@@ -8,8 +8,8 @@ from typing import Any
 from nca.errors import NCAError
 from nca.lab.events import MOST_STEPS
 from nca.lab.frames import about
-from nca.lab.history import MOST_BYTES
 from nca.lab.lab import Guest, Lab
+from nca.lab.saved import MOST_BYTES
 from nca.lab.subject import MOST_SAMPLES, Start
 from nca.lab.views import Look
 
