@@ -1,4 +1,4 @@
-"""A history as a small file of JSON, which need not be trusted: every size and number is bounded."""
+"""A history as a small file of JSON, which need not be trusted: every number is bounded."""
 
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -1,6 +1,6 @@
 // The panel: what to see, what to turn, what is measured, where to begin, what to take away.
 
-import { bands, colour, spark } from "./charts.js";
+import { bands, spark } from "./charts.js";
 import { drop } from "./tools.js";
 import { act, emit, now, on, send, take } from "./wire.js";
 
@@ -252,10 +252,9 @@ export function start() {
     const branch = head.branches[head.places[0].branch];
     if (document.activeElement !== box("seed")) box("seed").value = branch.random_seed;
     if (document.activeElement !== box("sample")) box("sample").value = branch.start.sample;
-    if (document.activeElement !== box("start") && box("start").value !== branch.start.kind && now.about.starts.includes(branch.start.kind) && box("start").dataset.of !== branch.name) {
-      box("start").value = branch.start.kind;
-    }
-    box("start").dataset.of = branch.name;
+    const begun = `${branch.name} ${branch.start.kind}`;
+    if (box("start").dataset.begun !== begun) box("start").value = now.about.starts.includes(branch.start.kind) ? branch.start.kind : now.about.starts[0];
+    box("start").dataset.begun = begun;
   });
-  on("theme", () => now.head && colour("--ink"));
+  on("theme", () => now.head && emit("frame", now.head)); // charts take their colours anew
 }
