@@ -188,11 +188,17 @@ class CellClassification(Task):
         return judged | {"total agreement": metrics.total_agreement(scores, live)}
 
     def picture(self, state: State) -> Tensor:
-        """Return each cell in the colour of its class, as bright as its ink."""
+        """Return each cell in the colour of its class, as bright as its ink.
+
+        Where live cells alone count, the others are white: what they say is nobody's business.
+        """
         mean, deviation = self.normalise
         image = state[self.image.name].amax(dim=1) * deviation + mean  # (B, H, W)
         chosen = self.scores(state).argmax(dim=1)
-        return show(chosen, image, CLASSES)
+        shown = show(chosen, image, CLASSES)
+        if self.cells == "live":
+            shown = torch.where((image > self.ink).unsqueeze(1), shown, 1.0)
+        return shown
 
     def votes(self, batch: Batch) -> list[Vote]:
         """Return the share of each class among the cells that count for the headline."""

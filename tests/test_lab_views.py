@@ -10,9 +10,10 @@ from nca import Automaton, Layout, Level
 from nca.errors import NCAError
 from nca.lab import Session, Start, Subject
 from nca.lab.basis import Basis
+from nca.lab.colours import ceiling
 from nca.lab.frames import Eye, frame, to_bytes
 from nca.lab.take import Wish, film
-from nca.lab.views import ROWS, VIEWS, Look, ceiling
+from nca.lab.views import ROWS, VIEWS, Look
 
 CPU = torch.device("cpu")
 CUBE = """\

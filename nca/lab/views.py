@@ -20,6 +20,7 @@ from nca.batch import Batch
 from nca.errors import NCAError
 from nca.exhibit.colours import outlined
 from nca.lab.basis import Basis
+from nca.lab.colours import DIVERGING, SEQUENTIAL, ceiling, ramp
 from nca.lab.moment import Moment
 from nca.lab.subject import Subject
 from nca.render import level_picture
@@ -30,16 +31,11 @@ ROWS = 160
 """So many moments of a grid of one axis are shown."""
 
 LEAST_FOR_COLOURS = 3
+FLAT = 1e-3
+"""A mean over channels that varies less than this, relative to them, would show nothing."""
+
 OUTLINE_SIDE = 480
 """Islands are outlined on a picture about this wide."""
-
-SEQUENTIAL = torch.tensor(
-    [[0, 34, 78], [67, 78, 108], [125, 124, 120], [188, 175, 111], [254, 232, 56]]
-)
-"""From little to much, rising in lightness, safe for those who see few colours."""
-
-DIVERGING = torch.tensor([[33, 102, 172], [247, 247, 247], [179, 88, 6]])
-"""From negative over zero to positive."""
 
 Arrangement = Literal["row", "stack"]
 
@@ -129,10 +125,15 @@ class Sight:
                 return tensor[-1][:, min(self.look.slice, tensor.shape[2] - 1)]
 
     def coloured(self, name: str) -> Tensor:
-        """Return a level in the colours of its components, `(3, H, W)`; grey if it has few."""
+        """Return a level in the colours of its components, `(3, H, W)`.
+
+        It is grey where it has few channels, or holds an input that grey can show.
+        """
         level = self.state[name].detach().float().cpu()
-        if level.shape[1] < LEAST_FOR_COLOURS:
-            return self.plane(level_picture([level])[0])
+        mean = level.mean(dim=1, keepdim=True)
+        pictured = self.subject.automaton.layout[name].input and mean.std() > FLAT * level.std()
+        if level.shape[1] < LEAST_FOR_COLOURS or pictured:
+            return self.plane(level_picture([mean])[0])
         basis = self.bases.setdefault(name, Basis())
         if self.fits:
             basis.fit(level)
@@ -195,21 +196,6 @@ def see(sight: Sight) -> tuple[list[Pane], Arrangement]:
             to_do=f"choose among {', '.join(known)}",
         )
     return VIEWS[name].draw(sight), VIEWS[name].arrangement
-
-
-def ramp(values: Tensor, stops: Tensor) -> Tensor:
-    """Return values from 0 to 1, `(H, W)`, in colours between stops, `(3, H, W)`."""
-    place = values.clamp(0, 1).nan_to_num(0) * (len(stops) - 1)
-    below = place.floor().long().clamp(max=len(stops) - 2)
-    share = (place - below).unsqueeze(-1)
-    colours = torch.lerp(stops[below].float(), stops[below + 1].float(), share.float())
-    return (colours / 255).movedim(-1, 0)
-
-
-def ceiling(values: Tensor) -> float:
-    """Return the power of two above almost all magnitudes: a scale that seldom jumps."""
-    high = values.abs().nan_to_num(0, 0, 0).flatten().double().cpu().quantile(0.98).item()
-    return 2.0 ** torch.tensor(max(high, 1e-6)).log2().ceil().item()
 
 
 @view("picture", "picture")

@@ -63,7 +63,9 @@ function fit(head, stacked) {
       const rows = Math.ceil(count / columns);
       const across = (wide - gap * (columns - 1)) / columns / width;
       const down = ((high - gap * (rows - 1)) / rows - CAPTION) / height;
-      best = Math.max(best, Math.min(across, down));
+      if (Math.min(across, down) <= best) continue;
+      best = Math.min(across, down);
+      stage.style.gridTemplateColumns = `repeat(${columns}, auto)`;
     }
   }
   const ratio = window.devicePixelRatio || 1;
