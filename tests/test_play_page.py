@@ -100,7 +100,7 @@ def test_a_knob_turns_and_a_key_plants(page: Page, lizard: Subject):
     session = Session(lizard)
     with serving(session) as served:
         opened(page, served)
-        page.get_by_label("fire rate").fill("0")
+        page.get_by_role("slider", name="fire rate").fill("0")
         until(lambda: session.here.moment.knobs == {"fire_rate": 0.0})
         expect(page.locator(".knob.turned")).to_have_count(1)
         page.keyboard.press("s")

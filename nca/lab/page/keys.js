@@ -64,6 +64,8 @@ function list() {
 
 export function start() {
   addEventListener("keydown", pressed);
+  // what a pointer has pressed gives the keys back: space shall play, not press it again
+  addEventListener("click", (event) => event.detail && event.target.closest("button")?.blur());
   box("help").onclick = () => {
     list();
     box("keys").showModal();
