@@ -118,6 +118,7 @@ function metrics(head, rows) {
     const { name } = row.dataset;
     const beside = other && name in other.metrics ? ` | ${short(other.metrics[name])}` : "";
     row.lastChild.textContent = short(here.metrics[name]) + beside;
+    row.classList.toggle("two", beside !== "");
     const points = rows.filter(([, told]) => name in told.metrics).map(([step, told]) => [step, told.metrics[name]]);
     spark(row.children[1], points, head.step);
   }
