@@ -13,6 +13,8 @@ from nca.errors import NCAError
 from nca.lab import History, Session, Start, Subject, parse_event
 from nca.lab.brush import touched
 from nca.lab.film import Film
+from nca.lab.knobs import knobs_of, turned
+from nca.library import read_recipe, recipes
 from nca.topology import TORUS, Topology
 
 CPU = torch.device("cpu")
@@ -223,6 +225,17 @@ def test_sharpness_of_attention_can_be_turned():
     plain = Session(subject)
     plain.advance(2)
     assert plain.here.moment.state != session.here.moment.state
+
+
+@pytest.mark.parametrize("name", sorted(recipes()))
+def test_every_knob_of_every_recipe_turns_to_its_ends(name):
+    automaton = read_recipe(name).automaton()
+    for knob, told in knobs_of(automaton).items():
+        for end in told.choices or (told.low, told.high):
+            changed = turned(automaton, {knob: end})
+            # a learned share is never quite 0 or 1
+            assert knobs_of(changed)[knob].value == pytest.approx(end, abs=2e-3)
+        assert knobs_of(automaton)[knob].value == told.value
 
 
 def test_a_drawn_digit_lies_on_the_input_and_has_no_known_class():

@@ -1,9 +1,11 @@
 """The page of `nca play` in a real browser: played, painted on, scrubbed, held against torch."""
 
+import io
 import json
 
 import pytest
 import torch
+from PIL import Image
 from playwright.sync_api import Page, expect
 from served import Served, serving, until
 
@@ -129,6 +131,32 @@ def test_a_drawn_digit_is_voted_on(page: Page):
             page.keyboard.press(".")
         expect(page.locator("#step")).to_have_text("25")
         expect(page.locator("#votes li.first .name")).to_contain_text("1")
+
+
+def test_a_picture_and_a_history_are_brought_in(page: Page, lizard: Subject, tmp_path):
+    held = io.BytesIO()
+    Image.new("RGB", (64, 64), (255, 0, 0)).save(held, "PNG")
+    red = {"name": "red.png", "mimeType": "image/png", "buffer": held.getvalue()}
+    session = Session(lizard)
+    with serving(session) as served:
+        opened(page, served)
+        page.select_option("#role", "start")
+        page.locator("#image").set_input_files(red)
+        until(lambda: bool((session.here.moment.state["body"][0, 0] == 1).all()))
+        drawn = session.here.moment.state
+        assert (pixels(page) == torch.tensor([255, 0, 0])).all()
+        with page.expect_download() as taken:
+            page.locator("#save").click()
+        taken.value.save_as(tmp_path / "mine.json")
+        page.keyboard.press("n")
+        until(lambda: len(session.history.branches) == 2)
+        page.locator("#file").set_input_files(tmp_path / "mine.json")
+        until(lambda: len(session.history.branches) == 1)
+        assert session.here.moment.state == drawn
+        page.locator("#file").set_input_files(
+            {"name": "no.json", "mimeType": "application/json", "buffer": b"{}"}
+        )
+        expect(page.locator("#said")).to_contain_text("no history that can be replayed")
 
 
 def test_levels_are_stacked_on_a_phone_by_night(browser, lizard: Subject):
