@@ -1,13 +1,23 @@
 """`nca play` says where the page is, and what stands in its way."""
 
+import asyncio
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
+import torch
+
+from nca.lab import Session, Subject
+from nca.lab.follow import follower, newest, progress
+from nca.lab.lab import Lab
+from nca.plugins import load_file
 
 
 def test_it_prints_the_address_serves_and_ends_with_ctrl_c(tmp_path):
@@ -61,8 +71,6 @@ def test_a_missing_extra_is_named(nca, here, monkeypatch):
 
 
 def test_a_taken_port_is_said(nca, here):
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -72,14 +80,7 @@ def test_a_taken_port_is_said(nca, here):
 
 
 def test_a_run_is_followed_to_its_newest_weights(done):
-    import asyncio
-    import shutil
-
-    import torch
-
-    from nca.lab import Session, Subject
-    from nca.lab.follow import follower, newest, progress
-    from nca.lab.lab import Lab
+    load_file(Path("blobs.py"))
 
     def load() -> Subject:
         return Subject.load(str(newest(done)), torch.device("cpu"))
