@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,8 @@ def test_a_run_is_followed_to_its_newest_weights(done):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(watch())
+    with ThreadPoolExecutor(1) as pool:  # the browser of other tests may hold this thread's loop
+        pool.submit(asyncio.run, watch()).result()
     lab.close()
     assert lab.session is not first
     assert lab.session.here.branch.random_seed == 4
