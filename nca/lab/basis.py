@@ -2,7 +2,7 @@
 
 Fitted anew at every moment, components would flip and turn, and a still automaton would flicker.
 So each new basis is turned, within what it spans, as near as it goes to the one before
-(orthogonal Procrustes), and mean and scale follow with inertia.
+(orthogonal Procrustes). Mean and scale are those of the moment, so that nothing is ever washed out.
 
 Legend: N cells, C channel.
 """
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 COUNT = 3
-INERTIA = 0.8
 WIDTH = 5.0
 """So many standard deviations lie between the darkest and the brightest."""
 
@@ -32,14 +31,10 @@ class Basis:
             # a component's sign is arbitrary; let its greatest weight be positive
             signs = basis.gather(1, basis.abs().argmax(dim=1, keepdim=True)).sign()
             basis = basis * torch.where(signs == 0, 1.0, signs)
-            spread = ((cells - mean) @ basis.T).std(dim=0)
         else:
-            old_mean, old, old_spread = self._fitted
-            turn, _, back = torch.linalg.svd(basis @ old.T)
+            turn, _, back = torch.linalg.svd(basis @ self._fitted[1].T)
             basis = (turn @ back).T @ basis
-            spread = ((cells - mean) @ basis.T).std(dim=0)
-            mean = torch.lerp(mean, old_mean, INERTIA)
-            spread = torch.lerp(spread, old_spread, INERTIA)
+        spread = ((cells - mean) @ basis.T).std(dim=0)
         self._fitted = mean, basis, spread
 
     def colours(self, level: Tensor) -> Tensor:
