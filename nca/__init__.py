@@ -32,7 +32,7 @@ from nca.scene import Kernel
 from nca.settling import Settled, settle
 from nca.start import FirstState, Start
 from nca.state import Layout, Level, State
-from nca.task import Setting, Task
+from nca.task import Setting, Task, Vote
 from nca.topology import TORUS, Topology
 from nca.video import video
 
@@ -67,6 +67,7 @@ __all__ = [
     "Damage",
     "Setting",
     "Task",
+    "Vote",
     "Share",
     "Report",
     "analysis",

@@ -8,7 +8,7 @@ the automaton writes.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -249,10 +249,14 @@ class UpdateRule(nn.Module, ABC):
             `perceived`, and `correlate` or `neighbours` of a level as it stands; all else it
             does cell by cell. Then a step may hand it, for speed, a list of the cells that can
             change, as `(1, C, cells)` in place of `(B, C, *space)`.
+        adjustable: Numbers that may be turned while the automaton runs: a few words for a person,
+            then the attribute, its least and its greatest value. An instance may replace the
+            class's answer in its constructor.
     """
 
     reads: Sequence[str] = ("own",)
     cellwise: bool = False
+    adjustable: Mapping[str, tuple[str, float, float]] = {}
 
     def kernel(self) -> Kernel | None:
         """Return the correlation that the rule begins with, to find it in `view.perceived`.

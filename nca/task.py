@@ -7,7 +7,7 @@ automaton's.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nca.batch import Batch
 from nca.data import Report
+from nca.errors import ShapeError
 from nca.metrics import Share
 from nca.noise import Draw
 from nca.portrait import Portrait
@@ -41,6 +42,21 @@ class Setting:
     random_seed: int = 0
 
 
+@dataclass(frozen=True)
+class Vote:
+    """What the cells say about one class.
+
+    Attributes:
+        name: The class.
+        colour: As the task's picture shows it: red, green and blue from 0 to 1.
+        share: Of the cells that vote, `(B,)`, from 0 to 1.
+    """
+
+    name: str
+    colour: tuple[float, float, float]
+    share: Tensor
+
+
 class Task(nn.Module, ABC):
     """Make batches, judge states, show them.
 
@@ -50,10 +66,13 @@ class Task(nn.Module, ABC):
     Attributes:
         headline: The metric by which the best checkpoint is chosen.
         better: Whether more or less of it is better.
+        roles: What a person's picture may become, see `write`: words such as `input`, `start`
+            or `target`, the most natural one first.
     """
 
     headline: str
     better: ClassVar[Literal["more", "less"]]
+    roles: tuple[str, ...] = ()
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
@@ -147,6 +166,60 @@ class Task(nn.Module, ABC):
             `(B, 3, height, width)`, from 0 to 1, of the size that `picture` has; or None.
         """
         return None
+
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what else there is to see, by name, each like `picture`: the targets, if any."""
+        targets = self.targets(batch)
+        return {} if targets is None else {"target": targets}
+
+    def votes(self, batch: Batch) -> list[Vote]:
+        """Return what the cells say about each class; nothing unless they vote."""
+        return []
+
+    @property
+    def canvas(self) -> Size:
+        """Height and width, in pixels, of the pictures that `write` takes."""
+        return self.setting.size[-2:]
+
+    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+        """Lay a person's picture over a batch, whatever steps its states have taken.
+
+        Args:
+            batch: States with their truth; they are left untouched.
+            picture: `(4, *canvas)`: red, green, blue and how much each pixel covers, from 0 to 1,
+                colours not multiplied by it.
+            role: One of `roles`.
+
+        Raises:
+            ShapeError: The task takes no pictures.
+        """
+        raise ShapeError(
+            f"a picture cannot become {role!r} here.",
+            where=f"{type(self).__name__} takes pictures as: {', '.join(self.roles) or 'nothing'}",
+            to_do="paint on a level instead",
+        )
+
+    def plant(self, batch: Batch, cell: Size) -> Batch:
+        """Put a seed into one cell: 1 in every channel of every level but the input.
+
+        Args:
+            batch: States with their truth; they are left untouched.
+            cell: Where, in the order of the axes.
+        """
+        levels = {}
+        for name, level in self.setting.layout.items():
+            if not level.input:
+                levels[name] = batch.state[name].clone()
+                levels[name][(slice(None), slice(None), *cell)] = 1
+        return Batch(batch.state.replace(levels), batch.truth)
+
+    def resize(self, size: Size) -> None:
+        """Work on another grid from now on; what is to be prepared is prepared afterwards.
+
+        Args:
+            size: Cells along each axis.
+        """
+        self.setting = replace(self.setting, size=size)
 
 
 def _contract(thing: object) -> str | None:

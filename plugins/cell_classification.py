@@ -26,6 +26,7 @@ from nca import (
     Start,
     State,
     Task,
+    Vote,
     metrics,
     objectives,
     per_cell,
@@ -34,9 +35,9 @@ from nca import (
 )
 from nca.palette import CLASSES
 from nca.portrait import Classes, Drawing, Portrait
-from nca.types import Count, Fraction, Name, Natural, Split
+from nca.types import Count, Fraction, Name, Natural, Size, Split
 from nca_plugins.augment import Augment
-from nca_plugins.cells import check_fit, cut, epochs, show
+from nca_plugins.cells import check_fit, covered, cut, epochs, show
 
 
 @register.task("cell_classification")
@@ -63,6 +64,7 @@ class CellClassification(Task):
 
     headline = "vote"
     better = "more"
+    roles = ("input",)
 
     def __init__(
         self,
@@ -176,13 +178,15 @@ class CellClassification(Task):
         """Return vote, live vote, cell accuracies and total agreement of the live cells."""
         labels, live = batch.truth["label"], batch.truth["live"]
         scores = self.scores(state)
-        return {
+        right = {
             "vote": metrics.vote_accuracy(scores, labels),
             "vote of live cells": metrics.vote_accuracy(scores, labels, live),
             "cells right": metrics.cell_accuracy(scores, labels),
             "live cells right": metrics.cell_accuracy(scores, labels, live),
-            "total agreement": metrics.total_agreement(scores, live),
         }
+        known = (labels >= 0).double()  # nobody knows what a person draws
+        judged = {name: Share(s.part * known, s.whole * known) for name, s in right.items()}
+        return judged | {"total agreement": metrics.total_agreement(scores, live)}
 
     def categories(self, batch: Batch) -> dict[str, Tensor]:
         """Return the class of the image at every cell with ink, counted from 1."""
@@ -217,11 +221,45 @@ class CellClassification(Task):
         )
 
     def picture(self, state: State) -> Tensor:
-        """Return each cell in the colour of its class, as bright as its ink."""
+        """Return each cell in the colour of its class, as bright as its ink.
+
+        Where live cells alone count, the others are white: what they say is nobody's business.
+        """
         mean, deviation = self.normalise
         image = state[self.image.name].amax(dim=1) * deviation + mean  # (B, H, W)
         chosen = self.scores(state).argmax(dim=1)
-        return show(chosen, image, CLASSES)
+        shown = show(chosen, image, CLASSES)
+        if self.cells == "live":
+            shown = torch.where((image > self.ink).unsqueeze(1), shown, 1.0)
+        return shown
+
+    def votes(self, batch: Batch) -> list[Vote]:
+        """Return the share of each class among the cells that count for the headline."""
+        chosen = self.scores(batch.state).argmax(dim=1)  # (B, H, W)
+        voters = torch.ones_like(chosen, dtype=torch.bool)
+        if self.cells == "live":
+            voters = batch.truth["live"]
+        total = voters.flatten(1).sum(dim=1).clamp(min=1)
+        shares = [
+            ((chosen == k) & voters).flatten(1).sum(dim=1) / total for k in range(self.classes)
+        ]
+        colours = [tuple(CLASSES[k % len(CLASSES)].tolist()) for k in range(self.classes)]
+        return [Vote(*row) for row in zip(self.dataset.classes, colours, shares, strict=True)]
+
+    @property
+    def canvas(self) -> Size:
+        """Height and width of the grid in pixels."""
+        height, width = self.setting.size
+        return height * self.patch, width * self.patch
+
+    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+        """Lay a picture over the image; nobody knows its class any more."""
+        state = batch.state
+        image = covered(state[self.image.name], picture, self.patch, self.normalise)
+        mean, deviation = self.normalise
+        live = image.amax(dim=1) * deviation + mean > self.ink
+        label = torch.full_like(batch.truth["label"], -1)
+        return Batch(state.replace({self.image.name: image}), {"label": label, "live": live})
 
     def _batch(
         self, split: Split, index: Tensor, samples: Tensor, draw: Draw | None = None

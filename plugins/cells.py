@@ -33,6 +33,25 @@ def cut(images: Tensor, patch: int, size: Size) -> Tensor:
     return nn.functional.pad(cells, margins) if any(margins) else cells
 
 
+def covered(level: Tensor, picture: Tensor, patch: int, normalise: tuple[float, float]) -> Tensor:
+    """Return an input level with a grey picture laid over all samples of it.
+
+    Args:
+        level: `(B, C, H, W)`, in normalised pixels.
+        picture: `(4, H * patch, W * patch)`: colours and how much each pixel covers, 0 to 1.
+        patch: Pixels along each side of a cell.
+        normalise: Mean and standard deviation by which pixels are shifted and scaled.
+    """
+    mean, deviation = normalise
+    size = tuple(level.shape[2:])
+    grey, cover = picture[:3].mean(dim=0).expand(1, 1, -1, -1), picture[3:].unsqueeze(0)
+    cells = (cut(grey, patch, size) - mean) / deviation  # (1, patch ** 2, H, W)
+    cover = cut(cover, patch, size)
+    repeats = level.shape[1] // cells.shape[1]
+    cells, cover = (part.repeat(1, repeats, 1, 1).to(level) for part in (cells, cover))
+    return level * (1 - cover) + cells * cover
+
+
 def check_fit(shape: Size, patch: int, size: Size, level: Level) -> None:
     """Refuse images that cannot be cut into cells of the grid.
 

@@ -5,6 +5,7 @@ one hidden layer, and adds what comes out. The last layer starts at zero: a new 
 stands still. The rule knows nothing of targets, pools or life; those belong to the recipe.
 """
 
+import math
 from typing import Literal
 
 import torch.nn.functional as F
@@ -50,6 +51,8 @@ class Growing(UpdateRule):
         self.perception = StencilPerception(
             channels, place.axes, angle=angle, laplacian=laplacian, slopes=slopes, gain=gain
         )
+        if place.axes == 2 and slopes == "each":
+            self.adjustable = {"angle of perception": ("angle", -math.pi, math.pi)}
         self.hidden = nn.Linear(self.perception.features, hidden)
         nn.init.xavier_uniform_(self.hidden.weight)
         nn.init.zeros_(self.hidden.bias)

@@ -26,7 +26,7 @@ from nca import (
     to_rgb_on_white,
 )
 from nca.portrait import Colours, Portrait
-from nca.types import Count, Name, Positive, Split
+from nca.types import Count, Name, Positive, Size, Split
 from nca_plugins import turned
 
 VISIBLE = 4
@@ -58,6 +58,7 @@ class ImageGrowth(Task):
 
     headline = "error"
     better = "less"
+    roles = ("start", "target")
 
     target: Tensor
 
@@ -108,12 +109,31 @@ class ImageGrowth(Task):
         for down, across, colour in self.points:
             cell = body[:, :, height + down, width + across]  # a view, (B, C)
             cell[:, :3] = body.new_tensor(colour)
-            cell[:, 3:] = 1
-            if self.genes:
-                genome = nn.functional.one_hot(chosen, self.genes)
-                cell[:, VISIBLE : VISIBLE + self.genes] = genome.to(cell)
+            self._sow(cell, chosen)
         state = state.replace({self.level.name: body}, samples=samples)
-        return Batch(state, {"target": chosen} if self.genes else {})
+        return Batch(state, {"genome": chosen} if self.genes else {})
+
+    def plant(self, batch: Batch, cell: Size) -> Batch:
+        """Put the seed into one cell: all channels 1 but the colours, and the genome if any."""
+        body = batch.state[self.level.name].clone()
+        self._sow(body[(slice(None), slice(None), *cell)], batch.truth.get("genome"))
+        return Batch(batch.state.replace({self.level.name: body}), batch.truth)
+
+    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+        """Let a picture be what there is, with empty hidden channels, or what there shall be."""
+        rgba = torch.cat([picture[:3] * picture[3:], picture[3:]]).to(self.target)
+        if role == "target":
+            count = batch.state.batch
+            return Batch(batch.state, {**batch.truth, "target": rgba.repeat(count, 1, 1, 1)})
+        body = batch.state[self.level.name]
+        over = torch.nn.functional.pad(rgba, (0, 0, 0, 0, 0, body.shape[1] - 4))
+        body = torch.where(rgba[3:] > 0, over.to(body), body)
+        return Batch(batch.state.replace({self.level.name: body}), batch.truth)
+
+    def resize(self, size: Size) -> None:
+        """Keep the target in the middle of another grid."""
+        super().resize(size)
+        self.target = _centred(self.target, size)
 
     def trials(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield seeds; their sample numbers count down from -1."""
@@ -148,9 +168,18 @@ class ImageGrowth(Task):
         """Return the target of each sample on white, `(B, 3, height, width)`."""
         return to_rgb_on_white(self._wanted(batch)).expand(batch.state.batch, -1, -1, -1)
 
+    def _sow(self, cell: Tensor, chosen: Tensor | None) -> None:
+        """Let cells `(B, C)` live, with the genome that says which target each shall grow."""
+        cell[:, 3:] = 1
+        if chosen is not None and self.genes:
+            genome = nn.functional.one_hot(chosen, self.genes)
+            cell[:, VISIBLE : VISIBLE + self.genes] = genome.to(cell)
+
     def _wanted(self, batch: Batch) -> Tensor:
         """Return the targets, one for all or one for each sample, `(..., 4, height, width)`."""
-        return self.target[batch.truth["target"]] if self.genes else self.target
+        if "target" in batch.truth:  # a person's picture
+            return batch.truth["target"]
+        return self.target[batch.truth["genome"]] if self.genes else self.target
 
     def _grown(self, state: State) -> Tensor:
         return state[self.level.name][:, :VISIBLE]
@@ -167,10 +196,7 @@ class ImageGrowth(Task):
             TargetError: It does not fit.
         """
         square = load_target(spec, side=self.side, folder=self.setting.folder)
-        margins = []
-        for want, have in zip(self.setting.size[::-1], square.shape[:0:-1], strict=True):
-            margins += [(want - have) // 2, want - have - (want - have) // 2]
-        picture = nn.functional.pad(square, margins)  # cuts where a margin is below 0
+        picture = _centred(square, self.setting.size)
         rings = turned.reach(*self.setting.size)
         beyond = turned.distances(*self.setting.size) > rings
         lost = picture[3].count_nonzero() < square[3].count_nonzero()
@@ -218,3 +244,11 @@ def spots(points: int, circle: float) -> list[tuple[int, int, tuple[float, float
         )
         for turn in turns
     ]
+
+
+def _centred(picture: Tensor, size: Size) -> Tensor:
+    """Return `(..., H, W)` in the middle of a grid of another size, cut where it is too large."""
+    margins = []
+    for want, have in zip(size[::-1], picture.shape[:0:-1], strict=False):
+        margins += [(want - have) // 2, want - have - (want - have) // 2]
+    return nn.functional.pad(picture, margins)

@@ -53,7 +53,7 @@ def test_a_seed_is_one_cell_without_colour():
 
 def test_each_target_has_a_gene_of_its_own():
     batch = seeds(ready(target=["lizard", "butterfly", "planarian"]), 5)
-    assert batch.truth["target"].tolist() == [0, 1, 2, 0, 1]
+    assert batch.truth["genome"].tolist() == [0, 1, 2, 0, 1]
     genomes = batch.state["body"][:, 4:7, 6, 6].tolist()
     assert genomes == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0]]
     assert (batch.state["body"][:, (3, 7), 6, 6] == 1).all()
@@ -82,12 +82,12 @@ def test_every_sample_is_shown_beside_its_own_target():
 
 def test_evaluation_grows_every_target():
     task = ready(target=["lizard", "butterfly"], trials=6)
-    chosen = torch.cat([batch.truth["target"] for batch in task.trials("test", 4)])
+    chosen = torch.cat([batch.truth["genome"] for batch in task.trials("test", 4)])
     assert chosen.bincount().tolist() == [3, 3]
 
 
 def test_a_list_of_one_target_has_a_genome_too():
-    assert seeds(ready(target=["lizard"]), 2).truth["target"].tolist() == [0, 0]
+    assert seeds(ready(target=["lizard"]), 2).truth["genome"].tolist() == [0, 0]
     assert ready(target=["lizard"]).target.shape == (1, 4, 12, 12)
     assert ready().target.shape == (4, 12, 12)
 

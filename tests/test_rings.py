@@ -29,7 +29,7 @@ RINGS = (
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
-        "planning", "bench", "examination", "staging",
+        "planning", "bench", "examination", "staging", "lab",
     },
     {"cli", "__main__"},
 )  # fmt: skip

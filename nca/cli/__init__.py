@@ -15,6 +15,7 @@ from nca.cli import (
     inspect,
     islands,
     plan,
+    play,
     plugins,
     recipes,
     render,
@@ -43,6 +44,7 @@ app.command("export")(export.export)
 app.command("examine")(examine.examine)
 app.command("islands")(islands.islands)
 app.command("bench")(bench.bench_)
+app.command("play")(play.play)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
 app.command("plugins")(plugins.plugins)

@@ -24,7 +24,7 @@ Legend: B batch, N neighbour, C channel; `*space` the axes of the grid.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -37,6 +37,8 @@ from nca.types import Count, Fraction, Natural, Positive
 
 STRICT = {"extra": "forbid"}
 TINY = 1e-6
+SHARPEST = 50.0
+"""As far as a person may turn it at run time; beyond that a cell heeds itself alone."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,19 @@ class NeighbourAttention(nn.Module):
         self.options = options
         self.levels = options.levels(place)
         self.bounded = "zeros" in place.topology.of(place.axes)
-        # softplus turns it back
-        raw = options.sharpness + math.log(-math.expm1(-options.sharpness))
-        self.raw = nn.Parameter(torch.tensor(raw)) if options.learned else None
+        raw = torch.tensor(_raw(options.sharpness))
+        self.raw = nn.Parameter(raw) if options.learned else None
+
+    @property
+    def full(self) -> float:
+        """The factor of the similarity once it has risen; may be set at any time, above 0."""
+        return self.options.sharpness if self.raw is None else F.softplus(self.raw).item()
+
+    @full.setter
+    def full(self, sharpness: float) -> None:
+        self.options = replace(self.options, sharpness=sharpness)
+        if self.raw is not None:
+            self.raw.data.fill_(_raw(sharpness))
 
     def sharpness(self, step: int) -> Tensor | float:
         """Return the factor of the similarity at a step."""
@@ -154,3 +166,8 @@ class NeighbourAttention(nn.Module):
 def unit(level: Tensor) -> Tensor:
     """Return `(B, C, *space)` with each cell's embedding scaled to length 1; zeros stay zeros."""
     return level / level.square().sum(dim=1, keepdim=True).add(TINY**2).sqrt()
+
+
+def _raw(sharpness: float) -> float:
+    """Return what softplus turns into a sharpness."""
+    return sharpness + math.log(-math.expm1(-sharpness))

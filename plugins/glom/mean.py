@@ -1,6 +1,7 @@
 """The weighted mean by which Hinton (2021) lets a level settle, and two of its parts alone."""
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from nca import Place, UpdateRule, View, register
 from nca.program import Decay, Layer, Net, Program, Term, Untold
 from nca.types import Count, Fraction
-from nca_plugins.glom.attention import Attention, NeighbourAttention
+from nca_plugins.glom.attention import SHARPEST, Attention, NeighbourAttention
 from nca_plugins.glom.nets import Activation, Prediction, Shown
 
 
@@ -33,6 +34,8 @@ class WeightedMean(UpdateRule):
         learned: Whether the weights are learned; they start, or else stay, all alike.
     """
 
+    adjustable: ClassVar = {"sharpness of attention": ("sharpness", 0.1, SHARPEST)}
+
     def __init__(
         self,
         place: Place,
@@ -53,6 +56,15 @@ class WeightedMean(UpdateRule):
         self.reads = tuple(dict.fromkeys((*nearby, *attention.levels(place))))
         self.logits = nn.Parameter(torch.zeros(3 if top else 4)) if learned else None
         self.count = 3 if top else 4
+
+    @property
+    def sharpness(self) -> float:
+        """How sharp attention is; may be set at any time."""
+        return self.attention.full
+
+    @sharpness.setter
+    def sharpness(self, sharpness: float) -> None:
+        self.attention.full = sharpness
 
     def weights(self) -> Tensor:
         """Return the weights of previous state, bottom-up, top-down (if any) and attention."""
@@ -104,6 +116,11 @@ class ConsensusStep(UpdateRule):
         attention: How the cells heed their neighbours.
     """
 
+    adjustable: ClassVar = {
+        "sharpness of attention": ("sharpness", 0.1, SHARPEST),
+        "rate of consensus": ("share", 0.0, 1.0),
+    }
+
     def __init__(
         self,
         place: Place,
@@ -123,6 +140,24 @@ class ConsensusStep(UpdateRule):
         drift = self.attention.program(self.rate.number)
         return drift if isinstance(drift, Untold) else Program((drift,))
 
+    @property
+    def sharpness(self) -> float:
+        """How sharp attention is; may be set at any time."""
+        return self.attention.full
+
+    @sharpness.setter
+    def sharpness(self, sharpness: float) -> None:
+        self.attention.full = sharpness
+
+    @property
+    def share(self) -> float:
+        """The rate; may be set at any time."""
+        return self.rate.number
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self.rate.set(share)
+
     def forward(self, view: View) -> Tensor:
         """Return the way to the attention-weighted mean, or a share of it."""
         return self.rate() * (self.attention.mean(view) - view.own)
@@ -141,6 +176,7 @@ class Fade(UpdateRule):
     """
 
     cellwise = True
+    adjustable: ClassVar = {"rate of fading": ("share", 0.0, 1.0)}
 
     def __init__(self, *, rate: Fraction = 0.1, learned: bool = False) -> None:
         super().__init__()
@@ -149,6 +185,15 @@ class Fade(UpdateRule):
     def program(self) -> Program:
         """Return the share that is forgotten."""
         return Program((Decay(self.rate.number),))
+
+    @property
+    def share(self) -> float:
+        """The rate; may be set at any time."""
+        return self.rate.number
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self.rate.set(share)
 
     def forward(self, view: View) -> Tensor:
         """Return a share of the level, taken away."""
@@ -161,15 +206,18 @@ class Weight(nn.Module):
     def __init__(self, value: float, learned: bool) -> None:
         super().__init__()
         self.value = value
-        inside = min(max(value, 1e-3), 1 - 1e-3)
-        logit = torch.tensor(math.log(inside / (1 - inside)))
-        self.logit = nn.Parameter(logit) if learned else None
+        self.logit = nn.Parameter(torch.tensor(_logit(value))) if learned else None
 
     @property
     def number(self) -> float:
-        """The number as it stands, without a gradient."""
-        number = self()
-        return number.item() if isinstance(number, Tensor) else number
+        """The number as it stands."""
+        return self.value if self.logit is None else torch.sigmoid(self.logit).item()
+
+    def set(self, value: float) -> None:
+        """Let it be another number; a learned one is never quite 0 or 1."""
+        self.value = value
+        if self.logit is not None:
+            self.logit.data.fill_(_logit(value))
 
     def forward(self) -> Tensor | float:
         """Return the number."""
@@ -181,3 +229,8 @@ def _scaled(net: Net, factor: float) -> Net:
     *before, last = net.layers
     bias = None if last.bias is None else factor * last.bias
     return Net(net.sights, net.bias, (*before, Layer(factor * last.weight, bias, last.activation)))
+
+
+def _logit(value: float) -> float:
+    inside = min(max(value, 1e-3), 1 - 1e-3)
+    return math.log(inside / (1 - inside))

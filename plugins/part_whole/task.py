@@ -26,13 +26,14 @@ from nca import (
     Source,
     State,
     Task,
+    Vote,
     metrics,
     register,
 )
 from nca.palette import CLASSES as COLOURS
 from nca.portrait import Classes, Drawing, Portrait
-from nca.types import Count, Fraction, Name, Natural, NonNegative, Positive, Split
-from nca_plugins.cells import check_fit, cut, discs, epochs, show
+from nca.types import Count, Fraction, Name, Natural, NonNegative, Positive, Size, Split
+from nca_plugins.cells import check_fit, covered, cut, discs, epochs, show
 from nca_plugins.part_whole.drawing import noise as noise_of
 from nca_plugins.part_whole.drawing import whole_of
 from nca_plugins.part_whole.gallery import Gallery
@@ -85,6 +86,7 @@ class PartWhole(Task):
 
     headline = "wholes right"
     better = "more"
+    roles = ("input",)
 
     def __init__(
         self,
@@ -237,9 +239,28 @@ class PartWhole(Task):
         """Return each cell in the colour of its class, as strong as its ink; background grey."""
         mean, deviation = self.normalise
         ink = state[self.image.name].amax(dim=1) * deviation + mean  # (B, H, W)
-        grey = torch.full((1, 3), 0.8)
-        colours = torch.cat([grey, COLOURS[:CLASSES]])
-        return show(self.naming.scores(state).argmax(dim=1), ink, colours)
+        return show(self.naming.scores(state).argmax(dim=1), ink, _colours())
+
+    def votes(self, batch: Batch) -> list[Vote]:
+        """Return the share of background and of each class among all cells."""
+        chosen = self.naming.scores(batch.state).argmax(dim=1).flatten(1)
+        names = ["background", *(f"whole {number}" for number in range(1, CLASSES + 1))]
+        return [
+            Vote(name, tuple(colour), (chosen == number).double().mean(dim=1))
+            for number, (name, colour) in enumerate(zip(names, _colours().tolist(), strict=True))
+        ]
+
+    @property
+    def canvas(self) -> Size:
+        """Height and width of the grid in pixels."""
+        height, width = self.setting.size
+        return height * self.patch, width * self.patch
+
+    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+        """Lay a picture over the scene; the truth stays that of the scene before."""
+        state = batch.state
+        image = covered(state[self.image.name], picture, self.patch, self.normalise)
+        return Batch(state.replace({self.image.name: image}), batch.truth)
 
     def _terms(self, state: State, batch: Batch) -> dict[str, Tensor]:
         labels = batch.truth["class"]
@@ -303,6 +324,11 @@ class PartWhole(Task):
         votes = (pixels.unsqueeze(1) == number).sum(dim=2)  # (B, P, H, W)
         inked = 4 * votes.sum(dim=1) >= self.patch**2
         return (votes.argmax(dim=1) + 1) * inked
+
+
+def _colours() -> Tensor:
+    """Return the colour of the background, then of each class."""
+    return torch.cat([torch.full((1, 3), 0.8), COLOURS[:CLASSES]])
 
 
 def _rising(name: str, pair: tuple[Any, Any]) -> tuple[Any, Any]:

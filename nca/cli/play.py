@@ -1,0 +1,138 @@
+"""`nca play`: touch a living automaton on a page that this machine serves."""
+
+import re
+import webbrowser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nca.cli.console import (
+    Data,
+    Device,
+    Overrides,
+    PluginFiles,
+    load_plugins,
+    say,
+    show,
+)
+from nca.cli.data import terminal_report
+from nca.errors import NCAError
+from nca.run import pick_device
+from nca.types import Size
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def play(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="CHECKPOINT|RECIPE", help="A file, a run's folder, or the name of either."
+        ),
+    ],
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0: where it is free.")
+    ] = 0,
+    host: Annotated[
+        str, typer.Option("--host", help="A loopback address of this machine.")
+    ] = "127.0.0.1",
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Print the address without opening a browser.")
+    ] = False,
+    size: Annotated[
+        str | None,
+        typer.Option("--size", metavar="HxW", help="Cells along each axis: 96x96."),
+    ] = None,
+    random_seed: Annotated[
+        int | None, typer.Option("--random-seed", min=0, help="Instead of the recipe's own.")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="Begin with a history that a page has saved.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Take a run's newest weights as it trains.")
+    ] = False,
+    device: Device = "auto",
+    overrides: Overrides = None,
+    plugin: PluginFiles = None,
+    data: Data = None,
+) -> None:
+    """Play an automaton on a page: paint, damage, turn knobs, go back in time.
+
+    Example: nca play growing
+    """
+    _need_extra()
+    load_plugins(plugin)
+    if host not in LOOPBACK:
+        raise typer.BadParameter(f"choose {', '.join(LOOPBACK)}", param_hint="--host")
+    from nca.lab.follow import follower, newest
+    from nca.lab.lab import Lab
+    from nca.lab.server import Server
+    from nca.lab.session import Session
+    from nca.lab.subject import Subject
+
+    run = Path(source)
+    if follow and not newest(run).is_file():
+        raise NCAError(
+            "there is no run to follow.",
+            where=f"{newest(run)} is not there",
+            to_do="give the folder of a run that has begun: runs/NAME",
+        )
+    told = str(newest(run)) if follow else source
+    cells, place = _size(size), pick_device(device)
+
+    def load() -> Subject:
+        with terminal_report() as report:
+            return Subject.load(
+                told,
+                place,
+                size=cells,
+                overrides=tuple(overrides or ()),
+                data=data,
+                report=report,
+            )
+
+    subject = load()
+    seed = subject.recipe.tables.random_seed if random_seed is None else random_seed
+    session = Session(subject, seed)
+    if history and session.load(_text(history)):
+        say(f"{history} was made with other weights: what it replays will differ")
+    lab = Lab(session)
+    server = Server(lab, host, port, follower(lab, run, load) if follow else None)
+    show(server.gate.address)
+    kind = f"iteration {subject.iteration:,}" if subject.trained else "first weights, untrained"
+    say(f"{subject.name} ({kind}) on {subject.device}; Ctrl-C ends it")
+    if not no_open:
+        webbrowser.open(server.gate.address)
+    server.run()
+
+
+def _need_extra() -> None:
+    missing = [name for name in ("starlette", "uvicorn", "websockets") if find_spec(name) is None]
+    if missing:
+        raise NCAError(
+            f"the page needs {', '.join(missing)}, which is not installed.",
+            where="nca play",
+            to_do='pip install "nca[play]"',
+        )
+
+
+def _size(text: str | None) -> Size | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,6}(x[1-9]\d{0,6}){0,2}", text):
+        raise typer.BadParameter("give the cells along each axis: 96x96", param_hint="--size")
+    return tuple(int(side) for side in text.split("x"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise NCAError(
+            f"the history cannot be read: {fault}.",
+            where=str(path),
+            to_do="give a file that the page of nca play has saved",
+        ) from fault

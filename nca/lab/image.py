@@ -1,0 +1,53 @@
+"""A person's picture: read from a small PNG in a message or a file, which is not to be trusted."""
+
+import base64
+import binascii
+import io
+import struct
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nca.errors import NCAError
+from nca.types import Size
+
+LARGEST = 1024
+"""Pixels along a side beyond which a picture is refused before it is unpacked."""
+
+
+def decoded(text: str, size: Size) -> Tensor:
+    """Return a PNG as red, green, blue and cover, `(4, *size)`, from 0 to 1.
+
+    It keeps its proportions and is set into the middle; what is beside it is not covered.
+
+    Args:
+        text: The file in base 64.
+        size: Height and width of the outcome, in pixels.
+
+    Raises:
+        NCAError: It is no PNG, or too large.
+    """
+    try:
+        raw = base64.b64decode(text, validate=True)
+        sides = struct.unpack(">II", raw[16:24])  # as every PNG begins
+        if max(sides) > LARGEST:
+            raise ValueError(f"it has {sides[0]}x{sides[1]} pixels")
+        with Image.open(io.BytesIO(raw), formats=("PNG",)) as opened:
+            picture = opened.convert("RGBA")
+    except (binascii.Error, struct.error, OSError, ValueError, SyntaxError) as fault:
+        raise NCAError(
+            "the picture cannot be read.",
+            where=f"{type(fault).__name__}: {fault}",
+            to_do=f"give a PNG in base 64, of at most {LARGEST} pixels along a side",
+        ) from fault
+    height, width = size
+    scale = min(height / picture.height, width / picture.width)
+    inner = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    if inner != picture.size:
+        picture = picture.resize(inner, Image.Resampling.BOX)
+    sheet = Image.new("RGBA", (width, height))
+    sheet.paste(picture, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    pixels = torch.from_numpy(np.asarray(sheet).copy())
+    return pixels.permute(2, 0, 1).float() / 255

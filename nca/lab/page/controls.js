@@ -1,0 +1,261 @@
+// The panel: what to see, what to turn, what is measured, where to begin, what to take away.
+
+import { bands, spark } from "./charts.js";
+import { drop } from "./tools.js";
+import { act, emit, now, on, send, take } from "./wire.js";
+
+const box = (id) => document.getElementById(id);
+const STARTS = { task: "the task's sample", noise: "chance", point: "one cell", empty: "nothing" };
+const MOST = 400; // steps that small charts look back
+let seen = new Map(); // branch name -> step -> { metrics, votes }
+
+function look() {
+  const view = now.about.views.find(({ name }) => name === box("view").value);
+  send("look", {
+    look: {
+      view: view.name,
+      level: box("level").value,
+      channel: Number(box("channel").value) || 0,
+      slice: Number(box("slice").value) || 0,
+      threshold: Number(box("threshold").value),
+    },
+  });
+  asks();
+}
+
+function asks() {
+  const view = now.about.views.find(({ name }) => name === box("view").value);
+  for (const row of document.querySelectorAll("[data-asks]")) {
+    const what = row.dataset.asks;
+    row.hidden = what === "slice" ? now.about.size.length < 3 : !view.asks.includes(what);
+  }
+  const level = now.about.levels.find(({ name }) => name === box("level").value);
+  box("channel").max = level.channels - 1;
+  box("threshold-now").value = Number(box("threshold").value).toFixed(2);
+}
+
+export function cycle(id, by = 1) {
+  const select = box(id);
+  select.selectedIndex = (select.selectedIndex + by + select.length) % select.length;
+  look();
+}
+
+export function channel(by) {
+  box("channel").value = Math.max(0, Math.min(Number(box("channel").max), Number(box("channel").value) + by));
+  look();
+}
+
+function knob(name, told) {
+  const row = document.createElement("label");
+  row.className = "knob";
+  row.dataset.knob = name;
+  const head = document.createElement("span");
+  const words = document.createElement("span");
+  words.textContent = told.words;
+  const output = document.createElement("output");
+  head.append(words, output);
+  let input;
+  if (told.choices.length) {
+    input = document.createElement("select");
+    const choices = told.choices.includes(told.value) ? told.choices : [told.value, ...told.choices];
+    input.append(...choices.map((choice) => new Option(choice)));
+    input.onchange = () => act({ kind: "turn", knob: name, value: input.value });
+  } else {
+    input = document.createElement("input");
+    Object.assign(input, { type: "range", min: told.low, max: told.high, step: (told.high - told.low) / 200 });
+    input.oninput = () => act({ kind: "turn", knob: name, value: Number(input.value) });
+    row.ondblclick = () => act({ kind: "turn", knob: name, value: told.value });
+    row.title = `double click: back to ${short(told.value)}`;
+  }
+  input.setAttribute("aria-label", told.words);
+  row.append(head, input);
+  return row;
+}
+
+function short(value) {
+  if (typeof value !== "number") return String(value);
+  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}
+
+function turned(knobs) {
+  for (const row of box("knobs").children) {
+    const told = now.about.knobs[row.dataset.knob];
+    const value = knobs[row.dataset.knob] ?? told.value;
+    const input = row.querySelector("input, select");
+    if (document.activeElement !== input || input.type !== "range") input.value = value;
+    row.classList.toggle("turned", row.dataset.knob in knobs);
+    row.querySelector("output").value = told.choices.length ? "" : short(value);
+  }
+}
+
+function note(head) {
+  for (const place of head.places) {
+    const { name } = head.branches[place.branch];
+    if (!seen.has(name)) seen.set(name, new Map());
+    seen.get(name).set(head.step, place);
+  }
+  const here = head.places[0];
+  const branch = head.branches[here.branch];
+  const rows = [...seen.get(branch.name)].filter(([step]) => step <= branch.length && step > head.step - MOST);
+  return rows.sort(([a], [b]) => a - b);
+}
+
+function metrics(head, rows) {
+  const [here, other] = head.places;
+  const names = Object.keys(here.metrics);
+  const list = box("metrics");
+  if ([...list.children].map((row) => row.dataset.name).join() !== names.join()) {
+    list.replaceChildren(...names.map((name) => {
+      const row = document.createElement("div");
+      row.className = "metric";
+      row.dataset.name = name;
+      row.innerHTML = "<span></span><canvas aria-hidden='true'></canvas><b></b>";
+      row.firstChild.textContent = name;
+      return row;
+    }));
+  }
+  for (const row of list.children) {
+    const { name } = row.dataset;
+    const beside = other && name in other.metrics ? ` | ${short(other.metrics[name])}` : "";
+    row.lastChild.textContent = short(here.metrics[name]) + beside;
+    row.classList.toggle("two", beside !== "");
+    const points = rows.filter(([, told]) => name in told.metrics).map(([step, told]) => [step, told.metrics[name]]);
+    spark(row.children[1], points, head.step);
+  }
+  box("metrics-box").hidden = names.length === 0;
+}
+
+function votes(head, rows) {
+  const { votes: told } = head.places[0];
+  box("votes-box").hidden = told.length === 0;
+  if (!told.length) return;
+  const list = box("votes");
+  if (list.children.length !== told.length) {
+    list.replaceChildren(...told.map((vote) => {
+      const row = document.createElement("li");
+      row.innerHTML = "<i></i><span class='name'></span><span class='track'><span class='fill'></span></span><span class='share'></span>";
+      row.querySelector(".name").textContent = vote.name;
+      row.querySelector(".fill").style.display = "block";
+      row.firstChild.style.background = vote.colour;
+      row.querySelector(".fill").style.background = vote.colour;
+      return row;
+    }));
+  }
+  const most = Math.max(...told.map(({ share }) => share));
+  told.forEach((vote, number) => {
+    const row = list.children[number];
+    row.classList.toggle("first", vote.share === most && most > 0);
+    row.querySelector(".fill").style.width = `${100 * vote.share}%`;
+    row.querySelector(".share").textContent = `${(100 * vote.share).toFixed(0)} %`;
+  });
+  const shares = rows.map(([step, place]) => [step, place.votes.map(({ share }) => share)]);
+  bands(box("votes-time"), shares, told.map((vote) => vote.colour), head.step);
+}
+
+function training(run) {
+  box("run-box").hidden = !run;
+  if (!run || !run.iterations.length) return;
+  spark(box("run-curve"), run.iterations.map((at, place) => [at, Math.log10(Math.max(run.losses[place], 1e-12))]));
+  box("run-words").textContent = `iteration ${run.iterations.at(-1)}, loss ${short(run.losses.at(-1))} (logarithmic)`;
+}
+
+function fill(id, options, chosen) {
+  box(id).replaceChildren(...options.map(([value, words]) => new Option(words, value)));
+  if (chosen !== undefined) box(id).value = chosen;
+}
+
+function build(about) {
+  box("name").textContent = about.name;
+  document.title = `${about.name} \u2013 nca play`;
+  const made = about.trained ? `iteration ${about.iteration.toLocaleString("en-GB")}` : "first weights, untrained";
+  box("what").textContent = `${about.size.join(" \u00d7 ")} cells, ${about.levels.length} level${about.levels.length > 1 ? "s" : ""}, ${made}, ${about.device}`;
+  seen = new Map();
+  if (box("view").length) return look(); // the same, with new weights
+  fill("view", about.views.map(({ name, words }) => [name, words]), "picture");
+  fill("level", about.levels.map(({ name }) => [name, name]), about.levels.at(-1).name);
+  fill("start", about.starts.map((name) => [name, STARTS[name]]));
+  fill("role", about.roles.map((name) => [name, name]));
+  box("role-row").hidden = about.roles.length === 0;
+  box("picture").hidden = about.roles.length === 0;
+  box("sample-row").hidden = !about.starts.includes("task");
+  if (about.size.length === 3) box("slice").max = about.size[0] - 1;
+  if (about.size.length === 3) box("slice").value = Math.floor(about.size[0] / 2);
+  box("knobs").replaceChildren(...Object.entries(about.knobs).map(([name, told]) => knob(name, told)));
+  look();
+}
+
+export async function load(file) {
+  send("load", { history: await file.text() });
+}
+
+function begin() {
+  send("reset", {
+    random_seed: Number(box("seed").value) || 0,
+    start: { kind: box("start").value, sample: Number(box("sample").value) || 0 },
+  });
+}
+
+function listenToDrops() {
+  const stop = (event) => event.preventDefault();
+  addEventListener("dragover", (event) => {
+    stop(event);
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", () => document.body.classList.remove("dropping"));
+  addEventListener("drop", (event) => {
+    stop(event);
+    document.body.classList.remove("dropping");
+    const [file] = event.dataTransfer.files;
+    if (file) give(file);
+  });
+}
+
+function give(file) {
+  const asHistory = file.name.endsWith(".json");
+  const given = asHistory ? load(file) : drop(file);
+  given.catch((fault) => emit("fault", { what: "This file cannot be used.", where: `${file.name}: ${fault.message}`, to_do: "give a picture, or a history that was saved here" }));
+}
+
+export function film() {
+  const { branches, places, step } = now.head;
+  box("film-first").value = 0;
+  box("film-last").value = Math.max(step, branches[places[0].branch].length);
+  box("film-every").value = Math.max(1, Math.ceil(Number(box("film-last").value) / 120));
+  box("film-box").showModal();
+}
+
+async function takeFilm() {
+  emit("notice", { text: "Taking the film \u2026" });
+  const { view, level, channel: number, slice, threshold } = now.head.look;
+  const wish = { first: box("film-first").value, last: box("film-last").value, every: box("film-every").value, rate: box("film-rate").value };
+  const name = await take(box("film-kind").value, { ...wish, view, level, channel: number, slice, threshold });
+  if (name) emit("notice", { text: `Taken: ${name}` });
+}
+
+export function start() {
+  for (const id of ["view", "level", "channel", "slice", "threshold"]) box(id).oninput = look;
+  box("begin").onclick = begin;
+  box("picture").onclick = () => box("image").click();
+  box("image").onchange = () => box("image").files[0] && give(box("image").files[0]);
+  box("save").onclick = () => take("history.json");
+  box("open").onclick = () => box("file").click();
+  box("file").onchange = () => box("file").files[0] && give(box("file").files[0]);
+  box("film").onclick = film;
+  box("film-box").addEventListener("close", () => box("film-box").returnValue === "yes" && takeFilm());
+  listenToDrops();
+  on("about", build);
+  on("frame", (head) => {
+    const rows = note(head);
+    turned(head.places[0].knobs);
+    metrics(head, rows);
+    votes(head, rows);
+    training(head.run);
+    const branch = head.branches[head.places[0].branch];
+    if (document.activeElement !== box("seed")) box("seed").value = branch.random_seed;
+    if (document.activeElement !== box("sample")) box("sample").value = branch.start.sample;
+    const begun = `${branch.name} ${branch.start.kind}`;
+    if (box("start").dataset.begun !== begun) box("start").value = now.about.starts.includes(branch.start.kind) ? branch.start.kind : now.about.starts[0];
+    box("start").dataset.begun = begun;
+  });
+  on("theme", () => now.head && emit("frame", now.head)); // charts take their colours anew
+}

@@ -1,0 +1,194 @@
+"""Serve the lab's page from this machine: files, frames, and what one may take away."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from nca.errors import NCAError, StorageError
+from nca.lab.gate import HEADERS, Gate
+from nca.lab.lab import Lab
+from nca.lab.messages import hear
+from nca.lab.take import KINDS, Wish, film
+
+LARGEST_MESSAGE = 34_000_000
+GRACE = 1
+KINDS_OF_FILES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+
+def application(
+    lab: Lab, gate: Gate, beside: Callable[[], Any] | None, stop: Callable[[], None]
+) -> Starlette:
+    """Return the web application of a lab.
+
+    Args:
+        lab: What is served.
+        gate: Who may come in.
+        beside: Makes a coroutine that runs beside the lab, if any.
+        stop: Called if the lab fails, which is a bug of ours.
+    """
+    page = {entry.name: entry.read_bytes() for entry in files("nca.lab").joinpath("page").iterdir()}
+
+    async def index(request: Request) -> Response:
+        if not gate.knows(request):
+            return _refused()
+        return Response(page["index.html"], headers=HEADERS, media_type=KINDS_OF_FILES["html"])
+
+    async def static(request: Request) -> Response:
+        name = request.path_params["name"]
+        ending = name.rpartition(".")[2]
+        if not gate.is_host(request) or name not in page or ending not in KINDS_OF_FILES:
+            return _refused(404)
+        return Response(page[name], headers=HEADERS, media_type=KINDS_OF_FILES[ending])
+
+    async def take(request: Request) -> Response:
+        return await _taken(lab, gate, request)
+
+    async def talk(wire: WebSocket) -> None:
+        await _talk(lab, gate, wire)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(lab.run())]
+        if beside:
+            tasks.append(asyncio.create_task(beside()))
+        for task in tasks:
+            task.add_done_callback(lambda _: stop())
+        yield
+        await _end(*tasks)
+        lab.close()
+
+    routes = [
+        Route("/", index),
+        Route("/page/{name}", static),
+        Route("/take/{name}", take),
+        WebSocketRoute("/talk", talk),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+class Server:
+    """A server on a loopback address, which knows its port before it runs.
+
+    Args:
+        lab: What is served.
+        host: A loopback address.
+        port: Where to listen; 0: where it is free.
+        beside: Makes a coroutine that runs beside the lab, if any.
+
+    Raises:
+        StorageError: The port is taken.
+    """
+
+    def __init__(
+        self, lab: Lab, host: str, port: int, beside: Callable[[], Any] | None = None
+    ) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self.socket.bind((host, port))
+            self.socket.listen()  # whoever is early waits
+        except OSError as fault:
+            self.socket.close()
+            raise StorageError(
+                f"the page cannot be served: {fault.strerror}.",
+                where=f"{host}, port {port}",
+                to_do="choose another --port, or leave it out",
+            ) from fault
+        self.gate = Gate(host, self.socket.getsockname()[1])
+        config = uvicorn.Config(
+            application(lab, self.gate, beside, self.stop),
+            log_level="warning",
+            ws="websockets-sansio",
+            ws_max_size=LARGEST_MESSAGE,
+            timeout_graceful_shutdown=GRACE,
+            server_header=False,
+            access_log=False,
+        )
+        self._server = uvicorn.Server(config)
+
+    def run(self) -> None:
+        """Serve until somebody says stop, or presses Ctrl-C."""
+        try:
+            with suppress(KeyboardInterrupt):
+                self._server.run(sockets=[self.socket])
+        finally:
+            self.socket.close()
+
+    def stop(self) -> None:
+        """Let `run` come to its end."""
+        self._server.should_exit = True
+
+
+async def _talk(lab: Lab, gate: Gate, wire: WebSocket) -> None:
+    if not gate.knows(wire):
+        await wire.close(1008)
+        return
+    await wire.accept()
+    guest = await lab.enter(wire)
+    frames = asyncio.create_task(lab.show(guest))
+    try:
+        while True:
+            await hear(lab, guest, await wire.receive_text())
+    except WebSocketDisconnect:
+        pass  # the page was closed
+    finally:
+        lab.leave(guest)
+        await _end(frames)
+
+
+async def _taken(lab: Lab, gate: Gate, request: Request) -> Response:
+    name = request.path_params["name"]
+    if not gate.knows(request):
+        return _refused()
+    try:
+        if name == "history.json":
+            text = await lab.do(lab.session.save)
+            return _file(text.encode(), "application/json", f"{lab.session.subject.name}.json")
+        wish = Wish.model_validate(dict(request.query_params))
+        data, ending = await lab.do(film, lab.session, name, wish)
+        return _file(data, KINDS[name], f"{lab.session.subject.name}.{ending}")
+    except NCAError as fault:
+        told = {"what": fault.what, "where": fault.where, "to_do": fault.to_do}
+    except ValueError as fault:
+        told = {"what": "nothing of that kind can be taken.", "where": str(fault), "to_do": ""}
+    return JSONResponse(told, status_code=400, headers=HEADERS)
+
+
+def _file(data: bytes, kind: str, name: str) -> Response:
+    named = {"Content-Disposition": f'attachment; filename="{_plain(name)}"'}
+    return Response(data, headers={**HEADERS, **named}, media_type=kind)
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
+
+
+def _refused(code: int = 403) -> Response:
+    words = "Open the address that `nca play` printed, with its token.\n"
+    return PlainTextResponse(words, status_code=code, headers=HEADERS)
+
+
+async def _end(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel tasks; what they failed of, other than that, is raised."""
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        gone = (asyncio.CancelledError, WebSocketDisconnect)
+        if isinstance(outcome, BaseException) and not isinstance(outcome, gone):
+            raise outcome

@@ -1,0 +1,50 @@
+"""A lab that is served while a test looks at it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from nca.lab.lab import Lab
+from nca.lab.server import Server
+from nca.lab.session import Session
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server and what it serves."""
+
+    lab: Lab
+    server: Server
+
+    @property
+    def address(self) -> str:
+        return self.server.gate.address
+
+    @property
+    def session(self) -> Session:
+        return self.lab.session
+
+
+@contextmanager
+def serving(session: Session) -> Iterator[Served]:
+    """Serve a session from a thread, and stop afterwards."""
+    lab = Lab(session)
+    server = Server(lab, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield Served(lab, server)
+    finally:
+        server.stop()
+        thread.join(timeout=10)
+        assert not thread.is_alive(), "the server did not stop"
+
+
+def until(happens: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)

@@ -1,0 +1,180 @@
+"""The page of `nca play` in a real browser: played, painted on, scrubbed, held against torch."""
+
+import io
+import json
+
+import pytest
+import torch
+from PIL import Image
+from playwright.sync_api import Page, expect
+from served import Served, serving, until
+
+from nca.lab import Session, Subject
+from nca.lab.frames import to_bytes
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def lizard() -> Subject:
+    return Subject.load("growing", CPU)
+
+
+def pixels(page: Page, number: int = 0) -> torch.Tensor:
+    """Return what a pane shows, `(H, W, 3)`."""
+    found = page.evaluate(
+        "number => { const c = document.querySelectorAll('#stage canvas')[number];"
+        " const d = c.getContext('2d').getImageData(0, 0, c.width, c.height);"
+        " return [c.height, c.width, ...d.data] }",
+        number,
+    )
+    height, width, *values = found
+    return torch.tensor(values, dtype=torch.uint8).view(height, width, 4)[..., :3]
+
+
+def opened(page: Page, served: Served) -> None:
+    page.goto(served.address)
+    expect(page.locator("#stage canvas").first).to_be_visible()
+
+
+def spot(page: Page, y: float, x: float) -> tuple[float, float]:
+    """Return where a share of the first pane is on the screen."""
+    box = page.locator("#stage canvas").first.bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def test_what_the_page_shows_is_what_torch_computes(page: Page, lizard: Subject):
+    with serving(Session(lizard, random_seed=2)) as served:
+        opened(page, served)
+        for _ in range(3):
+            page.get_by_label("One step", exact=True).click()
+        expect(page.locator("#step")).to_have_text("3")
+        own = Session(lizard, random_seed=2)
+        own.advance(3)
+        wanted = to_bytes(lizard.task.picture(own.here.moment.state)[0])
+        assert torch.equal(pixels(page), wanted)
+
+        page.keyboard.press("Space")
+        until(lambda: served.session.step > 12)
+        page.keyboard.press("Space")
+        until(lambda: not served.lab.playing)
+        step = served.session.step
+        expect(page.locator("#step")).to_have_text(str(step))
+        own.go(step)
+        assert served.session.here.moment.state == own.here.moment.state
+
+        page.locator("#scrub").fill("5")
+        expect(page.locator("#step")).to_have_text("5")
+        own.go(5)
+        assert torch.equal(pixels(page), to_bytes(lizard.task.picture(own.here.moment.state)[0]))
+
+
+def test_a_stroke_damages_and_the_past_stays(page: Page, lizard: Subject):
+    session = Session(lizard)
+    session.advance(40)
+    full = session.here.moment.state["body"].clone()
+    session.go(30)
+    with serving(session) as served:
+        opened(page, served)
+        page.keyboard.press("e")
+        page.mouse.move(*spot(page, 0.3, 0.3))
+        page.mouse.down()
+        page.mouse.move(*spot(page, 0.7, 0.7), steps=4)
+        page.mouse.up()
+        expect(page.locator("#branch option")).to_have_count(2)
+        until(lambda: session.here.moment.state["body"][0, :, 16, 16].abs().max() == 0)
+        until(lambda: session.here.moment.state["body"][0, :, 10, 10].abs().max() == 0)
+        saved = json.loads(session.save())
+        strokes = [event["kind"] for event in saved["branches"][1]["events"]]
+        assert strokes
+        assert set(strokes) == {"erase"}
+        page.select_option("#beside", "0")
+        expect(page.locator("#stage canvas")).to_have_count(2)
+        assert not torch.equal(pixels(page, 0), pixels(page, 1))
+        page.select_option("#branch", "0")
+        page.locator("#stage").focus()
+        page.keyboard.press("End")
+        until(lambda: session.step == 40)
+        assert torch.equal(session.here.moment.state["body"], full)
+
+
+def test_a_knob_turns_and_a_key_plants(page: Page, lizard: Subject):
+    session = Session(lizard)
+    with serving(session) as served:
+        opened(page, served)
+        page.get_by_role("slider", name="fire rate").fill("0")
+        until(lambda: session.here.moment.knobs == {"fire_rate": 0.0})
+        expect(page.locator(".knob.turned")).to_have_count(1)
+        page.keyboard.press("s")
+        page.locator("#stage").focus()
+        for key in ("ArrowUp", "ArrowUp", "ArrowLeft", "Enter"):
+            page.keyboard.press(key)
+        until(lambda: session.here.moment.state["body"][0, 3, 14, 15].item() == 1)
+        page.keyboard.press("?")
+        expect(page.locator("#keys")).to_be_visible()
+        assert "play or pause" in page.locator("#key-list").inner_text()
+
+
+def test_a_drawn_digit_is_voted_on(page: Page):
+    session = Session(Subject.load("self_classifying_mnist_small", CPU))
+    with serving(session) as served:
+        opened(page, served)
+        page.get_by_label("Blank input").click()
+        until(lambda: session.here.moment.state["image"].abs().max().item() == 0)
+        page.mouse.move(*spot(page, 0.2, 0.5))
+        page.mouse.down()
+        page.mouse.move(*spot(page, 0.8, 0.5), steps=5)
+        page.mouse.up()
+        until(lambda: session.here.moment.state["image"][0, 0, 20, 14].item() > 5)
+        session.go(0)
+        for _ in range(25):
+            page.keyboard.press(".")
+        expect(page.locator("#step")).to_have_text("25")
+        expect(page.locator("#votes li.first .name")).to_contain_text("1")
+
+
+def test_a_picture_and_a_history_are_brought_in(page: Page, lizard: Subject, tmp_path):
+    held = io.BytesIO()
+    Image.new("RGB", (64, 64), (255, 0, 0)).save(held, "PNG")
+    red = {"name": "red.png", "mimeType": "image/png", "buffer": held.getvalue()}
+    session = Session(lizard)
+    with serving(session) as served:
+        opened(page, served)
+        page.select_option("#role", "start")
+        page.locator("#image").set_input_files(red)
+        until(lambda: bool((session.here.moment.state["body"][0, 0] == 1).all()))
+        drawn = session.here.moment.state
+        assert (pixels(page) == torch.tensor([255, 0, 0])).all()
+        with page.expect_download() as taken:
+            page.locator("#save").click()
+        taken.value.save_as(tmp_path / "mine.json")
+        page.keyboard.press("n")
+        until(lambda: len(session.history.branches) == 2)
+        page.locator("#file").set_input_files(tmp_path / "mine.json")
+        until(lambda: len(session.history.branches) == 1)
+        assert session.here.moment.state == drawn
+        page.locator("#file").set_input_files(
+            {"name": "no.json", "mimeType": "application/json", "buffer": b"{}"}
+        )
+        expect(page.locator("#said")).to_contain_text("no history that can be replayed")
+
+
+def test_levels_are_stacked_on_a_phone_by_night(browser, lizard: Subject):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True
+    )
+    tab = context.new_page()
+    session = Session(Subject.load("glom_mnist", CPU))
+    with serving(session) as served:
+        opened(tab, served)
+        tab.select_option("#view", "stack")
+        expect(tab.locator("#stage canvas")).to_have_count(4)
+        expect(tab.locator("#stage")).to_have_class("stack")
+        assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        tab.select_option("#view", "picture")
+        expect(tab.locator("#stage canvas")).to_have_count(1)
+        before = session.here.moment.state["image"].clone()
+        tab.touchscreen.tap(*spot(tab, 0.1, 0.1))
+        until(lambda: not torch.equal(session.here.moment.state["image"], before))
+    context.close()
