@@ -158,6 +158,11 @@ class View:
         """How many steps the state has taken before this one."""
         return self._scene.state.step
 
+    @property
+    def topology(self) -> Topology:
+        """What lies beyond the edge of the grid, as it is now: a person may turn it."""
+        return self._scene.topology
+
     def level(self, name: str) -> Tensor:
         """Return a level by name, or by `own`, `below`, `above`: `(B, C, *space)`.
 

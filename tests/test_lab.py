@@ -227,6 +227,19 @@ def test_sharpness_of_attention_can_be_turned():
     assert plain.here.moment.state != session.here.moment.state
 
 
+def test_a_turned_topology_is_that_of_a_recipe_that_has_it():
+    turning, built = (
+        Session(Subject.load("glom_parts", CPU, overrides=overrides))
+        for overrides in ((), ("grid.topology=zeros",))
+    )
+    plain = Session(turning.subject)
+    turning.act({"kind": "turn", "knob": "topology", "value": "zeros"})
+    for session in (turning, built, plain):
+        session.advance(3)
+    assert turning.here.moment.state == built.here.moment.state
+    assert turning.here.moment.state != plain.here.moment.state
+
+
 @pytest.mark.parametrize("name", sorted(recipes()))
 def test_every_knob_of_every_recipe_turns_to_its_ends(name):
     automaton = read_recipe(name).automaton()

@@ -120,6 +120,13 @@ def test_components_keep_their_colours_when_nothing_moves_and_when_signs_would_f
     torch.testing.assert_close(basis.colours(level), first, atol=0.05, rtol=0)
 
 
+def test_two_cells_have_colours_too():
+    basis = Basis()
+    colours = basis.colours(torch.arange(8.0).view(1, 4, 1, 2))
+    assert colours.shape == (1, 3, 1, 2)
+    assert (colours[..., 0] != colours[..., 1]).any()
+
+
 def test_a_scale_is_a_power_of_two_above_the_numbers():
     assert ceiling(torch.full((4, 4), 0.3)) == 0.5
     assert ceiling(torch.full((4, 4), -3.0)) == 4.0

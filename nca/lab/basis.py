@@ -8,6 +8,7 @@ Legend: N cells, C channel.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 COUNT = 3
@@ -26,7 +27,7 @@ class Basis:
         cells = _cells(level)
         mean = cells.mean(dim=0)
         _, _, basis = torch.linalg.svd(cells - mean, full_matrices=False)
-        basis = basis[:COUNT]
+        basis = F.pad(basis[:COUNT], (0, 0, 0, max(0, COUNT - len(basis))))  # few cells span little
         if self._fitted is None:
             # a component's sign is arbitrary; let its greatest weight be positive
             signs = basis.gather(1, basis.abs().argmax(dim=1, keepdim=True)).sign()

@@ -85,7 +85,6 @@ class NeighbourAttention(nn.Module):
         super().__init__()
         self.options = options
         self.levels = options.levels(place)
-        self.bounded = "zeros" in place.topology.of(place.axes)
         raw = torch.tensor(_raw(options.sharpness))
         self.raw = nn.Parameter(raw) if options.learned else None
 
@@ -154,7 +153,8 @@ class NeighbourAttention(nn.Module):
 
     def _heard(self, view: View, energy: Tensor) -> Tensor | None:
         """Return who may be heeded, bool `(1, N, 1, *space)`, or None: everybody."""
-        if self.options.itself and not self.bounded:
+        bounded = "zeros" in view.topology.of(energy.ndim - 3)
+        if self.options.itself and not bounded:
             return None
         ones = torch.ones_like(energy[:1, 0])  # (1, 1, *space)
         heard = view.neighbours(ones, self.options.radius) > 0
