@@ -42,7 +42,7 @@ def serving(session: Session) -> Iterator[Served]:
         assert not thread.is_alive(), "the server did not stop"
 
 
-def until(happens: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(happens: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
     while not happens():
