@@ -17,6 +17,8 @@ from nca.errors import (
     StorageError,
     TargetError,
 )
+from nca.formula import OneHidden, Proportional
+from nca.fusion import why_not_fused
 from nca.importing import Imported
 from nca.metrics import Share
 from nca.noise import Draw, Source
@@ -43,6 +45,8 @@ __all__ = [
     "Place",
     "View",
     "Kernel",
+    "OneHidden",
+    "Proportional",
     "UpdateRule",
     "Automaton",
     "Alive",
@@ -54,6 +58,7 @@ __all__ = [
     "settle",
     "Settled",
     "video",
+    "why_not_fused",
     # train and judge
     "Start",
     "FirstState",

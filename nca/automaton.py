@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nca.conditions import Alive, Noise, Skip, remember
 from nca.errors import ShapeError
+from nca.fusion import Fused, fuse
 from nca.listed import ListedScene, listed
 from nca.rule import Place, UpdateRule, View
 from nca.scene import Kernels, Scene
@@ -45,6 +46,8 @@ class Automaton(nn.Module):
             between them again for the gradient; None keeps everything.
         sparse: Whether steps work on a list of the cells that can change, where an alive mask
             spares the others and all rules of a level are cellwise; None: where it is faster.
+        fused: Whether a step is one launch of a program made for it (`nca.why_not_fused`); None:
+            where it is possible, on a CUDA device.
 
     Raises:
         ShapeError: A rule on an input or missing level, or one that reads a missing level; an
@@ -65,6 +68,7 @@ class Automaton(nn.Module):
         coordinates: bool = False,
         checkpoint_every: int | None = None,
         sparse: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -77,6 +81,7 @@ class Automaton(nn.Module):
         self.coordinates = coordinates
         self.checkpoint_every = checkpoint_every
         self.sparse = sparse
+        self.fused = fused
         for name in rules:
             if hasattr(nn.ModuleDict, name) or name in ("own", "below", "above", "training"):
                 raise ShapeError(
@@ -186,9 +191,9 @@ class Automaton(nn.Module):
 
     def _advance_by(self, state: State, steps: int, fire_rate: float) -> State:
         state = state.map(_channels_last)
-        kernels = self._kernels()
+        kernels, fused = self._kernels(), fuse(self, state)
         for _ in range(steps):
-            state = self._advance(Scene(state, self.topology, kernels), fire_rate)
+            state = self._advance(Scene(state, self.topology, kernels), fire_rate, fused)
         return state
 
     def _kernels(self) -> Kernels:
@@ -202,11 +207,11 @@ class Automaton(nn.Module):
                     kernels[_stream(name, number)] = replace(kernel, level=level)
         return Kernels(kernels)
 
-    def _advance(self, scene: Scene, fire_rate: float) -> State:
+    def _advance(self, scene: Scene, fire_rate: float, fused: Fused | None = None) -> State:
         state = scene.state
         before = self.living(state)
-        levels = {}
-        for name in self.written:
+        levels = fused.step(state, before, fire_rate) if fused else {}
+        for name in [] if fused else self.written:
             few = self._few(scene, name, before, fire_rate)
             change = self._change(few or scene, name)
             if change is None:

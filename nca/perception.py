@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import stencils
+from nca.formula import OneHidden
 from nca.rule import View
+from nca.scene import Kernel
 
 
 class StencilPerception(nn.Module):
@@ -54,6 +56,20 @@ class StencilPerception(nn.Module):
         ones = (1,) * (self.kernels.ndim - 1)
         weight = self.kernels.unsqueeze(1).repeat(self.channels, 1, *ones)
         return view.correlate(tensor, weight.to(tensor.dtype), groups=self.channels)
+
+    def formula(self, hidden: nn.Linear, change: nn.Linear) -> OneHidden:
+        """Return this perception, a hidden layer with relu and a change as one formula.
+
+        What is linear comes together: each hidden unit sums up the neighbourhood directly.
+
+        Args:
+            hidden: From the features to the hidden units.
+            change: From the hidden units to the change.
+        """
+        apart = hidden.weight.unflatten(1, (self.channels, -1))  # (hidden, C, stencils)
+        together = torch.einsum("hcs,s...->hc...", apart, self.kernels.to(apart.dtype))
+        bias = hidden.bias if hidden.bias is not None else apart.new_zeros(len(apart))
+        return OneHidden(Kernel("own", together, bias), change.weight, change.bias)
 
     def _stack(self, angle: float) -> Tensor:
         kernels = [stencils.identity(self.axes), *stencils.gradients(self.axes, angle)]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from nca.errors import ShapeError
+from nca.formula import Formula
 from nca.listed import ListedScene
 from nca.registry import registry
 from nca.scene import Kernel, Scene
@@ -257,6 +258,14 @@ class UpdateRule(nn.Module, ABC):
         """Return the correlation that the rule begins with, to find it in `view.perceived`.
 
         A rule need not declare any; if it does, rules that read the same level share the work.
+        """
+        return None
+
+    def formula(self) -> Formula | None:
+        """Return what `forward` computes, if it is one of the formulas that a fast path knows.
+
+        A rule need not know any. One that does in some cases only, such as outside of training,
+        returns None in the others. It is asked anew for each rollout.
         """
         return None
 

@@ -8,7 +8,7 @@ stands still. The rule knows nothing of targets, pools or life; those belong to 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Place, StencilPerception, UpdateRule, View, per_cell, register
+from nca import OneHidden, Place, StencilPerception, UpdateRule, View, per_cell, register
 from nca.types import Count
 
 
@@ -48,6 +48,10 @@ class Growing(UpdateRule):
     @angle.setter
     def angle(self, angle: float) -> None:
         self.perception.angle = angle
+
+    def formula(self) -> OneHidden | None:
+        """Return the perception and the hidden layer as one correlation, then the change."""
+        return self.perception.formula(self.hidden, self.change)
 
     def forward(self, view: View) -> Tensor:
         """Return the change: `W2 relu(W1 perception + b1) + b2`."""

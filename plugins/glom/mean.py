@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nca import Place, UpdateRule, View, register
+from nca import Place, Proportional, UpdateRule, View, register
 from nca.types import Count, Fraction
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 from nca_plugins.glom.nets import Activation, Prediction, Shown
@@ -125,6 +125,10 @@ class Fade(UpdateRule):
     def __init__(self, *, rate: Fraction = 0.1, learned: bool = False) -> None:
         super().__init__()
         self.rate = Weight(rate, learned)
+
+    def formula(self) -> Proportional:
+        """Return what is taken away, as a share of the level."""
+        return Proportional(-self.rate())
 
     def forward(self, view: View) -> Tensor:
         """Return a share of the level, taken away."""

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Kernel, Place, ShapeError, UpdateRule, View, per_cell, register
+from nca import Kernel, OneHidden, Place, ShapeError, UpdateRule, View, per_cell, register
 from nca.types import Count, Natural, Share
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 
@@ -89,6 +89,13 @@ class Prediction(nn.Module):
         assert self.perceive.bias is not None
         return Kernel(self.source, self.perceive.weight, self.perceive.bias, self.through)
 
+    @property
+    def formula(self) -> OneHidden | None:
+        """All that the net computes, where it is one of the formulas that a fast path knows."""
+        if self.activation is not F.relu or (self.training and self.dropout):
+            return None
+        return OneHidden(self.kernel, self.change.weight, self.change.bias)
+
     def forward(self, perceived: Tensor, view: View) -> Tensor:
         """Return the embedding `(B, C, *space)` that follows from what the kernel perceived."""
         hidden = self.activation(perceived)
@@ -124,6 +131,10 @@ class Net(UpdateRule):
     def kernel(self) -> Kernel | None:
         """Return the first layer of the net."""
         return self.net.kernel
+
+    def formula(self) -> OneHidden | None:
+        """Return all that the net computes, if it is nothing unusual."""
+        return self.net.formula
 
     def forward(self, view: View) -> Tensor:
         """Return what the net makes of the neighbourhood in the level that it reads."""
@@ -190,6 +201,10 @@ class Lateral(Net):
         """Return the first layer of the net, unless each cell scales its neighbours first."""
         return None if self.attention else super().kernel()
 
+    def formula(self) -> OneHidden | None:
+        """Return all that the net computes, unless each cell scales its neighbours first."""
+        return None if self.attention else super().formula()
+
     def forward(self, view: View) -> Tensor:
         """Return what the net makes of the neighbourhood, scaled by attention if it is there."""
         if self.attention is None:
@@ -241,6 +256,10 @@ class TopDown(Net):
             )
         self.location = location
         self.place = nn.Linear(2 * location * place.axes, hidden, bias=False) if location else None
+
+    def formula(self) -> OneHidden | None:
+        """Return all that the net computes, unless it is told where it is."""
+        return None if self.place else super().formula()
 
     def forward(self, view: View) -> Tensor:
         """Return what the net makes of the neighbourhood above, and of the place."""

@@ -1,0 +1,197 @@
+"""The fused step: which automata can take it, and what it is told of them.
+
+All rules of all levels have to say what they compute (`UpdateRule.formula`); the programs of
+`nca.kernels` then do a step in one launch. Whoever cannot be fused takes the plain step, with the
+same random numbers and the same results within rounding.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nca.errors import ShapeError
+from nca.formula import Formula, OneHidden, Proportional
+from nca.kernels import LevelWeights, Moment, NetWeights, advance, interpreted, prepare
+from nca.noise import number_of
+from nca.rule import Place
+from nca.scene import Through
+from nca.state import State
+
+if TYPE_CHECKING:
+    from nca.automaton import Automaton
+
+MOST_CHANNELS = 256
+"""Channels of a level up to which a tile of it fits on the chip."""
+
+FieldKey = tuple[str, Through]
+
+
+class Fused:
+    """The steps of one rollout, fused.
+
+    Args:
+        automaton: One that `why_not_fused` has no objection to.
+        state: The state that the rollout starts from.
+    """
+
+    def __init__(self, automaton: "Automaton", state: State) -> None:
+        self.automaton = automaton
+        self.names: list[str] = []
+        self.fields: list[FieldKey] = []
+        levels = [self._level(name, state) for name in automaton.written if self._changes(name)]
+        kind = next(iter(state.values())).device.type
+        reduced = torch.is_autocast_enabled(kind) and (
+            torch.get_autocast_dtype(kind) == torch.bfloat16
+        )
+        self.weights = prepare(levels, reduced=reduced)
+
+    def step(self, state: State, living: Tensor | None, fire_rate: float) -> dict[str, Tensor]:
+        """Return the levels that change, after their change.
+
+        Args:
+            state: The state before the step.
+            living: Which cells live, bool `(B, 1, H, W)`, or None: all.
+            fire_rate: Chance that a cell fires.
+        """
+        alive, noise = self.automaton.alive, self.automaton.noise
+        moment = Moment(
+            random_seed=state.random_seed,
+            step=state.step,
+            samples=state.samples,
+            fire_rate=fire_rate,
+            living=living if alive and alive.dead == "frozen" else None,
+            size=self.automaton.step_size,
+            noise=noise.scale if noise else 0.0,
+        )
+        fields = [
+            through(state[name]).float() if through else state[name]
+            for name, through in self.fields
+        ]
+        return dict(zip(self.names, advance(self.weights, moment, fields), strict=True))
+
+    def _changes(self, name: str) -> bool:
+        return bool(self.automaton.rules_of(name) or self._noise(name))
+
+    def _noise(self, name: str) -> tuple[str, ...]:
+        noise = self.automaton.noise
+        if not noise or not noise.scale:
+            return ()
+        if noise.when == "training" and not self.automaton.training:
+            return ()
+        stream = f"noise/{name}"
+        return tuple(f"{stream}/{t}" for t in "abc") if noise.kind == "normal" else (stream,)
+
+    def _level(self, name: str, state: State) -> LevelWeights:
+        nets, share = [], None
+        for formula, place in _formulas(self.automaton, name):
+            match formula:
+                case OneHidden(kernel, weight, bias):
+                    field = self._field(place.level(kernel.level).name, kernel.through)
+                    nets.append(NetWeights(field, kernel.weight, kernel.bias, weight, bias))
+                case Proportional(factor):
+                    if not isinstance(factor, Tensor):
+                        factor = state[name].new_full((), factor)
+                    share = factor if share is None else share + factor
+        self.names.append(name)
+        channels = self.automaton.layout[name].channels
+        fire, *noise = map(_signed, (f"fire/{name}", *self._noise(name)))
+        return LevelWeights(self._field(name, None), channels, nets, share, fire, noise)
+
+    def _field(self, name: str, through: Through) -> int:
+        key = (name, through)
+        if key not in self.fields:
+            self.fields.append(key)
+        return self.fields.index(key)
+
+
+def fuse(automaton: "Automaton", state: State) -> Fused | None:
+    """Return the fused steps of a rollout, or None: it shall take plain steps.
+
+    Raises:
+        ShapeError: Fused steps are demanded, and impossible.
+    """
+    wanted = automaton.fused
+    if wanted is False or (wanted is None and next(iter(state.values())).device.type != "cuda"):
+        return None
+    reason = why_not_fused(automaton, state)
+    if reason is None:
+        return Fused(automaton, state)
+    if wanted:
+        raise ShapeError(
+            f"this automaton cannot take fused steps: {reason}.",
+            where="Automaton(..., fused=True)",
+            to_do="leave `fused` at None, to take them wherever they are possible",
+        )
+    return None
+
+
+def why_not_fused(automaton: "Automaton", state: State) -> str | None:
+    """Return the first reason why a state cannot take fused steps, or None: it can."""
+    objections: tuple[Callable[[Automaton, State], str | None], ...] = (_of_grid, _of_rules, _of_device)
+    return next((reason for ask in objections if (reason := ask(automaton, state))), None)
+
+
+def _of_device(automaton: "Automaton", state: State) -> str | None:
+    devices = {tensor.device for tensor in (*state.values(), *automaton.parameters())}
+    if torch.compiler.is_compiling():
+        return "it is being compiled"
+    if len(devices) > 1:
+        return f"weights and state are on {' and '.join(sorted(map(str, devices)))}"
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed"
+    kind = devices.pop().type
+    if kind != "cuda" and not (kind == "cpu" and interpreted()):
+        return f"the state is on {kind}, and Triton's programs run on CUDA devices"
+    return None
+
+
+def _of_grid(automaton: "Automaton", state: State) -> str | None:
+    if state.axes != 2:
+        return f"the grid has {state.axes} axes, and not two"
+    if set(automaton.topology.of(2)) != {"torus"}:
+        return "the grid is no torus"
+    if len({tensor.shape[2:] for tensor in state.values()}) > 1:
+        return "its levels differ in size"
+    kinds = {tensor.dtype for tensor in state.values()} - {torch.float32}
+    if kinds:
+        return f"the state holds {kinds.pop()}, and not torch.float32".replace("torch.", "")
+    if not state.batch:
+        return "the state holds no sample"
+    if automaton.sparse:
+        return "listed cells are demanded (sparse=True)"
+    return None
+
+
+def _of_rules(automaton: "Automaton", state: State) -> str | None:
+    written = automaton.written
+    for name in written:
+        for number, rule in enumerate(automaton.rules_of(name)):
+            if rule.formula() is None:
+                kind = type(rule).__name__
+                return f'rule {number} of level "{name}" ({kind}) has no formula'
+        for formula, place in _formulas(automaton, name):
+            if isinstance(formula, OneHidden):
+                sides = tuple(formula.kernel.weight.shape[2:])
+                if sides != (3, 3):
+                    return f'a kernel of level "{name}" has the sides {sides}, and not (3, 3)'
+    if not any(automaton.rules_of(name) for name in written):
+        return "it has no rules"
+    widest = max(level.channels for level in automaton.layout.values())
+    if widest > MOST_CHANNELS:
+        return f"a level has {widest} channels, more than {MOST_CHANNELS}"
+    return None
+
+
+def _formulas(automaton: "Automaton", name: str) -> Iterator[tuple[Formula, Place]]:
+    for rule in automaton.rules_of(name):
+        formula = rule.formula()
+        if formula is not None:
+            yield formula, Place(automaton.layout, name, 2, automaton.topology)
+
+
+def _signed(stream: str) -> int:
+    """Return the number of a stream as int32 has it."""
+    return (number_of(stream) ^ 1 << 31) - (1 << 31)
