@@ -6,7 +6,7 @@ same random numbers and the same results within rounding.
 """
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +16,7 @@ from nca.errors import ShapeError
 from nca.formula import Formula, OneHidden, Proportional
 from nca.kernels import LevelWeights, Moment, NetWeights, advance, interpreted, prepare
 from nca.noise import number_of
-from nca.rule import Place
+from nca.rule import Place, UpdateRule
 from nca.scene import Through
 from nca.state import State
 
@@ -86,7 +86,8 @@ class Fused:
 
     def _level(self, name: str, state: State) -> LevelWeights:
         nets, share = [], None
-        for formula, place in _formulas(self.automaton, name):
+        place = Place(self.automaton.layout, name, 2, self.automaton.topology)
+        for _, formula in _formulas(self.automaton, name):
             match formula:
                 case OneHidden(kernel, weight, bias):
                     field = self._field(place.level(kernel.level).name, kernel.through)
@@ -114,7 +115,9 @@ def fuse(automaton: "Automaton", state: State) -> Fused | None:
         ShapeError: Fused steps are demanded, and impossible.
     """
     wanted = automaton.fused
-    if wanted is False or (wanted is None and next(iter(state.values())).device.type != "cuda"):
+    if wanted is False or torch.compiler.is_compiling():  # which makes programs of its own
+        return None
+    if wanted is None and next(iter(state.values())).device.type != "cuda":
         return None
     reason = why_not_fused(automaton, state)
     if reason is None:
@@ -130,14 +133,12 @@ def fuse(automaton: "Automaton", state: State) -> Fused | None:
 
 def why_not_fused(automaton: "Automaton", state: State) -> str | None:
     """Return the first reason why a state cannot take fused steps, or None: it can."""
-    objections: tuple[Callable[[Automaton, State], str | None], ...] = (_of_grid, _of_rules, _of_device)
+    objections = (_of_grid, _of_rules, _of_device)
     return next((reason for ask in objections if (reason := ask(automaton, state))), None)
 
 
 def _of_device(automaton: "Automaton", state: State) -> str | None:
     devices = {tensor.device for tensor in (*state.values(), *automaton.parameters())}
-    if torch.compiler.is_compiling():
-        return "it is being compiled"
     if len(devices) > 1:
         return f"weights and state are on {' and '.join(sorted(map(str, devices)))}"
     if importlib.util.find_spec("triton") is None:
@@ -166,18 +167,16 @@ def _of_grid(automaton: "Automaton", state: State) -> str | None:
 
 
 def _of_rules(automaton: "Automaton", state: State) -> str | None:
-    written = automaton.written
-    for name in written:
-        for number, rule in enumerate(automaton.rules_of(name)):
-            if rule.formula() is None:
-                kind = type(rule).__name__
-                return f'rule {number} of level "{name}" ({kind}) has no formula'
-        for formula, place in _formulas(automaton, name):
+    for name in automaton.written:
+        for number, (rule, formula) in enumerate(_formulas(automaton, name)):
+            here = f'rule {number} of level "{name}" ({type(rule).__name__})'
+            if formula is None:
+                return f"{here} has no formula"
             if isinstance(formula, OneHidden):
                 sides = tuple(formula.kernel.weight.shape[2:])
                 if sides != (3, 3):
-                    return f'a kernel of level "{name}" has the sides {sides}, and not (3, 3)'
-    if not any(automaton.rules_of(name) for name in written):
+                    return f"{here} has a kernel with the sides {sides}, and not (3, 3)"
+    if not any(automaton.rules_of(name) for name in automaton.written):
         return "it has no rules"
     widest = max(level.channels for level in automaton.layout.values())
     if widest > MOST_CHANNELS:
@@ -185,11 +184,8 @@ def _of_rules(automaton: "Automaton", state: State) -> str | None:
     return None
 
 
-def _formulas(automaton: "Automaton", name: str) -> Iterator[tuple[Formula, Place]]:
-    for rule in automaton.rules_of(name):
-        formula = rule.formula()
-        if formula is not None:
-            yield formula, Place(automaton.layout, name, 2, automaton.topology)
+def _formulas(automaton: "Automaton", name: str) -> Iterator[tuple[UpdateRule, Formula | None]]:
+    return ((rule, rule.formula()) for rule in automaton.rules_of(name))
 
 
 def _signed(stream: str) -> int:

@@ -8,9 +8,6 @@ import triton.language as tl
 
 from nca.kernels.programs import beside, dot, moves_of, rows_of, seen_by, summed_by
 
-# what changes from step to step must not compile anew
-_CHANGING = ["low_seed", "high_seed", "step", "chance", "count", "height", "width", "tiles"]
-
 
 @triton.jit
 def _gradient(
@@ -63,7 +60,18 @@ def _of_hidden(
         tl.store(parts + NET.hidden * LEVEL.block + channel, of_bias)
 
 
-@triton.jit(do_not_specialize=_CHANGING)
+@triton.jit(
+    do_not_specialize=[
+        "low_seed",
+        "high_seed",
+        "step",
+        "chance",
+        "count",
+        "height",
+        "width",
+        "tiles",
+    ]
+)
 def hidden_gradients(
     fields, gradients, weights, low, hidden, parts, living, samples,
     low_seed, high_seed, step, chance, size, count, height, width, tiles,
@@ -87,22 +95,23 @@ def hidden_gradients(
 @triton.jit
 def _of_first(
     field, hidden, parts, count, height, width, tiles,
-    NET: tl.constexpr, START: tl.constexpr, TOP: tl.constexpr,
-    TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+    NET: tl.constexpr, START: tl.constexpr, TILE: tl.constexpr,
+    PRODUCTS: tl.constexpr,
 ):  # fmt: skip
+    top = tl.program_id(2) * NET.tall
     unit = START + tl.arange(0, NET.wide)[None, :]
     total = tl.zeros((NET.tall, NET.wide), tl.float32)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         row, inside = rows_of(tile, count, TILE)
-        seen = seen_by(field, row, inside, TOP, height, width, NET, NET.tall, True)
+        seen = seen_by(field, row, inside, top, height, width, NET, NET.tall, True)
         at = row.to(tl.int64) * NET.hidden + unit
         back = tl.load(hidden + at, mask=inside, other=0.0).to(tl.float32)
         total = dot(tl.trans(seen), back, total, PRODUCTS)
-    rows = TOP + tl.arange(0, NET.tall)[:, None]
+    rows = top + tl.arange(0, NET.tall)[:, None]
     tl.store(parts + rows * NET.hidden + unit, total)
 
 
-@triton.jit(do_not_specialize=_CHANGING)
+@triton.jit(do_not_specialize=["count", "height", "width", "tiles"])
 def first_gradients(
     fields, hidden, parts, count, height, width, tiles,
     PLAN: tl.constexpr, UNITS: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -110,11 +119,11 @@ def first_gradients(
     """Compute parts of the gradients of first layers: sums over some of the tiles."""
     own = parts + tl.program_id(0) * PLAN.firsts
     for n in tl.static_range(len(UNITS)):
-        if tl.program_id(1) == n:
+        if (tl.program_id(1) == n) & (tl.program_id(2) * UNITS[n].net.tall < UNITS[n].net.rows):
             _of_first(
                 fields[UNITS[n].net.field], hidden + count.to(tl.int64) * UNITS[n].net.ahead,
                 own + UNITS[n].net.first, count, height, width, tiles,
-                UNITS[n].net, UNITS[n].start, UNITS[n].top, TILE, PRODUCTS,
+                UNITS[n].net, UNITS[n].start, TILE, PRODUCTS,
             )  # fmt: skip
 
 
@@ -168,7 +177,9 @@ def _of_field(
     tl.store(out + at, total, mask=there)
 
 
-@triton.jit(do_not_specialize=_CHANGING)
+@triton.jit(
+    do_not_specialize=["low_seed", "high_seed", "step", "chance", "count", "height", "width"]
+)
 def field_gradients(
     fields, gradients, outs, parts, weights, low, hidden, living, samples,
     low_seed, high_seed, step, chance, size, count, height, width,

@@ -24,10 +24,13 @@ SMALLEST = 16
 """The shortest side of a matrix that tensor cores multiply."""
 
 WIDEST = 128
-"""Hidden units that a program holds at once, at most; half of it where products are exact."""
+"""Hidden units that a program holds at once, at most."""
 
 DEEPEST = 64
 """Rows of a first layer that a program works on at once, at most."""
+
+WIDEST_EXACT, DEEPEST_EXACT = 64, 16
+"""The same where products are exact: no tensor core does them, and operands lie in registers."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Net(NamedTuple):
         wide: Hidden units that a program holds at once.
         deep: Rows of the first layer that one product takes.
         tall: Rows of the first layer of which a program computes the gradient.
+        rows: Rows of the first layer, its bias and rows of zeros included.
         first: Where its first layer begins.
         last: Where its last layer begins.
         ahead: Hidden units of all nets before it.
@@ -93,14 +97,10 @@ class Net(NamedTuple):
     wide: int
     deep: int
     tall: int
+    rows: int
     first: int
     last: int
     ahead: int
-
-    @property
-    def rows(self) -> int:
-        """Rows of the first layer, the bias and rows of zeros included."""
-        return -(-(TAPS * self.block + 1) // self.tall) * self.tall
 
 
 class Level(NamedTuple):
@@ -141,14 +141,12 @@ class Unit(NamedTuple):
         level: That level.
         net: The net.
         start: The first of `net.wide` hidden units.
-        top: The first of `net.tall` rows of the first layer.
     """
 
     place: int
     level: Level
     net: Net
     start: int
-    top: int = 0
 
 
 class Target(NamedTuple):
@@ -180,15 +178,6 @@ def units(plan: Plan) -> tuple[Unit, ...]:
         for place, level in enumerate(plan.levels)
         for net in level.nets
         for start in range(0, net.hidden, net.wide)
-    )
-
-
-def pieces(plan: Plan) -> tuple[Unit, ...]:
-    """Return the first layers in pieces that a program can hold."""
-    return tuple(
-        unit._replace(top=top)
-        for unit in units(plan)
-        for top in range(0, unit.net.rows, unit.net.tall)
     )
 
 
@@ -227,8 +216,7 @@ def lay_out(levels: Sequence[LevelWeights], *, exact: bool) -> tuple[Plan, Tenso
         levels: What is summed for each level; there is at least one.
         exact: Whether products are those of float32.
     """
-    widest = WIDEST // 2 if exact else WIDEST
-    sizes = [_sizes(net, widest) for level in levels for net in level.nets]
+    sizes = [_sizes(net, exact) for level in levels for net in level.nets]
     at = _Places(firsts=0, lasts=sum(net.rows * net.hidden for net in sizes), hidden=0)
     ends = [power(level.channels, SMALLEST) for level in levels for _ in level.nets]
     shares = at.lasts + sum((n.hidden + 1) * end for n, end in zip(sizes, ends, strict=True))
@@ -277,18 +265,20 @@ class _Places:
         return placed
 
 
-def _sizes(weights: NetWeights, widest: int) -> Net:
+def _sizes(weights: NetWeights, exact: bool) -> Net:
     hidden, channels = weights.first.shape[:2]
     block = power(channels)
-    wide = min(power(hidden, SMALLEST), widest)
+    wide = min(power(hidden, SMALLEST), WIDEST_EXACT if exact else WIDEST)
+    tall = min(power(TAPS * block + 1, SMALLEST), DEEPEST)
     return Net(
         field=weights.field,
         channels=channels,
         block=block,
         hidden=-(-hidden // wide) * wide,
         wide=wide,
-        deep=min(max(block, SMALLEST), DEEPEST),
-        tall=min(power(TAPS * block + 1, SMALLEST), DEEPEST),
+        deep=min(max(block, SMALLEST), DEEPEST_EXACT if exact else DEEPEST),
+        tall=tall,
+        rows=-(-(TAPS * block + 1) // tall) * tall,
         first=0,
         last=0,
         ahead=0,

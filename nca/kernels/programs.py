@@ -30,7 +30,7 @@ def _absorb(key, number):
 
 @triton.jit
 def _key(draw, STREAM: tl.constexpr):
-    """Return the key of a stream in this step; `draw` holds two halves of the seed, and the step."""
+    """Return the key of a stream; `draw` holds the random seed in two halves, and the step."""
     return _absorb(_absorb(_absorb(_absorb(0, draw[0]), draw[1]), STREAM), draw[2])
 
 
@@ -167,6 +167,7 @@ def moves_of(
 
 @triton.jit
 def rows_of(tile, count, TILE: tl.constexpr):
+    """Return the rows of a tile, and which of them are cells, `(M, 1)` each."""
     row = tile * TILE + tl.arange(0, TILE)[:, None]
     return row, row < count
 
@@ -196,7 +197,9 @@ def _step_level(
     tl.store(out + at, own + change * moves, mask=there)
 
 
-@triton.jit(do_not_specialize=["low_seed", "high_seed", "step", "chance", "count", "height", "width"])
+@triton.jit(
+    do_not_specialize=["low_seed", "high_seed", "step", "chance", "count", "height", "width"]
+)
 def step_levels(
     fields, outs, weights, low, living, samples, low_seed, high_seed, step, chance, size, scale,
     count, height, width,

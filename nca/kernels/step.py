@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nca.kernels.plan import LevelWeights, Plan, Target, lay_out, pieces, targets, units
+from nca.kernels.plan import LevelWeights, Plan, Target, lay_out, targets, units
 
 MASK = 0xFFFFFFFF
 
@@ -103,9 +103,11 @@ def interpreted() -> bool:
     return bool(knobs.runtime.interpret)
 
 
-def launch(program: Any, grid: tuple[int, int], *given: Any, **options: Any) -> None:
-    """Start so many programs."""
-    program[grid](*given, num_warps=4, **options)
+def launch(program: Any, grid: tuple[int, ...], *given: Any, **options: Any) -> None:
+    """Start so many programs, on the device of what they are given."""
+    rows, *_ = given
+    with torch.cuda.device_of(rows[0]):
+        program[grid](*given, num_warps=4, **options)
 
 
 class _Step(torch.autograd.Function):
@@ -199,13 +201,14 @@ class _Back:
         from nca.kernels.gradients import first_gradients
 
         plan, (count, size) = self.weights.plan, _count(self.rows[0])
-        shares = pieces(plan)
-        programs = self._programs(len(shares))
+        shares = units(plan)
+        pieces = max((unit.net.rows // unit.net.tall for unit in shares), default=1)
+        programs = self._programs(len(shares) * pieces)
         parts = self.packed.new_empty(programs, plan.firsts)
         if shares:
             launch(
                 first_gradients,
-                (programs, len(shares)),
+                (programs, len(shares), pieces),
                 *(self.rows, hidden, parts, count, *size, self.tiles),
                 PLAN=plan,
                 UNITS=shares,
@@ -214,9 +217,7 @@ class _Back:
             )
         return parts.sum(0)
 
-    def fields(
-        self, hidden: Tensor, wanted: Sequence[bool]
-    ) -> tuple[list[Tensor | None], Tensor]:
+    def fields(self, hidden: Tensor, wanted: Sequence[bool]) -> tuple[list[Tensor | None], Tensor]:
         """Return the gradients of the wanted fields, `(B, C, H, W)`, and those of the shares."""
         from nca.kernels.gradients import field_gradients
 
@@ -272,5 +273,3 @@ def _signed(number: int) -> int:
     """Return the lower 32 bits of a number as int32 has them."""
     number &= MASK
     return number - (1 << 32) if number >= 1 << 31 else number
-
-
