@@ -33,7 +33,7 @@ class Nowhere:
 
 
 def compile_only(program: Any, grid: tuple[int, ...], *given: Any, **options: Any) -> None:
-    made = program.run(*given, grid=grid, warmup=True, num_warps=4, **options)
+    made = program.run(*given, grid=grid, warmup=True, **options)
     text = made.asm["ptx"]
     target = re.search(r"\.target (\w+)", text)
     products = len(re.findall(r"wgmma\.mma_async|mma\.sync", text))

@@ -50,10 +50,11 @@ def _of_hidden(
             field, weights, low, row, inside, START, height, width, NET, TILE, PRODUCTS
         )
         back = dot(told, matrix, tl.zeros((TILE, NET.wide), tl.float32), PRODUCTS)
-        back = tl.where(summed > 0, back, 0.0)
+        back = tl.where(summed <= 0, 0.0, back)
         at = row.to(tl.int64) * NET.hidden + unit[None, :]
         tl.store(hidden + at, back.to(hidden.dtype.element_ty), mask=inside)
-        of_matrix = dot(tl.trans(tl.maximum(summed, 0.0)), told, of_matrix, PRODUCTS)
+        active = tl.where(summed < 0, 0.0, summed)
+        of_matrix = dot(tl.trans(active), told, of_matrix, PRODUCTS)
         of_bias += tl.sum(told, axis=0)
     tl.store(parts + here, of_matrix)
     if START == 0:

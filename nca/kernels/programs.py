@@ -114,7 +114,7 @@ def _told(
         )
         units = start + tl.arange(0, NET.wide)[:, None]
         matrix = tl.load(low + NET.last + units * BLOCK + channel)
-        total = dot(tl.maximum(hidden, 0.0), matrix, total, PRODUCTS)
+        total = dot(tl.where(hidden < 0, 0.0, hidden), matrix, total, PRODUCTS)
     return total + tl.load(weights + NET.last + NET.hidden * BLOCK + channel)
 
 

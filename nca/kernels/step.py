@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nca.kernels.plan import LevelWeights, Plan, Target, lay_out, targets, units
+from nca.kernels.plan import Plan, Target, targets, units
+from nca.kernels.weights import LevelWeights, lay_out
 
 MASK = 0xFFFFFFFF
 
@@ -107,7 +108,7 @@ def launch(program: Any, grid: tuple[int, ...], *given: Any, **options: Any) -> 
     """Start so many programs, on the device of what they are given."""
     rows, *_ = given
     with torch.cuda.device_of(rows[0]):
-        program[grid](*given, num_warps=4, **options)
+        program[grid](*given, **options)
 
 
 class _Step(torch.autograd.Function):
@@ -212,8 +213,7 @@ class _Back:
                 *(self.rows, hidden, parts, count, *size, self.tiles),
                 PLAN=plan,
                 UNITS=shares,
-                TILE=self.weights.tile,
-                PRODUCTS=self.weights.products,
+                **_make(self.weights),
             )
         return parts.sum(0)
 
@@ -257,16 +257,20 @@ def _moment(moment: Moment, nothing: Tensor) -> tuple[Any, ...]:
     living = nothing if moment.living is None else moment.living.contiguous().view(torch.uint8)
     chance = round(moment.fire_rate * (1 << 24))
     seeds = moment.random_seed, moment.random_seed >> 32, moment.step
-    return living, moment.samples, *map(_signed, seeds), chance, float(moment.size)
+    return living, moment.samples.contiguous(), *map(_signed, seeds), chance, float(moment.size)
 
 
 def _kind(weights: Weights, moment: Moment) -> dict[str, Any]:
     return {
         "FIRE": moment.fire_rate < 1,
         "FROZEN": moment.living is not None,
-        "TILE": weights.tile,
-        "PRODUCTS": weights.products,
+        **_make(weights),
     }
+
+
+def _make(weights: Weights) -> dict[str, Any]:
+    warps = 8 if weights.products == "exact" else 4
+    return {"TILE": weights.tile, "PRODUCTS": weights.products, "num_warps": warps}
 
 
 def _signed(number: int) -> int:
