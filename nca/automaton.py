@@ -209,7 +209,7 @@ class Automaton(nn.Module):
 
     def _advance(self, scene: Scene, fire_rate: float, fused: Fused | None = None) -> State:
         state = scene.state
-        before = self.living(state)
+        before = (fused or self).living(state)
         levels = fused.step(state, before, fire_rate) if fused else {}
         for name in [] if fused else self.written:
             few = self._few(scene, name, before, fire_rate)
@@ -228,7 +228,7 @@ class Automaton(nn.Module):
             levels[name] = (state[name] + change).to(state[name].dtype)
         after = state.replace(levels, step=state.step + 1)
         if before is not None and self.alive and self.alive.dead == "cleared":
-            after = self.bury(after, before)
+            after = (fused or self).bury(after, before)
         return remember(self.skips, self.written, state, after)
 
     def _few(

@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from nca.conditions import Alive
 from nca.errors import ShapeError
 from nca.formula import Formula, OneHidden, Proportional
-from nca.kernels import LevelWeights, Moment, NetWeights, advance, interpreted, prepare
+from nca.kernels import (
+    LevelWeights,
+    Life,
+    Moment,
+    NetWeights,
+    advance,
+    bury,
+    find,
+    interpreted,
+    prepare,
+)
 from nca.noise import number_of
 from nca.rule import Place, UpdateRule
 from nca.scene import Through
@@ -71,6 +82,23 @@ class Fused:
             for name, through in self.fields
         ]
         return dict(zip(self.names, advance(self.weights, moment, fields), strict=True))
+
+    def living(self, state: State) -> Tensor | None:
+        """Return what `Automaton.living` returns."""
+        alive = self.automaton.alive
+        return find(state[alive.level], self._life(alive)) if alive else None
+
+    def bury(self, state: State, lived: Tensor) -> State:
+        """Return what `Automaton.bury` returns."""
+        alive, names = self.automaton.alive, self.automaton.written
+        assert alive is not None
+        levels = [state[name] for name in names]
+        buried = bury(state[alive.level], levels, lived, self._life(alive))
+        return state.replace(dict(zip(names, buried, strict=True)))
+
+    @staticmethod
+    def _life(alive: Alive) -> Life:
+        return Life(alive.channel, alive.radius, float(alive.above))
 
     def _changes(self, name: str) -> bool:
         return bool(self.automaton.rules_of(name) or self._noise(name))

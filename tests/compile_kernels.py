@@ -37,13 +37,14 @@ def compile_only(program: Any, grid: tuple[int, ...], *given: Any, **options: An
     text = made.asm["ptx"]
     target = re.search(r"\.target (\w+)", text)
     products = len(re.findall(r"wgmma\.mma_async|mma\.sync", text))
-    print(program.__name__, options["PRODUCTS"], target and target[1], products)
+    print(program.__name__, options.get("PRODUCTS", "none"), target and target[1], products)
 
 
 def growing() -> nca.Automaton:
     layout = nca.Layout([nca.Level("body", 16)])
     rule = Growing(nca.Place(layout, "body"), hidden=32)
-    return nca.Automaton(layout, {"body": [rule]}, fused=True, fire_rate=0.5, noise=nca.Noise(0.1))
+    settings = {"alive": nca.Alive("body", 3, 0.1), "noise": nca.Noise(0.1)}
+    return nca.Automaton(layout, {"body": [rule]}, fused=True, fire_rate=0.5, **settings)
 
 
 def two_levels() -> nca.Automaton:

@@ -165,6 +165,18 @@ def test_a_fused_step_is_the_plain_step(settings):
     assert_same_future(automaton, state_of(automaton, 2, (7, 5), 2**40 + 3))
 
 
+def test_an_alive_mask_reaches_further_than_the_grid_and_hides_no_nan():
+    automaton = one_net(3, 4, alive=Alive("body", 1, 1.2, radius=2))
+    state = state_of(automaton, 2, (3, 9), 12)
+    assert_same_future(automaton, state)
+    state["body"][0, 1, 1, 4] = torch.nan
+    ends = []
+    for automaton.fused in (True, False):
+        ends.append(automaton.step(state)["body"].isnan())
+    assert ends[1].any()
+    assert torch.equal(*ends)
+
+
 def test_nets_of_all_levels_are_fused_together():
     automaton = three_levels(fire_rate=0.6)
     assert_same_future(automaton, state_of(automaton, 1, (4, 5), 5))
@@ -321,6 +333,8 @@ def test_all_programs_compile_for_a_card_that_is_not_here(tmp_path):
     lines = done.stdout.splitlines()
     names = ("step_levels", "hidden_gradients", "field_gradients", "first_gradients")
     found = {name: [line.split() for line in lines if line.startswith(name)] for name in names}
+    masks = {tuple(line.split()) for line in lines if line.split()[1] == "none"}
+    assert masks == {(name, "none", "sm_90a", "0") for name in ("find_living", "bury_dead")}
     for name, rows in found.items():
         assert {row[1] for row in rows} == {"exact", "reduced"}, name
         for _, products, target, tensor_cores in rows:

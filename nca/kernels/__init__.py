@@ -32,11 +32,24 @@ None of this has been measured on a card yet.
 Products are those of bfloat16 with float32 sums under autocast to bfloat16, else those of float32
 (never tf32). States are float32 in either case.
 
-What stays in torch, around the launch: living masks, for which a step must have ended before they
-can be told; clearing the dead; skips; and what cells show of themselves (`through`).
+Who lives after a step can be told only when the step of the neighbours has ended, so the living
+mask and clearing the dead are a launch each, before and after. What stays in torch: skips, and what
+cells show of themselves (`through`).
 """
 
+from nca.kernels.mask import Life, bury, find
 from nca.kernels.step import Moment, Weights, advance, interpreted, prepare
 from nca.kernels.weights import LevelWeights, NetWeights
 
-__all__ = ["LevelWeights", "NetWeights", "Moment", "Weights", "advance", "interpreted", "prepare"]
+__all__ = [
+    "LevelWeights",
+    "NetWeights",
+    "Weights",
+    "prepare",
+    "interpreted",
+    "Moment",
+    "advance",
+    "Life",
+    "find",
+    "bury",
+]

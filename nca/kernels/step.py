@@ -106,8 +106,8 @@ def interpreted() -> bool:
 
 def launch(program: Any, grid: tuple[int, ...], *given: Any, **options: Any) -> None:
     """Start so many programs, on the device of what they are given."""
-    rows, *_ = given
-    with torch.cuda.device_of(rows[0]):
+    first, *_ = given
+    with torch.cuda.device_of(first if isinstance(first, Tensor) else first[0]):
         program[grid](*given, **options)
 
 
@@ -122,9 +122,9 @@ class _Step(torch.autograd.Function):
 
         ctx.weights, ctx.moment = weights, moment
         ctx.save_for_backward(packed, *fields)
-        rows = [_rows(field) for field in fields]
+        rows = [rows_of(field) for field in fields]
         outs = tuple(torch.empty_like(rows[level.field]) for level in weights.plan.levels)
-        count, size = _count(rows[0])
+        count, size = cells_of(rows[0])
         launch(
             step_levels,
             (-(-count // weights.tile), len(outs)),
@@ -144,8 +144,8 @@ class _Step(torch.autograd.Function):
             ctx.weights,
             ctx.moment,
             packed,
-            tuple(_rows(field) for field in fields),
-            tuple(_rows(gradient) for gradient in gradients),
+            tuple(rows_of(field) for field in fields),
+            tuple(rows_of(gradient) for gradient in gradients),
         )
         _, _, of_weights, *wanted = ctx.needs_input_grad
         hidden, of_lasts = back.hidden()
@@ -168,18 +168,18 @@ class _Back:
 
     @property
     def tiles(self) -> int:
-        return -(-_count(self.rows[0])[0] // self.weights.tile)
+        return -(-cells_of(self.rows[0])[0] // self.weights.tile)
 
     @property
     def common(self) -> tuple[Any, ...]:
-        count, size = _count(self.rows[0])
+        count, size = cells_of(self.rows[0])
         return *_moment(self.moment, self.packed), count, *size
 
     def hidden(self) -> tuple[Tensor, Tensor]:
         """Return the gradients of all hidden layers, and those of the last layers."""
         from nca.kernels.gradients import hidden_gradients
 
-        plan, (count, _) = self.weights.plan, _count(self.rows[0])
+        plan, (count, _) = self.weights.plan, cells_of(self.rows[0])
         kind = torch.bfloat16 if self.weights.products == "reduced" else torch.float32
         hidden = torch.empty(count * plan.hidden, dtype=kind, device=self.packed.device)
         shares = units(plan)
@@ -201,7 +201,7 @@ class _Back:
         """Return the gradients of the first layers."""
         from nca.kernels.gradients import first_gradients
 
-        plan, (count, size) = self.weights.plan, _count(self.rows[0])
+        plan, (count, size) = self.weights.plan, cells_of(self.rows[0])
         shares = units(plan)
         pieces = max((unit.net.rows // unit.net.tall for unit in shares), default=1)
         programs = self._programs(len(shares) * pieces)
@@ -242,12 +242,12 @@ class _Back:
         return max(1, min(self.tiles, PROGRAMS // max(shares, 1)))
 
 
-def _rows(field: Tensor) -> Tensor:
+def rows_of(field: Tensor) -> Tensor:
     """Return `(B, C, H, W)` as `(B, H, W, C)`, without a copy if channels lie side by side."""
     return field.movedim(1, -1).contiguous()
 
 
-def _count(rows: Tensor) -> tuple[int, tuple[int, int]]:
+def cells_of(rows: Tensor) -> tuple[int, tuple[int, int]]:
     """Return the cells of all samples, and height and width of the grid."""
     batch, height, width, _ = rows.shape
     return batch * height * width, (height, width)
