@@ -35,6 +35,7 @@ from nca import (
     View,
     why_not_fused,
 )
+from nca.fusion import Fused
 
 pytest.importorskip("triton")
 
@@ -153,7 +154,7 @@ def assert_same_future(automaton: Automaton, state: State, steps: int = 1) -> No
 @pytest.mark.parametrize(
     "settings",
     [
-        {"fire_rate": 0.5, "alive": Alive("body", 3, 0.5), "step_size": 0.7},
+        {"fire_rate": 0.5, "alive": Alive("body", 3, 1.5), "step_size": 0.7},
         {"fire_rate": 0.5, "noise": Noise(0.1)},
         {"noise": Noise(0.1, kind="uniform"), "alive": Alive("body", 0, 0.1, 0, dead="frozen")},
         {"skips": [Skip(every=1, weight=0.5)]},
@@ -165,16 +166,15 @@ def test_a_fused_step_is_the_plain_step(settings):
     assert_same_future(automaton, state_of(automaton, 2, (7, 5), 2**40 + 3))
 
 
-def test_an_alive_mask_reaches_further_than_the_grid_and_hides_no_nan():
-    automaton = one_net(3, 4, alive=Alive("body", 1, 1.2, radius=2))
-    state = state_of(automaton, 2, (3, 9), 12)
-    assert_same_future(automaton, state)
+@pytest.mark.parametrize("radius", [0, 1, 4])
+def test_the_living_are_the_same_also_beyond_the_grid_and_beside_nan(radius):
+    automaton = one_net(3, 4, alive=Alive("body", 1, 1.4, radius))
+    state = state_of(automaton, 2, (3, 11), 12)
     state["body"][0, 1, 1, 4] = torch.nan
-    ends = []
-    for automaton.fused in (True, False):
-        ends.append(automaton.step(state)["body"].isnan())
-    assert ends[1].any()
-    assert torch.equal(*ends)
+    living, wanted = Fused(automaton, state).living(state), automaton.living(state)
+    assert wanted.any()
+    assert not wanted.all()
+    assert torch.equal(living, wanted)
 
 
 def test_nets_of_all_levels_are_fused_together():

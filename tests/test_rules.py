@@ -9,7 +9,19 @@ from strategies import normal
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Automaton, Layout, Level, NCAError, Place, ShapeError, State, UpdateRule, registry
+from nca import (
+    Automaton,
+    Layout,
+    Level,
+    NCAError,
+    Place,
+    Proportional,
+    ShapeError,
+    State,
+    UpdateRule,
+    registry,
+)
+from nca_plugins.glom.attention import Attention
 
 CELLS = Layout([Level("cells", 1)])
 DIGITS = Layout([Level("image", 1, input=True), Level("body", 19)])
@@ -256,3 +268,31 @@ def test_dropout_silences_that_share_of_hidden_units_in_training_only():
     assert 0.2 < silent.double().mean() < 0.3
     assert (judged > 50).all()
     assert_close(trained[~silent], judged[~silent] / 0.75)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activation": "gelu"},
+        {"attention": Attention()},
+        {"dropout": 0.1},
+    ],
+)
+def test_a_lateral_net_has_no_formula_for_what_is_unusual(options):
+    rule = make("lateral", Place(TOWER, "middle"), **options)
+    assert rule.train().formula() is None
+    # what drops nothing is the usual net again
+    assert (rule.eval().formula() is None) == ("dropout" not in options)
+
+
+def test_the_usual_nets_have_formulas():
+    place = Place(TOWER, "middle")
+    for name in ("bottom_up", "lateral", "top_down", "growing"):
+        assert make(name, place).formula() is not None, name
+    fade = registry.get("rule", "fade")()
+    assert fade.formula() == Proportional(-0.1)
+
+
+def test_a_told_place_has_no_formula():
+    place = Place(TOWER, "middle", coordinates=True)
+    assert make("top_down", place, location=2).formula() is None
