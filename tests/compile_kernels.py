@@ -13,7 +13,7 @@ from triton.backends.compiler import GPUTarget
 
 import nca
 import nca.fusion
-from nca.kernels import step
+from nca.kernels import mask, step
 from nca_plugins.glom.mean import Fade
 from nca_plugins.glom.nets import BottomUp, Lateral
 from nca_plugins.growing import Growing
@@ -57,7 +57,7 @@ def two_levels() -> nca.Automaton:
 
 def main() -> None:
     triton.runtime.driver.set_active(Nowhere())
-    step.launch = compile_only
+    step.launch = mask.launch = compile_only
     nca.fusion.interpreted = lambda: True  # let the host pass for a device
     for automaton in (growing(), two_levels()):
         for reduced in (True, False):
