@@ -34,8 +34,11 @@ from nca.state import State
 if TYPE_CHECKING:
     from nca.automaton import Automaton
 
-MOST_CHANNELS = 256
-"""Channels of a level up to which a tile of it fits on the chip."""
+MOST_CHANNELS = 128
+"""Channels of a level up to which its tiles and the weights for them fit on a chip."""
+
+OLDEST = (8, 0)
+"""Compute capability of the first cards that multiply bfloat16."""
 
 FieldKey = tuple[str, Through]
 
@@ -52,12 +55,13 @@ class Fused:
         self.automaton = automaton
         self.names: list[str] = []
         self.fields: list[FieldKey] = []
-        levels = [self._level(name, state) for name in automaton.written if self._changes(name)]
         kind = next(iter(state.values())).device.type
         reduced = torch.is_autocast_enabled(kind) and (
             torch.get_autocast_dtype(kind) == torch.bfloat16
         )
-        self.weights = prepare(levels, reduced=reduced)
+        with torch.autocast(kind, enabled=False):  # weights are rounded once, when they are whole
+            levels = [self._level(name, state) for name in automaton.written if self._changes(name)]
+            self.weights = prepare(levels, reduced=reduced)
 
     def step(self, state: State, living: Tensor | None, fire_rate: float) -> dict[str, Tensor]:
         """Return the levels that change, after their change.
@@ -118,6 +122,7 @@ class Fused:
         for _, formula in _formulas(self.automaton, name):
             match formula:
                 case OneHidden(kernel, weight, bias):
+                    _check(formula, place)
                     field = self._field(place.level(kernel.level).name, kernel.through)
                     nets.append(NetWeights(field, kernel.weight, kernel.bias, weight, bias))
                 case Proportional(factor):
@@ -171,7 +176,10 @@ def _of_device(automaton: "Automaton", state: State) -> str | None:
         return f"weights and state are on {' and '.join(sorted(map(str, devices)))}"
     if importlib.util.find_spec("triton") is None:
         return "Triton is not installed"
-    kind = devices.pop().type
+    device = devices.pop()
+    kind = device.type
+    if kind == "cuda" and torch.cuda.get_device_capability(device) < OLDEST:
+        return f"{torch.cuda.get_device_name(device)} does not multiply bfloat16"
     if kind != "cuda" and not (kind == "cpu" and interpreted()):
         return f"the state is on {kind}, and Triton's programs run on CUDA devices"
     return None
@@ -214,6 +222,21 @@ def _of_rules(automaton: "Automaton", state: State) -> str | None:
 
 def _formulas(automaton: "Automaton", name: str) -> Iterator[tuple[UpdateRule, Formula | None]]:
     return ((rule, rule.formula()) for rule in automaton.rules_of(name))
+
+
+def _check(formula: OneHidden, place: Place) -> None:
+    """Refuse weights that do not fit the levels: they would be read where others lie."""
+    kernel = formula.kernel
+    hidden = len(kernel.weight)
+    read, own = place.level(kernel.level).channels, place.own.channels
+    given = [tuple(w.shape) for w in (kernel.weight, kernel.bias, formula.weight, formula.bias)]
+    wanted = [(hidden, read, 3, 3), (hidden,), (own, hidden), (own,)]
+    if given != wanted:
+        raise ShapeError(
+            f'a formula of level "{place.name}" has weights of shapes {given}.',
+            where=f"it reads {read} channels and writes {own}, with {hidden} hidden units",
+            to_do=f"return weights of shapes {wanted} from the rule's `formula()`",
+        )
 
 
 def _signed(stream: str) -> int:

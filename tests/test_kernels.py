@@ -315,7 +315,7 @@ def wide_kernel() -> Automaton:
         (one_net(), {"batch": 0}, "the state holds no sample"),
         (one_net(), {"size": (3,)}, "the grid has 1 axes, and not two"),
         (one_net(sparse=True), {}, "listed cells are demanded (sparse=True)"),
-        (one_net(channels=300), {}, "a level has 300 channels, more than 256"),
+        (one_net(channels=129), {}, "a level has 129 channels, more than 128"),
         (Automaton(Layout([Level("body", 2)]), {}), {}, "it has no rules"),
     ],
 )
@@ -331,6 +331,19 @@ def test_what_cannot_be_fused_says_why(automaton, change, reason):
         f"this automaton cannot take fused steps: {reason}.\n"
         "  where:  Automaton(..., fused=True)\n"
         "  to do:  leave `fused` at None, to take them wherever they are possible"
+    )
+
+
+def test_weights_that_do_not_fit_are_refused():
+    automaton = one_net(2, 3, fused=True)
+    automaton.rules_of("body")[0].last = torch.nn.Linear(3, 1).to(DEVICE)
+    with pytest.raises(ShapeError) as refusal:
+        automaton.step(state_of(automaton, 1, (3, 3), 0))
+    assert str(refusal.value) == (
+        'a formula of level "body" has weights of shapes [(3, 2, 3, 3), (3,), (1, 3), (1,)].\n'
+        "  where:  it reads 2 channels and writes 2, with 3 hidden units\n"
+        "  to do:  return weights of shapes [(3, 2, 3, 3), (3,), (2, 3), (2,)] from the rule's "
+        "`formula()`"
     )
 
 

@@ -233,6 +233,8 @@ class _Back:
                 *self.common,
                 TARGETS=found,
                 SHARES=plan.shares,
+                # many channels: fewer loads ahead, for the weights to fit on the chip
+                num_stages=3 if max(target.block for target in found) <= 64 else 2,
                 **_kind(self.weights, self.moment),
             )
         by_field = {t.field: out.movedim(-1, 1) for t, out in zip(found, outs, strict=True)}
