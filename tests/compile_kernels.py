@@ -5,7 +5,7 @@ tensor cores. Launches go through Triton's own door up to the point where a devi
 """
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import triton
@@ -16,7 +16,6 @@ import nca.fusion
 from nca.kernels import mask, step
 from nca_plugins.glom.mean import Fade
 from nca_plugins.glom.nets import BottomUp, Lateral
-from nca_plugins.growing import Growing
 
 
 class Nowhere:
@@ -40,31 +39,31 @@ def compile_only(program: Any, grid: tuple[int, ...], *given: Any, **options: An
     print(program.__name__, options.get("PRODUCTS", "none"), target and target[1], products)
 
 
-def growing() -> nca.Automaton:
-    layout = nca.Layout([nca.Level("body", 16)])
-    rule = Growing(nca.Place(layout, "body"), hidden=32)
-    settings = {"alive": nca.Alive("body", 3, 0.1), "noise": nca.Noise(0.1)}
-    return nca.Automaton(layout, {"body": [rule]}, fused=True, fire_rate=0.5, **settings)
-
-
-def two_levels() -> nca.Automaton:
-    layout = nca.Layout([nca.Level("image", 1, True), nca.Level("low", 5)])
-    place = nca.Place(layout, "low")
+def automaton(dead: Literal["cleared", "frozen"]) -> nca.Automaton:
+    """Return all that a step can hold, in small."""
+    layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16)])
+    place = nca.Place(layout, "body")
     rules = [BottomUp(place, hidden=9), Lateral(place, hidden=17), Fade(learned=True)]
-    alive = nca.Alive("image", 0, 0.1, dead="frozen")
-    return nca.Automaton(layout, {"low": rules}, fused=True, alive=alive)
+    return nca.Automaton(
+        layout,
+        {"body": rules},
+        fused=True,
+        fire_rate=0.5,
+        noise=nca.Noise(0.1),
+        alive=nca.Alive("image", 0, 0.1, dead=dead),
+    )
 
 
 def main() -> None:
     triton.runtime.driver.set_active(Nowhere())
     step.launch = mask.launch = compile_only
     nca.fusion.interpreted = lambda: True  # let the host pass for a device
-    for automaton in (growing(), two_levels()):
-        for reduced in (True, False):
-            state = automaton.seed(2, (5, 7))
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
-                end = automaton.step(state.map(torch.Tensor.requires_grad_))
-            sum(level.sum() for level in end.values()).backward()
+    for reduced, dead in ((True, "cleared"), (False, "frozen")):
+        cells = automaton(dead)
+        state = cells.seed(2, (5, 7))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
+            end = cells.step(state.map(torch.Tensor.requires_grad_))
+        sum(level.sum() for level in end.values()).backward()
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def test_a_hidden_layer_wider_than_a_program_and_many_channels():
     assert_same_future(automaton, state_of(automaton, 1, (3, 3), 6))
 
 
-@settings(max_examples=5)
+@settings(max_examples=4)
 @given(
     size=sizes(2, high=6),
     channels=st.integers(1, 5),
