@@ -21,13 +21,13 @@ time. To write the gradient of the hidden layer (256 bytes for 128 units in bflo
 through the cache) is cheaper than to compute the hidden layers of nine cells for each cell; at
 8 grids of 72x72 cells all of it is 10.6 MB, which the second cache of a Hopper card holds.
 
-The floor, for 16 channels, 128 hidden units and one net: a step reads and writes 64 bytes of state
-for each cell. A fixed perception is folded into the first layer, for one shape of program is then
-enough: 2 * 9 * 16 * 128 + 2 * 128 * 16 = 41 kFLOP for each cell, where perceiving first would take
-16.9; at 790 TFLOP/s in bfloat16 that is 0.05 ns, as long as moving 128 bytes takes at 2.5 TB/s.
-Backward, a cell reads 128 bytes, writes 64, moves the hidden gradient (256 written, and read again
-by neighbours and by each piece of the first layer) and takes 123 kFLOP, or 0.16 ns.
-None of this has been measured on a card yet.
+The floor on an H100, which copies 3.0 TB/s and multiplies bfloat16 at 800 TFLOP/s, for 16 channels,
+128 hidden units and one net: a step reads and writes 64 bytes of state for each cell, 0.04 ns, and
+takes 2 * 9 * 16 * 128 + 2 * 128 * 16 = 41 kFLOP, 0.05 ns. (A fixed perception is folded into the
+first layer, so that one shape of program is enough; to perceive first would take 16.9 kFLOP.)
+Backward, a cell takes three times as much, 123 kFLOP or 0.15 ns, and moves 192 bytes of state and
+gradients, 0.06 ns, if the hidden gradients stay in the cache; if not, 512 more, 0.23 ns in all.
+The programs have not run on a card yet, so none of this says how near they come.
 
 Products are those of bfloat16 with float32 sums under autocast to bfloat16, else those of float32
 (never tf32). States are float32 in either case.
