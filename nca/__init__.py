@@ -19,6 +19,7 @@ from nca.errors import (
     StorageError,
     TargetError,
 )
+from nca.fusion import why_not_fused
 from nca.importing import Imported
 from nca.memory import Memory
 from nca.metrics import Share
@@ -58,6 +59,7 @@ __all__ = [
     "settle",
     "Settled",
     "video",
+    "why_not_fused",
     # train and judge
     "Start",
     "FirstState",

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nca.conditions import Alive, Noise, Skip, remember
 from nca.errors import ShapeError
+from nca.fusion import Fused, fuse
 from nca.listed import ListedScene, listed
 from nca.memory import Memory
 from nca.rule import Place, UpdateRule, View
@@ -45,6 +46,8 @@ class Automaton(nn.Module):
         memory: What a rollout keeps for its gradient; everything, unless it says otherwise.
         sparse: Whether steps work on a list of the cells that can change, where an alive mask
             spares the others and all rules of a level are cellwise; None: where it is faster.
+        fused: Whether a step is one launch of a program made for it (`nca.why_not_fused`); None:
+            where it is possible, on a CUDA device.
 
     Raises:
         ShapeError: A rule on an input or missing level, or one that reads a missing level; an
@@ -65,6 +68,7 @@ class Automaton(nn.Module):
         coordinates: bool = False,
         memory: Memory = Memory(),  # noqa: B008, it is frozen
         sparse: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -77,6 +81,7 @@ class Automaton(nn.Module):
         self.coordinates = coordinates
         self.memory = memory
         self.sparse = sparse
+        self.fused = fused
         for name in rules:
             if hasattr(nn.ModuleDict, name) or name in ("own", "below", "above", "training"):
                 raise ShapeError(
@@ -173,8 +178,9 @@ class Automaton(nn.Module):
 
     def _advance_by(self, state: State, steps: int, fire_rate: float, kernels: Kernels) -> State:
         state = state.map(_channels_last)
+        fused = fuse(self, state)
         for _ in range(steps):
-            state = self._advance(Scene(state, self.topology, kernels), fire_rate)
+            state = self._advance(Scene(state, self.topology, kernels), fire_rate, fused)
         return state
 
     def _kernels(self) -> Kernels:
@@ -188,11 +194,11 @@ class Automaton(nn.Module):
                     kernels[_stream(name, number)] = replace(kernel, level=level)
         return Kernels(kernels)
 
-    def _advance(self, scene: Scene, fire_rate: float) -> State:
+    def _advance(self, scene: Scene, fire_rate: float, fused: Fused | None = None) -> State:
         state = scene.state
-        before = self.living(state)
-        levels = {}
-        for name in self.written:
+        before = (fused or self).living(state)
+        levels = fused.step(state, before, fire_rate) if fused else {}
+        for name in [] if fused else self.written:
             few = self._few(scene, name, before, fire_rate)
             change = self._change(few or scene, name)
             if change is None:
@@ -209,7 +215,7 @@ class Automaton(nn.Module):
             levels[name] = (state[name] + change).to(state[name].dtype)
         after = state.replace(levels, step=state.step + 1)
         if before is not None and self.alive and self.alive.dead == "cleared":
-            after = self.bury(after, before)
+            after = (fused or self).bury(after, before)
         return remember(self.skips, self.written, state, after)
 
     def _few(

@@ -110,10 +110,10 @@ class Decay:
     """A share of the rule's own level, taken away.
 
     Attributes:
-        rate: The share.
+        rate: The share, a number or `()`.
     """
 
-    rate: float
+    rate: Tensor | float
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ Term: TypeAlias = Net | Decay | Consensus
 
 @dataclass(frozen=True)
 class Program:
-    """What a rule computes in evaluation: the sum of its terms."""
+    """What a rule computes: the sum of its terms."""
 
     terms: tuple[Term, ...]
 

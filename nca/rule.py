@@ -271,9 +271,12 @@ class UpdateRule(nn.Module, ABC):
         return None
 
     def program(self) -> Program | Untold:
-        """Return what the rule computes in evaluation, for those who compute it without torch.
+        """Return what the rule computes as it stands, for those who compute it in another way.
 
-        A rule need not say it; then it runs wherever torch does, and nowhere else.
+        A page in a browser or a fused step on a GPU goes by it. Its weights are the rule's own,
+        so that gradients reach them. A rule need not say it; then it runs wherever torch does, and
+        nowhere else. It is asked anew for each rollout: what is unusual in training only, such
+        as dropout, is `Untold` then.
         """
         return Untold("does not say what it computes (UpdateRule.program)")
 

@@ -16,10 +16,10 @@ HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 RINGS = (
     {"errors", "registry", "types"},
     {"topology", "stencils", "state", "noise", "batch", "kernels"},
-    {"perception", "rule", "scene", "listed", "program"},
+    {"perception", "rule", "scene", "listed", "program", "formula"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
-        "video", "memory",
+        "video", "memory", "fusion",
     },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",

@@ -9,7 +9,19 @@ from strategies import normal
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Automaton, Layout, Level, NCAError, Place, ShapeError, State, UpdateRule, registry
+from nca import (
+    Automaton,
+    Layout,
+    Level,
+    NCAError,
+    Place,
+    ShapeError,
+    State,
+    UpdateRule,
+    registry,
+)
+from nca.formula import formulas
+from nca_plugins.glom.attention import Attention
 
 CELLS = Layout([Level("cells", 1)])
 DIGITS = Layout([Level("image", 1, input=True), Level("body", 19)])
@@ -272,3 +284,24 @@ def test_dropout_silences_that_share_of_hidden_units_in_training_only():
     assert 0.2 < silent.double().mean() < 0.3
     assert (judged > 50).all()
     assert_close(trained[~silent], judged[~silent] / 0.75)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"activation": "gelu"}, "is no correlation with one hidden layer of relu"),
+        ({"attention": Attention()}, "heeds its neighbours by attention, which no program can say"),
+        ({"dropout": 0.1}, "silences hidden units by chance in training"),
+    ],
+)
+def test_a_lateral_net_has_no_formula_for_what_is_unusual(options, reason):
+    rule = make("lateral", Place(TOWER, "middle"), **options)
+    assert formulas(rule.train().program()) == reason
+    # what drops nothing is the usual net again
+    assert isinstance(formulas(rule.eval().program()), list) == ("dropout" in options)
+
+
+def test_a_told_place_has_no_formula():
+    place = Place(TOWER, "middle", coordinates=True)
+    told = formulas(make("top_down", place, location=2).program())
+    assert told == "knows where its cells are, which no program can say"

@@ -184,7 +184,7 @@ class Fade(UpdateRule):
 
     def program(self) -> Program:
         """Return the share that is forgotten."""
-        return Program((Decay(self.rate.number),))
+        return Program((Decay(self.rate()),))
 
     @property
     def share(self) -> float:

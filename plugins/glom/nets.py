@@ -87,6 +87,8 @@ class Prediction(nn.Module):
         """Return the net in the words of a program."""
         if self.through is normalised:
             return Untold("normalises each cell's embedding, which no program can say")
+        if self.training and self.dropout:
+            return Untold("silences hidden units by chance in training")
         bound = BOUND if self.through is squashed else None
         sight = Correlation(self.source, self.perceive.weight, bound)
         layer = Layer(self.change.weight, self.change.bias, self.named)

@@ -12,6 +12,7 @@ from test_dead_stays_dead import check_dead_stays_dead_away_from_life
 from test_dtype_and_shape import check_dtype_and_shape_are_kept
 from test_fire_rate import check_the_observed_fire_rate_matches
 from test_fire_rate_zero import check_fire_rate_zero_changes_nothing
+from test_formulas import check_the_formulas_are_the_change
 from test_gradients import check_every_parameter_gets_gradient
 from test_inputs_stay import check_input_levels_never_change
 from test_listed_cells import check_listed_cells_have_the_future_of_the_grid
@@ -218,6 +219,7 @@ BROKEN = [
     (check_recomputed_gradients_are_the_same, RollsTheDice),
     (check_shards_have_the_future_of_the_whole, NumbersSamplesByPlace),
     (check_saved_and_loaded_gives_the_same_bits, HidesAWeight),
+    (check_the_formulas_are_the_change, SaysSomethingElse),
 ]
 LAWS = list(dict.fromkeys(check for check, _ in BROKEN))
 

@@ -1,0 +1,149 @@
+"""What a fused step is told ahead of time: which nets read what, and where their weights lie.
+
+A plan is a tree of plain numbers; programs are compiled for it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+TAPS = 9
+"""Cells of a 3x3 neighbourhood, in raster order."""
+
+SMALLEST = 16
+"""The shortest side of a matrix that tensor cores multiply."""
+
+
+class Net(NamedTuple):
+    """One net: see the module for the layout of its weights.
+
+    Attributes:
+        field: Which of the fields it reads.
+        channels: Channels of that field.
+        block: The same, filled up to a power of two.
+        hidden: Hidden units, filled up to a multiple of `wide`.
+        wide: Hidden units that a program holds at once.
+        deep: Rows of the first layer that one product takes.
+        tall: Rows of the first layer of which a program computes the gradient.
+        rows: Rows of the first layer, its bias and rows of zeros included.
+        first: Where its first layer begins.
+        last: Where its last layer begins.
+        ahead: Hidden units of all nets before it.
+    """
+
+    field: int
+    channels: int
+    block: int
+    hidden: int
+    wide: int
+    deep: int
+    tall: int
+    rows: int
+    first: int
+    last: int
+    ahead: int
+
+
+class Level(NamedTuple):
+    """One level that is written: its own field, its nets, its streams of randomness."""
+
+    field: int
+    channels: int
+    block: int
+    nets: tuple[Net, ...]
+    share: int
+    fire: int
+    noise: tuple[int, ...]
+
+
+class Plan(NamedTuple):
+    """All levels that are written, and the sizes of the three parts of the weights.
+
+    Attributes:
+        levels: In the order in which they are handed out.
+        firsts: Numbers in all first layers.
+        lasts: Numbers in all last layers.
+        shares: How many levels add a share of themselves.
+        hidden: Hidden units of all nets.
+    """
+
+    levels: tuple[Level, ...]
+    firsts: int
+    lasts: int
+    shares: int
+    hidden: int
+
+
+class Unit(NamedTuple):
+    """A share of the work on the gradients of weights: some hidden units of one net.
+
+    Attributes:
+        place: Where the level that the net writes to stands in the plan.
+        level: That level.
+        net: The net.
+        start: The first of `net.wide` hidden units.
+    """
+
+    place: int
+    level: Level
+    net: Net
+    start: int
+
+
+class Target(NamedTuple):
+    """A field whose gradient is asked for.
+
+    Attributes:
+        field: Which of the fields.
+        channels: Its channels.
+        block: The same, filled up to a power of two.
+        nets: The nets that read it.
+        place: Where it stands in the plan if it is a level that is written; else -1.
+        level: That level, or any.
+        share: How many levels before it add a share of themselves.
+    """
+
+    field: int
+    channels: int
+    block: int
+    nets: tuple[Net, ...]
+    place: int
+    level: Level
+    share: int
+
+
+def units(plan: Plan) -> tuple[Unit, ...]:
+    """Return the hidden layers in pieces that a program can hold."""
+    return tuple(
+        Unit(place, level, net, start)
+        for place, level in enumerate(plan.levels)
+        for net in level.nets
+        for start in range(0, net.hidden, net.wide)
+    )
+
+
+def targets(plan: Plan, channels: Sequence[int], wanted: Sequence[bool]) -> tuple[Target, ...]:
+    """Return what is needed to compute the gradients of the wanted fields.
+
+    Args:
+        plan: The plan.
+        channels: Of each field.
+        wanted: Which fields' gradients are asked for; a level that adds a share of itself is
+            among them in any case, for the sake of that share.
+    """
+    places = {level.field: place for place, level in enumerate(plan.levels)}
+    found = []
+    for field, count in enumerate(channels):
+        place = places.get(field, -1)
+        level = plan.levels[place]
+        shares = place >= 0 and level.share >= 0
+        if wanted[field] or shares:
+            nets = tuple(net for level in plan.levels for net in level.nets if net.field == field)
+            share = level.share - plan.firsts - plan.lasts if shares else -1
+            block = power(count, SMALLEST)
+            found.append(Target(field, count, block, nets, place, level, share))
+    return tuple(found)
+
+
+def power(number: int, least: int = 1) -> int:
+    """Return the smallest power of two that is neither below the number nor below `least`."""
+    return max(least, 1 << (number - 1).bit_length())

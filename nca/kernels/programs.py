@@ -1,0 +1,216 @@
+"""The programs that run on the device, in Triton. See `nca.kernels` for what each is for.
+
+A field is a tensor `(B, H, W, C)`; its cells, counted on from sample to sample, are rows. A program
+holds a tile of rows. On the torus the neighbour of a row is another row, found by arithmetic.
+
+Legend: M rows of a tile, K rows of a first layer, N hidden units, C channels.
+"""
+
+import triton
+import triton.language as tl
+
+_WEYL = tl.constexpr(-1640531527)  # 0x9E3779B9
+_FIRST = tl.constexpr(0x7FEB352D)
+_SECOND = tl.constexpr(-2073254261)  # 0x846CA68B
+_UNIT = tl.constexpr(2.0**-24)
+_NORMAL = tl.constexpr(65535**-0.5)
+
+
+@triton.jit
+def _absorb(key, number):
+    """Fold a number into a key: `nca.noise.absorb_tensor`, the same bits."""
+    bits = (number ^ key) + _WEYL
+    # `>>` copies the sign; the mask makes the shift a logical one
+    bits = bits ^ (bits >> 16 & 0xFFFF)
+    bits = bits * _FIRST
+    bits = bits ^ (bits >> 15 & 0x1FFFF)
+    bits = bits * _SECOND
+    return bits ^ (bits >> 16 & 0xFFFF)
+
+
+@triton.jit
+def _key(draw, STREAM: tl.constexpr):
+    """Return the key of a stream; `draw` holds the random seed in two halves, and the step."""
+    return _absorb(_absorb(_absorb(_absorb(0, draw[0]), draw[1]), STREAM), draw[2])
+
+
+@triton.jit
+def _drawn(draw, sample, cell, channel, STREAM: tl.constexpr):
+    return _absorb(_absorb(_absorb(_key(draw, STREAM), sample), channel), cell)
+
+
+@triton.jit
+def dot(a, b, total, PRODUCTS: tl.constexpr):
+    """Add a matrix product, with float32 sums, to a total."""
+    if PRODUCTS == "exact":
+        total = tl.dot(a, b, total, input_precision="ieee")
+    elif PRODUCTS == "rounded":  # what "reduced" computes, for an interpreter without bfloat16
+        a = a.to(tl.bfloat16).to(tl.float32)
+        b = b.to(tl.bfloat16).to(tl.float32)
+        total = tl.dot(a, b, total, input_precision="ieee")
+    else:
+        total = tl.dot(a.to(tl.bfloat16), b.to(tl.bfloat16), total)
+    return total
+
+
+@triton.jit
+def beside(row, tap, height, width, SIGN: tl.constexpr):
+    """Return the row of a neighbour on the torus; from the other side with `SIGN` -1."""
+    x = row % width
+    y = row // width % height
+    down = y + SIGN * (tap // 3 - 1)
+    down = tl.where(down < 0, down + height, down)
+    down = tl.where(down >= height, down - height, down)
+    right = x + SIGN * (tap % 3 - 1)
+    right = tl.where(right < 0, right + width, right)
+    right = tl.where(right >= width, right - width, right)
+    return row + (down - y) * width + (right - x)
+
+
+@triton.jit
+def seen_by(
+    field, row, inside, start, height, width, NET: tl.constexpr, K: tl.constexpr, ONE: tl.constexpr
+):
+    """Return what rows `start` to `start + K` of a first layer are multiplied with, `(M, K)`."""
+    k = start + tl.arange(0, K)[None, :]
+    channel = k % NET.block
+    # where one product is within one tap, neighbours are found once for a row
+    tap = start // NET.block if NET.block >= K else k // NET.block
+    there = inside & (channel < NET.channels) & (tap < 9)
+    at = beside(row, tap, height, width, 1).to(tl.int64)
+    seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
+    if ONE:  # the bias is multiplied with 1
+        seen = tl.where((tap == 9) & (channel == 0), 1.0, seen)
+    return seen
+
+
+@triton.jit
+def summed_by(
+    field, weights, low, row, inside, start, height, width,
+    NET: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Return what hidden units `start` to `start + wide` sum up, before relu, `(M, N)`."""
+    unit = start + tl.arange(0, NET.wide)[None, :]
+    total = tl.zeros((TILE, NET.wide), tl.float32)
+    total += tl.load(weights + NET.first + 9 * NET.block * NET.hidden + unit)
+    for k in range(0, 9 * NET.block, NET.deep):
+        seen = seen_by(field, row, inside, k, height, width, NET, NET.deep, False)
+        rows = k + tl.arange(0, NET.deep)[:, None]
+        matrix = tl.load(low + NET.first + rows * NET.hidden + unit)
+        total = dot(seen, matrix, total, PRODUCTS)
+    return total
+
+
+@triton.jit
+def _told(
+    field, weights, low, row, inside, total, height, width,
+    NET: tl.constexpr, BLOCK: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Add what one net says to a total, `(M, C)`."""
+    channel = tl.arange(0, BLOCK)[None, :]
+    for start in range(0, NET.hidden, NET.wide):
+        hidden = summed_by(
+            field, weights, low, row, inside, start, height, width, NET, TILE, PRODUCTS
+        )
+        units = start + tl.arange(0, NET.wide)[:, None]
+        matrix = tl.load(low + NET.last + units * BLOCK + channel)
+        total = dot(tl.where(hidden < 0, 0.0, hidden), matrix, total, PRODUCTS)
+    return total + tl.load(weights + NET.last + NET.hidden * BLOCK + channel)
+
+
+@triton.jit
+def _change(
+    fields, weights, low, row, inside, height, width,
+    LEVEL: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Return what all nets of a level say together, `(M, C)`."""
+    total = tl.zeros((TILE, LEVEL.block), tl.float32)
+    for n in tl.static_range(len(LEVEL.nets)):
+        field = fields[LEVEL.nets[n].field]
+        total = _told(
+            field, weights, low, row, inside, total, height, width,
+            LEVEL.nets[n], LEVEL.block, TILE, PRODUCTS,
+        )  # fmt: skip
+    return total
+
+
+@triton.jit
+def _noise(draw, sample, cell, channel, KIND: tl.constexpr):
+    """Return the noise of a level, `(M, C)`: `nca.noise.Source`, the same bits."""
+    if len(KIND) == 1:
+        bits = _drawn(draw, sample, cell, channel, KIND[0])
+        noise = (bits >> 8 & 0xFFFFFF).to(tl.float32) * _UNIT
+    else:
+        both = 0
+        for third in tl.static_range(len(KIND)):
+            bits = _drawn(draw, sample, cell, channel, KIND[third])
+            both += (bits & 0x00FF00FF) + (bits >> 8 & 0x00FF00FF)
+        summed = (both & 0xFFFF) + (both >> 16 & 0xFFFF)
+        noise = (summed - 1530).to(tl.float32) * _NORMAL
+    return noise
+
+
+@triton.jit
+def moves_of(
+    living, sample, row, inside, cell, draw, chance,
+    STREAM: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+):  # fmt: skip
+    """Return 1 where a cell may change in this step and 0 elsewhere, `(M, 1)`."""
+    moves = inside
+    if FIRE:
+        bits = _drawn(draw, sample, cell, 0, STREAM)
+        moves = moves & ((bits >> 8 & 0xFFFFFF) < chance)
+    if FROZEN:
+        moves = moves & (tl.load(living + row, mask=inside, other=0) != 0)
+    return moves.to(tl.float32)
+
+
+@triton.jit
+def rows_of(tile, count, TILE: tl.constexpr):
+    """Return the rows of a tile, and which of them are cells, `(M, 1)` each."""
+    row = tile * TILE + tl.arange(0, TILE)[:, None]
+    return row, row < count
+
+
+@triton.jit
+def _step_level(
+    fields, out, weights, low, living, samples, draw, chance, size, scale, count, height, width,
+    LEVEL: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    row, inside = rows_of(tl.program_id(0), count, TILE)
+    cells = height * width
+    sample = tl.load(samples + row // cells, mask=inside, other=0).to(tl.int32)
+    channel = tl.arange(0, LEVEL.block)[None, :]
+    there = inside & (channel < LEVEL.channels)
+    at = row.to(tl.int64) * LEVEL.channels + channel
+    own = tl.load(fields[LEVEL.field] + at, mask=there, other=0.0)
+    change = _change(fields, weights, low, row, inside, height, width, LEVEL, TILE, PRODUCTS)
+    if LEVEL.share >= 0:
+        change += tl.load(weights + LEVEL.share) * own
+    change *= size
+    if len(LEVEL.noise) > 0:
+        change += scale * _noise(draw, sample, row % cells, channel, LEVEL.noise)
+    moves = moves_of(
+        living, sample, row, inside, row % cells, draw, chance, LEVEL.fire, FIRE, FROZEN
+    )
+    tl.store(out + at, own + change * moves, mask=there)
+
+
+@triton.jit(
+    do_not_specialize=["low_seed", "high_seed", "step", "chance", "count", "height", "width"]
+)
+def step_levels(
+    fields, outs, weights, low, living, samples, low_seed, high_seed, step, chance, size, scale,
+    count, height, width,
+    PLAN: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Let one step pass: a program for each tile of each level."""
+    draw = (low_seed, high_seed, step)
+    for n in tl.static_range(len(PLAN.levels)):
+        if tl.program_id(1) == n:
+            _step_level(
+                fields, outs[n], weights, low, living, samples, draw, chance, size, scale,
+                count, height, width, PLAN.levels[n], FIRE, FROZEN, TILE, PRODUCTS,
+            )  # fmt: skip
