@@ -56,7 +56,7 @@ class Way:
 
 
 def _plain(automaton: Automaton) -> Rollout:
-    automaton.sparse = False
+    automaton.sparse = automaton.fused = False
     automaton.memory = STORE
     for name in automaton.rules:
         for rule in automaton.rules_of(name):
@@ -115,6 +115,15 @@ def _channels_last(level: Tensor) -> Tensor:
     )
 
 
+def _fused(automaton: Automaton) -> Rollout:
+    automaton.fused = True
+    return automaton.rollout
+
+
+def _off_cuda(device: torch.device) -> str:
+    return "" if device.type == "cuda" else "Triton's programs run on CUDA devices"
+
+
 def _keeping(memory: Memory) -> Callable[[Automaton], Rollout]:
     def made(automaton: Automaton) -> Rollout:
         automaton.memory = memory
@@ -132,6 +141,7 @@ WAYS: tuple[Way, ...] = (
     Way("engine", "as the recipe stands: kernels shared, cells listed where faster", _engine),
     Way("bfloat16", "the engine, its products in bfloat16", _bfloat16, dtype=torch.bfloat16),
     Way("compiled", "torch.compile of one step of the whole grid", _compiled, compiles=True),
+    Way("fused", "a step in one launch, demanded", _fused, lacks=_off_cuda),
     Way(
         "segments",
         "the engine, keeping about two roots of the states for the gradient",
