@@ -20,6 +20,7 @@ from nca.errors import (
 from nca.importing import Imported
 from nca.metrics import Share
 from nca.noise import Draw, Source
+from nca.parts import Cells, Samples
 from nca.perception import StencilPerception, per_cell
 from nca.pictures import load_target, to_rgb_on_white
 from nca.pool import Pool, Renewal
@@ -27,11 +28,13 @@ from nca.registry import register, registry
 from nca.rule import Place, UpdateRule, View
 from nca.scene import Kernel
 from nca.settling import Settled, settle
+from nca.spread import Spread
 from nca.start import FirstState, Start
 from nca.state import Layout, Level, State
 from nca.task import Setting, Task
 from nca.topology import TORUS, Topology
 from nca.video import video
+from nca.window import Window
 
 __all__ = [
     # build
@@ -54,6 +57,11 @@ __all__ = [
     "settle",
     "Settled",
     "video",
+    # share among processes
+    "Window",
+    "Cells",
+    "Samples",
+    "Spread",
     # train and judge
     "Start",
     "FirstState",

@@ -15,11 +15,13 @@ HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 
 RINGS = (
     {"errors", "registry", "types"},
-    {"topology", "stencils", "state", "noise", "batch", "kernels"},
+    {
+        "topology", "stencils", "state", "noise", "batch", "kernels", "window", "halo", "parts",
+    },
     {"perception", "rule", "scene", "listed"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
-        "video",
+        "video", "spread",
     },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
