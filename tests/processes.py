@@ -5,6 +5,7 @@ They are forked from one that has imported torch already, and are used again fro
 
 import functools
 import tempfile
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
@@ -22,7 +23,7 @@ MOST = 4
 @functools.cache
 def _executor() -> ProcessPoolExecutor:
     context = get_context("forkserver")
-    context.set_forkserver_preload(["processes", "nca", "nca.cli", "parts_case"])
+    context.set_forkserver_preload(["processes", "nca", "nca.cli", "parts_case", "crew_case"])
     return ProcessPoolExecutor(MOST, context, initializer=torch.set_num_threads, initargs=(1,))
 
 
@@ -37,12 +38,15 @@ def together(count: int, act: Callable[..., Any], *given: Any) -> list[Any]:
     with tempfile.TemporaryDirectory() as folder:
         meeting = Path(folder) / "meeting"
         work = [_executor().submit(_joined, n, count, meeting, act, given) for n in range(count)]
-        return [done.result(timeout=4 * PATIENCE) for done in work]
+        told = [done.result(timeout=4 * PATIENCE) for done in work]
+    faults = [fault for fault, _ in told if fault]
+    assert not faults, "\n".join(faults)
+    return [result for _, result in told]
 
 
 def _joined(
     rank: int, count: int, meeting: Path, act: Callable[..., Any], given: tuple[Any, ...]
-) -> Any:
+) -> tuple[str, Any]:
     dist.init_process_group(
         "gloo",
         init_method=meeting.as_uri(),
@@ -51,6 +55,8 @@ def _joined(
         timeout=timedelta(seconds=PATIENCE),
     )
     try:
-        return act(*given)
+        return "", act(*given)
+    except Exception:  # it is told where the test runs, for not every one can be sent
+        return traceback.format_exc(), None
     finally:
         dist.destroy_process_group()

@@ -28,7 +28,10 @@ RINGS = (
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "task", "foreign",
         "foreign_json", "importing", "render", "analysis",
     },
-    {"training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep"},
+    {
+        "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "crew",
+        "log", "lesson",
+    },
     {"cli", "__main__"},
 )  # fmt: skip
 RING_OF = {module: ring for ring, modules in enumerate(RINGS) for module in modules}
