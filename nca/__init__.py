@@ -34,6 +34,7 @@ from nca.start import FirstState, Start
 from nca.state import Layout, Level, State
 from nca.task import Setting, Task
 from nca.topology import TORUS, Topology
+from nca.vast import Vast, stream
 from nca.video import video
 from nca.window import Window
 
@@ -63,6 +64,8 @@ __all__ = [
     "Cells",
     "Samples",
     "Spread",
+    "Vast",
+    "stream",
     # train and judge
     "Start",
     "FirstState",

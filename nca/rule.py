@@ -248,10 +248,12 @@ class UpdateRule(nn.Module, ABC):
             `perceived`, and `correlate` or `neighbours` of a level as it stands; all else it
             does cell by cell. Then a step may hand it, for speed, a list of the cells that can
             change, as `(1, C, cells)` in place of `(B, C, *space)`.
+        radius: How many cells away, along any axis, a cell sees in one step.
     """
 
     reads: Sequence[str] = ("own",)
     cellwise: bool = False
+    radius: int = 1
 
     def kernel(self) -> Kernel | None:
         """Return the correlation that the rule begins with, to find it in `view.perceived`.

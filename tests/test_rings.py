@@ -26,7 +26,8 @@ RINGS = (
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "task", "foreign",
-        "foreign_json", "importing", "render", "analysis",
+        "foreign_json", "importing", "render", "analysis", "vast",
+        "wall",
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "crew",

@@ -15,6 +15,7 @@ from nca.cli import (
     recipes,
     render,
     run,
+    stream,
     sweep,
 )
 from nca.cli.console import fail, out_of_memory
@@ -33,6 +34,7 @@ app.command("run")(run.run)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
+app.command("stream")(stream.stream_)
 app.command("islands")(islands.islands)
 app.command("inspect")(inspect.inspect)
 app.add_typer(recipes.app, name="recipes")
