@@ -208,7 +208,7 @@ def placed(device: str, environment: Mapping[str, str] = os.environ) -> str:
     Raises:
         DeviceError: One GPU was named for several processes.
     """
-    if int(environment.get("WORLD_SIZE", "1")) == 1 or device == "cpu":
+    if not _started_with_others(environment) or device == "cpu":
         return device
     if device.startswith("cuda:"):
         raise DeviceError(
@@ -231,7 +231,7 @@ def enlist(device: torch.device, shard: Size | None) -> Crew:
     Raises:
         ProcessError: There are more or fewer blocks than processes.
     """
-    if any(word not in os.environ for word in ENVIRONMENT) or os.environ["WORLD_SIZE"] == "1":
+    if not _started_with_others(os.environ):
         return Crew(shard=shard)
     store, rank, count = next(dist.rendezvous("env://"))  # pyright: ignore[reportPrivateImportUsage]
     crew = Crew(rank, count, store, shard)
@@ -240,3 +240,8 @@ def enlist(device: torch.device, shard: Size | None) -> Crew:
         torch.cuda.set_device(device)
     dist.init_process_group(engine, store=store, rank=rank, world_size=count)
     return crew
+
+
+def _started_with_others(environment: Mapping[str, str]) -> bool:
+    told = all(word in environment for word in ENVIRONMENT)
+    return told and environment["WORLD_SIZE"] != "1"

@@ -26,7 +26,9 @@ EXACT = {"rtol": 0, "atol": 1e-10}
 
 RECIPES = {
     "with a pool": RECIPE.replace(POOL, f"{POOL}damaged = 1\nswapped = 1\n"),
-    "without a pool": changed(POOL, ""),
+    "without a pool, recomputing": changed(
+        "fire_rate = 0.5\n", "fire_rate = 0.5\ncheckpoint_every = 1\n", changed(POOL, "")
+    ),
 }
 
 
@@ -106,11 +108,13 @@ def test_one_process_alone_does_as_if_there_were_no_others():
 
 
 def test_each_process_of_a_machine_takes_a_gpu_of_its_own():
-    third = {"WORLD_SIZE": "4", "LOCAL_RANK": "2"}
+    meeting = {"RANK": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    third = {"WORLD_SIZE": "4", "LOCAL_RANK": "2", **meeting}
     assert placed("cuda", third) == "cuda:2"
     assert placed("cpu", third) == "cpu"
     assert placed("cuda", {}) == "cuda"
-    assert placed("cuda:1", {"WORLD_SIZE": "1"}) == "cuda:1"
+    assert placed("cuda:1", {**third, "WORLD_SIZE": "1"}) == "cuda:1"
+    assert placed("cuda:1", {"WORLD_SIZE": "4"}) == "cuda:1"
     assert placed("auto", third) == ("cuda:2" if torch.cuda.is_available() else "auto")
     with pytest.raises(DeviceError, match="4 processes cannot share cuda:1"):
         placed("cuda:1", third)
