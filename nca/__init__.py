@@ -14,6 +14,7 @@ from nca.errors import (
     ExportError,
     NCAError,
     PluginError,
+    ProcessError,
     RegistryError,
     ShapeError,
     StorageError,
@@ -24,6 +25,7 @@ from nca.importing import Imported
 from nca.memory import Memory
 from nca.metrics import Share
 from nca.noise import Draw, Source
+from nca.parts import Cells, Samples
 from nca.perception import StencilPerception, per_cell
 from nca.pictures import load_target, load_texture, to_rgb_on_white
 from nca.pool import Pool, Renewal
@@ -31,11 +33,14 @@ from nca.registry import register, registry
 from nca.rule import Place, UpdateRule, View
 from nca.scene import Kernel
 from nca.settling import Settled, settle
+from nca.spread import Spread
 from nca.start import FirstState, Start
 from nca.state import Layout, Level, State
 from nca.task import Setting, Task, Vote
 from nca.topology import TORUS, Topology
+from nca.vast import Vast, stream
 from nca.video import video
+from nca.window import Window
 
 __all__ = [
     # build
@@ -60,6 +65,13 @@ __all__ = [
     "Settled",
     "video",
     "why_not_fused",
+    # share among processes
+    "Window",
+    "Cells",
+    "Samples",
+    "Spread",
+    "Vast",
+    "stream",
     # train and judge
     "Start",
     "FirstState",
@@ -94,6 +106,7 @@ __all__ = [
     "DivergedError",
     "ExportError",
     "PluginError",
+    "ProcessError",
     "RegistryError",
     "ShapeError",
     "StorageError",

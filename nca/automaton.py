@@ -125,13 +125,15 @@ class Automaton(nn.Module):
         """
         self.layout.check(state, "step(state)")
         rate = self.fire_rate if fire_rate is None else fire_rate
-        return self._advance_by(state, 1, rate, self._kernels())
+        return self._advance_by(state, 1, rate, self._kernels(), fuse(self, state))
 
     def rollout(self, state: State, steps: int, *, fire_rate: float | None = None) -> State:
         """Let many steps pass and return the last state; see `step`."""
         self.layout.check(state, "rollout(state)")
         rate = self.fire_rate if fire_rate is None else fire_rate
-        advance = partial(self._advance_by, fire_rate=rate, kernels=self._kernels())
+        advance = partial(
+            self._advance_by, fire_rate=rate, kernels=self._kernels(), fused=fuse(self, state)
+        )
         return self.memory.walk(advance, state, steps)
 
     def trajectory(
@@ -176,9 +178,10 @@ class Automaton(nn.Module):
             living = living & lived
         return state.replace({name: state[name] * living for name in self.written})
 
-    def _advance_by(self, state: State, steps: int, fire_rate: float, kernels: Kernels) -> State:
+    def _advance_by(
+        self, state: State, steps: int, fire_rate: float, kernels: Kernels, fused: Fused | None
+    ) -> State:
         state = state.map(_channels_last)
-        fused = fuse(self, state)
         for _ in range(steps):
             state = self._advance(Scene(state, self.topology, kernels), fire_rate, fused)
         return state

@@ -49,6 +49,10 @@ class DeviceError(NCAError):
     """The device that was asked for is not there."""
 
 
+class ProcessError(NCAError):
+    """The processes that share a run do not fit it, or one of them is lost."""
+
+
 class StorageError(NCAError):
     """A file cannot be written."""
 

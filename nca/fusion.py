@@ -190,6 +190,8 @@ def _of_grid(automaton: "Automaton", state: State) -> str | None:
         return f"the grid has {state.axes} axes, and not two"
     if set(automaton.topology.of(2)) != {"torus"}:
         return "the grid is no torus"
+    if state.window is not None or not automaton.topology.local:
+        return "the state is a part of a larger grid"
     if len({tensor.shape[2:] for tensor in state.values()}) > 1:
         return "its levels differ in size"
     kinds = {tensor.dtype for tensor in state.values()} - {torch.float32}

@@ -157,7 +157,7 @@ def listed(
         always: Whether to list even where the whole grid would be faster.
     """
     state = scene.state
-    if living.device.type != "cpu" or torch.compiler.is_compiling():
+    if living.device.type != "cpu" or torch.compiler.is_compiling() or not scene.topology.local:
         return None
     if any(state.size(name) != living.shape[2:] for name in state):
         return None

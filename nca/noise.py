@@ -15,11 +15,13 @@ integers until the last product, so that it too has the same bits everywhere. It
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
+
+from nca.window import Window
 
 _MASK = 0xFFFFFFFF
 _WEYL = 0x9E3779B9
@@ -97,12 +99,14 @@ class Source:
         samples: `(B,)`, int64: each sample's own number, whatever its place in the batch.
         cells: `(n,)`, int64: draw for these cells alone, counted on from sample to sample. What
             is drawn are the same numbers, as `(1, C, n)`.
+        window: Where the cells lie in a whole grid, if they are not all of it.
     """
 
     random_seed: int
     step: int
     samples: Tensor
     cells: Tensor | None = None
+    window: Window | None = None
 
     def bits(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return 32 random bits for each channel of each cell, int32 `(B, C, *space)`."""
@@ -130,7 +134,7 @@ class Source:
 
     def each(self, stream: str, count: int = 1) -> Tensor:
         """Return `count` uniform numbers for each sample, float32 `(B, count)`."""
-        return self.uniform(stream, count, (1,)).squeeze(-1)
+        return replace(self, window=None).uniform(stream, count, (1,)).squeeze(-1)
 
     def _by_channel(self, streams: Sequence[str], channels: int) -> Tensor:
         """Return the keys of every channel of every sample, int32 `(streams, B, C)`."""
@@ -147,13 +151,22 @@ class Source:
         cells = math.prod(size)
         if self.cells is not None:
             sample = self.cells.div(cells, rounding_mode="floor")
-            cell = (self.cells - sample * cells).to(torch.int32).unsqueeze(-1)
-            listed = absorb_tensor(by_channel.index_select(0, sample), cell)  # (n, C)
+            cell = (self.cells - sample * cells).to(torch.int32)
+            if self.window is not None:
+                cell = self._numbers(size).flatten()[cell]
+            by_cell = by_channel.index_select(0, sample)
+            listed = absorb_tensor(by_cell, cell.unsqueeze(-1))  # (n, C)
             return listed.T.unsqueeze(0)
         by_channel = by_channel.view(-1, *(1,) * len(size), by_channel.shape[-1])
-        cell = torch.arange(cells, dtype=torch.int32, device=self.samples.device).view(*size, 1)
         # a cell's channels side by side, as the automaton lays out its states
-        return absorb_tensor(by_channel, cell).movedim(-1, 1)
+        return absorb_tensor(by_channel, self._numbers(size).unsqueeze(-1)).movedim(-1, 1)
+
+    def _numbers(self, size: Sequence[int]) -> Tensor:
+        """Return the number of each cell in the whole grid, int32 `size`."""
+        if self.window is not None:
+            return self.window.numbers(tuple(size), self.samples)
+        device = self.samples.device
+        return torch.arange(math.prod(size), dtype=torch.int32, device=device).view(*size)
 
 
 @dataclass(frozen=True)

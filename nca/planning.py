@@ -15,10 +15,11 @@ from torch import Tensor
 
 from nca import gauge
 from nca.evaluation import precision
+from nca.lesson import last_states
 from nca.memory import Memory
 from nca.noise import Draw
 from nca.run import Run
-from nca.training import Watch, last_states, next_batch
+from nca.training import Watch, next_batch
 
 MARGIN = 0.1
 """Share of what is free now that is left to others, and to what allocators add."""
@@ -90,13 +91,16 @@ def choose(needs: Iterable[Need], room: int | None) -> Choice:
 def settle_memory(run: Run, watch: Watch) -> None:
     """Give a run whose recipe says `auto` the fastest memory that fits, and say so.
 
-    It changes no number of the run.
+    It changes no number of the run. Several processes keep everything: they would have to agree on
+    what is free.
 
     Args:
         run: Where training stands.
         watch: Who is told.
     """
     if run.table.memory.mode != "auto" or run.iteration >= run.table.iterations:
+        return
+    if run.crew.count > 1:
         return
     free = gauge.free(run.device)
     choice = choose(Trial(run).needs(), None if free is None else round((1 - MARGIN) * free))

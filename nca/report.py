@@ -1,6 +1,7 @@
 """Bring a run to its end: judge it on test data and draw what a person wants to see."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from nca.checkpoint import Checkpoint, write_whole
 from nca.data import Report
 from nca.evaluation import Row, evaluate, moments, precision
-from nca.render import levels_sheet, save_curve, save_image, strip
+from nca.render import Sheet, levels_sheet, save_curve, save_image, strip
 from nca.run import Run
 from nca.state import State
 from nca.trained import Trained
@@ -32,13 +33,18 @@ def conclude(run: Run, data: Path | None, report: Report, watch: Watch) -> list[
         What was measured on the test data.
     """
     trained = best_of(run)
-    trained.prepare(data, report)
+    with run.crew.leader_first():
+        trained.prepare(data, report)
     rows = judge(trained, "test", watch)
+    drawn = draw(trained)
+    if not run.crew.leads:
+        return rows
     told = {"test": [row.told() for row in rows], "device": hardware(run.device)}
     metrics = {**trained.checkpoint.metrics, **told}
     Checkpoint(**{**trained.checkpoint.__dict__, "metrics": metrics}).write(trained.path)
     write_whole(run.folder / "evaluation.json", json.dumps(metrics, indent=2).encode())
-    draw(trained, run.folder)
+    for name, sheet in drawn.items():
+        save_image(sheet.image(), run.folder / name)
     records = [json.loads(line) for line in run.log.path.read_text().splitlines()]
     save_curve(records, run.task.headline, run.folder / "curve.png")
     return rows
@@ -49,7 +55,10 @@ def best_of(run: Run) -> Trained:
     best = run.folder / "best.safetensors"
     if not best.is_file():
         run.save_best({})
-    return Trained.load(str(best), run.device)
+    run.crew.wait()  # for the leader to have written it
+    trained = Trained.load(str(best), run.device)
+    size = run.recipe.tables.grid.size
+    return replace(trained, automaton=run.crew.spread(trained.automaton, size))
 
 
 def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Row]:
@@ -78,7 +87,7 @@ def film(trained: Trained, samples: int, steps: int, every: int) -> list[State]:
         return trained.automaton.trajectory(batch.state, steps, every)
 
 
-def draw(trained: Trained, folder: Path) -> None:
+def draw(trained: Trained) -> dict[str, Sheet]:
     """Draw `states.png`, samples through time, and `levels.png`, the levels side by side."""
     steps = moments(trained.recipe)[0]
     states = film(trained, SAMPLES, steps, -(-steps // (MOMENTS - 1)))
@@ -88,8 +97,10 @@ def draw(trained: Trained, folder: Path) -> None:
         wanted = trained.task.targets(next(iter(trained.task.trials("test", SAMPLES))))
     words = [f"step {state.step}" for state in states]
     beside = ([], []) if wanted is None else ([wanted], ["target"])
-    save_image(strip([*pictures, *beside[0]], [*words, *beside[1]]).image(), folder / "states.png")
-    save_image(levels_sheet(states, pictures).image(), folder / "levels.png")
+    return {
+        "states.png": strip([*pictures, *beside[0]], [*words, *beside[1]]),
+        "levels.png": levels_sheet(states, pictures),
+    }
 
 
 def hardware(device: torch.device) -> str:

@@ -257,11 +257,13 @@ class UpdateRule(nn.Module, ABC):
         adjustable: Numbers that may be turned while the automaton runs: a few words for a person,
             then the attribute, its least and its greatest value. An instance may replace the
             class's answer in its constructor.
+        radius: How many cells away, along any axis, a cell sees in one step.
     """
 
     reads: Sequence[str] = ("own",)
     cellwise: bool = False
     adjustable: Mapping[str, tuple[str, float, float]] = {}
+    radius: int = 1
 
     def kernel(self) -> Kernel | None:
         """Return the correlation that the rule begins with, to find it in `view.perceived`.

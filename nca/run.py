@@ -5,8 +5,6 @@ averaged weights, pool and iteration. Everything else follows from the recipe, s
 is counted. So a run that was killed goes on as if nothing had happened.
 """
 
-import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +15,10 @@ from torch import Tensor, nn
 
 from nca.automaton import Automaton
 from nca.checkpoint import MODULES, Checkpoint, weights, write_whole
+from nca.crew import ALONE, Crew
 from nca.data import Report
 from nca.errors import CheckpointError, DeviceError, ShapeError, StorageError
+from nca.log import Log
 from nca.noise import Draw
 from nca.pool import Pool
 from nca.recipe import Recipe
@@ -89,6 +89,7 @@ class Run:
         pool: States that outlive their iteration, if the recipe asks for them.
         iteration: How many updates lie behind.
         best: The headline of the best checkpoint so far.
+        crew: The processes that share it; the leader alone writes.
     """
 
     recipe: Recipe
@@ -100,29 +101,30 @@ class Run:
     pool: Pool | None = None
     iteration: int = 0
     best: float | None = None
-    log: "Log" = field(default=None)  # pyright: ignore[reportAssignmentType]
+    crew: Crew = ALONE
+    log: Log = field(default=None)  # pyright: ignore[reportAssignmentType]
 
     @classmethod
     def start(
-        cls, recipe: Recipe, folder: Path, device: torch.device, data: Path | None, report: Report
+        cls,
+        recipe: Recipe,
+        folder: Path,
+        device: torch.device,
+        data: Path | None,
+        report: Report,
+        crew: Crew = ALONE,
     ) -> "Run":
         """Build a run at its beginning and make its folder.
 
         Raises:
             StorageError: The folder cannot be made.
+            ProcessError: Its batch cannot be split among the processes.
             NCAError: What the task raises while it loads its data.
         """
-        run = cls.build(recipe, folder, device, data, report)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as fault:
-            raise StorageError(
-                f"the run's folder cannot be made: {fault.strerror}.",
-                where=str(folder),
-                to_do="choose another one: nca run ... --out FOLDER",
-            ) from fault
-        write_whole(folder / "recipe.toml", recipe.text.encode())
-        run.log = Log(folder / "metrics.jsonl", 0)
+        run = cls.build(recipe, folder, device, data, report, crew)
+        if crew.leads:
+            run._make_folder()
+        run.log = Log(folder / "metrics.jsonl", 0, writes=crew.leads)
         run.save()
         return run
 
@@ -134,44 +136,58 @@ class Run:
         data: Path | None,
         report: Report,
         overrides: tuple[str, ...] = (),
+        crew: Crew = ALONE,
     ) -> "Run":
-        """Continue a run from its last checkpoint.
+        """Continue a run from its last checkpoint, whatever the number of processes was.
 
         Raises:
             CheckpointError: There is none, or it is damaged.
+            ProcessError: Its batch cannot be split among the processes.
         """
         path = folder / "last.safetensors"
         if not folder.is_dir():
             raise CheckpointError(
                 "there is no such run.", where=str(folder), to_do="give a run's folder: runs/NAME"
             )
-        for leftover in folder.glob(".*.part"):
+        for leftover in folder.glob(".*.part") if crew.leads else ():
             leftover.unlink()
         checkpoint = Checkpoint.read(path)
-        run = cls.build(checkpoint.parsed(path, overrides), folder, device, data, report)
+        recipe = checkpoint.parsed(path, overrides)
+        run = cls.build(recipe, folder, device, data, report, crew)
         for name in MODULES:
             checkpoint.load(run.modules[name], name, path)
         run._restore(checkpoint, path)
-        run.log = Log(folder / "metrics.jsonl", run.iteration)
+        run.log = Log(folder / "metrics.jsonl", run.iteration, writes=crew.leads)
         return run
 
     @classmethod
     def build(
-        cls, recipe: Recipe, folder: Path, device: torch.device, data: Path | None, report: Report
+        cls,
+        recipe: Recipe,
+        folder: Path,
+        device: torch.device,
+        data: Path | None,
+        report: Report,
+        crew: Crew = ALONE,
     ) -> "Run":
         """Return a run at its beginning that has no folder yet.
 
         Raises:
+            ProcessError: Its batch cannot be split among the processes.
             NCAError: What the task raises while it loads its data.
         """
+        crew.check(recipe.training().batch)
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
-        automaton, task = recipe.automaton(), recipe.task()
-        task.prepare(device, data, report)
+        automaton = crew.spread(recipe.automaton(), recipe.tables.grid.size)
+        task = recipe.task()
+        with crew.leader_first():
+            task.prepare(device, data, report)
         modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
         table = recipe.tables.train
         assert table is not None
-        run = cls(recipe, folder, device, modules, _optimiser(table, modules.parameters()))
+        optimiser = _optimiser(table, modules.parameters())
+        run = cls(recipe, folder, device, modules, optimiser, crew=crew)
         if table.average:
             run.average = Average(modules, table.average)
         if recipe.tables.pool:
@@ -201,7 +217,9 @@ class Run:
         return table
 
     def save(self) -> None:
-        """Write `last.safetensors`: all that is needed to go on."""
+        """Write `last.safetensors`: all that is needed to go on, by however many processes."""
+        if not self.crew.leads:
+            return
         tensors = weights(automaton=self.automaton, task=self.task)
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{n}": torch.as_tensor(t) for n, t in moments.items()}
@@ -213,10 +231,23 @@ class Run:
 
     def save_best(self, metrics: dict[str, Any]) -> None:
         """Write `best.safetensors`: the averaged weights, or those of now, with their metrics."""
+        if not self.crew.leads:
+            return
         tensors = weights(automaton=self.automaton, task=self.task)
         if self.average:
             tensors |= self.average.tensors
         self._checkpoint(tensors, metrics).write(self.folder / "best.safetensors")
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise StorageError(
+                f"the run's folder cannot be made: {fault.strerror}.",
+                where=str(self.folder),
+                to_do="choose another one: nca run ... --out FOLDER",
+            ) from fault
+        write_whole(self.folder / "recipe.toml", self.recipe.text.encode())
 
     def _checkpoint(self, tensors: dict[str, Tensor], metrics: dict[str, Any]) -> Checkpoint:
         return Checkpoint(
@@ -249,45 +280,6 @@ class Run:
                 where=str(path),
                 to_do="resume without overrides that add a pool or averaged weights",
             ) from fault
-
-
-class Log:
-    """`metrics.jsonl`: one line of JSON per record; a kill costs at most the last line.
-
-    Args:
-        path: The file; what was written after `iteration` is dropped, for it will come again.
-        iteration: Where the run stands.
-    """
-
-    def __init__(self, path: Path, iteration: int) -> None:
-        self.path = path
-        kept = [row for row in self._rows() if row["iteration"] <= iteration]
-        write_whole(path, "".join(f"{json.dumps(row)}\n" for row in kept).encode())
-
-    def write(self, record: dict[str, Any]) -> None:
-        """Append a record and hand it to the disk."""
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(f"{json.dumps(record)}\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as fault:
-            raise StorageError(
-                f"the log cannot be written: {fault.strerror}.",
-                where=str(self.path),
-                to_do="free some space, then continue with nca run --resume",
-            ) from fault
-
-    def _rows(self) -> Iterable[dict[str, Any]]:
-        if not self.path.is_file():
-            return
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:  # a line that a kill cut short
-                continue
-            if isinstance(row, dict) and isinstance(row.get("iteration"), int):
-                yield row
 
 
 def _optimiser(table: Train, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

@@ -14,6 +14,7 @@ from nca.errors import ShapeError
 from nca.noise import Source
 from nca.state import State
 from nca.topology import Topology, correlate_valid, windows
+from nca.window import Window
 
 Through: TypeAlias = Callable[[Tensor], Tensor] | None
 """A function of each cell alone, or None: what is there as it is."""
@@ -120,10 +121,10 @@ class Scene:
 
     def coordinates(self, name: str) -> Tensor:
         """Return where the cells of a level are, `(1, axes, *space)`, each axis from 0 to 1."""
-        level = self.state[name]
-        lines = [
-            torch.arange(n, device=level.device, dtype=level.dtype) / n for n in level.shape[2:]
-        ]
+        level, size = self.state[name], self.state.size(name)
+        window = self.state.window or Window((0,) * len(size), size)
+        places = window.places(size, level)
+        lines = [p.to(level.dtype) / n for p, n in zip(places, window.whole, strict=True)]
         return torch.stack(torch.meshgrid(*lines, indexing="ij")).unsqueeze(0)
 
     def neighbours(self, tensor: Tensor, radius: int) -> Tensor:

@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 from nca.errors import ShapeError
 from nca.noise import Source
 from nca.types import Size
+from nca.window import Window
 
 AXES = {3: "width", 4: "height, width", 5: "depth, height, width"}
 
@@ -166,6 +167,7 @@ class State(Mapping[str, Tensor]):
         step: How many steps it has taken.
         samples: `(B,)`, int64: each sample's own number; 0, 1, 2, ... unless given.
         remembered: One set of levels for each temporal skip connection, or nothing yet.
+        window: Where its cells lie in a whole grid, if they are not all of it.
 
     Raises:
         ShapeError: No level, or tensors that disagree about batch or number of axes.
@@ -176,6 +178,7 @@ class State(Mapping[str, Tensor]):
     step: int = 0
     samples: Tensor = field(default=None)  # pyright: ignore[reportAssignmentType]
     remembered: tuple[Mapping[str, Tensor], ...] = ()
+    window: Window | None = None
 
     def __post_init__(self) -> None:
         """Number the samples and check that the levels agree."""
@@ -230,7 +233,7 @@ class State(Mapping[str, Tensor]):
     @property
     def source(self) -> Source:
         """The randomness of the step that comes next."""
-        return Source(self.random_seed, self.step, self.samples)
+        return Source(self.random_seed, self.step, self.samples, window=self.window)
 
     def size(self, name: str) -> Size:
         """Return the cells of a level along each axis."""
@@ -244,6 +247,7 @@ class State(Mapping[str, Tensor]):
             "step": self.step,
             "samples": self.samples,
             "remembered": self.remembered,
+            "window": self.window,
         }
         return type(self)(merged, **{**kept, **others})
 
@@ -304,9 +308,9 @@ class State(Mapping[str, Tensor]):
         return first.replace(levels, samples=samples, remembered=remembered)
 
 
-def _flatten(state: State) -> tuple[list[Any], tuple[int, int]]:
+def _flatten(state: State) -> tuple[list[Any], tuple[int, int, Window | None]]:
     tensors = [dict(state.levels), state.samples, [dict(old) for old in state.remembered]]
-    return tensors, (state.random_seed, state.step)
+    return tensors, (state.random_seed, state.step, state.window)
 
 
 def _unflatten(tensors: Any, counters: Any) -> State:
@@ -314,7 +318,7 @@ def _unflatten(tensors: Any, counters: Any) -> State:
     levels, samples, remembered = tensors
     state = object.__new__(State)
     parts = zip(
-        ("levels", "random_seed", "step", "samples", "remembered"),
+        ("levels", "random_seed", "step", "window", "samples", "remembered"),
         (levels, *counters, samples, tuple(remembered)),
         strict=True,
     )

@@ -7,9 +7,9 @@ axis may have its own. Rules never pad: they ask the topology for a neighbourhoo
 
 import functools
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import get_args
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, get_args
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,37 @@ from torch import Tensor
 from nca.errors import ShapeError
 from nca.types import Boundary
 
+Extend: TypeAlias = Callable[[Tensor, int, int, Boundary], Tensor]
+"""Add so many cells to both ends of a dimension, as a boundary says."""
+
 _CORRELATE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+
+def extended(tensor: Tensor, dim: int, radius: int, boundary: Boundary) -> Tensor:
+    """Add so many cells to both ends of a dimension of a grid that is all at hand."""
+    side = tensor.shape[dim]
+    match boundary:
+        case "torus":
+            # no divmod: while a step is exported, a side is a symbol that knows none
+            laps, rest = radius // side, radius % side
+            whole = [tensor] * (2 * laps + 1)
+            head = tensor.narrow(dim, side - rest, rest)
+            tail = tensor.narrow(dim, 0, rest)
+            return torch.cat([head, *whole, tail] if rest else whole, dim)
+        case "zeros":
+            shape = list(tensor.shape)
+            shape[dim] = radius
+            edge = tensor.new_zeros(shape)
+            return torch.cat([edge, tensor, edge], dim)
+        case "replicate":
+            shape = list(tensor.shape)
+            shape[dim] = radius
+            first, last = tensor.narrow(dim, 0, 1), tensor.narrow(dim, side - 1, 1)
+            return torch.cat([first.expand(shape), tensor, last.expand(shape)], dim)
+        case "reflect":
+            period = max(2 * (side - 1), 1)
+            place = torch.arange(-radius, side + radius, device=tensor.device).remainder(period)
+            return tensor.index_select(dim, torch.minimum(place, period - place).clamp(0, side - 1))
 
 
 @dataclass(frozen=True)
@@ -29,12 +59,15 @@ class Topology:
         boundaries: One answer for all axes, or one for each, in the order of the axes:
             `torus` wraps, `zeros` is empty, `reflect` mirrors without repeating the edge cell,
             `replicate` repeats the edge cell.
+        extend: What adds the cells beyond the edge; where a grid is split among processes, it
+            asks those that hold them.
 
     Raises:
         ShapeError: A boundary that does not exist.
     """
 
     boundaries: Boundary | tuple[Boundary, ...] = "torus"
+    extend: Extend = field(default=extended, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse unknown boundaries."""
@@ -46,6 +79,11 @@ class Topology:
                     where=f"Topology({self.boundaries!r})",
                     to_do=f"choose among {', '.join(get_args(Boundary))}",
                 )
+
+    @property
+    def local(self) -> bool:
+        """Whether all cells of the grid are at hand."""
+        return self.extend is extended
 
     def of(self, axes: int) -> tuple[Boundary, ...]:
         """Return one boundary for each of `axes` axes.
@@ -74,7 +112,7 @@ class Topology:
         radii = (radius,) * axes if isinstance(radius, int) else tuple(radius)
         for axis, (boundary, reach) in enumerate(zip(self.of(axes), radii, strict=True)):
             if reach:
-                tensor = _extend(tensor, axis + 2, reach, boundary)
+                tensor = self.extend(tensor, axis + 2, reach, boundary)
         return tensor
 
     def shift(self, tensor: Tensor, offset: Sequence[int]) -> Tensor:
@@ -86,11 +124,11 @@ class Topology:
         """
         for axis, (boundary, by) in enumerate(zip(self.of(tensor.ndim - 2), offset, strict=True)):
             side = tensor.shape[axis + 2]
-            if boundary == "torus":
+            if boundary == "torus" and self.local:
                 tensor = tensor.roll(by, axis + 2)
             elif by:
                 reach = abs(by)
-                padded = _extend(tensor, axis + 2, reach, boundary)
+                padded = self.extend(tensor, axis + 2, reach, boundary)
                 tensor = padded.narrow(axis + 2, reach - by, side)
         return tensor
 
@@ -153,29 +191,3 @@ def correlate_valid(
 ) -> Tensor:
     """Correlate where the kernel fits wholly: what is left of `correlate` after padding."""
     return _CORRELATE[padded.ndim - 2](padded, weight, bias, groups=groups)
-
-
-def _extend(tensor: Tensor, dim: int, radius: int, boundary: Boundary) -> Tensor:
-    side = tensor.shape[dim]
-    match boundary:
-        case "torus":
-            # no divmod: while a step is exported, a side is a symbol that knows none
-            laps, rest = radius // side, radius % side
-            whole = [tensor] * (2 * laps + 1)
-            head = tensor.narrow(dim, side - rest, rest)
-            tail = tensor.narrow(dim, 0, rest)
-            return torch.cat([head, *whole, tail] if rest else whole, dim)
-        case "zeros":
-            shape = list(tensor.shape)
-            shape[dim] = radius
-            edge = tensor.new_zeros(shape)
-            return torch.cat([edge, tensor, edge], dim)
-        case "replicate":
-            shape = list(tensor.shape)
-            shape[dim] = radius
-            first, last = tensor.narrow(dim, 0, 1), tensor.narrow(dim, side - 1, 1)
-            return torch.cat([first.expand(shape), tensor, last.expand(shape)], dim)
-        case "reflect":
-            period = max(2 * (side - 1), 1)
-            place = torch.arange(-radius, side + radius, device=tensor.device).remainder(period)
-            return tensor.index_select(dim, torch.minimum(place, period - place).clamp(0, side - 1))

@@ -3,6 +3,9 @@
 Each iteration: make or draw a batch, let it live for some steps, judge the last state (or the
 last few), walk against the gradient, put the states back. Everything random is counted, so that
 an iteration depends on the weights, the pool and its own number alone.
+
+Several processes do all of this alike, from the same numbers, and divide only the steps of the
+automaton and their gradients among them. So they agree on every decision without asking.
 """
 
 import math
@@ -14,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nca.automaton import Automaton
 from nca.batch import Batch
 from nca.errors import DivergedError
 from nca.evaluation import Row, evaluate, moments, precision
+from nca.lesson import Lesson
 from nca.noise import Draw
 from nca.run import Run
 from nca.state import State
@@ -67,6 +70,7 @@ def train(run: Run, watch: Watch | None = None) -> None:
     watch = watch or Watch()
     table, rollout = run.table, run.recipe.tables.rollout
     weights = list(run.modules.parameters())
+    lesson = run.crew.engine(Lesson(run))
     vitals = Vitals(run, watch)
     run.modules.train()
     while run.iteration < table.iterations:
@@ -77,8 +81,7 @@ def train(run: Run, watch: Watch | None = None) -> None:
             group["lr"] = learning_rate(table, run.iteration)
 
         with precision(run.recipe, run.device):
-            states = last_states(run.automaton, batch.state, steps, table.last_states)
-            terms = run.task.loss(states, batch)
+            states, terms = lesson(batch, steps)
         loss = torch.stack([term.mean() for term in terms.values()]).sum()
         last_state = states[-1].detach()
         del states  # what no loss looks at need not be kept or computed again
@@ -93,7 +96,7 @@ def train(run: Run, watch: Watch | None = None) -> None:
         run.iteration += 1
 
         vitals.take(terms, norm, last_state)
-        last, stopped = run.iteration == table.iterations, watch.stopped()
+        last, stopped = run.iteration == table.iterations, run.crew.any(watch.stopped())
         if table.validate_every and (run.iteration % table.validate_every == 0 or last):
             validate(run, watch)
         if run.iteration % table.save_every == 0 or last or stopped:
@@ -120,15 +123,6 @@ def next_batch(run: Run, draw: Draw) -> tuple[Tensor | None, Batch]:
             worst_first = sum(terms.values()).argsort(descending=True, stable=True)  # pyright: ignore
         index, drawn = index[worst_first], drawn.select(worst_first)
     return index, renewal.renew(drawn, fresh, run.automaton, draw)
-
-
-def last_states(automaton: Automaton, state: State, steps: int, count: int) -> list[State]:
-    """Return the last `count` states of a rollout, the very last one last."""
-    count = min(count, steps)
-    states = [automaton.rollout(state, steps - count + 1)]
-    for _ in range(count - 1):
-        states.append(automaton.rollout(states[-1], 1))
-    return [automaton.finish(state) for state in states]
 
 
 def learning_rate(table: Train, iteration: int) -> float:

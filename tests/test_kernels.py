@@ -23,6 +23,7 @@ from nca import (
     Automaton,
     Layout,
     Level,
+    Memory,
     Noise,
     Place,
     ShapeError,
@@ -238,7 +239,7 @@ def test_checkpoints_in_time_change_no_bit_of_states():
     automaton = one_net(2, 3, fire_rate=0.5)
     state = state_of(automaton, 1, (3, 4), 9)
     whole, gradients = end_and_gradients(automaton, state, True, steps=2)
-    automaton.checkpoint_every = 1
+    automaton.memory = Memory("recompute")
     again, others = end_and_gradients(automaton, state, True, steps=2)
     assert again == whole
     assert torch.equal(others["body"], gradients["body"])

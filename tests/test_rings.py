@@ -15,21 +15,21 @@ HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 
 RINGS = (
     {"errors", "registry", "types"},
-    {"topology", "stencils", "state", "noise", "batch", "kernels"},
+    {"topology", "stencils", "state", "noise", "batch", "kernels", "window", "halo", "parts"},
     {"perception", "rule", "scene", "listed", "program", "formula"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
-        "video", "memory", "fusion",
+        "video", "memory", "fusion", "spread",
     },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
         "foreign", "foreign_json", "pickled", "importing", "render", "analysis", "gauge",
-        "animation",
+        "animation", "vast", "wall",
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
-        "planning", "bench", "examination", "staging", "lab",
+        "planning", "bench", "examination", "staging", "lab", "crew", "log", "lesson",
     },
     {"cli", "__main__"},
 )  # fmt: skip

@@ -20,6 +20,7 @@ from nca.cli import (
     recipes,
     render,
     run,
+    stream,
     sweep,
 )
 from nca.cli.console import fail, out_of_memory
@@ -42,6 +43,7 @@ app.command("render")(render.render)
 app.command("export")(export.export)
 
 app.command("examine")(examine.examine)
+app.command("stream")(stream.stream_)
 app.command("islands")(islands.islands)
 app.command("bench")(bench.bench_)
 app.command("play")(play.play)

@@ -1,7 +1,8 @@
 """Where the command line speaks: results on stdout, everything else on stderr."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nca.crew import Crew
 from nca.errors import NCAError
 from nca.plugins import load_file
+from nca.types import Size
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -29,6 +32,21 @@ PluginFiles = Annotated[
     typer.Option("--plugin", metavar="FILE", help="Execute a plugin file first. Repeatable."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def sides(text: str, option: str) -> Size:
+    """Return what is written as 512x256: (512, 256).
+
+    Raises:
+        typer.BadParameter: It is nothing of the kind.
+    """
+    numbers = text.lower().split("x")
+    if not all(n.isascii() and n.isdigit() and len(n) < 10 and int(n) > 0 for n in numbers):
+        raise typer.BadParameter(
+            f"{text!r} is not written like 2x1: whole numbers from 1, with an x between",
+            param_hint=option,
+        )
+    return tuple(int(number) for number in numbers)
 
 
 def load_plugins(files: Sequence[Path] | None) -> None:
@@ -61,9 +79,23 @@ def say(text: str) -> None:
     err.print(text, markup=False)
 
 
+@contextmanager
+def speaking(crew: Crew) -> Iterator[None]:
+    """Let one of several processes speak: the leader, or else the first that meets a fault."""
+    err.quiet = out.quiet = not crew.leads
+    try:
+        yield
+    except NCAError:
+        err.quiet = not crew.first_fault()
+        raise
+    finally:
+        out.quiet = False
+
+
 def show(text: str) -> None:
     """Print a line of the result to stdout."""
-    typer.echo(text)
+    if not out.quiet:
+        typer.echo(text)
 
 
 def show_json(value: Any) -> None:
@@ -80,7 +112,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(column, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*(figure(row.get(column, "")) for column in columns))
-    Console(highlight=False, width=max(out.width, 100)).print(table)
+    Console(highlight=False, width=max(out.width, 100), quiet=out.quiet).print(table)
 
 
 def figure(value: Any) -> str:

@@ -1,6 +1,7 @@
 """`nca run`: train a recipe, evaluate what came out, and leave it all in one folder."""
 
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -20,9 +21,12 @@ from nca.cli.console import (
     say,
     show,
     show_rows,
+    sides,
+    speaking,
 )
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting, watching
+from nca.crew import Crew, enlist, placed
 from nca.errors import NCAError
 from nca.library import keep_plugins, read_recipe, recipe_text
 from nca.planning import settle_memory
@@ -30,6 +34,8 @@ from nca.recipe import Recipe
 from nca.report import conclude, hardware
 from nca.run import Run, pick_device
 from nca.training import Watch, train
+
+TWICE_WITHIN = 2.0
 
 
 def run(
@@ -48,66 +54,95 @@ def run(
     overrides: Overrides = None,
     plugin: PluginFiles = None,
     data: Data = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard", metavar="HxW", help="Split the grid, not the batch, among processes: 2x1."
+        ),
+    ] = None,
 ) -> None:
     """Train a recipe, evaluate it on test data, and draw it.
 
     Example: nca run recipes/glom_mnist.toml --set train.iterations=500
+
+    On several devices: torchrun --nproc-per-node 2 -m nca run glom_mnist
     """
     load_plugins(plugin)
     if (recipe is None) == (resume is None):
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
-    wanted = pick_device(device)
-    with terminal_report() as report:
-        if resume is not None:
-            _own_plugins(resume)
-            going = Run.resume(resume, wanted, data, report, tuple(overrides or ()))
+    wanted = pick_device(placed(device))
+    crew = enlist(wanted, sides(shard, "--shard") if shard else None)
+    with speaking(crew), crew.together():
+        with terminal_report() as report:
+            if resume is not None:
+                _own_plugins(resume)
+                overridden = tuple(overrides or ())
+                going = Run.resume(resume, wanted, data, report, overridden, crew)
+            else:
+                assert recipe is not None
+                checked = read_recipe(recipe, overrides or ())
+                checked.training()
+                folder = _folder(crew, out, checked.name)
+                going = Run.start(checked, folder, wanted, data, report, crew)
+                if crew.leads:
+                    keep_plugins(checked, going.folder)
+        _introduce(going)
+        if not _trained(going):
+            say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")
+            say(f"continue with: nca run --resume {going.folder}{_flags(plugin or ())}")
+            raise KeyboardInterrupt
+        say("evaluating on test data")
+        with terminal_report() as report, counting("test", None) as watch:
+            rows = conclude(going, data, report, Watch(measured=watch.measured))
+        crew.part()
+        show_rows([row.told() for row in rows])
+        show(f"{going.folder / 'best.safetensors'}")
+        own = [going.folder / Path(file).name for file in going.recipe.tables.plugins]
+        say(f"next: nca render {going.folder}{_flags([*(plugin or ()), *own])}")
+
+
+def _introduce(run: Run) -> None:
+    parameters = sum(weight.numel() for weight in run.modules.parameters())
+    shared = f", {run.crew.count} processes" if run.crew.count > 1 else ""
+    on = hardware(run.device)
+    say(f"{run.recipe.name}: {parameters:,} parameters on {on}{shared}, {run.folder}")
+
+
+def _trained(run: Run) -> bool:
+    """Train; return False if it was interrupted."""
+    with interruptible(alone=run.crew.count == 1) as stopped:
+        if not run.crew.leads:
+            train(run, Watch(stopped=stopped))
         else:
-            assert recipe is not None
-            checked = read_recipe(recipe, overrides or ())
-            checked.training()
-            folder = out or _next_folder(checked.name)
-            going = Run.start(checked, _unused(folder), wanted, data, report)
-            keep_plugins(checked, going.folder)
-    parameters = sum(weight.numel() for weight in going.modules.parameters())
-    say(f"{going.recipe.name}: {parameters:,} parameters on {hardware(wanted)}, {going.folder}")
-    with (
-        interruptible() as stopped,
-        watching(going) as watch,
-        closing(Board(going.folder, say)) as board,
-    ):
+            with watching(run) as watch, closing(Board(run.folder, say)) as board:
 
-        def record(told: dict[str, Any]) -> None:
-            watch.record(told)
-            board.record(told)
+                def record(told: dict[str, Any]) -> None:
+                    watch.record(told)
+                    board.record(told)
 
-        settle_memory(going, watch)
-        train(going, replace(watch, record=record, stopped=stopped))
-    if stopped() and going.iteration < going.table.iterations:
-        say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")
-        say(f"continue with: nca run --resume {going.folder}{_flags(plugin or ())}")
-        raise KeyboardInterrupt
-    say("evaluating on test data")
-    with terminal_report() as report, counting("test", None) as watch:
-        rows = conclude(going, data, report, Watch(measured=watch.measured))
-    show_rows([row.told() for row in rows])
-    show(f"{going.folder / 'best.safetensors'}")
-    own = [going.folder / Path(file).name for file in going.recipe.tables.plugins]
-    say(f"next: nca render {going.folder}{_flags([*(plugin or ()), *own])}")
+                settle_memory(run, watch)
+                train(run, replace(watch, record=record, stopped=stopped))
+    return run.iteration >= run.table.iterations
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible(*, alone: bool = True) -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C into a question to be asked between iterations.
 
     An iteration that is cut in the middle could not be resumed to the same bits. A second Ctrl-C
     stops at once; then the last checkpoint is the one to resume from.
-    """
-    pressed: list[int] = []
 
-    def press(number: int, _: object) -> None:
-        if pressed:
+    Args:
+        alone: Whether this process is the only one; to those of torchrun one press comes twice,
+            from the terminal and from torchrun.
+    """
+    pressed: list[float] = []
+
+    def press(*_: object) -> None:
+        now = time.monotonic()
+        if pressed and (alone or now - pressed[0] > TWICE_WITHIN):
             raise KeyboardInterrupt
-        pressed.append(number)
+        pressed.append(now)
 
     before = signal.signal(signal.SIGINT, press)
     try:
@@ -126,6 +161,12 @@ def _next_folder(name: str) -> Path:
     while (Path("runs") / f"{name}-{number}").exists():
         number += 1
     return Path("runs") / f"{name}-{number}"
+
+
+def _folder(crew: Crew, out: Path | None, name: str) -> Path:
+    """Return the run's folder, which must not hold one yet: the leader's choice."""
+    chosen = _unused(out or _next_folder(name)) if crew.leads else Path()
+    return Path(crew.told(str(chosen)))
 
 
 def _unused(folder: Path) -> Path:

@@ -1,0 +1,177 @@
+"""`nca stream`: let a trained automaton live on a grid that is too large for the memory."""
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nca.automaton import Automaton
+from nca.cli.console import (
+    AsJson,
+    Data,
+    Device,
+    Overrides,
+    PluginFiles,
+    err,
+    load_plugins,
+    say,
+    show,
+    show_json,
+    sides,
+)
+from nca.cli.data import terminal_report
+from nca.library import read_recipe
+from nca.recipe import Recipe
+from nca.render import save_image
+from nca.report import hardware
+from nca.run import pick_device
+from nca.task import Task
+from nca.trained import Trained
+from nca.types import Size
+from nca.vast import Vast, Watch, stream
+from nca.wall import picture, plain, plant, sow
+
+LINE_EVERY = 10.0
+
+
+def stream_(
+    checkpoint: Annotated[
+        str,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="A file, a run's folder, a name, or a recipe without weights.",
+        ),
+    ],
+    size: Annotated[str, typer.Option("--size", metavar="HxW", help="Cells of the grid.")],
+    steps: Annotated[int, typer.Option("--steps", min=1, help="How long to run.")],
+    tile: Annotated[int, typer.Option("--tile", min=1, help="Cells along a tile's side.")] = 512,
+    halo: Annotated[int, typer.Option("--halo", min=1, help="Steps a tile takes at once.")] = 8,
+    soup: Annotated[
+        float | None,
+        typer.Option(
+            "--soup",
+            min=0.0,
+            max=1.0,
+            help="Start from chance: this share is 1. Otherwise the test data pave the grid.",
+        ),
+    ] = None,
+    store: Annotated[
+        Literal["float32", "float16", "bfloat16", "float64"],
+        typer.Option("--store", help="As what numbers are kept on disk."),
+    ] = "float32",
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", metavar="FOLDER", help="A disk with room; the files are removed."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.png", help="Draw the outcome.")
+    ] = None,
+    pixels: Annotated[
+        int, typer.Option("--pixels", min=1, help="At most so many along each side.")
+    ] = 1024,
+    fire_rate: Annotated[
+        float | None,
+        typer.Option("--fire-rate", min=0.0, max=1.0, help="Instead of the recipe's own."),
+    ] = None,
+    device: Device = "auto",
+    overrides: Overrides = None,
+    plugin: PluginFiles = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a checkpoint live on a huge grid, tile by tile, with the grid on disk.
+
+    Example: nca stream growing --size 4096x4096 --steps 96 --out field.png
+    """
+    load_plugins(plugin)
+    wanted, cells = pick_device(device), sides(size, "--size")
+    recipe, automaton, task = _loaded(checkpoint, wanted, tuple(overrides or ()), data)
+    if len(cells) != len(recipe.tables.grid.size):
+        raise typer.BadParameter(
+            f"a grid of {len(cells)} axes, but the recipe's has {len(recipe.tables.grid.size)}",
+            param_hint="--size",
+        )
+    if soup is None and task is None:
+        raise typer.BadParameter(
+            "the recipe has no task to start from: give --soup 0.3", param_hint="--soup"
+        )
+    with tempfile.TemporaryDirectory(prefix="nca-stream-", dir=folder) as place:
+        vast = Vast.create(
+            Path(place),
+            recipe.layout,
+            cells,
+            dtype=getattr(torch, store),
+            random_seed=recipe.tables.random_seed,
+        )
+        if soup is not None:
+            sow(vast, soup)
+        elif task is not None:
+            plant(vast, task)
+        written = " x ".join(map(str, cells))
+        say(f"{recipe.name}: {written} cells, {steps} steps on {hardware(wanted)}")
+        begun = time.perf_counter()
+        with _counting(steps * math.prod(cells)) as watch:
+            vast = stream(
+                automaton, vast, steps, tile=tile, halo=halo, fire_rate=fire_rate, watch=watch
+            )
+        seconds = time.perf_counter() - begun
+        if out is not None:
+            save_image(picture(vast, task.picture if task else plain, pixels), out)
+    _tell(cells, steps, seconds, out, as_json)
+
+
+def _loaded(
+    source: str, device: torch.device, overrides: tuple[str, ...], data: Path | None
+) -> tuple[Recipe, Automaton, Task | None]:
+    """Return a trained automaton with its task, or one that needs no training, without."""
+    if source.endswith(".toml"):
+        recipe = read_recipe(source, overrides)
+        automaton = recipe.automaton().to(device).eval()
+        if list(automaton.parameters()):
+            raise typer.BadParameter(
+                f"the rules of {source} have weights: train it, and give the checkpoint",
+                param_hint="CHECKPOINT",
+            )
+        return recipe, automaton, None
+    trained = Trained.load(source, device, overrides)
+    with terminal_report() as report:
+        trained.prepare(data, report)
+    return trained.recipe, trained.automaton, trained.task
+
+
+@contextmanager
+def _counting(total: int) -> Iterator[Watch]:
+    """Return a watch that shows how far it is, and how fast: a bar, or a line now and then."""
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    spoken = time.monotonic()
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("", total=total)
+
+        def watch(done: int, seconds: float) -> None:
+            nonlocal spoken
+            speed = f"{done / seconds:,.0f} cell-steps per second"
+            progress.update(bar, completed=done, description=speed)
+            now = time.monotonic()
+            if not err.is_terminal and now - spoken >= LINE_EVERY:
+                spoken = now
+                say(f"{seconds:6.0f} s  {done / total:6.1%}  {speed}")
+
+        yield watch
+
+
+def _tell(size: Size, steps: int, seconds: float, out: Path | None, as_json: bool) -> None:
+    done = steps * math.prod(size)
+    if as_json:
+        told = {"size": list(size), "steps": steps, "cell-steps": done, "seconds": seconds}
+        show_json(told | {"cell-steps per second": done / seconds, "out": out and str(out)})
+        return
+    show(f"{done:,} cell-steps in {seconds:,.1f} s: {done / seconds:,.0f} per second")
+    if out is not None:
+        show(str(out))

@@ -1,0 +1,119 @@
+"""`nca stream`: a huge grid on disk, from first states of the task or from chance."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nca import Layout, Level, Report, State, Vast
+from nca.plugins import load_file
+from nca.trained import Trained
+from nca.wall import picture, plain, plant, sow
+
+LIFE = """
+format = 1
+random_seed = 4
+[grid]
+size = [8, 8]
+[[levels]]
+name = "world"
+channels = 1
+rules = [{ name = "life" }]
+[rollout]
+steps = 1
+"""
+
+
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(float) / 255
+
+
+def test_life_streams_from_chance_and_is_drawn(nca, here):
+    Path("life.toml").write_text(LIFE)
+    given = ["stream", "life.toml", "--size", "24x40", "--soup", 0.4, "--out", "life.png"]
+    result = nca(*given, "--steps", 5, "--tile", 7, "--halo", 2, "--folder", here)
+    assert result.code == 0
+    told, path = result.out.splitlines()
+    assert told.startswith("4,800 cell-steps in ")
+    assert told.endswith(" per second")
+    assert path == "life.png"
+    assert result.err == "life: 24 x 40 cells, 5 steps on CPU, 1 threads\n"
+    drawn = pixels("life.png")[..., 0]
+    assert drawn.shape == (24, 40)
+    assert 0 < drawn.mean() < 0.4
+    # one tile, the whole grid, and no margin that matters
+    nca(*given[:-1], "other.png", "--steps", 5, "--tile", 99, "--halo", 1)
+    assert (pixels("other.png")[..., 0] == drawn).all()
+    assert not list(here.glob("nca-stream-*")), "the grid's files were left behind"
+
+
+def test_a_checkpoint_streams_from_its_test_data(nca, here, done):
+    given = ["--plugin", "blobs.py", "--device", "cpu", "--steps", 3, "--json"]
+    result = nca("stream", "done", "--size", "8x24", "--tile", 9, "--out", "wall.png", *given)
+    assert result.code == 0
+    told = json.loads(result.out)
+    assert (told["size"], told["steps"], told["cell-steps"]) == ([8, 24], 3, 576)
+    assert told["cell-steps per second"] == pytest.approx(576 / told["seconds"])
+    assert told["out"] == "wall.png"
+    trained = Trained.load("done", torch.device("cpu"))
+    trained.prepare(None, Report())
+    first = next(trained.task.trials("test", 3)).state
+    wall = {name: torch.cat(list(level), dim=-1).unsqueeze(0) for name, level in first.items()}
+    with torch.no_grad():
+        end = trained.automaton.rollout(State(wall, first.random_seed), 3)
+        wanted = trained.task.picture(end)[0].movedim(0, -1).numpy()
+    assert np.ptp(wanted) > 0.01
+    assert pixels("wall.png") == pytest.approx(wanted, abs=0.003)
+
+
+def test_the_grid_is_paved_with_whole_first_states(here, done):
+    load_file(here / "blobs.py")
+    trained = Trained.load("done", torch.device("cpu"))
+    trained.prepare(None, Report())
+    vast = Vast.create(here, trained.recipe.layout, (12, 20), dtype=torch.float32)
+    plant(vast, trained.task)
+    image = vast.read((0, 0), (12, 20))["image"]
+    tests = next(trained.task.trials("test", 6)).state["image"]
+    assert image[0, :, :8, 8:16].equal(tests[1])
+    assert image[0, :, 8:, :8].equal(tests[3][:, :4])
+    assert image[0, :, :8, 16:].equal(tests[2][:, :, :4])
+
+
+def test_chance_is_the_same_in_every_tile_and_as_often_as_asked(tmp_path, monkeypatch):
+    layout = Layout([Level("body", 3)])
+    whole = Vast.create(tmp_path, layout, (40, 50), dtype=torch.float32, random_seed=3)
+    sow(whole, 0.25)
+    wanted = whole.read((0, 0), (40, 50))["body"]
+    assert wanted.mean().item() == pytest.approx(0.25, abs=0.02)
+    assert set(wanted.unique().tolist()) == {0, 1}
+    monkeypatch.setattr("nca.wall.SOWN", 16)
+    sow(whole, 0.25)
+    assert whole.read((0, 0), (40, 50))["body"].equal(wanted)
+
+
+def test_a_pixel_is_the_mean_of_a_square_of_cells(tmp_path):
+    vast = Vast.create(tmp_path, Layout([Level("body", 1)]), (3, 5), dtype=torch.float32)
+    numbers = torch.linspace(0, 1, 15).view(1, 1, 3, 5)
+    vast.write((0, 0), {"body": numbers})
+    drawn = np.asarray(picture(vast, plain, 3)).astype(float)[..., 0] / 255
+    assert drawn.shape == (2, 3)
+    assert drawn[0, 0] == pytest.approx(numbers[0, 0, :2, :2].mean().item(), abs=0.003)
+    assert drawn[1, 2] == pytest.approx(1.0, abs=0.003)
+
+
+def test_what_cannot_be_streamed_is_told(nca, here):
+    Path("life.toml").write_text(LIFE)
+    given = ["--size", "8x8", "--steps", 1]
+    result = nca("stream", "life.toml", *given)
+    assert (result.code, result.out) == (2, "")
+    assert "the recipe has no task to start from" in result.err
+    result = nca("stream", "tiny.toml", "--plugin", "blobs.py", *given)
+    assert result.code == 2
+    assert "have weights: train it" in result.err
+    result = nca("stream", "life.toml", "--size", "8", "--steps", 1, "--soup", 0.5)
+    assert result.code == 2
+    assert "a grid of 1 axes, but the recipe's has 2" in result.err

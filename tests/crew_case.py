@@ -1,0 +1,62 @@
+"""A run that processes of a test share."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from nca import Report, Source
+from nca.crew import Crew
+from nca.library import read_recipe
+from nca.plugins import discover, load_file
+from nca.registry import registry
+from nca.report import conclude
+from nca.run import Run
+from nca.training import Watch, train
+from nca.types import Size
+
+CPU = torch.device("cpu")
+
+
+def shake(run: Run) -> None:
+    """Move all weights: at a bias of zero, empty cells are on the kink of relu.
+
+    There rounding, which is another for batches of another size, picks the slope.
+    """
+    drawn = Source(1, 0, torch.arange(1))
+    with torch.no_grad():
+        for name, weight in run.modules.named_parameters():
+            weight += 0.1 * drawn.normal(name, 1, (weight.numel(),)).view(weight.shape)
+
+
+def trained(
+    here: Path,
+    name: str,
+    overrides: tuple[str, ...] = (),
+    shard: Size | None = None,
+    going_on: bool = False,
+    dtype: torch.dtype = torch.float64,
+) -> list[dict[str, Any]]:
+    """Train the tiny recipe, or go on with it, and return what was measured.
+
+    Its weights are moved first; in float32 it is the run that the command line starts.
+    """
+    crew = Crew(dist.get_rank(), dist.get_world_size(), None, shard)
+    torch.set_default_dtype(dtype)
+    try:
+        discover()
+        if "blobs" not in registry.names("dataset"):
+            load_file(here / "blobs.py")
+        if going_on:
+            run = Run.resume(here / name, CPU, None, Report(), overrides, crew)
+        else:
+            recipe = read_recipe(str(here / "tiny.toml"), overrides)
+            run = Run.start(recipe, here / name, CPU, None, Report(), crew)
+            if dtype == torch.float64:
+                shake(run)
+        train(run)
+        rows = conclude(run, None, Report(), Watch())
+        return [row.told() for row in rows]
+    finally:
+        torch.set_default_dtype(torch.float32)
