@@ -39,11 +39,12 @@ def compile_only(program: Any, grid: tuple[int, ...], *given: Any, **options: An
     print(program.__name__, options.get("PRODUCTS", "none"), target and target[1], products)
 
 
-def automaton(dead: Literal["cleared", "frozen"]) -> nca.Automaton:
-    """Return all that a step can hold, in small."""
+def automaton(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
+    """Return all that a step can hold, in small, with one or two nets."""
     layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16)])
     place = nca.Place(layout, "body")
-    rules = [BottomUp(place, hidden=9), Lateral(place, hidden=17), Fade(learned=True)]
+    both = Lateral(place, hidden=9), BottomUp(place, hidden=9)
+    rules = [*both[:nets], Fade(learned=True)]
     return nca.Automaton(
         layout,
         {"body": rules},
@@ -58,8 +59,8 @@ def main() -> None:
     triton.runtime.driver.set_active(Nowhere())
     step.launch = mask.launch = compile_only
     nca.fusion.interpreted = lambda: True  # let the host pass for a device
-    for reduced, dead in ((True, "cleared"), (False, "frozen")):
-        cells = automaton(dead)
+    for reduced, dead, nets in ((True, "cleared", 2), (False, "frozen", 1)):
+        cells = automaton(dead, nets)
         state = cells.seed(2, (5, 7))
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
             end = cells.step(state.map(torch.Tensor.requires_grad_))
