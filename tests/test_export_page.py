@@ -260,6 +260,28 @@ def test_half_as_wide_textures_stay_near(page, pages):
     assert 0 < away < 0.05
 
 
+@torch.no_grad()
+def test_an_example_is_what_the_task_shows_its_automaton(page, tmp_path):
+    loaded = trained("glom_parts")
+    loaded.prepare(None, lambda *told: None)
+    write_html(loaded, tmp_path / "parts.html", 2, check=False)
+    opened(page, tmp_path / "parts.html")
+    page.locator("#examples button").nth(3).click()
+    shown = read(page, loaded.automaton, (16, 16))["image"]
+    scenes = next(iter(loaded.task.trials("test", 4))).state["image"]
+    assert_close(shown, scenes[3:], rtol=0, atol=1e-6)
+    assert not torch.equal(shown, scenes[2:3])
+
+
+def test_a_browser_without_webgl_is_told_so(page, pages):
+    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page.goto(pages("growing")[1].as_uri())
+    fault = page.get_by_role("alert")
+    assert fault.text_content() == "This page cannot run here: this browser has no WebGL2"
+    assert fault.is_visible()
+    assert not page.locator("#canvas").is_visible()
+
+
 def drawn(automaton: Automaton, random_seed: int) -> Automaton:
     """Draw all weights, for new rules stand still."""
     with torch.random.fork_rng():

@@ -328,6 +328,5 @@ if (asked) {
     window.nca = app;
   } catch (fault) {
     fail(fault);
-    throw fault;
   }
 }
