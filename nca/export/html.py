@@ -25,7 +25,10 @@ from nca.portrait import Portrait
 from nca.state import State
 from nca.trained import Trained
 
-SCRIPTS = ("noise.js", "shaders.js", "engine.js", "stage.js", "app.js")
+SCRIPTS = (
+    *("noise.js", "shaders.js", "engine.js"),
+    *("looks.js", "stage.js", "controls.js", "app.js"),
+)
 UNCHECKED = "not compared with torch"
 
 
