@@ -69,8 +69,11 @@ def answer(browser: str, page: str) -> Any:
     Raises:
         ExportError: The browser does not start, does not end, or the page gives no answer.
     """
-    # snaps see no hidden folders and not /tmp: what they may read is the user's own cache
-    with tempfile.TemporaryDirectory(prefix="nca-export-", ignore_cleanup_errors=True) as folder:
+    # a browser that is a snap sees no /tmp, but this; one that is none sees both
+    snap = Path.home() / "snap" / "chromium" / "common"
+    with tempfile.TemporaryDirectory(
+        prefix="nca-export-", dir=snap if snap.is_dir() else None, ignore_cleanup_errors=True
+    ) as folder:
         file = Path(folder) / "page.html"
         file.write_text(page, encoding="utf-8")
         command = [browser, *FLAGS, f"--user-data-dir={folder}/profile", file.as_uri()]

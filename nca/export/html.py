@@ -16,7 +16,6 @@ import torch
 
 from nca.automaton import Automaton
 from nca.checkpoint import write_whole
-from nca.errors import ExportError
 from nca.export.browser import answer, find_browser, version_of
 from nca.export.compared import Difference, difference, drawn, lived, wanted
 from nca.export.pack import Packer, base64_of, numbers_of
@@ -26,7 +25,10 @@ from nca.portrait import Portrait
 from nca.state import State
 from nca.trained import Trained
 
-SCRIPTS = ("noise.js", "shaders.js", "engine.js", "stage.js", "app.js")
+SCRIPTS = (
+    *("noise.js", "shaders.js", "engine.js"),
+    *("looks.js", "stage.js", "controls.js", "app.js"),
+)
 UNCHECKED = "not compared with torch"
 
 
@@ -146,6 +148,3 @@ def _web(name: str) -> str:
 def _safe(value: Any) -> str:
     """Return JSON that cannot end the element it stands in."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
-
-
-__all__ = ["ExportError", "Page", "make_page", "write_html"]

@@ -1,0 +1,148 @@
+// What a hand finds on the page beside the cells; mixed into the page's own object.
+
+const controls = {
+  makeControls() {
+    const tools = plan.drawing ? ["draw", "rub", "cut"] : ["cut"];
+    if (plan.levels.some((l) => !l.input && l.first && l.first.cells)) tools.push("sow");
+    tools.forEach((tool) => {
+      const button = this.button("tools", TOOLS[tool].name, () => this.choose(tool));
+      button.dataset.tool = tool;
+    });
+    this.tools = tools;
+    byId("speed").value = this.speed;
+    byId("rate").value = Math.round(100 * this.rate);
+    byId("turning").hidden = !plan.levels.some((level) => level.terms.some((term) =>
+      (term.sights || []).some((sight) => sight.slopes)));
+    [1, 2, 3, 4].map((times) => plan.size.map((side) => side * times))
+      .filter(([height]) => height <= 256).forEach((size) => {
+        const option = new Option(`${size[0]} × ${size[1]} cells`, JSON.stringify(size));
+        byId("size").append(option);
+      });
+    if (plan.views.length > 1) plan.views.forEach((view, number) => {
+      const button = this.button("views", "", () => this.see(number));
+      const small = document.createElement("canvas");
+      button.append(small, view.name);
+      button.setAttribute("aria-label", `Show ${view.name}`);
+    });
+    this.makeExamples();
+    this.makeVotes();
+    this.listen();
+    this.choose(tools[0]);
+    this.see(0);
+  },
+
+  button(place, name, act) {
+    const button = document.createElement("button");
+    button.textContent = name;
+    button.addEventListener("click", act);
+    byId(place).append(button);
+    return button;
+  },
+
+  makeExamples() {
+    const pen = plan.drawing;
+    if (!pen || !pen.examples.length) return;
+    const [high, wide] = plan.size.map((side) => side * pen.patch);
+    byId("examples").hidden = false;
+    pen.examples.forEach((text, number) => {
+      const bytes = atob(text), small = document.createElement("canvas");
+      [small.width, small.height] = [wide, high];
+      const picture = new ImageData(wide, high);
+      for (let n = 0; n < wide * high; ++n)
+        picture.data.set([110, 118, 128, bytes.charCodeAt(n)], n * 4);
+      small.getContext("2d").putImageData(picture, 0, 0);
+      const button = this.button("examples", "", () => {
+        this.stage.example(number);
+        this.changed = true;
+      });
+      button.setAttribute("aria-label", `Example: ${pen.words[number]}`);
+      button.append(small);
+    });
+  },
+
+  makeVotes() {
+    const view = plan.views[0];
+    if (view.kind !== "classes") return;
+    byId("votes").hidden = false;
+    byId("votes").append(document.createElement("h2"));
+    view.names.forEach((name, number) => {
+      const row = document.createElement("div");
+      row.hidden = number === view.silent;
+      const bar = document.createElement("i"), word = document.createElement("b");
+      bar.style.background = `rgb(${view.colours[number].join(",")})`;
+      word.textContent = name;
+      const track = document.createElement("span");
+      track.append(bar);
+      row.append(word, track, document.createElement("output"));
+      byId("votes").append(row);
+    });
+  },
+
+  say() {
+    byId("speed-said").textContent = `${SPEEDS[this.speed]} / s`;
+    byId("rate-said").textContent = `${Math.round(100 * this.rate)} %`;
+    byId("brush-said").textContent = this.tool === "sow" ? "" : `${TOOLS[this.tool].brush.toFixed(1)} cells`;
+    byId("angle-said").textContent = `${byId("angle").value}°`;
+  },
+
+  listen() {
+    const on = (id, kind, act) => byId(id).addEventListener(kind, (event) => {
+      act(event.target.value);
+      this.say();
+    });
+    on("play", "click", () => this.play(!this.playing));
+    on("once", "click", () => { this.play(false); this.step(); });
+    on("reset", "click", () => this.reset());
+    on("speed", "input", (value) => { this.speed = Number(value); });
+    on("rate", "input", (value) => { this.rate = Number(value) / 100; });
+    on("brush", "input", (value) => { TOOLS[this.tool].brush = Number(value); });
+    on("angle", "input", (value) => { this.stage.engine.angle = Number(value) * Math.PI / 180; });
+    on("size", "change", (value) => this.build(JSON.parse(value)));
+    window.addEventListener("resize", () => this.fit());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.changed = true;
+    });
+    const canvas = byId("canvas");
+    canvas.addEventListener("pointerdown", (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      this.hand = this.place(event);
+      this.apply(this.hand, this.hand);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!this.hand || this.tool === "sow") return;
+      const at = this.place(event);
+      this.apply(this.hand, at);
+      this.hand = at;
+    });
+    for (const kind of ["pointerup", "pointercancel"])
+      canvas.addEventListener(kind, () => { this.hand = null; });
+    canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); this.play(false); });
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.stage = null;
+      this.build(JSON.parse(byId("size").value));
+    });
+    document.addEventListener("keydown", (event) => this.key(event));
+  },
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const on = event.target.tagName;
+    if (on === "SELECT" || (on === "INPUT" && event.key.startsWith("Arrow"))) return;
+    const slide = (id, by) => {
+      const slider = byId(id);
+      slider.value = Number(slider.value) + by * Number(slider.step);
+      slider.dispatchEvent(new Event("input"));
+    };
+    const acts = {
+      " ": () => this.play(!this.playing), ".": () => { this.play(false); this.step(); },
+      r: () => this.reset(), "[": () => slide("brush", -1), "]": () => slide("brush", 1),
+      "-": () => slide("speed", -1), "+": () => slide("speed", 1), "=": () => slide("speed", 1),
+    };
+    const number = Number(event.key);
+    const act = number >= 1 && number <= this.tools.length
+      ? () => this.choose(this.tools[number - 1]) : acts[event.key.toLowerCase()];
+    if (!act || (event.key === " " && on === "BUTTON" && event.target.id !== "play")) return;
+    event.preventDefault();
+    act();
+  },
+};
