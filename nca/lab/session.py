@@ -105,8 +105,8 @@ class Session:
         if branch.length > self.step or self.step < branch.fork:
             branch = self.branch().branch
         last = branch.events[-1] if branch.events else None
-        alike = isinstance(event, Turn) and isinstance(last, Turn) and last.knob == event.knob
-        if alike and last.step == event.step:
+        both = isinstance(event, Turn) and isinstance(last, Turn)
+        if both and (last.knob, last.step) == (event.knob, event.step):
             branch.events.pop()  # a knob under the hand turns many times
         self.history.add(branch, event)
         self.here.moment = moment
