@@ -27,6 +27,7 @@ from nca.kernels import (
     prepare,
 )
 from nca.noise import number_of
+from nca.proof import holds
 from nca.rule import Place
 from nca.scene import Through
 from nca.state import State
@@ -153,7 +154,7 @@ def fuse(automaton: "Automaton", state: State) -> Fused | None:
     if wanted is None and next(iter(state.values())).device.type != "cuda":
         return None
     reason = why_not_fused(automaton, state)
-    if reason is None:
+    if reason is None and (wanted or holds(automaton, state)):
         return Fused(automaton, state)
     if wanted:
         raise ShapeError(

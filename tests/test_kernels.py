@@ -37,6 +37,7 @@ from nca import (
 )
 from nca.fusion import Fused
 from nca.program import Correlation, Decay, Layer, Program
+from nca.proof import holds
 
 pytest.importorskip("triton")
 
@@ -291,6 +292,42 @@ def test_a_state_on_the_host_takes_plain_steps_unless_told_otherwise():
     for automaton.fused in (None, False):
         ends.append(automaton.step(state))
     assert ends[0] == ends[1]
+
+
+@pytest.fixture
+def unproven(monkeypatch) -> None:
+    """Nothing is known yet of any device."""
+    monkeypatch.setattr("nca.proof._KNOWN", {})
+
+
+@pytest.mark.usefixtures("unproven")
+def test_fused_steps_that_are_right_hold_and_are_tried_once(monkeypatch):
+    automaton = three_levels()
+    state = state_of(automaton, 2, (3, 4), 1)
+    weights = [weight.clone() for weight in automaton.parameters()]
+    assert holds(automaton, state)
+    assert automaton.fused is None
+    assert all(map(torch.equal, weights, automaton.parameters()))
+    monkeypatch.setattr("nca.proof._fault", None)  # would be called for nothing
+    assert holds(automaton, state)
+
+
+@pytest.mark.usefixtures("unproven")
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda levels: {n: 1.1 * level for n, level in levels.items()}, "from a plain one"),
+        (lambda levels: {n: 0 * level for n, level in levels.items()}, "step is 1 from a plain"),
+        (lambda levels: levels["nowhere"], "KeyError: 'nowhere'"),
+    ],
+)
+def test_fused_steps_that_are_wrong_or_break_are_given_up_with_a_warning(monkeypatch, wrong, told):
+    step = Fused.step
+    monkeypatch.setattr(Fused, "step", lambda *given: wrong(step(*given)))
+    automaton = one_net(2, 3)
+    with pytest.warns(UserWarning, match=told):
+        assert not holds(automaton, state_of(automaton, 1, (3, 3), 1))
+    assert not holds(automaton, state_of(automaton, 1, (3, 3), 1))
 
 
 def other_topology() -> Automaton:

@@ -19,7 +19,7 @@ RINGS = (
     {"perception", "rule", "scene", "listed", "program", "formula"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
-        "video", "memory", "fusion", "spread",
+        "video", "memory", "proof", "fusion", "spread",
     },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",

@@ -45,7 +45,6 @@ class Event(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-    kind: str
     step: Step
 
     @classmethod

@@ -105,8 +105,7 @@ class Session:
         if branch.length > self.step or self.step < branch.fork:
             branch = self.branch().branch
         last = branch.events[-1] if branch.events else None
-        alike = isinstance(event, Turn) and isinstance(last, Turn) and last.knob == event.knob
-        if alike and last.step == event.step:
+        if isinstance(event, Turn) and isinstance(last, Turn) and _same(event, last):
             branch.events.pop()  # a knob under the hand turns many times
         self.history.add(branch, event)
         self.here.moment = moment
@@ -222,3 +221,7 @@ class Session:
                 to_do="choose one of these, counted from 0",
             )
         return branches[number]
+
+
+def _same(event: Turn, last: Turn) -> bool:
+    return (event.knob, event.step) == (last.knob, last.step)

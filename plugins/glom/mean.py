@@ -1,7 +1,7 @@
 """The weighted mean by which Hinton (2021) lets a level settle, and two of its parts alone."""
 
 import math
-from typing import ClassVar
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,9 @@ class WeightedMean(UpdateRule):
         learned: Whether the weights are learned; they start, or else stay, all alike.
     """
 
-    adjustable: ClassVar = {"sharpness of attention": ("sharpness", 0.1, SHARPEST)}
+    adjustable: Mapping[str, tuple[str, float, float]] = {
+        "sharpness of attention": ("sharpness", 0.1, SHARPEST)
+    }
 
     def __init__(
         self,
@@ -116,7 +118,7 @@ class ConsensusStep(UpdateRule):
         attention: How the cells heed their neighbours.
     """
 
-    adjustable: ClassVar = {
+    adjustable: Mapping[str, tuple[str, float, float]] = {
         "sharpness of attention": ("sharpness", 0.1, SHARPEST),
         "rate of consensus": ("share", 0.0, 1.0),
     }
@@ -176,7 +178,7 @@ class Fade(UpdateRule):
     """
 
     cellwise = True
-    adjustable: ClassVar = {"rate of fading": ("share", 0.0, 1.0)}
+    adjustable: Mapping[str, tuple[str, float, float]] = {"rate of fading": ("share", 0.0, 1.0)}
 
     def __init__(self, *, rate: Fraction = 0.1, learned: bool = False) -> None:
         super().__init__()

@@ -17,12 +17,12 @@ from -1 to 1.
 import math
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from nca import Source
+from nca import ShapeError, Source
 
 PARTS = 5
 CLASSES = 6
@@ -254,3 +254,18 @@ def _ellipse(axes: Tensor, angles: Tensor) -> Tensor:
 def _transform(matrix: Tensor, points: Tensor) -> Tensor:
     """Return `(..., 5, 2)` points, moved by the `(..., 2, 2)` matrix of their whole."""
     return points @ matrix.mT
+
+
+def rising(name: str, pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Return a pair of numbers whose smaller one comes first.
+
+    Raises:
+        ShapeError: It does not.
+    """
+    if pair[0] > pair[1]:
+        raise ShapeError(
+            f"no number is at least {pair[0]} and at most {pair[1]}.",
+            where=f"[task] {name} = {list(pair)}",
+            to_do=f"give the smaller number first: {sorted(pair)}",
+        )
+    return pair

@@ -9,7 +9,7 @@ which no term of the loss ever sees.
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Le
@@ -21,7 +21,6 @@ from nca import (
     Layout,
     Report,
     Setting,
-    ShapeError,
     Share,
     Source,
     State,
@@ -37,8 +36,8 @@ from nca_plugins.cells import check_fit, covered, cut, discs, epochs, show
 from nca_plugins.part_whole.drawing import noise as noise_of
 from nca_plugins.part_whole.drawing import whole_of
 from nca_plugins.part_whole.gallery import Gallery
-from nca_plugins.part_whole.scenes import CLASSES, MOST, PARTS, Settings, Shift
-from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged
+from nca_plugins.part_whole.scenes import CLASSES, MOST, PARTS, Settings, Shift, rising
+from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged, colours
 
 SPLIT = 1 << 24
 """Between the scene numbers of the splits."""
@@ -127,8 +126,8 @@ class PartWhole(Task):
         check_fit((1, side, side), patch, setting.size, self.image)
         settings = Settings(
             side=side,
-            wholes=_rising("wholes", wholes),
-            rotation=_rising("rotation", rotation),
+            wholes=rising("wholes", wholes),
+            rotation=rising("rotation", rotation),
             ambiguity=ambiguity,
             removal=removal,
             noise=noise,
@@ -239,7 +238,7 @@ class PartWhole(Task):
         """Return each cell in the colour of its class, as strong as its ink; background grey."""
         mean, deviation = self.normalise
         ink = state[self.image.name].amax(dim=1) * deviation + mean  # (B, H, W)
-        return show(self.naming.scores(state).argmax(dim=1), ink, _colours())
+        return show(self.naming.scores(state).argmax(dim=1), ink, colours())
 
     def votes(self, batch: Batch) -> list[Vote]:
         """Return the share of background and of each class among all cells."""
@@ -247,7 +246,7 @@ class PartWhole(Task):
         names = ["background", *(f"whole {number}" for number in range(1, CLASSES + 1))]
         return [
             Vote(name, tuple(colour), (chosen == number).double().mean(dim=1))
-            for number, (name, colour) in enumerate(zip(names, _colours().tolist(), strict=True))
+            for number, (name, colour) in enumerate(zip(names, colours().tolist(), strict=True))
         ]
 
     @property
@@ -324,21 +323,6 @@ class PartWhole(Task):
         votes = (pixels.unsqueeze(1) == number).sum(dim=2)  # (B, P, H, W)
         inked = 4 * votes.sum(dim=1) >= self.patch**2
         return (votes.argmax(dim=1) + 1) * inked
-
-
-def _colours() -> Tensor:
-    """Return the colour of the background, then of each class."""
-    return torch.cat([torch.full((1, 3), 0.8), COLOURS[:CLASSES]])
-
-
-def _rising(name: str, pair: tuple[Any, Any]) -> tuple[Any, Any]:
-    if pair[0] > pair[1]:
-        raise ShapeError(
-            f"no number is at least {pair[0]} and at most {pair[1]}.",
-            where=f"[task] {name} = {list(pair)}",
-            to_do=f"give the smaller number first: {sorted(pair)}",
-        )
-    return pair
 
 
 def _below(name: str, names: list[str]) -> str:

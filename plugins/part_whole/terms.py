@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Layout, Level, ShapeError, State, objectives, per_cell
+from nca.palette import CLASSES as COLOURS
+from nca_plugins.part_whole.scenes import CLASSES
 
 SAMPLED = 8
 """Cells of each sample that agreement compares."""
@@ -142,3 +144,8 @@ def _pick(level: Tensor, index: Tensor) -> Tensor:
 def averaged(terms: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Return the terms of several states as their mean."""
     return {name: torch.stack([term[name] for term in terms]).mean(dim=0) for name in terms[0]}
+
+
+def colours() -> Tensor:
+    """Return the colour of the background, then of each class."""
+    return torch.cat([torch.full((1, 3), 0.8), COLOURS[:CLASSES]])
