@@ -48,7 +48,7 @@ class ListedScene:
         self.cells = cells
         self._size = scene.state.size(next(iter(scene.state)))
         self._levels: dict[str, Tensor] = {}
-        self._seen: dict[tuple[str, Through, Size], Tensor] = {}
+        self._seen: dict[tuple[str, Through, Size, bool], Tensor] = {}
         self._places: dict[Size, tuple[Tensor, Tensor | None]] = {}
 
     @property
@@ -104,19 +104,33 @@ class ListedScene:
     def _correlated(
         self, name: str, through: Through, weight: Tensor, bias: Tensor | None, groups: int
     ) -> Tensor:
-        seen = self._gathered(name, through, tuple(side // 2 for side in weight.shape[2:]))
+        radii = tuple(side // 2 for side in weight.shape[2:])
         laid = weight.movedim(1, -1).flatten(1, -2)  # (C out, N, C in / groups)
         if groups > 1:
+            stencils = _stencils(laid, groups)
+            if stencils is not None:
+                return _biased(self._filtered(name, through, radii, stencils), bias)
             laid = _spread(laid, groups)
+        seen = self._gathered(name, through, radii)
         return F.linear(seen.flatten(1), laid.flatten(1), bias).T.unsqueeze(0)
 
-    def _gathered(self, name: str, through: Through, radii: Size) -> Tensor:
-        """Return what the listed cells see of a level, `(n, N, C)`."""
-        key = (name, through, radii)
+    def _filtered(self, name: str, through: Through, radii: Size, stencils: Tensor) -> Tensor:
+        """Return every channel through each of the stencils `(K, N)`: `(1, C * K, n)`."""
+        seen = self._gathered(name, through, radii, neighbours_first=True)  # (N, n, C)
+        features = (stencils @ seen.flatten(1)).unflatten(1, seen.shape[1:])  # (K, n, C)
+        return features.permute(1, 2, 0).flatten(1).T.unsqueeze(0)
+
+    def _gathered(
+        self, name: str, through: Through, radii: Size, *, neighbours_first: bool = False
+    ) -> Tensor:
+        """Return what the listed cells see of a level, `(n, N, C)` or `(N, n, C)`."""
+        key = (name, through, radii, neighbours_first)
         if key not in self._seen:
             if radii not in self._places:
                 self._places[radii] = self._reached(radii)
             places, beyond = self._places[radii]
+            if neighbours_first:
+                places, beyond = places.T, None if beyond is None else beyond.T
             shown = rows_of(self.scene.shown(name, through))
             seen = pick(shown, places.flatten()).unflatten(0, places.shape)
             if beyond is not None:
@@ -214,6 +228,22 @@ def places_of(topology: Topology, size: Size, radii: Size) -> tuple[Tensor, bool
         seen = torch.stack(windows(topology.pad(numbers, radii), radii)).flatten(1)  # (N, S)
         table = seen.T.long() - 1  # the boundary put zeros beyond the edge, if it is one
         return table, bool((table < 0).any())
+
+
+def _stencils(laid: Tensor, groups: int) -> Tensor | None:
+    """Return the few stencils `(K, N)` that all channels of a depthwise kernel share, or None.
+
+    Fixed perceptions have such kernels. Every neighbourhood is then multiplied by N x K numbers, in
+    place of the N C x C K, mostly zeros, that channels of different kernels need.
+    """
+    if laid.shape[2] != 1 or laid.requires_grad:
+        return None
+    apart = laid.squeeze(2).unflatten(0, (groups, -1))  # (C, K, N)
+    return apart[0] if bool((apart == apart[:1]).all()) else None
+
+
+def _biased(change: Tensor, bias: Tensor | None) -> Tensor:
+    return change if bias is None else change + bias.view(1, -1, 1)
 
 
 def _spread(laid: Tensor, groups: int) -> Tensor:
