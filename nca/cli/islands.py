@@ -23,6 +23,7 @@ from nca.errors import ShapeError
 from nca.evaluation import moments
 from nca.exhibit import findings, publish
 from nca.exhibit.tables import lines
+from nca.lab.image import read
 from nca.report import hardware
 from nca.run import pick_device
 from nca.study import Plan, headline, study, verdict
@@ -47,6 +48,10 @@ def islands(
     samples: Annotated[
         int, typer.Option("--samples", min=0, help="Stop after so many samples; 0: all.")
     ] = 200,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option("--image", metavar="FILE", help="Measure on this picture. Repeatable."),
+    ] = None,
     threshold: Annotated[
         float,
         typer.Option("--threshold", min=-1.0, max=1.0, help="Least cosine inside an island."),
@@ -72,14 +77,17 @@ def islands(
         )
     with terminal_report() as report:
         trained.prepare(data, report)
+    pictures = tuple(read(file, trained.task.canvas) for file in image or ())
     plan = Plan(
         steps=steps or moments(trained.recipe)[0],
         samples=samples,
         split=split,
+        pictures=pictures,
         threshold=threshold,
     )
-    say(f"{trained.path}: {split} data on {hardware(trained.device)}")
-    total = samples * len(arm_names(trained)) or None
+    what = f"{len(pictures)} pictures" if pictures else f"{split} data"
+    say(f"{trained.path}: {what} on {hardware(trained.device)}")
+    total = (len(pictures) or samples) * len(arm_names(trained)) or None
     with counting("islands", total) as watch:
         found = study(trained, plan, watch.measured)
     folder = out or Path(f"islands-{trained.recipe.name}")

@@ -39,7 +39,7 @@ def _head(study: Study, findings: list[Finding]) -> str:
     name, plan = escape(study.trained.recipe.name), study.plan
     return (
         f"<header><h1>Islands of {name}</h1>\n"
-        f"<p class=quiet>{study.samples} {plan.split.replace('_', '-')} samples at step "
+        f"<p class=quiet>{study.samples} {plan.kind} samples at step "
         f"{plan.steps}. Numbers are means ± standard deviations across samples.</p></header>\n"
         f"{answered(headline(findings), findings)}"
     )

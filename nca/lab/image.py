@@ -1,9 +1,10 @@
-"""A person's picture: read from a small PNG in a message or a file, which is not to be trusted."""
+"""A person's picture, from a message or a file that is not to be trusted."""
 
 import base64
 import binascii
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -42,6 +43,29 @@ def decoded(text: str, size: Size) -> Tensor:
             where=f"{type(fault).__name__}: {fault}",
             to_do=f"give a PNG in base 64, of at most {LARGEST} pixels along a side",
         ) from fault
+    return fitted(picture, size)
+
+
+def read(path: Path, size: Size) -> Tensor:
+    """Return a picture file of any kind that Pillow reads, as `decoded` does.
+
+    Raises:
+        NCAError: It is missing, or no picture.
+    """
+    try:
+        with Image.open(path) as opened:
+            picture = opened.convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as fault:
+        raise NCAError(
+            "the picture cannot be read.",
+            where=f"{path}: {type(fault).__name__}: {fault}",
+            to_do="give a PNG, JPEG or another file that Pillow reads",
+        ) from fault
+    return fitted(picture, size)
+
+
+def fitted(picture: Image.Image, size: Size) -> Tensor:
+    """Return a picture with transparency in the middle of a sheet, `(4, *size)`, from 0 to 1."""
     height, width = size
     scale = min(height / picture.height, width / picture.width)
     inner = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))

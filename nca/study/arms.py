@@ -1,6 +1,6 @@
 """Run the trained automaton and its controls over the same samples, and measure all alike."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from nca import analysis
 from nca.automaton import Automaton
 from nca.batch import Batch
+from nca.errors import ShapeError
 from nca.evaluation import precision
 from nca.noise import Source
 from nca.state import State
@@ -140,6 +141,8 @@ def _arm(trained: Trained, name: str, plan: Plan, tick: Callable[[int], None]) -
         categories = trained.task.categories(batch)
         if name == SHUFFLED:  # what is shuffled has no segments, and is nothing
             state, truth, categories = shuffled(state, trained), {}, {}
+        if plan.pictures:  # nobody knows
+            truth, categories = {}, {}
         follow = min(to_follow, state.batch)
         walk = _Walk(trained, automaton, plan, state.batch)
         parts.append(walk.figures(state, truth, follow))
@@ -157,6 +160,9 @@ def _arm(trained: Trained, name: str, plan: Plan, tick: Callable[[int], None]) -
 
 def _batches(trained: Trained, plan: Plan) -> Iterator[Batch]:
     done = 0
+    if plan.pictures:
+        yield _pictured(trained, plan.pictures)
+        return
     for batch in trained.task.trials(plan.split, min(BATCH, trained.recipe.tables.evaluate.batch)):
         if plan.samples and done + batch.state.batch > plan.samples:
             batch = batch.select(slice(0, plan.samples - done))
@@ -164,6 +170,29 @@ def _batches(trained: Trained, plan: Plan) -> Iterator[Batch]:
         yield batch
         if plan.samples and done >= plan.samples:
             return
+
+
+def _pictured(trained: Trained, pictures: Sequence[Tensor]) -> Batch:
+    """Return first states that see a person's pictures.
+
+    Raises:
+        ShapeError: The task takes no pictures as input.
+    """
+    task = trained.task
+    if "input" not in task.roles:
+        raise ShapeError(
+            f"the task of {trained.recipe.name} takes no pictures as input.",
+            where=f"it takes them as: {', '.join(task.roles) or 'nothing'}",
+            to_do="measure the task's own samples: leave --image out",
+        )
+    first = next(task.trials("test", 1))
+    seen = []
+    for number, picture in enumerate(pictures):
+        own = first.state.replace(samples=torch.full_like(first.state.samples, -1 - number))
+        # nothing of the sample that it takes the place of may show through
+        opaque = torch.cat([picture[:3] * picture[3:], torch.ones_like(picture[3:])])
+        seen.append(task.write(Batch(own, first.truth), opaque.to(trained.device), "input"))
+    return Batch.cat(seen)
 
 
 class _Walk:

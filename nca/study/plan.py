@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from nca.analysis.islands import SMALLEST, THRESHOLD
 from nca.types import Split
 
@@ -17,6 +19,8 @@ class Plan:
         steps: When the figures that count are taken.
         samples: How many samples at most.
         split: Of which data.
+        pictures: Of these instead, of which no truth is known: red, green, blue and cover, each
+            `(4, *task.canvas)`, from 0 to 1.
         threshold: Least cosine inside an island.
         thresholds: Those of the sweep, rising.
         smallest: Cells that an island needs.
@@ -28,12 +32,18 @@ class Plan:
     steps: int
     samples: int = 200
     split: Split = "test"
+    pictures: tuple[Tensor, ...] = ()
     threshold: float = THRESHOLD
     thresholds: tuple[float, ...] = THRESHOLDS
     smallest: int = SMALLEST
     shifts: int = 4
     followed: int = 40
     shown: int = 6
+
+    @property
+    def kind(self) -> str:
+        """What the samples are, in a word or two."""
+        return "own" if self.pictures else self.split.replace("_", "-")
 
     @property
     def moments(self) -> tuple[int, ...]:

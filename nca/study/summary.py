@@ -59,7 +59,7 @@ def told(study: Study) -> dict[str, Any]:
         "overrides": list(recipe.overrides),
         "iteration": study.trained.checkpoint.iteration,
         "random_seed": recipe.tables.random_seed,
-        "split": plan.split,
+        "split": None if plan.pictures else plan.split,
         "samples": study.samples,
         "steps": plan.steps,
         "moments": list(plan.moments),

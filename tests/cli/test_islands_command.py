@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tiny import changed
 
 from nca.checkpoint import Checkpoint, weights
@@ -34,6 +35,28 @@ def test_islands_prints_what_it_writes_as_json(nca, done, here):
     assert (kept["steps"], kept["split"], kept["parameters"]["threshold"]) == (2, "held_out", 0.5)
     assert kept["moments"] == [1, 2, 4, 8]
     assert list(kept["arms"]) == ["trained", "untrained", "shuffled"]
+
+
+def test_islands_of_pictures_of_one_s_own(nca, done, here):
+    for name, tone in (("dark.png", 10), ("light.jpg", 250)):
+        Image.new("L", (30, 20), tone).save(here / name)
+    given = ["--plugin", "blobs.py", "--image", "dark.png", "--image", "light.jpg", "--json"]
+    result = nca("islands", "done", *given)
+    assert result.code == 0, result.err
+    assert "2 pictures" in result.err
+    told = json.loads(result.out)
+    assert (told["samples"], told["split"]) == (2, None)
+    page = (here / "islands-tiny" / "report.html").read_text()
+    assert "2 own samples at step" in page
+    assert not [name for name in told["arms"]["trained"] if name in ("truth", "probe")]
+
+
+def test_islands_of_what_is_no_picture_says_so_and_writes_nothing(nca, done, here):
+    result = nca("islands", "done", "--plugin", "blobs.py", "--image", "blobs.py")
+    assert result.code == 1
+    assert "the picture cannot be read." in result.err
+    assert "blobs.py: UnidentifiedImageError" in result.err
+    assert not list(here.glob("islands-*"))
 
 
 def test_islands_of_a_missing_checkpoint_names_those_there_are(nca, here):
