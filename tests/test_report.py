@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from PIL import Image
 
 from nca.data import Report
 from nca.recipe import Recipe
@@ -39,8 +38,7 @@ def test_the_pictures_of_a_run_end_with_the_target_of_each_sample(tmp_path):
     run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, Report())
     trained = best_of(run)
     trained.prepare(None, Report())
-    draw(trained, tmp_path)
-    sheet = Image.open(tmp_path / "states.png").convert("RGB")
+    sheet = draw(trained)["states.png"].image().convert("RGB")
     columns = 8 + 1  # steps 0 to 7, and the target
     step, rest = divmod(sheet.width - GAP, columns)
     assert rest == 0

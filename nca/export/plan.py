@@ -119,7 +119,7 @@ def _said(rule: UpdateRule) -> str:
 
 def _term(term: Term, place: Place, names: list[str], packer: Packer) -> dict[str, Any]:
     if isinstance(term, Decay):
-        return {"kind": "decay", "rate": float(term.rate)}
+        return {"kind": "decay", "rate": torch.as_tensor(term.rate).item()}
     if isinstance(term, Consensus):
         levels = [names.index(place.level(name).name) for name in term.levels]
         return {"kind": "consensus", **asdict(term), "levels": levels}
