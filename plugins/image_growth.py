@@ -197,8 +197,9 @@ class ImageGrowth(Task):
         """
         square = load_target(spec, side=self.side, folder=self.setting.folder)
         picture = _centred(square, self.setting.size)
-        rings = turned.reach(*self.setting.size)
-        beyond = turned.distances(*self.setting.size) > rings
+        height, width = self.setting.size
+        rings = turned.reach(height, width)
+        beyond = turned.distances(height, width) > rings
         lost = picture[3].count_nonzero() < square[3].count_nonzero()
         if lost or (self.free and (picture[3] * beyond).any()):
             turning = f" at every angle: a circle of {2 * rings + 1} cells" if self.free else ""

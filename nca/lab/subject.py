@@ -131,10 +131,10 @@ class Subject:
     @property
     def more(self) -> bool:
         """Whether the task has more pictures than one."""
+        if self.task is None:
+            return False
         own = type(self.task)
-        return isinstance(self.task, Task) and (
-            own.pictures is not Task.pictures or own.targets is not Task.targets
-        )
+        return own.pictures is not Task.pictures or own.targets is not Task.targets
 
     @property
     def fingerprint(self) -> int:
