@@ -41,7 +41,6 @@ app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("render")(render.render)
 app.command("export")(export.export)
-
 app.command("examine")(examine.examine)
 app.command("stream")(stream.stream_)
 app.command("islands")(islands.islands)
