@@ -69,6 +69,7 @@ export function start() {
   box("help").onclick = () => {
     list();
     box("keys").showModal();
+    box("keys").scrollTop = 0; // the button that gets the focus is at the end
   };
   on("about", list);
 }
