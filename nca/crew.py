@@ -87,16 +87,23 @@ class Crew:
             return module
         return DistributedDataParallel(_Shared(module), find_unused_parameters=True)
 
-    def check(self, batch: int) -> None:
+    def check(self, batch: int, parts: int = 1) -> None:
         """Refuse a batch that cannot be split evenly.
+
+        Args:
+            batch: Samples.
+            parts: How many of its parts are walked one after the other.
 
         Raises:
             ProcessError: It has a remainder.
         """
-        if self.shard is None and batch % self.count:
-            near = max(batch - batch % self.count, self.count)
+        shares = self.count * parts
+        if self.shard is None and self.count > 1 and batch % shares:
+            near = max(batch - batch % shares, shares)
+            in_parts = f", in {parts} parts" if parts > 1 else ""
             raise ProcessError(
-                f"a batch of {batch} cannot be split evenly among {self.count} processes.",
+                f"a batch of {batch}{in_parts} cannot be split evenly "
+                f"among {self.count} processes.",
                 where="[train] batch",
                 to_do=f"start a number of processes that divides it, or --set train.batch={near}",
             )

@@ -1,9 +1,11 @@
 """What a batch lives through, and what it is told of it: the part that gradients flow through."""
 
+import torch
 from torch import Tensor, nn
 
 from nca.automaton import Automaton
 from nca.batch import Batch
+from nca.evaluation import precision
 from nca.run import Run
 from nca.state import State
 
@@ -25,6 +27,39 @@ class Lesson(nn.Module):
         count = self.run.table.last_states
         states = last_states(self.run.automaton, batch.state, steps, count)
         return states, self.run.task.loss(states, batch)
+
+
+def learn(lesson: nn.Module, run: Run, batch: Batch, steps: int) -> tuple[State, dict[str, Tensor]]:
+    """Walk a batch forth and back, and leave the gradient of its mean loss with the weights.
+
+    A batch in parts is walked part by part, and their gradients add up: what is kept for the
+    gradient is that of one part.
+
+    Args:
+        lesson: A `Lesson`, or what a crew has made of it.
+        run: Whose recipe says in how many parts.
+        batch: The states to start from, with their truth.
+        steps: How many steps they live.
+
+    Returns:
+        The last state, cut off from its past, and the terms of the loss, each `(B,)`.
+    """
+    run.optimiser.zero_grad()
+    size = batch.state.batch // run.table.parts
+    ends: list[State] = []
+    told: list[dict[str, Tensor]] = []
+    for start in range(0, batch.state.batch, size):
+        with precision(run.recipe, run.device):
+            states, terms = lesson(batch.select(slice(start, start + size)), steps)
+        share = size / batch.state.batch
+        loss = torch.stack([share * term.mean() for term in terms.values()]).sum()
+        ends.append(states[-1].detach())
+        del states  # what no loss looks at need not be kept or computed again
+        loss.backward()
+        told.append({name: term.detach() for name, term in terms.items()})
+    if len(ends) == 1:
+        return ends[0], told[0]
+    return State.cat(ends), {name: torch.cat([terms[name] for terms in told]) for name in told[0]}
 
 
 def last_states(automaton: Automaton, state: State, steps: int, count: int) -> list[State]:

@@ -6,6 +6,8 @@ cells are listed and rules make the life that lists them, it may spread: then ev
 measured as if all cells lived.
 """
 
+import copy
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from nca import gauge
 from nca.evaluation import precision
-from nca.lesson import last_states
+from nca.lesson import Lesson, learn
 from nca.memory import Memory
 from nca.noise import Draw
 from nca.run import Run
@@ -119,10 +121,10 @@ class Trial:
     """
 
     def __init__(self, run: Run) -> None:
-        self.run = run
+        self.run, self.lesson = run, Lesson(run)
         self.least, self.most = run.recipe.tables.rollout.steps
         self.judged = min(run.table.last_states, self.most)
-        self.state = self.whole = 0
+        self.state = self.whole = self.always = 0
 
     @property
     def spreads(self) -> bool:
@@ -141,32 +143,27 @@ class Trial:
     def needs(self, *, timed: bool = False) -> Iterator[Need]:
         """Yield what each mode needs, one by one; what is not asked for is not measured.
 
-        One state more is held in any case: the last one of the iteration before, for the log.
+        More is held in any case: the last state of the iteration before, for the log, and what
+        the optimiser remembers from its first update on.
         """
         with self._ready():
             speed = self._speed() if timed else {}
             for memory in self.modes:
                 peak = self._stored() if memory.mode == "store" else self._kept(memory)
-                yield Need(memory, peak + self.whole, speed.get(memory.mode))
+                yield Need(memory, peak + self.always, speed.get(memory.mode))
 
     def measure(self, memory: Memory) -> Need:
         """Return what an iteration really takes."""
         with self._ready():
             peak, seconds = self._peak(memory, self.most), self._time(memory, self._mean, 1)
-            return Need(memory, peak + self.whole, seconds)
+            return Need(memory, peak + self.always, seconds)
 
     def iterate(self, memory: Memory, steps: int) -> None:
         """Go forth and back once, and forget the gradients."""
         run = self.run
         run.automaton.memory = memory
         _, batch = next_batch(run, Draw(run.recipe.tables.random_seed, run.iteration))
-        with precision(run.recipe, run.device):
-            states = last_states(run.automaton, batch.state, steps, self.judged)
-            terms = run.task.loss(states, batch)
-        last = states[-1].detach()  # as training keeps it
-        del states
-        torch.stack([term.mean() for term in terms.values()]).sum().backward()
-        del last
+        learn(self.lesson, run, batch, steps)
         run.modules.zero_grad()
 
     @contextmanager
@@ -179,6 +176,7 @@ class Trial:
         try:
             self.iterate(Memory("store"), min(self.judged + 1, self.most))
             self.state, self.whole = self._state_sizes()
+            self.always = self.whole + self._moments()
             yield
         finally:
             automaton.memory, automaton.sparse, training = before
@@ -198,6 +196,17 @@ class Trial:
             for tensors in (after.levels.values(), [*after.levels.values(), *remembered])
         )  # pyright: ignore[reportReturnType]
 
+    def _moments(self) -> int:
+        """Return the bytes that the optimiser's first update adds, if that is yet to come."""
+        if self.run.optimiser.state:
+            return 0
+        optimiser = copy.deepcopy(self.run.optimiser)
+        for weight in optimiser.param_groups[0]["params"]:
+            weight.grad = torch.zeros_like(weight)
+        optimiser.step()
+        kept = (moment for state in optimiser.state.values() for moment in state.values())
+        return sum(_storages(kept).values())
+
     def _stored(self) -> int:
         """Return the peak where everything is kept: that of few, and what a step adds to it."""
         short, long = (min(self.judged + more, self.most) for more in (1, 4))
@@ -215,16 +224,18 @@ class Trial:
         stride = memory.stride(first)
         steps = min(self.judged + 3, self.most)
         end = self._peak(Memory("recompute"), steps)
+        parts = self.run.table.parts
+        state, whole = (math.ceil(size / parts) for size in (self.state, self.whole))
         if stride == 1 or stride == first:
-            return end + (self.most - steps) * self.state
+            return end + (self.most - steps) * state
         before = -(-first // stride) - 1  # segments before the last
         last = first - before * stride
-        end += (last + self.judged - steps) * self.state + (before - 1) * self.whole
+        end += (last + self.judged - steps) * state + (before - 1) * whole
         rest = max(1, 3 - self.judged)
         short = min(rest + self.judged, stride)
         probe = short + min(rest, short, first - short) + self.judged - 1
         back = self._peak(Memory("segments", short), probe)
-        return max(end, back + (stride - short) * self.state + (before - 1) * self.whole)
+        return max(end, back + (stride - short) * state + (before - 1) * whole)
 
     def _speed(self) -> dict[str, float]:
         """Return the seconds of each mode; segments are walked forth once more than states."""
@@ -232,7 +243,7 @@ class Trial:
         seconds, each = {}, {}
         for mode in ("store", "recompute"):
             few, many = (self._time(Memory(mode), steps, REPEATS) for steps in (short, long))
-            each[mode] = (many - few) / max(long - short, 1)
+            each[mode] = max(many - few, 0.0) / max(long - short, 1)
             seconds[mode] = many + each[mode] * (self._mean - long)
         first = self._mean - self.judged + 1
         stride = self.modes[-1].stride(first)

@@ -4,7 +4,7 @@ Each iteration draws a few states, renews some of them, lets them live on, and p
 (Mordvintsev et al. 2020; Randazzo et al. 2020 for the exchanged input).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -64,7 +64,7 @@ class Renewal:
         parts = [part for part in parts if part.state.batch]
         renewed = Batch.cat([Batch(p.state.replace(remembered=()), p.truth) for p in parts])
         state = renewed.state.restart(fresh.state.random_seed, fresh.state.samples)
-        return Batch(state, renewed.truth)
+        return Batch(state, renewed.truth, draw)
 
 
 def swap(batch: Batch, fresh: Batch, automaton: Automaton) -> Batch:
@@ -96,7 +96,7 @@ class Pool:
             count: How many, at most `size`.
         """
         index = draw.order("pool", self.size)[:count].to(self.batch.state.samples.device)
-        return index, self.batch.select(index)
+        return index, replace(self.batch.select(index), draw=draw)
 
     def put(self, index: Tensor, batch: Batch) -> None:
         """Put states and truths back into the places that `index` names."""

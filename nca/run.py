@@ -176,7 +176,7 @@ class Run:
             ProcessError: Its batch cannot be split among the processes.
             NCAError: What the task raises while it loads its data.
         """
-        crew.check(recipe.training().batch)
+        crew.check(recipe.training().batch, recipe.training().parts)
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
         automaton = crew.spread(recipe.automaton(), recipe.tables.grid.size)

@@ -136,6 +136,7 @@ class Train(Table):
     precision: Literal["float32", "bfloat16"] = "float32"
     last_states: Count = 1
     memory: Annotated[Memory, BeforeValidator(_mode)] = Memory()
+    parts: Count = 1
     validate_every: Natural = 0
     validate_samples: Count = 1000
     save_every: Count = 500
@@ -226,6 +227,9 @@ def _training(tables: Tables) -> Iterator[Fault]:
     if train and train.memory.every and train.memory.mode != "segments":
         to_do = 'only segments have a length: { mode = "segments", every = 8 }'
         yield Fault(("train", "memory", "every"), f"is {train.memory.every}", to_do)
+    if train and train.batch % train.parts:
+        to_do = f"a number that divides the batch of {train.batch}"
+        yield Fault(("train", "parts"), f"is {train.parts}", to_do)
     if train and tables.task is None:
         yield Fault(("task",), "is missing", "training needs a task: add [task]")
 

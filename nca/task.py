@@ -102,6 +102,9 @@ class Task(nn.Module, ABC):
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the terms of the loss, each `(B,)`; their sum is made small.
 
+        A sample is judged by itself, and by what `batch.draw` gives to all alike: a batch may be
+        walked in parts, or by several processes.
+
         Args:
             states: The last state of a rollout, or the last few.
             batch: What the rollout started from, with its truth.

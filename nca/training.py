@@ -11,7 +11,7 @@ automaton and their gradients among them. So they agree on every decision withou
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from nca.batch import Batch
 from nca.errors import DivergedError
 from nca.evaluation import Row, evaluate, moments, precision
-from nca.lesson import Lesson
+from nca.lesson import Lesson, learn
 from nca.noise import Draw
 from nca.run import Run
 from nca.state import State
@@ -80,13 +80,7 @@ def train(run: Run, watch: Watch | None = None) -> None:
         for group in run.optimiser.param_groups:
             group["lr"] = learning_rate(table, run.iteration)
 
-        with precision(run.recipe, run.device):
-            states, terms = lesson(batch, steps)
-        loss = torch.stack([term.mean() for term in terms.values()]).sum()
-        last_state = states[-1].detach()
-        del states  # what no loss looks at need not be kept or computed again
-        run.optimiser.zero_grad()
-        loss.backward()
+        last_state, terms = learn(lesson, run, batch, steps)
         norm = treat_gradient(weights, table)
         run.optimiser.step()
         if run.average:
@@ -110,7 +104,7 @@ def next_batch(run: Run, draw: Draw) -> tuple[Tensor | None, Batch]:
     """Return the states to start from, and their places in the pool if there is one."""
     count = run.table.batch
     samples = torch.arange(count, device=run.device) + run.iteration * count
-    fresh = run.task.draw(draw, samples)
+    fresh = replace(run.task.draw(draw, samples), draw=draw)
     renewal = run.recipe.tables.pool
     if run.pool is None or renewal is None:
         return None, fresh

@@ -191,6 +191,9 @@ learning_rate = 2e-3 -> learning_rate = 2e-3\nmemory = 3
 learning_rate = 2e-3 -> learning_rate = 2e-3\nmemory = { mode = "store", every = 3 }
   line 35 [train.memory] every is 3 only segments have a length: { mode = "segments", every = 8 }
 
+learning_rate = 2e-3 -> learning_rate = 2e-3\nparts = 3
+  line 35 [train] parts is 3 a number that divides the batch of 4
+
 learning_rate = 2e-3 -> learning_rate = 2e-3\nmemory = { every = 0 }
   line 35 [train.memory] every is 0 expected: whole number, at least 1
 

@@ -79,6 +79,17 @@ def test_a_peak_is_what_was_predicted_for_segments_of_any_length(every, tmp_path
     assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("kind", "parts"), [("levels", 4), ("listed", 2), ("spreading", 3)])
+def test_a_peak_is_what_was_predicted_for_a_batch_in_parts(kind, parts, mode, tmp_path):
+    keys, steps = KINDS[kind]
+    whole = needs(begun(tmp_path / "whole", keys, f"rollout.steps={steps}"))[mode]
+    run = begun(tmp_path / "run", keys, f"rollout.steps={steps}", f"train.parts={parts}")
+    predicted = needs(run)[mode]
+    assert predicted.peak < 0.8 * whole.peak
+    assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_a_peak_is_predicted_for_the_shortest_rollouts(kind, steps, tmp_path):

@@ -26,14 +26,13 @@ def directions(source: Source, stream: str, count: int, colours: int, patch: int
     """Return random directions of length 1 in the space of patches, `(K, C, patch, patch)`.
 
     Args:
-        source: Where the numbers come from; all samples share those of the first.
+        source: The randomness of a single sample: all pictures are seen along the same.
         stream: A name for the draw.
         count: How many.
         colours: Colours of a pixel.
         patch: Pixels along each side of a patch.
     """
-    first = Source(source.random_seed, source.step, source.samples[:1])
-    drawn = first.normal(stream, count * colours, (patch, patch)).reshape(count, -1)
+    drawn = source.normal(stream, count * colours, (patch, patch)).reshape(count, -1)
     return F.normalize(drawn, dim=1).view(count, colours, patch, patch)
 
 
@@ -96,7 +95,7 @@ def distance(
     Args:
         pictures: `(B, C, H, W)`; they wrap.
         target: `(C, H, W)`, of any size.
-        source: The randomness that draws directions, and where coarse patches begin.
+        source: A single sample's randomness, for directions and where coarse patches begin.
         count: Directions at each scale.
         patch: Pixels along each side of a patch, an odd number.
         scales: How many scales, each twice as coarse as the last.

@@ -133,7 +133,7 @@ class Texture(Task):
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the distance along directions of the batch's own, and what overflows."""
-        source = Source(self.setting.random_seed, 0, batch.state.samples)
+        source = batch.draw.source(torch.zeros(1, dtype=torch.int64, device=self.target.device))
         far = [self._distance(state, source, self.directions) for state in states]
         terms = {"distance": torch.stack(far).mean(dim=0)}
         if self.overflow:

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+from torch.testing import assert_close
 
-from nca import Dataset, LabelledImages, register
+from nca import Dataset, LabelledImages, Source, register
 from nca.checkpoint import Checkpoint
 from nca.data import Report
+from nca.lesson import Lesson, learn
 from nca.library import pretrained, read_recipe, recipe_text, recipes
+from nca.noise import Draw
 from nca.run import Run
 from nca.trained import Trained
-from nca.training import train
+from nca.training import next_batch, train
 
 NAMES = list(recipes())
 SMALL = {
@@ -61,6 +65,18 @@ def small(name: str) -> Iterator[str]:
     return (f"{key}={value}" for key, value in keys.items())
 
 
+def nudge(run: Run) -> None:
+    """Move all weights, for where they begin at zero nothing would be told apart."""
+    drawn = Source(1, 0, torch.arange(1))
+    with torch.no_grad():
+        for name, weight in run.modules.named_parameters():
+            weight += 0.05 * drawn.normal(name, 1, (weight.numel(),)).view(weight.shape)
+
+
+def wide(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_trains_for_two_iterations(name, tmp_path):
     recipe = read_recipe(name, small(name))
@@ -76,6 +92,26 @@ def test_a_recipe_trains_for_two_iterations(name, tmp_path):
         held = Checkpoint.read(run.folder / f"{kind}.safetensors")
         assert held.iteration == 2
         assert held.parsed(run.folder).tables == recipe.tables
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_learns_the_same_from_its_batch_in_parts(name, tmp_path):
+    learnt = {}
+    for parts in (1, 4):
+        keys = (f"train.parts={parts}", "train.precision=float32")
+        recipe = read_recipe(name, [*small(name), *keys])
+        torch.set_default_dtype(torch.float64)
+        try:
+            run = Run.start(recipe, tmp_path / str(parts), torch.device("cpu"), None, Report())
+            nudge(run)
+            _, batch = next_batch(run, Draw(0, 0))
+            state, terms = learn(Lesson(run), run, batch.map(wide), 3)
+        finally:
+            torch.set_default_dtype(torch.float32)
+        gradients = [weight.grad for weight in run.modules.parameters() if weight.grad is not None]
+        learnt[parts] = (gradients, terms, dict(state), state.samples)
+    assert any(gradient.any() for gradient in learnt[1][0])
+    assert_close(learnt[4], learnt[1], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
