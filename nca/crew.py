@@ -108,13 +108,23 @@ class Crew:
                 to_do=f"start a number of processes that divides it, or --set train.batch={near}",
             )
 
+    def most(self, number: int) -> int:
+        """Return the greatest number that any process names; all must ask."""
+        if self.count == 1:
+            return number
+        numbers = torch.tensor(number)
+        dist.all_reduce(numbers, dist.ReduceOp.MAX)
+        return int(numbers)
+
     def any(self, wish: bool) -> bool:
         """Return whether any process wishes it; all must ask."""
-        if self.count == 1:
-            return wish
-        wishes = torch.tensor(int(wish))
-        dist.all_reduce(wishes, dist.ReduceOp.MAX)
-        return bool(wishes)
+        return bool(self.most(int(wish)))
+
+    def sharing(self, device: torch.device) -> int:
+        """Return how many processes share the memory of a device: each GPU is for one alone."""
+        if self.count == 1 or device.type == "cuda":
+            return 1
+        return int(os.environ.get("LOCAL_WORLD_SIZE", self.count))
 
     def wait(self) -> None:
         """Wait until all processes are here."""

@@ -8,8 +8,8 @@ measured as if all cells lived.
 
 import copy
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -93,8 +93,8 @@ def choose(needs: Iterable[Need], room: int | None) -> Choice:
 def settle_memory(run: Run, watch: Watch) -> None:
     """Give a run whose recipe says `auto` the fastest memory that fits, and say so.
 
-    It changes no number of the run. Several processes keep everything: they would have to agree on
-    what is free.
+    It changes no number of the run. Several processes take the same: what fits where the least is
+    free and the most is needed.
 
     Args:
         run: Where training stands.
@@ -102,10 +102,12 @@ def settle_memory(run: Run, watch: Watch) -> None:
     """
     if run.table.memory.mode != "auto" or run.iteration >= run.table.iterations:
         return
-    if run.crew.count > 1:
-        return
-    free = gauge.free(run.device)
-    choice = choose(Trial(run).needs(), None if free is None else round((1 - MARGIN) * free))
+    crew, room = run.crew, gauge.free(run.device)
+    if room is not None:
+        room = -crew.most(-round((1 - MARGIN) * room / crew.sharing(run.device)))
+    with closing(Trial(run).needs()) as needs:
+        agreed = (replace(need, peak=crew.most(need.peak)) for need in needs)
+        choice = choose(agreed, room)
     run.automaton.memory = choice.need.memory
     watch.notice(choice.told())
     told = {"mode": choice.need.memory.mode, "every": choice.need.memory.every}
@@ -140,7 +142,7 @@ class Trial:
         stride = segments.stride(self.most - self.judged + 1)
         return [Memory("store"), Memory("recompute"), replace(segments, every=stride)]
 
-    def needs(self, *, timed: bool = False) -> Iterator[Need]:
+    def needs(self, *, timed: bool = False) -> Generator[Need]:
         """Yield what each mode needs, one by one; what is not asked for is not measured.
 
         More is held in any case: the last state of the iteration before, for the log, and what
@@ -224,7 +226,7 @@ class Trial:
         stride = memory.stride(first)
         steps = min(self.judged + 3, self.most)
         end = self._peak(Memory("recompute"), steps)
-        parts = self.run.table.parts
+        parts = self.run.table.parts * self.run.crew.count
         state, whole = (math.ceil(size / parts) for size in (self.state, self.whole))
         if stride == 1 or stride == first:
             return end + (self.most - steps) * state

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
 
-from nca import Report, Source
+from nca import Memory, Report, Source, gauge
 from nca.crew import Crew
 from nca.library import read_recipe
+from nca.planning import Trial, settle_memory
 from nca.plugins import discover, load_file
 from nca.registry import registry
 from nca.report import conclude
@@ -28,6 +30,27 @@ def shake(run: Run) -> None:
     with torch.no_grad():
         for name, weight in run.modules.named_parameters():
             weight += 0.1 * drawn.normal(name, 1, (weight.numel(),)).view(weight.shape)
+
+
+def settled(here: Path, name: str, free: int, shard: Size | None = None) -> tuple[Memory, bool]:
+    """Return what `auto` takes where the last process has less room than the others.
+
+    And whether two iterations then peak at what was predicted, within 15 %.
+    """
+    crew = Crew(dist.get_rank(), dist.get_world_size(), None, shard)
+    discover()
+    if "blobs" not in registry.names("dataset"):
+        load_file(here / "blobs.py")
+    keys = ["rollout.steps=24", "train.memory=auto", "train.iterations=2"]
+    recipe = read_recipe(str(here / "tiny.toml"), keys)
+    run = Run.start(recipe, here / name, CPU, None, Report(), crew)
+    left = free if crew.rank < crew.count - 1 else free // 4
+    with patch.object(gauge, "free", lambda device: left):
+        settle_memory(run, Watch())
+    predicted = {need.memory.mode: need.peak for need in Trial(run).needs()}
+    measured = gauge.peak(lambda: train(run), CPU)
+    memory = run.automaton.memory
+    return memory, abs(measured / predicted[memory.mode] - 1) < 0.15
 
 
 def trained(

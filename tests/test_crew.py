@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crew_case import trained
+from crew_case import settled, trained
 from processes import together
 from safetensors.torch import load_file
 from tiny import PLUGIN, RECIPE, changed
@@ -77,6 +77,15 @@ def test_a_run_goes_on_in_another_number_of_processes(here):
         together(after, trained, here, name, then, None, True)
         last = load_file(here / name / "last.safetensors")
         assert_close(last, load_file(here / "whole" / "last.safetensors"), **EXACT)
+
+
+@pytest.mark.parametrize("shard", [None, (1, 2)])
+def test_processes_take_the_memory_that_fits_where_the_least_is_free(shard, tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPES["with a pool"])
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    for free, mode in ((10**12, "store"), (0, "segments")):
+        told = together(2, settled, tmp_path, mode, free, shard)
+        assert [(memory.mode, near) for memory, near in told] == [(mode, True)] * 2
 
 
 def test_a_batch_that_cannot_be_split_evenly_is_refused():

@@ -112,6 +112,7 @@ def _trained(run: Run) -> bool:
     """Train; return False if it was interrupted."""
     with interruptible(alone=run.crew.count == 1) as stopped:
         if not run.crew.leads:
+            settle_memory(run, Watch())
             train(run, Watch(stopped=stopped))
         else:
             with watching(run) as watch, closing(Board(run.folder, say)) as board:
