@@ -6,27 +6,41 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
-from torch import Tensor
 
+from nca.cli.blocks import abreast, half_blocks, why_no_picture
 from nca.cli.console import err, figure, say
 from nca.run import Run
 from nca.state import State
 from nca.training import Watch
 
 LINE_EVERY = 5.0
-PICTURE_EVERY = 2.0
-PICTURE_CELLS = 20
+PICTURE_EVERY = 1.0
+PICTURE_SHARE = 0.02
+"""Pictures may take so much of the time of a training, at most."""
+PICTURE_SAMPLES = 8
+PICTURE_ROWS = 12
+PANEL_ROWS = 4
+"""Lines of the panel that are no picture, one to spare."""
 
 
 @contextmanager
-def watching(run: Run) -> Iterator[Watch]:
-    """Return a watch that shows a training run."""
+def watching(run: Run, picture: bool | None = None) -> Iterator[Watch]:
+    """Return a watch that shows a training run.
+
+    Args:
+        run: What is trained.
+        picture: Whether to draw what the last states look like; None: where it can be seen.
+            Where it cannot, that is said to whoever asked.
+    """
+    reason = why_no_picture(err)
+    if picture and reason:
+        say(f"no picture: {reason}")
     if err.is_terminal:
-        with _Panel(run).live() as watch:
+        with _Panel(run, picture is not False and not reason).live() as watch:
             yield watch
     else:
         yield _Lines(run).watch()
@@ -77,8 +91,8 @@ class _Lines:
 class _Panel:
     """A bar, the last figures and a small picture."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, draws: bool) -> None:
+        self.run, self.draws = run, draws
         self.progress = Progress(
             TextColumn(run.recipe.name),
             BarColumn(),
@@ -88,8 +102,9 @@ class _Panel:
             console=err,
         )
         self.bar = self.progress.add_task("", total=run.table.iterations, completed=run.iteration)
-        self.now, self.held_out, self.picture = Text(), Text(), Text()
-        self.drawn = 0.0
+        self.now, self.held_out = Text(), Text()
+        self.picture: RenderableType = Text()
+        self.next_picture = 0.0
 
     @contextmanager
     def live(self) -> Iterator[Watch]:
@@ -110,23 +125,13 @@ class _Panel:
         self.shown.update(self.render())
 
     def states(self, state: State) -> None:
-        if state.axes != 2 or time.monotonic() - self.drawn < PICTURE_EVERY:
+        begun, rows = time.monotonic(), min(PICTURE_ROWS, err.height - PANEL_ROWS)
+        if not self.draws or state.axes != 2 or rows < 1 or begun < self.next_picture:
             return
-        self.drawn = time.monotonic()
         with torch.no_grad():
-            shown = self.run.task.picture(state.select(slice(0, 3)))
-        self.picture = half_blocks(torch.cat(list(shown.cpu()), dim=-1))
+            pictures = self.run.task.picture(state.select(slice(0, PICTURE_SAMPLES))).cpu()
+        count = abreast(pictures[0], err.width, rows)
+        self.picture = half_blocks(list(pictures[:count]), err.width, rows)
         self.shown.update(self.render())
-
-
-def half_blocks(picture: Tensor) -> Text:
-    """Return `(3, H, W)` as text: each character is two cells, one above the other."""
-    step = -(-picture.shape[1] // PICTURE_CELLS)
-    rows = (picture[:, ::step, ::step].clamp(0, 1) * 255).int().movedim(0, -1).tolist()
-    rows += [rows[-1]] if len(rows) % 2 else []
-    text = Text()
-    for upper, lower in zip(rows[::2], rows[1::2], strict=True):
-        for (r, g, b), (s, h, c) in zip(upper, lower, strict=True):
-            text.append("\u2580", style=f"rgb({r},{g},{b}) on rgb({s},{h},{c})")
-        text.append("\n")
-    return text
+        ended = time.monotonic()
+        self.next_picture = begun + max(PICTURE_EVERY, (ended - begun) / PICTURE_SHARE)

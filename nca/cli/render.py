@@ -1,7 +1,7 @@
 """`nca render`: draw what a checkpoint does, as a strip or an animation."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,9 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from nca.animation import is_animation, save_animation
-from nca.cli.console import Data, Device, Overrides, PluginFiles, load_plugins, show
+from nca.cli.blocks import print_pictures, why_no_picture
+from nca.cli.console import Data, Device, Overrides, PluginFiles, load_plugins, say, show
+from nca.cli.console import out as stdout
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting
+from nca.errors import NCAError
 from nca.evaluation import moments
 from nca.render import (
     Sheet,
@@ -30,6 +33,8 @@ from nca.state import State
 from nca.trained import Trained
 from nca.types import Size
 
+TERMINAL = Path("-")
+
 
 def render(
     checkpoint: Annotated[
@@ -37,7 +42,9 @@ def render(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Where to: .png, or .gif, .apng, .webp, .mp4 for an animation."),
+        typer.Option(
+            "--out", help="Where to: .png; .gif, .apng, .webp, .mp4 for an animation; - to see it."
+        ),
     ] = None,
     show_: Annotated[
         Literal["picture", "levels"],
@@ -84,8 +91,12 @@ def render(
 ) -> None:
     """Draw a checkpoint: a strip through time, the levels, or an animation.
 
+    With --out - the last state is drawn here, in the terminal.
+
     Example: nca render runs/glom_mnist-1 --out votes.gif --samples 8
     """
+    if out == TERMINAL:
+        _demand_colours()
     load_plugins(plugin)
     stage = _stage(size)
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
@@ -105,6 +116,10 @@ def render(
             for state in perform(trained, first, steps, every, events):
                 kept.keep(trained.automaton.finish(state))
                 watch.measured(state.step)
+    if out == TERMINAL:
+        say(f"{trained.recipe.name}, {kept.words[-1]}")
+        print_pictures(stdout, kept.last())
+        return
     if is_animation(out):
         save_animation(kept.frames(scale, columns), out, rate)
     else:
@@ -142,6 +157,10 @@ class _Kept:
         """Return the picture of each state, `(B, 3, H, W)`."""
         return level_picture(self.seen) if self.level and not self.channels else self.seen
 
+    def last(self) -> Sequence[Tensor]:
+        """Return the pictures of the last state, `(3, H, W)` each: of samples, or of levels."""
+        return self.sheet().rows[-1] if self.levels else list(self.pictures()[-1])
+
     def sheet(self) -> Sheet:
         """Return all states on one sheet."""
         if self.levels:
@@ -156,6 +175,15 @@ class _Kept:
             return
         for picture, word in zip(self.pictures(), self.words, strict=True):
             yield crowd(picture, word, columns).image(scale)
+
+
+def _demand_colours() -> None:
+    if reason := why_no_picture(stdout):
+        raise NCAError(
+            f"nothing can be drawn here: {reason}.",
+            where="--out -",
+            to_do="run it in a terminal with colours, or write a file: --out picture.png",
+        )
 
 
 def _stage(size: str | None) -> Size | None:

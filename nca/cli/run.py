@@ -60,6 +60,13 @@ def run(
             "--shard", metavar="HxW", help="Split the grid, not the batch, among processes: 2x1."
         ),
     ] = None,
+    picture: Annotated[
+        bool | None,
+        typer.Option(
+            "--picture/--no-picture",
+            help="Draw the cells below the progress; unasked on a terminal with colours.",
+        ),
+    ] = None,
 ) -> None:
     """Train a recipe, evaluate it on test data, and draw it.
 
@@ -87,7 +94,7 @@ def run(
                 if crew.leads:
                     keep_plugins(checked, going.folder)
         _introduce(going)
-        if not _trained(going):
+        if not _trained(going, picture):
             say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")
             say(f"continue with: nca run --resume {going.folder}{_flags(plugin or ())}")
             raise KeyboardInterrupt
@@ -108,14 +115,14 @@ def _introduce(run: Run) -> None:
     say(f"{run.recipe.name}: {parameters:,} parameters on {on}{shared}, {run.folder}")
 
 
-def _trained(run: Run) -> bool:
+def _trained(run: Run, picture: bool | None) -> bool:
     """Train; return False if it was interrupted."""
     with interruptible(alone=run.crew.count == 1) as stopped:
         if not run.crew.leads:
             settle_memory(run, Watch())
             train(run, Watch(stopped=stopped))
         else:
-            with watching(run) as watch, closing(Board(run.folder, say)) as board:
+            with watching(run, picture) as watch, closing(Board(run.folder, say)) as board:
 
                 def record(told: dict[str, Any]) -> None:
                     watch.record(told)
