@@ -161,6 +161,66 @@ def test_a_picture_and_a_history_are_brought_in(page: Page, lizard: Subject, tmp
         expect(page.locator("#said")).to_contain_text("no history that can be replayed")
 
 
+def wide(page: Page) -> float:
+    """Return how wide the whole picture of the first pane is on the screen, in pixels."""
+    return page.locator("#stage canvas").first.bounding_box()["width"]
+
+
+def test_two_fingers_bring_the_cells_nearer_and_one_paints_there(browser, lizard: Subject):
+    session = Session(lizard)
+    context = browser.new_context(viewport={"width": 420, "height": 780}, has_touch=True)
+    with serving(session) as served:
+        page = context.new_page()
+        opened(page, served)
+        page.keyboard.press("p")
+        before, middle = wide(page), spot(page, 0.5, 0.5)
+        wire = context.new_cdp_session(page)
+
+        def fingers(kind: str, *apart: float) -> None:
+            points = [
+                {"x": middle[0] + way, "y": middle[1], "id": n} for n, way in enumerate(apart)
+            ]
+            wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        fingers("touchStart", -20)
+        fingers("touchStart", -20, 20)
+        for apart in (30, 40, 60, 80):
+            fingers("touchMove", -apart, apart)
+        fingers("touchEnd")
+        until(lambda: abs(wide(page) / before - 4) < 0.1)
+        page.wait_for_timeout(150)
+        assert not session.here.moment.state["body"][0, 0].any(), "two fingers have painted"
+
+        # what is 4 cells of 32 away from the middle now is as far as all 16 were
+        x, y = middle[0] + before * 0.25, middle[1]
+        page.touchscreen.tap(x, y)
+        until(lambda: session.here.moment.state["body"][0, 0].any().item())
+        painted = session.here.moment.state["body"][0, 0].nonzero().double().mean(dim=0)
+        side = session.here.moment.state.size("body")[1]
+        assert abs(painted[1].item() + 0.5 - side * (0.5 + 0.25 / 4)) < 0.6
+        page.keyboard.press("0")
+        until(lambda: wide(page) == before)
+    context.close()
+
+
+def test_keys_and_the_wheel_bring_the_cells_nearer(page: Page, lizard: Subject):
+    with serving(Session(lizard)) as served:
+        opened(page, served)
+        before = wide(page)
+        page.keyboard.press("z")
+        until(lambda: abs(wide(page) / before - 1.5) < 0.01)
+        page.keyboard.press("u")
+        until(lambda: abs(wide(page) / before - 1) < 0.01)
+        page.mouse.move(*spot(page, 0.25, 0.25))
+        page.mouse.wheel(0, -600)
+        until(lambda: abs(wide(page) / before - 4) < 0.05)
+        page.locator("#stage").focus()
+        for _ in range(14):  # a cursor that leaves what is seen takes it along
+            page.keyboard.press("ArrowRight")
+        pane, ring = (page.locator(name).bounding_box() for name in ("#stage figure", "#ring"))
+        assert pane["x"] <= ring["x"] + ring["width"] / 2 <= pane["x"] + pane["width"]
+
+
 def test_levels_are_stacked_on_a_phone_by_night(browser, lizard: Subject):
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True

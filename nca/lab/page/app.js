@@ -6,6 +6,7 @@ import * as keys from "./keys.js";
 import * as time from "./timeline.js";
 import * as tools from "./tools.js";
 import { connect, emit, on } from "./wire.js";
+import * as zoom from "./zoom.js";
 
 const root = document.documentElement;
 const said = document.getElementById("said");
@@ -39,5 +40,5 @@ on("notice", ({ text }) => say("notice", text));
 on("gone", () => say("fault", "The automaton is gone.", "nca play has ended, or this page was cut off; trying again", 0));
 on("open", () => { said.hidden = true; });
 
-for (const part of [tools, canvas, controls, time, keys]) part.start();
+for (const part of [tools, canvas, zoom, controls, time, keys]) part.start();
 connect();

@@ -2,10 +2,12 @@
 
 import { act, now, on } from "./wire.js";
 import { tool } from "./tools.js";
+import * as zoom from "./zoom.js";
 
 const stage = document.getElementById("stage");
 const ring = document.getElementById("ring");
 const MINIMUM = 30; // milliseconds between two pieces of a stroke
+const HOLD = 80; // as long a finger waits for a second one
 const CAPTION = 26;
 let figures = [];
 
@@ -101,28 +103,35 @@ let stroke = null;
 function begin(event) {
   const canvas = event.target.closest("canvas");
   if (!canvas || !now.head || event.button > 0) return;
+  if (zoom.touch(event) > 1) return drop(); // two fingers do not paint
   if (stage.classList.contains("stack") || canvas.dataset.place !== "0") return;
   event.preventDefault();
   stage.focus({ preventScroll: true });
   canvas.setPointerCapture(event.pointerId);
   stroke = { canvas, points: [place(event, canvas)], sent: -Infinity, timer: 0 };
-  flush();
+  if (event.pointerType === "touch") stroke.timer = setTimeout(flush, HOLD);
+  else flush();
 }
 
 function go(event) {
   circle(event);
-  if (!stroke) return;
+  if (zoom.pinch(event, figures[0]?.firstChild) || !stroke) return;
   const all = event.getCoalescedEvents?.() ?? [];
   for (const each of all.length ? all : [event]) stroke.points.push(place(each, stroke.canvas));
   const wait = MINIMUM - (performance.now() - stroke.sent);
-  if (wait <= 0) flush();
+  if (wait <= 0 && !stroke.timer) flush();
   else if (!stroke.timer) stroke.timer = setTimeout(flush, wait);
 }
 
-function end() {
+function end(event) {
+  zoom.lift(event);
   if (!stroke) return;
-  if (stroke.points.length > 1) flush();
-  clearTimeout(stroke.timer);
+  if (stroke.points.length > 1 || stroke.sent < 0) flush();
+  drop();
+}
+
+function drop() {
+  clearTimeout(stroke?.timer);
   stroke = null;
 }
 
@@ -164,10 +173,19 @@ export function moveCursor(down, across) {
   const [high, wide] = [size.length > 1 ? size.at(-2) : 1, size.at(-1)];
   cursor ??= [Math.floor(high / 2), Math.floor(wide / 2)];
   cursor = [(cursor[0] + down + high) % high, (cursor[1] + across + wide) % wide];
+  zoom.reveal([(cursor[1] + 0.5) / wide, (cursor[0] + 0.5) / high]);
   const box = figures[0].firstChild.getBoundingClientRect();
   const cell = box.width / wide;
   ring.hidden = false;
   show(box.left + (cursor[1] + 0.5) * cell, box.top + ((cursor[0] + 0.5) / high) * box.height, cell);
+}
+
+// Come nearer to the cursor, or to the middle.
+export function nearer(factor) {
+  const size = now.about.size;
+  const high = size.length > 1 ? size.at(-2) : 1;
+  if (cursor) zoom.nearer(factor, zoom.seen([(cursor[1] + 0.5) / size.at(-1), (cursor[0] + 0.5) / high]));
+  else zoom.nearer(factor);
 }
 
 export function useCursor() {

@@ -5,6 +5,7 @@ import * as controls from "./controls.js";
 import * as time from "./timeline.js";
 import { keys as toolKeys, widen } from "./tools.js";
 import { now, on, send, take } from "./wire.js";
+import * as zoom from "./zoom.js";
 
 const box = (id) => document.getElementById(id);
 
@@ -26,6 +27,9 @@ const KEYS = [
   { key: "j", words: "channel before", run: () => controls.channel(-1) },
   { key: "[", words: "smaller brush", run: () => widen(-0.5) },
   { key: "]", words: "larger brush", run: () => widen(0.5) },
+  { key: "z", words: "nearer", run: () => canvas.nearer(1.5) },
+  { key: "u", words: "farther", run: () => canvas.nearer(1 / 1.5) },
+  { key: "0", words: "the whole grid", run: zoom.whole },
   { key: "w", words: "save the history", run: () => take("history.json") },
   { key: "f", words: "take a film", run: controls.film },
   { key: "t", words: "light or dark", run: () => box("theme").click() },
