@@ -29,7 +29,7 @@ RINGS = (
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
-        "planning", "bench", "examination", "staging", "lab", "crew", "log", "lesson",
+        "planning", "bench", "examination", "staging", "lab", "crew", "log", "journal", "lesson",
     },
     {"cli", "__main__"},
 )  # fmt: skip

@@ -6,14 +6,11 @@ and plan. Lines of another subject stay in the file and are not read.
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from nca.errors import StorageError
 from nca.examination.question import Row
 from nca.examination.subject import Subject
+from nca.journal import Journal
 
 FORMAT = 2
 
@@ -28,9 +25,11 @@ class Notebook:
 
     def __init__(self, path: Path, subject: Subject) -> None:
         self.path = path
+        to_do = "free some space; what is answered is not asked again"
+        self._journal = Journal(path, "the answers", to_do)
         self.key = key_of(subject)
         self.answers: dict[tuple[str, int], list[Row]] = {}
-        for told in self._lines():
+        for told in self._journal.records():
             if told.get("of") == self.key:
                 rows = [Row.of(row) for row in told["rows"]]
                 self.answers[told["question"], told["random_seed"]] = rows
@@ -48,36 +47,7 @@ class Notebook:
             "random_seed": random_seed,
             "rows": [row.told() for row in rows],
         }
-        try:
-            with self.path.open("ab") as file:
-                start = b"" if self._whole() else b"\n"  # a kill cut the last line short
-                file.write(start + json.dumps(told, allow_nan=False).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as fault:
-            raise StorageError(
-                f"the answers cannot be written: {fault.strerror}.",
-                where=str(self.path),
-                to_do="free some space; what is answered is not asked again",
-            ) from fault
-
-    def _whole(self) -> bool:
-        with self.path.open("rb") as file:
-            if not file.seek(0, os.SEEK_END):
-                return True
-            file.seek(-1, os.SEEK_END)
-            return file.read() == b"\n"
-
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        if not self.path.is_file():
-            return
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                told = json.loads(line)
-            except ValueError:  # a line that a kill cut short
-                continue
-            if isinstance(told, dict):
-                yield told
+        self._journal.append(told)
 
 
 def key_of(subject: Subject) -> str:
