@@ -30,6 +30,7 @@ RINGS = (
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
         "planning", "bench", "examination", "staging", "lab", "crew", "log", "journal", "lesson",
+        "footage",
     },
     {"cli", "__main__"},
 )  # fmt: skip

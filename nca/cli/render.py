@@ -1,13 +1,12 @@
 """`nca render`: draw what a checkpoint does, as a strip or an animation."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
 import typer
-from PIL import Image
 from torch import Tensor
 
 from nca.animation import is_animation, save_animation
@@ -15,25 +14,20 @@ from nca.cli.blocks import print_pictures, why_no_picture
 from nca.cli.console import Data, Device, Overrides, PluginFiles, load_plugins, say, show
 from nca.cli.console import out as stdout
 from nca.cli.data import terminal_report
+from nca.cli.kept import Kept
 from nca.cli.progress import counting
 from nca.errors import NCAError
 from nca.evaluation import moments
-from nca.render import (
-    Sheet,
-    channel_picture,
-    crowd,
-    level_picture,
-    levels_sheet,
-    save_image,
-    strip,
-)
+from nca.footage import demand_input, read_frames, screen
+from nca.render import save_image
 from nca.run import pick_device
 from nca.staging import damage_at, perform, scattered, turn_at
-from nca.state import State
 from nca.trained import Trained
 from nca.types import Size
 
 TERMINAL = Path("-")
+MOMENTS = 8
+"""So many states are on a still sheet, at most."""
 
 
 def render(
@@ -62,7 +56,10 @@ def render(
     every: Annotated[
         int | None, typer.Option("--every", min=1, help="Steps between pictures.")
     ] = None,
-    samples: Annotated[int, typer.Option("--samples", min=1, help="How many samples.")] = 4,
+    samples: Annotated[
+        int | None,
+        typer.Option("--samples", min=1, help="How many samples: 4, or 1 with --frames."),
+    ] = None,
     columns: Annotated[
         int | None, typer.Option("--columns", min=1, help="Samples beside each other.")
     ] = None,
@@ -80,6 +77,14 @@ def render(
         list[str] | None,
         typer.Option("--turn", metavar="STEP:DEGREES", help="Turn perception. Repeatable."),
     ] = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option("--frames", metavar="FILM", help="Show it a GIF, or a folder of pictures."),
+    ] = None,
+    steps_per_frame: Annotated[
+        int | None,
+        typer.Option("--steps-per-frame", min=1, help="Steps that pass while a frame is shown."),
+    ] = None,
     scale: Annotated[
         int | None, typer.Option("--scale", min=1, help="Pixels along each side of a cell.")
     ] = None,
@@ -91,28 +96,33 @@ def render(
 ) -> None:
     """Draw a checkpoint: a strip through time, the levels, or an animation.
 
-    With --out - the last state is drawn here, in the terminal.
+    With --out - the last state is drawn here, in the terminal. With --frames a film is shown on
+    the input, and from frame to frame the cells carry on what they hold.
 
     Example: nca render runs/glom_mnist-1 --out votes.gif --samples 8
     """
     if out == TERMINAL:
         _demand_colours()
+    given = {"--steps": steps, "--every": every, "--columns": columns, "--size": size}
+    _check_film(frames, steps_per_frame, {**given, "--damage": damage, "--turn": turn})
     load_plugins(plugin)
     stage = _stage(size)
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     events = [damage_at(text, trained) for text in damage or ()]
     events += [turn_at(text, trained) for text in turn or ()]
-    out = out or Path(f"{trained.recipe.name}.png")
+    film = _film(frames, trained) if frames else []
+    out = out or Path(f"{trained.recipe.name}.{'gif' if film else 'png'}")
+    kept = Kept(trained, show_ == "levels", level, channels)
     with terminal_report() as report:
         trained.prepare(data, report)
-    steps = steps or moments(trained.recipe)[0]
-    every = every or (1 if is_animation(out) else -(-steps // 7))
-    with torch.no_grad():
-        first = next(iter(trained.task.trials("test", samples))).state
-        if stage:
-            first = scattered(trained, first, stage, seeds)
-        kept = _Kept(trained, show_ == "levels", level, channels)
-        with counting("steps", steps) as watch:
+    moving, steps = is_animation(out), steps or moments(trained.recipe)[0]
+    if film:
+        _show(film, kept, steps_per_frame or steps, samples or 1, moving)
+    else:
+        every = every or (1 if moving else -(-steps // (MOMENTS - 1)))
+        with torch.no_grad(), counting("steps", steps) as watch:
+            first = next(iter(trained.task.trials("test", samples or 4))).state
+            first = scattered(trained, first, stage, seeds) if stage else first
             for state in perform(trained, first, steps, every, events):
                 kept.keep(trained.automaton.finish(state))
                 watch.measured(state.step)
@@ -127,54 +137,31 @@ def render(
     show(str(out))
 
 
-class _Kept:
-    """What is kept of each state: only what is to be seen."""
+def _film(frames: Path, trained: Trained) -> list[Tensor]:
+    demand_input(trained)
+    return read_frames(frames, trained.task.canvas)
 
-    def __init__(
-        self, trained: Trained, levels: bool, level: str | None, channels: str | None
-    ) -> None:
-        self.trained, self.levels = trained, levels
-        layout = trained.automaton.layout
-        self.level = layout[level or list(layout)[-1]].name if level or channels else None
-        self.channels = _numbers(channels) if channels else None
-        self.words: list[str] = []
-        self.states: list[State] = []
-        self.seen: list[Tensor] = []
 
-    def keep(self, state: State) -> None:
-        """Keep what is to be seen of a state."""
-        self.words.append(f"step {state.step}")
-        if self.level and self.channels:
-            self.seen.append(channel_picture(state[self.level], self.channels, self.level))
-        elif self.level:
-            self.seen.append(state[self.level])
-        else:
-            self.seen.append(self.trained.task.picture(state))
-        if self.levels:
-            self.states.append(state.replace(remembered=()))
+@torch.no_grad()
+def _show(film: list[Tensor], kept: Kept, steps: int, samples: int, moving: bool) -> None:
+    """Show a film, and keep what is to be seen after each frame, or after some on a still sheet."""
+    with counting("frames", len(film)) as watch:
+        states = screen(kept.trained, film, steps, samples, watch.measured)
+    stride = 1 if moving else -(-len(film) // MOMENTS)
+    for number in range((len(film) - 1) % stride, len(film), stride):  # the last is among them
+        kept.keep(states[number], film[number])
 
-    def pictures(self) -> list[Tensor]:
-        """Return the picture of each state, `(B, 3, H, W)`."""
-        return level_picture(self.seen) if self.level and not self.channels else self.seen
 
-    def last(self) -> Sequence[Tensor]:
-        """Return the pictures of the last state, `(3, H, W)` each: of samples, or of levels."""
-        return self.sheet().rows[-1] if self.levels else list(self.pictures()[-1])
-
-    def sheet(self) -> Sheet:
-        """Return all states on one sheet."""
-        if self.levels:
-            return levels_sheet(self.states, self.pictures())
-        return strip(self.pictures(), self.words)
-
-    def frames(self, scale: int | None, columns: int | None) -> Iterator[Image.Image]:
-        """Yield one sheet for each state."""
-        if self.levels:
-            sheet = self.sheet()
-            yield from (sheet.only(row).image(scale) for row in range(len(sheet.rows)))
-            return
-        for picture, word in zip(self.pictures(), self.words, strict=True):
-            yield crowd(picture, word, columns).image(scale)
+def _check_film(
+    frames: Path | None, steps_per_frame: int | None, given: Mapping[str, object]
+) -> None:
+    strange = [name for name, value in given.items() if value]
+    if frames and strange:
+        raise typer.BadParameter(
+            f"a film has its own course: leave out {' and '.join(strange)}", param_hint="--frames"
+        )
+    if steps_per_frame and not frames:
+        raise typer.BadParameter("it needs a film: --frames FILM", param_hint="--steps-per-frame")
 
 
 def _demand_colours() -> None:
@@ -192,10 +179,3 @@ def _stage(size: str | None) -> Size | None:
     if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", size, re.ASCII):
         raise typer.BadParameter("give height and width in cells: 128x512", param_hint="--size")
     return tuple(int(side) for side in size.split("x"))
-
-
-def _numbers(channels: str) -> list[int]:
-    words = [word.strip() for word in channels.split(",")]
-    if not all(word.isascii() and word.isdigit() for word in words):
-        raise typer.BadParameter("give one channel, or three: 0,1,2", param_hint="--channels")
-    return [int(word) for word in words]

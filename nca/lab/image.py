@@ -4,6 +4,8 @@ import base64
 import binascii
 import io
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +37,8 @@ def decoded(text: str, size: Size) -> Tensor:
         sides = struct.unpack(">II", raw[16:24])  # as every PNG begins
         if max(sides) > LARGEST:
             raise ValueError(f"it has {sides[0]}x{sides[1]} pixels")
-        with Image.open(io.BytesIO(raw), formats=("PNG",)) as opened:
-            picture = opened.convert("RGBA")
+        with Image.open(io.BytesIO(raw), formats=("PNG",)) as sent:
+            picture = sent.convert("RGBA")
     except (binascii.Error, struct.error, OSError, ValueError, SyntaxError) as fault:
         raise NCAError(
             "the picture cannot be read.",
@@ -52,16 +54,26 @@ def read(path: Path, size: Size) -> Tensor:
     Raises:
         NCAError: It is missing, or no picture.
     """
+    with opened(path) as picture:
+        return fitted(picture.convert("RGBA"), size)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture file of any kind that Pillow reads.
+
+    Raises:
+        NCAError: It is missing, or no picture, which may show only as it is read.
+    """
     try:
-        with Image.open(path) as opened:
-            picture = opened.convert("RGBA")
+        with Image.open(path) as picture:
+            yield picture
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as fault:
         raise NCAError(
             "the picture cannot be read.",
             where=f"{path}: {type(fault).__name__}: {fault}",
             to_do="give a PNG, JPEG or another file that Pillow reads",
         ) from fault
-    return fitted(picture, size)
 
 
 def fitted(picture: Image.Image, size: Size) -> Tensor:

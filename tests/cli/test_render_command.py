@@ -94,3 +94,77 @@ def test_a_turn_is_drawn(nca, done, here):
     assert nca("render", "done", *given, "--turn", "1:90", "--out", "a.png").code == 0
     assert torch.is_grad_enabled()
     assert (here / "a.png").is_file()
+
+
+FILM = ["--plugin", "blobs.py", "--steps-per-frame", "2"]
+
+
+@pytest.fixture
+def film(here):
+    """Three frames of 8x8 pixels: dark, grey, light."""
+    shades = [Image.new("L", (8, 8), shade) for shade in (0, 128, 255)]
+    shades[0].save(here / "film.gif", save_all=True, append_images=shades[1:])
+    return "film.gif"
+
+
+def test_a_film_is_shown_beside_what_the_cells_make_of_it(nca, done, here, film):
+    result = nca("render", "done", *FILM, "--frames", film, "--out", "seen.apng", "--scale", "4")
+    assert (result.code, result.out) == (0, "seen.apng\n"), result.err
+    shown = frames(here / "seen.apng")
+    assert [frame.getpixel((6 + 16, 24 + 16))[0] for frame in shown] == [0, 128, 255]
+    assert nca("render", "done", *FILM, "--frames", film).out == "tiny.gif\n"
+    with Image.open(here / "tiny.gif") as seen:
+        assert seen.n_frames == 3
+
+
+@pytest.mark.parametrize("shown", [[], ["--show", "levels"], ["--level", "body"]])
+def test_a_film_becomes_a_still_sheet_that_ends_with_its_last_frame(nca, done, here, shown):
+    (here / "many").mkdir()
+    for number in range(19):
+        Image.new("L", (8, 8), 10 * number).save(here / "many" / f"{number}.png")
+    given = ["--frames", "many", "--out", "sheet.png", "--scale", "4", "--samples", "2", *shown]
+    assert nca("render", "done", *FILM, *given).code == 0
+    with Image.open(here / "sheet.png") as sheet:
+        tones = {pixel[0] for _, pixel in sheet.getcolors(1 << 16)}
+    assert {180, 150, 120, 90, 60, 30, 0} <= tones  # every third frame, back from the last
+    assert not {170, 10} & tones or shown
+
+
+def test_the_last_frame_is_shown_in_the_terminal(nca, done, film, monkeypatch):
+    seen: list = []
+    monkeypatch.setattr("nca.cli.render.why_no_picture", lambda console: "")
+    monkeypatch.setattr("nca.cli.render.print_pictures", lambda _, pictures: seen.extend(pictures))
+    result = nca("render", "done", *FILM, "--frames", film, "--out", "-", "--samples", "2")
+    assert (result.code, len(seen)) == (0, 3)
+    assert seen[0].eq(1).all()
+    assert result.err.endswith("tiny, step 6\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        (["--frames", "no.gif"], 1, "no.gif: FileNotFoundError"),
+        (["--frames", "blobs.py"], 1, "the picture cannot be read."),
+        (["--frames", "void"], 1, "there is no picture in this folder."),
+        (["--frames", "film.gif", "--steps", "3"], 2, "leave out --steps"),
+        (["--frames", "film.gif", "--turn", "1:9", "--size", "9x9"], 2, "--size and --turn"),
+        (["--steps-per-frame", "3"], 2, "it needs a film: --frames FILM"),
+    ],
+)
+def test_a_film_that_cannot_be_shown_is_refused(nca, done, film, here, given, code, words):
+    (here / "void").mkdir()
+    (here / "void" / "notes.txt").touch()
+    result = nca("render", "done", "--plugin", "blobs.py", "--out", "out.gif", *given)
+    assert (result.code, result.out) == (code, "")
+    assert words in result.err
+    assert not (here / "out.gif").exists()
+
+
+def test_a_task_without_input_is_shown_no_film(nca, case, film):
+    result = nca("render", case, "--frames", film)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        "NCAError: frames cannot be shown: the task takes no picture as input.\n"
+        f"  where:  {case}; its task takes pictures as: nothing\n"
+        "  to do:  choose a checkpoint whose cells look at pictures\n"
+    )
