@@ -69,7 +69,7 @@ def test_what_regrows_in_three_steps_heals_in_three(tmp_path):
     for line in card.lines["damage"]:
         if line.beside is None:
             assert line.condition.startswith("undamaged, at step ")
-            assert {value for _, value in line.curve} == {1}
+            assert {one.mean for _, one in line.curve} == {1}
             continue
         assert line.figures["steps to heal"].mean == 3, line.condition
         assert line.headline.mean == 1

@@ -10,34 +10,53 @@ from PIL import Image
 from nca.examination.asking import Examination
 from nca.examination.summary import Interval, Line
 
-OWN, BESIDE, BAD, QUIET = "#0072b2", "#8a8a8a", "#d55e00", "#666666"
+OWN, LONG, BESIDE, BAD, QUIET = "#0072b2", "#c26a00", "#8a8a8a", "#d55e00", "#666666"
+MOST_TICKS = 11
 
 
 def course(examination: Examination) -> Image.Image | None:
-    """Return the headline over time, with intervals, and the course of the long run."""
-    points = examination.lines.get("duration", [])
-    long = examination.lines.get("long run", [])
-    points = [line for line in [*points, *long] if line.headline.known]
-    if not points:
+    """Return the headline over time in the band of its interval, and that of the long run."""
+    figure = _course(examination)
+    return figure and _finished(figure)
+
+
+def _course(examination: Examination) -> Any:
+    """Return `course` as a figure of matplotlib, or None if no moment has a finite headline."""
+    plan, task = examination.subject.plan, examination.subject.trained.task
+    points = _measured(examination, "duration")
+    all_samples = [(line.steps, line.headline) for line in points]
+    long_run = [stop for line in _measured(examination, "long run") for stop in line.curve]
+    tracks = {"all samples": (all_samples, OWN), "the samples of the long run": (long_run, LONG)}
+    tracks = {
+        name: (known, colour)
+        for name, (stops, colour) in tracks.items()
+        if (known := [stop for stop in stops if stop[1].known])
+    }
+    if not tracks:
         return None
-    figure, (panel,) = _panels(1, 6.4, 3.0)
-    for line in long:
-        steps, means = zip(*line.curve, strict=True)
-        panel.plot(steps, means, color=OWN, linewidth=1.4, alpha=0.6)
-    panel.plot(
-        [line.steps for line in points if line not in long],
-        [line.headline.mean for line in points if line not in long],
-        color=OWN,
-        linewidth=1.4,
+    figure, (panel,) = _panels(1, 7.2, 3.4)
+    for number, (name, (stops, colour)) in enumerate(tracks.items()):
+        _band(panel, stops, colour, name, layer=4 - number)  # few samples below many
+    told = [stop for stops, _ in tracks.values() for stop in stops]
+    steps = [step for step, _ in told]
+    _steps_axis(panel, min(*steps, plan.steps), max(*steps, plan.steps))
+    _fit(panel, "y", [one for _, one in told])
+    panel.axvline(plan.steps, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
+    panel.annotate(
+        f"trained: {plan.steps:,} steps",
+        (plan.steps, 1.0),
+        (0, 3),
+        xycoords=panel.get_xaxis_transform(),
+        textcoords="offset points",
+        fontsize=8,
+        color=QUIET,
     )
-    for line in points:
-        _dot(panel, line.headline, line.steps, upright=True)
-    panel.set_xscale("log")
-    panel.axvline(examination.subject.plan.steps, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
-    panel.set_xlabel("step")
-    panel.set_ylabel(examination.subject.headline)
-    _fit(panel, "y", [line.headline for line in points])
-    return _finished(figure)
+    if len(tracks) > 1:
+        panel.legend(
+            fontsize=8, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 0.98)
+        )
+    panel.set_ylabel(f"{examination.subject.headline} ({task.better} is better)", fontsize=9)
+    return figure
 
 
 def conditions(examination: Examination) -> Image.Image | None:
@@ -65,7 +84,7 @@ def conditions(examination: Examination) -> Image.Image | None:
         panel.set_title(name, fontsize=10, loc="left", color="#222222")
     kept = [one for _, rows in groups for line in rows for one in (line.headline, line.beside)]
     _fit(panels[0], "x", [one for one in kept if one is not None])
-    panels[-1].set_xlabel(examination.subject.headline)
+    panels[-1].set_xlabel(examination.subject.headline, fontsize=9)
     return _finished(figure)
 
 
@@ -78,16 +97,16 @@ def healing(examination: Examination) -> Image.Image | None:
     figure, panels = _panels(len(moments), 8.2, 2.5 * len(moments))
     for panel, moment in zip(panels, moments, strict=True):
         for place, line in enumerate(r for r in rows if r.condition.endswith(moment)):
-            steps, means = zip(*line.curve, strict=True)
+            steps, means = zip(*((step, one.mean) for step, one in line.curve), strict=True)
             name = line.condition.rpartition(", at ")[0]
             look: dict[str, Any] = {"color": BESIDE, "linestyle": (0, (4, 2)), "linewidth": 1.6}
             if line.beside is not None:
                 look = {"color": f"C{(place - 1) % 10}", "linewidth": 1.2}
             panel.plot(steps, means, label=name, **look)
         panel.set_title(f"damaged at {moment}", fontsize=10, loc="left", color="#222222")
-        panel.set_ylabel(examination.subject.headline)
+        panel.set_ylabel(examination.subject.headline, fontsize=9)
         panel.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    panels[-1].set_xlabel("steps since the damage")
+    panels[-1].set_xlabel("steps since the damage", fontsize=9)
     return _finished(figure)
 
 
@@ -95,22 +114,82 @@ def _measured(examination: Examination, question: str) -> list[Line]:
     return [line for line in examination.lines.get(question, []) if line.metrics]
 
 
-def _dot(panel: Any, one: Interval, place: float, *, upright: bool = False, bad: bool = False):
-    if math.isnan(one.mean):
+def _band(
+    panel: Any, stops: Sequence[tuple[int, Interval]], colour: str, name: str, layer: int
+) -> None:
+    """Draw means as a line, and their intervals as a band around it, or as a bar for one alone."""
+    steps, told = zip(*stops, strict=True)
+    low, high = [one.low for one in told], [one.high for one in told]
+    panel.plot(
+        steps, [one.mean for one in told], color=colour, linewidth=1.6, marker="o", markersize=4,
+        label=name, zorder=layer,
+    )  # fmt: skip
+    if len(stops) == 1:
+        panel.vlines(steps, low, high, color=colour, linewidth=1.2)
         return
-    reach = 0.0 if math.isnan(one.low) else one.high - one.mean
-    at = (place, one.mean) if upright else (one.mean, place)
-    error = {"yerr" if upright else "xerr": [reach]}
-    panel.errorbar(
-        [at[0]], [at[1]], **error, fmt="o", markersize=4, capsize=2, color=BAD if bad else OWN
+    panel.fill_between(
+        steps, low, high, facecolor=(colour, 0.16), edgecolor=(colour, 0.5), linewidth=0.8
     )
 
 
+def _dot(panel: Any, one: Interval, place: float, *, bad: bool = False) -> None:
+    if math.isnan(one.mean):
+        return
+    reach = 0.0 if math.isnan(one.low) else one.high - one.mean
+    panel.errorbar(
+        [one.mean],
+        [place],
+        xerr=[reach],
+        fmt="o",
+        markersize=4,
+        capsize=2,
+        color=BAD if bad else OWN,
+    )
+
+
+def _steps_axis(panel: Any, first: int, last: int) -> None:
+    """Let the axis below count steps by their logarithm, in numbers that people read."""
+    panel.set_xscale("log")
+    panel.set_xlim(first / 1.12, last * 1.12)
+    ticks = round_steps(first, last)
+    panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    panel.set_xticks([], minor=True)
+    panel.set_xlabel("steps", fontsize=9)
+
+
+def round_steps(first: int, last: int) -> list[int]:
+    """Return the round numbers from the first to the last: 10, 20, 50, 100, ...
+
+    Powers of ten alone where there would be too many; the ends where there are fewer than two.
+    """
+    rounds = [
+        [times * 10**power for power in range(len(str(last))) for times in each]
+        for each in ((1, 2, 5), (1,))
+    ]
+    inside = [[tick for tick in ticks if first <= tick <= last] for ticks in rounds]
+    ticks = inside[0] if len(inside[0]) <= MOST_TICKS else inside[1]
+    return ticks if len(ticks) > 1 else sorted({first, last})
+
+
 def _fit(panel: Any, axis: str, told: Sequence[Interval]) -> None:
-    """Let an axis span what is told; by its logarithm where it spans more than a hundredfold."""
+    """Let an axis span what is told; by its logarithm where means span more than a hundredfold.
+
+    Where no mean is below zero, the axis is not either, however far down an interval reaches: it
+    leaves the picture there.
+    """
     means = [one.mean for one in told if math.isfinite(one.mean)]
-    if means and min(means) > 0 and max(means) > 100 * min(means):
+    if not means or min(means) < 0:
+        return
+    set_limits = panel.set_ylim if axis == "y" else panel.set_xlim
+    ends = [*means, *(one.high for one in told if math.isfinite(one.high))]
+    if min(means) > 0 and max(means) > 100 * min(means):
         (panel.set_yscale if axis == "y" else panel.set_xscale)("log")
+        (panel.yaxis if axis == "y" else panel.xaxis).set_major_formatter("{x:g}")
+        set_limits(min(means) / 2, max(ends) * 1.3)
+        return
+    low, high = panel.get_ylim() if axis == "y" else panel.get_xlim()
+    if low < 0:
+        set_limits(-0.03 * high, high)
 
 
 def _panels(

@@ -12,8 +12,9 @@ from nca.examination.verdict import findings, headline
 from nca.exhibit.html import answered, document, figure, section, table, words
 
 CAPTIONS = {
-    "course": "Over time. The mean over random seeds with its interval at each moment that was "
-    "asked for, and the course of the long run; the dotted line marks the trained steps.",
+    "course": "Over time. The mean over random seeds in the band of its interval, at the moments "
+    "marked by dots, and the same of the few samples of the long run; the dotted line marks the "
+    "trained steps. A band that reaches below what a mean can be is cut there.",
     "conditions": "Every condition. Dots are means over random seeds with their intervals, grey "
     "bars what it is without the change; orange: samples exploded. What is missing was not finite.",
     "healing": "Healing. The mean over random seeds after each damage; dashed: the same samples "

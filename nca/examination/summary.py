@@ -74,7 +74,7 @@ class Line:
         figures: What else was measured, by name.
         exploded: Share of all samples that left all bounds.
         exploded_at: The first step at which one did.
-        curve: Step, and the mean of the headline then.
+        curve: Step, and the headline then.
         overrides: How to set the condition in the recipe.
         barred: Why it was not measured; empty where it was.
     """
@@ -89,7 +89,7 @@ class Line:
     figures: Mapping[str, Interval]
     exploded: float
     exploded_at: int | None
-    curve: Sequence[tuple[int, float]]
+    curve: Sequence[tuple[int, Interval]]
     overrides: tuple[str, ...]
     barred: str
 
@@ -107,7 +107,7 @@ class Line:
             "exploded_at": self.exploded_at,
             "figures": {name: one.told() for name, one in self.figures.items()},
             "metrics": {name: one.told() for name, one in self.metrics.items()},
-            "curve": [[s, None if math.isnan(v) else v] for s, v in self.curve],
+            "curve": [[step, one.told()["mean"]] for step, one in self.curve],
             "overrides": list(self.overrides),
         }
 
@@ -146,7 +146,7 @@ def _line(question: str, rows: Sequence[Row], headline: str) -> Line:
         figures=_intervals([row.figures for row in rows]),
         exploded=statistics.fmean(row.exploded for row in rows),
         exploded_at=min(exploded_at, default=None),
-        curve=_mean_curve([row.curve for row in rows]),
+        curve=_curve([row.curve for row in rows]),
         overrides=first.overrides,
         barred=first.barred,
     )
@@ -156,8 +156,8 @@ def _intervals(told: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
     return {name: Interval.of([one[name] for one in told]) for name in told[0]}
 
 
-def _mean_curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, float]]:
+def _curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, Interval]]:
     return [
-        (stops[0][0], Interval.of([value for _, value in stops]).mean)
+        (stops[0][0], Interval.of([value for _, value in stops]))
         for stops in zip(*curves, strict=True)
     ]
