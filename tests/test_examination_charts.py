@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from nca.examination.charts import _course, conditions, course, round_steps
+from nca.examination.charts import _course, _healing, conditions, course, round_steps
 from nca.examination.question import Row
 from nca.examination.summary import lines
 
@@ -155,3 +156,17 @@ def test_both_charts_are_pictures():
         picture = draw(told)
         assert picture.width > 500
         assert (0, 114, 178) in {colour for _, colour in picture.getcolors(1 << 20)}
+
+
+def test_no_two_wounds_look_alike():
+    rows = [line("damage", 8, (0.5, 0.6), [(0.1, 0.2), (0.5, 0.6)]) for _ in range(14)]
+    told = [
+        replace(
+            row, condition=f"wound {number}, at step 8", beside=row.headline if number else None
+        )
+        for number, row in enumerate(rows)
+    ]
+    subject = SimpleNamespace(headline="vote")
+    (panel,) = _healing(SimpleNamespace(lines={"damage": told}, subject=subject)).axes
+    looks = {(curve.get_color(), curve.get_linestyle()) for curve in panel.lines}
+    assert len(looks) == len(panel.lines) == 14

@@ -12,6 +12,7 @@ from nca.examination.summary import Interval, Line
 
 OWN, LONG, BESIDE, BAD, QUIET = "#0072b2", "#c26a00", "#8a8a8a", "#d55e00", "#666666"
 MOST_TICKS = 11
+COLOURS = 10
 
 
 def course(examination: Examination) -> Image.Image | None:
@@ -90,6 +91,12 @@ def conditions(examination: Examination) -> Image.Image | None:
 
 def healing(examination: Examination) -> Image.Image | None:
     """Return the headline over the steps since each wound."""
+    figure = _healing(examination)
+    return figure and _finished(figure)
+
+
+def _healing(examination: Examination) -> Any:
+    """Return `healing` as a figure of matplotlib, or None if no wound has a course."""
     rows = [line for line in examination.lines.get("damage", []) if line.curve]
     if not rows:
         return None
@@ -101,13 +108,15 @@ def healing(examination: Examination) -> Image.Image | None:
             name = line.condition.rpartition(", at ")[0]
             look: dict[str, Any] = {"color": BESIDE, "linestyle": (0, (4, 2)), "linewidth": 1.6}
             if line.beside is not None:
-                look = {"color": f"C{(place - 1) % 10}", "linewidth": 1.2}
+                again = place > COLOURS  # the colours come a second time, broken
+                look = {"color": f"C{(place - 1) % COLOURS}", "linewidth": 1.2}
+                look |= {"linestyle": (0, (3, 1))} if again else {}
             panel.plot(steps, means, label=name, **look)
         panel.set_title(f"damaged at {moment}", fontsize=10, loc="left", color="#222222")
         panel.set_ylabel(examination.subject.headline, fontsize=9)
         panel.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     panels[-1].set_xlabel("steps since the damage", fontsize=9)
-    return _finished(figure)
+    return figure
 
 
 def _measured(examination: Examination, question: str) -> list[Line]:
