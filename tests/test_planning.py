@@ -187,9 +187,24 @@ def test_a_trial_leaves_the_run_as_it_was(tmp_path):
     assert all(weight.grad is None for weight in run.modules.parameters())
 
 
-def test_times_are_of_the_mean_steps_and_in_order(tmp_path):
+def test_times_are_of_the_mean_steps_and_in_order(tmp_path, monkeypatch):
     run = begun(tmp_path / "run", LEVELS, "rollout.steps=[20, 40]")
+    steps = 0
+
+    def stepped(*_):
+        nonlocal steps
+        steps += 1
+
+    def walked(call, device):
+        """A clock that ticks once a step, forth or walked again."""
+        before = steps
+        call()
+        return float(steps - before)
+
+    automaton = run.automaton
+    automaton.rules_of(automaton.written[0])[0].register_forward_hook(stepped)
+    monkeypatch.setattr(gauge, "seconds", walked)
     trial = Trial(run)
-    seconds = [need.seconds for need in trial.needs(timed=True)]
-    assert all(second is not None and second > 0 for second in seconds)
-    assert seconds[0] < seconds[1] < seconds[2]
+    needs = list(trial.needs(timed=True))
+    assert needs[0].seconds == 30 < needs[1].seconds < needs[2].seconds
+    assert [need.seconds for need in needs] == [trial.measure(n.memory).seconds for n in needs]
