@@ -59,7 +59,8 @@ def read(page: Page, automaton: Automaton, size: Size) -> State:
         numbers = page.evaluate(f"Array.from(nca.stage.engine.read({place}))")
         levels[name] = torch.tensor(numbers, dtype=torch.float32).view(1, level.channels, *size)
     step = page.evaluate("nca.stage.engine.step")
-    seed = page.evaluate("plan.randomSeed[0]")
+    lower, upper = page.evaluate("plan.randomSeed")
+    seed = lower | upper << 32
     samples = torch.tensor([page.evaluate("plan.sample | 0")])
     return State(levels, random_seed=seed, step=step, samples=samples)
 

@@ -12,7 +12,7 @@ from nca.export import write_html
 from nca.export.compared import difference
 from nca.export.html import _web
 from nca.export.pack import Packer, base64_of, numbers_of
-from nca.export.plan import plan
+from nca.export.plan import check, plan
 from nca.registry import registry
 from nca.trained import Trained
 from nca_plugins.glom.attention import Attention
@@ -107,21 +107,31 @@ def test_numbers_that_are_not_finite_are_a_difference():
         difference({"once": state}, found, 1, "nowhere")
 
 
-def test_all_that_a_page_cannot_do_is_told_at_once():
+def test_all_that_a_page_cannot_say_is_told_at_once():
     layout = Layout([Level("low", 2), Level("top", 2)])
     low, top = (Place(layout, name) for name in layout)
     life, prediction = registry.get("rule", "life"), registry.get("rule", "bottom_up")
     rules = {"low": [life(low)], "top": [prediction(top, shown="normalised")]}
-    automaton = Automaton(layout, rules, skips=[Skip(3, 0.1)])
+    automaton = Automaton(layout, rules)
     with pytest.raises(ExportError) as refused:
-        plan(automaton, automaton.seed(1, (4, 4, 4)), Packer())
+        plan(automaton, automaton.seed(1, (4, 4)), Packer())
     assert refused.value.what == (
-        "no page can be made of this automaton: its grid has 3 axes, and a page shows two; "
-        "its temporal skip connections remember states, which the page does not; "
+        "no page can be made of this automaton: "
         'rule Life of level "low" does not say what it computes (UpdateRule.program); '
         'rule BottomUp of level "top" normalises each cell\'s embedding, which no program can say.'
     )
+    assert refused.value.to_do == "export it with --engine onnx instead"
+
+
+def test_what_no_page_runs_is_refused_whatever_computes_it():
+    check(two_levels(Topology("torus")), 2)
+    with pytest.raises(ExportError, match="its grid has 3 axes, and a page shows two") as refused:
+        check(two_levels(Topology("torus")), 3)
     assert refused.value.to_do == "export it with --to onnx instead"
+    layout = Layout([Level("low", 2)])
+    with pytest.raises(ExportError, match="skip connections remember states") as refused:
+        check(Automaton(layout, {}, skips=[Skip(3, 0.1)]), 2)
+    assert refused.value.to_do.startswith("watch it in torch, with nca play")
 
 
 def test_the_first_state_of_an_empty_grid_takes_no_room():

@@ -34,6 +34,10 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to; NAME.html or NAME.onnx without it.")
     ] = None,
+    engine: Annotated[
+        Literal["webgl", "onnx"],
+        typer.Option("--engine", help="A page's: the graphics card, or any rule, slowly: onnx."),
+    ] = "webgl",
     steps: Annotated[
         int, typer.Option("--steps", min=1, help="Steps of each comparison with torch.")
     ] = 20,
@@ -49,7 +53,8 @@ def export(
 
     A page is one file that asks for nothing: open it from the disk and draw, cut, turn. It is
     tried out in a browser of the Chromium family, if there is one. ONNX is one step for any grid
-    size, with the fire mask as an input, tried out in ONNX Runtime.
+    size, with the fire mask as an input, tried out in ONNX Runtime. Where rules do not say what
+    they do, --engine onnx makes a page that computes this very step.
 
     Example: nca export growing --to html --out lizard.html
     """
@@ -58,8 +63,9 @@ def export(
     out = out or Path(f"{trained.recipe.name}.{to}")
     if to == "html":
         _examples(trained, data)
-    write = write_html if to == "html" else write_onnx
-    checked = write(trained, out, steps, not no_check)
+        checked = write_html(trained, out, steps, not no_check, engine)
+    else:
+        checked = write_onnx(trained, out, steps, not no_check)
     size = out.stat().st_size
     if as_json:
         told = checked.told() if checked else None

@@ -1,6 +1,8 @@
 """Write an automaton as one page that runs in any browser, on the graphics card through WebGL2.
 
-The page holds the plan, the weights and the scripts, and asks for nothing else. Before it is
+The page holds the plan, the weights and the scripts, and asks for nothing else. An automaton whose
+rules do not say what they do can be taken along as the ONNX graph of its step, which the page
+computes on the processor: slower, and whatever the rules are. Before it is
 written, a browser on this machine runs the very same scripts, and what they compute is compared
 with torch.
 """
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 
@@ -18,17 +20,23 @@ from nca.automaton import Automaton
 from nca.checkpoint import write_whole
 from nca.export.browser import answer, find_browser, version_of
 from nca.export.compared import Difference, difference, drawn, lived, wanted
+from nca.export.graph import graph
+from nca.export.onnx import step_model
 from nca.export.pack import Packer, base64_of, numbers_of
 from nca.export.pictured import drawing, views
-from nca.export.plan import plan
+from nca.export.plan import check, plan
 from nca.portrait import Portrait
 from nca.state import State
 from nca.trained import Trained
 
-SCRIPTS = (
-    *("noise.js", "shaders.js", "engine.js"),
-    *("looks.js", "stage.js", "controls.js", "app.js"),
-)
+ENGINES = {
+    "webgl": ("shaders.js", "engine.js"),
+    "onnx": ("shaders.js", "engine.js", "tensors.js", "operations.js", "interpreter.js"),
+}
+"""The scripts that compute, for each way to."""
+
+Engine: TypeAlias = Literal["webgl", "onnx"]
+SHOWN = ("looks.js", "stage.js", "controls.js", "app.js")
 UNCHECKED = "not compared with torch"
 
 
@@ -39,10 +47,12 @@ class Page:
     Attributes:
         told: What it has to know, ready for JSON.
         begun: The state that its trial begins with.
+        engine: How it computes.
     """
 
     told: dict[str, Any]
     begun: State
+    engine: Engine
 
     def html(self, checked: Difference | None = None, trial: dict[str, Any] | None = None) -> str:
         """Return the page, with what its trial has shown, or with a trial to run."""
@@ -53,7 +63,7 @@ class Page:
             "PLAN": _safe(told),
             "TRIAL": _safe(trial),
             "CHECKED": escape(str(checked) if checked else UNCHECKED),
-            "SCRIPT": "\n".join(_web(name) for name in SCRIPTS),
+            "SCRIPT": "\n".join(_web(name) for name in ("noise.js", *ENGINES[self.engine], *SHOWN)),
         }
         page = _web("page.html")
         for name, text in parts.items():
@@ -61,12 +71,13 @@ class Page:
         return page
 
 
-def make_page(trained: Trained, steps: int) -> Page:
+def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
     """Return the page of a checkpoint.
 
     Args:
         trained: On the CPU; if its task is prepared, there are examples to choose from.
         steps: Steps that pass before the trial begins.
+        engine: How it computes: by shaders of its own, or by the graph of its step.
 
     Raises:
         ExportError: The automaton does something that the page cannot do.
@@ -74,7 +85,9 @@ def make_page(trained: Trained, steps: int) -> Page:
     portrait = trained.task.portrait()
     packer = Packer()
     names = list(trained.automaton.layout)
-    told = plan(trained.automaton, portrait.first, packer)
+    check(trained.automaton, portrait.first.axes)
+    computed = engine == "onnx" and graph(*step_model(trained.automaton, portrait.first))
+    told = plan(trained.automaton, portrait.first, packer, computed or None)
     begun = lived(trained.automaton, drawn(portrait), steps)
     seen = views(portrait, _seen(trained.automaton, portrait, steps), packer, names)
     return Page(
@@ -90,10 +103,13 @@ def make_page(trained: Trained, steps: int) -> Page:
             "weights": packer.base64(),
         },
         begun,
+        engine,
     )
 
 
-def write_html(trained: Trained, path: Path, steps: int, check: bool = True) -> Difference | None:
+def write_html(
+    trained: Trained, path: Path, steps: int, check: bool = True, engine: Engine = "webgl"
+) -> Difference | None:
     """Write the page of a checkpoint, and return how far it strays from torch.
 
     Args:
@@ -101,6 +117,7 @@ def write_html(trained: Trained, path: Path, steps: int, check: bool = True) -> 
         path: Where to.
         steps: Steps of each trial.
         check: Whether to try it out at all.
+        engine: How it computes: by shaders of its own, or by the graph of its step.
 
     Returns:
         The difference, or None where no browser was found or no check was wanted; then the page
@@ -111,7 +128,7 @@ def write_html(trained: Trained, path: Path, steps: int, check: bool = True) -> 
             from torch further than rounding explains; then nothing is written.
         StorageError: The file cannot be written.
     """
-    page = make_page(trained, steps)
+    page = make_page(trained, steps, engine)
     browser = find_browser() if check else None
     checked = _tried(trained, page, steps, browser) if browser else None
     write_whole(path, page.html(checked).encode())
@@ -128,7 +145,8 @@ def _tried(trained: Trained, page: Page, steps: int, browser: str) -> Difference
         kind: dict(zip(begun, map(numbers_of, given[kind]), strict=True))
         for kind in ("synchronous", "asynchronous")
     }
-    engine = f"WebGL2, {'float32' if given['exact'] else 'float16'}, {version_of(browser)}"
+    where = "ONNX" if page.engine == "onnx" else "WebGL2"
+    engine = f"{where}, {'float32' if given['exact'] else 'float16'}, {version_of(browser)}"
     return difference(wanted(trained.automaton, begun, steps), found, steps, engine)
 
 

@@ -140,8 +140,28 @@ def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> 
             the model strays from torch further than rounding explains; then nothing is written.
         StorageError: The file cannot be written.
     """
-    _installed(check)
-    automaton = trained.automaton
+    if check:
+        _installed("onnx", "onnxscript", "onnxruntime")
+    automaton, first = trained.automaton, drawn(trained.task.portrait())
+    step, model = step_model(automaton, first)
+    states = (first, lived(automaton, first, steps))
+    checked = _tried(step, model, states, steps) if check else None
+    _note(model, trained, step, checked)
+    write_whole(path, model.SerializeToString())
+    return checked
+
+
+def step_model(automaton: Automaton, first: State) -> tuple[Step, Any]:
+    """Return one step of an automaton, and the ONNX model of it.
+
+    Args:
+        automaton: On the CPU.
+        first: A state of it, for the number of axes and channels.
+
+    Raises:
+        ExportError: ONNX is not installed, or the automaton cannot be exported.
+    """
+    _installed("onnx", "onnxscript")
     if automaton.skips:
         raise ExportError(
             "its temporal skip connections remember states, which one step alone does not.",
@@ -149,13 +169,7 @@ def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> 
             to_do="run it in torch, or train it without skips",
         )
     step = Step(automaton)
-    first = drawn(trained.task.portrait())
-    model = _model(step, _example(first))
-    states = (first, lived(automaton, first, steps))
-    checked = _tried(step, model, states, steps) if check else None
-    _note(model, trained, step, checked)
-    write_whole(path, model.SerializeToString())
-    return checked
+    return step, _model(step, _example(first))
 
 
 def _example(state: State) -> State:
@@ -254,15 +268,14 @@ def _noisy(automaton: Automaton) -> bool:
     return bool(noise and noise.scale and noise.when == "always")
 
 
-def _installed(check: bool) -> None:
+def _installed(*wanted: str) -> None:
     from importlib.util import find_spec
 
-    wanted = ["onnx", "onnxscript", *(["onnxruntime"] if check else [])]
     missing = [name for name in wanted if find_spec(name) is None]
     if missing:
         raise ExportError(
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed.",
-            where="nca export --to onnx",
+            where="nca export",
             to_do='pip install "nca[onnx]"',
         )
 
@@ -281,4 +294,4 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-__all__: Sequence[str] = ["Step", "write_onnx"]
+__all__: Sequence[str] = ["Step", "step_model", "write_onnx"]

@@ -21,25 +21,22 @@ SPARSE = 0.25
 """Up to this share of cells, a first state is told cell by cell."""
 
 
-def plan(automaton: Automaton, first: State, packer: Packer) -> dict[str, Any]:
+def plan(
+    automaton: Automaton, first: State, packer: Packer, graph: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return all that a page needs to let steps pass as the automaton does.
 
     Args:
         automaton: With its weights, as it shall run.
         first: One sample: the grid's size, and where all begins.
         packer: Gets the weights.
+        graph: What computes a step (`nca.export.graph`); without, what the rules say they do.
 
     Raises:
         ExportError: The automaton does something that the page cannot do; all of it is told.
     """
     size = first.size(next(iter(first)))
-    programs, faults = _programs(automaton, len(size))
-    if faults:
-        raise ExportError(
-            f"no page can be made of this automaton: {'; '.join(faults)}.",
-            where="rules and conditions of the recipe",
-            to_do="export it with --to onnx instead",
-        )
+    programs = {name: [] for name in automaton.layout} if graph else _programs(automaton)
     names = list(automaton.layout)
     levels = []
     for name, level in automaton.layout.items():
@@ -69,6 +66,7 @@ def plan(automaton: Automaton, first: State, packer: Packer) -> dict[str, Any]:
         "randomSeed": [seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF],
         "sample": int(first.samples[0]) & 0xFFFFFFFF,
         "step": first.step,
+        "graph": graph,
     }
 
 
@@ -97,11 +95,25 @@ def _streams(automaton: Automaton, name: str) -> list[int]:
     return [number_of(part) for part in (parts if automaton.noise.kind == "normal" else [stream])]
 
 
-def _programs(automaton: Automaton, axes: int) -> tuple[dict[str, list[tuple]], list[str]]:
-    found: dict[str, list[tuple]] = {}
-    faults = [] if axes == 2 else [f"its grid has {axes} axes, and a page shows two"]
+def check(automaton: Automaton, axes: int) -> None:
+    """Refuse what no page can run, whatever computes its steps.
+
+    Raises:
+        ExportError: The grid has other than two axes, or skips remember states.
+    """
+    if axes != 2:
+        raise _unfit(f"its grid has {axes} axes, and a page shows two", "--to onnx")
     if automaton.skips:
-        faults.append("its temporal skip connections remember states, which the page does not")
+        raise ExportError(
+            "its temporal skip connections remember states, which a page does not.",
+            where="[rollout] skips",
+            to_do="watch it in torch, with nca play, or train it without skips",
+        )
+
+
+def _programs(automaton: Automaton) -> dict[str, list[tuple]]:
+    found: dict[str, list[tuple]] = {}
+    faults = []
     for name in automaton.layout:
         found[name] = []
         for rule in automaton.rules_of(name):
@@ -110,7 +122,17 @@ def _programs(automaton: Automaton, axes: int) -> tuple[dict[str, list[tuple]], 
                 found[name].append(program.terms)
             else:
                 faults.append(f'{_said(rule)} of level "{name}" {program.why}')
-    return found, list(dict.fromkeys(faults))
+    if faults:
+        raise _unfit("; ".join(dict.fromkeys(faults)), "--engine onnx")
+    return found
+
+
+def _unfit(why: str, other: str) -> ExportError:
+    return ExportError(
+        f"no page can be made of this automaton: {why}.",
+        where="rules and conditions of the recipe",
+        to_do=f"export it with {other} instead",
+    )
 
 
 def _said(rule: UpdateRule) -> str:

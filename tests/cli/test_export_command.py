@@ -49,13 +49,18 @@ def test_a_browser_that_does_not_start_leaves_nothing_behind(nca, here, monkeypa
     assert sorted(here.iterdir()) == before
 
 
-def test_export_of_what_no_page_can_do_points_to_onnx(nca, here):
-    normalised = "levels.1.rules.0.shown=normalised"
-    result = nca("export", "glom_mnist_long", "--no-check", "--set", normalised)
+def test_export_of_what_no_shader_can_do_takes_the_graph(nca, here):
+    what = ("export", "glom_mnist_long", "--set", "levels.1.rules.0.shown=normalised")
+    result = nca(*what, "--no-check")
     assert result.code == 1
     assert 'automaton: rule BottomUp of level "part" normalises each cell' in result.err
-    assert "export it with --to onnx instead" in result.err
+    assert "export it with --engine onnx instead" in result.err
     assert not list(here.glob("*.html"))
+    result = nca(*what, "--engine", "onnx", "--no-check", "--out", "graph.html")
+    assert result.code == 0
+    page = (here / "graph.html").read_text()
+    assert "class Interpreter extends Engine" in page
+    assert '"SplitToSequence"' in page
 
 
 def test_export_of_ones_own_run(nca, done, here):

@@ -86,7 +86,9 @@ const app = {
       this.owed = Math.min(this.owed + passed * SPEEDS[this.speed], MOST_AT_ONCE);
       const due = Math.floor(this.owed);
       this.owed -= due;
-      if (due) this.step(due);
+      // what is too much for one picture is left out, so that hands are heeded in time
+      for (let n = 0, late = performance.now() + 50; n < due && performance.now() < late; ++n)
+        this.step();
     }
     if (this.changed) this.show();
     requestAnimationFrame((later) => this.frame(later));

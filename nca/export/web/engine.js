@@ -280,7 +280,8 @@ class Engine {
 
 // Run the trial that torch has run: from its state, some steps of all cells, and some as they fire.
 function trial(gl, plan, given, halved = false) {
-  const engine = new Engine(gl, plan, given.size, halved), found = { exact: engine.exact };
+  const Kind = plan.graph ? Interpreter : Engine;
+  const engine = new Kind(gl, plan, given.size, halved), found = { exact: engine.exact };
   for (const [name, rate] of Object.entries({ synchronous: 1, asynchronous: plan.fireRate })) {
     given.levels.forEach((numbers, place) => engine.write(place, numbersOf(numbers)));
     engine.step = given.step;

@@ -16,6 +16,19 @@ const absorb = (key, number) => mix(((key ^ number) + WEYL) | 0);
 const keyOf = (seed, stream, step) =>
   absorb(absorb(absorb(absorb(0, seed[0]), seed[1]), stream), step);
 
+// one number of a channel of a cell; keys: of the one stream, or of the three
+const uniformly = (keys, channel, cell) =>
+  (absorb(absorb(keys[0], channel), cell) >>> 8) * 2 ** -24;
+
+function normally(keys, channel, cell) {
+  let total = 0;
+  for (const key of keys) {
+    const bits = absorb(absorb(key, channel), cell);
+    total += (bits & 0x00ff00ff) + ((bits >>> 8) & 0x00ff00ff);
+  }
+  return ((total & 0xffff) + (total >>> 16) - 1530) * Math.fround(1 / Math.sqrt(65535));
+}
+
 const NOISE_GLSL = `
 uint mixed(uint bits) {
   bits ^= bits >> 16; bits *= 0x7feb352du;

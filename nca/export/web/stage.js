@@ -7,7 +7,7 @@ class Stage {
     this.size = size;
     this.gl = canvas.getContext("webgl2", { antialias: false, alpha: false });
     if (!this.gl) throw new Error("this browser has no WebGL2");
-    this.engine = new Engine(this.gl, plan, size);
+    this.engine = new (plan.graph ? Interpreter : Engine)(this.gl, plan, size);
     this.looks = plan.views.map((view) => this.makeLook(view));
     this.shown = this.engine.compile(showShader(plan));
     this.pixels = this.blank();
