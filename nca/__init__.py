@@ -26,7 +26,7 @@ from nca.memory import Memory
 from nca.metrics import Share
 from nca.noise import Draw, Source
 from nca.parts import Cells, Samples
-from nca.perception import StencilPerception, per_cell
+from nca.perception import StencilPerception, per_cell, perceptron
 from nca.pictures import load_target, load_texture, to_rgb_on_white
 from nca.pool import Pool, Renewal
 from nca.registry import register, registry
@@ -60,6 +60,7 @@ __all__ = [
     "Memory",
     "StencilPerception",
     "per_cell",
+    "perceptron",
     "stencils",
     "settle",
     "Settled",

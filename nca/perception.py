@@ -104,3 +104,18 @@ def per_cell(linear: nn.Linear, tensor: Tensor) -> Tensor:
     without a copy.
     """
     return F.linear(tensor.movedim(1, -1), linear.weight, linear.bias).movedim(-1, 1)
+
+
+def perceptron(tensor: Tensor, *layers: nn.Linear) -> Tensor:
+    """Apply linear layers to every cell of `(B, C, *space)`, one after the other, relu between.
+
+    The units of the hidden layers are bent where they lie: the sums below zero, which no gradient
+    asks for, take no memory of their own.
+    """
+    cells = tensor.movedim(1, -1)
+    now = cells.reshape(-1, cells.shape[-1])
+    for number, layer in enumerate(layers):
+        if number:
+            now = now.relu_()
+        now = torch.addmm(layer.bias, now, layer.weight.T)
+    return now.unflatten(0, cells.shape[:-1]).movedim(-1, 1)

@@ -8,10 +8,9 @@ stands still. The rule knows nothing of targets, pools or life; those belong to 
 import math
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Place, StencilPerception, UpdateRule, View, per_cell, register
+from nca import Place, StencilPerception, UpdateRule, View, perceptron, register
 from nca.program import Layer, Net, Program, Untold
 from nca.types import Count, Positive
 
@@ -80,4 +79,4 @@ class Growing(UpdateRule):
     def forward(self, view: View) -> Tensor:
         """Return the change: `W2 relu(W1 perception + b1) + b2`."""
         perceived = self.perception(view, view.own)  # (B, C * features, H, W)
-        return per_cell(self.change, F.relu(per_cell(self.hidden, perceived)))
+        return perceptron(perceived, self.hidden, self.change)

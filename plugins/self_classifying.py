@@ -5,10 +5,9 @@ it is a part. The picture is an input level; the level above holds hidden channe
 one channel per class.
 """
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Place, UpdateRule, View, per_cell, register
+from nca import Place, UpdateRule, View, perceptron, register
 from nca.program import Correlation, Layer, Net, Program
 from nca.types import Count
 
@@ -59,5 +58,4 @@ class SelfClassifying(UpdateRule):
         weight, bias = self.perceive.weight, self.perceive.bias
         perceived = view.correlate(view.below, weight[:, :below], bias)
         perceived = perceived + view.correlate(view.own, weight[:, below:])
-        hidden = F.relu(per_cell(self.hidden, F.relu(perceived)))
-        return per_cell(self.change, hidden)
+        return perceptron(perceived.relu_(), self.hidden, self.change)

@@ -21,6 +21,7 @@ from nca import (
     StencilPerception,
     View,
     per_cell,
+    perceptron,
     stencils,
 )
 from nca.scene import Scene
@@ -118,3 +119,24 @@ def test_one_layer_serves_every_cell(count, size, seed):
     linear = nn.Linear(3, 4).double()
     wanted = torch.einsum("oc,bc...->bo...", linear.weight, tensor)
     assert_close(per_cell(linear, tensor), wanted + linear.bias.view(-1, *(1,) * count))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_a_perceptron_is_its_layers_one_after_the_other(axes):
+    torch.manual_seed(0)
+    layers = [nn.Linear(3, 7), nn.Linear(7, 5), nn.Linear(5, 2)]
+    tensor = torch.randn(2, 3, *range(4, 4 + axes), requires_grad=True)
+    before = tensor.detach().clone()
+    found = perceptron(tensor, *layers)
+    wanted = per_cell(layers[2], per_cell(layers[1], per_cell(layers[0], tensor).relu()).relu())
+    assert torch.equal(found, wanted)
+    weights = [tensor, *(weight for layer in layers for weight in layer.parameters())]
+    pull = torch.randn_like(found)
+    for ours, theirs in zip(
+        torch.autograd.grad(found, weights, pull),
+        torch.autograd.grad(wanted, weights, pull),
+        strict=True,
+    ):
+        assert torch.equal(ours, theirs)
+    assert torch.equal(tensor, before)  # nothing that was given is bent
+    assert torch.equal(perceptron(tensor, layers[0]), per_cell(layers[0], tensor))
