@@ -37,7 +37,8 @@ from nca.palette import CLASSES
 from nca.portrait import Classes, Drawing, Portrait
 from nca.types import Count, Fraction, Name, Natural, Size, Split
 from nca_plugins.augment import Augment
-from nca_plugins.cells import check_fit, covered, cut, epochs, show
+from nca_plugins.cells import epochs, show
+from nca_plugins.pixels import Pixels
 
 
 @register.task("cell_classification")
@@ -135,8 +136,7 @@ class CellClassification(Task):
                     self.images[part], self.labels[part] = images[index], labels[index]
             else:
                 self.images[split], self.labels[split] = images, labels
-        shape = tuple(self.images["train"].shape[1:])
-        check_fit(shape, self.patch, self.setting.size, self.image)
+        self.pixels.check(tuple(self.images["train"].shape[1:]))
 
     def draw(self, draw: Draw, samples: Tensor) -> Batch:
         """Return fresh states; a sample's number says its epoch and its place in it."""
@@ -195,12 +195,10 @@ class CellClassification(Task):
 
     def portrait(self) -> Portrait:
         """Return classes as colours, the image level to draw on, and, if loaded, test images."""
-        mean, deviation = self.normalise
         empty = self.setting.layout.zeros(
             1, self.setting.size, random_seed=self.setting.random_seed, device=self._device
         )
-        dark = torch.full_like(empty[self.image.name], -mean / deviation)
-        first = self.first(empty.replace({self.image.name: dark}))
+        first = self.first(self.pixels.darkened(empty))
         level = torch.eye(self.read.channels, device=self._device)[-self.classes :]
         head = self.head
         look = Classes(
@@ -225,12 +223,11 @@ class CellClassification(Task):
 
         Where live cells alone count, the others are white: what they say is nobody's business.
         """
-        mean, deviation = self.normalise
-        image = state[self.image.name].amax(dim=1) * deviation + mean  # (B, H, W)
+        ink = self.pixels.ink(state)  # (B, H, W)
         chosen = self.scores(state).argmax(dim=1)
-        shown = show(chosen, image, CLASSES)
+        shown = show(chosen, ink, CLASSES)
         if self.cells == "live":
-            shown = torch.where((image > self.ink).unsqueeze(1), shown, 1.0)
+            shown = torch.where((ink > self.ink).unsqueeze(1), shown, 1.0)
         return shown
 
     def votes(self, batch: Batch) -> list[Vote]:
@@ -247,19 +244,20 @@ class CellClassification(Task):
         return [Vote(*row) for row in zip(self.dataset.classes, colours, shares, strict=True)]
 
     @property
+    def pixels(self) -> Pixels:
+        """How pictures lie in the level that gets them."""
+        return Pixels(self.image, self.patch, self.normalise, self.setting.size)
+
+    @property
     def canvas(self) -> Size:
         """Height and width of the grid in pixels."""
-        height, width = self.setting.size
-        return height * self.patch, width * self.patch
+        return self.pixels.canvas
 
     def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
         """Lay a picture over the image; nobody knows its class any more."""
-        state = batch.state
-        image = covered(state[self.image.name], picture, self.patch, self.normalise)
-        mean, deviation = self.normalise
-        live = image.amax(dim=1) * deviation + mean > self.ink
+        state = self.pixels.covered(batch.state, picture)
         label = torch.full_like(batch.truth["label"], -1)
-        return Batch(state.replace({self.image.name: image}), {"label": label, "live": live})
+        return Batch(state, {"label": label, "live": self.pixels.ink(state) > self.ink})
 
     def _batch(
         self, split: Split, index: Tensor, samples: Tensor, draw: Draw | None = None
@@ -267,17 +265,13 @@ class CellClassification(Task):
         images = self.images[split][index].float() / 255
         if self.augment and draw:
             images = self.augment(images, draw.source(samples))
-        pixels = cut(images, self.patch, self.setting.size)
+        cells = self.pixels.cut(images)
         random_seed = draw.random_seed if draw else self.setting.random_seed
-        live = pixels.amax(dim=1) > self.ink
-        mean, deviation = self.normalise
-        pixels = (pixels - mean) / deviation
-        repeats = self.image.channels // pixels.shape[1]
+        live = cells.amax(dim=1) > self.ink
         empty = self.setting.layout.zeros(
             len(index), self.setting.size, random_seed=random_seed, device=index.device
         )
-        state = empty.replace({self.image.name: pixels.repeat(1, repeats, 1, 1)}, samples=samples)
-        state = self.first(state)
+        state = self.first(self.pixels.laid(empty, cells).replace(samples=samples))
         return Batch(state, {"label": self.labels[split][index], "live": live})
 
     @property
@@ -287,16 +281,13 @@ class CellClassification(Task):
 
     def _drawing(self) -> Drawing:
         """Return the image level with the first test image of each class, if there are any."""
-        height, width = (side * self.patch for side in self.setting.size)
-        pages, words = torch.zeros(0, height, width), ()
+        images, words = torch.zeros(0, 1, *self.canvas), []
         if "test" in self.images:
-            images, labels = self.images["test"].cpu(), self.labels["test"].cpu()
+            labels = self.labels["test"].cpu()
             firsts = [int((labels == k).int().argmax()) for k in labels.unique().tolist()]
-            cells = cut(images[firsts].float() / 255, self.patch, self.setting.size)
-            pages = nn.functional.pixel_shuffle(cells, self.patch).squeeze(1)
-            words = tuple(self.dataset.classes[int(labels[n])] for n in firsts)
-        mean, deviation = self.normalise
-        return Drawing(self.image.name, self.patch, mean, deviation, pages, words)
+            images = self.images["test"].cpu()[firsts].float() / 255
+            words = [self.dataset.classes[int(labels[n])] for n in firsts]
+        return self.pixels.drawing(images, words)
 
     def _near(self, live: Tensor) -> Tensor:
         return TORUS.maximum(live.unsqueeze(1).float(), self.near).squeeze(1) > 0

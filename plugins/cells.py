@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from nca import Draw, Level, ShapeError, Source
+from nca import Draw, Source
 from nca.palette import paint
 from nca.types import Size
 
@@ -31,57 +31,6 @@ def cut(images: Tensor, patch: int, size: Size) -> Tensor:
     for have, want in zip(cells.shape[:1:-1], size[::-1], strict=True):
         margins += [(want - have) // 2, want - have - (want - have) // 2]
     return nn.functional.pad(cells, margins) if any(margins) else cells
-
-
-def covered(level: Tensor, picture: Tensor, patch: int, normalise: tuple[float, float]) -> Tensor:
-    """Return an input level with a grey picture laid over all samples of it.
-
-    Args:
-        level: `(B, C, H, W)`, in normalised pixels.
-        picture: `(4, H * patch, W * patch)`: colours and how much each pixel covers, 0 to 1.
-        patch: Pixels along each side of a cell.
-        normalise: Mean and standard deviation by which pixels are shifted and scaled.
-    """
-    mean, deviation = normalise
-    size = tuple(level.shape[2:])
-    grey, cover = picture[:3].mean(dim=0).expand(1, 1, -1, -1), picture[3:].unsqueeze(0)
-    cells = (cut(grey, patch, size) - mean) / deviation  # (1, patch ** 2, H, W)
-    cover = cut(cover, patch, size)
-    repeats = level.shape[1] // cells.shape[1]
-    cells, cover = (part.repeat(1, repeats, 1, 1).to(level) for part in (cells, cover))
-    return level * (1 - cover) + cells * cover
-
-
-def check_fit(shape: Size, patch: int, size: Size, level: Level) -> None:
-    """Refuse images that cannot be cut into cells of the grid.
-
-    Args:
-        shape: Colours, height and width of an image, in pixels.
-        patch: Pixels along each side of a cell.
-        size: The grid, in cells.
-        level: The level that gets the image.
-
-    Raises:
-        ShapeError: The images do not fit the grid or the level.
-    """
-    colours, height, width = shape
-    channels = colours * patch**2
-    fits = (
-        len(size) == 2
-        and height % patch == width % patch == 0
-        and height // patch <= size[0]
-        and width // patch <= size[1]
-        and level.channels % channels == 0
-    )
-    if not fits:
-        raise ShapeError(
-            f"images of {height}x{width} pixels do not fit a grid of {size} "
-            f'cells with {level.channels} channels at level "{level.name}".',
-            where=f"[task] patch = {patch}, [grid] size, [[levels]] channels",
-            to_do=f"with patch = {patch}, a grid of at least "
-            f"[{height // patch}, {width // patch}] cells and {channels} channels "
-            "(or a multiple) at that level",
-        )
 
 
 def epochs(random_seed: int, samples: Tensor, count: int) -> Tensor:

@@ -10,6 +10,7 @@ from nca import Batch, Draw, Layout, Level, Setting, ShapeError
 from nca_plugins.part_whole.drawing import scenes
 from nca_plugins.part_whole.scenes import CLASSES, Settings
 from nca_plugins.part_whole.task import EMPTIED, PartWhole
+from nca_plugins.part_whole.truth import parts_of
 
 LAYOUT = Layout(
     [Level("image", 4, input=True), Level("part", 6), Level("object", 8), Level("scene", 8)]
@@ -80,12 +81,12 @@ def test_a_cell_belongs_to_the_part_of_most_of_its_ink():
     parts = torch.zeros(1, 32, 32, dtype=torch.uint8)
     parts[0, :2, :2] = torch.tensor([[7, 7], [2, 0]])
     parts[0, 31, 31] = 3
-    labels = task._labels(parts, 10)
+    labels = parts_of(parts, 10, task.pixels)
     assert labels[0, 0, 0] == 7
     assert labels[0, 15, 15] == 3
     assert labels.count_nonzero() == 2
     coarse = made(size=(8, 8), layout=Layout([Level("image", 16), Level("top", 4)]), patch=4)
-    assert coarse._labels(parts, 10)[0, 7, 7] == 0  # one pixel of sixteen is no quarter
+    assert parts_of(parts, 10, coarse.pixels)[0, 7, 7] == 0  # one pixel of sixteen is no quarter
 
 
 def test_the_truth_of_cells_agrees_with_itself():

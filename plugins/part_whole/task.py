@@ -26,24 +26,28 @@ from nca import (
     State,
     Task,
     Vote,
-    metrics,
     register,
 )
-from nca.palette import CLASSES as COLOURS
-from nca.portrait import Classes, Drawing, Portrait
+from nca.portrait import Classes, Portrait
 from nca.types import Count, Fraction, Name, Natural, NonNegative, Positive, Size, Split
-from nca_plugins.cells import check_fit, covered, cut, discs, epochs, show
+from nca_plugins.cells import discs, epochs, show
 from nca_plugins.part_whole.drawing import noise as noise_of
-from nca_plugins.part_whole.drawing import whole_of
+from nca_plugins.part_whole.drawing import type_of
 from nca_plugins.part_whole.gallery import Gallery
-from nca_plugins.part_whole.scenes import CLASSES, MOST, PARTS, Settings, Shift, rising
+from nca_plugins.part_whole.measures import rightness
+from nca_plugins.part_whole.scenes import CLASSES, MOST, Settings, Shift, rising
 from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged, colours
+from nca_plugins.part_whole.truth import truth_of
+from nca_plugins.pixels import Pixels
 
 SPLIT = 1 << 24
 """Between the scene numbers of the splits."""
 
 EXAMPLES = 10
 """Scenes that a page offers to choose from."""
+
+NAMES = ("background", *(f"whole {number}" for number in range(1, CLASSES + 1)))
+"""What there is to say of a cell."""
 
 EMPTIED = -1.0
 """What an emptied pixel holds; no pixel is that dark, so that none is taken for background."""
@@ -123,7 +127,7 @@ class PartWhole(Task):
         layout, names = setting.layout, list(setting.layout)
         self.image = layout[image or names[0]]
         self.patch, self.normalise, self.counts = patch, normalise, (scenes, trials)
-        check_fit((1, side, side), patch, setting.size, self.image)
+        self.pixels.check((1, side, side))
         settings = Settings(
             side=side,
             wholes=rising("wholes", wholes),
@@ -178,26 +182,8 @@ class PartWhole(Task):
         return averaged([self._terms(state, batch) for state in states])
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
-        """Return shares of wholes and of cells that are right.
-
-        A whole is right if most of its cells say its class; they may also say background.
-        """
-        scores = self.naming.scores(state)
-        labels, whole = batch.truth["class"], batch.truth["whole"]
-        right = scores.argmax(dim=1) == labels
-        ink = labels > 0
-        won, there = torch.zeros(2, len(labels), dtype=torch.float64, device=labels.device)
-        for number in range(1, int(whole.max()) + 1):
-            mask = whole == number
-            truth = (labels * mask).flatten(1).amax(dim=1)
-            seen = mask.flatten(1).any(dim=1)
-            won += (metrics.vote(scores, mask) == truth) & seen
-            there += seen
-        return {
-            "wholes right": Share(won, there),
-            "cells right": _pooled(right, ink),
-            "background right": _pooled(right, ~ink),
-        }
+        """Return shares of wholes, of cells and of background that are right."""
+        return rightness(self.naming.scores(state), batch.truth["class"], batch.truth["whole"])
 
     def segments(self, batch: Batch) -> dict[str, Tensor]:
         """Return which part, and which whole, each cell belongs to."""
@@ -205,61 +191,53 @@ class PartWhole(Task):
 
     def categories(self, batch: Batch) -> dict[str, Tensor]:
         """Return which of the five parts, and which class of whole, each cell belongs to."""
-        part = batch.truth["part"]
         return {
-            "kind of part": ((part - 1) % PARTS + 1) * (part > 0),
+            "kind of part": type_of(batch.truth["part"]),
             "class of whole": batch.truth["class"],
         }
 
     def portrait(self) -> Portrait:
         """Return classes as colours, the image level to draw on, and some scenes to report on."""
-        mean, deviation = self.normalise
         zeros = self.setting.layout.zeros(
             1, self.setting.size, random_seed=self.setting.random_seed
         )
-        dark = torch.full_like(zeros[self.image.name], -mean / deviation)
-        height, width = (side * self.patch for side in self.setting.size)
-        pages = torch.zeros(0, height, width)
+        images = torch.zeros(0, 1, *self.canvas)
         if self.galleries:
             gallery = self.galleries["test"]
-            images = gallery.scenes(torch.arange(min(EXAMPLES, len(gallery)))).images.cpu()
-            cells = cut(images.unsqueeze(1).float() / 255, self.patch, self.setting.size)
-            pages = nn.functional.pixel_shuffle(cells, self.patch).squeeze(1)
-        names = ("background", *(f"whole {number}" for number in range(1, CLASSES + 1)))
+            shown = gallery.scenes(torch.arange(min(EXAMPLES, len(gallery)))).images.cpu()
+            images = shown.unsqueeze(1).float() / 255
         head = self.naming.head
-        colours = torch.cat([torch.full((1, 3), 0.8), COLOURS[:CLASSES]])
-        look = Classes(self.naming.level, head.weight, head.bias, names, colours, silent=0)
-        words = tuple(f"scene {number}" for number in range(1, len(pages) + 1))
-        pen = Drawing(self.image.name, self.patch, mean, deviation, pages, words)
-        first = zeros.replace({self.image.name: dark})
+        look = Classes(self.naming.level, head.weight, head.bias, NAMES, colours(), silent=0)
+        pen = self.pixels.drawing(images, [f"scene {n}" for n in range(1, len(images) + 1)])
+        first = self.pixels.darkened(zeros)
         return Portrait(first, look, pen, "Choose a scene, and see what its cells make of it.")
 
     def picture(self, state: State) -> Tensor:
         """Return each cell in the colour of its class, as strong as its ink; background grey."""
-        mean, deviation = self.normalise
-        ink = state[self.image.name].amax(dim=1) * deviation + mean  # (B, H, W)
-        return show(self.naming.scores(state).argmax(dim=1), ink, colours())
+        chosen = self.naming.scores(state).argmax(dim=1)
+        return show(chosen, self.pixels.ink(state), colours())
 
     def votes(self, batch: Batch) -> list[Vote]:
         """Return the share of background and of each class among all cells."""
         chosen = self.naming.scores(batch.state).argmax(dim=1).flatten(1)
-        names = ["background", *(f"whole {number}" for number in range(1, CLASSES + 1))]
         return [
             Vote(name, tuple(colour), (chosen == number).double().mean(dim=1))
-            for number, (name, colour) in enumerate(zip(names, colours().tolist(), strict=True))
+            for number, (name, colour) in enumerate(zip(NAMES, colours().tolist(), strict=True))
         ]
+
+    @property
+    def pixels(self) -> Pixels:
+        """How scenes lie in the level that gets them."""
+        return Pixels(self.image, self.patch, self.normalise, self.setting.size)
 
     @property
     def canvas(self) -> Size:
         """Height and width of the grid in pixels."""
-        height, width = self.setting.size
-        return height * self.patch, width * self.patch
+        return self.pixels.canvas
 
     def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
         """Lay a picture over the scene; the truth stays that of the scene before."""
-        state = batch.state
-        image = covered(state[self.image.name], picture, self.patch, self.normalise)
-        return Batch(state.replace({self.image.name: image}), batch.truth)
+        return Batch(self.pixels.covered(batch.state, picture), batch.truth)
 
     def _terms(self, state: State, batch: Batch) -> dict[str, Tensor]:
         labels = batch.truth["class"]
@@ -281,22 +259,14 @@ class PartWhole(Task):
         if gallery.settings.noise:
             numbers = gallery.first + index
             seen = clean + noise_of(gallery.settings, self.drawn_from, numbers).unsqueeze(1)
-        part = self._labels(scenes.parts, PARTS * gallery.settings.wholes[1])
-        whole = whole_of(part)
-        classes = nn.functional.pad(scenes.classes.long(), (1, 0))  # (B, 1 + K)
-        named = classes.gather(1, whole.flatten(1)).view_as(whole)
-        truth = {
-            "part": part,
-            "whole": whole,
-            "class": named,
-            "pixels": self._cells(clean),
-            "hidden": torch.zeros_like(part, dtype=torch.bool),
-        }
+        truth = truth_of(scenes, self.pixels)
+        truth["pixels"] = self.pixels.normalised(self.pixels.cut(clean))
+        truth["hidden"] = torch.zeros_like(truth["part"], dtype=torch.bool)
         empty = self.setting.layout.zeros(
             len(index), self.setting.size, random_seed=random_seed, device=index.device
         )
-        levels = {self.image.name: self._repeated(self._cells(seen))}
-        return Batch(empty.replace(levels, samples=samples), truth)
+        state = self.pixels.laid(empty, self.pixels.cut(seen))
+        return Batch(state.replace(samples=samples), truth)
 
     def _emptied(self, batch: Batch, source: Source) -> Batch:
         hidden = discs(source, self.masked, self.disc, self.setting.size)
@@ -306,28 +276,6 @@ class PartWhole(Task):
         state = batch.state.replace({self.image.name: image})
         return Batch(state, {**batch.truth, "hidden": hidden})
 
-    def _cells(self, images: Tensor) -> Tensor:
-        mean, deviation = self.normalise
-        return (cut(images, self.patch, self.setting.size) - mean) / deviation
-
-    def _repeated(self, cells: Tensor) -> Tensor:
-        return cells.repeat(1, self.image.channels // cells.shape[1], 1, 1)
-
-    def _labels(self, parts: Tensor, count: int) -> Tensor:
-        """Return the part that most inked pixels of each cell belong to, int64 `(B, H, W)`.
-
-        Cells of which less than a quarter is ink are background.
-        """
-        pixels = cut(parts.unsqueeze(1), self.patch, self.setting.size)  # (B, patch ** 2, H, W)
-        number = torch.arange(1, count + 1, device=parts.device).view(-1, 1, 1, 1)
-        votes = (pixels.unsqueeze(1) == number).sum(dim=2)  # (B, P, H, W)
-        inked = 4 * votes.sum(dim=1) >= self.patch**2
-        return (votes.argmax(dim=1) + 1) * inked
-
 
 def _below(name: str, names: list[str]) -> str:
     return names[max(names.index(name) - 1, 0)] if name in names else name
-
-
-def _pooled(right: Tensor, mask: Tensor) -> Share:
-    return Share((right & mask).flatten(1).sum(dim=1).double(), mask.flatten(1).sum(dim=1).double())

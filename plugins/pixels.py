@@ -1,0 +1,128 @@
+"""Pictures on a level that holds the input: how their pixels lie in its cells.
+
+Legend: B batch, C colour, N example, H height, W width, in cells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nca import Level, ShapeError, State
+from nca.portrait import Drawing
+from nca.types import Size
+from nca_plugins.cells import cut
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A level whose cells hold the pixels of a picture.
+
+    A cell holds `patch ** 2` pixels for each colour, row by row, each `(pixel - mean) / deviation`,
+    and all of them as often as the level has room for.
+
+    Args:
+        level: The level that gets the picture.
+        patch: Pixels along each side of a cell.
+        normalise: Mean and standard deviation by which pixels of 0 to 1 are shifted and scaled.
+        size: Height and width of the grid, in cells.
+    """
+
+    level: Level
+    patch: int
+    normalise: tuple[float, float]
+    size: Size
+
+    @property
+    def canvas(self) -> Size:
+        """Height and width of the grid in pixels."""
+        height, width = self.size
+        return height * self.patch, width * self.patch
+
+    def check(self, shape: Size) -> None:
+        """Refuse images that cannot be cut into cells of the grid.
+
+        Args:
+            shape: Colours, height and width of an image, in pixels.
+
+        Raises:
+            ShapeError: The images do not fit the grid or the level.
+        """
+        colours, height, width = shape
+        size, patch = self.size, self.patch
+        channels = colours * patch**2
+        fits = (
+            len(size) == 2
+            and height % patch == width % patch == 0
+            and height // patch <= size[0]
+            and width // patch <= size[1]
+            and self.level.channels % channels == 0
+        )
+        if not fits:
+            raise ShapeError(
+                f"images of {height}x{width} pixels do not fit a grid of {size} "
+                f'cells with {self.level.channels} channels at level "{self.level.name}".',
+                where=f"[task] patch = {patch}, [grid] size, [[levels]] channels",
+                to_do=f"with patch = {patch}, a grid of at least "
+                f"[{height // patch}, {width // patch}] cells and {channels} channels "
+                "(or a multiple) at that level",
+            )
+
+    def cut(self, images: Tensor) -> Tensor:
+        """Return `(B, C, height, width)` cut into cells, `(B, C * patch ** 2, H, W)`."""
+        return cut(images, self.patch, self.size)
+
+    def normalised(self, cells: Tensor) -> Tensor:
+        """Return pixels of 0 to 1 shifted and scaled."""
+        mean, deviation = self.normalise
+        return (cells - mean) / deviation
+
+    def laid(self, state: State, cells: Tensor) -> State:
+        """Return the state with pictures on the level.
+
+        Args:
+            state: Its other levels stay as they are.
+            cells: `(B, C * patch ** 2, H, W)`, from 0 to 1.
+        """
+        pixels = self.normalised(cells)
+        repeats = self.level.channels // pixels.shape[1]
+        return state.replace({self.level.name: pixels.repeat(1, repeats, 1, 1)})
+
+    def darkened(self, state: State) -> State:
+        """Return the state with nothing on the level: every pixel is black."""
+        mean, deviation = self.normalise
+        return state.replace(
+            {self.level.name: torch.full_like(state[self.level.name], -mean / deviation)}
+        )
+
+    def covered(self, state: State, picture: Tensor) -> State:
+        """Return the state with a grey picture laid over the level, the same for all samples.
+
+        Args:
+            state: Its other levels stay as they are.
+            picture: `(4, H * patch, W * patch)`: colours and how much each pixel covers, 0 to 1.
+        """
+        level = state[self.level.name]  # (B, C, H, W)
+        grey, cover = picture[:3].mean(dim=0).expand(1, 1, -1, -1), picture[3:].unsqueeze(0)
+        cells = self.normalised(self.cut(grey))  # (1, patch ** 2, H, W)
+        cover = self.cut(cover)
+        repeats = level.shape[1] // cells.shape[1]
+        cells, cover = (part.repeat(1, repeats, 1, 1).to(level) for part in (cells, cover))
+        return state.replace({self.level.name: level * (1 - cover) + cells * cover})
+
+    def ink(self, state: State) -> Tensor:
+        """Return the brightness of each cell's brightest pixel, `(B, H, W)`; 1 is white."""
+        mean, deviation = self.normalise
+        return state[self.level.name].amax(dim=1) * deviation + mean
+
+    def drawing(self, images: Tensor, words: Sequence[str]) -> Drawing:
+        """Return the level as one to draw on, with pictures to choose from.
+
+        Args:
+            images: `(N, 1, height, width)`, from 0 to 1; N may be 0.
+            words: One for each picture.
+        """
+        pages = nn.functional.pixel_shuffle(self.cut(images), self.patch).squeeze(1)
+        mean, deviation = self.normalise
+        return Drawing(self.level.name, self.patch, mean, deviation, pages, tuple(words))
