@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -18,6 +18,22 @@ from nca.types import Size
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+CheckpointName = Annotated[
+    str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
+]
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A .toml file, or an installed name.")
+]
+MeasuredOn = Annotated[
+    Literal["test", "held_out"], typer.Option("--split", help="Which data to measure on.")
+]
+AtMost = Annotated[
+    int, typer.Option("--samples", min=0, help="Stop after so many samples; 0: all.")
+]
+FireRate = Annotated[
+    float | None,
+    typer.Option("--fire-rate", min=0.0, max=1.0, help="Instead of the recipe's own."),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or cuda:N.")]
 Data = Annotated[
     Path | None,

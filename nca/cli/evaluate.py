@@ -6,8 +6,12 @@ import typer
 
 from nca.cli.console import (
     AsJson,
+    AtMost,
+    CheckpointName,
     Data,
     Device,
+    FireRate,
+    MeasuredOn,
     Overrides,
     PluginFiles,
     load_plugins,
@@ -24,9 +28,7 @@ from nca.training import Watch
 
 
 def evaluate(
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
-    ],
+    checkpoint: CheckpointName,
     steps: Annotated[
         list[str] | None,
         typer.Option(
@@ -35,16 +37,9 @@ def evaluate(
             help="Measure at this step (repeatable), or where nothing moves any more.",
         ),
     ] = None,
-    split: Annotated[
-        Literal["test", "held_out"], typer.Option("--split", help="Which data to measure on.")
-    ] = "test",
-    samples: Annotated[
-        int, typer.Option("--samples", min=0, help="Stop after so many samples; 0: all.")
-    ] = 0,
-    fire_rate: Annotated[
-        float | None,
-        typer.Option("--fire-rate", min=0.0, max=1.0, help="Instead of the recipe's own."),
-    ] = None,
+    split: MeasuredOn = "test",
+    samples: AtMost = 0,
+    fire_rate: FireRate = None,
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,8 +12,10 @@ from rich.table import Table
 
 from nca.cli.console import (
     AsJson,
+    CheckpointName,
     Data,
     Device,
+    MeasuredOn,
     Overrides,
     PluginFiles,
     err,
@@ -43,9 +45,7 @@ from nca.trained import Trained
 
 
 def examine(
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
-    ],
+    checkpoint: CheckpointName,
     out_: Annotated[
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Where to; examine-NAME without it."),
@@ -61,9 +61,7 @@ def examine(
     samples: Annotated[
         int, typer.Option("--samples", min=1, help="Samples per random seed, at most.")
     ] = 64,
-    split: Annotated[
-        Literal["test", "held_out"], typer.Option("--split", help="Which data to measure on.")
-    ] = "test",
+    split: MeasuredOn = "test",
     long: Annotated[
         int, typer.Option("--long", min=1, help="Steps of the long run.")
     ] = Plan.long_steps,

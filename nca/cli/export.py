@@ -8,6 +8,7 @@ import typer
 
 from nca.cli.console import (
     AsJson,
+    CheckpointName,
     Data,
     Overrides,
     PluginFiles,
@@ -24,9 +25,7 @@ from nca.trained import Trained
 
 
 def export(
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
-    ],
+    checkpoint: CheckpointName,
     to: Annotated[
         Literal["html", "onnx"],
         typer.Option("--to", help="A page that runs in any browser, or one step as ONNX."),

@@ -7,6 +7,7 @@ import typer
 from nca.checkpoint import Checkpoint
 from nca.cli.console import (
     AsJson,
+    CheckpointName,
     PluginFiles,
     figure,
     load_plugins,
@@ -18,9 +19,7 @@ from nca.library import checkpoint_path, read_checkpoint
 
 
 def inspect(
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
-    ],
+    checkpoint: CheckpointName,
     recipe: Annotated[bool, typer.Option("--recipe", help="Print the recipe alone.")] = False,
     plugin: PluginFiles = None,
     as_json: AsJson = False,

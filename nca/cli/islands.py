@@ -1,14 +1,17 @@
 """`nca islands`: measure whether parts and wholes appear in a checkpoint, beside controls."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from nca.cli.console import (
     AsJson,
+    AtMost,
+    CheckpointName,
     Data,
     Device,
+    MeasuredOn,
     Overrides,
     PluginFiles,
     load_plugins,
@@ -32,9 +35,7 @@ from nca.trained import Trained
 
 
 def islands(
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
-    ],
+    checkpoint: CheckpointName,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Where to; islands-NAME without it."),
@@ -42,12 +43,8 @@ def islands(
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Measure at this step.")
     ] = None,
-    split: Annotated[
-        Literal["test", "held_out"], typer.Option("--split", help="Which data to measure on.")
-    ] = "test",
-    samples: Annotated[
-        int, typer.Option("--samples", min=0, help="Stop after so many samples; 0: all.")
-    ] = 200,
+    split: MeasuredOn = "test",
+    samples: AtMost = 200,
     image: Annotated[
         list[Path] | None,
         typer.Option("--image", metavar="FILE", help="Measure on this picture. Repeatable."),

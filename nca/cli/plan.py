@@ -12,6 +12,7 @@ from nca.cli.console import (
     Device,
     Overrides,
     PluginFiles,
+    RecipeName,
     load_plugins,
     say,
     show_json,
@@ -25,9 +26,7 @@ from nca.run import Run, pick_device
 
 
 def plan(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A .toml file, or an installed name.")
-    ],
+    recipe: RecipeName,
     free: Annotated[
         str,
         typer.Option("--free", metavar="SIZE", help="24GB, say; what is free now without it."),

@@ -11,7 +11,16 @@ from torch import Tensor
 
 from nca.animation import is_animation, save_animation
 from nca.cli.blocks import print_pictures, why_no_picture
-from nca.cli.console import Data, Device, Overrides, PluginFiles, load_plugins, say, show
+from nca.cli.console import (
+    CheckpointName,
+    Data,
+    Device,
+    Overrides,
+    PluginFiles,
+    load_plugins,
+    say,
+    show,
+)
 from nca.cli.console import out as stdout
 from nca.cli.data import terminal_report
 from nca.cli.kept import Kept
@@ -31,9 +40,7 @@ MOMENTS = 8
 
 
 def render(
-    checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
-    ],
+    checkpoint: CheckpointName,
     out: Annotated[
         Path | None,
         typer.Option(

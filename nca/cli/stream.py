@@ -17,6 +17,7 @@ from nca.cli.console import (
     AsJson,
     Data,
     Device,
+    FireRate,
     Overrides,
     PluginFiles,
     err,
@@ -76,10 +77,7 @@ def stream_(
     pixels: Annotated[
         int, typer.Option("--pixels", min=1, help="At most so many along each side.")
     ] = 1024,
-    fire_rate: Annotated[
-        float | None,
-        typer.Option("--fire-rate", min=0.0, max=1.0, help="Instead of the recipe's own."),
-    ] = None,
+    fire_rate: FireRate = None,
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,

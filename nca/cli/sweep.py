@@ -15,6 +15,7 @@ from nca.cli.console import (
     Device,
     Overrides,
     PluginFiles,
+    RecipeName,
     load_plugins,
     say,
     show,
@@ -37,9 +38,7 @@ from nca.sweep.results import lines, write_results
 
 
 def sweep(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A .toml file, or an installed name.")
-    ],
+    recipe: RecipeName,
     over: Annotated[
         list[str] | None,
         typer.Option("--over", metavar="KEY=VALUE,VALUE", help="Try these values. Repeatable."),
