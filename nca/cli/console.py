@@ -1,6 +1,7 @@
 """Where the command line speaks: results on stdout, everything else on stderr."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,20 +50,29 @@ PluginFiles = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+SIDE = "(?!0+([xX]|$))[0-9]{1,9}"
+SIDES = f"{SIDE}([xX]{SIDE})*"
+"""How sides are written: any number of whole numbers from 1, with an x between."""
 
-def sides(text: str, option: str) -> Size:
+
+def sides(text: str, option: str, form: str = SIDES, wanted: str = "") -> Size:
     """Return what is written as 512x256: (512, 256).
+
+    Args:
+        text: What the user wrote.
+        option: The option it was written for.
+        form: The regular expression of all that may be written.
+        wanted: What to tell those who wrote something else.
 
     Raises:
         typer.BadParameter: It is nothing of the kind.
     """
-    numbers = text.lower().split("x")
-    if not all(n.isascii() and n.isdigit() and len(n) < 10 and int(n) > 0 for n in numbers):
+    if not re.fullmatch(form, text):
         raise typer.BadParameter(
-            f"{text!r} is not written like 2x1: whole numbers from 1, with an x between",
+            wanted or f"{text!r} is not written like 2x1: whole numbers from 1, with an x between",
             param_hint=option,
         )
-    return tuple(int(number) for number in numbers)
+    return tuple(int(number) for number in text.lower().split("x"))
 
 
 def load_plugins(files: Sequence[Path] | None) -> None:

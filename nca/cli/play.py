@@ -1,6 +1,5 @@
 """`nca play`: touch a living automaton on a page that this machine serves."""
 
-import re
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,13 +15,15 @@ from nca.cli.console import (
     load_plugins,
     say,
     show,
+    sides,
 )
 from nca.cli.data import terminal_report
 from nca.errors import NCAError
 from nca.run import pick_device
-from nca.types import Size
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+GRID = r"[1-9]\d{0,6}(x[1-9]\d{0,6}){0,2}"
+"""How the sides of a grid of up to three axes are written."""
 
 
 def play(
@@ -81,7 +82,9 @@ def play(
             to_do="give the folder of a run that has begun: runs/NAME",
         )
     told = str(newest(run)) if follow else source
-    cells, place = _size(size), pick_device(device)
+    wanted = "give the cells along each axis: 96x96"
+    cells = None if size is None else sides(size, "--size", GRID, wanted)
+    place = pick_device(device)
 
     def load() -> Subject:
         with terminal_report() as report:
@@ -117,14 +120,6 @@ def _need_extra() -> None:
             where="nca play",
             to_do='pip install "nca[play]"',
         )
-
-
-def _size(text: str | None) -> Size | None:
-    if text is None:
-        return None
-    if not re.fullmatch(r"[1-9]\d{0,6}(x[1-9]\d{0,6}){0,2}", text):
-        raise typer.BadParameter("give the cells along each axis: 96x96", param_hint="--size")
-    return tuple(int(side) for side in text.split("x"))
 
 
 def _text(path: Path) -> str:

@@ -1,6 +1,5 @@
 """`nca render`: draw what a checkpoint does, as a strip or an animation."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,6 +19,7 @@ from nca.cli.console import (
     load_plugins,
     say,
     show,
+    sides,
 )
 from nca.cli.console import out as stdout
 from nca.cli.data import terminal_report
@@ -32,11 +32,12 @@ from nca.render import save_image
 from nca.run import pick_device
 from nca.staging import damage_at, perform, scattered, turn_at
 from nca.trained import Trained
-from nca.types import Size
 
 TERMINAL = Path("-")
 MOMENTS = 8
 """So many states are on a still sheet, at most."""
+STAGE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
+"""How the sides of a stage are written."""
 
 
 def render(
@@ -113,7 +114,8 @@ def render(
     given = {"--steps": steps, "--every": every, "--columns": columns, "--size": size}
     _check_film(frames, steps_per_frame, {**given, "--damage": damage, "--turn": turn})
     load_plugins(plugin)
-    stage = _stage(size)
+    wanted = "give height and width in cells: 128x512"
+    stage = None if size is None else sides(size, "--size", STAGE, wanted)
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     events = [damage_at(text, trained) for text in damage or ()]
     events += [turn_at(text, trained) for text in turn or ()]
@@ -178,11 +180,3 @@ def _demand_colours() -> None:
             where="--out -",
             to_do="run it in a terminal with colours, or write a file: --out picture.png",
         )
-
-
-def _stage(size: str | None) -> Size | None:
-    if size is None:
-        return None
-    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", size, re.ASCII):
-        raise typer.BadParameter("give height and width in cells: 128x512", param_hint="--size")
-    return tuple(int(side) for side in size.split("x"))
