@@ -27,6 +27,11 @@ class Log:
         kept = [row for row in rows if row["iteration"] <= iteration]
         write_whole(path, "".join(f"{json.dumps(row)}\n" for row in kept).encode())
 
+    def last(self, kind: str) -> dict[str, Any] | None:
+        """Return the last record of a kind, if there is any."""
+        found = [row for row in self._journal.records() if row.get("kind") == kind]
+        return found[-1] if found else None
+
     def write(self, record: dict[str, Any]) -> None:
         """Append a record and hand it to the disk.
 

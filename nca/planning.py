@@ -160,6 +160,11 @@ class Trial:
             peak, seconds = self._peak(memory, self.most), self._time(memory, self._mean, 1)
             return Need(memory, peak + self.always, seconds)
 
+    def seconds(self) -> float:
+        """Return what an iteration of the mean number of steps takes, in the memory of the run."""
+        with self._ready():
+            return self._time(self.run.automaton.memory, self._mean, 2)
+
     def iterate(self, memory: Memory, steps: int) -> None:
         """Go forth and back once, and forget the gradients."""
         run = self.run

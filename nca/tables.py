@@ -137,6 +137,7 @@ class Train(Table):
     last_states: Count = 1
     memory: Annotated[Memory, BeforeValidator(_mode)] = Memory()
     parts: Count = 1
+    compile: Literal["auto", "never", "always"] = "never"
     validate_every: Natural = 0
     validate_samples: Count = 1000
     save_every: Count = 500

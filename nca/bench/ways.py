@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nca.automaton import Automaton
 from nca.bench.named import choose
+from nca.compiled import Compiled
 from nca.memory import Memory
 from nca.rule import UpdateRule
 from nca.scene import Kernel
@@ -93,26 +94,7 @@ def _bfloat16(automaton: Automaton) -> Rollout:
 
 def _compiled(automaton: Automaton) -> Rollout:
     automaton.memory = STORE
-    step = torch.compile(automaton.step)
-
-    def rollout(state: State, steps: int) -> State:
-        # as every later state is: else the first step would be compiled apart from the others
-        state = state.map(_channels_last)
-        if torch.is_grad_enabled():
-            state = state.replace({n: state[n].requires_grad_() for n in automaton.written})
-        # a number that changes in every step must not be compiled in
-        with torch.compiler.config.patch(dynamic_sources="L['state'].step"):  # pyright: ignore
-            for _ in range(steps):
-                state = step(state)
-        return state
-
-    return rollout
-
-
-def _channels_last(level: Tensor) -> Tensor:
-    return level.detach().clone(
-        memory_format=torch.channels_last if level.ndim == 4 else torch.contiguous_format
-    )
+    return Compiled(automaton, always=True).rollout
 
 
 def _fused(automaton: Automaton) -> Rollout:

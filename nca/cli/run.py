@@ -29,6 +29,7 @@ from nca.cli.progress import counting, watching
 from nca.crew import Crew, enlist, placed
 from nca.errors import NCAError
 from nca.library import keep_plugins, read_recipe, recipe_text
+from nca.payoff import settle_compile
 from nca.planning import settle_memory
 from nca.recipe import Recipe
 from nca.report import conclude, hardware
@@ -120,6 +121,7 @@ def _trained(run: Run, picture: bool | None) -> bool:
     with interruptible(alone=run.crew.count == 1) as stopped:
         if not run.crew.leads:
             settle_memory(run, Watch())
+            settle_compile(run, Watch())
             train(run, Watch(stopped=stopped))
         else:
             with watching(run, picture) as watch, closing(Board(run.folder, say)) as board:
@@ -129,6 +131,7 @@ def _trained(run: Run, picture: bool | None) -> bool:
                     board.record(told)
 
                 settle_memory(run, watch)
+                settle_compile(run, watch)
                 train(run, replace(watch, record=record, stopped=stopped))
     return run.iteration >= run.table.iterations
 

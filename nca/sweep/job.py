@@ -12,6 +12,7 @@ from nca.checkpoint import write_whole
 from nca.data import Report
 from nca.errors import CheckpointError, DivergedError, NCAError
 from nca.library import keep_plugins
+from nca.payoff import settle_compile
 from nca.planning import settle_memory
 from nca.plugins import load_files
 from nca.recipe import Recipe
@@ -115,6 +116,7 @@ def perform(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
         try:
             with _boarded(folder, watch) as watched:
                 settle_memory(run, watched)
+                settle_compile(run, watched)
                 train(run, watched)
         except DivergedError as fault:  # it would again: everything random is counted
             return note(job, failed=f"{fault.what} ({fault.where})", final=True)

@@ -1,0 +1,242 @@
+"""Compiled steps are the plain ones to rounding, and taken only where they pay."""
+
+import copy
+import shutil
+from functools import partial
+
+import pytest
+import torch
+from simple import one_level
+from test_planning import Noise as NoiseImages
+from torch.testing import assert_close
+
+from nca import (
+    Automaton,
+    Layout,
+    Level,
+    Memory,
+    Noise,
+    Place,
+    ProcessError,
+    Report,
+    Skip,
+    State,
+    register,
+)
+from nca.compiled import Compiled
+from nca.crew import Crew
+from nca.library import read_recipe
+from nca.payoff import settle_compile
+from nca.planning import Trial
+from nca.registry import registry
+from nca.run import Run
+from nca.training import Watch, train
+
+CPU = torch.device("cpu")
+LEVELS = (
+    *("task.dataset=noise", "task.held_out=8", "train.batch=4", "pool.size=8", "pool.fresh=2"),
+    *("train.iterations=4", "train.warmup=0", "train.validate_every=0", "grid.size=[14, 14]"),
+    *("rollout.steps=[5, 6]", "train.memory=store", "train.precision=float32"),
+)
+
+
+@pytest.fixture(autouse=True)
+def noise() -> None:
+    register.dataset("noise")(NoiseImages)
+
+
+@pytest.fixture
+def quick(monkeypatch) -> None:
+    """Programs that are traced and not translated, which takes no time."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+
+
+def automaton() -> Automaton:
+    torch.manual_seed(0)
+    layout = Layout([Level("low", 2, input=True), Level("mid", 3), Level("top", 2)])
+    mid, top = Place(layout, "mid"), Place(layout, "top")
+    rules = {
+        "mid": [registry.get("rule", name)(mid) for name in ("bottom_up", "lateral", "top_down")],
+        "top": [registry.get("rule", "bottom_up")(top, activation="gelu", shown="squashed")],
+    }
+    return Automaton(
+        layout, rules, fire_rate=0.6, noise=Noise(0.1), skips=[Skip(2, 0.1)], step_size=0.5
+    ).double()
+
+
+def first(one: Automaton) -> State:
+    state = one.seed(2, (6, 7), random_seed=3)
+    return state.replace({"low": state.source.normal("low", 2, (6, 7)).double()})
+
+
+def gradients(one: Automaton, state: State, steps: int) -> list[torch.Tensor]:
+    after = one.rollout(state, steps)
+    loss = sum((after[name] ** 2).sum() for name in one.written)
+    return torch.autograd.grad(loss, list(one.parameters()))  # pyright: ignore
+
+
+@pytest.mark.parametrize("memory", ["store", "recompute", "segments"])
+def test_a_compiled_rollout_and_its_gradient_are_the_plain_ones(memory, quick):
+    plain = automaton()
+    plain.memory = Memory(memory)
+    compiled, state = Compiled(plain, always=True), first(plain)
+    ends = [one.rollout(state, 5) for one in (plain, compiled)]
+    assert ends[0].step == ends[1].step == 5
+    assert len(ends[0].remembered) == len(ends[1].remembered) == 1
+    for name in plain.written:
+        assert ends[0][name].ne(0).any()
+        assert_close(ends[1][name], ends[0][name], rtol=0, atol=1e-12)
+    for ours, theirs in zip(gradients(compiled, state, 4), gradients(plain, state, 4), strict=True):
+        assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+    assert not any(level.requires_grad for level in state.values())
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch needs a C++ compiler, g++")
+def test_what_torch_really_makes_of_a_step_is_the_step():
+    place = Place(Layout([Level("body", 2)]), "body")
+    plain = one_level(registry.get("rule", "growing")(place, hidden=3), channels=2, fire_rate=0.5)
+    weights = list(plain.parameters())
+    for number, weight in enumerate(weights):
+        torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(number))
+    state = plain.seed(2, (6, 7), random_seed=3)
+    state = state.replace({"body": state.source.normal("body", 2, (6, 7))})
+    found = gradients(Compiled(plain), state, 3)
+    for ours, theirs in zip(found, gradients(plain, state, 3), strict=True):
+        assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_what_asks_for_no_gradient_is_not_compiled(monkeypatch):
+    plain = automaton()
+    compiled = Compiled(plain)
+    monkeypatch.setattr(compiled, "compiled_step", lambda *_: pytest.fail("was asked"))
+    with torch.no_grad():
+        after = compiled.rollout(first(plain), 3)
+        assert all(map(torch.equal, after.values(), plain.rollout(first(plain), 3).values()))
+
+
+def test_a_copy_is_a_plain_automaton_with_weights_of_its_own(quick):
+    plain = automaton()
+    compiled = Compiled(plain)
+    twin = copy.deepcopy(compiled)
+    assert type(twin) is Automaton
+    assert set(compiled.state_dict()) == set(plain.state_dict()) == set(twin.state_dict())
+    weight, kept = next(compiled.parameters()), next(twin.parameters())
+    assert weight is next(plain.parameters())
+    assert weight is not kept
+    assert torch.equal(weight, kept)
+
+
+class Clock:
+    """Tells what an iteration takes: plain, and compiled."""
+
+    def __init__(self, monkeypatch, plain: float, compiled: float | Exception) -> None:
+        self.asked: list[type] = []
+
+        def seconds(trial: Trial) -> float:
+            kind = type(trial.run.automaton)
+            self.asked.append(kind)
+            if kind is Automaton:
+                return plain
+            if isinstance(compiled, Exception):
+                raise compiled
+            return compiled
+
+        monkeypatch.setattr(Trial, "seconds", seconds)
+
+
+def begun(folder, *more: str, name: str = "glom_mnist", crew: Crew | None = None) -> Run:
+    recipe = read_recipe(name, [*(LEVELS if name == "glom_mnist" else ()), *more])
+    run = Run.start(recipe, folder, CPU, None, Report())
+    run.crew = crew or run.crew
+    return run
+
+
+def settled(run: Run) -> tuple[bool, str]:
+    said: list[str] = []
+    settle_compile(run, Watch(notice=said.append))
+    return isinstance(run.automaton, Compiled), "".join(said)
+
+
+LONG = ("train.compile=auto", "train.iterations=100000")
+
+
+def test_nobody_asks_and_nothing_is_compiled(tmp_path, monkeypatch):
+    clock = Clock(monkeypatch, 1.0, 0.1)
+    assert settled(begun(tmp_path / "run")) == (False, "")
+    assert clock.asked == []
+
+
+def test_auto_takes_what_is_faster_and_says_so(tmp_path, monkeypatch, quick):
+    clock = Clock(monkeypatch, 1.0, 0.7)
+    run = begun(tmp_path / "run", *LONG)
+    assert settled(run) == (
+        True,
+        "compiled steps: 0.7 s an iteration compiled, 1 s plain",
+    )
+    assert clock.asked == [Automaton, Compiled]
+    told = run.log.last("compile")
+    assert told is not None
+    assert (told["compiled"], told["seconds"], told["compiled seconds"]) == (True, 1.0, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("compiled", "word"),
+    [
+        (0.97, "plain steps: 0.97 s an iteration compiled, 1 s plain"),
+        (3.0, "plain steps: 3 s an iteration compiled, 1 s plain"),
+        (RuntimeError("no g++\nat all"), "plain steps: torch cannot compile them here: no g++"),
+    ],
+)
+def test_auto_leaves_what_is_no_faster(compiled, word, tmp_path, monkeypatch, quick):
+    Clock(monkeypatch, 1.0, compiled)
+    assert settled(begun(tmp_path / "run", *LONG)) == (False, word)
+
+
+def test_auto_does_not_try_where_too_little_is_left(tmp_path, monkeypatch):
+    clock = Clock(monkeypatch, 1.0, 0.1)
+    run = begun(tmp_path / "run", "train.compile=auto", "train.iterations=90")
+    assert settled(run) == (False, "plain steps: about 2 min are left, too few to try")
+    assert clock.asked == [Automaton]
+
+
+def test_auto_does_not_try_where_cells_are_spared_or_steps_shared(tmp_path, monkeypatch):
+    clock = Clock(monkeypatch, 1.0, 0.1)
+    run = begun(tmp_path / "run", "train.compile=auto", "pool.size=8", name="growing")
+    assert settled(run)[1].startswith("plain steps: they spare the cells that cannot change")
+    shared = begun(tmp_path / "shared", *LONG, crew=Crew(0, 2))
+    assert settled(shared) == (False, "plain steps: several processes share them")
+    assert clock.asked == []
+    asked = begun(tmp_path / "asked", "train.compile=always", crew=Crew(0, 2))
+    with pytest.raises(ProcessError, match="steps that 2 processes share are not compiled"):
+        settled(asked)
+
+
+def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch, quick):
+    Clock(monkeypatch, 1.0, 0.5)
+    assert settled(begun(tmp_path / "run", *LONG))[0]
+    clock = Clock(monkeypatch, 1.0, 2.0)
+    again = Run.resume(tmp_path / "run", CPU, None, Report())
+    assert settled(again) == (True, "compiled steps: as this run began")
+    assert clock.asked == []
+
+
+def test_a_compiled_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, quick):
+    whole = begun(tmp_path / "whole", "train.compile=always")
+    assert settled(whole) == (True, "compiled steps: as the recipe asks")
+    train(whole)
+    half = begun(tmp_path / "half", "train.compile=always")
+    settled(half)
+    train(half, Watch(stopped=lambda: half.iteration == 2))
+    assert half.iteration == 2
+    rest = Run.resume(tmp_path / "half", CPU, None, Report())
+    settled(rest)
+    train(rest)
+    plain = begun(tmp_path / "plain")
+    train(plain)
+    for name, weight in whole.modules.state_dict().items():
+        assert torch.equal(weight, rest.modules.state_dict()[name])
+        assert_close(weight, plain.modules.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_trial_times_the_run_that_is_asked(tmp_path):
+    assert 0 < Trial(begun(tmp_path / "run")).seconds() < 60
