@@ -59,6 +59,8 @@ def _formula(term: Term) -> Formula | str:
     match term:
         case Decay(rate):
             return Proportional(-rate)
+        case Net((Stencils(length=(_, *_)),)):
+            return "perceives the length of a gradient, which is no correlation"
         case Net((Correlation() | Stencils() as sight,), bias, (*linear, last)):
             if last.activation != "relu" or any(one.activation != "none" for one in linear):
                 return "is no correlation with one hidden layer of relu"

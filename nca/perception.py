@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import stencils
-from nca.program import Stencils
+from nca.program import Stencils, shortened
 from nca.rule import View
 
 Slopes: TypeAlias = Literal["each", "length"]
@@ -57,8 +57,7 @@ class StencilPerception(nn.Module):
     @property
     def features(self) -> int:
         """How many numbers a cell perceives."""
-        fewer = self.axes - 1 if self.slopes == "length" else 0
-        return self.channels * (self.kernels.shape[0] - fewer)
+        return self.sight("own").features
 
     @property
     def angle(self) -> float:
@@ -72,6 +71,8 @@ class StencilPerception(nn.Module):
 
     def sight(self, level: str) -> Stencils:
         """Return what is perceived of a level in the words of a program."""
+        if self.slopes == "length":
+            return Stencils(level, self.channels, self.kernels, length=self._gradient)
         slopes = (1, 2) if self.axes == 2 else None
         return Stencils(level, self.channels, self.kernels, slopes)
 
@@ -80,14 +81,11 @@ class StencilPerception(nn.Module):
         ones = (1,) * (self.kernels.ndim - 1)
         weight = self.kernels.unsqueeze(1).repeat(self.channels, 1, *ones)
         seen = view.correlate(tensor, weight.to(tensor.dtype), groups=self.channels)
-        if self.slopes == "each":
-            return seen
-        own, gradient, rest = seen.unflatten(1, (self.channels, -1)).split(
-            (1, self.axes, int(self.laplacian)), dim=2
-        )
-        # without the small number, the slope of the root would be infinite where all is flat
-        length = (gradient.square().sum(dim=2, keepdim=True) + 1e-8).sqrt()
-        return torch.cat((own, length, rest), dim=2).flatten(1, 2)
+        return shortened(seen, self.channels, self._gradient if self.slopes == "length" else ())
+
+    @property
+    def _gradient(self) -> tuple[int, ...]:
+        return tuple(range(1, 1 + self.axes))
 
     def _stack(self, angle: float) -> Tensor:
         differences = stencils.gradients(self.axes, angle)

@@ -62,17 +62,25 @@ class Stencils:
         slopes: Which two of the K are the slopes along the last axis and the one before it, if
             they may be turned at run time: by an angle with cosine c and sine s they become
             `c kernels[a] - s kernels[b]` and `s kernels[a] + c kernels[b]`.
+        length: Which kernels, one after the other, are perceived by the length of what they see
+            alone, in the place of the first of them: `sqrt(a^2 + b^2 + 1e-8)`.
     """
 
     level: str
     channels: int
     kernels: Tensor
     slopes: tuple[int, int] | None = None
+    length: tuple[int, ...] = ()
+
+    @property
+    def each(self) -> int:
+        """How many numbers a cell perceives of each channel."""
+        return self.kernels.shape[0] - max(len(self.length) - 1, 0)
 
     @property
     def features(self) -> int:
         """How many numbers a cell perceives: channel 0 through each kernel, then channel 1."""
-        return self.channels * self.kernels.shape[0]
+        return self.channels * self.each
 
 
 @dataclass(frozen=True)
@@ -217,4 +225,22 @@ def _seen(sight: Correlation | Stencils, view: "View") -> Tensor:
         return view.correlate(shown, sight.weight)
     ones = (1,) * (sight.kernels.ndim - 1)
     weight = sight.kernels.unsqueeze(1).repeat(sight.channels, 1, *ones)
-    return view.correlate(level, weight.to(level.dtype), groups=sight.channels)
+    seen = view.correlate(level, weight.to(level.dtype), groups=sight.channels)
+    return shortened(seen, sight.channels, sight.length)
+
+
+def shortened(seen: Tensor, channels: int, length: tuple[int, ...]) -> Tensor:
+    """Return what stencils perceive with some of it, channel by channel, as one length.
+
+    Args:
+        seen: `(B, C * K, *space)`, channel 0 through each of K kernels, then channel 1.
+        channels: C.
+        length: As in `Stencils`.
+    """
+    if not length:
+        return seen
+    begin, end = length[0], length[-1] + 1
+    by_channel = seen.unflatten(1, (channels, -1))
+    # without the small number, the slope of the root would be infinite where all is flat
+    one = (by_channel[:, :, begin:end].square().sum(dim=2, keepdim=True) + 1e-8).sqrt()
+    return torch.cat((by_channel[:, :, :begin], one, by_channel[:, :, end:]), dim=2).flatten(1, 2)

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from nca import Place, StencilPerception, UpdateRule, View, perceptron, register
-from nca.program import Layer, Net, Program, Untold
+from nca.program import Layer, Net, Program
 from nca.types import Count, Positive
 
 
@@ -68,10 +68,8 @@ class Growing(UpdateRule):
     def angle(self, angle: float) -> None:
         self.perception.angle = angle
 
-    def program(self) -> Program | Untold:
+    def program(self) -> Program:
         """Return perception, the hidden layer and the change."""
-        if self.perception.slopes == "length":
-            return Untold("perceives the length of a gradient, which is no correlation")
         hidden = Layer(self.hidden.weight, self.hidden.bias, "none")
         change = Layer(self.change.weight, self.change.bias, "relu")
         return Program((Net((self.perception.sight("own"),), None, (hidden, change)),))

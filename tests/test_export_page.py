@@ -105,6 +105,15 @@ def test_twenty_steps_from_the_seed_are_those_of_torch_cell_by_cell(page, pages)
     assert_close_levels(read(page, loaded.automaton, (32, 32)), expected)
 
 
+def test_cells_that_cannot_tell_up_from_down_grow_as_in_torch(page, pages):
+    loaded, file = pages("growing_isotropic")
+    opened(page, file)
+    page.evaluate("nca.reset()")
+    grown = assert_steps_agree(page, loaded.automaton, (28, 28), STEPS)
+    assert (grown["body"][:, 3] > 0.1).sum() > 50
+    assert page.locator("#turning").is_hidden(), "there is nothing to turn"
+
+
 def test_a_cut_empties_a_disc_and_life_goes_on_as_in_torch(page, pages):
     loaded, file = pages("growing")
     opened(page, file)

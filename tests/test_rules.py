@@ -21,6 +21,7 @@ from nca import (
     registry,
 )
 from nca.formula import formulas
+from nca.program import Net, Program, Stencils
 from nca_plugins.glom.attention import Attention
 
 CELLS = Layout([Level("cells", 1)])
@@ -299,6 +300,18 @@ def test_a_lateral_net_has_no_formula_for_what_is_unusual(options, reason):
     assert formulas(rule.train().program()) == reason
     # what drops nothing is the usual net again
     assert isinstance(formulas(rule.eval().program()), list) == ("dropout" in options)
+
+
+def test_the_length_of_a_gradient_has_a_program_and_no_formula():
+    rule = make("growing", Place(TOWER, "middle", 2), laplacian=True, slopes="length")
+    program = rule.program()
+    assert isinstance(program, Program)
+    (net,) = program.terms
+    assert isinstance(net, Net)
+    (sight,) = net.sights
+    assert isinstance(sight, Stencils)
+    assert (sight.length, sight.features) == ((1, 2), 3 * TOWER["middle"].channels)
+    assert formulas(program) == "perceives the length of a gradient, which is no correlation"
 
 
 def test_a_told_place_has_no_formula():

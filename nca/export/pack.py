@@ -73,11 +73,11 @@ class Packer:
 
 
 def perceived_order(sight: Stencils) -> list[int]:
-    """Return which feature stands at each place: kernel by kernel, channels filled up."""
-    kernels, filled = len(sight.kernels), groups(sight.channels) * 4
+    """Return which feature stands at each place: one of each channel by one, channels filled up."""
+    each, filled = sight.each, groups(sight.channels) * 4
     return [
-        channel * kernels + kernel if channel < sight.channels else -1
-        for kernel in range(kernels)
+        channel * each + number if channel < sight.channels else -1
+        for number in range(each)
         for channel in range(filled)
     ]
 

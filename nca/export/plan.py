@@ -200,4 +200,5 @@ def _sight(
         "kernel": list(sight.kernels.shape[1:]),
         "stencils": sight.kernels.flatten(1).tolist(),
         "slopes": sight.slopes,
+        "length": sight.length,
     }

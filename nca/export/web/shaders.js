@@ -86,11 +86,16 @@ function seen(sight, plan, stencil) {
   const shift = `ivec2(n % ${wide} - ${wide >> 1}, n / ${wide} - ${high >> 1})`;
   const fetch = `vec4 u = at(level${sight.level}, here + ${shift}, g);`;
   if (sight.kind === "stencils") {
-    const kernels = sight.stencils.length;
-    const add = sight.stencils
-      .map((_, k) => `p[${k * many} + g] += ${stencil}[${k * count} + n] * u;`).join(" ");
-    return `for (int g = 0; g < ${many}; ++g)
-    for (int n = 0; n < ${count}; ++n) { ${fetch} ${add} }\n`;
+    const kernels = sight.stencils.map((_, k) => k), [begin, ...rest] = sight.length;
+    const add = kernels.map((k) => `s${k} += ${stencil}[${k * count} + n] * u;`).join(" ");
+    // of those that count by their length the first stands for all
+    const length = `sqrt(${sight.length.map((k) => `s${k} * s${k} + `).join("")}1e-8)`;
+    const keep = kernels.filter((k) => !rest.includes(k))
+      .map((k, j) => `p[${j * many} + g] += ${k === begin ? length : `s${k}`};`).join(" ");
+    return `for (int g = 0; g < ${many}; ++g) {
+    vec4 ${kernels.map((k) => `s${k} = vec4(0.0)`).join(", ")};
+    for (int n = 0; n < ${count}; ++n) { ${fetch} ${add} }
+    ${keep} }\n`;
   }
   const bend = sight.bound === null ? "" : `u = ${literal(sight.bound)}
       * tanh(clamp(u / ${literal(sight.bound)}, -10.0, 10.0));`;
