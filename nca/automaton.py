@@ -181,7 +181,7 @@ class Automaton(nn.Module):
     def _advance_by(
         self, state: State, steps: int, fire_rate: float, kernels: Kernels, fused: Fused | None
     ) -> State:
-        state = state.map(_channels_last)
+        state = state.map(channels_last)
         for _ in range(steps):
             state = self._advance(Scene(state, self.topology, kernels), fire_rate, fused)
         return state
@@ -289,7 +289,7 @@ def _stream(name: str, number: int) -> str:
     return f"rule/{name}/{number}"
 
 
-def _channels_last(tensor: Tensor) -> Tensor:
+def channels_last(tensor: Tensor) -> Tensor:
     """Lay the channels of a cell side by side, as convolutions like it best (two axes only)."""
     if tensor.ndim != 4:
         return tensor

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nca.automaton import Automaton
+from nca.automaton import Automaton, channels_last
 from nca.fusion import Fused
 from nca.scene import Kernels, Scene
 from nca.state import State
@@ -46,7 +46,7 @@ class Compiled(Automaton):
     ) -> State:
         if fused is not None or not (self.always or torch.is_grad_enabled()):
             return super()._advance_by(state, steps, fire_rate, kernels, fused)
-        state = state.map(_laid)
+        state = state.map(channels_last)
         if torch.is_grad_enabled():
             state = state.replace({name: _leaf(state[name]) for name in self.written})
         # a number that changes in every step must not be compiled in
@@ -57,12 +57,6 @@ class Compiled(Automaton):
             for _ in range(steps):
                 state = self.compiled_step(state, fire_rate)
         return state
-
-
-def _laid(level: Tensor) -> Tensor:
-    if level.ndim != 4:
-        return level
-    return level.contiguous(memory_format=torch.channels_last)
 
 
 def _leaf(level: Tensor) -> Tensor:

@@ -1,7 +1,10 @@
 """What a batch lives through, and what it is told of it: the part that gradients flow through."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from nca.automaton import Automaton
 from nca.batch import Batch
@@ -49,17 +52,28 @@ def learn(lesson: nn.Module, run: Run, batch: Batch, steps: int) -> tuple[State,
     ends: list[State] = []
     told: list[dict[str, Tensor]] = []
     for start in range(0, batch.state.batch, size):
-        with precision(run.recipe, run.device):
-            states, terms = lesson(batch.select(slice(start, start + size)), steps)
-        share = size / batch.state.batch
-        loss = torch.stack([share * term.mean() for term in terms.values()]).sum()
-        ends.append(states[-1].detach())
-        del states  # what no loss looks at need not be kept or computed again
-        loss.backward()
+        with _added_up(lesson, start + size == batch.state.batch):
+            with precision(run.recipe, run.device):
+                states, terms = lesson(batch.select(slice(start, start + size)), steps)
+            share = size / batch.state.batch
+            loss = torch.stack([share * term.mean() for term in terms.values()]).sum()
+            ends.append(states[-1].detach())
+            del states  # what no loss looks at need not be kept or computed again
+            loss.backward()
         told.append({name: term.detach() for name, term in terms.items()})
     if len(ends) == 1:
         return ends[0], told[0]
     return State.cat(ends), {name: torch.cat([terms[name] for terms in told]) for name in told[0]}
+
+
+def _added_up(lesson: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """Return a context in which gradients pile up here until the last part is walked back.
+
+    Then alone they are averaged over the processes, if there are several.
+    """
+    if last or not isinstance(lesson, DistributedDataParallel):
+        return nullcontext()
+    return lesson.no_sync()
 
 
 def last_states(automaton: Automaton, state: State, steps: int, count: int) -> list[State]:

@@ -6,6 +6,9 @@ from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
+from torch import nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
 
 from nca import Memory, Report, Source, gauge
 from nca.crew import Crew
@@ -51,6 +54,32 @@ def settled(here: Path, name: str, free: int, shard: Size | None = None) -> tupl
     measured = gauge.peak(lambda: train(run), CPU)
     memory = run.automaton.memory
     return memory, abs(measured / predicted[memory.mode] - 1) < 0.15
+
+
+def averaged(here: Path, name: str) -> int:
+    """Return how often the processes average gradients in two iterations."""
+    crew = Crew(dist.get_rank(), dist.get_world_size())
+    discover()
+    if "blobs" not in registry.names("dataset"):
+        load_file(here / "blobs.py")
+    recipe = read_recipe(str(here / "tiny.toml"), ["train.iterations=2", "train.validate_every=0"])
+    run = Run.start(recipe, here / name, CPU, None, Report(), crew)
+    engine, count = Crew.engine, 0
+
+    def counted(group: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+        nonlocal count
+        count += 1
+        return allreduce_hook(group, bucket)
+
+    def counting(self: Crew, module: nn.Module) -> nn.Module:
+        made = engine(self, module)
+        assert isinstance(made, DistributedDataParallel)
+        made.register_comm_hook(None, counted)
+        return made
+
+    with patch.object(Crew, "engine", counting):
+        train(run)
+    return count
 
 
 def trained(

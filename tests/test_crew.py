@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from crew_case import settled, trained
+from crew_case import averaged, settled, trained
 from processes import together
 from safetensors.torch import load_file
 from tiny import PLUGIN, RECIPE, changed
@@ -86,6 +86,12 @@ def test_processes_take_the_memory_that_fits_where_the_least_is_free(shard, tmp_
     for free, mode in ((10**12, "store"), (0, "segments")):
         told = together(2, settled, tmp_path, mode, free, shard)
         assert [(memory.mode, near) for memory, near in told] == [(mode, True)] * 2
+
+
+def test_gradients_are_averaged_once_an_iteration_however_many_parts(tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPES["in two parts"])
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    assert together(2, averaged, tmp_path, "run") == [2, 2]
 
 
 def test_a_batch_that_cannot_be_split_evenly_is_refused():
