@@ -56,7 +56,7 @@ class Crew:
                 f"{blocks} blocks need {blocks} processes, but there "
                 f"{'is one' if self.count == 1 else f'are {self.count}'}.",
                 where=f"--shard {asked}",
-                to_do=f"torchrun --nproc-per-node {blocks} -m nca run ... --shard {asked}",
+                to_do=f"torchrun --nproc-per-node {blocks} -m nca ... --shard {asked}",
             )
 
     @property
@@ -173,7 +173,7 @@ class Crew:
         lost = ProcessError(
             "another process of this run has ended, so that none can go on.",
             where=f"process {self.rank} of {self.count}, counted from 0",
-            to_do="see what the other one says; then start them all again with --resume",
+            to_do="see what the other one says; then start them all again, nca run with --resume",
         )
         # what started the processes ends them all when one is lost
         before = signal.signal(signal.SIGTERM, end)

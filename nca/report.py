@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from nca.checkpoint import Checkpoint, write_whole
+from nca.crew import Crew
 from nca.data import Report
 from nca.evaluation import Row, evaluate, moments, precision
 from nca.render import Sheet, levels_sheet, save_curve, save_image, strip
@@ -56,9 +57,13 @@ def best_of(run: Run) -> Trained:
     if not best.is_file():
         run.save_best({})
     run.crew.wait()  # for the leader to have written it
-    trained = Trained.load(str(best), run.device)
-    size = run.recipe.tables.grid.size
-    return replace(trained, automaton=run.crew.spread(trained.automaton, size))
+    return shared(Trained.load(str(best), run.device), run.crew)
+
+
+def shared(trained: Trained, crew: Crew) -> Trained:
+    """Return a trained automaton, its steps shared among the processes of a crew."""
+    size = trained.recipe.tables.grid.size
+    return replace(trained, automaton=crew.spread(trained.automaton, size))
 
 
 def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Row]:

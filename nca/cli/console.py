@@ -50,6 +50,13 @@ PluginFiles = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="HxW", help="Split the grid, not the batch, among processes: 2x1."
+    ),
+]
+
 SIDE = "(?!0+([xX]|$))[0-9]{1,9}"
 SIDES = f"{SIDE}([xX]{SIDE})*"
 """How sides are written: any number of whole numbers from 1, with an x between."""
@@ -126,7 +133,7 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """Print a result as JSON to stdout."""
-    typer.echo(json.dumps(value, indent=2))
+    show(json.dumps(value, indent=2))
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:

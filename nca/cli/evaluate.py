@@ -14,14 +14,18 @@ from nca.cli.console import (
     MeasuredOn,
     Overrides,
     PluginFiles,
+    Shard,
     load_plugins,
     say,
     show_json,
     show_rows,
+    sides,
+    speaking,
 )
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting
-from nca.report import hardware, judge
+from nca.crew import enlist, placed
+from nca.report import hardware, judge, shared
 from nca.run import pick_device
 from nca.trained import Trained
 from nca.training import Watch
@@ -44,25 +48,32 @@ def evaluate(
     overrides: Overrides = None,
     plugin: PluginFiles = None,
     data: Data = None,
+    shard: Shard = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint on test data, as its recipe says.
 
     Example: nca evaluate runs/glom_mnist-1 --steps 8 --steps 16
+
+    On several devices: torchrun --nproc-per-node 2 -m nca evaluate glom_mnist
     """
     load_plugins(plugin)
-    moments = _moments(steps) if steps else None
-    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
-    with terminal_report() as report:
-        trained.prepare(data, report)
     options: dict[str, Any] = {"samples": samples, "fire_rate": fire_rate}
-    if moments:
-        options["steps"] = moments
-    say(f"{trained.path}: {split} data on {hardware(trained.device)}")
-    with counting(split, samples or None) as watch:
-        rows = judge(trained, split, Watch(measured=watch.measured), **options)
-    told = [row.told() for row in rows]
-    show_json(told) if as_json else show_rows(told)
+    if steps:
+        options["steps"] = _moments(steps)
+    wanted = pick_device(placed(device))
+    crew = enlist(wanted, sides(shard, "--shard") if shard else None)
+    with speaking(crew), crew.together():
+        trained = shared(Trained.load(checkpoint, wanted, tuple(overrides or ())), crew)
+        with crew.leader_first(), terminal_report() as report:
+            trained.prepare(data, report)
+        among = f", {crew.count} processes" if crew.count > 1 else ""
+        say(f"{trained.path}: {split} data on {hardware(trained.device)}{among}")
+        with counting(split, samples or None) as watch:
+            rows = judge(trained, split, Watch(measured=watch.measured), **options)
+        crew.part()
+        told = [row.told() for row in rows]
+        show_json(told) if as_json else show_rows(told)
 
 
 def _moments(words: list[str]) -> list[int] | Literal["settle"]:

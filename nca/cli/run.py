@@ -17,6 +17,7 @@ from nca.cli.console import (
     Device,
     Overrides,
     PluginFiles,
+    Shard,
     load_plugins,
     say,
     show,
@@ -55,12 +56,7 @@ def run(
     overrides: Overrides = None,
     plugin: PluginFiles = None,
     data: Data = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            "--shard", metavar="HxW", help="Split the grid, not the batch, among processes: 2x1."
-        ),
-    ] = None,
+    shard: Shard = None,
     picture: Annotated[
         bool | None,
         typer.Option(

@@ -1,5 +1,6 @@
 """A run that several processes share, and what becomes of it if one is stopped or killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -97,6 +98,16 @@ def test_torchrun_ends_all_processes_if_one_is_killed_and_the_reason_is_told_onc
     assert [line for line in faults(err) if "ChildFailedError" not in line] == LOST
 
 
+def test_processes_that_share_the_grid_measure_what_one_does(nca, done, here):
+    what = ("evaluate", "done", "--plugin", "blobs.py", "--device", "cpu", "--json")
+    alone = nca(*what)
+    for how in (("--shard", "1x2"), ()):
+        codes, out, err = Commands.start(2, here, *what, *how).end()
+        assert (codes, json.loads(out)) == ([0, 0], json.loads(alone.out))
+        assert err.count("best.safetensors: test data on") == 1
+        assert "2 processes" in err
+
+
 def test_what_is_wrong_is_told_once(here):
     shared = Commands.start(
         2, here, "run", "tiny.toml", "--out", "run", "--set", "train.batch=3", *GIVEN
@@ -117,7 +128,7 @@ def test_blocks_without_processes_are_told(nca, here):
     assert result.err == (
         "ProcessError: 2 blocks need 2 processes, but there is one.\n"
         "  where:  --shard 2x1\n"
-        "  to do:  torchrun --nproc-per-node 2 -m nca run ... --shard 2x1\n"
+        "  to do:  torchrun --nproc-per-node 2 -m nca ... --shard 2x1\n"
     )
     result = nca("run", "tiny.toml", "--shard", "2by1")
     assert result.code == 2
