@@ -19,7 +19,7 @@ RINGS = (
     {"perception", "rule", "scene", "listed", "program", "formula"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
-        "video", "memory", "proof", "fusion", "spread",
+        "video", "memory", "proof", "fusion", "spread", "compiled",
     },
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
@@ -29,8 +29,8 @@ RINGS = (
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
-        "planning", "bench", "examination", "staging", "lab", "crew", "log", "journal", "lesson",
-        "footage",
+        "planning", "payoff", "bench", "examination", "staging", "lab", "crew", "log", "journal",
+        "lesson", "footage",
     },
     {"cli", "__main__"},
 )  # fmt: skip
