@@ -65,7 +65,9 @@ class SeedGlom(UpdateRule):
         # The original stacks the grid rolled by (-1, -1), (-1, 0), ... (1, 1). Rolled by -1, a
         # cell sees the neighbour at +1, so the stack runs against raster order. One correlation
         # would do the same in another order of summation, 1e-5 away after 30 steps.
-        columns = view.neighbours(level).flip(1).flatten(1, 2)  # (B, N * C, *space)
+        # Laid channels last, the columns are written once, as the product wants them.
+        seen = [shifted.movedim(1, -1) for shifted in reversed(view.shifted(level))]
+        columns = torch.cat(seen, dim=-1).movedim(-1, 1)  # (B, N * C, *space)
         return per_cell(self.q, self._drop(view, columns, "q"))
 
     def _drop(self, view: View, tensor: Tensor, layer: str) -> Tensor:
