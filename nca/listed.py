@@ -89,6 +89,17 @@ class ListedScene:
         """
         return self._correlated(self._named(tensor), None, weight, bias, groups)
 
+    def stencils(self, tensor: Tensor, kernels: Tensor) -> Tensor:
+        """Correlate every channel of a level with each of K kernels, `(1, K * C, n)`.
+
+        Raises:
+            ShapeError: The tensor is no level as it stands.
+        """
+        radii = tuple(side // 2 for side in kernels.shape[1:])
+        name = self._named(tensor)
+        features = self._filtered(name, None, radii, kernels.flatten(1).to(tensor.dtype))
+        return features.transpose(0, 1).flatten(1).T.unsqueeze(0)
+
     def perceived(self, stream: str) -> Tensor:
         """Return the outcome of a rule's kernel, `(1, C out, n)`."""
         kernel = self.kernels.declared(stream)
@@ -109,16 +120,16 @@ class ListedScene:
         if groups > 1:
             stencils = _stencils(laid, groups)
             if stencils is not None:
-                return _biased(self._filtered(name, through, radii, stencils), bias)
+                features = self._filtered(name, through, radii, stencils)
+                return _biased(features.permute(1, 2, 0).flatten(1).T.unsqueeze(0), bias)
             laid = _spread(laid, groups)
         seen = self._gathered(name, through, radii)
         return F.linear(seen.flatten(1), laid.flatten(1), bias).T.unsqueeze(0)
 
     def _filtered(self, name: str, through: Through, radii: Size, stencils: Tensor) -> Tensor:
-        """Return every channel through each of the stencils `(K, N)`: `(1, C * K, n)`."""
+        """Return every channel through each of the stencils `(K, N)`: `(K, n, C)`."""
         seen = self._gathered(name, through, radii, neighbours_first=True)  # (N, n, C)
-        features = (stencils @ seen.flatten(1)).unflatten(1, seen.shape[1:])  # (K, n, C)
-        return features.permute(1, 2, 0).flatten(1).T.unsqueeze(0)
+        return (stencils @ seen.flatten(1)).unflatten(1, seen.shape[1:])
 
     def _gathered(
         self, name: str, through: Through, radii: Size, *, neighbours_first: bool = False

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import stencils
-from nca.program import Stencils, shortened
+from nca.program import Stencils, filtered
 from nca.rule import View
 
 Slopes: TypeAlias = Literal["each", "length"]
@@ -78,10 +78,18 @@ class StencilPerception(nn.Module):
 
     def forward(self, view: View, tensor: Tensor) -> Tensor:
         """Return the features of `(B, C, *space)`: `(B, C * stencils, *space)`."""
-        ones = (1,) * (self.kernels.ndim - 1)
-        weight = self.kernels.unsqueeze(1).repeat(self.channels, 1, *ones)
-        seen = view.correlate(tensor, weight.to(tensor.dtype), groups=self.channels)
-        return shortened(seen, self.channels, self._gradient if self.slopes == "length" else ())
+        return torch.stack(filtered(self.sight(""), tensor, view), dim=2).flatten(1, 2)
+
+    def by_kernel(self, view: View, tensor: Tensor) -> Tensor:
+        """Return the same features kernel by kernel, which is faster: see `columns`."""
+        sight = self.sight("")
+        if not sight.length:
+            return view.stencils(tensor, sight.kernels)
+        return torch.cat(filtered(sight, tensor, view), dim=1)
+
+    def columns(self, weight: Tensor) -> Tensor:
+        """Return the weight `(out, features)` of a layer for features that come by kernel."""
+        return weight.unflatten(1, (self.channels, -1)).transpose(1, 2).flatten(1)
 
     @property
     def _gradient(self) -> tuple[int, ...]:
@@ -104,16 +112,21 @@ def per_cell(linear: nn.Linear, tensor: Tensor) -> Tensor:
     return F.linear(tensor.movedim(1, -1), linear.weight, linear.bias).movedim(-1, 1)
 
 
-def perceptron(tensor: Tensor, *layers: nn.Linear) -> Tensor:
+def perceptron(tensor: Tensor, *layers: nn.Linear | tuple[Tensor, Tensor]) -> Tensor:
     """Apply linear layers to every cell of `(B, C, *space)`, one after the other, relu between.
 
     The units of the hidden layers are bent where they lie: the sums below zero, which no gradient
     asks for, take no memory of their own.
+
+    Args:
+        tensor: What the first layer is given.
+        layers: Each a module, or its weight `(out, in)` and bias `(out)`.
     """
     cells = tensor.movedim(1, -1)
     now = cells.reshape(-1, cells.shape[-1])
     for number, layer in enumerate(layers):
+        weight, bias = layer if isinstance(layer, tuple) else (layer.weight, layer.bias)
         if number:
             now = now.relu_()
-        now = torch.addmm(layer.bias, now, layer.weight.T)
+        now = torch.addmm(bias, now, weight.T)
     return now.unflatten(0, cells.shape[:-1]).movedim(-1, 1)

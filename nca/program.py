@@ -223,24 +223,21 @@ def _seen(sight: Correlation | Stencils, view: "View") -> Tensor:
     if isinstance(sight, Correlation):
         shown = level if sight.bound is None else sight.bound * torch.tanh(level / sight.bound)
         return view.correlate(shown, sight.weight)
-    ones = (1,) * (sight.kernels.ndim - 1)
-    weight = sight.kernels.unsqueeze(1).repeat(sight.channels, 1, *ones)
-    seen = view.correlate(level, weight.to(level.dtype), groups=sight.channels)
-    return shortened(seen, sight.channels, sight.length)
+    return torch.stack(filtered(sight, level, view), dim=2).flatten(1, 2)
 
 
-def shortened(seen: Tensor, channels: int, length: tuple[int, ...]) -> Tensor:
-    """Return what stencils perceive with some of it, channel by channel, as one length.
+def filtered(sight: Stencils, level: Tensor, view: "View") -> list[Tensor]:
+    """Return what stencils perceive of a level: `(B, C, *space)` for each number of a channel.
 
     Args:
-        seen: `(B, C * K, *space)`, channel 0 through each of K kernels, then channel 1.
-        channels: C.
-        length: As in `Stencils`.
+        sight: The stencils.
+        level: What they look at.
+        view: That of the rule.
     """
-    if not length:
-        return seen
-    begin, end = length[0], length[-1] + 1
-    by_channel = seen.unflatten(1, (channels, -1))
+    parts = list(view.stencils(level, sight.kernels).split(sight.channels, dim=1))
+    if not sight.length:
+        return parts
+    begin, end = sight.length[0], sight.length[-1] + 1
+    squares = torch.stack([part.square() for part in parts[begin:end]]).sum(dim=0)
     # without the small number, the slope of the root would be infinite where all is flat
-    one = (by_channel[:, :, begin:end].square().sum(dim=2, keepdim=True) + 1e-8).sqrt()
-    return torch.cat((by_channel[:, :, :begin], one, by_channel[:, :, end:]), dim=2).flatten(1, 2)
+    return [*parts[:begin], (squares + 1e-8).sqrt(), *parts[end:]]

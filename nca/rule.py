@@ -207,6 +207,18 @@ class View:
         """
         return self._scene.correlate(tensor, weight, bias, groups)
 
+    def stencils(self, tensor: Tensor, kernels: Tensor) -> Tensor:
+        """Correlate every channel with each of K kernels.
+
+        Args:
+            tensor: `(B, C, *space)`: a level of this view, or anything computed from one.
+            kernels: `(K, *kernel)`, every side odd; not flipped.
+
+        Returns:
+            `(B, K * C, *space)`: all channels through kernel 0, then all through kernel 1.
+        """
+        return self._scene.stencils(tensor, kernels)
+
     def uniform(self, channels: int, share: str = "") -> Tensor:
         """Return the rule's own uniform numbers in [0, 1), float32 `(B, channels, *space)`.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from nca.errors import ShapeError
 from nca.noise import Source
 from nca.state import State
-from nca.topology import Topology, correlate_valid, windows
+from nca.topology import Topology, correlate_valid, stencils_valid, windows
 from nca.window import Window
 
 Through: TypeAlias = Callable[[Tensor], Tensor] | None
@@ -139,6 +139,11 @@ class Scene:
         """Correlate `(B, C, *space)` with an odd-sided kernel."""
         radii = tuple(side // 2 for side in weight.shape[2:])
         return correlate_valid(self.pad(tensor, radii), weight, bias, groups=groups)
+
+    def stencils(self, tensor: Tensor, kernels: Tensor) -> Tensor:
+        """Correlate every channel of `(B, C, *space)` with each of K kernels, kernel by kernel."""
+        radii = tuple(side // 2 for side in kernels.shape[1:])
+        return stencils_valid(self.pad(tensor, radii), kernels)
 
     def pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
         """Pad a tensor; a level of the state is padded once for all who ask."""

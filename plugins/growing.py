@@ -76,5 +76,6 @@ class Growing(UpdateRule):
 
     def forward(self, view: View) -> Tensor:
         """Return the change: `W2 relu(W1 perception + b1) + b2`."""
-        perceived = self.perception(view, view.own)  # (B, C * features, H, W)
-        return perceptron(perceived, self.hidden, self.change)
+        perceived = self.perception.by_kernel(view, view.own)  # (B, features, *space)
+        hidden = self.perception.columns(self.hidden.weight), self.hidden.bias
+        return perceptron(perceived, hidden, self.change)

@@ -41,6 +41,7 @@ class LooksInEveryWay(UpdateRule):
         self.whole = nn.Parameter(normal((4, 2, *(3,) * place.axes), 1))
         self.grouped = nn.Parameter(normal((4, 2, *long), 2))
         self.bias = nn.Parameter(normal((4,), 3))
+        self.stencils = nn.Parameter(normal((2, *(3,) * place.axes), 4))
 
     def kernel(self) -> Kernel:
         return Kernel("below", self.whole, self.bias)
@@ -50,6 +51,8 @@ class LooksInEveryWay(UpdateRule):
         rank = torch.arange(far.shape[1], dtype=far.dtype)
         weighed = torch.einsum("n,bnc...->bc...", rank.cos(), far)
         grouped = view.correlate(view.own, self.grouped, groups=2)
+        first, second = view.stencils(view.own, self.stencils).split(4, dim=1)
+        grouped = grouped + first * 0.3 + second
         drawn = view.normal(4) + view.uniform(4, "more") * view.chance(0.5, 4)
         return torch.tanh(view.perceived + grouped + weighed) + drawn
 

@@ -27,11 +27,15 @@ from nca import (
 from nca.scene import Scene
 
 
-def perceive(perception: StencilPerception, body: Tensor) -> Tensor:
+def view_of(body: Tensor) -> View:
     layout = Layout([Level("body", body.shape[1])])
     state = State({"body": body})
     place = Place(layout, "body", state.axes, TORUS)
-    view = View(Scene(state, TORUS), place, frozenset(["body"]), "test")
+    return View(Scene(state, TORUS), place, frozenset(["body"]), "test")
+
+
+def perceive(perception: StencilPerception, body: Tensor) -> Tensor:
+    view = view_of(body)
     return perception.to(body.dtype)(view, view.own)
 
 
@@ -66,6 +70,21 @@ def test_the_length_of_the_gradient_stands_for_the_slopes(count, size, laplacian
     wanted = torch.cat((seen[:, :, :1], steep, seen[:, :, 1 + count :]), dim=2)
     assert length.features == wanted.shape[2] * 3
     assert_close(perceive(length, body), wanted.flatten(1, 2))
+
+
+@pytest.mark.parametrize("slopes", ["each", "length"])
+@given(count=axes(), size=sizes(high=4), laplacian=st.booleans(), seed=random_seeds())
+def test_a_layer_may_take_the_features_kernel_by_kernel(slopes, count, size, laplacian, seed):
+    body = normal((2, 3, *size[:count]), seed)
+    perception = StencilPerception(3, count, laplacian=laplacian, slopes=slopes).double()
+    layer = nn.Linear(perception.features, 5).double()
+    seen = perceive(perception, body)
+    by_kernel = perception.by_kernel(view_of(body), body)
+    assert sorted(by_kernel[0, :, *(0,) * count].tolist()) == sorted(
+        seen[0, :, *(0,) * count].tolist()
+    )
+    found = perceptron(by_kernel, (perception.columns(layer.weight), layer.bias))
+    assert_close(found, per_cell(layer, seen))
 
 
 def test_a_gain_of_eight_gives_the_whole_numbers_of_the_notebooks():

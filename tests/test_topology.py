@@ -10,6 +10,7 @@ from strategies import axes, boundaries, normal, offsets, radii, random_seeds, s
 from torch.testing import assert_close
 
 from nca import TORUS, ShapeError, Topology
+from nca.topology import stencils_valid
 
 ROW = torch.tensor([[[1.0, 2.0, 3.0]]])  # (B, C, W)
 
@@ -120,6 +121,21 @@ def test_correlation_is_a_weighted_sum_of_neighbours(axes, size, radius, boundar
     wanted = torch.einsum("ocn,bnc...->bo...", weight.flatten(2), near)
     wanted = wanted + bias.view(-1, *(1,) * axes)
     assert_close(topology.correlate(tensor, weight, bias), wanted)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@given(axes=axes(), size=sizes(high=5), radius=radii(2), boundary=boundaries(), seed=random_seeds())
+def test_stencils_see_every_channel_kernel_by_kernel(dtype, axes, size, radius, boundary, seed):
+    topology = Topology(boundary)
+    tensor = normal((2, 3, *size[:axes]), seed, "tensor").to(dtype).requires_grad_()
+    kernels = normal((4, *(2 * radius + 1,) * axes), seed, "kernels").to(dtype)
+    near = topology.neighbours(tensor, radius)
+    wanted = torch.einsum("kn,bnc...->bkc...", kernels.flatten(1), near).flatten(1, 2)
+    found = stencils_valid(topology.pad(tensor, radius), kernels)
+    assert_close(found, wanted)
+    pull = normal(tuple(found.shape), seed, "pull").to(dtype)
+    slopes = (torch.autograd.grad(seen, tensor, pull) for seen in (found, wanted))
+    assert_close(*(slope for (slope,) in slopes))
 
 
 def test_a_kernel_may_have_unequal_sides():
