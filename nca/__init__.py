@@ -30,7 +30,7 @@ from nca.perception import StencilPerception, per_cell, perceptron
 from nca.pictures import load_target, load_texture, to_rgb_on_white
 from nca.pool import Pool, Renewal
 from nca.registry import register, registry
-from nca.rule import Place, UpdateRule, View
+from nca.rule import UpdateRule
 from nca.scene import Kernel
 from nca.settling import Settled, settle
 from nca.spread import Spread
@@ -40,6 +40,7 @@ from nca.task import Setting, Task, Vote
 from nca.topology import TORUS, Topology
 from nca.vast import Vast, stream
 from nca.video import video
+from nca.view import Place, View
 from nca.window import Window
 
 __all__ = [

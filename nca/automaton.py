@@ -23,11 +23,12 @@ from nca.errors import ShapeError
 from nca.fusion import Fused, fuse
 from nca.listed import ListedScene, listed
 from nca.memory import Memory
-from nca.rule import Place, UpdateRule, View
+from nca.rule import UpdateRule
 from nca.scene import Kernels, Scene
 from nca.state import Layout, State
 from nca.topology import TORUS, Topology
 from nca.types import Fraction, Positive, Size
+from nca.view import Place, View
 
 
 class Automaton(nn.Module):

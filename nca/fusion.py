@@ -28,9 +28,9 @@ from nca.kernels import (
 )
 from nca.noise import number_of
 from nca.proof import holds
-from nca.rule import Place
 from nca.scene import Through
 from nca.state import State
+from nca.view import Place
 
 if TYPE_CHECKING:
     from nca.automaton import Automaton

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nca import stencils
 from nca.program import Stencils, filtered
-from nca.rule import View
+from nca.view import View
 
 Slopes: TypeAlias = Literal["each", "length"]
 """What is perceived of the slopes: one along every axis, or the length of the gradient alone."""

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from nca.rule import View
+    from nca.view import View
 
 Activation: TypeAlias = Literal["none", "relu", "gelu", "silu", "tanh", "sine"]
 """A function of each number alone; `gelu` is the exact one."""

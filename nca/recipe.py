@@ -22,11 +22,11 @@ from nca.memory import Memory
 from nca.options import options_of, takes_place
 from nca.overrides import override
 from nca.registry import Kind, registry
-from nca.rule import Place
 from nca.state import Layout, Level
 from nca.tables import RuleTable, Tables, TaskTable, Train, relations
 from nca.task import Setting, Task
 from nca.topology import Topology
+from nca.view import Place
 
 Wanted = TypeVar("Wanted")
 

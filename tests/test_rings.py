@@ -16,7 +16,7 @@ HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 RINGS = (
     {"errors", "registry", "types"},
     {"topology", "stencils", "state", "noise", "batch", "kernels", "window", "halo", "parts"},
-    {"perception", "rule", "scene", "listed", "program", "formula"},
+    {"perception", "rule", "view", "scene", "listed", "program", "formula"},
     {
         "automaton", "conditions", "pool", "damage", "objectives", "metrics", "settling", "start",
         "video", "memory", "proof", "fusion", "spread", "compiled",

@@ -31,7 +31,10 @@ from nca.trained import Trained
 
 ENGINES = {
     "webgl": ("shaders.js", "engine.js"),
-    "onnx": ("shaders.js", "engine.js", "tensors.js", "operations.js", "interpreter.js"),
+    "onnx": (
+        *("shaders.js", "engine.js", "tensors.js", "rearranged.js", "products.js"),
+        *("operations.js", "interpreter.js"),
+    ),
 }
 """The scripts that compute, for each way to."""
 

@@ -14,8 +14,9 @@ from nca.errors import ExportError
 from nca.export.pack import Packer, base64_of, perceived_order
 from nca.noise import number_of
 from nca.program import Consensus, Correlation, Decay, Net, Program, Stencils, Term
-from nca.rule import Place, UpdateRule
+from nca.rule import UpdateRule
 from nca.state import State
+from nca.view import Place
 
 SPARSE = 0.25
 """Up to this share of cells, a first state is told cell by cell."""

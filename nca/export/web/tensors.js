@@ -105,21 +105,3 @@ const along = (act) => ({ inputs: [x], attributes }) => {
   for (let n = 0; n < rows.data.length; n += long) act(rows.data.subarray(n, n + long));
   return permuted(rows, order);
 };
-
-// rows of a (M, K) times columns of b (K, N), added to out (M, N)
-function multiply(a, b, out, M, K, N) {
-  for (let m = 0; m < M; ++m) {
-    const row = m * N;
-    let k = 0;
-    for (; k + 3 < K; k += 4) {
-      const at = m * K + k, a0 = a[at], a1 = a[at + 1], a2 = a[at + 2], a3 = a[at + 3];
-      const b0 = k * N, b1 = b0 + N, b2 = b1 + N, b3 = b2 + N;
-      for (let n = 0; n < N; ++n)
-        out[row + n] += a0 * b[b0 + n] + a1 * b[b1 + n] + a2 * b[b2 + n] + a3 * b[b3 + n];
-    }
-    for (; k < K; ++k) {
-      const factor = a[m * K + k], from = k * N;
-      for (let n = 0; n < N; ++n) out[row + n] += factor * b[from + n];
-    }
-  }
-}
