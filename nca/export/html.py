@@ -89,8 +89,10 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
     packer = Packer()
     names = list(trained.automaton.layout)
     check(trained.automaton, portrait.first.axes)
-    computed = engine == "onnx" and graph(*step_model(trained.automaton, portrait.first))
-    told = plan(trained.automaton, portrait.first, packer, computed or None)
+    computed = None
+    if engine == "onnx":
+        computed = graph(*step_model(trained.automaton, portrait.first))
+    told = plan(trained.automaton, portrait.first, packer, computed)
     begun = lived(trained.automaton, drawn(portrait), steps)
     seen = views(portrait, _seen(trained.automaton, portrait, steps), packer, names)
     return Page(
