@@ -207,6 +207,8 @@ def stencils_valid(padded: Tensor, kernels: Tensor) -> Tensor:
     spread = each.expand(-1, channels, *each.shape[2:])
     if padded.device.type == "cpu" and padded.ndim == 4 and padded.dtype != torch.float64:
         # forth and back three times as fast as one with several kernels to a channel
+        if torch.is_autocast_enabled("cpu"):  # once, or each would cast, and keep, its own
+            padded = padded.to(torch.get_autocast_dtype("cpu"))
         seen = [correlate_valid(padded, kernel, groups=channels) for kernel in spread]
         return torch.cat(seen, dim=1)
     seen = correlate_valid(padded, spread.transpose(0, 1).flatten(0, 1), groups=channels)
