@@ -5,7 +5,7 @@ that settles on compiled steps keeps to them when it is resumed, because they ro
 """
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 from nca.automaton import Automaton
 from nca.compiled import Compiled
@@ -35,54 +35,75 @@ def settle_compile(run: Run, watch: Watch) -> None:
     asked = run.table.compile
     if asked == "never" or run.iteration >= run.table.iterations:
         return
-    told = _settled(run) if asked == "auto" else _demanded(run)
-    if told["compiled"]:
-        run.modules["automaton"] = Compiled(run.automaton)
+    automaton, told = _settled(run) if asked == "auto" else _demanded(run, "as the recipe asks")
+    run.modules["automaton"] = automaton
     watch.notice(f"{'compiled' if told['compiled'] else 'plain'} steps: {told['why']}")
     run.log.write({"iteration": run.iteration, "kind": "compile", **told})
 
 
-def _demanded(run: Run) -> dict[str, Any]:
+Settled: TypeAlias = tuple[Automaton, dict[str, Any]]
+"""What the run goes on with, and what there is to say of it."""
+
+
+def _demanded(run: Run, why: str) -> Settled:
     if run.crew.count > 1:
         raise ProcessError(
             f"steps that {run.crew.count} processes share are not compiled.",
             where='[train] compile = "always"',
             to_do="leave it at auto or never, or run one process",
         )
-    return {"compiled": True, "why": "as the recipe asks"}
+    compiled = Compiled(run.automaton)
+    seconds = _seconds(run, compiled)
+    if isinstance(seconds, str):
+        raise NCAError(
+            f"torch cannot compile steps here: {seconds}",
+            where="[train] compile",
+            to_do="install what torch needs, a C++ compiler such as g++ on a CPU, or let compile "
+            'be "never"',
+        )
+    return compiled, {"compiled": True, "why": why, "compiled seconds": seconds}
 
 
-def _settled(run: Run) -> dict[str, Any]:
+def _settled(run: Run) -> Settled:
     if run.crew.count > 1:
-        return _plain("several processes share them")
+        return _plain(run, "several processes share them")
     known = run.log.last("compile")
     if known is not None:
-        return {"compiled": bool(known.get("compiled")), "why": "as this run began"}
+        why = "as this run began"
+        return _demanded(run, why) if known.get("compiled") else _plain(run, why)
     if _spares(run.automaton):
-        return _plain("they spare the cells that cannot change, which compiled ones do not")
-    seconds = Trial(run).seconds()
-    left = seconds * (run.table.iterations - run.iteration)
+        return _plain(run, "they spare the cells that cannot change, which compiled ones do not")
+    plain = Trial(run).seconds()
+    left = plain * (run.table.iterations - run.iteration)
     if left < LONG:
-        return _plain(f"about {math.ceil(left / 60)} min are left, too few to try", seconds)
+        return _plain(run, f"about {math.ceil(left / 60)} min are left, too few to try", plain)
+    compiled = Compiled(run.automaton)
+    seconds = _seconds(run, compiled)
+    if isinstance(seconds, str):
+        return _plain(run, f"torch cannot compile them here: {seconds}", plain)
+    why = f"{seconds:.3g} s an iteration compiled, {plain:.3g} s plain"
+    pays = seconds * GAIN < plain
+    told = {"compiled": pays, "why": why, "seconds": plain, "compiled seconds": seconds}
+    return compiled if pays else run.automaton, told
+
+
+def _seconds(run: Run, compiled: Compiled) -> float | str:
+    """Return what an iteration by compiled steps takes, or why there are none."""
     plain = run.automaton
-    run.modules["automaton"] = Compiled(plain)
+    run.modules["automaton"] = compiled
     try:
-        compiled = Trial(run).seconds()
+        return Trial(run).seconds()
     except NCAError:
         raise
     except Exception as fault:  # whatever a compiler may raise
-        words = str(fault).strip().splitlines() or [type(fault).__name__]
-        return _plain(f"torch cannot compile them here: {words[0]}", seconds)
+        return (str(fault).strip().splitlines() or [type(fault).__name__])[0]
     finally:
         run.modules["automaton"] = plain
-    why = f"{compiled:.3g} s an iteration compiled, {seconds:.3g} s plain"
-    told = {"seconds": seconds, "compiled seconds": compiled}
-    return {"compiled": compiled * GAIN < seconds, "why": why, **told}
 
 
-def _plain(why: str, seconds: float | None = None) -> dict[str, Any]:
+def _plain(run: Run, why: str, seconds: float | None = None) -> Settled:
     told = {} if seconds is None else {"seconds": seconds}
-    return {"compiled": False, "why": why, **told}
+    return run.automaton, {"compiled": False, "why": why, **told}
 
 
 def _spares(automaton: Automaton) -> bool:

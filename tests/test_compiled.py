@@ -15,6 +15,7 @@ from nca import (
     Layout,
     Level,
     Memory,
+    NCAError,
     Noise,
     Place,
     ProcessError,
@@ -217,7 +218,32 @@ def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch, quick):
     clock = Clock(monkeypatch, 1.0, 2.0)
     again = Run.resume(tmp_path / "run", CPU, None, Report())
     assert settled(again) == (True, "compiled steps: as this run began")
-    assert clock.asked == []
+    assert clock.asked == [Compiled], "nothing is compared again"
+    Clock(monkeypatch, 1.0, RuntimeError("no g++"))
+    with pytest.raises(NCAError, match=r"torch cannot compile steps here: no g\+\+"):
+        settled(again)
+
+
+def test_what_is_demanded_and_cannot_be_is_told_before_training(tmp_path, monkeypatch, quick):
+    Clock(monkeypatch, 1.0, RuntimeError("no g++\nat all"))
+    run = begun(tmp_path / "run", "train.compile=always")
+    with pytest.raises(NCAError, match=r"torch cannot compile steps here: no g\+\+") as fault:
+        settled(run)
+    assert "g++" in fault.value.to_do
+    assert type(run.automaton) is Automaton
+
+
+def test_what_was_tried_is_what_trains(tmp_path, monkeypatch, quick):
+    tried = []
+
+    def seconds(trial: Trial) -> float:
+        tried.append(trial.run.automaton)
+        return 1.0 / len(tried)
+
+    monkeypatch.setattr(Trial, "seconds", seconds)
+    run = begun(tmp_path / "run", *LONG)
+    assert settled(run)[0]
+    assert run.automaton is tried[1]
 
 
 def test_a_compiled_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, quick):
