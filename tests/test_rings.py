@@ -24,8 +24,7 @@ RINGS = (
     {
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
-        "foreign", "foreign_json", "pickled", "importing", "render", "analysis", "gauge",
-        "animation", "vast", "wall",
+        "importing", "render", "analysis", "gauge", "animation", "vast", "wall",
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",

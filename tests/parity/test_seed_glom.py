@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from nca import State
 from nca.trained import Trained
-from nca_plugins.imports import SEED_LAYERS, SEED_NETS
+from nca_plugins.importers.importers import SEED_LAYERS, SEED_NETS
 
 FILE = "seed_glom.safetensors"
 LEVELS = ("image", "part", "object", "scene")

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nca.errors import CheckpointError
-from nca.foreign_json import read_blobs, read_byte_layers, read_frozen_graph
-from nca_plugins.imports import (
+from nca_plugins.importers.importers import (
     SEED_LAYERS,
     SEED_NETS,
     SELF_CLASSIFYING,
@@ -26,6 +25,7 @@ from nca_plugins.imports import (
     seed_glom_nets,
     self_classifying_nets,
 )
+from nca_plugins.importers.json_files import read_blobs, read_byte_layers, read_frozen_graph
 
 FIXTURES = Path(__file__).parents[2] / "shared" / "fixtures"
 
@@ -111,7 +111,7 @@ def test_a_constant_that_is_no_variable_is_left_out_where_variables_are_named(tm
 
 def test_text_beyond_any_weights_is_refused_before_it_is_read(tmp_path, monkeypatch):
     (tmp_path / "graph").write_text(graph(constant(VARIABLE, torch.zeros(2))))
-    monkeypatch.setattr("nca.foreign_json.LARGEST_FILE", 9)
+    monkeypatch.setattr("nca_plugins.importers.json_files.LARGEST_FILE", 9)
     with pytest.raises(CheckpointError, match="is larger than 9 bytes"):
         read_frozen_graph(tmp_path / "graph")
 

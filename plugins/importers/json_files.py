@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nca.errors import CheckpointError
+from nca import CheckpointError
 
 LARGEST_FILE = 1 << 24  # bytes; the largest published one has 130,000
 MOST_REPEATED = 1 << 22  # numbers, in all, that a file may ask for by giving one and a shape

@@ -11,10 +11,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nca import CheckpointError, register
-from nca.foreign import read_tensors
-from nca.foreign_json import is_text, read_blobs, read_byte_layers, read_frozen_graph, read_text
-from nca.importing import Imported
+from nca import CheckpointError, Imported, register
+from nca_plugins.importers.json_files import (
+    is_text,
+    read_blobs,
+    read_byte_layers,
+    read_frozen_graph,
+    read_text,
+)
+from nca_plugins.importers.torch_files import read_tensors
 
 SEED_NETS = {  # our name of a net, and the file in which it was published
     **{f"bottom_up.{level}": f"bottom_up_model{level}" for level in range(3)},

@@ -19,7 +19,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from nca.errors import CheckpointError
-from nca.foreign import read_tensors
+from nca_plugins.importers.torch_files import read_tensors
 
 FORMATS = pytest.mark.parametrize("in_zip", [True, False], ids=["zip", "legacy"])
 
@@ -255,7 +255,7 @@ def test_a_live_program_is_refused_by_name_and_runs_nothing(tmp_path, marker, na
         "torch._utils._rebuild_wrapper_subclass", "torch.nn.functional.relu", "torch.nn.Linear",
         "torch.nn.modules.linear.a-b", "numpy.core.multiarray._reconstruct", "builtins.type",
         "builtins.print", "collections.defaultdict", "operator.attrgetter", "posixpath.join",
-        "nca.foreign.read_tensors", "__main__.a.b",
+        "nca_plugins.importers.torch_files.read_tensors", "__main__.a.b",
     ],
 )  # fmt: skip
 def test_a_global_that_no_weight_file_needs_is_refused_by_name(tmp_path, name):
@@ -335,8 +335,8 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_in_little_memory(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("nca.pickled.MOST_STEPS", 100_000)
-    monkeypatch.setattr("nca.foreign.MOST_STEPS", 100_000)  # a third, and so is the wait
+    for module in ("pickle_reader", "torch_files"):  # a third, and so is the wait
+        monkeypatch.setattr(f"nca_plugins.importers.{module}.MOST_STEPS", 100_000)
     program, reason = BOMBS[name]
     path = in_zip(program, tmp_path / "bomb")
     tracemalloc.start()
@@ -351,10 +351,10 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path, monkeypatch, name):
 
 def test_a_file_beyond_any_weights_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = in_zip(named(view(STORAGE, 0, ONE, ONE)), tmp_path / "zip", _0=bytes(16))
-    monkeypatch.setattr("nca.foreign.MOST_STEPS", 1)
+    monkeypatch.setattr("nca_plugins.importers.torch_files.MOST_STEPS", 1)
     with pytest.raises(CheckpointError, match="far too many members"):
         read_tensors(path)
-    monkeypatch.setattr("nca.foreign.LARGEST_FILE", path.stat().st_size - 1)
+    monkeypatch.setattr("nca_plugins.importers.torch_files.LARGEST_FILE", path.stat().st_size - 1)
     with pytest.raises(CheckpointError, match="is larger than"):
         read_tensors(path)
 

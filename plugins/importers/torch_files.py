@@ -1,7 +1,7 @@
 """Turn weight files that others wrote into named tensors, without running anything in them.
 
-Pickles are run by `pickled.Machine`, which can call nothing; what it leaves is plain data, and the
-tensors in it are windows on blocks of numbers elsewhere in the file.
+Pickles are run by `pickle_reader.Machine`, which can call nothing; what it leaves is plain data,
+and the tensors in it are windows on blocks of numbers elsewhere in the file.
 """
 
 import zipfile
@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from nca.errors import CheckpointError
-from nca.pickled import (
+from nca import CheckpointError
+from nca_plugins.importers.pickle_reader import (
     DEEPEST,
     LONGEST_NAME,
     MOST_STEPS,

@@ -23,7 +23,7 @@ DEEPEST = 32  # containers inside containers, and axes of a tensor
 Kind = TypeVar("Kind")
 
 
-class Refusal(Exception):  # noqa: N818 - no error yet: `foreign` adds which file it was
+class Refusal(Exception):  # noqa: N818 - no error yet: `torch_files` adds which file it was
     """What a file does that no weight file needs, in words that follow the file's name."""
 
 
