@@ -1,16 +1,13 @@
 """One file that is enough: weights and recipe together, in safetensors.
 
 All tensors lie under a prefix (`automaton.`, `task.`, `average.`, `optimiser.`, `pool.`), and
-one metadata key, `nca`, holds the rest as JSON. Nothing in such a file is ever executed. A file
-is written beside its place, flushed to the disk and renamed, so that at every moment either the
-old or the new one is whole.
+one metadata key, `nca`, holds the rest as JSON. Nothing in such a file is ever executed. Writing is
+atomic: at every moment either the old or the new file is whole.
 """
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nca.errors import CheckpointError, StorageError
+from nca.errors import CheckpointError
+from nca.files import is_file, write_whole
 from nca.recipe import Recipe
 from nca.types import Natural
 
@@ -211,47 +209,6 @@ def weights(**modules: nn.Module) -> dict[str, Tensor]:
         for prefix, module in modules.items()
         for name, tensor in module.state_dict().items()
     }
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, even if the power fails.
-
-    Raises:
-        StorageError: No space, no permission, no such folder.
-    """
-    beside = path.parent / f".{path.name}.{os.getpid()}.part"
-    try:
-        try:
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except BaseException:  # Ctrl-C too
-            with suppress(OSError):
-                beside.unlink()
-            raise
-    except OSError as fault:
-        raise StorageError(
-            f"the file cannot be written: {fault.strerror or fault}.",
-            where=str(path),
-            to_do="free some space or choose another folder; what was there before is untouched",
-        ) from fault
-    if hasattr(os, "O_DIRECTORY"):
-        with suppress(OSError):  # some file systems know no such thing
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
-
-def is_file(path: Path) -> bool:
-    """Tell whether there is a file, also where the path is no possible one."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def _told(checkpoint: Checkpoint) -> dict[str, Any]:

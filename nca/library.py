@@ -11,8 +11,9 @@ from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 
-from nca.checkpoint import Checkpoint, is_file, write_whole
+from nca.checkpoint import Checkpoint
 from nca.errors import CheckpointError, NCAError
+from nca.files import is_file, write_whole
 from nca.plugins import load_files
 from nca.recipe import Recipe
 

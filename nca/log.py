@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nca.checkpoint import write_whole
+from nca.files import write_whole
 from nca.journal import Journal
 
 

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from nca.errors import PluginError, ShapeError, TargetError
+from nca.files import is_file
 from nca.registry import registry
 
 SUFFIXES = frozenset(
@@ -141,14 +142,7 @@ def _is_path(spec: str, folder: Path) -> bool:
     name = spec.partition(":")[0]
     drive = len(name) == 1 and spec[1:3] in (":\\", ":/")
     looks_so = drive or "/" in name or "\\" in name or Path(spec).suffix.lower() in SUFFIXES
-    return looks_so or _is_file(folder / spec)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name longer than the file system allows, or a folder closed to us
-        return False
+    return looks_so or is_file(folder / spec)
 
 
 def _check_side(spec: str, side: int) -> None:
@@ -165,7 +159,7 @@ def _picture(spec: str, side: int, folder: Path, *, opaque: bool = True) -> Imag
 
 
 def _open(path: Path, opaque: bool) -> Image.Image:
-    if not _is_file(path):
+    if not is_file(path):
         raise _missing(path)
     try:
         with Image.open(path) as opened:
@@ -191,7 +185,7 @@ def _open(path: Path, opaque: bool) -> Image.Image:
 def _missing(path: Path) -> TargetError:
     folder = path.parent
     try:
-        names = sorted(entry.name for entry in folder.iterdir() if _is_file(entry))
+        names = sorted(entry.name for entry in folder.iterdir() if is_file(entry))
     except OSError:
         return TargetError(
             "the target's folder does not exist or cannot be read.",

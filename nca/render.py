@@ -6,6 +6,7 @@ Legend: B sample, C channel, H height, W width.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from nca.errors import NCAError
+from nca.files import write_whole
 from nca.state import State
 
 GAP = 6
@@ -191,19 +193,24 @@ def levels_sheet(states: Sequence[State], pictures: Sequence[Tensor], sample: in
 
 
 def save_image(image: Image.Image, path: Path) -> None:
-    """Write a PNG, or whatever the ending says.
+    """Write a picture atomically, as PNG or in another format that the ending names.
 
     Raises:
-        NCAError: The ending is unknown or the file cannot be written.
+        NCAError: The ending names no format, or one that cannot hold the picture.
+        StorageError: The file cannot be written.
     """
+    content, form = BytesIO(), Image.registered_extensions().get(path.suffix.lower())
     try:
-        image.save(path)
+        if form not in Image.SAVE:
+            raise ValueError(f"{path.suffix!r} names no format for writing")
+        image.save(content, form)
     except (OSError, ValueError) as fault:
         raise NCAError(
             f"the picture cannot be written: {fault}.",
             where=str(path),
-            to_do="choose an ending such as .png, in a folder that exists and has space",
+            to_do="choose an ending such as .png",
         ) from fault
+    write_whole(path, content.getvalue())
 
 
 def save_curve(records: Sequence[dict[str, Any]], headline: str, path: Path) -> None:
@@ -212,7 +219,10 @@ def save_curve(records: Sequence[dict[str, Any]], headline: str, path: Path) -> 
     Args:
         records: What `metrics.jsonl` holds.
         headline: The metric to draw beside the loss.
-        path: Where to.
+        path: The PNG file.
+
+    Raises:
+        StorageError: It cannot be written.
     """
     # imported here, because it takes a second that only a run's end can spare
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -233,7 +243,9 @@ def save_curve(records: Sequence[dict[str, Any]], headline: str, path: Path) -> 
         right = left.twinx()
         right.plot(*zip(*held, strict=True), color="#d55e00", marker="o", markersize=3)
         right.set_ylabel(f"{headline}, held out", color="#d55e00")
-    figure.savefig(path, dpi=120)
+    content = BytesIO()
+    figure.savefig(content, dpi=120, format="png")
+    write_whole(path, content.getvalue())
 
 
 def _as_wide(picture: Tensor, height: int, width: int) -> Tensor:

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from nca.checkpoint import Checkpoint, write_whole
+from nca.checkpoint import Checkpoint
 from nca.crew import Crew
 from nca.data import Report
 from nca.evaluation import Row, evaluate, moments, precision
+from nca.files import write_whole
 from nca.render import Sheet, levels_sheet, save_curve, save_image, strip
 from nca.run import Run
 from nca.state import State

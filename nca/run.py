@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from nca.automaton import Automaton
-from nca.checkpoint import MODULES, Checkpoint, weights, write_whole
+from nca.checkpoint import MODULES, Checkpoint, weights
 from nca.crew import ALONE, Crew
 from nca.data import Report
-from nca.errors import CheckpointError, DeviceError, ShapeError, StorageError
+from nca.errors import CheckpointError, DeviceError, ShapeError
+from nca.files import make_folder, write_whole
 from nca.log import Log
 from nca.noise import Draw
 from nca.pool import Pool
@@ -239,14 +240,7 @@ class Run:
         self._checkpoint(tensors, metrics).write(self.folder / "best.safetensors")
 
     def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as fault:
-            raise StorageError(
-                f"the run's folder cannot be made: {fault.strerror}.",
-                where=str(self.folder),
-                to_do="choose another one: nca run ... --out FOLDER",
-            ) from fault
+        make_folder(self.folder, "the run's folder", "choose another one: nca run ... --out FOLDER")
         write_whole(self.folder / "recipe.toml", self.recipe.text.encode())
 
     def _checkpoint(self, tensors: dict[str, Tensor], metrics: dict[str, Any]) -> Checkpoint:

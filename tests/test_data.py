@@ -450,7 +450,7 @@ class TestInterruption:
 
     def test_a_folder_that_cannot_be_made_is_said(self, tmp_path):
         (tmp_path / "file").write_text("in the way")
-        with pytest.raises(StorageError, match="train-images cannot be written: Not a directory"):
+        with pytest.raises(StorageError, match=r"folder .* cannot be made: Not a directory"):
             dots(Giver()).fetch(tmp_path / "file")
 
     def test_two_who_fetch_at_once_do_no_harm(self, cache):

@@ -25,6 +25,7 @@ RINGS = (
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
         "importing", "render", "analysis", "gauge", "animation", "vast", "wall",
+        "files",
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",

@@ -11,7 +11,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nca.bench import Case, Measured, Plan, bench, cases, ways
 from nca.bench.timing import Clock
-from nca.checkpoint import write_whole
 from nca.cli.bench_table import show_machine, show_measured
 from nca.cli.console import (
     AsJson,
@@ -24,6 +23,7 @@ from nca.cli.console import (
     show_json,
 )
 from nca.errors import DeviceError, StorageError
+from nca.files import write_whole
 from nca.library import read_recipe
 from nca.run import pick_device
 

@@ -13,7 +13,6 @@ import hashlib
 import io
 import math
 import os
-import secrets
 import struct
 import sys
 import zlib
@@ -26,7 +25,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nca.errors import DataError, StorageError
+from nca.errors import DataError
+from nca.files import make_folder, write_whole
 
 UNSIGNED_BYTE = 0x08
 LARGEST = 1 << 30  # bytes; a foreign archive that swells beyond this is refused, not unpacked
@@ -137,27 +137,9 @@ class RawFolder:
         Raises:
             StorageError: The folder cannot be made or written to.
         """
-        # The name is drawn, so that two processes never write into one file; the last rename
-        # wins, and both bring the same verified bytes.
-        part = self.path / f".{file.name}.{secrets.token_hex(4)}.part"
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with part.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(self.path / file.name)
-            _flush_folder(self.path)
-        except OSError as fault:
-            raise StorageError(
-                f"{file.name} cannot be written: {fault.strerror}.",
-                where=str(self.path),
-                to_do="make room there or the right to write, or choose another folder "
-                "with --data FOLDER",
-            ) from fault
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
+        to_do = "make room there or the right to write, or choose another folder with --data FOLDER"
+        make_folder(self.path, "the folder of the data set", to_do)
+        write_whole(self.path / file.name, data, to_do=to_do)
 
 
 def find(file: IdxFile, shelves: Iterable[RawFolder]) -> Path | None:
@@ -247,14 +229,3 @@ def parse_idx(data: bytes, name: str) -> Tensor:
         raise fault(f"its sides {sides} leave no values")
     # Through a bytearray, because torch warns about tensors on bytes that cannot be written to.
     return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=start).reshape(sides)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the rename outlive a power cut; Windows has no such handle on a folder."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,7 +17,6 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from nca.automaton import Automaton
-from nca.checkpoint import write_whole
 from nca.export.browser import answer, find_browser, version_of
 from nca.export.compared import Difference, difference, drawn, lived, wanted
 from nca.export.graph import graph
@@ -25,6 +24,7 @@ from nca.export.onnx import step_model
 from nca.export.pack import Packer, base64_of, numbers_of
 from nca.export.pictured import drawing, views
 from nca.export.plan import check, plan
+from nca.files import write_whole
 from nca.portrait import Portrait
 from nca.state import State
 from nca.trained import Trained

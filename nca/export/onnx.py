@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from nca.automaton import Automaton
-from nca.checkpoint import write_whole
 from nca.errors import ExportError
 from nca.export.compared import Difference, difference, drawn, lived, wanted
+from nca.files import write_whole
 from nca.state import State
 from nca.trained import Trained
 

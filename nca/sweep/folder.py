@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nca.checkpoint import write_whole
+from nca.files import write_whole
 from nca.sweep.faults import Complaint, SweepError
 from nca.sweep.plan import Base, Planned
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nca.board import Board
-from nca.checkpoint import write_whole
 from nca.data import Report
 from nca.errors import CheckpointError, DivergedError, NCAError
+from nca.files import write_whole
 from nca.library import keep_plugins
 from nca.payoff import settle_compile
 from nca.planning import settle_memory

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nca.checkpoint import write_whole
+from nca.files import write_whole
 from nca.sweep.job import Measure
 from nca.sweep.plan import Plan, Planned
 

@@ -61,11 +61,18 @@ def test_render_draws_a_strip_and_an_animation(nca, done, show):
         assert getattr(film, "n_frames", 1) > 1
 
 
-@pytest.mark.parametrize("out", ["a.nonsense", "nowhere/a.png", "."])
-def test_render_tells_where_nothing_can_be_drawn(nca, done, out):
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("a.nonsense", "NCAError: the picture cannot be written: '.nonsense' names no format"),
+        (".", "NCAError: the picture cannot be written: '' names no format"),
+        ("nowhere/a.png", "StorageError: a.png cannot be written: No such file or directory."),
+    ],
+)
+def test_render_refuses_a_place_where_nothing_can_be_drawn(nca, done, out, words):
     result = nca("render", "done", "--plugin", "blobs.py", "--out", out, "--steps", "2")
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith("NCAError: the picture cannot be written: ")
+    assert result.err.startswith(words)
 
 
 def cut(path: Path) -> None:

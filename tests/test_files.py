@@ -1,0 +1,193 @@
+"""A file is there whole or not at all, and a failure leaves what was there before."""
+
+import errno
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from nca.data.idx import IdxFile, RawFolder, sha256
+from nca.errors import NCAError, StorageError
+from nca.files import is_file, make_folder, write_whole
+from nca.render import save_curve, save_image
+
+OLD, NEW = b"old", b"the new content"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "results.json").write_bytes(OLD)
+    return tmp_path / "results.json"
+
+
+def names(folder: Path) -> list[str]:
+    return os.listdir(folder)  # noqa: PTH208 - `Path.open` may be patched
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_file_is_replaced_and_nothing_else_is_left(path):
+    write_whole(path, NEW)
+    assert path.read_bytes() == NEW
+    assert names(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("call", ["fsync", "open", "replace"])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(path, monkeypatch, call):
+    with monkeypatch.context() as patch:
+        patch.setattr(os if call == "fsync" else Path, call, full)
+        with pytest.raises(StorageError) as caught:
+            write_whole(path, NEW)
+    assert caught.value.what == "results.json cannot be written: No space left on device."
+    assert caught.value.where == str(path)
+    assert "what was there before is untouched" in caught.value.to_do
+    assert path.read_bytes() == OLD
+    assert names(path.parent) == [path.name]
+
+
+@contextmanager
+def files_of_at_most(size: int):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file")
+def test_a_write_that_the_system_stops_midway_leaves_the_old_file_and_nothing_else(path):
+    with files_of_at_most(len(NEW) - 1), pytest.raises(StorageError) as caught:
+        write_whole(path, NEW)
+    assert caught.value.what == "results.json cannot be written: File too large."
+    assert path.read_bytes() == OLD
+    assert names(path.parent) == [path.name]
+
+
+def test_an_interruption_leaves_the_old_file_and_nothing_else(path, monkeypatch):
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, NEW)
+    assert path.read_bytes() == OLD
+    assert names(path.parent) == [path.name]
+
+
+def test_the_content_is_on_the_disk_before_the_file_gets_its_name(path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append(path.read_bytes()))
+    write_whole(path, NEW)
+    assert seen[0] == OLD
+
+
+def test_a_temporary_name_cannot_be_guessed(path, monkeypatch):
+    used, replace = [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda part, to: (used.append(part), replace(part, to)))
+    for _ in range(2):
+        write_whole(path, NEW)
+    assert len({part.name for part in used}) == 2
+    # a run that is resumed removes what a kill has left, by this pattern
+    assert all(part.match(f".{path.name}.*.part") for part in used)
+    assert all(part.parent == path.parent for part in used)  # a rename stays on one disk
+
+
+@pytest.mark.parametrize("place", [".", "nowhere/a", "results.json/b"])
+def test_a_place_that_takes_no_file_is_refused(path, place):
+    with pytest.raises(StorageError, match="cannot be written: "):
+        write_whole(path.parent / place, NEW)
+    assert names(path.parent) == [path.name]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match=r"Permission denied"):
+        write_whole(tmp_path / "a", NEW)
+
+
+def test_advice_can_be_given_by_the_caller(tmp_path):
+    with pytest.raises(StorageError) as caught:
+        write_whole(tmp_path / "no" / "a", NEW, to_do="make the folder")
+    assert caught.value.to_do == "make the folder"
+
+
+def test_a_folder_is_made_with_those_around_it_and_may_be_there(tmp_path):
+    for _ in range(2):
+        assert make_folder(tmp_path / "a" / "b", "the folder", "") == tmp_path / "a" / "b"
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(path):
+    with pytest.raises(StorageError) as caught:
+        make_folder(path / "a", "the folder of the report", "choose another one")
+    assert caught.value.what == "the folder of the report cannot be made: Not a directory."
+    assert (caught.value.where, caught.value.to_do) == (str(path / "a"), "choose another one")
+
+
+@pytest.mark.parametrize("name", ["no", "a" * 5000, "nul\0", "results.json/no"])
+def test_where_no_file_can_be_there_is_none(path, name):
+    assert is_file(path)
+    assert not is_file(path.parent / name)
+    assert not is_file(path.parent)
+
+
+PICTURE = Image.new("RGB", (3, 2), "red")
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "a.PNG"
+    save_image(PICTURE, path)
+    before = path.read_bytes()
+    assert before.startswith(b"\x89PNG")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        save_image(Image.new("RGB", (9, 9)), path)
+    with pytest.raises(StorageError, match="No space left"):
+        save_curve([], "vote", tmp_path / "a.PNG")
+    assert path.read_bytes() == before
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("picture", "name", "words"),
+    [
+        (PICTURE, "a.psd", "'.psd' names no format for writing"),  # can be read, not written
+        (PICTURE, "a.nonsense", "'.nonsense' names no format for writing"),
+        (PICTURE, "a", "'' names no format for writing"),
+        (PICTURE.convert("RGBA"), "a.jpg", "cannot write mode RGBA as JPEG"),
+    ],
+)
+def test_a_picture_that_has_no_such_format_is_refused(tmp_path, picture, name, words):
+    with pytest.raises(NCAError) as caught:
+        save_image(picture, tmp_path / name)
+    assert caught.value.what == f"the picture cannot be written: {words}."
+    assert names(tmp_path) == []
+
+
+def test_a_curve_of_a_run_is_a_whole_png(tmp_path):
+    save_curve([{"kind": "train", "iteration": 1, "loss": 0.5}], "vote", tmp_path / "curve.png")
+    with Image.open(tmp_path / "curve.png") as picture:
+        picture.load()
+        assert picture.size == (840, 480)
+
+
+def test_a_data_file_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    content = bytes(torch.arange(9, dtype=torch.uint8).tolist())
+    file, folder = IdxFile("digits", sha256(content)), RawFolder(tmp_path / "set" / "raw")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="No space left") as caught:
+            folder.write(file, content)
+    assert caught.value.to_do.endswith("--data FOLDER")
+    assert names(folder.path) == []
+    folder.write(file, content)
+    assert folder.read(file) == content
