@@ -6,7 +6,6 @@ of the grid and place.
 
 import math
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from torch import Tensor
 from nca.errors import ShapeError
 from nca.noise import Source
 from nca.state import State
+from nca.suggest import did_you_mean
 from nca.types import Size
 
 SIDES = {"top": (-2, False), "bottom": (-2, True), "left": (-1, False), "right": (-1, True)}
@@ -71,9 +71,8 @@ class Damage:
     def __post_init__(self) -> None:
         """Refuse shapes, shares and places that do not exist."""
         if self.shape not in PLACES:
-            near = get_close_matches(self.shape, PLACES, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise _refused(self, f"{hint}choose among {', '.join(PLACES)}")
+            near = did_you_mean(self.shape, PLACES)
+            raise _refused(self, f"{near}choose among {', '.join(PLACES)}")
         if not 0 <= self.size <= 1:
             raise _refused(self, "give the share of the grid that is hurt, from 0 to 1")
         if not self.place:

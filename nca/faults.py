@@ -1,6 +1,5 @@
 """Turn what is wrong with a recipe into lines that a person can act upon, all at once."""
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from nca.errors import NCAError
 from nca.options import expected
+from nca.suggest import did_you_mean
 
 KeyPath = tuple[str | int, ...]
 
@@ -130,8 +130,7 @@ def depth(value: Any) -> int:
 
 def unknown(path: KeyPath, known: Sequence[str]) -> Fault:
     """Return the fault of a key that is not known here."""
-    near = difflib.get_close_matches(str(path[-1]), known, n=1)
-    hint = f"did you mean `{near[0]}`? " if near else ""
+    hint = did_you_mean(str(path[-1]), known)
     table = _table(path[:-1]) or "a recipe"
     return Fault(path, "unknown key", f"{hint}{table} knows: {', '.join(sorted(known))}")
 

@@ -5,7 +5,6 @@ package of `*.toml` files; pretrained checkpoints lie in its folder `pretrained`
 are there to be timed in `bench`.
 """
 
-import difflib
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -16,6 +15,7 @@ from nca.errors import CheckpointError, NCAError
 from nca.files import is_file, write_whole
 from nca.plugins import load_files
 from nca.recipe import Recipe
+from nca.suggest import did_you_mean
 
 
 def recipes() -> dict[str, Path]:
@@ -46,9 +46,10 @@ def recipe_path(source: str) -> Path:
     if source in known:
         return known[source]
     raise NCAError(
-        f"there is no recipe {source!r}.{_nearest(path.stem, known)}",
+        f"there is no recipe {source!r}.",
         where=f"installed recipes: {', '.join(known) or 'none'}",
-        to_do="give the path of a .toml file, or one of these names",
+        to_do=f"{did_you_mean(path.stem, known)}give the path of a .toml file, or one of "
+        "these names",
     )
 
 
@@ -115,9 +116,10 @@ def checkpoint_path(source: str) -> Path:
     if source in known:
         return known[source]
     raise CheckpointError(
-        f"there is no checkpoint {source!r}.{_nearest(path.stem, known)}",
+        f"there is no checkpoint {source!r}.",
         where=f"pretrained: {', '.join(known) or 'none'}",
-        to_do="give a .safetensors file, a run's folder (runs/NAME), or one of these names",
+        to_do=f"{did_you_mean(path.stem, known)}give a .safetensors file, a run's folder "
+        "(runs/NAME), or one of these names",
     )
 
 
@@ -141,8 +143,3 @@ def _installed(folder: str, ending: str) -> dict[str, Path]:
         place = Path(str(files(point.value))) / folder
         found |= {path.stem: path for path in place.glob(f"*{ending}")}
     return dict(sorted(found.items()))
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""

@@ -8,7 +8,6 @@ multiplication, in floating point: colours hidden under transparent pixels must 
 Legend: C channel, H height, W width.
 """
 
-import difflib
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch import Tensor
 from nca.errors import PluginError, ShapeError, TargetError
 from nca.files import is_file
 from nca.registry import registry
+from nca.suggest import did_you_mean
 
 SUFFIXES = frozenset(
     (
@@ -192,13 +192,12 @@ def _missing(path: Path) -> TargetError:
             where=str(path),
             to_do="give a path that is absolute, or relative to the recipe's folder",
         )
-    near = difflib.get_close_matches(path.name, names, n=1)
     pictures = [name for name in names if Path(name).suffix.lower() in SUFFIXES][:8]
-    hint = f"did you mean {near[0]!r}? " if near else ""
     return TargetError(
         f"there is no picture named {path.name!r}.",
         where=f"{path}; pictures in that folder: {', '.join(pictures) or 'none'}",
-        to_do=f"{hint}give a path that is absolute, or relative to the recipe's folder",
+        to_do=f"{did_you_mean(path.name, names)}give a path that is absolute, or relative to the "
+        "recipe's folder",
     )
 
 

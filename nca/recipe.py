@@ -23,6 +23,7 @@ from nca.options import options_of, takes_place
 from nca.overrides import override
 from nca.registry import Kind, registry
 from nca.state import Layout, Level
+from nca.suggest import did_you_mean
 from nca.tables import RuleTable, Tables, TaskTable, Train, relations
 from nca.task import Setting, Task
 from nca.topology import Topology
@@ -228,10 +229,12 @@ def _options(path: KeyPath, kind: Kind, table: dict[str, Any], plugins: Any) -> 
     try:
         model = options_of(registry.get(kind, name))
     except RegistryError:
-        near = registry.suggestion(kind, name).strip()
-        known = ", ".join(registry.names(kind)) or "none"
+        known = registry.names(kind)
         file = plugins[0] if isinstance(plugins, list) and plugins else "FILE"
-        to_do = f"{near} There are: {known}; a plugin's file brings more: --plugin {file}".strip()
+        to_do = (
+            f"{did_you_mean(name, known)}choose among: {', '.join(known) or 'none'}; "
+            f"a plugin's file brings more: --plugin {file}"
+        )
         return [Fault((*path, "name"), f"no {kind} {shown(name)}", to_do)]
     except PluginError as error:
         return [Fault((*path, "name"), error.what, f"{error.where}: {error.to_do}")]

@@ -5,7 +5,6 @@ is refused, and both origins are named. An entry may be lazy: then its module is
 somebody asks for it, and not before; if that fails, only the one who asked is told.
 """
 
-import difflib
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 from nca.errors import PluginError, RegistryError
+from nca.suggest import did_you_mean
 
 Kind = Literal["rule", "task", "dataset", "target", "importer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -80,18 +80,14 @@ class Registry:
         entry = self._entries.get((kind, name))
         if entry is None:
             raise RegistryError(
-                f"there is no {kind} named {name!r}.{self.suggestion(kind, name)}",
+                f"there is no {kind} named {name!r}.",
                 where=f"{kind} names: {', '.join(self.names(kind)) or 'none are registered'}",
-                to_do="choose one of these, or name the plugin's file: nca ... --plugin FILE",
+                to_do=f"{did_you_mean(name, self.names(kind))}choose one of these, or name the "
+                "plugin's file: nca ... --plugin FILE",
             )
         if entry.thing is None:
             entry.thing = self._load(entry)
         return entry.thing
-
-    def suggestion(self, kind: Kind, name: str) -> str:
-        """Return ` Did you mean ...?` with the nearest name, or nothing."""
-        near = difflib.get_close_matches(name, self.names(kind), n=1)
-        return f" Did you mean {near[0]!r}?" if near else ""
 
     def names(self, kind: Kind) -> list[str]:
         """Return the names of a kind, sorted."""

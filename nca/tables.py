@@ -3,7 +3,6 @@
 The options of rules and tasks are not here: they are the arguments of the plugins themselves.
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
@@ -16,6 +15,7 @@ from nca.conditions import Alive, Noise, Skip
 from nca.faults import Fault, shown
 from nca.memory import Memory
 from nca.pool import Renewal
+from nca.suggest import did_you_mean
 from nca.types import Boundary, Count, Fraction, Name, Natural, NonNegative, Positive, Share
 
 FORMAT = 1
@@ -236,6 +236,4 @@ def _training(tables: Tables) -> Iterator[Fault]:
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean `{near[0]}`? " if near else ""
-    return f"{hint}choose among: {', '.join(known) or 'none'}"
+    return f"{did_you_mean(name, known)}choose among: {', '.join(known) or 'none'}"

@@ -140,7 +140,7 @@ class TestCases:
         assert case.cell_steps == 8 * 16 * 72 * 72
 
     def test_of_an_unknown_name_are_refused_with_a_suggestion(self):
-        with pytest.raises(NCAError, match=r"no benchmark case 'growing_27'. Did you mean 'grow"):
+        with pytest.raises(NCAError, match=r"'growing_27'[^`]*did you mean `growing_72`\?"):
             cases(["growing_27"], CPU)
 
     @pytest.mark.parametrize(("size", "wide"), [("[12]", 3), ("[4, 5, 6]", 30)])
@@ -173,7 +173,7 @@ class TestWays:
         assert ways(["plain"]) == [PLAIN]
 
     def test_of_an_unknown_name_are_refused_with_a_suggestion(self):
-        with pytest.raises(NCAError, match=r"no way to run .* 'compield'. Did you mean 'compiled'"):
+        with pytest.raises(NCAError, match=r"'compield'[^`]*did you mean `compiled`\?"):
             ways(["compield"])
 
     def test_plain_convolves_for_each_rule_alone(self, monkeypatch):

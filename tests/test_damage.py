@@ -108,7 +108,7 @@ def test_a_half_is_cut_along_a_side(side, rows, columns):
         (
             "disk:0.2",
             "there is no such damage.",
-            "did you mean 'disc'? choose among disc, half, scatter",
+            "did you mean `disc`? choose among disc, half, scatter",
         ),
         ("disc", "'disc' is no damage.", "write it like disc:0.2, half:0.5:left or scatter:0.3"),
         (

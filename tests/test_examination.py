@@ -373,9 +373,9 @@ def test_an_unknown_question_gets_a_suggestion():
         choose(["translatoin"])
     assert str(fault.value) == (
         "there is no question 'translatoin'.\n"
-        "  where:  --ask\n"
-        "  to do:  did you mean `translation`? choose among: duration, long run, damage, "
-        "fire rate, noise, grid size, aspect, topology, rotation, adversaries, translation"
+        "  where:  --ask translatoin; there are: duration, long run, damage, fire rate, noise, "
+        "grid size, aspect, topology, rotation, adversaries, translation\n"
+        "  to do:  did you mean `translation`? choose one of these, or leave --ask out for all"
     )
     assert [one.name for one in choose([])] == [one.name for one in QUESTIONS]
     assert [one.name for one in choose(["Fire-Rate", "damage"])] == ["damage", "fire rate"]

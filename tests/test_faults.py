@@ -272,7 +272,7 @@ def test_odd_values_hide_no_other_fault():
 def test_an_unknown_rule_is_told_with_the_nearest_and_where_others_come_from():
     (row,) = rows(changed('"growing"', '"growin"'))
     start = (
-        "line 16 [levels[1].rules[0]] name no rule \"growin\" Did you mean 'growing'? There are: "
+        'line 16 [levels[1].rules[0]] name no rule "growin" did you mean `growing`? choose among: '
     )
     assert row.startswith(start)
     assert row.endswith("; a plugin's file brings more: --plugin FILE")
@@ -282,4 +282,4 @@ def test_an_unknown_rule_is_told_with_the_nearest_and_where_others_come_from():
 
 def test_an_unknown_task_is_told():
     (row,) = rows(changed('"cell_classification"', '"cell_clasification"'))
-    assert row.startswith('line 24 [task] name no task "cell_clasification" Did you mean \'cell_cl')
+    assert row.startswith('line 24 [task] name no task "cell_clasification" did you mean `cell_cl')

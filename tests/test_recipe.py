@@ -98,7 +98,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path, content):
 def test_a_recipe_that_is_not_there_is_told(name):
     with pytest.raises(NCAError, match=r"there is no recipe ") as caught:
         read_recipe(name)
-    assert ("Did you mean 'glom_mnist'?" in str(caught.value)) == (name == "glom_mnits")
+    assert ("did you mean `glom_mnist`?" in str(caught.value)) == (name == "glom_mnits")
 
 
 class TestPluginFile:

@@ -120,9 +120,10 @@ def test_an_unknown_name_gets_the_nearest_one_and_the_list(names):
     with pytest.raises(RegistryError) as fault:
         names.get("rule", "growin")
     assert told(fault) == (
-        "there is no rule named 'growin'. Did you mean 'growing'?\n"
+        "there is no rule named 'growin'.\n"
         "  where:  rule names: growing, life\n"
-        "  to do:  choose one of these, or name the plugin's file: nca ... --plugin FILE"
+        "  to do:  did you mean `growing`? choose one of these, or name the plugin's file: "
+        "nca ... --plugin FILE"
     )
 
 

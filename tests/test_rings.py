@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 
 RINGS = (
-    {"errors", "registry", "types"},
+    {"errors", "registry", "suggest", "types"},
     {"topology", "stencils", "state", "noise", "batch", "kernels", "window", "halo", "parts"},
     {"perception", "rule", "view", "scene", "listed", "program", "formula"},
     {

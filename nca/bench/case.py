@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from nca.automaton import Automaton
-from nca.bench.named import choose
 from nca.library import benchmarks, read_recipe
 from nca.recipe import Recipe
 from nca.state import State
+from nca.suggest import choose
 from nca.types import Size
 
 ALIVE = 0.25

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from nca.automaton import Automaton
-from nca.bench.named import choose
 from nca.compiled import Compiled
 from nca.memory import Memory
 from nca.rule import UpdateRule
 from nca.scene import Kernel
 from nca.state import State
+from nca.suggest import choose
 
 What: TypeAlias = Literal["forward", "training"]
 """A rollout without gradient; or one iteration: rollout, loss, gradient and optimiser."""

@@ -8,7 +8,8 @@ from nca.cli.console import AsJson, PluginFiles, load_plugins, say, show, show_j
 from nca.errors import PluginError
 from nca.options import described, options_of, summary
 from nca.plugins import REFUSED
-from nca.registry import KINDS, Entry, registry
+from nca.registry import Entry, registry
+from nca.suggest import did_you_mean
 
 
 def plugins(
@@ -25,13 +26,11 @@ def plugins(
     load_plugins(plugin)
     told = [_told(entry) for entry in registry.entries() if name in (None, entry.name)]
     if not told:
-        kinds = {
-            suggestion for kind in KINDS if (suggestion := registry.suggestion(kind, name or ""))
-        }
+        near = did_you_mean(name or "", [entry.name for entry in registry.entries()])
         raise PluginError(
-            f"there is no plugin {name!r}.{' '.join(sorted(kinds))}",
+            f"there is no plugin {name!r}.",
             where="installed packages and --plugin files",
-            to_do="run nca plugins to see all",
+            to_do=f"{near}run nca plugins to see all",
         )
     if as_json:
         show_json(told)

@@ -1,9 +1,8 @@
 """All questions, in the order in which they are told. The next one is a file and a line here."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
-from nca.errors import NCAError
+from nca import suggest
 from nca.examination.adversaries import ADVERSARIES
 from nca.examination.duration import DURATION, LONG_RUN
 from nca.examination.grids import ASPECT, SIZE
@@ -39,13 +38,4 @@ def choose(names: Sequence[str]) -> list[Question]:
     """
     known = {question.name: question for question in QUESTIONS}
     wanted = [name.strip().lower().replace("-", " ").replace("_", " ") for name in names]
-    for name in wanted:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean `{near[0]}`? " if near else ""
-            raise NCAError(
-                f"there is no question {name!r}.",
-                where="--ask",
-                to_do=f"{hint}choose among: {', '.join(known)}",
-            )
-    return [one for one in QUESTIONS if not names or one.name in wanted]
+    return suggest.choose("question", wanted, known, "--ask")

@@ -75,7 +75,7 @@ def test_channels_and_levels_are_chosen(nca, done, here):
     ("given", "code", "words"),
     [
         (["--damage", "disc:0.2"], 1, "write it like 60:disc:0.2"),
-        (["--damage", "2:disk:0.2"], 1, "did you mean 'disc'?"),
+        (["--damage", "2:disk:0.2"], 1, "did you mean `disc`?"),
         (["--damage", "99:disc:0.2", "--steps", "4"], 1, "run longer: --steps 99"),
         (["--turn", "2:90"], 1, "none of the rules has an angle"),
         (["--size", "wide"], 2, "128x512"),
