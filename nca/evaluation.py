@@ -4,7 +4,6 @@ Nothing here learns, and the test set is touched nowhere else.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,7 +15,6 @@ from nca.batch import Batch
 from nca.metrics import Share
 from nca.noise import Source
 from nca.pool import swap
-from nca.recipe import Recipe
 from nca.settling import settle
 from nca.state import State
 from nca.tables import Evaluate
@@ -50,21 +48,6 @@ class _Sum:
     samples: int = 0
     part: dict[str, float] = field(default_factory=dict)
     whole: dict[str, float] = field(default_factory=dict)
-
-
-def precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
-    """Return the autocast that the recipe asks for."""
-    reduced = recipe.tables.train is not None and recipe.tables.train.precision == "bfloat16"
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced)
-
-
-def moments(recipe: Recipe) -> tuple[int, ...]:
-    """Return the steps to evaluate at: the recipe's, or once, twice and four times the trained."""
-    trained = recipe.tables.rollout.steps[1]
-    given = recipe.tables.evaluate.steps
-    if not given or given == "settle":
-        given = (trained, 2 * trained, 4 * trained)
-    return tuple(sorted(set(given)))
 
 
 @torch.no_grad()

@@ -12,7 +12,6 @@ from PIL import ImageSequence
 from torch import Tensor
 
 from nca.errors import NCAError
-from nca.evaluation import precision
 from nca.lab.image import fitted, opened
 from nca.pictures import SUFFIXES
 from nca.state import State
@@ -92,7 +91,7 @@ def screen(
             yield {name: written[name] for name in written if name not in automaton.written}
         watch(len(frames))
 
-    with precision(trained.recipe, trained.device):
+    with trained.recipe.autocast(trained.device):
         states = video(automaton, batch.state, shown(), steps)
     return [automaton.finish(state) for state in states]
 

@@ -8,7 +8,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nca.automaton import Automaton
 from nca.batch import Batch
-from nca.evaluation import precision
 from nca.run import Run
 from nca.state import State
 
@@ -53,7 +52,7 @@ def learn(lesson: nn.Module, run: Run, batch: Batch, steps: int) -> tuple[State,
     told: list[dict[str, Tensor]] = []
     for start in range(0, batch.state.batch, size):
         with _added_up(lesson, start + size == batch.state.batch):
-            with precision(run.recipe, run.device):
+            with run.recipe.autocast(run.device):
                 states, terms = lesson(batch.select(slice(start, start + size)), steps)
             share = size / batch.state.batch
             loss = torch.stack([share * term.mean() for term in terms.values()]).sum()

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from nca import gauge
-from nca.evaluation import precision
 from nca.lesson import Lesson, learn
 from nca.memory import Memory
 from nca.noise import Draw
@@ -193,7 +192,7 @@ class Trial:
         """Return the bytes that one more state of a step takes, and one with all it remembers."""
         run = self.run
         _, batch = next_batch(run, Draw(run.recipe.tables.random_seed, run.iteration))
-        with torch.no_grad(), precision(run.recipe, run.device):
+        with torch.no_grad(), run.recipe.autocast(run.device):
             before = run.automaton.rollout(batch.state, 1)
             after = run.automaton.rollout(before, 1)
         same = _storages(before.levels.values()).keys() & _storages(after.levels.values()).keys()

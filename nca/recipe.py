@@ -107,6 +107,19 @@ class Recipe:
         boundaries = self.tables.grid.topology
         return Topology(boundaries[0] if len(boundaries) == 1 else boundaries)
 
+    @property
+    def evaluation_steps(self) -> tuple[int, ...]:
+        """The steps to evaluate at: those given, or once, twice and four times the trained."""
+        given, trained = self.tables.evaluate.steps, self.tables.rollout.steps[1]
+        if not given or given == "settle":
+            given = (trained, 2 * trained, 4 * trained)
+        return tuple(sorted(set(given)))
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """Return the context in which the automaton computes, in the precision of `[train]`."""
+        reduced = self.tables.train is not None and self.tables.train.precision == "bfloat16"
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced)
+
     def automaton(self) -> Automaton:
         """Build the automaton; its first weights follow from the recipe's random seed."""
         layout, topology, axes = self.layout, self.topology, len(self.tables.grid.size)

@@ -10,7 +10,7 @@ import torch
 from nca.checkpoint import Checkpoint
 from nca.crew import Crew
 from nca.data import Report
-from nca.evaluation import Row, evaluate, moments, precision
+from nca.evaluation import Row, evaluate
 from nca.files import write_whole
 from nca.render import Sheet, levels_sheet, save_curve, save_image, strip
 from nca.run import Run
@@ -70,13 +70,13 @@ def shared(trained: Trained, crew: Crew) -> Trained:
 def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Row]:
     """Evaluate a trained automaton as its recipe says."""
     recipe, table = trained.recipe, trained.recipe.tables.evaluate
-    with precision(recipe, trained.device):
+    with recipe.autocast(trained.device):
         return evaluate(
             trained.automaton,
             trained.task,
             split=split,  # pyright: ignore[reportArgumentType]
             **{
-                "steps": "settle" if table.steps == "settle" else moments(recipe),
+                "steps": "settle" if table.steps == "settle" else recipe.evaluation_steps,
                 "table": table,
                 "samples": table.samples,
                 "watch": watch.measured,
@@ -89,13 +89,13 @@ def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Ro
 def film(trained: Trained, samples: int, steps: int, every: int) -> list[State]:
     """Return the states of a few samples of the test split, from the first to the last."""
     batch = next(iter(trained.task.trials("test", samples)))
-    with precision(trained.recipe, trained.device):
+    with trained.recipe.autocast(trained.device):
         return trained.automaton.trajectory(batch.state, steps, every)
 
 
 def draw(trained: Trained) -> dict[str, Sheet]:
     """Draw `states.png`, samples through time, and `levels.png`, the levels side by side."""
-    steps = moments(trained.recipe)[0]
+    steps = trained.recipe.evaluation_steps[0]
     states = film(trained, SAMPLES, steps, -(-steps // (MOMENTS - 1)))
     states = [trained.automaton.finish(state) for state in states]
     with torch.no_grad():

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nca.damage import Damage
 from nca.errors import NCAError, ShapeError
-from nca.evaluation import precision
 from nca.noise import Source
 from nca.state import State
 from nca.trained import Trained
@@ -106,7 +105,7 @@ def perform(
     shown = {*range(0, steps, every), steps}
     taken = 0
     for stop in sorted(shown | {event.step for event in events}):
-        with precision(trained.recipe, trained.device):
+        with trained.recipe.autocast(trained.device):
             state = trained.automaton.rollout(state, stop - taken)
         taken = stop
         for event in events:

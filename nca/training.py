@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from nca.batch import Batch
 from nca.errors import DivergedError
-from nca.evaluation import Row, evaluate, moments, precision
+from nca.evaluation import Row, evaluate
 from nca.lesson import Lesson, learn
 from nca.noise import Draw
 from nca.run import Run
@@ -155,12 +155,12 @@ def treat_gradient(weights: Sequence[nn.Parameter], table: Train) -> Tensor:
 
 def validate(run: Run, watch: Watch) -> Row:
     """Measure on held-out data, log it, and keep the weights if they are the best so far."""
-    with averaged(run), precision(run.recipe, run.device):
+    with averaged(run), run.recipe.autocast(run.device):
         (row,) = evaluate(
             run.automaton,
             run.task,
             split="held_out",
-            steps=moments(run.recipe)[:1],
+            steps=run.recipe.evaluation_steps[:1],
             table=run.recipe.tables.evaluate,
             samples=run.table.validate_samples,
             disturb=False,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import tomlkit
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PLUGIN, RECIPE, changed
@@ -212,3 +213,31 @@ def assert_read_or_refused(text: str) -> None:
         assert told[0].endswith(" in tiny.toml")
     else:
         assert tomllib.loads(recipe.text) == tomllib.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "steps"),
+    [
+        ("steps = [9, 3, 9]", (3, 9)),
+        ("", (3, 6, 12)),
+        ('steps = "settle"', (3, 6, 12)),
+    ],
+)
+def test_evaluation_is_at_the_given_steps_or_at_multiples_of_the_trained(line, steps):
+    assert parse(changed("steps = [3]", line)).evaluation_steps == steps
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)]
+)
+def test_a_recipe_says_in_which_precision_its_automaton_computes(precision, dtype):
+    recipe = parse(changed("save_every = 2", f'save_every = 2\nprecision = "{precision}"'))
+    with recipe.autocast(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_without_a_table_of_training_nothing_is_rounded():
+    recipe = parse(RECIPE[: RECIPE.index("[pool]")])
+    assert recipe.tables.train is None
+    with recipe.autocast(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32

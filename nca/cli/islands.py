@@ -23,7 +23,6 @@ from nca.cli.console import (
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting
 from nca.errors import ShapeError
-from nca.evaluation import moments
 from nca.exhibit import findings, publish
 from nca.exhibit.tables import lines
 from nca.lab.image import read
@@ -76,7 +75,7 @@ def islands(
         trained.prepare(data, report)
     pictures = tuple(read(file, trained.task.canvas) for file in image or ())
     plan = Plan(
-        steps=steps or moments(trained.recipe)[0],
+        steps=steps or trained.recipe.evaluation_steps[0],
         samples=samples,
         split=split,
         pictures=pictures,

@@ -26,7 +26,6 @@ from nca.cli.data import terminal_report
 from nca.cli.kept import Kept
 from nca.cli.progress import counting
 from nca.errors import NCAError
-from nca.evaluation import moments
 from nca.footage import demand_input, read_frames, screen
 from nca.render import save_image
 from nca.run import pick_device
@@ -124,7 +123,7 @@ def render(
     kept = Kept(trained, show_ == "levels", level, channels)
     with terminal_report() as report:
         trained.prepare(data, report)
-    moving, steps = is_animation(out), steps or moments(trained.recipe)[0]
+    moving, steps = is_animation(out), steps or trained.recipe.evaluation_steps[0]
     if film:
         _show(film, kept, steps_per_frame or steps, samples or 1, moving)
     else:

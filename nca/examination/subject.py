@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from nca.automaton import Automaton
 from nca.batch import Batch
 from nca.errors import ShapeError
-from nca.evaluation import precision
 from nca.examination.plan import Plan
 from nca.examination.question import Row
 from nca.recipe import Recipe
@@ -215,7 +214,7 @@ class Trial:
         taken = 0
 
         def advance(state: State, steps: int) -> State:
-            with precision(trained.recipe, trained.device):
+            with trained.recipe.autocast(trained.device):
                 if before is None:
                     return automaton.rollout(state, steps, fire_rate=fire_rate)
                 for _ in range(steps):

@@ -21,7 +21,6 @@ from nca.batch import Batch
 from nca.checkpoint import is_file, weights
 from nca.data import Report
 from nca.errors import NCAError, ShapeError
-from nca.evaluation import precision
 from nca.lab.knobs import Knob, Value, knobs_of, turned
 from nca.lab.moment import Moment
 from nca.library import pretrained, read_recipe, recipes
@@ -168,7 +167,7 @@ class Subject:
     @torch.no_grad()
     def next(self, moment: Moment) -> Moment:
         """Return what is one step later, if nobody interferes."""
-        with precision(self.recipe, self.device):
+        with self.recipe.autocast(self.device):
             state = self.turned(moment).step(moment.state)
         return replace(moment, batch=Batch(state, moment.batch.truth))
 

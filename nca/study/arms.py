@@ -11,7 +11,6 @@ from nca import analysis
 from nca.automaton import Automaton
 from nca.batch import Batch
 from nca.errors import ShapeError
-from nca.evaluation import precision
 from nca.noise import Source
 from nca.state import State
 from nca.study.figures import Figures, joined, level_figures, probe_figures, state_figures
@@ -233,7 +232,7 @@ class _Walk:
     def _advance(self, state: State, steps: range) -> State:
         for step in steps:
             before = state
-            with precision(self.trained.recipe, self.trained.device):
+            with self.trained.recipe.autocast(self.trained.device):
                 state = self.automaton.step(state)
             for name in self.names:
                 self.changes[name].append(analysis.relative_change(before[name], state[name]))
