@@ -1,5 +1,7 @@
 """How much memory and time a call takes, and how much memory there is."""
 
+import ctypes
+import gc
 import os
 import re
 import time
@@ -14,6 +16,8 @@ from nca.errors import NCAError
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {unit.replace("B", "iB"): 1024**n for n, unit in enumerate(UNITS) if n}
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 GROUPS = Path("/sys/fs/cgroup")
 BOUNDS = (
@@ -30,22 +34,34 @@ def peak(call: Callable[[], object], device: torch.device) -> int:
     own books, on a CPU by the record of its profiler.
     """
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        call()
-        torch.cuda.synchronize(device)
-        return torch.cuda.max_memory_allocated(device) - before
+        return _peak_on_gpu(call, device)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler chats on stderr
-    told: Any = profile(profile_memory=True)
-    with told:
+    record: Any = profile(profile_memory=True)
+    with record:
         call()
-    events = [event for event in told.kineto_results.events() if event.name() == "[memory]"]
+    events = [event for event in record.kineto_results.events() if event.name() == "[memory]"]
     held = most = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
         held += event.nbytes()
         most = max(most, held)
     return most
+
+
+def resident_peak(call: Callable[[], object], device: torch.device) -> int | None:
+    """Return by how many bytes a call raises the memory of the process at its peak.
+
+    On a CPU the pages count that Linux holds for the process, with what allocators and libraries
+    add; elsewhere that is unknown, and the call returns None. On a GPU it is as `peak`.
+    """
+    gc.collect()
+    if device.type == "cuda":
+        return _peak_on_gpu(call, device)
+    if not _reset_resident_peak():
+        call()
+        return None
+    before = _bytes_in(STATUS, "VmRSS")
+    call()
+    return max(0, _bytes_in(STATUS, "VmHWM") - before)
 
 
 def seconds(call: Callable[[], object], device: torch.device) -> float:
@@ -61,15 +77,15 @@ def held(device: torch.device) -> int:
     """Return how many bytes this process holds: all of it on a CPU, its tensors on a GPU."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    return 1024 * _told(Path("/proc/self/status"), "VmRSS")
+    return _bytes_in(STATUS, "VmRSS")
 
 
 def free(device: torch.device) -> int | None:
-    """Return how many bytes more this process may take now, or None where nobody says."""
+    """Return how many bytes more this process may take now, or None where that is unknown."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached
-    there = 1024 * _told(Path("/proc/meminfo"), "MemAvailable")
+    there = _bytes_in(Path("/proc/meminfo"), "MemAvailable")
     bounds = [there] if there else []
     for most, now in BOUNDS:
         limit, used = (_number(GROUPS / name) for name in (most, now))
@@ -96,12 +112,31 @@ def bytes_of(text: str) -> int:
     return round(float(found[1]) * UNITS[unit])
 
 
-def _told(file: Path, key: str) -> int:
-    """Return a number of a file of lines `key: number kB`; 0 where there is none."""
+def _peak_on_gpu(call: Callable[[], object], device: torch.device) -> int:
+    torch.cuda.synchronize(device)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    call()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - before
+
+
+def _reset_resident_peak() -> bool:
+    """Give freed memory back and reset the peak; return False where that is not possible."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # else the next call would fill what this one left
+        CLEAR.write_text("5")
+    except (OSError, AttributeError, TypeError):
+        return False
+    return True
+
+
+def _bytes_in(file: Path, key: str) -> int:
+    """Return the bytes of a line `key: number kB` in a file; 0 where there is none."""
     if not file.is_file():
         return 0
     found = re.search(rf"^{key}:\s+(\d+)", file.read_text(encoding="ascii"), re.MULTILINE)
-    return int(found[1]) if found else 0
+    return 1024 * int(found[1]) if found else 0
 
 
 def _number(file: Path) -> int | None:

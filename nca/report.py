@@ -10,6 +10,7 @@ import torch
 from nca.checkpoint import Checkpoint
 from nca.crew import Crew
 from nca.data import Report
+from nca.device import hardware
 from nca.evaluation import Row, evaluate
 from nca.files import write_whole
 from nca.render import Sheet, levels_sheet, save_curve, save_image, strip
@@ -107,10 +108,3 @@ def draw(trained: Trained) -> dict[str, Sheet]:
         "states.png": strip([*pictures, *beside[0]], [*words, *beside[1]]),
         "levels.png": levels_sheet(states, pictures),
     }
-
-
-def hardware(device: torch.device) -> str:
-    """Return what the figures were measured on, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"

@@ -17,7 +17,7 @@ from nca.automaton import Automaton
 from nca.checkpoint import MODULES, Checkpoint, weights
 from nca.crew import ALONE, Crew
 from nca.data import Report
-from nca.errors import CheckpointError, DeviceError, ShapeError
+from nca.errors import CheckpointError, ShapeError
 from nca.files import make_folder, write_whole
 from nca.log import Log
 from nca.noise import Draw
@@ -28,33 +28,6 @@ from nca.task import Task
 
 POOL_SAMPLES = 1 << 40
 """The pool's first states have sample numbers that no iteration reaches."""
-
-
-def pick_device(wanted: str) -> torch.device:
-    """Return the device of that name; `auto` takes a GPU where there is one.
-
-    Raises:
-        DeviceError: The device is not there.
-    """
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise DeviceError(
-            f"there is no device {wanted!r}.",
-            where="--device",
-            to_do="choose auto, cpu, cuda, or one GPU by its number: cuda:1",
-        )
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(
-            f"torch {torch.__version__} finds no GPU for {wanted!r}.",
-            where=f"--device {wanted}",
-            to_do="use --device cpu, or check the driver with nvidia-smi and that torch was "
-            "installed with CUDA",
-        )
-    return device
 
 
 class Average:

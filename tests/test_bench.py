@@ -2,8 +2,6 @@
 
 import json
 import os
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,7 @@ import nca.automaton
 import nca.scene
 from nca import NCAError, State
 from nca.automaton import Automaton
-from nca.bench import WAYS, Case, Ceiling, Measured, Plan, Result, Way, bench, cases, memory, ways
+from nca.bench import WAYS, Case, Ceiling, Measured, Plan, Result, Way, bench, cases, ways
 from nca.bench.results import Spread
 from nca.bench.session import Call, difference
 from nca.bench.timing import Budget, Clock
@@ -440,25 +438,6 @@ class TestSession:
             "share_at_work": 0.5,
             "unsteady": False,
         }
-
-
-class TestMemory:
-    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-    def test_the_highest_mark_is_found_again_and_again(self):
-        def fill(megabytes: int) -> Callable[[], object]:
-            return lambda: torch.ones(megabytes << 18).sum()
-
-        torch.ones(1).sum()
-        for megabytes in (96, 32, 96):
-            peak = memory.peak_of(fill(megabytes), CPU)
-            assert peak is not None
-            assert megabytes - 1 < peak / 2**20 < megabytes + 16  # the system counts in lumps
-
-    def test_where_the_system_does_not_tell_nothing_is_claimed(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(memory, "CLEAR", tmp_path / "no" / "such" / "file")
-        ran = []
-        assert memory.peak_of(lambda: ran.append(1), CPU) is None
-        assert ran == [1]
 
 
 def test_a_budget_runs_out():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -35,6 +36,38 @@ def test_what_a_call_frees_makes_room_for_what_it_takes_later():
         held.append(bytes_(4 * KILO))
 
     assert gauge.peak(call, CPU) == 10 * KILO
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows it")
+def test_the_resident_peak_is_found_again_and_again():
+    def fill(megabytes: int) -> Callable[[], object]:
+        return lambda: torch.ones(megabytes << 18).sum()
+
+    torch.ones(1).sum()
+    for megabytes in (96, 32, 96):
+        peak = gauge.resident_peak(fill(megabytes), CPU)
+        assert peak is not None
+        assert megabytes - 1 < peak / 2**20 < megabytes + 16  # the system counts in lumps
+
+
+def test_where_the_system_cannot_reset_it_the_resident_peak_is_unknown(monkeypatch, tmp_path):
+    monkeypatch.setattr(gauge, "CLEAR", tmp_path / "no" / "such" / "file")
+    ran = []
+    assert gauge.resident_peak(lambda: ran.append(1), CPU) is None
+    assert ran == [1]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("measure", [gauge.peak, gauge.resident_peak])
+def test_the_peak_on_a_gpu_is_counted_by_torch(measure):
+    device = torch.device("cuda")
+
+    def call():
+        held = torch.ones(3 << 20, dtype=torch.uint8, device=device)
+        del held
+        return torch.ones(2 << 20, dtype=torch.uint8, device=device)
+
+    assert 3 << 20 <= measure(call, device) <= 4 << 20  # the allocator may give up to 1 MiB more
 
 
 def test_a_call_takes_time():

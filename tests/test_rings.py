@@ -25,7 +25,7 @@ RINGS = (
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
         "importing", "render", "analysis", "gauge", "animation", "vast", "wall",
-        "files",
+        "files", "device",
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",

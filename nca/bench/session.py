@@ -19,12 +19,12 @@ from torch import Tensor
 from nca.automaton import Automaton
 from nca.bench.case import Case, loss_of
 from nca.bench.ceiling import Ceiling
-from nca.bench.memory import peak_of
 from nca.bench.results import Measured, Report, Result
 from nca.bench.timing import Budget, Clock
 from nca.bench.ways import PLAIN, WHATS, Rollout, Way, What, compiled_afresh
 from nca.bench.work import work_of
-from nca.report import hardware
+from nca.device import hardware
+from nca.gauge import resident_peak
 from nca.state import State
 
 Outcome = Mapping[str, Tensor]
@@ -144,7 +144,7 @@ def _part(
         _rounds(plan, words, running, calls, until)
         for result in running:
             plan.told(f"{words}: {result.way.name}, its memory")
-            result.peak = peak_of(calls[result.way.name], case.device)
+            result.peak = resident_peak(calls[result.way.name], case.device)
     if what == "forward":
         found.alive = (found.alive[0], calls[PLAIN.name].alive())
     return results

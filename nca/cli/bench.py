@@ -22,10 +22,10 @@ from nca.cli.console import (
     say,
     show_json,
 )
+from nca.device import pick_device
 from nca.errors import DeviceError, StorageError
 from nca.files import write_whole
 from nca.library import read_recipe
-from nca.run import pick_device
 
 LINE_EVERY = 5.0
 

@@ -25,8 +25,8 @@ from nca.cli.console import (
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting
 from nca.crew import enlist, placed
-from nca.report import hardware, judge, shared
-from nca.run import pick_device
+from nca.device import hardware, pick_device
+from nca.report import judge, shared
 from nca.trained import Trained
 from nca.training import Watch
 

@@ -26,6 +26,7 @@ from nca.cli.console import (
     show_json,
 )
 from nca.cli.data import terminal_report
+from nca.device import hardware, pick_device
 from nca.examination import (
     Examination,
     Notebook,
@@ -39,8 +40,6 @@ from nca.examination import (
 )
 from nca.examination import examine as ask
 from nca.examination.tables import rows
-from nca.report import hardware
-from nca.run import pick_device
 from nca.trained import Trained
 
 

@@ -22,12 +22,11 @@ from nca.cli.console import (
 )
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting
+from nca.device import hardware, pick_device
 from nca.errors import ShapeError
 from nca.exhibit import findings, publish
 from nca.exhibit.tables import lines
 from nca.lab.image import read
-from nca.report import hardware
-from nca.run import pick_device
 from nca.study import Plan, headline, study, verdict
 from nca.study.arms import arm_names
 from nca.trained import Trained

@@ -19,10 +19,10 @@ from nca.cli.console import (
     show_rows,
 )
 from nca.cli.data import terminal_report
+from nca.device import hardware, pick_device
 from nca.library import read_recipe
 from nca.planning import MARGIN, Choice, Need, Trial, choose
-from nca.report import hardware
-from nca.run import Run, pick_device
+from nca.run import Run
 
 
 def plan(

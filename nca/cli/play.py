@@ -18,8 +18,8 @@ from nca.cli.console import (
     sides,
 )
 from nca.cli.data import terminal_report
+from nca.device import pick_device
 from nca.errors import NCAError
-from nca.run import pick_device
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRID = r"[1-9]\d{0,6}(x[1-9]\d{0,6}){0,2}"

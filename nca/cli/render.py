@@ -25,10 +25,10 @@ from nca.cli.console import out as stdout
 from nca.cli.data import terminal_report
 from nca.cli.kept import Kept
 from nca.cli.progress import counting
+from nca.device import pick_device
 from nca.errors import NCAError
 from nca.footage import demand_input, read_frames, screen
 from nca.render import save_image
-from nca.run import pick_device
 from nca.staging import damage_at, perform, scattered, turn_at
 from nca.trained import Trained
 

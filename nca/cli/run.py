@@ -28,13 +28,14 @@ from nca.cli.console import (
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting, watching
 from nca.crew import Crew, enlist, placed
+from nca.device import hardware, pick_device
 from nca.errors import NCAError
 from nca.library import keep_plugins, read_recipe, recipe_text
 from nca.payoff import settle_compile
 from nca.planning import settle_memory
 from nca.recipe import Recipe
-from nca.report import conclude, hardware
-from nca.run import Run, pick_device
+from nca.report import conclude
+from nca.run import Run
 from nca.training import Watch, train
 
 TWICE_WITHIN = 2.0

@@ -28,11 +28,10 @@ from nca.cli.console import (
     sides,
 )
 from nca.cli.data import terminal_report
+from nca.device import hardware, pick_device
 from nca.library import read_recipe
 from nca.recipe import Recipe
 from nca.render import save_image
-from nca.report import hardware
-from nca.run import pick_device
 from nca.task import Task
 from nca.trained import Trained
 from nca.types import Size

@@ -25,10 +25,10 @@ from nca.cli.jobs import Slot, side_by_side
 from nca.cli.jobs_progress import showing
 from nca.cli.run import interruptible
 from nca.cli.sweep_table import show_lines
+from nca.device import pick_device
 from nca.library import recipe_path, recipe_text
 from nca.plugins import load_files
 from nca.recipe import Recipe
-from nca.run import pick_device
 from nca.sweep.asked import wishes
 from nca.sweep.folder import known_runs, place, write_asked
 from nca.sweep.job import Job, Measure, outcome_of

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from nca.board import Board
 from nca.data import Report
+from nca.device import pick_device
 from nca.errors import CheckpointError, DivergedError, NCAError
 from nca.files import write_whole
 from nca.library import keep_plugins
@@ -17,7 +18,7 @@ from nca.planning import settle_memory
 from nca.plugins import load_files
 from nca.recipe import Recipe
 from nca.report import best_of, judge
-from nca.run import Run, pick_device
+from nca.run import Run
 from nca.sweep.lock import alone
 from nca.training import Watch, train
 
