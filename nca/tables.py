@@ -15,6 +15,7 @@ from torch import nn
 from nca.conditions import Alive, Noise, Skip
 from nca.memory import Memory
 from nca.pool import Renewal
+from nca.settling import TOLERANCE
 from nca.state import Level
 from nca.types import (
     Boundary,
@@ -156,12 +157,13 @@ class Train(Table):
 class Evaluate(Table):
     """How the outcome is judged: at which steps, on how many samples, after which disturbance.
 
-    `steps = "settle"` judges each sample where it stands still: where a step changes it by less
-    than `tolerance` of itself, or else after `at_most` steps.
+    `steps = "settle"` judges each sample where it comes to rest: where a step changes each of its
+    levels by less than `tolerance` of itself, or else after `at_most` steps. A sample that leaves
+    the finite numbers counts as diverged, and goes no further.
     """
 
     steps: tuple[Count, ...] | Literal["settle"] = ()
-    tolerance: Positive = 1e-3
+    tolerance: Positive = TOLERANCE
     at_most: Count = 200
     batch: Count = 500
     samples: Natural = 0
