@@ -6,11 +6,14 @@ from itertools import pairwise
 import pytest
 import torch
 from simple import Add, Scale, numbers, one_level
+from study_case import blocks
 from torch.testing import assert_close
 
 from nca import Automaton, Layout, Level, OptionError, State, settle
 from nca.analysis import settling_time
+from nca.evaluation import evaluate
 from nca.settling import at_rest, has_diverged, relative_change
+from nca.tables import Evaluate
 
 
 def column(*values: float) -> State:
@@ -108,3 +111,16 @@ def test_a_sample_diverges_on_any_of_its_levels():
 def test_a_bound_or_tolerance_that_cannot_be_is_refused(tolerance, at_most, what):
     with pytest.raises(OptionError, match=what):
         settle(one_level(Add()), column(1.0), tolerance=tolerance, at_most=at_most)
+
+
+@pytest.mark.parametrize(
+    ("gate", "settled", "diverged", "taken"), [(1.0, 1.0, 0.0, 3.0), (1e30, 0.0, 1.0, 2.0)]
+)
+def test_an_evaluation_by_settling_says_how_many_diverged(gate, settled, diverged, taken):
+    trained = blocks(gate)
+    table = Evaluate(steps="settle", at_most=9)
+    (row,) = evaluate(trained.automaton, trained.task, split="test", steps="settle", table=table)
+    assert row.samples == 12
+    assert row.metrics == {
+        "nothing": 0.0, "settled": settled, "diverged": diverged, "steps taken": taken
+    }  # fmt: skip
