@@ -3,6 +3,7 @@
 from nca import analysis, metrics, objectives, stencils
 from nca.automaton import Automaton
 from nca.batch import Batch
+from nca.checked import Options
 from nca.conditions import Alive, Noise, Skip
 from nca.damage import Damage
 from nca.data import Dataset, LabelledImages, Report
@@ -38,6 +39,7 @@ from nca.start import FirstState, Start
 from nca.state import Layout, Level, State
 from nca.task import Setting, Task, Vote
 from nca.topology import TORUS, Topology
+from nca.validation import OptionError
 from nca.vast import Vast, stream
 from nca.video import video
 from nca.view import Place, View
@@ -97,11 +99,13 @@ __all__ = [
     "Dataset",
     "LabelledImages",
     "Imported",
+    "Options",
     "load_target",
     "load_texture",
     "to_rgb_on_white",
     # go wrong
     "NCAError",
+    "OptionError",
     "CheckpointError",
     "DataError",
     "DeviceError",

@@ -18,6 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from nca.checked import checked, checked_value
 from nca.conditions import Alive, Noise, Skip, remember
 from nca.errors import ShapeError
 from nca.fusion import Fused, fuse
@@ -27,7 +28,8 @@ from nca.rule import UpdateRule
 from nca.scene import Kernels, Scene
 from nca.state import Layout, State
 from nca.topology import TORUS, Topology
-from nca.types import Fraction, Positive, Size
+from nca.types import Count, Fraction, Natural, Positive, Size
+from nca.validation import refuse
 from nca.view import Place, View
 
 
@@ -51,17 +53,19 @@ class Automaton(nn.Module):
             where it is possible, on a CUDA device.
 
     Raises:
-        ShapeError: A rule on an input or missing level, or one that reads a missing level; an
-            alive mask or skip that names a missing level or channel.
+        ShapeError: A rule on an input or missing level, or one that reads a missing level.
+        OptionError: A number out of its range; an alive mask or skip that names a missing level
+            or channel.
     """
 
+    @checked
     def __init__(
         self,
         layout: Layout,
         rules: Mapping[str, Sequence[UpdateRule]],
         *,
         topology: Topology = TORUS,
-        fire_rate: float = 1.0,
+        fire_rate: Fraction = 1.0,
         noise: Noise | None = None,
         alive: Alive | None = None,
         skips: Sequence[Skip] = (),
@@ -123,15 +127,17 @@ class Automaton(nn.Module):
         Raises:
             ShapeError: The state does not fit the layout, or a rule's change does not fit its
                 level.
+            OptionError: A chance that is none.
         """
         self.layout.check(state, "step(state)")
-        rate = self.fire_rate if fire_rate is None else fire_rate
+        rate = self._rate(fire_rate, "step(state, fire_rate=...)")
         return self._advance_by(state, 1, rate, self._kernels(), fuse(self, state))
 
     def rollout(self, state: State, steps: int, *, fire_rate: float | None = None) -> State:
         """Let many steps pass and return the last state; see `step`."""
         self.layout.check(state, "rollout(state)")
-        rate = self.fire_rate if fire_rate is None else fire_rate
+        steps = checked_value(Natural, "steps", steps, "rollout(state, steps)")
+        rate = self._rate(fire_rate, "rollout(state, steps, fire_rate=...)")
         advance = partial(
             self._advance_by, fire_rate=rate, kernels=self._kernels(), fused=fuse(self, state)
         )
@@ -141,6 +147,8 @@ class Automaton(nn.Module):
         self, state: State, steps: int, every: int = 1, *, fire_rate: float | None = None
     ) -> list[State]:
         """Return the first state, every so many steps another, and the last; see `step`."""
+        steps = checked_value(Natural, "steps", steps, "trajectory(state, steps)")
+        every = checked_value(Count, "every", every, "trajectory(state, steps, every)")
         states = [state]
         for start in range(0, steps, every):
             count = min(every, steps - start)
@@ -186,6 +194,11 @@ class Automaton(nn.Module):
         for _ in range(steps):
             state = self._advance(Scene(state, self.topology, kernels), fire_rate, fused)
         return state
+
+    def _rate(self, fire_rate: float | None, where: str) -> float:
+        if fire_rate is None:
+            return self.fire_rate
+        return checked_value(Fraction, "fire_rate", fire_rate, where)
 
     def _kernels(self) -> Kernels:
         kernels = {}
@@ -261,13 +274,6 @@ class Automaton(nn.Module):
         return change
 
     def _check(self) -> None:
-        self.memory.check()
-        if not 0 <= self.fire_rate <= 1:
-            raise ShapeError(
-                f"fire_rate is {self.fire_rate}.",
-                where="Automaton(...)",
-                to_do="give a chance from 0 to 1",
-            )
         for name in self.rules:
             rules = self.rules_of(name)
             if self.layout[name].input:
@@ -281,9 +287,9 @@ class Automaton(nn.Module):
                 for read in rule.reads:
                     place.level(read)
         for skip in self.skips:
-            skip.check(self.layout)
+            refuse(skip.misfits(self.layout), f"{skip}")
         if self.alive:
-            self.alive.check(self.layout)
+            refuse(self.alive.misfits(self.layout), f"{self.alive}")
 
 
 def _stream(name: str, number: int) -> str:

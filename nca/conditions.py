@@ -1,20 +1,19 @@
 """The conditions of a rollout: which cells live, what noise there is, what is remembered."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 
-from nca.errors import ShapeError
-from nca.state import Layout, State
+from nca.checked import Options
+from nca.state import Level, State
 from nca.types import Count, Name, Natural, NonNegative
-
-STRICT = {"extra": "forbid"}
+from nca.validation import Fault, choose, shown
 
 
 @dataclass(frozen=True)
-class Alive:
+class Alive(Options):
     """Which cells live: those near a cell whose channel exceeds a number.
 
     Attributes:
@@ -33,25 +32,18 @@ class Alive:
     radius: Natural = 1
     dead: Literal["cleared", "frozen"] = "cleared"
 
-    __pydantic_config__: ClassVar = STRICT
-
-    def check(self, layout: Layout) -> None:
-        """Refuse levels that cannot tell life.
-
-        Raises:
-            ShapeError: There is no such level, or it has no such channel.
-        """
-        if self.channel >= layout[self.level].channels:
-            raise ShapeError(
-                f'the alive mask reads channel {self.channel} of "{self.level}", '
-                f"which has {layout[self.level].channels}.",
-                where=f"{self}",
-                to_do="count channels from 0, and name one that the level has",
-            )
+    def misfits(self, levels: Mapping[str, Level]) -> Iterator[Fault]:
+        """Yield what is wrong if these are the levels: no such level, or no such channel."""
+        if self.level not in levels:
+            to_do = choose(self.level, list(levels))
+            yield Fault(("level",), f"no level {shown(self.level)}", to_do)
+        elif self.channel >= levels[self.level].channels:
+            to_do = f'"{self.level}" has channels 0 to {levels[self.level].channels - 1}'
+            yield Fault(("channel",), f"is {self.channel}", to_do)
 
 
 @dataclass(frozen=True)
-class Noise:
+class Noise(Options):
     """Randomness added to the change of every level but the input.
 
     Attributes:
@@ -64,11 +56,9 @@ class Noise:
     kind: Literal["normal", "uniform"] = "normal"
     when: Literal["always", "training"] = "always"
 
-    __pydantic_config__: ClassVar = STRICT
-
 
 @dataclass(frozen=True)
-class Skip:
+class Skip(Options):
     """A state remembered and added back on a schedule: a skip connection through time.
 
     Attributes:
@@ -85,22 +75,12 @@ class Skip:
     keep_gain: bool = True
     at_end: bool = False
 
-    __pydantic_config__: ClassVar = STRICT
-
-    def check(self, layout: Layout) -> None:
-        """Refuse levels that cannot take part.
-
-        Raises:
-            ShapeError: There is no such level, or it holds the input.
-        """
+    def misfits(self, levels: Mapping[str, Level]) -> Iterator[Fault]:
+        """Yield what is wrong if these are the levels: a missing level, or one of the input."""
+        writable = [name for name, level in levels.items() if not level.input]
         for name in self.levels:
-            if layout[name].input:
-                written = (level.name for level in layout.values() if not level.input)
-                raise ShapeError(
-                    f'a skip connection cannot write to the input level "{name}".',
-                    where=f"{self}",
-                    to_do=f"choose among {', '.join(written)}",
-                )
+            if name not in writable:
+                yield Fault(("levels",), f"names {shown(name)}", choose(name, writable))
 
     def add(self, level: Tensor, old: Tensor) -> Tensor:
         """Return the level with the remembered one added."""

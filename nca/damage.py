@@ -5,16 +5,19 @@ of the grid and place.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from nca.checked import Options
 from nca.errors import ShapeError
 from nca.noise import Source
 from nca.state import State
-from nca.suggest import did_you_mean
-from nca.types import Size
+from nca.types import Fraction, Size
+from nca.validation import Fault, shown
 
 SIDES = {"top": (-2, False), "bottom": (-2, True), "left": (-1, False), "right": (-1, True)}
 """The axis that a side lies on, and whether it is its far end."""
@@ -51,7 +54,7 @@ def disc(state: State, source: Source, levels: list[str]) -> State:
 
 
 @dataclass(frozen=True)
-class Damage:
+class Damage(Options):
     """Cells to be emptied: so large a share of the grid, in one shape and place.
 
     Attributes:
@@ -61,43 +64,44 @@ class Damage:
         place: `middle` or `anywhere` for a disc, a side for a half; empty: the usual one.
 
     Raises:
-        ShapeError: There is no such shape or place, or no such share.
+        OptionError: There is no such shape or place, or no such share.
     """
 
-    shape: str
-    size: float
+    shape: Literal["disc", "half", "scatter"]
+    size: Fraction
     place: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse shapes, shares and places that do not exist."""
-        if self.shape not in PLACES:
-            near = did_you_mean(self.shape, PLACES)
-            raise _refused(self, f"{near}choose among {', '.join(PLACES)}")
-        if not 0 <= self.size <= 1:
-            raise _refused(self, "give the share of the grid that is hurt, from 0 to 1")
+        """Refuse shapes, shares and places that do not exist; name the usual place."""
+        super().__post_init__()
         if not self.place:
             object.__setattr__(self, "place", PLACES[self.shape][0])
-        if self.place not in PLACES[self.shape]:
-            places = " or ".join(PLACES[self.shape])
-            raise _refused(self, f"place a {self.shape} {places}")
+
+    def conflicts(self) -> Iterator[Fault]:
+        """Yield the fault of a place where damage of this shape cannot lie."""
+        if self.place not in ("", *PLACES[self.shape]):
+            to_do = f"place a {self.shape} {' or '.join(PLACES[self.shape])}"
+            yield Fault(("place",), f"is {shown(self.place)}", to_do)
 
     @classmethod
     def parse(cls, text: str) -> "Damage":
         """Return what `SHAPE:SIZE` or `SHAPE:SIZE:PLACE` says.
 
         Raises:
-            ShapeError: It says no such thing.
+            ShapeError: It is not written like that.
+            OptionError: There is no such damage.
         """
         shape, _, rest = text.partition(":")
         size, _, place = rest.partition(":")
         try:
-            return cls(shape, float(size), place)
+            share = float(size)
         except ValueError:
             raise ShapeError(
                 f"{text!r} is no damage.",
                 where="SHAPE:SIZE",
                 to_do="write it like disc:0.2, half:0.5:left or scatter:0.3",
             ) from None
+        return cls(shape, share, place)  # pyright: ignore[reportArgumentType]
 
     def __str__(self) -> str:
         """Return what it is, in words."""
@@ -150,13 +154,12 @@ class Damage:
         """Return the lines next to one side, bool, broadcast to `(1, *space)`."""
         axis, far = SIDES[self.place]
         if len(size) < -axis:
-            raise _refused(self, "use left or right in a grid of one axis")
+            raise ShapeError(
+                "there is no such damage.",
+                where=f"{self}",
+                to_do="use left or right in a grid of one axis",
+            )
         side = size[axis]
         line = torch.arange(side)
         line = (side - 1 - line) if far else line
         return (line < round(self.size * side)).view(-1, *(1,) * (-axis - 1)).unsqueeze(0)
-
-
-def _refused(damage: Damage, to_do: str) -> ShapeError:
-    told = f"{damage.shape}:{damage.size}" + f":{damage.place}" * bool(damage.place)
-    return ShapeError("there is no such damage.", where=told, to_do=to_do)

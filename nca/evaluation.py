@@ -69,8 +69,8 @@ def evaluate(
         automaton: Is put into evaluation mode and left in the mode it was in.
         task: Makes the batches and measures.
         split: Held-out training data to choose by, or test data to report on.
-        steps: Moments to measure at, rising; or `settle`: where each sample stands still.
-        table: Batch size, disturbance, and what it means to stand still.
+        steps: Moments to measure at, rising; or `settle`: where each sample comes to rest.
+        table: Batch size, disturbance, and what it means to be at rest.
         samples: Stop after so many samples; 0: the whole split.
         disturb: Whether to disturb at all.
         fire_rate: Use this chance instead of the automaton's own.
@@ -78,7 +78,8 @@ def evaluate(
 
     Returns:
         One row per moment; after the disturbance the same moments again. A row of settling also
-        tells the share of samples that stood still, and the mean number of steps they took.
+        has the share of samples that came to rest, the share of those that diverged, and the
+        mean number of steps that all took.
     """
     moments = (table.at_most,) if steps == "settle" else tuple(steps)
     walk = _Walk(automaton, task, () if steps == "settle" else moments, table, fire_rate)
@@ -149,8 +150,12 @@ class _Walk:
                 at_most=bound,
                 fire_rate=self.fire_rate,
             )
-            still = {"settled": Share.of(settled.still), "steps taken": Share.of(settled.steps)}
-            yield bound, settled.state, still
+            ended = {
+                "settled": Share.of(settled.converged),
+                "diverged": Share.of(settled.diverged),
+                "steps taken": Share.of(settled.steps),
+            }
+            yield bound, settled.state, ended
 
 
 def _disturbed(automaton: Automaton, batch: Batch, how: str) -> Batch:

@@ -1,39 +1,10 @@
 """Turn what is wrong with a recipe into lines that a person can act upon, all at once."""
 
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
 from nca.errors import NCAError
-from nca.options import expected
-from nca.suggest import did_you_mean
-
-KeyPath = tuple[str | int, ...]
-
-SHOWN = 40
-"""Characters of a value that an error shows at most."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a recipe.
-
-    Attributes:
-        path: The key's place, such as `("rollout", "fire_rate")` or `("levels", 0, "channels")`.
-        what: What is wrong with it.
-        to_do: What to do about it.
-        line: Where it is, if that does not follow from the path.
-    """
-
-    path: KeyPath
-    what: str
-    to_do: str
-    line: int = 0
+from nca.validation import Fault, KeyPath, place_of
 
 
 class RecipeError(NCAError):
@@ -82,42 +53,6 @@ class RecipeError(NCAError):
         return "\n".join([self.what, *(row.rstrip() for row in self._rows)])
 
 
-def faults_of(error: ValidationError, model: type[BaseModel], above: KeyPath = ()) -> list[Fault]:
-    """Return a fault for everything that pydantic complains about.
-
-    A complaint about a table or list is dropped where there is one about something in it.
-
-    Args:
-        error: The complaint.
-        model: What was expected.
-        above: The path of the table that was checked.
-    """
-    schema = model.model_json_schema()
-    found: dict[KeyPath, Fault] = {}
-    for detail in error.errors(include_url=False):
-        path, field, table = _walk(detail["loc"], schema)
-        fault = _fault((*above, *path), detail, field, table)
-        found.setdefault(fault.path, fault)
-    return [fault for path, fault in found.items() if not _holds_another(path, found)]
-
-
-def strange(value: Any, path: KeyPath = ()) -> list[Fault]:
-    """Return the faults of values that TOML knows and recipes have no use for."""
-    if isinstance(value, dict):
-        return [fault for key, item in value.items() for fault in strange(item, (*path, key))]
-    if isinstance(value, list):
-        return [fault for i, item in enumerate(value) for fault in strange(item, (*path, i))]
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return [Fault(path, "is out of range", "a whole number has at most 18 digits")]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return [Fault(path, f"is {value}", "expected: a number that is finite")]
-    if isinstance(value, str) and re.search("[\0\ud800-\udfff]", value):
-        return [Fault(path, f"is {shown(value)}", "leave out what is no character")]
-    if not isinstance(value, bool | int | float | str):
-        return [Fault(path, "is a date or time", f'expected: something else; text is "{value}"')]
-    return []
-
-
 def depth(value: Any) -> int:
     """Return how deep tables and lists are nested in a value."""
     deepest, level = 0, [value]
@@ -126,89 +61,6 @@ def depth(value: Any) -> int:
         level = [item for v in items if isinstance(v, list) for item in v]
         deepest += 1
     return deepest
-
-
-def unknown(path: KeyPath, known: Sequence[str]) -> Fault:
-    """Return the fault of a key that is not known here."""
-    hint = did_you_mean(str(path[-1]), known)
-    table = _table(path[:-1]) or "a recipe"
-    return Fault(path, "unknown key", f"{hint}{table} knows: {', '.join(sorted(known))}")
-
-
-def place_of(path: KeyPath) -> str:
-    """Return the place of a key in words: `[rollout] steps`, `[levels[0]] rules[1]`."""
-    if not path:
-        return "the recipe"
-    cut = len(path)
-    while cut > 1 and isinstance(path[cut - 1], int):
-        cut -= 1
-    numbers = "".join(f"[{number}]" for number in path[cut:])
-    return f"{_table(path[: cut - 1])} {_bare(path[cut - 1])}{numbers}".lstrip()
-
-
-def shown(value: Any) -> str:
-    """Return a value as TOML would have it, on one line and not too long."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    text = text.encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
-
-
-def _fault(
-    path: KeyPath, detail: ErrorDetails, field: dict[str, Any], table: dict[str, Any]
-) -> Fault:
-    given = shown(detail["input"])
-    match detail["type"]:
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            return unknown(path, list(table.get("properties", {})))
-        case "missing" if isinstance(path[-1], int):  # a list that is too short
-            return Fault(path[:-1], f"is {given}", f"expected: {expected(table)}")
-        case "missing" | "missing_argument":
-            return Fault(path, "is missing", f"add it: {_sample(path, field)}")
-        case "recipe":
-            return Fault(path, f"is {given}", detail["msg"])
-        case _:
-            wanted = expected(field)
-            need = wanted if wanted != "any value" else detail["msg"]
-            return Fault(path, f"is {given}", f"expected: {need}")
-
-
-def _sample(path: KeyPath, field: dict[str, Any]) -> str:
-    """Return what a missing key looks like."""
-    kind = expected(field)
-    if kind == "table" and len(path) == 1:
-        return f"[{path[0]}]"
-    return f"[[{path[0]}]]" if kind.startswith("list of tables") else f"{path[-1]} = <{kind}>"
-
-
-def _walk(
-    location: Sequence[str | int], schema: dict[str, Any]
-) -> tuple[KeyPath, dict[str, Any], dict[str, Any]]:
-    """Follow a location through the schema; leave out the names of union branches."""
-    field, table, path = schema, schema, []
-    for part in location:
-        field = _resolved(field, schema)
-        table = field
-        if isinstance(part, int) and (items := field.get("items") or field.get("prefixItems")):
-            field = items[min(part, len(items) - 1)] if isinstance(items, list) else items
-            path.append(part)
-        elif isinstance(part, str) and part in field.get("properties", {}):
-            field = field["properties"][part]
-            path.append(part)
-        elif "properties" in field or isinstance(part, int):
-            path.append(part)
-            field = {}
-    return tuple(path), _resolved(field, schema), _resolved(table, schema)
-
-
-def _resolved(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" in field:
-        return schema["$defs"][field["$ref"].rpartition("/")[2]]
-    real = [branch for branch in field.get("anyOf", []) if branch.get("type") != "null"]
-    return _resolved(real[0], schema) if len(real) == 1 else field
-
-
-def _holds_another(path: KeyPath, paths: Collection[KeyPath]) -> bool:
-    return any(len(path) < len(other) and other[: len(path)] == path for other in paths)
 
 
 def _same_branch(path: KeyPath, key: KeyPath, lines: Mapping[KeyPath, int]) -> bool:
@@ -220,15 +72,3 @@ def _nearest(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
     while path and path not in lines:
         path = path[:-1]
     return lines.get(path, 0)
-
-
-def _table(path: KeyPath) -> str:
-    words = ""
-    for part in path:
-        dot = "." if words else ""
-        words += f"[{part}]" if isinstance(part, int) else f"{dot}{_bare(part)}"
-    return f"[{words}]" if words else ""
-
-
-def _bare(key: str | int) -> str:
-    return str(key) if re.fullmatch("[A-Za-z0-9_-]+", str(key)) else shown(key)

@@ -9,27 +9,27 @@ has the same bits.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import checkpoint
 
-from nca.conditions import STRICT
-from nca.errors import ShapeError
+from nca.checked import Options
 from nca.state import State
 from nca.types import Count
+from nca.validation import Fault
 
 Advance = Callable[[State, int], State]
 """Lets so many steps pass."""
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(Options):
     """What a rollout keeps for its gradient.
 
     Attributes:
@@ -43,20 +43,11 @@ class Memory:
     mode: Literal["auto", "store", "segments", "recompute"] = "auto"
     every: Count | None = None
 
-    __pydantic_config__: ClassVar = STRICT
-
-    def check(self) -> None:
-        """Refuse segments that are none.
-
-        Raises:
-            ShapeError: Segments of less than a step, or a length without segments.
-        """
-        if self.every is not None and (self.every < 1 or self.mode != "segments"):
-            raise ShapeError(
-                f"memory keeps a state every {self.every} steps in mode {self.mode!r}.",
-                where=f"{self}",
-                to_do='give at least 1, and only to Memory("segments", every=...)',
-            )
+    def conflicts(self) -> Iterator[Fault]:
+        """Yield the fault of a length without segments."""
+        if self.every and self.mode != "segments":
+            to_do = 'only segments have a length: { mode = "segments", every = 8 }'
+            yield Fault(("every",), f"is {self.every}", to_do)
 
     def stride(self, steps: int) -> int:
         """Return how many steps lie between the states that a rollout of `steps` keeps."""

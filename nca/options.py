@@ -5,7 +5,6 @@ type and range, their defaults make them optional.
 """
 
 import inspect
-import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -13,6 +12,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, create_model
 
 from nca.errors import PluginError
+from nca.validation import expected, literal
+
+SETTINGS = ConfigDict(
+    extra="forbid",
+    strict=True,
+    arbitrary_types_allowed=True,
+    allow_inf_nan=False,
+    protected_namespaces=(),
+)
+"""As strict as a recipe: no unknown names, no silent conversions, finite numbers alone."""
 
 
 @cache
@@ -22,15 +31,8 @@ def options_of(thing: Callable[..., Any]) -> type[BaseModel]:
     Raises:
         PluginError: An annotation cannot be understood, or says what no TOML can hold.
     """
-    settings = ConfigDict(
-        extra="forbid",
-        strict=True,
-        arbitrary_types_allowed=True,
-        allow_inf_nan=False,
-        protected_namespaces=(),
-    )
     try:
-        model = create_model(thing.__name__, __config__=settings, **_fields(thing))
+        model = arguments_of(thing)
         model.model_json_schema()
     except Exception as fault:
         raise PluginError(
@@ -39,6 +41,12 @@ def options_of(thing: Callable[..., Any]) -> type[BaseModel]:
             to_do="annotate its keyword-only arguments with what TOML can hold",
         ) from fault
     return model
+
+
+@cache
+def arguments_of(thing: Callable[..., Any]) -> type[BaseModel]:
+    """Return the same model for annotations that TOML need not be able to hold."""
+    return create_model(thing.__name__, __config__=SETTINGS, **_fields(thing))
 
 
 def _fields(thing: Callable[..., Any]) -> dict[str, Any]:
@@ -69,64 +77,10 @@ def described(model: type[BaseModel]) -> dict[str, str]:
     for name, field in schema.get("properties", {}).items():
         kind = expected(_resolve(field, schema))
         default = field.get("default")
-        words[name] = (
-            kind if default is None or name in required else f"{kind}; {_literal(default)}"
-        )
+        words[name] = kind if default is None or name in required else f"{kind}; {literal(default)}"
     return words
-
-
-NOUNS = {
-    "integer": "whole number",
-    "number": "number",
-    "string": "text",
-    "boolean": "true or false",
-    "array": "list",
-    "object": "table",
-}
-"""What the types of JSON schema are called here."""
-
-
-def expected(field: dict[str, Any]) -> str:
-    """Return what a JSON-schema field accepts, in words."""
-    if "enum" in field or "const" in field:
-        return " | ".join(_literal(value) for value in field.get("enum", [field.get("const")]))
-    if "anyOf" in field:
-        branches = [branch for branch in field["anyOf"] if branch.get("type") != "null"]
-        return " or ".join(expected(branch) for branch in branches)
-    if "$ref" in field:
-        return "table"
-    noun = NOUNS.get(field.get("type", ""), "any value")
-    if noun == "list":
-        return _list(field)
-    if "pattern" in field:
-        return field.get("description") or f"text that matches {field['pattern']}"
-    return f"{noun}{_range(field)}"
-
-
-def _list(field: dict[str, Any]) -> str:
-    items = field.get("items") or (field.get("prefixItems") or [{}])[0]
-    low, high = field.get("minItems", 0), field.get("maxItems")
-    each = expected(items) if isinstance(items, dict) else "any value"
-    if each == "table":
-        return "list of tables, at least one" if low else "list of tables"
-    count = f"list of {low}" if low == high else f"list of {low} to {high}" if high else "list"
-    return count if each == "any value" else f"{count}, each: {each}"
-
-
-def _range(field: dict[str, Any]) -> str:
-    low, high = field.get("minimum"), field.get("maximum")
-    above, below = field.get("exclusiveMinimum"), field.get("exclusiveMaximum")
-    if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
-    limits = {"at least": low, "above": above, "at most": high, "below": below}
-    words = [f"{word} {limit:g}" for word, limit in limits.items() if limit is not None]
-    return ", " * bool(words) + " and ".join(words)
 
 
 def _resolve(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     reference = field.get("$ref")
     return schema["$defs"][reference.rpartition("/")[2]] if reference else field
-
-
-def _literal(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -7,7 +7,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, InlineTable, Table
 
-from nca.faults import Fault, KeyPath, RecipeError
+from nca.faults import RecipeError
+from nca.validation import Fault, KeyPath
 
 
 class _MisplacedError(Exception):

@@ -4,21 +4,23 @@ Each iteration draws a few states, renews some of them, lets them live on, and p
 (Mordvintsev et al. 2020; Randazzo et al. 2020 for the exchanged input).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor
 
 from nca import damage
 from nca.automaton import Automaton
 from nca.batch import Batch
-from nca.conditions import STRICT
+from nca.checked import Options
 from nca.noise import Draw
 from nca.types import Count, Natural
+from nca.validation import Fault, refuse
 
 
 @dataclass(frozen=True)
-class Renewal:
+class Renewal(Options):
     """What happens to the states that an iteration draws, before they live on.
 
     Attributes:
@@ -40,7 +42,14 @@ class Renewal:
     order: Literal["loss", "drawn"] = "loss"
     begin: Natural = 0
 
-    __pydantic_config__: ClassVar = STRICT
+    def misfits(self, batch: int) -> Iterator[Fault]:
+        """Yield what is wrong with renewing batches of so many states."""
+        renewed = self.fresh + self.damaged + self.swapped
+        if renewed > batch:
+            to_do = f"fresh, damaged and swapped together fit a batch of {batch}"
+            yield Fault((), f"renews {renewed} states", to_do)
+        if batch > self.size:
+            yield Fault(("size",), f"is {self.size}", f"at least one batch: {batch}")
 
     def renew(self, batch: Batch, fresh: Batch, automaton: Automaton, draw: Draw) -> Batch:
         """Return the batch to start from.
@@ -50,8 +59,12 @@ class Renewal:
             fresh: New states with their sample numbers, as many as the batch has.
             automaton: Whose levels are damaged and whose dead are buried.
             draw: The iteration's randomness.
+
+        Raises:
+            OptionError: A batch of another size than a recipe would take with it.
         """
         count = batch.state.batch
+        refuse(self.misfits(count), f"{self}")
         first, last = self.fresh, count - self.damaged - self.swapped
         parts = [fresh.select(slice(0, first)), batch.select(slice(first, last))]
         if self.damaged:

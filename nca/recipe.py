@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from nca.automaton import Automaton
 from nca.errors import PluginError, RegistryError
-from nca.faults import Fault, KeyPath, RecipeError, depth, faults_of, shown, strange
+from nca.faults import RecipeError, depth
 from nca.memory import Memory
 from nca.options import options_of, takes_place
 from nca.overrides import override
@@ -27,6 +27,7 @@ from nca.suggest import did_you_mean
 from nca.tables import RuleTable, Tables, TaskTable, Train, relations
 from nca.task import Setting, Task
 from nca.topology import Topology
+from nca.validation import Fault, KeyPath, faults_of, shown, strange
 from nca.view import Place
 
 Wanted = TypeVar("Wanted")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
+from nca.checked import checked_options
 from nca.errors import PluginError, RegistryError
 from nca.suggest import did_you_mean
 
@@ -52,7 +53,7 @@ class Registry:
         self._contracts[kind] = contract
 
     def add(self, kind: Kind, name: str, thing: Any) -> None:
-        """Register a thing.
+        """Register a thing; a class refuses from now on what its table in a recipe would.
 
         Raises:
             RegistryError: The name is taken by another thing.
@@ -60,6 +61,7 @@ class Registry:
         """
         place = f"{thing.__module__}:{thing.__qualname__}"
         self._check(kind, name, thing, place)
+        checked_options(thing)
         self._take(Entry(kind, name, self._origin or thing.__module__, place, thing))
 
     def promise(self, kind: Kind, name: str, place: str, origin: str) -> None:

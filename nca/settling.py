@@ -1,15 +1,23 @@
-"""Let time pass until nothing moves any more."""
+"""Let time pass until nothing moves any more: what it means to be at rest, and to diverge.
 
+A level is at rest once a step changes it by less than a small share of itself. A sample has
+converged once each of its levels is at rest or still empty, and has diverged once a number is
+infinite or none at all; what has diverged is never at rest.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nca.automaton import Automaton
-from nca.errors import ShapeError
+from nca.checked import checked_value
 from nca.state import State
+from nca.types import Count, Positive
 
-TINY = 1e-12
+TOLERANCE = 1e-3
+"""A level is at rest once a step changes it by less than this share of itself."""
 
 
 @dataclass(frozen=True)
@@ -17,71 +25,95 @@ class Settled:
     """Where settling has led.
 
     Attributes:
-        state: Each sample as it was when it stood still, or when the bound was reached.
+        state: Each sample as it was when it converged or diverged, or when the bound was reached.
         steps: `(B,)`, int64: how many steps each sample took.
-        still: `(B,)`, bool: whether it stood still in the end.
+        converged: `(B,)`, bool: whether it came to rest.
+        diverged: `(B,)`, bool: whether it left the finite numbers.
     """
 
     state: State
     steps: Tensor
-    still: Tensor
+    converged: Tensor
+    diverged: Tensor
 
 
 def settle(
     automaton: Automaton,
     state: State,
     *,
-    tolerance: float,
+    tolerance: float = TOLERANCE,
     at_most: int,
     fire_rate: float | None = None,
 ) -> Settled:
-    """Let each sample step until it stands still, or `at_most` times.
+    """Let each sample step until it converges or diverges, or `at_most` times.
 
-    A sample that stands still is left alone while others go on, so that the outcome does not
-    depend on who else is in the batch.
+    A sample that has converged or diverged is left alone while others go on, so that the outcome
+    does not depend on who else is in the batch.
 
     Args:
         automaton: Lets the steps pass.
         state: The first state.
-        tolerance: A sample stands still once a step changes it by less than this share of
-            itself, `|ds| < tolerance |s|` over all cells of all levels but the input.
+        tolerance: Above 0, see `at_rest`.
         at_most: The bound on the number of steps, at least 1.
         fire_rate: Use this chance instead of the automaton's own.
 
     Raises:
-        ShapeError: A tolerance or bound that is not above 0; what `Automaton.step` raises.
+        OptionError: A tolerance or bound out of its range; what `Automaton.step` raises.
     """
-    if at_most < 1 or not tolerance > 0:
-        raise ShapeError(
-            f"settling has the tolerance {tolerance} and the bound {at_most}.",
-            where="settle(automaton, state, ...)",
-            to_do="give a tolerance above 0, and a bound of at least one step",
-        )
+    where = "settle(automaton, state, ...)"
+    tolerance = checked_value(Positive, "tolerance", tolerance, where)
+    at_most = checked_value(Count, "at_most", at_most, where)
+    levels = automaton.written
     steps = torch.zeros_like(state.samples)
-    moving = torch.ones_like(state.samples, dtype=torch.bool)
+    converged = torch.zeros_like(state.samples, dtype=torch.bool)
+    diverged = has_diverged(state, levels)
     for _ in range(at_most):
-        after = automaton.step(state, fire_rate=fire_rate)
-        still = speed(state, after, automaton.written) < tolerance
-        steps += moving
-        state = after.where(moving, state)
-        moving = moving & ~still
+        moving = ~(converged | diverged)
         if not moving.any():
             break
-    return Settled(state, steps, ~moving)
+        after = automaton.step(state, fire_rate=fire_rate)
+        resting = _at_rest_or_empty(state, after, levels, tolerance)
+        steps += moving
+        state = after.where(moving, state)
+        diverged = has_diverged(state, levels)
+        converged = converged | moving & resting & ~diverged
+    return Settled(state, steps, converged, diverged)
 
 
-def speed(before: State, after: State, levels: list[str]) -> Tensor:
-    """Return how far each sample has moved as a share of itself, `|ds| / |s|`, float64 `(B,)`.
+def relative_change(before: Tensor, after: Tensor) -> Tensor:
+    """Return how far cells have moved in one step, measured by how long their vectors are.
+
+    The mean length of the change over the mean length of the vectors after it: cells that are
+    empty, as those outside a living body, would make the mean of quotients infinite.
 
     Args:
-        before: A state.
-        after: The state that followed; where it is empty, a sample that moved has speed infinity.
-        levels: The levels that count.
+        before: A level, `(B, C, *space)`.
+        after: The same level one step later.
+
+    Returns:
+        `(B,)`, from 0; NaN where the level is still empty, and so has not begun.
     """
-    moved = [(after[name] - before[name]).double().square().flatten(1).sum(1) for name in levels]
-    held = [after[name].double().square().flatten(1).sum(1) for name in levels]
-    return (
-        (torch.stack(moved).sum(0) / torch.stack(held).sum(0))
-        .sqrt()
-        .nan_to_num(nan=0.0, posinf=torch.inf)
-    )
+    before, after = before.detach(), after.detach()
+    change = (after - before).norm(dim=1).flatten(1).double().mean(dim=1)
+    length = after.norm(dim=1).flatten(1).double().mean(dim=1)
+    return change / length.where(length > 0, torch.nan)
+
+
+def at_rest(change: Tensor, tolerance: float = TOLERANCE) -> Tensor:
+    """Return where a level is at rest, from its `relative_change`; NaN is no rest."""
+    return change < tolerance
+
+
+def has_diverged(state: State, levels: Sequence[str]) -> Tensor:
+    """Return which samples hold a number that is not finite on one of the levels, bool `(B,)`."""
+    return ~torch.stack([state[name].isfinite().flatten(1).all(dim=1) for name in levels]).all(0)
+
+
+def _at_rest_or_empty(
+    before: State, after: State, levels: Sequence[str], tolerance: float
+) -> Tensor:
+    still = []
+    for name in levels:
+        empty = ~(before[name].flatten(1).any(dim=1) | after[name].flatten(1).any(dim=1))
+        still.append(at_rest(relative_change(before[name], after[name]), tolerance) | empty)
+    return torch.stack(still).all(dim=0)

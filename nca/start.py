@@ -5,18 +5,18 @@ Legend: B batch, C channel; `*space` the axes of the grid.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from nca.conditions import STRICT
+from nca.checked import Options
 from nca.state import Layout, State
 from nca.types import NonNegative
 
 
 @dataclass(frozen=True)
-class Start:
+class Start(Options):
     """What levels start from.
 
     Attributes:
@@ -27,8 +27,6 @@ class Start:
 
     kind: Literal["zeros", "uniform", "learned"] = "zeros"
     scale: NonNegative = 0.0
-
-    __pydantic_config__: ClassVar = STRICT
 
 
 class FirstState(nn.Module):

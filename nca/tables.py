@@ -3,23 +3,34 @@
 The options of rules and tasks are not here: they are the arguments of the plugins themselves.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import Len
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 from torch import nn
 
 from nca.conditions import Alive, Noise, Skip
-from nca.faults import Fault, shown
 from nca.memory import Memory
 from nca.pool import Renewal
-from nca.suggest import did_you_mean
-from nca.types import Boundary, Count, Fraction, Name, Natural, NonNegative, Positive, Share
+from nca.settling import TOLERANCE
+from nca.state import Level
+from nca.types import (
+    Boundary,
+    Count,
+    Fraction,
+    LevelName,
+    Name,
+    Natural,
+    NonNegative,
+    Positive,
+    Share,
+)
+from nca.validation import Fault, KeyPath, shown
 
 FORMAT = 1
-WORD = "letters, digits and _, not beginning with a digit"
 
 
 def _version(value: Any) -> Any:
@@ -91,7 +102,7 @@ class RuleTable(BaseModel):
 class LevelTable(Table):
     """One level, with its rules."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description=WORD)]
+    name: LevelName
     channels: Count
     input: bool = False
     rules: tuple[RuleTable, ...] = ()
@@ -146,12 +157,13 @@ class Train(Table):
 class Evaluate(Table):
     """How the outcome is judged: at which steps, on how many samples, after which disturbance.
 
-    `steps = "settle"` judges each sample where it stands still: where a step changes it by less
-    than `tolerance` of itself, or else after `at_most` steps.
+    `steps = "settle"` judges each sample where it comes to rest: where a step changes each of its
+    levels by less than `tolerance` of itself, or else after `at_most` steps. A sample that leaves
+    the finite numbers counts as diverged, and goes no further.
     """
 
     steps: tuple[Count, ...] | Literal["settle"] = ()
-    tolerance: Positive = 1e-3
+    tolerance: Positive = TOLERANCE
     at_most: Count = 200
     batch: Count = 500
     samples: Natural = 0
@@ -199,35 +211,17 @@ def _grid(tables: Tables) -> Iterator[Fault]:
 
 
 def _rollout(tables: Tables) -> Iterator[Fault]:
-    levels = {level.name: level for level in tables.levels}
-    alive, path = tables.rollout.alive, ("rollout", "alive")
-    if alive and alive.level not in levels:
-        near = _near(alive.level, list(levels))
-        yield Fault((*path, "level"), f"no level {shown(alive.level)}", near)
-    elif alive and alive.channel >= levels[alive.level].channels:
-        to_do = f'"{alive.level}" has channels 0 to {levels[alive.level].channels - 1}'
-        yield Fault((*path, "channel"), f"is {alive.channel}", to_do)
-    writable = [name for name, level in levels.items() if not level.input]
+    levels = {row.name: Level(row.name, row.channels, row.input) for row in tables.levels}
+    if tables.rollout.alive:
+        yield from _under(("rollout", "alive"), tables.rollout.alive.misfits(levels))
     for number, skip in enumerate(tables.rollout.skips):
-        for name in skip.levels:
-            if name not in writable:
-                place = ("rollout", "skips", number, "levels")
-                yield Fault(place, f"names {shown(name)}", _near(name, writable))
+        yield from _under(("rollout", "skips", number), skip.misfits(levels))
 
 
 def _training(tables: Tables) -> Iterator[Fault]:
     pool, train = tables.pool, tables.train
     if pool and train:
-        renewed = pool.fresh + pool.damaged + pool.swapped
-        if renewed > train.batch:
-            to_do = f"fresh, damaged and swapped together fit a batch of {train.batch}"
-            yield Fault(("pool",), f"renews {renewed} states", to_do)
-        if train.batch > pool.size:
-            to_do = f"at least one batch: {train.batch}"
-            yield Fault(("pool", "size"), f"is {pool.size}", to_do)
-    if train and train.memory.every and train.memory.mode != "segments":
-        to_do = 'only segments have a length: { mode = "segments", every = 8 }'
-        yield Fault(("train", "memory", "every"), f"is {train.memory.every}", to_do)
+        yield from _under(("pool",), pool.misfits(train.batch))
     if train and train.batch % train.parts:
         to_do = f"a number that divides the batch of {train.batch}"
         yield Fault(("train", "parts"), f"is {train.parts}", to_do)
@@ -235,5 +229,5 @@ def _training(tables: Tables) -> Iterator[Fault]:
         yield Fault(("task",), "is missing", "training needs a task: add [task]")
 
 
-def _near(name: str, known: Sequence[str]) -> str:
-    return f"{did_you_mean(name, known)}choose among: {', '.join(known) or 'none'}"
+def _under(path: KeyPath, faults: Iterable[Fault]) -> Iterator[Fault]:
+    return (replace(fault, path=(*path, *fault.path)) for fault in faults)

@@ -7,6 +7,7 @@ Legend of all shape comments: `B` batch, `C` channel, `D` depth, `H` height, `W`
 from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Len, Lt
+from pydantic import Field
 
 Size: TypeAlias = tuple[int, ...]
 """Cells along each axis of the grid: `(width,)`, `(height, width)` or `(depth, height, width)`."""
@@ -31,6 +32,15 @@ Share: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 
 Name: TypeAlias = Annotated[str, Len(1)]
 """A word that is not empty."""
+
+LevelName: TypeAlias = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="letters, digits and _, not beginning with a digit",
+    ),
+]
+"""What a level may be called."""
 
 Boundary: TypeAlias = Literal["torus", "zeros", "reflect", "replicate"]
 """What lies beyond the last cell of an axis."""

@@ -2,18 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca import Source
+from nca import Options, Source
 from nca.types import Fraction, NonNegative
 
 
 @dataclass(frozen=True)
-class Augment:
+class Augment(Options):
     """How far a training picture may differ from the one in the data set.
 
     Every draw is uniform between minus and plus the number, and counted like all randomness.
@@ -29,8 +28,6 @@ class Augment:
     turn: NonNegative = 0.0
     scale: Fraction = 0.0
     mirror: Fraction = 0.0
-
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     def __call__(self, images: Tensor, source: Source) -> Tensor:
         """Return the pictures changed, with zeros where they leave their frame.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import axes, random_seeds, sizes
 
-from nca import Layout, Level, ShapeError, Source
+from nca import Layout, Level, NCAError, ShapeError, Source
 from nca.damage import Damage, disc
 
 LAYOUT = Layout([Level("image", 1, input=True), Level("body", 2)])
@@ -107,29 +107,29 @@ def test_a_half_is_cut_along_a_side(side, rows, columns):
     [
         (
             "disk:0.2",
-            "there is no such damage.",
-            "did you mean `disc`? choose among disc, half, scatter",
+            'shape is "disk".',
+            'did you mean `disc`? expected: "disc" | "half" | "scatter"',
         ),
         ("disc", "'disc' is no damage.", "write it like disc:0.2, half:0.5:left or scatter:0.3"),
         (
             "disc:2",
-            "there is no such damage.",
-            "give the share of the grid that is hurt, from 0 to 1",
+            "size is 2.0.",
+            "expected: number from 0 to 1",
         ),
         (
             "disc:nan",
-            "there is no such damage.",
-            "give the share of the grid that is hurt, from 0 to 1",
+            "size is nan.",
+            "expected: a number that is finite",
         ),
         (
             "half:0.5:middle",
-            "there is no such damage.",
+            'place is "middle".',
             "place a half top or bottom or left or right",
         ),
     ],
 )
 def test_impossible_damage_is_refused(text, what, to_do):
-    with pytest.raises(ShapeError) as fault:
+    with pytest.raises(NCAError) as fault:
         Damage.parse(text)
     assert fault.value.what == what
     assert fault.value.to_do == to_do

@@ -69,7 +69,8 @@ batch = 4 -> batch = 1000000000000000000000000000000
   line 6 [grid] size[1] is -8 expected: whole number, at least 1
 
 size = [8, 8] -> topology = "tor"\nsize = [8, 8]
-  line 6 [grid] topology[0] is "tor" expected: "torus" | "zeros" | "reflect" | "replicate"
+  line 6 [grid] topology[0] is "tor" did you mean `torus`? expected: "torus" | "zeros" | "reflect" |
+    "replicate"
 
 size = [8, 8] -> topology = ["torus", "zeros", "torus"]\nsize = [8, 8]
   line 6 [grid] topology names 3 axes name one boundary for all, or one for each of the 2 axes
@@ -143,7 +144,7 @@ iterations = 4 -> iterations = 4\nbetas = [0.9, 1.0]
   line 34 [train] betas[1] is 1.0 expected: number, at least 0 and below 1
 
 iterations = 4 -> iterations = 4\noptimiser = "adma"
-  line 34 [train] optimiser is "adma" expected: "adam" | "adamw"
+  line 34 [train] optimiser is "adma" did you mean `adam`? expected: "adam" | "adamw"
 
 random_seed = 3 -> random_seed = -1
   line 3 random_seed is -1 expected: whole number, at least 0

@@ -11,7 +11,7 @@ from strategies import memories, normal
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from nca import Alive, Memory, Place, ShapeError, UpdateRule, View, per_cell
+from nca import Alive, Memory, OptionError, Place, UpdateRule, View, per_cell
 from nca.gauge import peak
 
 CPU = torch.device("cpu")
@@ -131,14 +131,13 @@ def test_the_less_is_kept_the_lower_is_the_peak():
 
 
 @pytest.mark.parametrize(
-    ("memory", "told"),
+    ("memory", "to_do"),
     [
-        (Memory("segments", 0), "every 0 steps in mode 'segments'"),
-        (Memory("store", 3), "every 3 steps in mode 'store'"),
+        (("segments", 0), "expected: whole number, at least 1"),
+        (("store", 3), 'only segments have a length: { mode = "segments", every = 8 }'),
     ],
 )
-def test_segments_that_are_none_are_refused(memory, told):
-    with pytest.raises(ShapeError) as fault:
-        one_level(Add(), memory=memory)
-    assert told in str(fault.value)
-    assert 'to do:  give at least 1, and only to Memory("segments", every=...)' in str(fault.value)
+def test_segments_that_are_none_are_refused(memory, to_do):
+    with pytest.raises(OptionError) as fault:
+        Memory(*memory)
+    assert (fault.value.what, fault.value.to_do) == (f"every is {memory[1]}.", to_do)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 
 RINGS = (
-    {"errors", "registry", "suggest", "types"},
+    {"errors", "registry", "suggest", "types", "options", "validation", "checked"},
     {"topology", "stencils", "state", "noise", "batch", "kernels", "window", "halo", "parts"},
     {"perception", "rule", "view", "scene", "listed", "program", "formula"},
     {
@@ -22,7 +22,7 @@ RINGS = (
         "video", "memory", "proof", "fusion", "spread", "compiled",
     },
     {
-        "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
+        "tables", "faults", "toml_lines", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
         "importing", "render", "analysis", "gauge", "animation", "vast", "wall",
         "files", "device",

@@ -57,7 +57,6 @@ def test_a_layout_is_shown_as_python_would_build_it():
     [
         ([], "a layout needs a level."),
         ([Level("a", 1), Level("b", 1), Level("a", 2)], "two levels are named 'a'."),
-        ([Level("a", 1), Level("b", 0)], "level 'b' has no channels."),
     ],
 )
 def test_a_layout_that_cannot_be_is_refused(levels, what):
@@ -65,17 +64,23 @@ def test_a_layout_that_cannot_be_is_refused(levels, what):
         Layout(levels)
     assert str(refusal.value) == (
         f"{what}\n  where:  Layout({[level.name for level in levels]})\n"
-        "  to do:  give every level a name of its own and at least one channel"
+        "  to do:  give every level a name of its own"
     )
 
 
-def test_an_unknown_level_is_refused_with_the_names_there_are():
+@pytest.mark.parametrize(
+    ("thing", "whose"), [(BODY, "layout"), (BODY.zeros(1, (2,)), "state")], ids=["layout", "state"]
+)
+def test_an_unknown_level_is_refused_with_the_names_there_are(thing, whose):
     with pytest.raises(ShapeError) as refusal:
-        BODY["bodi"]
+        thing["bodi"]
     assert str(refusal.value) == (
-        "there is no level 'bodi'.\n  where:  levels: image, body\n"
-        "  to do:  name one of these, or add the level to the layout"
+        "there is no level 'bodi'. Did you mean 'body'?\n  where:  levels: image, body\n"
+        f"  to do:  name one of these, or add the level to the {whose}"
     )
+    assert "bodi" not in thing
+    assert thing.get("bodi", 3) == 3
+    assert thing.get("body") is thing["body"]
 
 
 @given(layout=layouts(), batch=st.integers(1, 3), size=sizes(2), seed=random_seeds())

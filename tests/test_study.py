@@ -75,6 +75,7 @@ def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
     assert "clusters: part 1.00, whole 0.47; best at part (the input alone: image 1.00)." in (
         findings[4].words
     )
+    assert findings[-1].words.endswith("Diverged of 12 samples: none.")
     assert headline(findings) == (
         "A part-whole hierarchy appears: islands form; they grow with level; they lie in one "
         "another; no level has collapsed; a level finds the segments of kind part; a level finds "
@@ -89,6 +90,20 @@ def test_a_sleeping_automaton_has_no_hierarchy():
     assert findings[0].answer == "no"
     assert "part, whole stayed empty or left the finite numbers" in headline(findings)
     assert "Collapse number: part undefined, whole undefined" in findings[3].words
+
+
+def test_what_diverges_is_counted_and_never_settles():
+    burst = study(blocks(gate=1e30), Plan(4, samples=3))
+    figures = burst.own.figures
+    assert figures["sample", "diverged"].tolist() == [1, 1, 1]
+    assert figures["level", "part", "settled"].isnan().all()
+    assert not burst.own.still("part")
+    rest = verdict(burst)[-1]
+    assert rest.answer == "no"
+    assert rest.words.endswith("Diverged of 3 samples: trained 3, shuffled 3.")
+    arms = json.loads(json.dumps(told(burst), allow_nan=False))["arms"]
+    assert arms["trained"]["sample"]["diverged"] == {"mean": 1.0, "deviation": 0.0, "samples": 3}
+    assert arms["untrained"]["sample"]["diverged"]["mean"] == 0.0
 
 
 def test_one_level_alone_cannot_tell():

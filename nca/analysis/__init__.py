@@ -17,7 +17,7 @@ from nca.analysis.agreement import (
     effective_rank,
 )
 from nca.analysis.clusters import average_linkage
-from nca.analysis.dynamics import energy, relative_change, settling_time
+from nca.analysis.dynamics import energy, settling_time
 from nca.analysis.growth import rising, spearman
 from nca.analysis.islands import Sizes, components, gather, islands, patches, sizes
 from nca.analysis.overlap import (
@@ -31,6 +31,7 @@ from nca.analysis.overlap import (
     translated,
 )
 from nca.analysis.probes import most_frequent, probe
+from nca.settling import relative_change
 
 __all__ = [
     "agreement",

@@ -26,27 +26,25 @@ UNHARMED = "undamaged"
 WITHIN = 4
 """The damaged are followed for so many times the trained steps."""
 
-FIRST = tuple(
-    Damage(*given)
-    for given in (
-        ("disc", 0.05, "middle"),
-        ("disc", 0.2, "middle"),
-        ("disc", 0.05, "anywhere"),
-        ("disc", 0.2, "anywhere"),
-        ("half", 0.5, "top"),
-        ("half", 0.5, "bottom"),
-        ("half", 0.5, "left"),
-        ("half", 0.5, "right"),
-        ("scatter", 0.1, "anywhere"),
-        ("scatter", 0.3, "anywhere"),
-        ("scatter", 0.6, "anywhere"),
-    )
+FIRST = (
+    Damage("disc", 0.05, "middle"),
+    Damage("disc", 0.2, "middle"),
+    Damage("disc", 0.05, "anywhere"),
+    Damage("disc", 0.2, "anywhere"),
+    Damage("half", 0.5, "top"),
+    Damage("half", 0.5, "bottom"),
+    Damage("half", 0.5, "left"),
+    Damage("half", 0.5, "right"),
+    Damage("scatter", 0.1, "anywhere"),
+    Damage("scatter", 0.3, "anywhere"),
+    Damage("scatter", 0.6, "anywhere"),
 )
 """After the trained steps."""
 
-OTHERS = tuple(
-    Damage(*given)
-    for given in (("disc", 0.2, "middle"), ("half", 0.5, "left"), ("scatter", 0.3, "anywhere"))
+OTHERS = (
+    Damage("disc", 0.2, "middle"),
+    Damage("half", 0.5, "left"),
+    Damage("scatter", 0.3, "anywhere"),
 )
 """Earlier and later: after half and four times the trained steps."""
 

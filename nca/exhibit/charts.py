@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from nca.analysis.dynamics import SETTLED
+from nca.settling import TOLERANCE
 from nca.study import Study
 
 LOOKS = {
@@ -59,7 +59,7 @@ def rest(study: Study) -> Image.Image:
             if (means > 0).any():
                 panel.plot(range(1, len(means) + 1), means, label=arm, **LOOKS[arm])
         panel.set_yscale("log")
-        panel.axhline(SETTLED, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
+        panel.axhline(TOLERANCE, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
         panel.axvline(study.plan.steps, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
         panel.set_xlabel("step")
     return _finished(figure, panels)

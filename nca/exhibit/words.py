@@ -16,7 +16,7 @@ MEANINGS = {
     "effective": "How many islands of one size would be as diverse: the exponential of the entropy "
     "of their shares of the covered cells.",
     "settled": "First step in which the level moves by less than a thousandth of its length, over "
-    "the samples that get there.",
+    "the samples that get there and never diverge.",
     "energy": "How far cells are from agreement with those around them, in a Hopfield network's "
     "measure: -0.5 where all hold one vector, above 0 where neighbours contradict each other. One "
     "consensus step of one cell lowers it; when all move at once it need not fall.",

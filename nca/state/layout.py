@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 
+from nca.checked import Options
 from nca.errors import ShapeError
-from nca.state.tensors import AXES, State
-from nca.types import Size
+from nca.state.tensors import AXES, State, no_level
+from nca.types import Count, LevelName, Size
 
 
 @dataclass(frozen=True)
-class Level:
+class Level(Options):
     """One level of the automaton.
 
     Args:
@@ -21,8 +22,8 @@ class Level:
         input: Whether it holds the input: then nothing ever writes to it.
     """
 
-    name: str
-    channels: int
+    name: LevelName
+    channels: Count
     input: bool = False
 
 
@@ -33,25 +34,17 @@ class Layout(Mapping[str, Level]):
         levels: The levels, from the bottom up.
 
     Raises:
-        ShapeError: No level, a name given twice, or a level without channels.
+        ShapeError: No level, or a name given twice.
     """
 
     def __init__(self, levels: Sequence[Level]) -> None:
         names = [level.name for level in levels]
         twice = sorted({name for name in names if names.count(name) > 1})
-        empty = [level.name for level in levels if level.channels < 1]
-        if not levels or twice or empty:
-            what = (
-                f"two levels are named {twice[0]!r}."
-                if twice
-                else f"level {empty[0]!r} has no channels."
-                if empty
-                else "a layout needs a level."
-            )
+        if not levels or twice:
             raise ShapeError(
-                what,
+                f"two levels are named {twice[0]!r}." if twice else "a layout needs a level.",
                 where=f"Layout({names})",
-                to_do="give every level a name of its own and at least one channel",
+                to_do="give every level a name of its own",
             )
         self._levels = {level.name: level for level in levels}
 
@@ -62,11 +55,7 @@ class Layout(Mapping[str, Level]):
             ShapeError: There is no such level.
         """
         if name not in self._levels:
-            raise ShapeError(
-                f"there is no level {name!r}.",
-                where=f"levels: {', '.join(self._levels)}",
-                to_do="name one of these, or add the level to the layout",
-            )
+            raise no_level(name, self._levels, "the layout")
         return self._levels[name]
 
     def get(self, name: str, default: Any = None) -> Any:

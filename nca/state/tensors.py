@@ -5,7 +5,7 @@ stepping is a function of weights and state alone, and whatever the automaton re
 temporal skip connections.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from nca.errors import ShapeError
 from nca.noise import Source
+from nca.suggest import did_you_mean
 from nca.types import Size
 from nca.window import Window
 
@@ -60,8 +61,22 @@ class State(Mapping[str, Tensor]):
             object.__setattr__(self, "samples", numbers)
 
     def __getitem__(self, name: str) -> Tensor:
-        """Return the tensor of a level."""
+        """Return the tensor of a level.
+
+        Raises:
+            ShapeError: There is no such level.
+        """
+        if name not in self.levels:
+            raise no_level(name, self.levels, "the state")
         return self.levels[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the tensor of a level, or the default."""
+        return self.levels.get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a level of that name."""
+        return name in self.levels
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names, bottom level first."""
@@ -170,6 +185,15 @@ class State(Mapping[str, Tensor]):
         remembered = tuple({n: torch.cat([m[n] for m in old]) for n in old[0]} for old in memories)
         samples = torch.cat([state.samples for state in states])
         return first.replace(levels, samples=samples, remembered=remembered)
+
+
+def no_level(name: object, levels: Collection[str], whose: str) -> ShapeError:
+    """Return the error of asking for a level that is not there."""
+    return ShapeError(
+        f"there is no level {name!r}.",
+        where=f"levels: {', '.join(levels)}",
+        to_do=f"{did_you_mean(str(name), levels)}name one of these, or add the level to {whose}",
+    )
 
 
 def _flatten(state: State) -> tuple[list[Any], tuple[int, int, Window | None]]:

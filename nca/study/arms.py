@@ -12,6 +12,7 @@ from nca.automaton import Automaton
 from nca.batch import Batch
 from nca.errors import ShapeError
 from nca.noise import Source
+from nca.settling import has_diverged
 from nca.state import State
 from nca.study.figures import Figures, joined, level_figures, probe_figures, state_figures
 from nca.study.plan import Plan
@@ -38,7 +39,8 @@ class Arm:
 
     def still(self, name: str) -> bool:
         """Tell whether a level has never changed."""
-        return not (self.figures["change", name] > 0).any()
+        changed = (self.figures["change", name] > 0).any()
+        return not (changed or self.figures["sample", "diverged"].any())
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ class _Walk:
         self.trained, self.automaton, self.plan, self.batch = trained, automaton, plan, batch
         self.names = automaton.written
         self.kept: list[State] = []
+        self.diverged = torch.zeros(batch, dtype=torch.bool)
         self.changes: dict[str, list[Tensor]] = {name: [] for name in self.names}
         self.course: dict[tuple[str, str], list[Tensor]] = {
             (name, figure): [] for name in self.names for figure in COURSE
@@ -222,9 +225,11 @@ class _Walk:
             changes = self._columns(self.changes[name], plan.moments[-1])
             figures["change", name] = changes
             settled = analysis.settling_time(changes)
-            # who was not followed may have settled later
+            # who was not followed may have settled later, and who diverged has not settled
             settled[follow:] = torch.nan
+            settled[self.diverged] = torch.nan
             figures["level", name, "settled"] = settled
+        figures["sample", "diverged"] = self.diverged.double()
         for key, rows in self.course.items():
             figures["course", *key] = self._columns(rows, len(plan.moments))
         return {name: value.cpu() for name, value in figures.items()}
@@ -234,6 +239,7 @@ class _Walk:
             before = state
             with self.trained.recipe.autocast(self.trained.device):
                 state = self.automaton.step(state)
+            self.diverged[: state.batch] |= has_diverged(state, self.names).cpu()
             for name in self.names:
                 self.changes[name].append(analysis.relative_change(before[name], state[name]))
             if step in self.plan.moments:

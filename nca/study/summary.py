@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nca.analysis.dynamics import SETTLED
+from nca.settling import TOLERANCE
 from nca.study.arms import Study
 
 SURE = 2.0
@@ -70,7 +70,7 @@ def told(study: Study) -> dict[str, Any]:
             "smallest_island": plan.smallest,
             "translations": plan.shifts,
             "followed": study.followed,
-            "settled_below": SETTLED,
+            "settled_below": TOLERANCE,
             "sure_beyond_standard_errors": SURE,
         },
         "arms": {

@@ -208,7 +208,14 @@ def _rest(study: Study) -> Finding:
         told.append(f"{name} in {shares[-1]:.0%}{when} (last change {_shown(change, '.2g')})")
     answer: Answer = "yes" if min(shares) > 0.95 else "no" if max(shares) < 0.05 else "partly"
     words = f"Of {study.followed} samples, within {last} steps: {', '.join(told)}."
-    return Finding(question, answer, "", words, "")
+    return Finding(question, answer, "", f"{words} {_diverged(study)}", "")
+
+
+def _diverged(study: Study) -> str:
+    """Return how many samples left the finite numbers, of the automaton and its controls."""
+    counts = {a: int(v.sum()) for a, v in study.figures("sample", "diverged").items()}
+    listed = ", ".join(f"{arm} {count}" for arm, count in counts.items() if count)
+    return f"Diverged of {study.samples} samples: {listed or 'none'}."
 
 
 def _beats(study: Study, levels: list[str], *name: str) -> bool:

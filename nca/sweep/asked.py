@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nca.faults import shown
 from nca.sweep.faults import Complaint, SweepError
+from nca.validation import shown
 
 OPEN, CLOSED = "[{(", "]})"
 SEEDS = "give how many, --seeds 3, or which: --seeds 4,7 or --seeds [7]"

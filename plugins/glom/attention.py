@@ -25,24 +25,23 @@ Legend: B batch, N neighbour, C channel; `*space` the axes of the grid.
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Place, View
+from nca import Options, Place, View
 from nca.program import Consensus, Untold
 from nca.types import Count, Fraction, Natural, Positive
 
-STRICT = {"extra": "forbid"}
 TINY = 1e-6
 SHARPEST = 50.0
 """As far as a person may turn it at run time; beyond that a cell heeds itself alone."""
 
 
 @dataclass(frozen=True)
-class Attention:
+class Attention(Options):
     """How the cells of a level heed their neighbours.
 
     Attributes:
@@ -63,8 +62,6 @@ class Attention:
     radius: Count = 1
     lookahead: Fraction = 0.0
     itself: bool = True
-
-    __pydantic_config__: ClassVar = STRICT
 
     def levels(self, place: Place) -> tuple[str, ...]:
         """Return the levels whose agreement counts: the own one, then those above it."""
