@@ -130,7 +130,7 @@ def render(
     else:
         every = every or (1 if moving else -(-steps // (MOMENTS - 1)))
         with torch.no_grad(), counting("steps", steps) as watch:
-            first = next(iter(trained.task.trials("test", samples or 4))).state
+            first = trained.task.first_trials("test", samples or 4).state
             first = scattered(trained, first, stage, seeds) if stage else first
             for state in perform(trained, first, steps, every, events):
                 kept.keep(trained.automaton.finish(state))
