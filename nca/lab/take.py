@@ -1,11 +1,11 @@
 """Take a stretch of time away: as GIF, APNG or MP4."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from annotated_types import Ge, Le
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
 from nca.animation import SLOWEST, encode
@@ -58,6 +58,23 @@ class Wish(BaseModel):
     def steps(self) -> range:
         """The steps to show."""
         return range(self.first, self.last + 1, self.every)
+
+
+def parse_wish(query: Mapping[str, str]) -> Wish:
+    """Return what an address asks for.
+
+    Raises:
+        NCAError: A number of it is missing, malformed or out of range.
+    """
+    try:
+        return Wish.model_validate(dict(query))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise NCAError(
+            f"no film can be taken of that: {first['msg']}.",
+            where=".".join(map(str, first["loc"])) or "the address",
+            to_do="give first and last step, every how many steps, and frames per second",
+        ) from None
 
 
 def film(session: Session, name: str, wish: Wish) -> tuple[bytes, str]:
