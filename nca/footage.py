@@ -81,7 +81,7 @@ def screen(
         watch: Told how many frames have been seen.
     """
     automaton, task = trained.automaton, trained.task
-    batch = next(iter(task.trials("test", samples)))
+    batch = task.first_trials("test", samples)
 
     def shown() -> Iterator[dict[str, Tensor]]:
         for number, frame in enumerate(frames):

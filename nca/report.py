@@ -89,7 +89,7 @@ def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Ro
 @torch.no_grad()
 def film(trained: Trained, samples: int, steps: int, every: int) -> list[State]:
     """Return the states of a few samples of the test split, from the first to the last."""
-    batch = next(iter(trained.task.trials("test", samples)))
+    batch = trained.task.first_trials("test", samples)
     with trained.recipe.autocast(trained.device):
         return trained.automaton.trajectory(batch.state, steps, every)
 
@@ -101,7 +101,7 @@ def draw(trained: Trained) -> dict[str, Sheet]:
     states = [trained.automaton.finish(state) for state in states]
     with torch.no_grad():
         pictures = [trained.task.picture(state) for state in states]
-        wanted = trained.task.targets(next(iter(trained.task.trials("test", SAMPLES))))
+        wanted = trained.task.targets(trained.task.first_trials("test", SAMPLES))
     words = [f"step {state.step}" for state in states]
     beside = ([], []) if wanted is None else ([wanted], ["target"])
     return {

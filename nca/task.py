@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nca.batch import Batch
 from nca.data import Report
-from nca.errors import ShapeError
+from nca.errors import DataError, ShapeError
 from nca.metrics import Share
 from nca.noise import Draw
 from nca.portrait import Portrait
@@ -122,6 +122,29 @@ class Task(nn.Module, ABC):
             split: Held-out training data to choose by, or test data to report on.
             batch: At most so many samples at once.
         """
+
+    def first_trials(self, split: Split, batch: int) -> Batch:
+        """Return the first samples of a split.
+
+        Args:
+            split: As of `trials`.
+            batch: At most so many.
+
+        Raises:
+            DataError: The split has no samples.
+        """
+        trials = (each for each in self.trials(split, batch) if each.state.batch)
+        if (first := next(trials, None)) is None:
+            raise self.no_samples(split)
+        return first
+
+    def no_samples(self, split: Split) -> DataError:
+        """Return the refusal of a split without samples."""
+        return DataError(
+            f"the {split} split has no samples to start from.",
+            where=f"the data of {type(self).__name__}",
+            to_do="give data whose split holds at least one sample",
+        )
 
     def segments(self, batch: Batch) -> dict[str, Tensor]:
         """Return true segmentations of a batch, by name: none, unless the task knows some.

@@ -1,6 +1,5 @@
 """First states and pictures of a grid on disk, both made piece by piece."""
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 
@@ -32,6 +31,7 @@ def plant(vast: Vast, task: Task) -> None:
 
     Raises:
         ShapeError: The grid has other than two axes.
+        DataError: The test data hold no sample.
     """
     height, width = _two(vast)
     states = _again_and_again(task)
@@ -106,8 +106,11 @@ def _two(vast: Vast) -> tuple[int, int]:
 
 
 def _again_and_again(task: Task) -> Iterator[State]:
-    for batch in itertools.chain.from_iterable(
-        task.trials("test", AT_ONCE) for _ in itertools.count()
-    ):
-        for number in range(batch.state.batch):
-            yield batch.state.select(slice(number, number + 1))
+    while True:
+        given = 0
+        for batch in task.trials("test", AT_ONCE):
+            for number in range(batch.state.batch):
+                yield batch.state.select(slice(number, number + 1))
+            given += batch.state.batch
+        if not given:
+            raise task.no_samples("test")

@@ -116,12 +116,14 @@ class CellClassification(Task):
         """Load the data set onto the device and set some of its training images aside.
 
         Raises:
-            DataError: The data set cannot be had.
+            DataError: The data set cannot be had, or a split of it holds no image.
             ShapeError: Its images do not fit the grid or the image level.
         """
         for split in ("train", "test"):
             loaded = self.dataset.load(split, data, report)
             images, labels = loaded.images.to(device), loaded.labels.to(device)
+            if not len(labels):
+                raise self.no_samples(split)
             if split == "train":
                 # the same images are set aside whatever the run's random seed
                 if self.held_out >= len(labels):

@@ -1,5 +1,6 @@
 """Animations, decoded again after they were written."""
 
+import io
 import subprocess
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from PIL import Image, ImageSequence
 
 from nca import NCAError
-from nca.animation import WRITERS, ffmpeg, save_animation
+from nca.animation import ENCODERS, encode, ffmpeg, omission, save_animation
 from nca.render import crowd, tile
 
 COLOURS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250), (250, 0, 250)]
@@ -64,12 +65,80 @@ def test_equal_frames_last_as_long_as_they_should(tmp_path):
     assert sum(lasts) == 400
 
 
+def wandering(count):
+    """Return so many frames, of which no two are alike."""
+    sheet = Image.new("L", (count, 2))
+    made = [sheet.copy() for _ in range(count)]
+    for number, frame in enumerate(made):
+        frame.paste(255, (number, 0, number + 1, 2))
+    return [frame.convert("RGB") for frame in made]
+
+
+def delays(content):
+    """Return the delays that stand in a GIF, in hundredths, and where each frame is white."""
+    with Image.open(io.BytesIO(content)) as film:
+        read = [(f.info["duration"], f.convert("L").copy()) for f in ImageSequence.Iterator(film)]
+    assert all(duration % 10 == 0 for duration, _ in read)
+    white = [max(range(f.width), key=lambda x, f=f: f.getpixel((x, 0))) for _, f in read]
+    return [round(duration / 10) for duration, _ in read], white
+
+
+@pytest.mark.parametrize(
+    ("rate", "kept", "least", "most"),
+    [(10, 120, 10, 10), (30, 120, 3, 4), (50, 120, 2, 2), (60, 100, 2, 2), (999, 6, 2, 2)],
+)
+def test_a_gif_plays_at_the_rate_that_was_asked_for(rate, kept, least, most):
+    lasts, white = delays(encode(iter(wandering(120)), "film.gif", rate))
+    assert len(lasts) == kept
+    assert (min(lasts), max(lasts)) == (least, most)
+    assert sum(lasts) == round(100 * 120 / rate)
+    assert (white[0], white[-1]) == (0, 119)
+    assert white == sorted(set(white))
+
+
+def test_one_frame_is_a_gif_at_any_rate():
+    for rate in (0.1, 1000):
+        with Image.open(io.BytesIO(encode(frames()[:1], "film.gif", rate))) as film:
+            assert film.n_frames == 1
+
+
+@pytest.mark.parametrize("ending", [".apng", ".webp"])
+@pytest.mark.parametrize(("rate", "kept", "least"), [(60, 120, 16), (90, 120, 11), (700, 15, 11)])
+def test_other_pictures_keep_their_rate_too(ending, rate, kept, least):
+    with Image.open(io.BytesIO(encode(wandering(120), f"film{ending}", rate))) as film:
+        lasts = [(f.convert("RGB"), f.info["duration"])[1] for f in ImageSequence.Iterator(film)]
+    assert sum(lasts) == pytest.approx(round(1000 * 120 / rate))
+    assert (len(lasts), min(lasts)) == (kept, least)
+
+
+def test_what_is_left_out_is_said():
+    assert "at most 50 frames per second of a GIF: of 60 some" in omission("film.gif", 60)
+    assert "at most 90 frames per second of a WEBP: of 100 some" in omission("film.webp", 100)
+    assert omission("film.gif", 50) == omission("film.apng", 90) == omission("film.mp4", 999) == ""
+
+
+def test_a_picture_that_a_gif_would_show_too_long_is_refused():
+    still = frames()[:1] * 66
+    assert encode(iter(still), "film.gif", 0.101)
+    with pytest.raises(NCAError, match="one picture for 660 seconds"):
+        encode(iter(still), "film.gif", 0.1)
+    assert encode(iter(wandering(66)), "film.gif", 0.1)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-9, -1.0, 1e9, float("nan"), float("inf")])
+@pytest.mark.parametrize("ending", list(ENCODERS))
+def test_a_rate_out_of_range_is_refused(ending, rate):
+    with pytest.raises(NCAError, match="frames per second") as fault:
+        encode(frames(), f"film{ending}", rate)
+    assert "0.1 to 1000" in fault.value.to_do
+
+
 def test_an_unknown_ending_is_told_and_leaves_nothing(tmp_path):
     with pytest.raises(NCAError) as fault:
         save_animation(frames(), tmp_path / "film.avi", 10)
     assert fault.value.to_do == "choose among .gif, .apng, .webp, .mp4"
     assert not list(tmp_path.iterdir())
-    assert list(WRITERS) == [".gif", ".apng", ".webp", ".mp4"]
+    assert list(ENCODERS) == [".gif", ".apng", ".webp", ".mp4"]
 
 
 def test_without_ffmpeg_one_is_told_where_to_get_it(tmp_path, monkeypatch):

@@ -1,10 +1,12 @@
 """What there is to see of a moment, in one, two and three axes."""
 
+import io
 import json
 import struct
 
 import pytest
 import torch
+from PIL import Image, ImageSequence
 
 from nca import Automaton, Layout, Level
 from nca.errors import NCAError
@@ -133,22 +135,28 @@ def test_a_scale_is_a_power_of_two_above_the_numbers():
 
 
 def test_a_film_has_a_frame_for_each_step_and_leaves_the_session_where_it_was():
-    from io import BytesIO
-
-    from PIL import Image
-
     session = Session(Subject.load("growing", CPU))
     session.advance(9)
     stood = session.here.moment.state
     for name, ending in (("film.gif", "gif"), ("film.png", "png")):
         data, said = film(session, name, Wish(first=1, last=9, every=2))
         assert said == ending
-        with Image.open(BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data)) as opened:
             assert opened.n_frames == 5
     assert session.step == 9
     assert session.here.moment.state == stood
     with pytest.raises(NCAError, match="cannot be taken"):
         film(session, "film.gif", Wish(first=0, last=5000))
+
+
+def test_a_gif_of_the_page_plays_at_its_rate():
+    session = Session(Subject.load("life", CPU, size=(8, 8)), start=Start("noise"))
+    session.advance(59)
+    data, _ = film(session, "film.gif", Wish(first=0, last=59, rate=60))
+    with Image.open(io.BytesIO(data)) as opened:
+        lasts = [frame.info["duration"] for frame in ImageSequence.Iterator(opened)]
+    assert min(lasts) >= 20
+    assert sum(lasts) == 1000
 
 
 def test_a_film_can_be_an_mp4():

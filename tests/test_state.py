@@ -75,8 +75,8 @@ def test_an_unknown_level_is_refused_with_the_names_there_are(thing, whose):
     with pytest.raises(ShapeError) as refusal:
         thing["bodi"]
     assert str(refusal.value) == (
-        "there is no level 'bodi'. Did you mean 'body'?\n  where:  levels: image, body\n"
-        f"  to do:  name one of these, or add the level to the {whose}"
+        "there is no level 'bodi'.\n  where:  levels: image, body\n"
+        f"  to do:  did you mean `body`? name one of these, or add the level to the {whose}"
     )
     assert "bodi" not in thing
     assert thing.get("bodi", 3) == 3

@@ -8,7 +8,7 @@ import torch
 import typer
 from torch import Tensor
 
-from nca.animation import is_animation, save_animation
+from nca.animation import FASTEST, SLOWEST, is_animation, omission, save_animation
 from nca.cli.blocks import print_pictures, why_no_picture
 from nca.cli.console import (
     CheckpointName,
@@ -95,7 +95,9 @@ def render(
     scale: Annotated[
         int | None, typer.Option("--scale", min=1, help="Pixels along each side of a cell.")
     ] = None,
-    rate: Annotated[float, typer.Option("--rate", min=0.1, help="Frames per second.")] = 12.0,
+    rate: Annotated[
+        float, typer.Option("--rate", min=SLOWEST, max=FASTEST, help="Frames per second.")
+    ] = 12.0,
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
@@ -129,7 +131,7 @@ def render(
     else:
         every = every or (1 if moving else -(-steps // (MOMENTS - 1)))
         with torch.no_grad(), counting("steps", steps) as watch:
-            first = next(iter(trained.task.trials("test", samples or 4))).state
+            first = trained.task.first_trials("test", samples or 4).state
             first = scattered(trained, first, stage, seeds) if stage else first
             for state in perform(trained, first, steps, every, events):
                 kept.keep(trained.automaton.finish(state))
@@ -140,6 +142,8 @@ def render(
         return
     if is_animation(out):
         save_animation(kept.frames(scale, columns), out, rate)
+        if said := omission(out.name, rate):
+            say(said)
     else:
         save_image(kept.sheet().image(scale), out)
     show(str(out))

@@ -81,7 +81,7 @@ def parse_event(given: Any) -> Event:
         raise NCAError(
             f"an event of kind {kind!r} has a fault: {first['msg']}.",
             where=f"{'.'.join(map(str, first['loc'])) or kind}, at step {given.get('step')!r}",
-            to_do="mend it, or leave the event out",
+            to_do="correct it, or leave the event out",
         ) from None
 
 
@@ -138,6 +138,7 @@ class Ink(Event):
     def apply(self, moment: Moment, subject: Subject) -> Moment:
         """Draw; what the new picture leaves dead is emptied."""
         task = _task_with(subject, "input")
+        _check_axes(self.points, subject)
         fine = [have / want for have, want in zip(task.canvas, subject.size, strict=True)]
         scaled = [[at * by for at, by in zip(p, fine, strict=True)] for p in self.points]
         topology = subject.turned(moment).topology
@@ -261,9 +262,10 @@ def _cover(
 
 
 def _check_axes(points: Points | list[Point], subject: Subject) -> None:
-    if any(len(point) != len(subject.size) for point in points):
+    strange = [point for point in points if len(point) != len(subject.size)]
+    if strange:
         raise ShapeError(
-            f"a point has {len(points[0])} numbers, but the grid {len(subject.size)} axes.",
+            f"a point has {len(strange[0])} numbers, but the grid {len(subject.size)} axes.",
             where="a stroke",
             to_do="give one place for each axis",
         )

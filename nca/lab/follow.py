@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nca.errors import NCAError
 from nca.lab.frames import about
 from nca.lab.lab import Lab
+from nca.lab.reporting import Repeats
 from nca.lab.session import Session
 from nca.lab.subject import Subject
 
@@ -26,28 +26,27 @@ def follower(lab: Lab, run: Path, load: Callable[[], Subject]) -> Callable[[], A
     """
 
     async def follow() -> None:
-        seen = stamp(run)
+        seen, repeats = stamp(run), Repeats()
         while True:
-            lab.news = {"run": progress(run)}
-            await asyncio.sleep(PAUSE)
-            if stamp(run) in (None, seen):
-                continue
-            seen = stamp(run)
             try:
-                subject = await lab.do(load)
-            except NCAError as fault:
-                for guest in list(lab.guests):
-                    await guest.tell("fault", what=fault.what, where=fault.where, to_do=fault.to_do)
-                continue
-            branch = lab.session.here.branch
-            session = await lab.do(Session, subject, branch.random_seed, branch.start)
-            lab.session = session
-            told = about(session)
-            for guest in list(lab.guests):
-                await guest.tell("about", **told)
-            lab.changed()
+                lab.news = {"run": progress(run)}
+                if stamp(run) not in (None, seen):
+                    seen = stamp(run)
+                    await _take_over(lab, load)
+            except Exception as fault:
+                if repeats.new(fault):
+                    await lab.report(fault)
+            await asyncio.sleep(PAUSE)
 
     return follow
+
+
+async def _take_over(lab: Lab, load: Callable[[], Subject]) -> None:
+    subject = await lab.do(load)
+    branch = lab.session.here.branch
+    lab.session = await lab.do(Session, subject, branch.random_seed, branch.start)
+    await lab.tell("about", **about(lab.session))
+    lab.changed()
 
 
 def stamp(run: Path) -> tuple[int, int] | None:

@@ -2,7 +2,8 @@
 
 All that touches the session happens in one worker thread, one thing after the other. A page
 acknowledges each frame, and gets the next one only then, always of what is now: frames are
-dropped, never queued. When the last page is gone, time stands still.
+dropped, never queued. When the last page is gone, time stands still. Whatever fails is reported to
+the pages, and all else goes on.
 """
 
 import asyncio
@@ -14,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from nca.errors import NCAError
-from nca.lab.frames import Eye, about, frame
+from nca.lab.frames import Eye, frame
+from nca.lab.reporting import Repeats, described
 from nca.lab.session import Session
+from nca.lab.views import Look
 
 Given = TypeVar("Given")
 
@@ -32,7 +34,7 @@ SLOWEST = 0.1
 
 
 class Wire(Protocol):
-    """The connection to a page."""
+    """The connection to a page; what is sent to one that has gone is dropped."""
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a frame."""
@@ -49,14 +51,25 @@ class Guest:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.eye = Eye()
+        self.repeats = Repeats()
         self.stale = asyncio.Event()
         self.ready = asyncio.Event()
         self.ready.set()
         self.stale.set()
 
-    async def tell(self, kind: str, **told: Any) -> None:
+    async def tell(self, kind: str, **words: Any) -> None:
         """Send words."""
-        await self.wire.send_text(json.dumps({"type": kind, **told}))
+        await self.wire.send_text(json.dumps({"type": kind, **words}))
+
+    async def report(self, fault: Exception) -> None:
+        """Say what has failed; a bug of ours goes to the log as well."""
+        await self.tell("fault", **described(fault))
+
+    def look(self, look: Look) -> None:
+        """Look at something else."""
+        self.eye.turn(look)
+        self.repeats.forget()
+        self.stale.set()
 
 
 class Lab:
@@ -82,10 +95,18 @@ class Lab:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, partial(work, *arguments))
 
-    async def enter(self, wire: Wire) -> Guest:
+    async def tell(self, kind: str, **words: Any) -> None:
+        """Send words to all pages."""
+        for guest in list(self.guests):
+            await guest.tell(kind, **words)
+
+    async def report(self, fault: Exception) -> None:
+        """Say to all pages what has failed; a bug of ours goes to the log as well."""
+        await self.tell("fault", **described(fault))
+
+    def enter(self, wire: Wire) -> Guest:
         """Let a page look on."""
         guest = Guest(wire)
-        await guest.tell("about", **await self.do(about, self.session))
         self.guests.append(guest)
         self._consider()
         return guest
@@ -127,15 +148,25 @@ class Lab:
             guest.stale.clear()
             guest.ready.clear()
             try:
-                await guest.wire.send_bytes(
-                    await self.do(frame, self.session, guest.eye, self._state())
-                )
-            except NCAError as fault:
+                data = await self.do(frame, self.session, guest.eye, self._state())
+            except Exception as fault:
                 guest.ready.set()
-                await guest.tell("fault", what=fault.what, where=fault.where, to_do=fault.to_do)
+                if guest.repeats.new(fault):
+                    await guest.report(fault)
+            else:
+                guest.repeats.forget()
+                await guest.wire.send_bytes(data)
 
     async def run(self) -> None:
-        """Let time pass whenever it shall, for ever."""
+        """Let time pass whenever it shall, for ever; where it cannot, it stands still."""
+        while True:
+            try:
+                await self._pass_time()
+            except Exception as fault:
+                self.play(False)
+                await self.report(fault)
+
+    async def _pass_time(self) -> None:
         clock = asyncio.get_running_loop().time
         owed, last = 0.0, clock()
         while True:

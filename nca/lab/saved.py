@@ -16,7 +16,7 @@ MOST_EVENTS = 20_000
 MOST_BYTES = 16_000_000
 
 BranchName = Annotated[str, Len(1, 40)]
-RandomSeed = Annotated[int, Le(2**63 - 1)]
+RandomSeed = Annotated[Natural, Le(2**63 - 1)]
 
 
 class Strict(BaseModel):

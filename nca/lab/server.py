@@ -12,13 +12,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from nca.animation import omission
 from nca.errors import NCAError, StorageError
 from nca.lab.gate import HEADERS, Gate
 from nca.lab.lab import Lab
-from nca.lab.messages import hear
-from nca.lab.take import KINDS, Wish, film
+from nca.lab.messages import About, respond
+from nca.lab.reporting import described
+from nca.lab.take import KINDS, film, parse_wish
 
 LARGEST_MESSAGE = 34_000_000
 GRACE = 1
@@ -140,16 +142,33 @@ async def _talk(lab: Lab, gate: Gate, wire: WebSocket) -> None:
         await wire.close(1008)
         return
     await wire.accept()
-    guest = await lab.enter(wire)
-    frames = asyncio.create_task(lab.show(guest))
+    guest = lab.enter(_Page(wire))
+    frames: list[asyncio.Task[None]] = []
     try:
-        while True:
-            await hear(lab, guest, await wire.receive_text())
-    except WebSocketDisconnect:
-        pass  # the page was closed
+        await respond(lab, guest, About().model_dump_json())
+        frames.append(asyncio.create_task(lab.show(guest)))
+        while (heard := await wire.receive())["type"] != "websocket.disconnect":
+            await respond(lab, guest, heard.get("text"))
     finally:
         lab.leave(guest)
-        await _end(frames)
+        await _end(*frames)
+
+
+class _Page:
+    """A connection that drops what is sent after the page has gone: only `receive` says so."""
+
+    def __init__(self, wire: WebSocket) -> None:
+        self._wire = wire
+
+    async def send_bytes(self, data: bytes) -> None:
+        with suppress(WebSocketDisconnect):
+            if self._wire.application_state is WebSocketState.CONNECTED:
+                await self._wire.send_bytes(data)
+
+    async def send_text(self, data: str) -> None:
+        with suppress(WebSocketDisconnect):
+            if self._wire.application_state is WebSocketState.CONNECTED:
+                await self._wire.send_text(data)
 
 
 async def _taken(lab: Lab, gate: Gate, request: Request) -> Response:
@@ -160,18 +179,17 @@ async def _taken(lab: Lab, gate: Gate, request: Request) -> Response:
         if name == "history.json":
             text = await lab.do(lab.session.save)
             return _file(text.encode(), "application/json", f"{lab.session.subject.name}.json")
-        wish = Wish.model_validate(dict(request.query_params))
+        wish = parse_wish(request.query_params)
         data, ending = await lab.do(film, lab.session, name, wish)
-        return _file(data, KINDS[name], f"{lab.session.subject.name}.{ending}")
-    except NCAError as fault:
-        told = {"what": fault.what, "where": fault.where, "to_do": fault.to_do}
-    except ValueError as fault:
-        told = {"what": "nothing of that kind can be taken.", "where": str(fault), "to_do": ""}
-    return JSONResponse(told, status_code=400, headers=HEADERS)
+        notice = omission(name, wish.rate)
+        return _file(data, KINDS[name], f"{lab.session.subject.name}.{ending}", notice)
+    except Exception as fault:
+        code = 400 if isinstance(fault, NCAError) else 500
+        return JSONResponse(described(fault), status_code=code, headers=HEADERS)
 
 
-def _file(data: bytes, kind: str, name: str) -> Response:
-    named = {"Content-Disposition": f'attachment; filename="{_plain(name)}"'}
+def _file(data: bytes, kind: str, name: str, notice: str = "") -> Response:
+    named = {"Content-Disposition": f'attachment; filename="{_plain(name)}"', "X-Notice": notice}
     return Response(data, headers={**HEADERS, **named}, media_type=kind)
 
 
@@ -189,6 +207,5 @@ async def _end(*tasks: "asyncio.Task[None]") -> None:
     for task in tasks:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        gone = (asyncio.CancelledError, WebSocketDisconnect)
-        if isinstance(outcome, BaseException) and not isinstance(outcome, gone):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
             raise outcome

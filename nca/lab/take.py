@@ -1,15 +1,14 @@
 """Take a stretch of time away: as GIF, APNG or MP4."""
 
-import io
-import shutil
-import subprocess
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
+from nca.animation import SLOWEST, encode
 from nca.errors import NCAError
 from nca.lab.events import Step
 from nca.lab.frames import Eye, to_bytes
@@ -17,6 +16,9 @@ from nca.lab.session import Session
 from nca.lab.views import Look
 
 KINDS = {"film.gif": "image/gif", "film.png": "image/apng", "film.mp4": "video/mp4"}
+ENCODED = {"film.png": "film.apng"}
+"""What a film is encoded as, where its name says it otherwise."""
+
 MOST_FRAMES = 600
 SIDE = 384
 GAP = 8
@@ -44,7 +46,7 @@ class Wish(BaseModel):
     first: Step
     last: Step
     every: Annotated[int, Ge(1), Le(100_000)] = 1
-    rate: Annotated[float, Gt(0), Le(60)] = 20.0
+    rate: Annotated[float, Ge(SLOWEST), Le(60)] = 20.0
     view: str = "picture"
     level: str = ""
     channel: Annotated[int, Ge(0)] = 0
@@ -56,6 +58,23 @@ class Wish(BaseModel):
     def steps(self) -> range:
         """The steps to show."""
         return range(self.first, self.last + 1, self.every)
+
+
+def parse_wish(query: Mapping[str, str]) -> Wish:
+    """Return what an address asks for.
+
+    Raises:
+        NCAError: A number of it is missing, malformed or out of range.
+    """
+    try:
+        return Wish.model_validate(dict(query))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise NCAError(
+            f"no film can be taken of that: {first['msg']}.",
+            where=".".join(map(str, first["loc"])) or "the address",
+            to_do="give first and last step, every how many steps, and frames per second",
+        ) from None
 
 
 def film(session: Session, name: str, wish: Wish) -> tuple[bytes, str]:
@@ -77,17 +96,18 @@ def film(session: Session, name: str, wish: Wish) -> tuple[bytes, str]:
         slice=wish.slice,
         threshold=wish.threshold,
     )
-    eye, stood = Eye(look), session.step
+    stood = session.step
     try:
-        frames = []
-        for step in wish.steps:
-            session.go(step)
-            frames.append(_sheet(session, eye))
+        data = encode(_sheets(session, Eye(look), wish.steps), ENCODED.get(name, name), wish.rate)
     finally:
         session.go(stood)
-    ending = name.partition(".")[2]
-    encode = _movie if ending == "mp4" else _animation
-    return encode(frames, ending, wish.rate), ending
+    return data, name.partition(".")[2]
+
+
+def _sheets(session: Session, eye: Eye, steps: range) -> Iterator[Image.Image]:
+    for step in steps:
+        session.go(step)
+        yield _sheet(session, eye)
 
 
 def _sheet(session: Session, eye: Eye) -> Image.Image:
@@ -96,7 +116,7 @@ def _sheet(session: Session, eye: Eye) -> Image.Image:
     tiles = [_tile(pane.picture) for pane in panes]
     height = max(tile.height for tile in tiles)
     width = sum(tile.width for tile in tiles) + GAP * (len(tiles) - 1)
-    sheet = Image.new("RGB", (width + width % 2, height + height % 2), (PAPER,) * 3)
+    sheet = Image.new("RGB", (width, height), (PAPER,) * 3)
     left = 0
     for tile in tiles:
         sheet.paste(tile, (left, (height - tile.height) // 2))
@@ -108,54 +128,3 @@ def _tile(picture: Tensor) -> Image.Image:
     image = Image.fromarray(to_bytes(picture).numpy())
     scale = max(1, SIDE // max(image.size))
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
-
-
-def _animation(frames: list[Image.Image], ending: str, rate: float) -> bytes:
-    if ending == "gif":
-        tall = Image.new("RGB", (frames[0].width, frames[0].height * 3))
-        for number, frame in enumerate((frames[0], frames[len(frames) // 2], frames[-1])):
-            tall.paste(frame, (0, number * frame.height))
-        palette = tall.quantize(256)
-        frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    held = io.BytesIO()
-    frames[0].save(
-        held,
-        {"gif": "GIF", "png": "PNG"}[ending],
-        save_all=True,
-        append_images=frames[1:],
-        duration=round(1000 / rate),
-        loop=0,
-    )
-    return held.getvalue()
-
-
-def _movie(frames: list[Image.Image], ending: str, rate: float) -> bytes:
-    width, height = frames[0].size
-    command = [_encoder(), "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
-    command += ["-s", f"{width}x{height}", "-r", f"{rate:g}", "-i", "-", "-c:v", "libx264"]
-    command += ["-pix_fmt", "yuv420p", "-crf", "16", "-f", "mp4"]
-    command += ["-movflags", "frag_keyframe+empty_moov", "-"]
-    raw = b"".join(frame.tobytes() for frame in frames)
-    done = subprocess.run(command, input=raw, capture_output=True, check=False)
-    if done.returncode:
-        raise NCAError(
-            "the film cannot be encoded.",
-            where=done.stderr.decode(errors="replace")[-300:],
-            to_do="take it as GIF or APNG instead",
-        )
-    return done.stdout
-
-
-def _encoder() -> str:
-    found = shutil.which("ffmpeg")
-    if found:
-        return found
-    try:
-        import imageio_ffmpeg
-    except ImportError as fault:
-        raise NCAError(
-            "there is no encoder for MP4 on this machine.",
-            where="neither ffmpeg nor the package imageio-ffmpeg is installed",
-            to_do='pip install "nca[video]", or take the film as GIF or APNG',
-        ) from fault
-    return imageio_ffmpeg.get_ffmpeg_exe()

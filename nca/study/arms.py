@@ -186,7 +186,7 @@ def _pictured(trained: Trained, pictures: Sequence[Tensor]) -> Batch:
             where=f"it takes them as: {', '.join(task.roles) or 'nothing'}",
             to_do="measure the task's own samples: leave --image out",
         )
-    first = next(task.trials("test", 1))
+    first = task.first_trials("test", 1)
     seen = []
     for number, picture in enumerate(pictures):
         own = first.state.replace(samples=torch.full_like(first.state.samples, -1 - number))

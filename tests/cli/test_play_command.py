@@ -80,10 +80,14 @@ def test_a_taken_port_is_said(nca, here):
     assert "choose another --port" in result.err
 
 
-def test_a_run_is_followed_to_its_newest_weights(done):
+def test_a_run_is_followed_to_its_newest_weights_whatever_fails_on_the_way(done, caplog):
     load_file(Path("blobs.py"))
+    loads = []
 
     def load() -> Subject:
+        loads.append(1)
+        if len(loads) == 2:
+            raise LookupError("a bug of our own")
         return Subject.load(str(newest(done)), torch.device("cpu"))
 
     lab = Lab(Session(load(), 4))
@@ -92,8 +96,11 @@ def test_a_run_is_followed_to_its_newest_weights(done):
     async def watch() -> None:
         task = asyncio.create_task(follower(lab, done, load)())
         await asyncio.sleep(0.2)
-        shutil.copy(newest(done), done / "copy")
-        (done / "copy").replace(newest(done))
+        for number in (2, 3):
+            shutil.copy(newest(done), done / "copy")
+            (done / "copy").replace(newest(done))
+            while len(loads) < number:
+                await asyncio.sleep(0.05)
         for _ in range(100):
             await asyncio.sleep(0.05)
             if lab.session is not first:
@@ -105,6 +112,8 @@ def test_a_run_is_followed_to_its_newest_weights(done):
         pool.submit(asyncio.run, watch()).result()
     lab.close()
     assert lab.session is not first
+    (record,) = caplog.records
+    assert record.exc_info[0] is LookupError
     assert lab.session.here.branch.random_seed == 4
     rows = [json.loads(line) for line in (done / "metrics.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if "loss" in row]

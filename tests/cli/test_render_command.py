@@ -5,7 +5,7 @@ import torch
 from examination_case import saved
 from PIL import Image, ImageSequence
 
-from nca.animation import WRITERS
+from nca.animation import ENCODERS
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def frames(path):
         return [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
 
 
-@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize("ending", ENCODERS)
 def test_every_format_is_written_from_the_command_line(nca, case, here, ending):
     out = f"film{ending}"
     given = ["--steps", "6", "--damage", "2:half:0.5:left", "--scale", "4"]
@@ -38,6 +38,16 @@ def test_damage_is_seen_at_its_step_and_heals(nca, case, here):
     assert left[:3] == [255, 255, 0]
     assert left[2] < left[3] < left[4] < left[5] < left[6] == 255
     assert right == [255] * 7
+
+
+def test_what_a_gif_leaves_out_is_said_once(nca, case, here):
+    given = ["--out", "fast.gif", "--steps", "11", "--samples", "1", "--rate", "100"]
+    result = nca("render", case, *given)
+    assert result.err.count("at most 50 frames per second of a GIF") == 1
+    with Image.open(here / "fast.gif") as film:
+        lasts = [frame.info["duration"] for frame in ImageSequence.Iterator(film)]
+    assert lasts == [20] * 6
+    assert nca("render", case, *given[:-1], "nan").code != 0
 
 
 def test_a_wide_stage_is_drawn_with_many_seeds(nca, here, case):

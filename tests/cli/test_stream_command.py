@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import PLUGIN, changed
 
-from nca import Layout, Level, Report, State, Vast
+from nca import DataError, Layout, Level, Report, State, Vast
 from nca.plugins import load_file
 from nca.trained import Trained
 from nca.wall import picture, plain, plant, sow
@@ -81,6 +82,30 @@ def test_the_grid_is_paved_with_whole_first_states(here, done):
     assert image[0, :, :8, 8:16].equal(tests[1])
     assert image[0, :, 8:, :8].equal(tests[3][:, :4])
     assert image[0, :, :8, 16:].equal(tests[2][:, :, :4])
+
+
+def test_test_data_without_samples_pave_no_grid(here, done):
+    load_file(here / "blobs.py")
+    trained = Trained.load("done", torch.device("cpu"))
+    trained.prepare(None, Report())
+    task = trained.task
+    vast = Vast.create(here, trained.recipe.layout, (12, 20), dtype=torch.float32)
+    nothing = next(task.trials("test", 1)).select(slice(0, 0))
+    for trials in ([], [nothing]):
+        task.trials = lambda split, batch, trials=trials: iter(trials)
+        with pytest.raises(DataError, match="the test split has no samples"):
+            plant(vast, task)
+        with pytest.raises(DataError, match="the test split has no samples"):
+            task.first_trials("test", 4)
+
+
+def test_a_data_set_without_test_images_is_refused_in_words(nca, here, done):
+    emptied = changed("torch.arange(24)", "torch.arange(24 * (split == 'train'))", PLUGIN)
+    (here / "blobs.py").write_text(emptied)
+    for command in (["stream", "done", "--size", "8x24", "--steps", 1], ["render", "done"]):
+        result = nca(*command, "--plugin", "blobs.py")
+        assert result.code == 1
+        assert "the test split has no samples to start from" in result.err
 
 
 def test_chance_is_the_same_in_every_tile_and_as_often_as_asked(tmp_path, monkeypatch):

@@ -228,8 +228,8 @@ async function takeFilm() {
   emit("notice", { text: "Taking the film \u2026" });
   const { view, level, channel: number, slice, threshold } = now.head.look;
   const wish = { first: box("film-first").value, last: box("film-last").value, every: box("film-every").value, rate: box("film-rate").value };
-  const name = await take(box("film-kind").value, { ...wish, view, level, channel: number, slice, threshold });
-  if (name) emit("notice", { text: `Taken: ${name}` });
+  const taken = await take(box("film-kind").value, { ...wish, view, level, channel: number, slice, threshold });
+  if (taken) emit("notice", { text: [`Taken: ${taken.name}`, taken.notice].filter(Boolean).join("; ") });
 }
 
 export function start() {

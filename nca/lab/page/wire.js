@@ -67,7 +67,8 @@ export async function take(name, wish = {}) {
   const query = new URLSearchParams({ token, ...wish });
   const answer = await fetch(`/take/${name}?${query}`);
   if (!answer.ok) {
-    emit("fault", answer.status === 400 ? await answer.json() : { what: "It cannot be taken.", where: `status ${answer.status}`, to_do: "" });
+    const inWords = answer.headers.get("content-type")?.startsWith("application/json");
+    emit("fault", inWords ? await answer.json() : { what: "It cannot be taken.", where: `status ${answer.status}`, to_do: "" });
     return null;
   }
   const said = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") ?? "");
@@ -76,5 +77,5 @@ export async function take(name, wish = {}) {
   link.download = said ? said[1] : name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  return link.download;
+  return { name: link.download, notice: answer.headers.get("x-notice") };
 }
