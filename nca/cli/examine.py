@@ -26,7 +26,8 @@ from nca.cli.console import (
     show_json,
 )
 from nca.cli.data import terminal_report
-from nca.examination import (
+from nca.report import hardware
+from nca.reports.robustness import (
     Examination,
     Notebook,
     Plan,
@@ -37,9 +38,8 @@ from nca.examination import (
     ready,
     told,
 )
-from nca.examination import examine as ask
-from nca.examination.tables import rows
-from nca.report import hardware
+from nca.reports.robustness import examine as ask
+from nca.reports.robustness.tables import rows
 from nca.run import pick_device
 from nca.trained import Trained
 

@@ -24,13 +24,13 @@ from nca.cli.data import terminal_report
 from nca.cli.progress import counting
 from nca.errors import ShapeError
 from nca.evaluation import moments
-from nca.exhibit import findings, publish
-from nca.exhibit.tables import lines
 from nca.lab.image import read
 from nca.report import hardware
+from nca.reports.islands import Plan, headline, study, verdict
+from nca.reports.islands.publish import findings, publish
+from nca.reports.islands.run import arm_names
+from nca.reports.islands.tables import lines
 from nca.run import pick_device
-from nca.study import Plan, headline, study, verdict
-from nca.study.arms import arm_names
 from nca.trained import Trained
 
 

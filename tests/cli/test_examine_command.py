@@ -2,7 +2,7 @@
 
 import json
 
-from examination_case import saved
+from robustness_case import saved
 
 
 def test_examine_prints_a_table_a_verdict_and_where_the_report_is(nca, here):

@@ -1,0 +1,13 @@
+"""Study whether the cells of a trained automaton form islands, and those a hierarchy.
+
+The automaton runs beside two controls, and every figure is taken alike of all three: the same
+recipe untrained, and the trained one on inputs whose cells are shuffled. `plan` says what is
+measured when, `figures` measures one state, `arms` runs automaton and controls, `summary` adds
+up, `verdict` says it in words.
+"""
+
+from nca.reports.islands.plan import Plan
+from nca.reports.islands.run import Arm, Study, study
+from nca.reports.islands.verdict import Finding, headline, verdict
+
+__all__ = ["Arm", "Finding", "Plan", "Study", "headline", "study", "verdict"]

@@ -1,0 +1,245 @@
+"""Say in words what the figures of a study amount to; every word follows from a number."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from nca.reports.islands.measures import PATCHES
+from nca.reports.islands.run import UNTRAINED, Study
+from nca.reports.islands.summary import gain, summary
+
+ALONE = "One level has none above it to compare with."
+COLLAPSED = 0.9
+GROWN = 0.5
+
+Answer = Literal["yes", "partly", "no", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A question, its answer in a word, and the figures that it rests on.
+
+    Attributes:
+        question: In plain words.
+        answer: In a word.
+        clause: The answer as part of a sentence.
+        words: The figures.
+        wanted: The answer that a hierarchy of parts and wholes would give; empty: none.
+    """
+
+    question: str
+    answer: Answer
+    clause: str
+    words: str
+    wanted: Literal["yes", "no", ""] = "yes"
+
+    @property
+    def good(self) -> bool | None:
+        """Whether it speaks for a hierarchy; None: neither way."""
+        if not self.wanted or self.answer == "cannot tell":
+            return None
+        return self.answer == self.wanted
+
+
+def verdict(study: Study) -> list[Finding]:
+    """Return the findings of a study."""
+    found = [_contrast(study), _growth(study), _nesting(study), _collapse(study)]
+    kinds = dict.fromkeys(name[1] for name in study.own.figures if name[0] == "truth")
+    found += [_truth(study, kind) for kind in kinds]
+    return [*found, _rest(study)]
+
+
+def headline(findings: Iterable[Finding]) -> str:
+    """Return one sentence on whether a hierarchy of parts and wholes appears."""
+    judged = [finding for finding in findings if finding.wanted]
+    clauses = "; ".join(finding.clause for finding in judged)
+    if all(finding.good for finding in judged):
+        return f"A part-whole hierarchy appears: {clauses}."
+    if any(finding.good is False for finding in judged):
+        return f"A part-whole hierarchy does not appear: {clauses}."
+    return f"Whether a part-whole hierarchy appears cannot be told: {clauses}."
+
+
+def _contrast(study: Study) -> Finding:
+    question = "Do cells agree in islands, more than in the controls?"
+    rows = {n: summary(study.own.figures["level", n, "contrast"]) for n in study.levels}
+    told = [f"Island contrast: {_listed({n: row.mean for n, row in rows.items()}, '.3f')}."]
+    wins, tried = 0, 0
+    for control, arm in study.controls.items():
+        asleep = [name for name in study.levels if arm.still(name)]
+        gains = {
+            name: gain(study, control, "level", name, "contrast")
+            for name in study.levels
+            if name not in asleep
+        }
+        wins, tried = wins + sum(row.sure for row in gains.values()), tried + len(gains)
+        if gains:
+            listed = _listed({n: row.mean for n, row in gains.items()}, "+.3f")
+            told.append(f"More than in the {control} control by: {listed}.")
+        if asleep:
+            told.append(f"The {control} control stands still at {', '.join(asleep)}.")
+    agreed = sum(row.sure for row in rows.values())
+    if not agreed:
+        return Finding(question, "no", "no islands form", " ".join(told))
+    if agreed == len(rows) and wins == tried:
+        clause = "islands form" if tried else "islands form, with no control to compare"
+        return Finding(question, "yes" if tried else "cannot tell", clause, " ".join(told))
+    clause = "islands form at some levels only" if wins == tried else "a control has islands too"
+    return Finding(question, "partly", clause, " ".join(told))
+
+
+def _growth(study: Study) -> Finding:
+    question = "Do islands grow with level?"
+    if len(study.levels) < 2:
+        return Finding(question, "cannot tell", "there is one level only", ALONE)
+    told, rows, beaten = [], [], True
+    for where, areas in (
+        ("at the threshold", ("level", "weighted area")),
+        ("over all thresholds", ("area", "weighted share")),
+    ):
+        name = ("growth", where, "spearman")
+        rows.append(summary(study.own.figures[name]))
+        beaten = beaten and _beats(study, study.levels, *name)
+        share = summary(study.own.figures["growth", where, "rising"]).mean
+        listed = {n: summary(study.own.figures[areas[0], n, areas[1]]).mean for n in study.levels}
+        told.append(
+            f"{where.capitalize()}: {areas[1]} {_listed(listed, '.3g')}; rank correlation with the "
+            f"level {rows[-1].mean:+.2f}{_beside(study, *name)}; never falls in {share:.0%} of the "
+            "samples."
+        )
+    chance = 1 / math.factorial(len(study.levels))
+    told.append(f"In random order it would never fall in {chance:.0%}.")
+    words, sure = " ".join(told), [row.sure for row in rows]
+    if not any(sure):
+        return Finding(question, "no", "they do not grow with level", words)
+    if not all(sure):
+        clause = "whether they grow with level depends on the threshold"
+        return Finding(question, "partly", clause, words)
+    if min(row.mean for row in rows) < GROWN:
+        return Finding(question, "partly", "they grow with level only weakly", words)
+    if not beaten:
+        return Finding(
+            question, "partly", "they grow with level, but no more than untrained", words
+        )
+    return Finding(question, "yes", "they grow with level", words)
+
+
+def _nesting(study: Study) -> Finding:
+    question = "Does each island lie inside one of the level above, more than by chance?"
+    pairs = list(pairwise(study.levels))
+    if not pairs:
+        return Finding(question, "cannot tell", "none can lie in another", ALONE)
+    told, sure, beaten, known = [], 0, 0, 0
+    for lower, upper in pairs:
+        name = ("nesting", lower, upper)
+        beyond = summary(study.own.figures[*name, "beyond"])
+        if not beyond.samples:
+            told.append(f"{lower} in {upper}: no sample has two islands to tell apart.")
+            continue
+        known, sure = known + 1, sure + beyond.sure
+        beaten += _beats(study, [lower, upper], *name, "beyond")
+        own = summary(study.own.figures[*name, "nesting"]).mean
+        moved = summary(study.own.figures[*name, "moved"]).mean
+        told.append(
+            f"{lower} in {upper}: {own:.2f}, and {moved:.2f} once moved at random: "
+            f"{beyond.mean:+.2f}{_beside(study, *name, 'beyond')}."
+        )
+    words = " ".join(told)
+    if not known:
+        return Finding(question, "cannot tell", "they are too few to lie in one another", words)
+    if not sure:
+        return Finding(question, "no", "they lie in one another no more than by chance", words)
+    if sure < len(pairs):
+        return Finding(question, "partly", "they lie in one another at some levels", words)
+    if beaten < known:
+        return Finding(
+            question, "partly", "they lie in one another, but no more than untrained", words
+        )
+    return Finding(question, "yes", "they lie in one another", words)
+
+
+def _collapse(study: Study) -> Finding:
+    question = "Have levels collapsed to one vector that all cells share?"
+    rows = {n: summary(study.own.figures["level", n, "collapse"]).mean for n in study.levels}
+    gone = [name for name, value in rows.items() if value > COLLAPSED]
+    lost = [name for name, value in rows.items() if math.isnan(value)]
+    words = f"Collapse number: {_listed(rows, '.2f')}; above {COLLAPSED} counts as collapsed."
+    if lost:
+        clause = f"{', '.join(lost)} stayed empty or left the finite numbers"
+        return Finding(question, "cannot tell", clause, words, "no")
+    if not gone:
+        return Finding(question, "no", "no level has collapsed", words, "no")
+    answer: Answer = "yes" if len(gone) == len(rows) else "partly"
+    return Finding(question, answer, f"{', '.join(gone)} collapsed", words, "no")
+
+
+def _truth(study: Study, kind: str) -> Finding:
+    question = f"Does a level find the true segments of kind {kind}, beyond connected foreground?"
+    rows = study.own.figures
+    patches = rows["truth", kind, PATCHES, "patches: ARI"]
+    if not summary(patches).samples:
+        clause = f"no sample has two segments of kind {kind}"
+        return Finding(question, "cannot tell", clause, "There is nothing to tell apart.")
+    told, wins = [], 0
+    inputs = [name for name, level in study.trained.automaton.layout.items() if level.input]
+    for how in ("islands", "clusters"):
+        means = {n: summary(rows["truth", kind, n, f"{how}: ARI"]).mean for n in study.levels}
+        best = max(means, key=lambda name: means[name])
+        wins += summary(rows["truth", kind, best, f"{how}: ARI"] - patches).sure
+        raw = {n: summary(rows["truth", kind, n, f"{how}: ARI"]).mean for n in inputs}
+        beside = f" (the input alone: {_listed(raw, '.2f')})" if raw else ""
+        told.append(f"Foreground ARI of {how}: {_listed(means, '.2f')}; best at {best}{beside}.")
+    told.append(f"Patches of the foreground, without any automaton: {summary(patches).mean:.2f}.")
+    finder = "a level finds" if wins else "no level finds"
+    clause = f"{finder} the segments of kind {kind}"
+    return Finding(question, "yes" if wins else "no", clause, " ".join(told))
+
+
+def _rest(study: Study) -> Finding:
+    question = "Do the levels come to rest?"
+    last, told, shares = study.plan.moments[-1], [], []
+    for name in study.levels:
+        settled = summary(study.own.figures["level", name, "settled"])
+        shares.append(settled.samples / study.followed)
+        when = f" after {settled.mean:.0f} steps" if settled.samples else ""
+        change = summary(study.own.figures["change", name][:, -1]).mean
+        told.append(f"{name} in {shares[-1]:.0%}{when} (last change {_shown(change, '.2g')})")
+    answer: Answer = "yes" if min(shares) > 0.95 else "no" if max(shares) < 0.05 else "partly"
+    words = f"Of {study.followed} samples, within {last} steps: {', '.join(told)}."
+    return Finding(question, answer, "", words, "")
+
+
+def _beats(study: Study, levels: list[str], *name: str) -> bool:
+    """Tell whether training brought it: whether the untrained control, if it moves, has less.
+
+    The shuffled control is no measure of growth and nesting: it has hardly any islands, and a
+    whole that every cell infers from its own part encloses that part on any input.
+    """
+    if all(study.arms[UNTRAINED].still(level) for level in levels):
+        return True
+    row = gain(study, UNTRAINED, *name)
+    return row.sure or row.samples < 2
+
+
+def _beside(study: Study, *name: str) -> str:
+    rows = {
+        arm: summary(own.figures[name])
+        for arm, own in study.controls.items()
+        if not all(own.still(level) for level in study.levels)
+    }
+    known = [
+        f"{arm} {row.mean:+.2f}" + f" in {row.samples} samples" * (row.samples < study.samples)
+        for arm, row in rows.items()
+        if row.samples
+    ]
+    return f" ({', '.join(known)})" if known else ""
+
+
+def _listed(values: dict[str, float], how: str) -> str:
+    return ", ".join(f"{name} {_shown(value, how)}" for name, value in values.items())
+
+
+def _shown(value: float, how: str) -> str:
+    return "undefined" if math.isnan(value) else f"{value:{how}}"

@@ -1,0 +1,155 @@
+"""Does it heal what is cut out of it, and how long does that take?
+
+The same samples go on undamaged beside the damaged ones, so that what time does to them is not
+taken for the wound.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from nca.damage import Damage
+from nca.noise import Source
+from nca.reports.robustness.check import Question, Row
+from nca.reports.robustness.model import Moment, Subject, Trial
+from nca.reports.robustness.summary import Line
+from nca.state import State
+
+HEALED = 0.1
+"""A wound is healed once so little of the harm is left, or of the undamaged headline if less."""
+
+LEAST = 0.02
+"""A difference of this share of the undamaged headline is no harm."""
+
+UNHARMED = "undamaged"
+
+WITHIN = 4
+"""The damaged are followed for so many times the trained steps."""
+
+FIRST = tuple(
+    Damage(*given)
+    for given in (
+        ("disc", 0.05, "middle"),
+        ("disc", 0.2, "middle"),
+        ("disc", 0.05, "anywhere"),
+        ("disc", 0.2, "anywhere"),
+        ("half", 0.5, "top"),
+        ("half", 0.5, "bottom"),
+        ("half", 0.5, "left"),
+        ("half", 0.5, "right"),
+        ("scatter", 0.1, "anywhere"),
+        ("scatter", 0.3, "anywhere"),
+        ("scatter", 0.6, "anywhere"),
+    )
+)
+"""After the trained steps."""
+
+OTHERS = tuple(
+    Damage(*given)
+    for given in (("disc", 0.2, "middle"), ("half", 0.5, "left"), ("scatter", 0.3, "anywhere"))
+)
+"""Earlier and later: after half and four times the trained steps."""
+
+
+def moments(subject: Subject) -> dict[int, Sequence[Damage]]:
+    """Return which damage is done after how many steps."""
+    steps = subject.plan.steps
+    asked = {max(1, steps // 2): OTHERS, steps: FIRST, 4 * steps: OTHERS}
+    sides = len(subject.trained.recipe.tables.grid.size) > 1
+    return {
+        step: [one for one in damages if sides or one.place not in ("top", "bottom")]
+        for step, damages in asked.items()
+    }
+
+
+def looks(steps: int) -> list[int]:
+    """Return the steps after the damage at which one looks: each at first, then ever fewer."""
+    found, last = [0], WITHIN * steps
+    while found[-1] < last:
+        found.append(min(last, max(found[-1] + 1, math.ceil(found[-1] * 1.15))))
+    return found
+
+
+def _heal(subject: Subject, trial: Trial) -> Iterator[Row]:
+    at = looks(subject.plan.steps)
+    asked = moments(subject)
+    for moment in trial.walk(trial.batch.state, asked):
+        unharmed = _unharmed(subject, trial, moment, at)
+        yield unharmed
+        well = [value for _, value in unharmed.curve]
+        for damage in asked[moment.step]:
+            state = moment.state
+            source = Source(trial.random_seed, state.step, state.samples)
+            cut = damage.hurt(state, source, subject.trained.automaton.written)
+            yield _row(subject, trial, moment.step, damage, cut, well)
+
+
+def _unharmed(subject: Subject, trial: Trial, begin: Moment, at: Sequence[int]) -> Row:
+    course, last, metrics = [], begin, {}
+    for last in trial.walk(begin.state, at):
+        metrics = trial.measure(last.state)
+        course.append((last.step, metrics[subject.headline]))
+    row = trial.row(f"{UNHARMED}, at step {begin.step}", last, metrics)
+    steps = begin.step + last.step
+    exploded_at = None if last.first is None else begin.step + last.first
+    return replace(row, steps=steps, beside=None, exploded_at=exploded_at, curve=tuple(course))
+
+
+def _row(
+    subject: Subject, trial: Trial, step: int, damage: Damage, cut: State, well: Sequence[float]
+) -> Row:
+    at = looks(subject.plan.steps)
+    course, last, metrics = [], None, {}
+    for last in trial.walk(cut, at):
+        metrics = trial.measure(last.state)
+        course.append((last.step, metrics[subject.headline]))
+    assert last is not None
+    harm = abs(course[0][1] - well[0])
+    healed_at = _healed([value for _, value in course], well, at)
+    return Row(
+        f"{damage}, at step {step}",
+        step + at[-1],
+        metrics,
+        beside=well[-1],
+        figures={
+            "right after": course[0][1],
+            "harm": harm,
+            "healed": 0.0 if math.isnan(healed_at) else 1.0,
+            "steps to heal": healed_at,
+        },
+        exploded=last.exploded,
+        exploded_at=None if last.first is None else step + last.first,
+        curve=tuple(course),
+    )
+
+
+def _healed(course: Sequence[float], well: Sequence[float], at: Sequence[int]) -> float:
+    """Return after how many steps the headline is back, or NaN if it is not."""
+    harm = abs(course[0] - well[0])
+    for step, value, unharmed in zip(at, course, well, strict=True):
+        if abs(value - unharmed) <= max(HEALED * harm, LEAST * abs(unharmed)):
+            return float(step)
+    return math.nan
+
+
+def _all_healed(line: Line, subject: Subject) -> bool | None:
+    if "healed" not in line.figures:  # the undamaged
+        return None
+    return line.figures["healed"].mean == 1 and not line.exploded
+
+
+DAMAGE = Question(
+    "damage",
+    "Does it heal?",
+    "kinds of damage",
+    "Cells are emptied on every level but the input, and the samples are followed for "
+    f"{WITHIN} times the trained steps beside the same samples undamaged. A wound has healed "
+    "at the first look at which the headline differs from the undamaged one by at most "
+    f"{100 * HEALED:g} % of the harm done, or by {100 * LEAST:g} % of the "
+    "undamaged headline, if that is more; 0 steps: there was no harm. It counts where it "
+    "heals under every random seed. Looks are at "
+    "every step at first, and ever further apart, by 15 % of the time since. Sizes are shares of "
+    "the grid.",
+    _heal,
+    _all_healed,
+)

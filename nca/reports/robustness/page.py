@@ -1,0 +1,112 @@
+"""Write an examination as one page of HTML that needs nothing else."""
+
+from collections.abc import Mapping
+from html import escape
+
+from PIL import Image
+
+from nca.reports.html import answered, document, figure, section, table, words
+from nca.reports.robustness import tables
+from nca.reports.robustness.check import Question
+from nca.reports.robustness.run import Examination
+from nca.reports.robustness.verdict import findings, headline
+
+CAPTIONS = {
+    "course": "Over time. The mean over random seeds in the band of its interval, at the moments "
+    "marked by dots, and the same of the few samples of the long run; the dotted line marks the "
+    "trained steps. A band that reaches below what a mean can be is cut there.",
+    "conditions": "Every condition. Dots are means over random seeds with their intervals, grey "
+    "bars what it is without the change; orange: samples exploded. What is missing was not finite.",
+    "healing": "Healing. The mean over random seeds after each damage; dashed: the same samples "
+    "undamaged.",
+    "pictures": "What the task shows of a few samples: through time, and after damage by half.",
+}
+"""By picture; they are shown in this order where they are there."""
+
+INTERVALS = (
+    "Numbers are means over random seeds, with intervals that cover the true mean in 95 % of "
+    "cases if seeds vary normally (Student's t), and may reach beyond what a share can "
+    "be. A random seed decides which samples are taken and all "
+    "chance in their steps. Differences are taken seed by seed."
+)
+
+
+def page(examination: Examination, plates: Mapping[str, Image.Image]) -> str:
+    """Return the page.
+
+    Args:
+        examination: What was found.
+        plates: Its pictures, by name as in `CAPTIONS`.
+    """
+    name = examination.subject.trained.recipe.name
+    shown = [figure(plates[plate], text) for plate, text in CAPTIONS.items() if plate in plates]
+    parts = [
+        _head(examination),
+        *([section("At a glance", shown)] if shown else []),
+        *(_question(examination, question) for question in examination.questions),
+        section("How it was measured", [_settings(examination)]),
+    ]
+    return document(f"Examination of {name}", parts)
+
+
+def settings(examination: Examination) -> dict[str, str]:
+    """Return what the examination depends on, in words."""
+    subject = examination.subject
+    plan, trained = subject.plan, subject.trained
+    alike = len({id(batch) for batch in subject.batches}) < plan.seeds
+    each = subject.batches[0].state.batch
+    again = ", the same ones again where the split has no more" * alike
+    return {
+        "checkpoint": str(trained.path),
+        "iteration": f"{trained.checkpoint.iteration:,}",
+        "overrides": ", ".join(trained.recipe.overrides) or "none",
+        "random seeds": ", ".join(map(str, subject.random_seeds)),
+        "samples": f"{each} per random seed, {plan.split.replace('_', '-')} data{again}",
+        "trained steps": f"{plan.steps}",
+        "long run": f"{plan.long_steps:,} steps, {min(plan.long_samples, each)} samples per "
+        "random seed",
+        "grid": " x ".join(map(str, trained.recipe.tables.grid.size)),
+        "beyond the edge": ", ".join(trained.recipe.tables.grid.topology),
+        "cut": "; ".join([*subject.cut, *examination.missing]) or "nothing",
+    }
+
+
+def _head(examination: Examination) -> str:
+    name = escape(examination.subject.trained.recipe.name)
+    cut = [*examination.subject.cut, *examination.missing]
+    told = f" Cut short: {'; '.join(cut)}." if cut else ""
+    return (
+        f"<header><h1>Examination of {name}</h1>\n"
+        f"<p class=quiet>{INTERVALS}{escape(told)}</p></header>\n"
+        f"{answered(headline(examination), findings(examination))}"
+    )
+
+
+def _question(examination: Examination, question: Question) -> str:
+    title = question.name.capitalize()
+    parts = [f"<p>{escape(question.how)}</p>"]
+    if question.name in examination.barred:
+        return section(title, [f"<p>Does not apply: {escape(examination.barred[question.name])}."])
+    lines = examination.lines[question.name]
+    if not lines:
+        return section(title, [*parts, "<p>Not asked: there was no time.</p>"])
+    measured = [line for line in lines if not line.barred]
+    if measured:
+        parts.append(table(tables.table(examination, question)))
+    parts += [
+        f"<p><b>{escape(line.condition)}</b> does not apply: {escape(line.barred)}</p>"
+        for line in lines
+        if line.barred
+    ]
+    if any(len(line.metrics) > 1 for line in measured):
+        folded = table(tables.all_metrics(examination, question))
+        parts.append(f"<details><summary>All metrics</summary>{folded}</details>")
+    overrides = {line.condition: "  ".join(line.overrides) for line in lines if line.overrides}
+    if overrides:
+        told = words({name: f"--set {text}" for name, text in overrides.items()})
+        parts.append(f"<details><summary>As overrides of the recipe</summary>{told}</details>")
+    return section(title, parts)
+
+
+def _settings(examination: Examination) -> str:
+    return words(settings(examination))

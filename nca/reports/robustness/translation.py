@@ -1,0 +1,70 @@
+"""Is it the same everywhere on the torus? It must be, exactly."""
+
+import copy
+from collections.abc import Iterator
+
+from nca.reports.robustness.check import Question, Row
+from nca.reports.robustness.model import Subject, Trial
+from nca.reports.robustness.summary import Line
+from nca.types import Size
+
+SAMPLES = 2
+
+EXACT = 1e-9
+"""What is less, as a share of the largest number, is rounding in double precision."""
+
+
+def _move(subject: Subject, trial: Trial) -> Iterator[Row]:
+    automaton = copy.deepcopy(subject.trained.automaton).double()
+    automaton.noise = None  # chance is counted by cell, and does not move along
+    state = trial.batch.state.select(slice(0, SAMPLES)).map(lambda level: level.double())
+    states = automaton.trajectory(state, subject.plan.steps - 1)
+    for offset in _offsets(subject.trained.recipe.tables.grid.size):
+        axes = tuple(range(-len(offset), 0))
+        largest = 0.0
+        for before in states:
+            straight = automaton.step(before, fire_rate=1.0)
+            moved = before.map(lambda level, by=offset, on=axes: level.roll(by, on))
+            moved = automaton.step(moved, fire_rate=1.0)
+            for name in automaton.written:
+                apart = (moved[name] - straight[name].roll(offset, axes)).abs().max()
+                size = straight[name].abs().max().clamp(min=1.0)
+                largest = max(largest, (apart / size).item())
+        words = f"moved by {', '.join(map(str, offset))}"
+        yield Row(words, subject.plan.steps, figures={"largest difference": largest})
+
+
+def _offsets(size: Size) -> list[Size]:
+    """Return a cell along each axis, half of the grid, and beyond the grid."""
+    ones = [tuple(int(i == axis) for i in range(len(size))) for axis in range(len(size))]
+    half = tuple(side // 2 for side in size)
+    beyond = tuple(side + 3 + 2 * axis for axis, side in enumerate(size))
+    return [*ones, half, beyond]
+
+
+def _exact(line: Line, subject: Subject) -> bool:
+    return line.figures["largest difference"].mean <= EXACT
+
+
+def _has_edges(subject: Subject) -> str:
+    automaton, size = subject.trained.automaton, subject.trained.recipe.tables.grid.size
+    edges = set(automaton.topology.of(len(size))) - {"torus"}
+    if edges:
+        return f"the grid has edges: {', '.join(sorted(edges))}"
+    if automaton.coordinates:
+        return "its cells know where in the grid they are"
+    levels = {subject.batches[0].state.size(name) for name in automaton.layout}
+    return "" if len(levels) == 1 else "its levels have grids of different sizes"
+
+
+TRANSLATION = Question(
+    "translation",
+    "Is it the same everywhere on the torus?",
+    "translations",
+    "Each state on the way is moved and then stepped, and stepped and then moved, in double "
+    "precision, all cells firing, without noise. The largest difference, as a share of the "
+    f"level's largest number, must not exceed {EXACT:g}, which is rounding.",
+    _move,
+    _exact,
+    _has_edges,
+)
