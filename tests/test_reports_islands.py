@@ -7,19 +7,19 @@ import torch
 from islands_case import RECIPE, blocks
 from torch.testing import assert_close
 
-from nca.reports.islands import Plan, headline, study, verdict
+from nca.reports.islands import IslandsPlan, headline, measure_islands, verdict
 from nca.reports.islands.measures import ALWAYS, PATCHES
 from nca.reports.islands.run import shuffled
-from nca.reports.islands.summary import summary, told
+from nca.reports.islands.summary import summary, to_json
 
 
 @pytest.fixture
 def found():
-    return study(blocks(), Plan(4))
+    return measure_islands(blocks(), IslandsPlan(4))
 
 
-def mean(arm, *name):
-    return summary(arm.figures[name]).mean
+def mean(group, *name):
+    return summary(group.figures[name]).mean
 
 
 def test_known_parts_and_wholes_are_found_where_they_are(found):
@@ -40,21 +40,21 @@ def test_known_parts_and_wholes_are_found_where_they_are(found):
 
 
 def test_a_probe_reads_parts_off_the_level_that_tells_them_apart(found):
-    own, untrained = found.own.figures, found.arms["untrained"].figures
+    own, untrained = found.own.figures, found.groups["untrained"].figures
     assert mean(found.own, "probe", "part", "part") == 1
     assert mean(found.own, "probe", "part", "whole") == 0.5  # of two merged parts it names one
     assert (
         summary(untrained["probe", "part", "part"]).mean
         == summary(own["probe", "part", ALWAYS]).mean
     )
-    assert not [name for name in found.arms["shuffled"].figures if name[0] == "probe"]
+    assert not [name for name in found.groups["shuffled"].figures if name[0] == "probe"]
 
 
 def test_the_shuffled_control_has_less_contrast_and_no_truth(found):
     for name in found.levels:
-        assert mean(found.arms["shuffled"], "level", name, "contrast") < 0.2
+        assert mean(found.groups["shuffled"], "level", name, "contrast") < 0.2
         assert mean(found.own, "level", name, "contrast") > 0.5
-    assert not [name for name in found.arms["shuffled"].figures if name[0] == "truth"]
+    assert not [name for name in found.groups["shuffled"].figures if name[0] == "truth"]
 
 
 def test_shuffling_keeps_every_cell_and_depends_on_the_sample_alone():
@@ -67,7 +67,7 @@ def test_shuffling_keeps_every_cell_and_depends_on_the_sample_alone():
 
 
 def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
-    assert found.arms["untrained"].still("part")
+    assert found.groups["untrained"].still("part")
     findings = verdict(found)
     assert "The untrained control stands still at part, whole." in findings[0].words
     # islands, growth, nesting, collapse, parts, wholes, rest
@@ -83,7 +83,7 @@ def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
 
 
 def test_a_sleeping_automaton_has_no_hierarchy():
-    asleep = study(blocks(gate=0.0), Plan(4, samples=3))
+    asleep = measure_islands(blocks(gate=0.0), IslandsPlan(4, samples=3))
     findings = verdict(asleep)
     assert headline(findings).startswith("A part-whole hierarchy does not appear: no islands form")
     assert findings[0].answer == "no"
@@ -93,7 +93,9 @@ def test_a_sleeping_automaton_has_no_hierarchy():
 
 def test_one_level_alone_cannot_tell():
     head, _, tail = RECIPE.partition('[[levels]]\nname = "whole"')
-    alone = study(blocks(text=head + tail[tail.index("[rollout]") :]), Plan(4, samples=3))
+    alone = measure_islands(
+        blocks(text=head + tail[tail.index("[rollout]") :]), IslandsPlan(4, samples=3)
+    )
     answers = [one.answer for one in verdict(alone)]
     assert answers[1:3] == ["cannot tell", "cannot tell"]
     assert not [name for name in alone.own.figures if name[0] in ("growth", "nesting")]
@@ -111,22 +113,22 @@ def test_the_course_reaches_four_times_the_steps_and_agrees_with_the_levels(foun
 
 
 def test_a_study_finds_the_same_figures_twice(found):
-    again = study(blocks(), Plan(4))
-    assert json.dumps(told(again)) == json.dumps(told(found))
+    again = measure_islands(blocks(), IslandsPlan(4))
+    assert json.dumps(to_json(again)) == json.dumps(to_json(found))
 
 
 def test_figures_do_not_depend_on_how_samples_fall_into_batches(monkeypatch):
-    whole = study(blocks(), Plan(4))
+    whole = measure_islands(blocks(), IslandsPlan(4))
     monkeypatch.setattr("nca.reports.islands.run.BATCH", 5)
-    parted = study(blocks(), Plan(4))
-    for arm in whole.arms:
-        for name, values in whole.arms[arm].figures.items():
-            assert_close(parted.arms[arm].figures[name], values, equal_nan=True)
+    parted = measure_islands(blocks(), IslandsPlan(4))
+    for group in whole.groups:
+        for name, values in whole.groups[group].figures.items():
+            assert_close(parted.groups[group].figures[name], values, equal_nan=True)
 
 
 def test_only_some_samples_go_on_beyond_the_step_that_counts(monkeypatch):
     monkeypatch.setattr("nca.reports.islands.run.BATCH", 5)
-    figures = study(blocks(), Plan(4, followed=7)).own.figures
+    figures = measure_islands(blocks(), IslandsPlan(4, followed=7)).own.figures
     course = figures["course", "whole", "contrast"]
     assert course[:, :4].isfinite().all()
     assert course[:, 4:].isfinite().sum(dim=0).tolist() == [7, 7]
@@ -138,12 +140,12 @@ def test_only_some_samples_go_on_beyond_the_step_that_counts(monkeypatch):
 
 def test_as_many_samples_are_taken_as_the_plan_says():
     seen = []
-    assert study(blocks(), Plan(1, samples=7), seen.append).samples == 7
+    assert measure_islands(blocks(), IslandsPlan(1, samples=7), seen.append).samples == 7
     assert seen[-1] == 3 * 7
 
 
 def test_all_of_it_is_told_as_json(found):
-    text = json.dumps(told(found), allow_nan=False)
+    text = json.dumps(to_json(found), allow_nan=False)
     parts = json.loads(text)["arms"]["trained"]["level"]["part"]
     assert parts["islands"] == {"mean": 5.0, "deviation": 0.0, "samples": 12}
     # the untrained control has no collapse number, and says so

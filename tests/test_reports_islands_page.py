@@ -12,7 +12,7 @@ from islands_case import blocks
 from PIL import Image
 from torch.testing import assert_close
 
-from nca.reports.islands import Plan, study, tables
+from nca.reports.islands import IslandsPlan, measure_islands, tables
 from nca.reports.islands.outlines import angle_colours, component_colours, outlined, wheel
 from nca.reports.islands.publish import findings, publish
 
@@ -33,7 +33,7 @@ def found():
     from nca.registry import registry
 
     with registry.preserved():
-        return study(blocks(), Plan(4, samples=6, shown=2))
+        return measure_islands(blocks(), IslandsPlan(4, samples=6, shown=2))
 
 
 @pytest.fixture(scope="module")

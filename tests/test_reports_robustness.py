@@ -12,42 +12,42 @@ from torch.testing import assert_close
 
 from nca import NCAError
 from nca.reports.robustness import (
-    QUESTIONS,
-    Notebook,
-    Plan,
-    Row,
-    Subject,
-    Trial,
+    CHECKS,
+    CheckResult,
+    ModelUnderTest,
+    ResultCache,
+    RobustnessPlan,
+    SeedRun,
     choose,
-    examine,
     findings,
     headline,
     publish,
-    told,
+    run_checks,
+    to_json,
 )
 from nca.reports.robustness.adversaries import liars
 from nca.reports.robustness.damage import looks
 from nca.reports.robustness.grid_size import _set_into
 from nca.reports.robustness.rotation import turned
-from nca.reports.robustness.summary import Interval, lines
+from nca.reports.robustness.summary import Interval, summarise
 from nca.reports.robustness.verdict import NONE, number
 
-PLAN = Plan(4, seeds=2, samples=3, long_steps=40, long_samples=1)
+PLAN = RobustnessPlan(4, seeds=2, samples=3, long_steps=40, long_samples=1)
 
 
 def examined(rule, folder, *names, plan=PLAN, **options):
-    subject = Subject(trained(rule, **options), plan)
-    notebook = Notebook(folder / "examination.jsonl", subject)
-    return examine(subject, choose(names), notebook)
+    model = ModelUnderTest(trained(rule, **options), plan)
+    cache = ResultCache(folder / "examination.jsonl", model)
+    return run_checks(model, choose(names), cache)
 
 
-def found(examination, question):
-    return {line.condition: line for line in examination.lines[question]}
+def found(result, check):
+    return {line.condition: line for line in result.summaries[check]}
 
 
-def answers(examination):
-    pairs = zip(examination.questions, findings(examination), strict=True)
-    return {question.name: finding.answer for question, finding in pairs}
+def answers(result):
+    pairs = zip(result.checks, findings(result), strict=True)
+    return {check.name: finding.answer for check, finding in pairs}
 
 
 def test_what_never_changes_never_heals_and_lasts_for_ever(tmp_path):
@@ -58,15 +58,15 @@ def test_what_never_changes_never_heals_and_lasts_for_ever(tmp_path):
     assert wound.figures["right after"].mean == 0.5
     assert wound.figures["healed"].mean == 0
     assert wound.figures["steps to heal"].known == 0
-    healed = [line.figures["healed"].mean for line in card.lines["damage"] if line.figures]
+    healed = [line.figures["healed"].mean for line in card.summaries["damage"] if line.figures]
     assert healed == [0] * 17
-    assert [line.headline.mean for line in card.lines["duration"]] == [1, 1, 1, 1]
+    assert [line.headline.mean for line in card.summaries["duration"]] == [1, 1, 1, 1]
     assert answers(card) == {"damage": "no", "duration": "yes", "long run": "yes"}
 
 
 def test_what_regrows_in_three_steps_heals_in_three(tmp_path):
     card = examined("regrow", tmp_path, "damage")
-    for line in card.lines["damage"]:
+    for line in card.summaries["damage"]:
         if line.beside is None:
             assert line.condition.startswith("undamaged, at step ")
             assert {one.mean for _, one in line.curve} == {1}
@@ -89,7 +89,7 @@ def test_looks_are_at_every_step_first_and_end_at_four_times_the_trained():
 def test_what_doubles_explodes_at_the_step_that_arithmetic_says(tmp_path):
     # after the trained steps it is 16, so that 16,000 is the bound, and 2 ** 14 exceeds it
     card = examined("double", tmp_path, "duration", "long run")
-    one, two, four, sixteen = card.lines["duration"]
+    one, two, four, sixteen = card.summaries["duration"]
     assert [line.exploded for line in (one, two, four, sixteen)] == [0, 0, 1, 1]
     assert (four.exploded_at, sixteen.exploded_at) == (14, 14)
     assert answers(card) == {"duration": "partly", "long run": "no"}
@@ -111,15 +111,17 @@ def test_a_headline_that_is_not_finite_is_told_as_missing(tmp_path):
 
     register.task("ratio")(Ratio)
     card = examined("double", tmp_path, "long run", text=text, plan=replace(PLAN, long_steps=200))
-    (line,) = card.lines["long run"]
+    (line,) = card.summaries["long run"]
     assert math.isnan(line.headline.mean)
-    assert told(card)["questions"]["long run"]["conditions"][0]["headline"]["mean"] is None
+    assert to_json(card)["questions"]["long run"]["conditions"][0]["headline"]["mean"] is None
     assert answers(card) == {"long run": "no"}
 
 
 def test_life_is_the_same_everywhere_and_what_knows_its_column_is_not(tmp_path):
     card = examined("life", tmp_path, "translation", full=False)
-    differences = [line.figures["largest difference"].mean for line in card.lines["translation"]]
+    differences = [
+        line.figures["largest difference"].mean for line in card.summaries["translation"]
+    ]
     assert differences == [0, 0, 0, 0]
     assert answers(card) == {"translation": "yes"}
     other = examined("lopsided", tmp_path, "translation")
@@ -143,21 +145,21 @@ def test_edges_and_known_places_bar_translation(tmp_path):
 def test_without_adversaries_it_is_what_it_was_and_with_them_it_is_not(tmp_path):
     card = examined("life", tmp_path, "duration", "adversaries", full=False)
     clean = found(card, "duration")["the trained steps"]
-    none, *some = card.lines["adversaries"]
+    none, *some = card.summaries["adversaries"]
     assert none.condition == "0 % of the cells"
     assert none.metrics == clean.metrics
     assert all(line.metrics["lit"] != clean.metrics["lit"] for line in some)
 
 
 def test_the_same_cells_lie_and_those_of_a_small_share_lie_in_a_large_one_too():
-    trial = Trial(Subject(trained("still"), PLAN), 0)
-    state = trial.batch.state
-    few, many = (liars(trial.subject, trial, share)(state)["body"] != 1 for share in (0.1, 0.4))
+    seed_run = SeedRun(ModelUnderTest(trained("still"), PLAN), 0)
+    state = seed_run.batch.state
+    few, many = (liars(seed_run.model, seed_run, share)(state)["body"] != 1 for share in (0.1, 0.4))
     assert 0 < few.sum() < many.sum()
     assert not (few & ~many).any()
-    later = liars(trial.subject, trial, 0.1)(state.replace(step=3))["body"]
+    later = liars(seed_run.model, seed_run, 0.1)(state.replace(step=3))["body"]
     assert ((later != 1) == few).all()
-    assert not later.equal(liars(trial.subject, trial, 0.1)(state)["body"])
+    assert not later.equal(liars(seed_run.model, seed_run, 0.1)(state)["body"])
 
 
 def test_only_the_living_lie():
@@ -167,9 +169,9 @@ def test_only_the_living_lie():
         .replace("{ level", "{{ level")
         .replace("0 }\n", "0 }}\n")
     )
-    trial = Trial(Subject(trained("still", full=False, text=text), PLAN), 0)
-    before = trial.batch.state["body"]
-    after = liars(trial.subject, trial, 1.0)(trial.batch.state)["body"]
+    seed_run = SeedRun(ModelUnderTest(trained("still", full=False, text=text), PLAN), 0)
+    before = seed_run.batch.state["body"]
+    after = liars(seed_run.model, seed_run, 1.0)(seed_run.batch.state)["body"]
     assert (after[before == 0] == 0).all()
     assert (after[before == 1] != 1).all()
 
@@ -197,9 +199,9 @@ def test_a_turned_perception_grows_the_turned_field(tmp_path):
     torch.manual_seed(1)
     for weight in case.automaton.parameters():
         torch.nn.init.normal_(weight, std=0.5)
-    subject = Subject(case, PLAN)
-    notebook = Notebook(tmp_path / "examination.jsonl", subject)
-    card = examine(subject, choose(["rotation"]), notebook)
+    model = ModelUnderTest(case, PLAN)
+    cache = ResultCache(tmp_path / "examination.jsonl", model)
+    card = run_checks(model, choose(["rotation"]), cache)
     turns = found(card, "rotation")
     for degrees in (90, 180, 270):
         line = turns[f"{degrees} degrees"]
@@ -212,7 +214,7 @@ def test_a_turned_perception_grows_the_turned_field(tmp_path):
 
 def test_a_fire_rate_keeps_the_number_of_updates(tmp_path):
     card = examined("regrow", tmp_path, "fire rate")
-    assert [(line.condition, line.steps) for line in card.lines["fire rate"]] == [
+    assert [(line.condition, line.steps) for line in card.summaries["fire rate"]] == [
         ("fire rate 0.25", 16),
         ("fire rate 0.5", 8),
         ("fire rate 0.75", 5),
@@ -226,24 +228,24 @@ def test_noise_and_boundaries_are_overrides_that_reach_the_automaton(tmp_path):
     # four steps of standard deviation 0.1 make 0.2, and half a unit is 2.5 of those
     assert 0.97 < found(card, "noise")["noise 0.1"].headline.mean < 1
     assert found(card, "noise")["noise 0.1"].overrides == ("rollout.noise=0.1",)
-    assert [line.overrides for line in card.lines["topology"]] == [
+    assert [line.overrides for line in card.summaries["topology"]] == [
         ('grid.topology="zeros"',),
         ('grid.topology="reflect"',),
         ('grid.topology="replicate"',),
     ]
-    subject = card.subject
-    assert subject.changed('grid.topology="zeros"').automaton.topology.of(2) == ("zeros", "zeros")
-    assert subject.trained.automaton.topology.of(2) == ("torus", "torus")
+    model = card.model
+    assert model.changed('grid.topology="zeros"').automaton.topology.of(2) == ("zeros", "zeros")
+    assert model.trained.automaton.topology.of(2) == ("torus", "torus")
 
 
 def test_a_task_that_knows_no_size_makes_the_other_grid_itself(tmp_path):
     card = examined("still", tmp_path, "grid-size", "aspect", full=False)
-    assert [line.condition for line in card.lines["grid size"]] == [
+    assert [line.condition for line in card.summaries["grid size"]] == [
         "three quarters the sides, 6x6",
         "one and a half the sides, 12x12",
         "twice the sides, 16x16",
     ]
-    assert [line.overrides for line in card.lines["aspect"]] == [
+    assert [line.overrides for line in card.summaries["aspect"]] == [
         ("grid.size=[16, 8]",),
         ("grid.size=[8, 16]",),
     ]
@@ -272,16 +274,16 @@ def test_an_interval_is_students():
 
 def test_changes_are_taken_seed_by_seed():
     answers = [
-        [Row("a", 1, {"m": 1.0}, beside=0.5)],
-        [Row("a", 1, {"m": 3.0}, beside=2.5)],
+        [CheckResult("a", 1, {"m": 1.0}, beside=0.5)],
+        [CheckResult("a", 1, {"m": 3.0}, beside=2.5)],
     ]
-    (line,) = lines("q", answers, "m")
+    (line,) = summarise("q", answers, "m")
     assert (line.change.mean, line.change.low, line.change.high) == (0.5, 0.5, 0.5)
     assert line.headline.low < 0 < 4 < line.headline.high
 
 
 def test_a_row_comes_back_as_it_was_told():
-    row = Row(
+    row = CheckResult(
         "a",
         2,
         {"m": math.nan, "n": 1.5},
@@ -292,28 +294,28 @@ def test_a_row_comes_back_as_it_was_told():
         curve=((0, 1.0), (2, math.nan)),
         overrides=("a.b=1",),
     )
-    told = json.loads(json.dumps(row.told(), allow_nan=False))
-    back = Row.of(told)
-    assert back.told() == row.told()
+    told = json.loads(json.dumps(row.to_json(), allow_nan=False))
+    back = CheckResult.of(told)
+    assert back.to_json() == row.to_json()
     assert math.isnan(back.beside)
     assert math.isnan(back.metrics["m"])
     assert math.isnan(back.curve[1][1])
     assert (back.condition, back.steps, back.metrics["n"]) == ("a", 2, 1.5)
     assert (back.overrides, back.exploded, back.exploded_at) == (("a.b=1",), 0.5, 2)
-    assert Row.of(Row("b", 1).told()).beside is None
-    (line,) = lines("q", [[row], [back]], "n")
+    assert CheckResult.of(CheckResult("b", 1).to_json()).beside is None
+    (line,) = summarise("q", [[row], [back]], "n")
     assert line.beside.known == line.change.known == 0
 
 
 def test_random_seeds_take_other_samples_and_other_chances():
-    subject = Subject(trained("still", full=False), PLAN)
-    one, other = Trial(subject, 0), Trial(subject, 1)
+    model = ModelUnderTest(trained("still", full=False), PLAN)
+    one, other = SeedRun(model, 0), SeedRun(model, 1)
     assert (one.random_seed, other.random_seed) == (3, 4)
     assert one.clean.state != other.clean.state
     assert one.batch.state.samples.tolist() == [-1, -2, -3]
     assert other.batch.state.samples.tolist() == [-4, -5, -6]
     # six samples are all there are
-    again = Trial(Subject(subject.trained, replace(PLAN, seeds=3)), 2)
+    again = SeedRun(ModelUnderTest(model.trained, replace(PLAN, seeds=3)), 2)
     assert again.batch.state.samples.tolist() == [-1, -2, -3]
     assert again.batch.state.random_seed == 5
 
@@ -324,34 +326,34 @@ def test_what_is_answered_is_not_asked_again(tmp_path):
     kept = path.read_bytes()
     assert len(kept.splitlines()) == 2
     path.write_bytes(kept[:-20])  # as a kill would leave it
-    subject = first.subject
-    again = examine(subject, choose(["damage"]), Notebook(path, subject))
-    assert told(again) == told(first)
+    model = first.model
+    again = run_checks(model, choose(["damage"]), ResultCache(path, model))
+    assert to_json(again) == to_json(first)
     lines_now = path.read_bytes().splitlines()
     assert len(lines_now) == 3
     assert lines_now[2] == kept.splitlines()[1]
-    third = examine(subject, choose(["damage"]), Notebook(path, subject))
-    assert told(third) == told(first)
+    third = run_checks(model, choose(["damage"]), ResultCache(path, model))
+    assert to_json(third) == to_json(first)
     assert path.read_bytes().splitlines() == lines_now
 
 
 def test_answers_of_another_plan_or_other_weights_are_not_taken(tmp_path):
     case = trained("weighty")
     path = tmp_path / "examination.jsonl"
-    subject = Subject(case, PLAN)
-    Notebook(path, subject).write("damage", 3, [Row("a", 1, {"kept": 1.0})])
-    assert len(Notebook(path, subject).answers) == 1
-    assert len(Notebook(path, Subject(case, replace(PLAN, seeds=5))).answers) == 1
-    assert not Notebook(path, Subject(case, replace(PLAN, samples=2))).answers
+    model = ModelUnderTest(case, PLAN)
+    ResultCache(path, model).write("damage", 3, [CheckResult("a", 1, {"kept": 1.0})])
+    assert len(ResultCache(path, model).answers) == 1
+    assert len(ResultCache(path, ModelUnderTest(case, replace(PLAN, seeds=5))).answers) == 1
+    assert not ResultCache(path, ModelUnderTest(case, replace(PLAN, samples=2))).answers
     with torch.no_grad():
         case.automaton.get_parameter("rules.body.0.share").fill_(1)
-    assert not Notebook(path, subject).answers
+    assert not ResultCache(path, model).answers
 
 
 def test_a_budget_cuts_and_says_so(tmp_path):
-    subject = Subject(trained("still"), PLAN)
-    notebook = Notebook(tmp_path / "examination.jsonl", subject)
-    card = examine(subject, choose(["damage", "noise"]), notebook, seconds=-1.0)
+    model = ModelUnderTest(trained("still"), PLAN)
+    cache = ResultCache(tmp_path / "examination.jsonl", model)
+    card = run_checks(model, choose(["damage", "noise"]), cache, seconds=-1.0)
     assert card.missing == ["damage: 0 of 2 random seeds", "noise: 0 of 2 random seeds"]
     assert answers(card) == {"damage": "cannot tell", "noise": "cannot tell"}
     publish(card, tmp_path)
@@ -359,7 +361,7 @@ def test_a_budget_cuts_and_says_so(tmp_path):
 
 
 def test_quick_says_what_it_cuts():
-    whole = Plan(10)
+    whole = RobustnessPlan(10)
     assert whole.quick().less_than(whole) == [
         "random seeds: 3 instead of 8",
         "samples per random seed: 16 instead of 64",
@@ -372,12 +374,12 @@ def test_an_unknown_question_gets_a_suggestion():
     with pytest.raises(NCAError) as fault:
         choose(["translatoin"])
     assert str(fault.value) == (
-        "there is no question 'translatoin'.\n"
+        "there is no check 'translatoin'.\n"
         "  where:  --ask\n"
         "  to do:  did you mean `translation`? choose among: duration, long run, damage, "
         "fire rate, noise, grid size, aspect, topology, rotation, adversaries, translation"
     )
-    assert [one.name for one in choose([])] == [one.name for one in QUESTIONS]
+    assert [one.name for one in choose([])] == [one.name for one in CHECKS]
     assert [one.name for one in choose(["Fire-Rate", "damage"])] == ["damage", "fire rate"]
 
 
@@ -394,20 +396,20 @@ def test_numbers_have_about_three_digits_that_count(value, text):
 def test_the_page_opens_and_shows_the_numbers_of_the_file(tmp_path, page):
     publish(examined("double", tmp_path), tmp_path)
     kept = json.loads((tmp_path / "examination.json").read_text())
-    assert list(kept["questions"]) == [question.name for question in QUESTIONS]
+    assert list(kept["questions"]) == [check.name for check in CHECKS]
     page.goto((tmp_path / "report.html").as_uri())
     assert page.title() == "Examination of all double"
     assert page.locator(".headline").inner_text() == kept["verdict"]
-    assert page.locator(".verdict dt").count() == len(QUESTIONS)
-    for name, question in kept["questions"].items():
-        asked = page.locator(".verdict dt", has_text=question["asks"])
-        assert asked.locator("span").inner_text() == question["answer"], name
+    assert page.locator(".verdict dt").count() == len(CHECKS)
+    for name, check in kept["questions"].items():
+        asked = page.locator(".verdict dt", has_text=check["asks"])
+        assert asked.locator("span").inner_text() == check["answer"], name
         section = page.locator("section", has=page.locator(f"h2:text-is('{name.capitalize()}')"))
-        if question["does_not_apply"]:
-            assert question["does_not_apply"] in section.inner_text()
+        if check["does_not_apply"]:
+            assert check["does_not_apply"] in section.inner_text()
             continue
         shown = section.locator("table").first.locator("tbody tr").all_inner_texts()
-        measured = [row for row in question["conditions"] if "does_not_apply" not in row]
+        measured = [row for row in check["conditions"] if "does_not_apply" not in row]
         assert len(shown) == len(measured)
         for text, row in zip(shown, measured, strict=True):
             cells = text.split("\t")

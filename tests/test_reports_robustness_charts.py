@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from nca.reports.robustness.charts import _course, _healing, conditions, course, round_steps
-from nca.reports.robustness.check import Row
-from nca.reports.robustness.summary import lines
+from nca.reports.robustness.check import CheckResult
+from nca.reports.robustness.summary import summarise
 
 
-def line(question: str, steps: int, values: Sequence[float], curve: Sequence[Sequence[float]] = ()):
+def line(check: str, steps: int, values: Sequence[float], curve: Sequence[Sequence[float]] = ()):
     """Return a line of one random seed per value; `curve` has one row of values per moment."""
     moments = [steps * 2**power // 2 ** (len(curve) - 1) for power in range(len(curve))]
     answers = [
-        Row(
+        CheckResult(
             f"{steps} steps",
             steps,
             {"vote": value},
@@ -24,18 +24,18 @@ def line(question: str, steps: int, values: Sequence[float], curve: Sequence[Seq
         )
         for seed, value in enumerate(values)
     ]
-    (one,) = lines(question, [[row] for row in answers], "vote")
+    (one,) = summarise(check, [[row] for row in answers], "vote")
     return one
 
 
-def examination(duration, long=(), steps: int = 10):
+def result_of(duration, long=(), steps: int = 10):
     task = SimpleNamespace(better="more")
-    subject = SimpleNamespace(
+    model = SimpleNamespace(
         plan=SimpleNamespace(steps=steps), trained=SimpleNamespace(task=task), headline="vote"
     )
     told = {"duration": list(duration), "long run": list(long)}
-    questions = [SimpleNamespace(name=name) for name in told]
-    return SimpleNamespace(subject=subject, lines=told, questions=questions)
+    checks = [SimpleNamespace(name=name) for name in told]
+    return SimpleNamespace(model=model, summaries=told, checks=checks)
 
 
 def panel_of(told):
@@ -58,7 +58,7 @@ THREE = [(10, (0.8, 0.9, 1.0)), (20, (0.7, 0.8, 0.9)), (160, (0.1, 0.4, 0.7))]
 
 def test_the_interval_is_a_band_around_the_means_at_the_steps():
     told = [line("duration", steps, values) for steps, values in THREE]
-    panel = panel_of(examination(told))
+    panel = panel_of(result_of(told))
     (means,) = (curve for curve in panel.lines if len(curve.get_xdata()) == 3)
     assert list(means.get_xdata()) == [10, 20, 160]
     assert list(means.get_ydata()) == pytest.approx([0.9, 0.8, 0.4])
@@ -74,7 +74,7 @@ def test_the_interval_is_a_band_around_the_means_at_the_steps():
 def test_the_long_run_has_a_band_of_its_own_and_a_legend():
     told = [line("duration", steps, values) for steps, values in THREE]
     curve = [(0.8, 0.9, 1.0), (0.6, 0.8, 0.9), (0.3, 0.5, 0.9)]
-    panel = panel_of(examination(told, [line("long run", 40, curve[-1], curve)]))
+    panel = panel_of(result_of(told, [line("long run", 40, curve[-1], curve)]))
     assert len(panel.collections) == 2
     assert {*band(panel, 1)} == {10, 20, 40}
     low, high = band(panel, 1)[40]
@@ -83,12 +83,12 @@ def test_the_long_run_has_a_band_of_its_own_and_a_legend():
         "all samples",
         "the samples of the long run",
     ]
-    assert panel_of(examination(told)).get_legend() is None
+    assert panel_of(result_of(told)).get_legend() is None
 
 
 def test_steps_are_counted_by_their_logarithm_in_round_numbers():
     told = [line("duration", steps, values) for steps, values in [*THREE, (10_000, (0.5, 0.6))]]
-    panel = panel_of(examination(told))
+    panel = panel_of(result_of(told))
     assert panel.get_xscale() == "log"
     words = [label.get_text() for label in panel.get_xticklabels()]
     assert words == ["10", "20", "50", "100", "200", "500", "1,000", "2,000", "5,000", "10,000"]
@@ -115,17 +115,17 @@ def test_round_numbers_of_steps(first, last, expected):
 def test_an_axis_does_not_go_where_no_mean_can_be():
     wide = [line("duration", 10, (0.0, 0.0, 0.3)), line("duration", 20, (0.0, 0.1, 0.6))]
     assert wide[0].headline.low < -0.1
-    low, high = panel_of(examination(wide)).get_ylim()
+    low, high = panel_of(result_of(wide)).get_ylim()
     assert -0.05 * high < low <= 0
     assert high > wide[1].headline.high
     below = [line("duration", 10, (-3.0, -2.0)), line("duration", 20, (-4.0, -2.0))]
-    low, _ = panel_of(examination(below)).get_ylim()
+    low, _ = panel_of(result_of(below)).get_ylim()
     assert low < below[1].headline.low
 
 
 def test_means_that_span_more_than_a_hundredfold_are_drawn_by_their_logarithm():
     told = [line("duration", 10, (0.1, 0.1)), line("duration", 20, (1.0, 99.0))]
-    panel = panel_of(examination(told))
+    panel = panel_of(result_of(told))
     assert panel.get_yscale() == "log"
     low, high = panel.get_ylim()
     assert 0.04 < low < 0.1
@@ -133,7 +133,7 @@ def test_means_that_span_more_than_a_hundredfold_are_drawn_by_their_logarithm():
 
 
 def test_one_moment_alone_has_a_bar_for_a_band():
-    panel = panel_of(examination([line("duration", 10, (0.2, 0.4))]))
+    panel = panel_of(result_of([line("duration", 10, (0.2, 0.4))]))
     (bar,) = panel.collections
     (segment,) = bar.get_segments()
     told = line("duration", 10, (0.2, 0.4)).headline
@@ -142,16 +142,16 @@ def test_one_moment_alone_has_a_bar_for_a_band():
 
 def test_one_random_seed_has_no_band_and_what_is_not_finite_is_left_out():
     one = [line("duration", steps, values[:1]) for steps, values in THREE]
-    panel = panel_of(examination(one))
+    panel = panel_of(result_of(one))
     assert math.isnan(one[0].headline.low)
     assert not panel.collections[0].get_paths()
     gone = [*one, line("duration", 640, (math.nan,))]
-    assert max(panel_of(examination(gone)).lines[0].get_xdata()) == 160
-    assert course(examination([line("duration", 10, (math.nan,))])) is None
+    assert max(panel_of(result_of(gone)).lines[0].get_xdata()) == 160
+    assert course(result_of([line("duration", 10, (math.nan,))])) is None
 
 
 def test_both_charts_are_pictures():
-    told = examination([line("duration", steps, values) for steps, values in THREE])
+    told = result_of([line("duration", steps, values) for steps, values in THREE])
     for draw in (course, conditions):
         picture = draw(told)
         assert picture.width > 500
@@ -166,7 +166,7 @@ def test_no_two_wounds_look_alike():
         )
         for number, row in enumerate(rows)
     ]
-    subject = SimpleNamespace(headline="vote")
-    (panel,) = _healing(SimpleNamespace(lines={"damage": told}, subject=subject)).axes
+    model = SimpleNamespace(headline="vote")
+    (panel,) = _healing(SimpleNamespace(summaries={"damage": told}, model=model)).axes
     looks = {(curve.get_color(), curve.get_linestyle()) for curve in panel.lines}
     assert len(looks) == len(panel.lines) == 14

@@ -28,17 +28,17 @@ from nca.cli.console import (
 from nca.cli.data import terminal_report
 from nca.report import hardware
 from nca.reports.robustness import (
-    Examination,
-    Notebook,
-    Plan,
-    Subject,
+    ModelUnderTest,
+    ResultCache,
+    RobustnessPlan,
+    RobustnessResult,
     choose,
     headline,
+    make_folder,
     publish,
-    ready,
-    told,
+    run_checks,
+    to_json,
 )
-from nca.reports.robustness import examine as ask
 from nca.reports.robustness.tables import rows
 from nca.run import pick_device
 from nca.trained import Trained
@@ -50,7 +50,7 @@ def examine(
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Where to; examine-NAME without it."),
     ] = None,
-    questions: Annotated[
+    checks: Annotated[
         list[str] | None,
         typer.Option("--ask", metavar="QUESTION", help="Ask this only, as `damage`. Repeatable."),
     ] = None,
@@ -64,7 +64,7 @@ def examine(
     split: MeasuredOn = "test",
     long: Annotated[
         int, typer.Option("--long", min=1, help="Steps of the long run.")
-    ] = Plan.long_steps,
+    ] = RobustnessPlan.long_steps,
     budget: Annotated[
         float | None,
         typer.Option("--budget", metavar="MINUTES", min=0.0, help="Ask nothing more after these."),
@@ -85,11 +85,11 @@ def examine(
     Example: nca examine growing --quick
     """
     load_plugins(plugin)
-    asked = choose(questions or ())
+    asked = choose(checks or ())
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     with terminal_report() as report:
         trained.prepare(data, report)
-    whole = Plan(
+    whole = RobustnessPlan(
         steps=steps or trained.recipe.tables.rollout.steps[1],
         seeds=seeds,
         samples=samples,
@@ -97,25 +97,25 @@ def examine(
         long_steps=long,
     )
     plan = whole.quick() if quick else whole
-    cut = plan.less_than(Plan(whole.steps))
-    subject = Subject(trained, plan, data, tuple(cut))
-    folder = ready(out_ or Path(f"examine-{trained.recipe.name}"))
+    cut = plan.less_than(RobustnessPlan(whole.steps))
+    model = ModelUnderTest(trained, plan, data, tuple(cut))
+    folder = make_folder(out_ or Path(f"examine-{trained.recipe.name}"))
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
-    notebook = Notebook(folder / "examination.jsonl", subject)
+    cache = ResultCache(folder / "examination.jsonl", model)
     seconds = None if budget is None else 60 * budget
     try:
         with _watching() as watch:
-            found = ask(subject, asked, notebook, seconds=seconds, watch=watch)
+            found = run_checks(model, asked, cache, seconds=seconds, watch=watch)
     except KeyboardInterrupt:
-        say(f"\nanswers are kept in {notebook.path}; the same command goes on from there")
+        say(f"\nanswers are kept in {cache.path}; the same command goes on from there")
         raise
     publish(found, folder)
     if as_json:
-        show_json(told(found))
+        show_json(to_json(found))
         return
     _show_table(found)
     show(f"\n{headline(found)}")
-    missing = [*subject.cut, *found.missing]
+    missing = [*model.cut, *found.missing]
     if missing:
         show(f"Cut short: {'; '.join(missing)}.")
     show(f"\n{folder / 'report.html'}")
@@ -135,24 +135,24 @@ def _watching() -> Iterator[Callable[[str, int, int], None]]:
     ) as progress:
         bar = progress.add_task("examining", total=None)
 
-        def watch(question: str, done: int, total: int) -> None:
-            progress.update(bar, description=question, completed=done, total=total)
+        def watch(check: str, done: int, total: int) -> None:
+            progress.update(bar, description=check, completed=done, total=total)
             if not err.is_terminal:
-                say(f"{done:>4}/{total}  {question}")
+                say(f"{done:>4}/{total}  {check}")
 
         yield watch
 
 
-def _show_table(examination: Examination) -> None:
+def _show_table(result: RobustnessResult) -> None:
     table = Table(box=None, pad_edge=False, header_style="", collapse_padding=True)
-    for name in ("question", "condition"):
+    for name in ("check", "condition"):
         table.add_column(name)
-    table.add_column(examination.subject.headline, justify="right")
+    table.add_column(result.model.headline, justify="right")
     table.add_column("change", justify="right")
     before = ""
-    for question, condition, value, change in rows(examination):
-        table.add_row("" if question == before else question, condition, value, change)
-        before = question
-    for name, reason in examination.barred.items():
+    for check, condition, value, change in rows(result):
+        table.add_row("" if check == before else check, condition, value, change)
+        before = check
+    for name, reason in result.barred.items():
         table.add_row(name, f"does not apply: {reason}", "", "")
     Console(highlight=False, width=max(out.width, 80)).print(table)

@@ -26,9 +26,9 @@ from nca.errors import ShapeError
 from nca.evaluation import moments
 from nca.lab.image import read
 from nca.report import hardware
-from nca.reports.islands import Plan, headline, study, verdict
+from nca.reports.islands import IslandsPlan, headline, measure_islands, verdict
 from nca.reports.islands.publish import findings, publish
-from nca.reports.islands.run import arm_names
+from nca.reports.islands.run import group_names
 from nca.reports.islands.tables import lines
 from nca.run import pick_device
 from nca.trained import Trained
@@ -75,7 +75,7 @@ def islands(
     with terminal_report() as report:
         trained.prepare(data, report)
     pictures = tuple(read(file, trained.task.canvas) for file in image or ())
-    plan = Plan(
+    plan = IslandsPlan(
         steps=steps or moments(trained.recipe)[0],
         samples=samples,
         split=split,
@@ -84,9 +84,9 @@ def islands(
     )
     what = f"{len(pictures)} pictures" if pictures else f"{split} data"
     say(f"{trained.path}: {what} on {hardware(trained.device)}")
-    total = (len(pictures) or samples) * len(arm_names(trained)) or None
+    total = (len(pictures) or samples) * len(group_names(trained)) or None
     with counting("islands", total) as watch:
-        found = study(trained, plan, watch.measured)
+        found = measure_islands(trained, plan, watch.measured)
     folder = out or Path(f"islands-{trained.recipe.name}")
     publish(found, folder)
     if as_json:

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 
 from nca.analysis.dynamics import SETTLED
-from nca.reports.islands import Study
+from nca.reports.islands import IslandsResult
 
 LOOKS = {
     "trained": {"color": "#0072b2", "linewidth": 2.0},
@@ -18,64 +18,64 @@ QUIET = "#666666"
 WIDE, HIGH = 2.9, 2.0
 
 
-def course(study: Study) -> Image.Image:
+def course(result: IslandsResult) -> Image.Image:
     """Return contrast, collapse and number of islands over the steps, level by level."""
     rows = ["contrast", "collapse", "islands"]
-    figure, panels = _panels(study, rows)
+    figure, panels = _panels(result, rows)
     for row, name in enumerate(rows):
-        for column, level in enumerate(study.levels):
+        for column, level in enumerate(result.levels):
             panel = panels[row][column]
-            for arm, values in study.figures("course", level, name).items():
+            for group, values in result.figures("course", level, name).items():
                 means = values.nanmean(dim=0)
-                panel.plot(study.plan.moments, means, marker=".", label=arm, **LOOKS[arm])
-            panel.axvline(study.plan.steps, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
+                panel.plot(result.plan.moments, means, marker=".", label=group, **LOOKS[group])
+            panel.axvline(result.plan.steps, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
             if row == len(rows) - 1:
                 panel.set_xlabel("step")
     return _finished(figure, panels)
 
 
-def sweep(study: Study) -> Image.Image:
+def sweep(result: IslandsResult) -> Image.Image:
     """Return area, coverage and number of islands over the threshold, level by level."""
     rows = ["weighted share", "coverage", "islands"]
-    figure, panels = _panels(study, rows)
+    figure, panels = _panels(result, rows)
     for row, name in enumerate(rows):
-        for column, level in enumerate(study.levels):
+        for column, level in enumerate(result.levels):
             panel = panels[row][column]
-            for arm, values in study.figures("sweep", level, name).items():
+            for group, values in result.figures("sweep", level, name).items():
                 means = values.mean(dim=0)
-                panel.plot(study.plan.thresholds, means, marker=".", label=arm, **LOOKS[arm])
-            panel.axvline(study.plan.threshold, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
+                panel.plot(result.plan.thresholds, means, marker=".", label=group, **LOOKS[group])
+            panel.axvline(result.plan.threshold, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
             if row == len(rows) - 1:
                 panel.set_xlabel("threshold of the cosine")
     return _finished(figure, panels)
 
 
-def rest(study: Study) -> Image.Image:
+def rest(result: IslandsResult) -> Image.Image:
     """Return the relative change of each step, level by level."""
-    figure, panels = _panels(study, ["relative change"])
-    for panel, level in zip(panels[0], study.levels, strict=True):
-        for arm, values in study.figures("change", level).items():
+    figure, panels = _panels(result, ["relative change"])
+    for panel, level in zip(panels[0], result.levels, strict=True):
+        for group, values in result.figures("change", level).items():
             means = values.nanmean(dim=0)
             if (means > 0).any():
-                panel.plot(range(1, len(means) + 1), means, label=arm, **LOOKS[arm])
+                panel.plot(range(1, len(means) + 1), means, label=group, **LOOKS[group])
         panel.set_yscale("log")
         panel.axhline(SETTLED, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
-        panel.axvline(study.plan.steps, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
+        panel.axvline(result.plan.steps, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
         panel.set_xlabel("step")
     return _finished(figure, panels)
 
 
-def _panels(study: Study, rows: Sequence[str]) -> tuple[Any, Any]:
+def _panels(result: IslandsResult, rows: Sequence[str]) -> tuple[Any, Any]:
     # imported here, because it takes a second that only a report can spare
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    columns = len(study.levels)
+    columns = len(result.levels)
     size = (max(WIDE * columns, 4.2) + 0.5, HIGH * len(rows) + 0.6)
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(rows), columns, sharex=True, sharey="row", squeeze=False)
-    for column, level in enumerate(study.levels):
+    for column, level in enumerate(result.levels):
         panels[0][column].set_title(level, fontsize=11, color="#222222")
     for row, name in enumerate(rows):
         panels[row][0].set_ylabel(name, color="#222222")

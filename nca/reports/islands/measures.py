@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nca import analysis
 from nca.noise import Source
-from nca.reports.islands.plan import Plan
+from nca.reports.islands.plan import IslandsPlan
 from nca.state import State
 from nca.topology import Topology
 
@@ -32,7 +32,7 @@ ALWAYS = "the most frequent"
 """What stands in the place of a level's name for a probe that has seen no level."""
 
 
-def level_figures(name: str, features: Tensor, topology: Topology, plan: Plan) -> Figures:
+def level_figures(name: str, features: Tensor, topology: Topology, plan: IslandsPlan) -> Figures:
     """Return agreement, collapse and islands of a level."""
     bonds = analysis.bonds(features, topology)
     agreement = bonds.flatten(1).nanmean(dim=1)
@@ -55,7 +55,7 @@ def level_figures(name: str, features: Tensor, topology: Topology, plan: Plan) -
     return {("level", name, figure): value for figure, value in told.items()}
 
 
-def sweep_figures(name: str, features: Tensor, topology: Topology, plan: Plan) -> Figures:
+def sweep_figures(name: str, features: Tensor, topology: Topology, plan: IslandsPlan) -> Figures:
     """Return how islands depend on their threshold, so that none is picked to please."""
     bonds = analysis.bonds(features, topology)
     cells = features[0, 0].numel()
@@ -84,7 +84,7 @@ def growth_figures(where: str, areas: Tensor) -> Figures:
     }
 
 
-def relations(labels: Mapping[str, Tensor], source: Source, plan: Plan) -> Figures:
+def relations(labels: Mapping[str, Tensor], source: Source, plan: IslandsPlan) -> Figures:
     """Return how islands grow with level, and how they nest, also when moved by chance.
 
     Args:
@@ -113,7 +113,7 @@ def relations(labels: Mapping[str, Tensor], source: Source, plan: Plan) -> Figur
 
 
 def truth_figures(
-    state: State, truth: Mapping[str, Tensor], topology: Topology, plan: Plan
+    state: State, truth: Mapping[str, Tensor], topology: Topology, plan: IslandsPlan
 ) -> Figures:
     """Return how well islands, clusters and patches of the foreground match true segments.
 
@@ -168,7 +168,7 @@ def state_figures(
     names: Sequence[str],
     truth: Mapping[str, Tensor],
     topology: Topology,
-    plan: Plan,
+    plan: IslandsPlan,
     random_seed: int,
 ) -> Figures:
     """Return all figures of a state.

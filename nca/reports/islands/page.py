@@ -6,99 +6,99 @@ from html import escape
 from PIL import Image
 
 from nca.reports.html import answered, document, figure, section, table, words
-from nca.reports.islands import Finding, Study, headline, tables, verdict
+from nca.reports.islands import Finding, IslandsResult, headline, tables, verdict
 from nca.reports.islands.captions import CAPTIONS, MEANINGS
 
 
-def page(study: Study, plates: Mapping[str, Image.Image]) -> str:
+def page(result: IslandsResult, pictures: Mapping[str, Image.Image]) -> str:
     """Return the page.
 
     Args:
-        study: What was found.
-        plates: Its pictures by name, as captions call them.
+        result: What was found.
+        pictures: Its pictures by name, as captions call them.
     """
-    findings = verdict(study)
+    findings = verdict(result)
     sections = [
-        section("Levels", [_plate(plates, "outlines"), *_levels(study)]),
-        section("Beside the controls", _controls(study)),
-        *([section("From level to level", _relations(study))] if len(study.levels) > 1 else []),
-        *_truths(study),
-        *_probes(study),
-        section("What the cells hold", [_plate(plates, n) for n in ("components", "angles")]),
-        section("Any threshold", [_plate(plates, "sweep"), table(tables.areas(study))]),
-        section("Over time", _time(study, plates)),
-        section("The measures", [_meanings(study)]),
-        section("How it was measured", [_settings(study)]),
+        section("Levels", [_picture(pictures, "outlines"), *_levels(result)]),
+        section("Beside the controls", _controls(result)),
+        *([section("From level to level", _relations(result))] if len(result.levels) > 1 else []),
+        *_truths(result),
+        *_probes(result),
+        section("What the cells hold", [_picture(pictures, n) for n in ("components", "angles")]),
+        section("Any threshold", [_picture(pictures, "sweep"), table(tables.areas(result))]),
+        section("Over time", _time(result, pictures)),
+        section("The measures", [_meanings(result)]),
+        section("How it was measured", [_settings(result)]),
     ]
-    title = f"Islands of {study.trained.recipe.name}"
-    return document(title, [_head(study, findings), *sections])
+    title = f"Islands of {result.trained.recipe.name}"
+    return document(title, [_head(result, findings), *sections])
 
 
-def _head(study: Study, findings: list[Finding]) -> str:
-    name, plan = escape(study.trained.recipe.name), study.plan
+def _head(result: IslandsResult, findings: list[Finding]) -> str:
+    name, plan = escape(result.trained.recipe.name), result.plan
     return (
         f"<header><h1>Islands of {name}</h1>\n"
-        f"<p class=quiet>{study.samples} {plan.kind} samples at step "
+        f"<p class=quiet>{result.samples} {plan.kind} samples at step "
         f"{plan.steps}. Numbers are means ± standard deviations across samples.</p></header>\n"
         f"{answered(headline(findings), findings)}"
     )
 
 
-def _levels(study: Study) -> list[str]:
+def _levels(result: IslandsResult) -> list[str]:
     return [
         "<p>Contrast and collapse stand side by side on purpose: where all cells share one large "
         "vector, neighbours look alike without any island.</p>",
-        table(tables.levels(study)),
+        table(tables.levels(result)),
     ]
 
 
-def _controls(study: Study) -> list[str]:
+def _controls(result: IslandsResult) -> list[str]:
     told = [
         f"<p><b>{escape(name)}</b>: {escape(MEANINGS[name])}"
         + ("" if not still else f" It stands still at {escape(', '.join(still))}.")
         + "</p>"
-        for name, arm in study.controls.items()
-        for still in [[level for level in study.levels if arm.still(level)]]
+        for name, group in result.controls.items()
+        for still in [[level for level in result.levels if group.still(level)]]
     ]
-    return [*told, table(tables.beside_controls(study))]
+    return [*told, table(tables.beside_controls(result))]
 
 
-def _relations(study: Study) -> list[str]:
+def _relations(result: IslandsResult) -> list[str]:
     return [
-        f"<p>{escape(_filled('growth', study))}</p>",
-        table(tables.growth(study)),
-        f"<p>{escape(_filled('nesting', study))}</p>",
-        table(tables.nesting(study)),
+        f"<p>{escape(_filled('growth', result))}</p>",
+        table(tables.growth(result)),
+        f"<p>{escape(_filled('nesting', result))}</p>",
+        table(tables.nesting(result)),
     ]
 
 
-def _truths(study: Study) -> list[str]:
+def _truths(result: IslandsResult) -> list[str]:
     names = ("islands against the truth", "clusters against the truth", "patches of the foreground")
     told = [f"<p><b>{name.split()[0]}</b>: {escape(MEANINGS[name])}</p>" for name in names]
     return [
         section(f"True segments: {kind}", [*told, table(found)])
-        for kind, found in tables.truths(study)
+        for kind, found in tables.truths(result)
     ]
 
 
-def _probes(study: Study) -> list[str]:
-    found = tables.probes(study)
+def _probes(result: IslandsResult) -> list[str]:
+    found = tables.probes(result)
     told = f"<p>{escape(MEANINGS['probe'])}</p>"
     return [section("What the cells know", [told, table(found)])] if found.rows else []
 
 
-def _time(study: Study, plates: Mapping[str, Image.Image]) -> list[str]:
-    shown = [_plate(plates, name) for name in ("through_time", "pictures", "course", "rest")]
-    folded = f"<details><summary>The same in numbers</summary>{table(tables.course(study))}"
+def _time(result: IslandsResult, pictures: Mapping[str, Image.Image]) -> list[str]:
+    shown = [_picture(pictures, name) for name in ("through_time", "pictures", "course", "rest")]
+    folded = f"<details><summary>The same in numbers</summary>{table(tables.course(result))}"
     return [*shown, f"{folded}</details>"]
 
 
-def _meanings(study: Study) -> str:
-    return words({tables.LEVEL.get(name, name): _filled(name, study) for name in MEANINGS})
+def _meanings(result: IslandsResult) -> str:
+    return words({tables.LEVEL.get(name, name): _filled(name, result) for name in MEANINGS})
 
 
-def _filled(name: str, study: Study) -> str:
-    plan = study.plan
+def _filled(name: str, result: IslandsResult) -> str:
+    plan = result.plan
     return MEANINGS[name].format(
         smallest=plan.smallest,
         threshold=plan.threshold,
@@ -107,8 +107,8 @@ def _filled(name: str, study: Study) -> str:
     )
 
 
-def _settings(study: Study) -> str:
-    plan, trained = study.plan, study.trained
+def _settings(result: IslandsResult) -> str:
+    plan, trained = result.plan, result.trained
     rows = {
         "checkpoint": str(trained.path),
         "iteration": f"{trained.checkpoint.iteration:,}",
@@ -116,7 +116,7 @@ def _settings(study: Study) -> str:
         "random seed": str(trained.recipe.tables.random_seed),
         "grid": " x ".join(map(str, trained.recipe.tables.grid.size)),
         "beyond the edge": ", ".join(trained.recipe.tables.grid.topology),
-        "moments": f"{', '.join(map(str, plan.moments))}; {study.followed} samples beyond "
+        "moments": f"{', '.join(map(str, plan.moments))}; {result.followed} samples beyond "
         f"step {plan.steps}",
         "threshold": f"{plan.threshold}; sweep {', '.join(map(str, plan.thresholds))}",
         "smallest island": f"{plan.smallest} cells",
@@ -131,5 +131,5 @@ def _settings(study: Study) -> str:
     )
 
 
-def _plate(plates: Mapping[str, Image.Image], name: str) -> str:
-    return figure(plates[name], CAPTIONS[name])
+def _picture(pictures: Mapping[str, Image.Image], name: str) -> str:
+    return figure(pictures[name], CAPTIONS[name])

@@ -12,7 +12,7 @@ UNTIL_TRAINED = 6
 
 
 @dataclass(frozen=True)
-class Plan:
+class IslandsPlan:
     """The numbers that a study depends on.
 
     Attributes:

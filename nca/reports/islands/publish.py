@@ -8,31 +8,31 @@ from PIL import Image
 from nca.checkpoint import write_whole
 from nca.errors import StorageError
 from nca.render import save_image
-from nca.reports.islands import Study, charts, headline, verdict
-from nca.reports.islands import pictures as plates
+from nca.reports.islands import IslandsResult, charts, headline, verdict
+from nca.reports.islands import pictures as pictures
 from nca.reports.islands.page import page
-from nca.reports.islands.summary import told
+from nca.reports.islands.summary import to_json
 
 
-def plates_of(study: Study) -> dict[str, Image.Image]:
+def all_pictures(result: IslandsResult) -> dict[str, Image.Image]:
     """Return all pictures of a study of two axes, by name."""
     return {
-        "components": plates.components(study),
-        "angles": plates.angles(study),
-        "outlines": plates.outlines(study),
-        "through_time": plates.through_time(study),
-        "pictures": plates.pictures(study),
-        "course": charts.course(study),
-        "sweep": charts.sweep(study),
-        "rest": charts.rest(study),
+        "components": pictures.components(result),
+        "angles": pictures.angles(result),
+        "outlines": pictures.outlines(result),
+        "through_time": pictures.through_time(result),
+        "pictures": pictures.pictures(result),
+        "course": charts.course(result),
+        "sweep": charts.sweep(result),
+        "rest": charts.rest(result),
     }
 
 
-def publish(study: Study, folder: Path) -> None:
+def publish(result: IslandsResult, folder: Path) -> None:
     """Write `islands.json`, `report.html` and a PNG of each picture.
 
     Args:
-        study: Of an automaton with two axes of space.
+        result: Of an automaton with two axes of space.
         folder: Is made where it is missing; files of the same names are replaced.
 
     Raises:
@@ -46,15 +46,15 @@ def publish(study: Study, folder: Path) -> None:
             where=str(folder),
             to_do="choose another one: nca islands ... --out FOLDER",
         ) from fault
-    shown = plates_of(study)
-    for name, plate in shown.items():
-        save_image(plate, folder / f"{name}.png")
-    write_whole(folder / "islands.json", json.dumps(findings(study), indent=1).encode())
-    write_whole(folder / "report.html", page(study, shown).encode())
+    shown = all_pictures(result)
+    for name, picture in shown.items():
+        save_image(picture, folder / f"{name}.png")
+    write_whole(folder / "islands.json", json.dumps(findings(result), indent=1).encode())
+    write_whole(folder / "report.html", page(result, shown).encode())
 
 
-def findings(study: Study) -> dict[str, object]:
+def findings(result: IslandsResult) -> dict[str, object]:
     """Return all figures and the verdict on them, ready for JSON."""
-    found = verdict(study)
+    found = verdict(result)
     answers = {one.question: {"answer": one.answer, "figures": one.words} for one in found}
-    return {"verdict": headline(found), "answers": answers, **told(study)}
+    return {"verdict": headline(found), "answers": answers, **to_json(result)}

@@ -20,7 +20,7 @@ from nca.reports.islands.measures import (
     probe_figures,
     state_figures,
 )
-from nca.reports.islands.plan import Plan
+from nca.reports.islands.plan import IslandsPlan
 from nca.state import State
 from nca.trained import Trained
 
@@ -30,7 +30,7 @@ COURSE = ("contrast", "collapse", "islands", "weighted area", "energy")
 
 
 @dataclass
-class Arm:
+class Group:
     """What was measured of the automaton, or of a control.
 
     Attributes:
@@ -49,22 +49,22 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Study:
+class IslandsResult:
     """A study that has been done.
 
     Attributes:
         trained: What was studied.
         plan: How.
         levels: The levels that are not input, bottom level first.
-        arms: The trained automaton and its controls, by name.
+        groups: The trained automaton and its controls, by name.
         samples: Over how many samples.
         pictures: What the task shows of the kept samples, `(B, 3, height, width)` per moment.
     """
 
     trained: Trained
-    plan: Plan
+    plan: IslandsPlan
     levels: list[str]
-    arms: Mapping[str, Arm]
+    groups: Mapping[str, Group]
     samples: int
     pictures: list[Tensor]
 
@@ -74,30 +74,34 @@ class Study:
         return min(self.plan.followed, self.samples)
 
     @property
-    def own(self) -> Arm:
+    def own(self) -> Group:
         """The trained automaton itself."""
-        return self.arms[TRAINED]
+        return self.groups[TRAINED]
 
     @property
-    def controls(self) -> dict[str, Arm]:
-        """All arms but the trained automaton."""
-        return {name: arm for name, arm in self.arms.items() if name != TRAINED}
+    def controls(self) -> dict[str, Group]:
+        """All groups but the trained automaton."""
+        return {name: group for name, group in self.groups.items() if name != TRAINED}
 
     def figures(self, *name: str) -> dict[str, Tensor]:
-        """Return a figure of every arm that has it."""
-        return {arm: own.figures[name] for arm, own in self.arms.items() if name in own.figures}
+        """Return a figure of every group that has it."""
+        return {
+            group: own.figures[name] for group, own in self.groups.items() if name in own.figures
+        }
 
 
 @torch.no_grad()
-def study(trained: Trained, plan: Plan, watch: Callable[[int], Any] | None = None) -> Study:
+def measure_islands(
+    trained: Trained, plan: IslandsPlan, watch: Callable[[int], Any] | None = None
+) -> IslandsResult:
     """Measure a trained automaton whose task is prepared, and its controls.
 
     Args:
         trained: Checkpoint, recipe, automaton and task.
         plan: What to measure.
-        watch: Told how many samples are done, over all arms.
+        watch: Told how many samples are done, over all groups.
     """
-    arms: dict[str, Arm] = {}
+    groups: dict[str, Group] = {}
     done = 0
 
     def tick(samples: int) -> None:
@@ -106,14 +110,14 @@ def study(trained: Trained, plan: Plan, watch: Callable[[int], Any] | None = Non
         if watch:
             watch(done)
 
-    for name in arm_names(trained):
-        arms[name] = _arm(trained, name, plan, tick)
-    pictures = [trained.task.picture(state) for state in arms[TRAINED].states]
+    for name in group_names(trained):
+        groups[name] = _group(trained, name, plan, tick)
+    pictures = [trained.task.picture(state) for state in groups[TRAINED].states]
     levels = trained.automaton.written
-    return Study(trained, plan, levels, arms, done // len(arms), pictures)
+    return IslandsResult(trained, plan, levels, groups, done // len(groups), pictures)
 
 
-def arm_names(trained: Trained) -> list[str]:
+def group_names(trained: Trained) -> list[str]:
     """Return what can be run: there is nothing to shuffle where no level holds an input."""
     has_input = any(level.input for level in trained.automaton.layout.values())
     return [TRAINED, UNTRAINED, *([SHUFFLED] if has_input else [])]
@@ -136,11 +140,11 @@ def shuffled(state: State, trained: Trained) -> State:
     return state.replace(levels)
 
 
-def _arm(trained: Trained, name: str, plan: Plan, tick: Callable[[int], None]) -> Arm:
+def _group(trained: Trained, name: str, plan: IslandsPlan, tick: Callable[[int], None]) -> Group:
     automaton = trained.automaton
     if name == UNTRAINED:
         automaton = trained.recipe.automaton().to(trained.device).eval()
-    arm, parts, to_follow = Arm(), [], plan.followed
+    group, parts, to_follow = Group(), [], plan.followed
     probed: list[Batch] = []
     for batch in _batches(trained, plan):
         state, truth = batch.state, trained.task.segments(batch)
@@ -152,19 +156,19 @@ def _arm(trained: Trained, name: str, plan: Plan, tick: Callable[[int], None]) -
         follow = min(to_follow, state.batch)
         walk = _Walk(trained, automaton, plan, state.batch)
         parts.append(walk.figures(state, truth, follow))
-        arm.states = arm.states or walk.kept
+        group.states = group.states or walk.kept
         if categories:
             probed.append(Batch(walk.read, categories))
         to_follow -= follow
         tick(state.batch)
-    arm.figures = joined(parts)
+    group.figures = joined(parts)
     if probed:
         whole = Batch.cat(probed)
-        arm.figures |= probe_figures(whole.state, whole.truth)
-    return arm
+        group.figures |= probe_figures(whole.state, whole.truth)
+    return group
 
 
-def _batches(trained: Trained, plan: Plan) -> Iterator[Batch]:
+def _batches(trained: Trained, plan: IslandsPlan) -> Iterator[Batch]:
     done = 0
     if plan.pictures:
         yield _pictured(trained, plan.pictures)
@@ -204,7 +208,9 @@ def _pictured(trained: Trained, pictures: Sequence[Tensor]) -> Batch:
 class _Walk:
     """One batch on its way, and what is noted of it."""
 
-    def __init__(self, trained: Trained, automaton: Automaton, plan: Plan, batch: int) -> None:
+    def __init__(
+        self, trained: Trained, automaton: Automaton, plan: IslandsPlan, batch: int
+    ) -> None:
         self.trained, self.automaton, self.plan, self.batch = trained, automaton, plan, batch
         self.names = automaton.written
         self.kept: list[State] = []

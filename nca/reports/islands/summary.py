@@ -1,4 +1,4 @@
-"""Add up figures over samples, compare arms sample by sample, and tell all of it as JSON."""
+"""Add up figures over samples, compare groups sample by sample, and tell all of it as JSON."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nca.analysis.dynamics import SETTLED
-from nca.reports.islands.run import Study
+from nca.reports.islands.run import IslandsResult
 
 SURE = 2.0
 """How many standard errors a mean difference must exceed to count."""
@@ -45,37 +45,37 @@ def summary(values: Tensor) -> Summary:
     return Summary(known.mean().item() if len(known) else torch.nan, deviation, len(known))
 
 
-def gain(study: Study, control: str, *name: str) -> Summary:
+def gain(result: IslandsResult, control: str, *name: str) -> Summary:
     """Return by how much the trained automaton exceeds a control, sample by sample."""
-    return summary(study.own.figures[name] - study.arms[control].figures[name])
+    return summary(result.own.figures[name] - result.groups[control].figures[name])
 
 
-def told(study: Study) -> dict[str, Any]:
+def to_json(result: IslandsResult) -> dict[str, Any]:
     """Return everything that a study found, ready for JSON; what is undefined is null."""
-    plan, recipe = study.plan, study.trained.recipe
+    plan, recipe = result.plan, result.trained.recipe
     return {
-        "checkpoint": str(study.trained.path),
+        "checkpoint": str(result.trained.path),
         "recipe": recipe.name,
         "overrides": list(recipe.overrides),
-        "iteration": study.trained.checkpoint.iteration,
+        "iteration": result.trained.checkpoint.iteration,
         "random_seed": recipe.tables.random_seed,
         "split": None if plan.pictures else plan.split,
-        "samples": study.samples,
+        "samples": result.samples,
         "steps": plan.steps,
         "moments": list(plan.moments),
-        "levels": study.levels,
+        "levels": result.levels,
         "parameters": {
             "threshold": plan.threshold,
             "thresholds": list(plan.thresholds),
             "smallest_island": plan.smallest,
             "translations": plan.shifts,
-            "followed": study.followed,
+            "followed": result.followed,
             "settled_below": SETTLED,
             "sure_beyond_standard_errors": SURE,
         },
         "arms": {
-            arm: _tree({name: _told(value) for name, value in own.figures.items()})
-            for arm, own in study.arms.items()
+            group: _tree({name: _told(value) for name, value in own.figures.items()})
+            for group, own in result.groups.items()
         },
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nca.reports.islands import Study
+from nca.reports.islands import IslandsResult
 from nca.reports.islands.run import COURSE
 from nca.reports.islands.summary import DUST, Summary, summary
 
@@ -43,85 +43,85 @@ class Table:
     rows: list[list[str]]
 
 
-def lines(study: Study) -> list[dict[str, Any]]:
+def lines(result: IslandsResult) -> list[dict[str, Any]]:
     """Return one line per level for the terminal: contrast and collapse side by side."""
     rows = []
-    for name in study.levels:
+    for name in result.levels:
         row: dict[str, Any] = {"level": name}
         for figure in ("contrast", "collapse", "islands", "weighted area", "coverage"):
-            row[figure] = summary(study.own.figures["level", name, figure]).mean
-        for arm, own in study.controls.items():
-            row[f"contrast, {arm}"] = summary(own.figures["level", name, "contrast"]).mean
+            row[figure] = summary(result.own.figures["level", name, figure]).mean
+        for group, own in result.controls.items():
+            row[f"contrast, {group}"] = summary(own.figures["level", name, "contrast"]).mean
         rows.append(row)
     for lower, upper in pairwise(rows):
         name = ("nesting", lower["level"], upper["level"])
-        lower["nests above"] = summary(study.own.figures[*name, "nesting"]).mean
-        lower["by chance"] = summary(study.own.figures[*name, "moved"]).mean
+        lower["nests above"] = summary(result.own.figures[*name, "nesting"]).mean
+        lower["by chance"] = summary(result.own.figures[*name, "moved"]).mean
     return [{key: _plain(value) for key, value in row.items()} for row in rows]
 
 
-def levels(study: Study) -> Table:
+def levels(result: IslandsResult) -> Table:
     """Return the measures of each level."""
-    figures = study.own.figures
-    rows = [[name, *(_cell(figures["level", name, f]) for f in LEVEL)] for name in study.levels]
+    figures = result.own.figures
+    rows = [[name, *(_cell(figures["level", name, f]) for f in LEVEL)] for name in result.levels]
     return Table(1, ["level", *LEVEL.values()], rows)
 
 
-def beside_controls(study: Study) -> Table:
-    """Return the measures of each level, of every arm."""
+def beside_controls(result: IslandsResult) -> Table:
+    """Return the measures of each level, of every group."""
     rows = [
-        [name, arm, *(_cell(own.figures["level", name, figure]) for figure in BESIDE)]
-        for name in study.levels
-        for arm, own in study.arms.items()
+        [name, group, *(_cell(own.figures["level", name, figure]) for figure in BESIDE)]
+        for name in result.levels
+        for group, own in result.groups.items()
     ]
     return Table(2, ["level", "", *(LEVEL.get(figure, figure) for figure in BESIDE)], rows)
 
 
-def growth(study: Study) -> Table:
+def growth(result: IslandsResult) -> Table:
     """Return how islands grow with level."""
-    ways = dict.fromkeys(name[1] for name in study.own.figures if name[0] == "growth")
+    ways = dict.fromkeys(name[1] for name in result.own.figures if name[0] == "growth")
     rows = [
-        [way, arm, *(_cell(own.figures["growth", way, f]) for f in ("spearman", "rising"))]
+        [way, group, *(_cell(own.figures["growth", way, f]) for f in ("spearman", "rising"))]
         for way in ways
-        for arm, own in study.arms.items()
+        for group, own in result.groups.items()
     ]
     return Table(2, ["", "", "rank correlation", "share of samples that never fall"], rows)
 
 
-def nesting(study: Study) -> Table:
+def nesting(result: IslandsResult) -> Table:
     """Return how islands lie in those of the level above."""
     columns = ["level", "above it", "", "nesting", "moved at random", "difference", "samples"]
     rows = []
-    for lower, upper in pairwise(study.levels):
-        for arm, own in study.arms.items():
+    for lower, upper in pairwise(result.levels):
+        for group, own in result.groups.items():
             cells = [
                 own.figures["nesting", lower, upper, figure]
                 for figure in ("nesting", "moved", "beyond")
             ]
             count = str(summary(cells[-1]).samples)
-            rows.append([lower, upper, arm, *map(_cell, cells), count])
+            rows.append([lower, upper, group, *map(_cell, cells), count])
     return Table(3, columns, rows)
 
 
-def areas(study: Study) -> Table:
+def areas(result: IslandsResult) -> Table:
     """Return the areas under the curves of the sweep."""
     figures = ("weighted share", "coverage", "islands")
     rows = [
-        [name, arm, *(_cell(own.figures["area", name, figure]) for figure in figures)]
-        for name in study.levels
-        for arm, own in study.arms.items()
+        [name, group, *(_cell(own.figures["area", name, figure]) for figure in figures)]
+        for name in result.levels
+        for group, own in result.groups.items()
     ]
     return Table(2, ["level", "", *figures], rows)
 
 
-def truths(study: Study) -> Iterator[tuple[str, Table]]:
+def truths(result: IslandsResult) -> Iterator[tuple[str, Table]]:
     """Yield each kind of true segments, and how well levels match it."""
     figures = [f"{how}: {figure}" for figure in FIT for how in ("islands", "clusters")]
-    names = [name for name in study.own.figures if name[0] == "truth"]
+    names = [name for name in result.own.figures if name[0] == "truth"]
     for kind in dict.fromkeys(name[1] for name in names):
         rows = []
         for place in dict.fromkeys(name[2] for name in names if name[1] == kind):
-            for arm, own in study.arms.items():
+            for group, own in result.groups.items():
                 found = [
                     own.figures.get(
                         ("truth", kind, place, figure),
@@ -130,35 +130,35 @@ def truths(study: Study) -> Iterator[tuple[str, Table]]:
                     for figure in figures
                 ]
                 if any(values is not None for values in found):
-                    rows.append([place, arm, *map(_cell, found)])
-                if place not in study.levels:  # no weights, so all arms are alike
+                    rows.append([place, group, *map(_cell, found)])
+                if place not in result.levels:  # no weights, so all groups are alike
                     rows[-1][1] = ""
                     break
         yield kind, Table(2, ["level", "", *figures], rows)
 
 
-def probes(study: Study) -> Table:
-    """Return what a linear probe tells of the cells, from each level of every arm."""
-    names = [name for name in study.own.figures if name[0] == "probe"]
+def probes(result: IslandsResult) -> Table:
+    """Return what a linear probe tells of the cells, from each level of every group."""
+    names = [name for name in result.own.figures if name[0] == "probe"]
     kinds = list(dict.fromkeys(name[1] for name in names))
     rows = []
     for place in dict.fromkeys(name[2] for name in names):
-        # what has no weights is alike in all arms
-        arms = study.arms if place in study.levels else {"": study.own}
-        for arm, own in arms.items():
+        # what has no weights is alike in all groups
+        groups = result.groups if place in result.levels else {"": result.own}
+        for group, own in groups.items():
             found = [own.figures.get(("probe", kind, place)) for kind in kinds]
             if any(values is not None for values in found):
-                rows.append([place, arm, *map(_cell, found)])
+                rows.append([place, group, *map(_cell, found)])
     return Table(2, ["level", "", *kinds], rows)
 
 
-def course(study: Study) -> Table:
+def course(result: IslandsResult) -> Table:
     """Return contrast, collapse, islands, energy and change at each moment."""
     rows = []
-    for name in study.levels:
-        change = study.own.figures["change", name]
-        for place, moment in enumerate(study.plan.moments):
-            cells = [study.own.figures["course", name, figure][:, place] for figure in COURSE]
+    for name in result.levels:
+        change = result.own.figures["change", name]
+        for place, moment in enumerate(result.plan.moments):
+            cells = [result.own.figures["course", name, figure][:, place] for figure in COURSE]
             rows.append([name, str(moment), *map(_cell, [*cells, change[:, moment - 1]])])
     return Table(2, ["level", "step", *COURSE, "relative change"], rows)
 

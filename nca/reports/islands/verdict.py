@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 from nca.reports.islands.measures import PATCHES
-from nca.reports.islands.run import UNTRAINED, Study
+from nca.reports.islands.run import UNTRAINED, IslandsResult
 from nca.reports.islands.summary import gain, summary
 
 ALONE = "One level has none above it to compare with."
@@ -43,12 +43,12 @@ class Finding:
         return self.answer == self.wanted
 
 
-def verdict(study: Study) -> list[Finding]:
+def verdict(result: IslandsResult) -> list[Finding]:
     """Return the findings of a study."""
-    found = [_contrast(study), _growth(study), _nesting(study), _collapse(study)]
-    kinds = dict.fromkeys(name[1] for name in study.own.figures if name[0] == "truth")
-    found += [_truth(study, kind) for kind in kinds]
-    return [*found, _rest(study)]
+    found = [_contrast(result), _growth(result), _nesting(result), _collapse(result)]
+    kinds = dict.fromkeys(name[1] for name in result.own.figures if name[0] == "truth")
+    found += [_truth(result, kind) for kind in kinds]
+    return [*found, _rest(result)]
 
 
 def headline(findings: Iterable[Finding]) -> str:
@@ -62,16 +62,16 @@ def headline(findings: Iterable[Finding]) -> str:
     return f"Whether a part-whole hierarchy appears cannot be told: {clauses}."
 
 
-def _contrast(study: Study) -> Finding:
+def _contrast(result: IslandsResult) -> Finding:
     question = "Do cells agree in islands, more than in the controls?"
-    rows = {n: summary(study.own.figures["level", n, "contrast"]) for n in study.levels}
+    rows = {n: summary(result.own.figures["level", n, "contrast"]) for n in result.levels}
     told = [f"Island contrast: {_listed({n: row.mean for n, row in rows.items()}, '.3f')}."]
     wins, tried = 0, 0
-    for control, arm in study.controls.items():
-        asleep = [name for name in study.levels if arm.still(name)]
+    for control, group in result.controls.items():
+        asleep = [name for name in result.levels if group.still(name)]
         gains = {
-            name: gain(study, control, "level", name, "contrast")
-            for name in study.levels
+            name: gain(result, control, "level", name, "contrast")
+            for name in result.levels
             if name not in asleep
         }
         wins, tried = wins + sum(row.sure for row in gains.values()), tried + len(gains)
@@ -90,9 +90,9 @@ def _contrast(study: Study) -> Finding:
     return Finding(question, "partly", clause, " ".join(told))
 
 
-def _growth(study: Study) -> Finding:
+def _growth(result: IslandsResult) -> Finding:
     question = "Do islands grow with level?"
-    if len(study.levels) < 2:
+    if len(result.levels) < 2:
         return Finding(question, "cannot tell", "there is one level only", ALONE)
     told, rows, beaten = [], [], True
     for where, areas in (
@@ -100,16 +100,16 @@ def _growth(study: Study) -> Finding:
         ("over all thresholds", ("area", "weighted share")),
     ):
         name = ("growth", where, "spearman")
-        rows.append(summary(study.own.figures[name]))
-        beaten = beaten and _beats(study, study.levels, *name)
-        share = summary(study.own.figures["growth", where, "rising"]).mean
-        listed = {n: summary(study.own.figures[areas[0], n, areas[1]]).mean for n in study.levels}
+        rows.append(summary(result.own.figures[name]))
+        beaten = beaten and _beats(result, result.levels, *name)
+        share = summary(result.own.figures["growth", where, "rising"]).mean
+        listed = {n: summary(result.own.figures[areas[0], n, areas[1]]).mean for n in result.levels}
         told.append(
             f"{where.capitalize()}: {areas[1]} {_listed(listed, '.3g')}; rank correlation with the "
-            f"level {rows[-1].mean:+.2f}{_beside(study, *name)}; never falls in {share:.0%} of the "
-            "samples."
+            f"level {rows[-1].mean:+.2f}{_beside(result, *name)}; never falls in {share:.0%} of "
+            "the samples."
         )
-    chance = 1 / math.factorial(len(study.levels))
+    chance = 1 / math.factorial(len(result.levels))
     told.append(f"In random order it would never fall in {chance:.0%}.")
     words, sure = " ".join(told), [row.sure for row in rows]
     if not any(sure):
@@ -126,25 +126,25 @@ def _growth(study: Study) -> Finding:
     return Finding(question, "yes", "they grow with level", words)
 
 
-def _nesting(study: Study) -> Finding:
+def _nesting(result: IslandsResult) -> Finding:
     question = "Does each island lie inside one of the level above, more than by chance?"
-    pairs = list(pairwise(study.levels))
+    pairs = list(pairwise(result.levels))
     if not pairs:
         return Finding(question, "cannot tell", "none can lie in another", ALONE)
     told, sure, beaten, known = [], 0, 0, 0
     for lower, upper in pairs:
         name = ("nesting", lower, upper)
-        beyond = summary(study.own.figures[*name, "beyond"])
+        beyond = summary(result.own.figures[*name, "beyond"])
         if not beyond.samples:
             told.append(f"{lower} in {upper}: no sample has two islands to tell apart.")
             continue
         known, sure = known + 1, sure + beyond.sure
-        beaten += _beats(study, [lower, upper], *name, "beyond")
-        own = summary(study.own.figures[*name, "nesting"]).mean
-        moved = summary(study.own.figures[*name, "moved"]).mean
+        beaten += _beats(result, [lower, upper], *name, "beyond")
+        own = summary(result.own.figures[*name, "nesting"]).mean
+        moved = summary(result.own.figures[*name, "moved"]).mean
         told.append(
             f"{lower} in {upper}: {own:.2f}, and {moved:.2f} once moved at random: "
-            f"{beyond.mean:+.2f}{_beside(study, *name, 'beyond')}."
+            f"{beyond.mean:+.2f}{_beside(result, *name, 'beyond')}."
         )
     words = " ".join(told)
     if not known:
@@ -160,9 +160,9 @@ def _nesting(study: Study) -> Finding:
     return Finding(question, "yes", "they lie in one another", words)
 
 
-def _collapse(study: Study) -> Finding:
+def _collapse(result: IslandsResult) -> Finding:
     question = "Have levels collapsed to one vector that all cells share?"
-    rows = {n: summary(study.own.figures["level", n, "collapse"]).mean for n in study.levels}
+    rows = {n: summary(result.own.figures["level", n, "collapse"]).mean for n in result.levels}
     gone = [name for name, value in rows.items() if value > COLLAPSED]
     lost = [name for name, value in rows.items() if math.isnan(value)]
     words = f"Collapse number: {_listed(rows, '.2f')}; above {COLLAPSED} counts as collapsed."
@@ -175,17 +175,17 @@ def _collapse(study: Study) -> Finding:
     return Finding(question, answer, f"{', '.join(gone)} collapsed", words, "no")
 
 
-def _truth(study: Study, kind: str) -> Finding:
+def _truth(result: IslandsResult, kind: str) -> Finding:
     question = f"Does a level find the true segments of kind {kind}, beyond connected foreground?"
-    rows = study.own.figures
+    rows = result.own.figures
     patches = rows["truth", kind, PATCHES, "patches: ARI"]
     if not summary(patches).samples:
         clause = f"no sample has two segments of kind {kind}"
         return Finding(question, "cannot tell", clause, "There is nothing to tell apart.")
     told, wins = [], 0
-    inputs = [name for name, level in study.trained.automaton.layout.items() if level.input]
+    inputs = [name for name, level in result.trained.automaton.layout.items() if level.input]
     for how in ("islands", "clusters"):
-        means = {n: summary(rows["truth", kind, n, f"{how}: ARI"]).mean for n in study.levels}
+        means = {n: summary(rows["truth", kind, n, f"{how}: ARI"]).mean for n in result.levels}
         best = max(means, key=lambda name: means[name])
         wins += summary(rows["truth", kind, best, f"{how}: ARI"] - patches).sure
         raw = {n: summary(rows["truth", kind, n, f"{how}: ARI"]).mean for n in inputs}
@@ -197,41 +197,41 @@ def _truth(study: Study, kind: str) -> Finding:
     return Finding(question, "yes" if wins else "no", clause, " ".join(told))
 
 
-def _rest(study: Study) -> Finding:
+def _rest(result: IslandsResult) -> Finding:
     question = "Do the levels come to rest?"
-    last, told, shares = study.plan.moments[-1], [], []
-    for name in study.levels:
-        settled = summary(study.own.figures["level", name, "settled"])
-        shares.append(settled.samples / study.followed)
+    last, told, shares = result.plan.moments[-1], [], []
+    for name in result.levels:
+        settled = summary(result.own.figures["level", name, "settled"])
+        shares.append(settled.samples / result.followed)
         when = f" after {settled.mean:.0f} steps" if settled.samples else ""
-        change = summary(study.own.figures["change", name][:, -1]).mean
+        change = summary(result.own.figures["change", name][:, -1]).mean
         told.append(f"{name} in {shares[-1]:.0%}{when} (last change {_shown(change, '.2g')})")
     answer: Answer = "yes" if min(shares) > 0.95 else "no" if max(shares) < 0.05 else "partly"
-    words = f"Of {study.followed} samples, within {last} steps: {', '.join(told)}."
+    words = f"Of {result.followed} samples, within {last} steps: {', '.join(told)}."
     return Finding(question, answer, "", words, "")
 
 
-def _beats(study: Study, levels: list[str], *name: str) -> bool:
+def _beats(result: IslandsResult, levels: list[str], *name: str) -> bool:
     """Tell whether training brought it: whether the untrained control, if it moves, has less.
 
     The shuffled control is no measure of growth and nesting: it has hardly any islands, and a
     whole that every cell infers from its own part encloses that part on any input.
     """
-    if all(study.arms[UNTRAINED].still(level) for level in levels):
+    if all(result.groups[UNTRAINED].still(level) for level in levels):
         return True
-    row = gain(study, UNTRAINED, *name)
+    row = gain(result, UNTRAINED, *name)
     return row.sure or row.samples < 2
 
 
-def _beside(study: Study, *name: str) -> str:
+def _beside(result: IslandsResult, *name: str) -> str:
     rows = {
-        arm: summary(own.figures[name])
-        for arm, own in study.controls.items()
-        if not all(own.still(level) for level in study.levels)
+        group: summary(own.figures[name])
+        for group, own in result.controls.items()
+        if not all(own.still(level) for level in result.levels)
     }
     known = [
-        f"{arm} {row.mean:+.2f}" + f" in {row.samples} samples" * (row.samples < study.samples)
-        for arm, row in rows.items()
+        f"{group} {row.mean:+.2f}" + f" in {row.samples} samples" * (row.samples < result.samples)
+        for group, row in rows.items()
         if row.samples
     ]
     return f" ({', '.join(known)})" if known else ""

@@ -4,40 +4,42 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from nca.noise import Source
-from nca.reports.robustness.check import Question, Row
-from nca.reports.robustness.model import Subject, Trial
+from nca.reports.robustness.check import Check, CheckResult
+from nca.reports.robustness.model import ModelUnderTest, SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
 from nca.state import State
 
 SHARES = (0.0, 0.01, 0.05, 0.1, 0.2)
 
 
-def _lie(subject: Subject, trial: Trial) -> Iterator[Row]:
-    steps = subject.plan.steps
+def _lie(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+    steps = model.plan.steps
     for share in SHARES:
-        (moment,) = trial.walk(trial.batch.state, [steps], before=liars(subject, trial, share))
-        metrics = trial.measure(moment.state)
-        (later,) = trial.walk(moment.state, [steps])
-        figures = {"once they stop": trial.measure(later.state)[subject.headline]}
-        row = trial.row(f"{100 * share:g} % of the cells", moment, metrics)
+        (moment,) = seed_run.walk(
+            seed_run.batch.state, [steps], before=liars(model, seed_run, share)
+        )
+        metrics = seed_run.measure(moment.state)
+        (later,) = seed_run.walk(moment.state, [steps])
+        figures = {"once they stop": seed_run.measure(later.state)[model.headline]}
+        row = seed_run.row(f"{100 * share:g} % of the cells", moment, metrics)
         beside = row.beside if share else None  # without any, it is what it is compared with
         yield replace(row, figures=figures, beside=beside)
 
 
-def liars(subject: Subject, trial: Trial, share: float) -> Callable[[State], State]:
+def liars(model: ModelUnderTest, seed_run: SeedRun, share: float) -> Callable[[State], State]:
     """Return what a share of the cells does to a state before each step.
 
     The same cells of a sample lie from the first step to the last, and each time say something
     else: normal numbers of the size that their level has after the trained steps. Those of a
     smaller share are among those of a larger one.
     """
-    automaton = subject.trained.automaton
-    held = trial.clean.state.map(lambda level: level.float().nan_to_num(0, 0, 0))
+    automaton = model.trained.automaton
+    held = seed_run.clean.state.map(lambda level: level.float().nan_to_num(0, 0, 0))
     sizes = {name: held[name].square().mean().sqrt().item() for name in automaton.written}
 
     def lie(state: State) -> State:
         levels, living = {}, automaton.living(state)
-        once = Source(trial.random_seed, 0, state.samples)
+        once = Source(seed_run.random_seed, 0, state.samples)
         for name in automaton.written:
             size = state.size(name)
             chosen = once.chance("adversaries", share, 1, size)
@@ -51,7 +53,7 @@ def liars(subject: Subject, trial: Trial, share: float) -> Callable[[State], Sta
     return lie
 
 
-ADVERSARIES = Question(
+ADVERSARIES = Check(
     "adversaries",
     "Does it bear cells that say random things?",
     "shares of adversaries",

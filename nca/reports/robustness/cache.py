@@ -1,7 +1,7 @@
 """Keep every answer as a line of JSON, so that what is known is not asked again.
 
-A line tells of one question under one random seed, and of what it was asked: checkpoint, recipe
-and plan. Lines of another subject stay in the file and are not read.
+A line tells of one check under one random seed, and of what it was asked: checkpoint, recipe
+and plan. Lines of another model stay in the file and are not read.
 """
 
 import hashlib
@@ -9,50 +9,50 @@ import json
 from pathlib import Path
 
 from nca.journal import Journal
-from nca.reports.robustness.check import Row
-from nca.reports.robustness.model import Subject
+from nca.reports.robustness.check import CheckResult
+from nca.reports.robustness.model import ModelUnderTest
 
 FORMAT = 2
 
 
-class Notebook:
+class ResultCache:
     """The answers in `examination.jsonl`.
 
     Args:
         path: The file; it may be missing.
-        subject: Whose answers are read and written.
+        model: Whose answers are read and written.
     """
 
-    def __init__(self, path: Path, subject: Subject) -> None:
+    def __init__(self, path: Path, model: ModelUnderTest) -> None:
         self.path = path
         to_do = "free some space; what is answered is not asked again"
         self._journal = Journal(path, "the answers", to_do)
-        self.key = key_of(subject)
-        self.answers: dict[tuple[str, int], list[Row]] = {}
+        self.key = key_of(model)
+        self.answers: dict[tuple[str, int], list[CheckResult]] = {}
         for told in self._journal.records():
             if told.get("of") == self.key:
-                rows = [Row.of(row) for row in told["rows"]]
+                rows = [CheckResult.of(row) for row in told["rows"]]
                 self.answers[told["question"], told["random_seed"]] = rows
 
-    def write(self, question: str, random_seed: int, rows: list[Row]) -> None:
+    def write(self, check: str, random_seed: int, rows: list[CheckResult]) -> None:
         """Note an answer, and hand it to the disk.
 
         Raises:
             StorageError: It cannot be written.
         """
-        self.answers[question, random_seed] = rows
+        self.answers[check, random_seed] = rows
         told = {
             "of": self.key,
-            "question": question,
+            "question": check,
             "random_seed": random_seed,
-            "rows": [row.told() for row in rows],
+            "rows": [row.to_json() for row in rows],
         }
         self._journal.append(told)
 
 
-def key_of(subject: Subject) -> str:
+def key_of(model: ModelUnderTest) -> str:
     """Return what tells subjects apart: weights, recipe, data and all of the plan but seeds."""
-    plan, trained = subject.plan, subject.trained
+    plan, trained = model.plan, model.trained
     digest = hashlib.sha256()
     asked = [FORMAT, trained.recipe.text, plan.steps, plan.samples, plan.split]
     asked += [plan.long_steps, plan.long_samples]

@@ -1,11 +1,11 @@
-"""All questions, in the order in which they are told. The next one is a file and a line here."""
+"""All checks, in the order in which they are told. The next one is a file and a line here."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 from nca.errors import NCAError
 from nca.reports.robustness.adversaries import ADVERSARIES
-from nca.reports.robustness.check import Question
+from nca.reports.robustness.check import Check
 from nca.reports.robustness.damage import DAMAGE
 from nca.reports.robustness.duration import DURATION, LONG_RUN
 from nca.reports.robustness.grid_size import ASPECT, SIZE
@@ -13,7 +13,7 @@ from nca.reports.robustness.rotation import ROTATION
 from nca.reports.robustness.shifts import FIRE_RATE, NOISES, TOPOLOGY
 from nca.reports.robustness.translation import TRANSLATION
 
-QUESTIONS = (
+CHECKS = (
     DURATION,
     LONG_RUN,
     DAMAGE,
@@ -28,24 +28,24 @@ QUESTIONS = (
 )
 
 
-def choose(names: Sequence[str]) -> list[Question]:
-    """Return the questions of these names; all if none is named.
+def choose(names: Sequence[str]) -> list[Check]:
+    """Return the checks of these names; all if none is named.
 
     Args:
         names: Words may be joined by hyphens.
 
     Raises:
-        NCAError: There is no such question.
+        NCAError: There is no such check.
     """
-    known = {question.name: question for question in QUESTIONS}
+    known = {check.name: check for check in CHECKS}
     wanted = [name.strip().lower().replace("-", " ").replace("_", " ") for name in names]
     for name in wanted:
         if name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean `{near[0]}`? " if near else ""
             raise NCAError(
-                f"there is no question {name!r}.",
+                f"there is no check {name!r}.",
                 where="--ask",
                 to_do=f"{hint}choose among: {', '.join(known)}",
             )
-    return [one for one in QUESTIONS if not names or one.name in wanted]
+    return [one for one in CHECKS if not names or one.name in wanted]

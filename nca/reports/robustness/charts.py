@@ -7,26 +7,26 @@ from typing import Any
 
 from PIL import Image
 
-from nca.reports.robustness.run import Examination
-from nca.reports.robustness.summary import Interval, Line
+from nca.reports.robustness.run import RobustnessResult
+from nca.reports.robustness.summary import CheckSummary, Interval
 
 OWN, LONG, BESIDE, BAD, QUIET = "#0072b2", "#c26a00", "#8a8a8a", "#d55e00", "#666666"
 MOST_TICKS = 11
 COLOURS = 10
 
 
-def course(examination: Examination) -> Image.Image | None:
+def course(result: RobustnessResult) -> Image.Image | None:
     """Return the headline over time in the band of its interval, and that of the long run."""
-    figure = _course(examination)
+    figure = _course(result)
     return figure and _finished(figure)
 
 
-def _course(examination: Examination) -> Any:
+def _course(result: RobustnessResult) -> Any:
     """Return `course` as a figure of matplotlib, or None if no moment has a finite headline."""
-    plan, task = examination.subject.plan, examination.subject.trained.task
-    points = _measured(examination, "duration")
+    plan, task = result.model.plan, result.model.trained.task
+    points = _measured(result, "duration")
     all_samples = [(line.steps, line.headline) for line in points]
-    long_run = [stop for line in _measured(examination, "long run") for stop in line.curve]
+    long_run = [stop for line in _measured(result, "long run") for stop in line.curve]
     tracks = {"all samples": (all_samples, OWN), "the samples of the long run": (long_run, LONG)}
     tracks = {
         name: (known, colour)
@@ -56,16 +56,14 @@ def _course(examination: Examination) -> Any:
         panel.legend(
             fontsize=8, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 0.98)
         )
-    panel.set_ylabel(f"{examination.subject.headline} ({task.better} is better)", fontsize=9)
+    panel.set_ylabel(f"{result.model.headline} ({task.better} is better)", fontsize=9)
     return figure
 
 
-def conditions(examination: Examination) -> Image.Image | None:
+def conditions(result: RobustnessResult) -> Image.Image | None:
     """Return the headline under every condition beside what it is without the change."""
     groups = [
-        (question.name, rows)
-        for question in examination.questions
-        if (rows := _measured(examination, question.name))
+        (check.name, rows) for check in result.checks if (rows := _measured(result, check.name))
     ]
     if not groups:
         return None
@@ -85,19 +83,19 @@ def conditions(examination: Examination) -> Image.Image | None:
         panel.set_title(name, fontsize=10, loc="left", color="#222222")
     kept = [one for _, rows in groups for line in rows for one in (line.headline, line.beside)]
     _fit(panels[0], "x", [one for one in kept if one is not None])
-    panels[-1].set_xlabel(examination.subject.headline, fontsize=9)
+    panels[-1].set_xlabel(result.model.headline, fontsize=9)
     return _finished(figure)
 
 
-def healing(examination: Examination) -> Image.Image | None:
+def healing(result: RobustnessResult) -> Image.Image | None:
     """Return the headline over the steps since each wound."""
-    figure = _healing(examination)
+    figure = _healing(result)
     return figure and _finished(figure)
 
 
-def _healing(examination: Examination) -> Any:
+def _healing(result: RobustnessResult) -> Any:
     """Return `healing` as a figure of matplotlib, or None if no wound has a course."""
-    rows = [line for line in examination.lines.get("damage", []) if line.curve]
+    rows = [line for line in result.summaries.get("damage", []) if line.curve]
     if not rows:
         return None
     moments = list(dict.fromkeys(line.condition.rpartition(", at ")[2] for line in rows))
@@ -113,14 +111,14 @@ def _healing(examination: Examination) -> Any:
                 look |= {"linestyle": (0, (3, 1))} if again else {}
             panel.plot(steps, means, label=name, **look)
         panel.set_title(f"damaged at {moment}", fontsize=10, loc="left", color="#222222")
-        panel.set_ylabel(examination.subject.headline, fontsize=9)
+        panel.set_ylabel(result.model.headline, fontsize=9)
         panel.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     panels[-1].set_xlabel("steps since the damage", fontsize=9)
     return figure
 
 
-def _measured(examination: Examination, question: str) -> list[Line]:
-    return [line for line in examination.lines.get(question, []) if line.metrics]
+def _measured(result: RobustnessResult, check: str) -> list[CheckSummary]:
+    return [line for line in result.summaries.get(check, []) if line.metrics]
 
 
 def _band(

@@ -1,18 +1,18 @@
-"""What a question is: a name, a sentence, and how it is answered for one random seed."""
+"""What a check is: a name, a sentence, and how it is answered for one random seed."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nca.reports.robustness.model import Subject, Trial
-    from nca.reports.robustness.summary import Line
+    from nca.reports.robustness.model import ModelUnderTest, SeedRun
+    from nca.reports.robustness.summary import CheckSummary
 
 UNDEFINED = "undefined"
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckResult:
     """What one random seed answers under one condition.
 
     Attributes:
@@ -39,7 +39,7 @@ class Row:
     overrides: tuple[str, ...] = ()
     barred: str = ""
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the row for JSON; NaN as null, but where null says that nothing is beside it."""
         told = _plain(asdict(self))
         if self.beside is not None and told["beside"] is None:
@@ -47,7 +47,7 @@ class Row:
         return told
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> "Row":
+    def of(cls, told: Mapping[str, Any]) -> "CheckResult":
         """Return the row that `told` has told."""
         numbers = {
             name: {n: float("nan") if v is None else v for n, v in told[name].items()}
@@ -60,32 +60,32 @@ class Row:
         return cls(**{**told, **numbers, **others})
 
 
-def nothing_bars(subject: "Subject") -> str:
-    """Return no reason: the question applies to whatever is examined."""
+def nothing_bars(model: "ModelUnderTest") -> str:
+    """Return no reason: the check applies to whatever is examined."""
     return ""
 
 
 @dataclass(frozen=True)
-class Question:
-    """A question of the examination.
+class Check:
+    """A check of the examination.
 
     Attributes:
         name: What one asks for: `damage`.
-        asks: The question, answered by yes, partly or no.
+        question: Answered by yes, partly or no.
         conditions: What its rows are, in the plural: `kinds of damage`.
         how: How it is measured, in a few sentences.
         answer: Yields a row per condition for one random seed.
         passes: Tells whether the mean of a condition's rows counts as a yes; None: it is no case.
-        bars: Tells why the question does not apply, or returns an empty text.
+        bars: Tells why the check does not apply, or returns an empty text.
     """
 
     name: str
-    asks: str
+    question: str
     conditions: str
     how: str
-    answer: Callable[["Subject", "Trial"], Iterator[Row]]
-    passes: Callable[["Line", "Subject"], bool | None]
-    bars: Callable[["Subject"], str] = nothing_bars
+    answer: Callable[["ModelUnderTest", "SeedRun"], Iterator[CheckResult]]
+    passes: Callable[["CheckSummary", "ModelUnderTest"], bool | None]
+    bars: Callable[["ModelUnderTest"], str] = nothing_bars
 
 
 def _plain(value: Any) -> Any:

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from nca.damage import Damage
 from nca.noise import Source
-from nca.reports.robustness.check import Question, Row
-from nca.reports.robustness.model import Moment, Subject, Trial
-from nca.reports.robustness.summary import Line
+from nca.reports.robustness.check import Check, CheckResult
+from nca.reports.robustness.model import ModelUnderTest, RolloutMoment, SeedRun
+from nca.reports.robustness.summary import CheckSummary
 from nca.state import State
 
 HEALED = 0.1
@@ -51,11 +51,11 @@ OTHERS = tuple(
 """Earlier and later: after half and four times the trained steps."""
 
 
-def moments(subject: Subject) -> dict[int, Sequence[Damage]]:
+def moments(model: ModelUnderTest) -> dict[int, Sequence[Damage]]:
     """Return which damage is done after how many steps."""
-    steps = subject.plan.steps
+    steps = model.plan.steps
     asked = {max(1, steps // 2): OTHERS, steps: FIRST, 4 * steps: OTHERS}
-    sides = len(subject.trained.recipe.tables.grid.size) > 1
+    sides = len(model.trained.recipe.tables.grid.size) > 1
     return {
         step: [one for one in damages if sides or one.place not in ("top", "bottom")]
         for step, damages in asked.items()
@@ -70,43 +70,50 @@ def looks(steps: int) -> list[int]:
     return found
 
 
-def _heal(subject: Subject, trial: Trial) -> Iterator[Row]:
-    at = looks(subject.plan.steps)
-    asked = moments(subject)
-    for moment in trial.walk(trial.batch.state, asked):
-        unharmed = _unharmed(subject, trial, moment, at)
+def _heal(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+    at = looks(model.plan.steps)
+    asked = moments(model)
+    for moment in seed_run.walk(seed_run.batch.state, asked):
+        unharmed = _unharmed(model, seed_run, moment, at)
         yield unharmed
         well = [value for _, value in unharmed.curve]
         for damage in asked[moment.step]:
             state = moment.state
-            source = Source(trial.random_seed, state.step, state.samples)
-            cut = damage.hurt(state, source, subject.trained.automaton.written)
-            yield _row(subject, trial, moment.step, damage, cut, well)
+            source = Source(seed_run.random_seed, state.step, state.samples)
+            cut = damage.hurt(state, source, model.trained.automaton.written)
+            yield _row(model, seed_run, moment.step, damage, cut, well)
 
 
-def _unharmed(subject: Subject, trial: Trial, begin: Moment, at: Sequence[int]) -> Row:
+def _unharmed(
+    model: ModelUnderTest, seed_run: SeedRun, begin: RolloutMoment, at: Sequence[int]
+) -> CheckResult:
     course, last, metrics = [], begin, {}
-    for last in trial.walk(begin.state, at):
-        metrics = trial.measure(last.state)
-        course.append((last.step, metrics[subject.headline]))
-    row = trial.row(f"{UNHARMED}, at step {begin.step}", last, metrics)
+    for last in seed_run.walk(begin.state, at):
+        metrics = seed_run.measure(last.state)
+        course.append((last.step, metrics[model.headline]))
+    row = seed_run.row(f"{UNHARMED}, at step {begin.step}", last, metrics)
     steps = begin.step + last.step
     exploded_at = None if last.first is None else begin.step + last.first
     return replace(row, steps=steps, beside=None, exploded_at=exploded_at, curve=tuple(course))
 
 
 def _row(
-    subject: Subject, trial: Trial, step: int, damage: Damage, cut: State, well: Sequence[float]
-) -> Row:
-    at = looks(subject.plan.steps)
+    model: ModelUnderTest,
+    seed_run: SeedRun,
+    step: int,
+    damage: Damage,
+    cut: State,
+    well: Sequence[float],
+) -> CheckResult:
+    at = looks(model.plan.steps)
     course, last, metrics = [], None, {}
-    for last in trial.walk(cut, at):
-        metrics = trial.measure(last.state)
-        course.append((last.step, metrics[subject.headline]))
+    for last in seed_run.walk(cut, at):
+        metrics = seed_run.measure(last.state)
+        course.append((last.step, metrics[model.headline]))
     assert last is not None
     harm = abs(course[0][1] - well[0])
     healed_at = _healed([value for _, value in course], well, at)
-    return Row(
+    return CheckResult(
         f"{damage}, at step {step}",
         step + at[-1],
         metrics,
@@ -132,13 +139,13 @@ def _healed(course: Sequence[float], well: Sequence[float], at: Sequence[int]) -
     return math.nan
 
 
-def _all_healed(line: Line, subject: Subject) -> bool | None:
+def _all_healed(line: CheckSummary, model: ModelUnderTest) -> bool | None:
     if "healed" not in line.figures:  # the undamaged
         return None
     return line.figures["healed"].mean == 1 and not line.exploded
 
 
-DAMAGE = Question(
+DAMAGE = Check(
     "damage",
     "Does it heal?",
     "kinds of damage",

@@ -3,40 +3,40 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nca.reports.robustness.check import Question, Row
-from nca.reports.robustness.model import Subject, Trial
+from nca.reports.robustness.check import Check, CheckResult
+from nca.reports.robustness.model import ModelUnderTest, SeedRun
 from nca.reports.robustness.thresholds import holds
 
 TIMES = (1, 2, 4, 16)
 
 
-def _as_long(subject: Subject, trial: Trial) -> Iterator[Row]:
-    steps = subject.plan.steps
+def _as_long(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+    steps = model.plan.steps
     course = []
     for times, moment in zip(
         (0, *TIMES),
-        trial.walk(trial.batch.state, [times * steps for times in (0, *TIMES)]),
+        seed_run.walk(seed_run.batch.state, [times * steps for times in (0, *TIMES)]),
         strict=True,
     ):
-        metrics = trial.measure(moment.state)
-        course.append((moment.step, metrics[subject.headline]))
+        metrics = seed_run.measure(moment.state)
+        course.append((moment.step, metrics[model.headline]))
         if times:
             told = "the trained steps" if times == 1 else f"{times} times the trained steps"
-            row = trial.row(told, moment, metrics)
+            row = seed_run.row(told, moment, metrics)
             # what is as trained is what all else is compared with
             yield row if times > 1 else replace(row, beside=None)
 
 
-def _very_long(subject: Subject, trial: Trial) -> Iterator[Row]:
-    plan = subject.plan
-    batch = trial.batch.select(slice(0, plan.long_samples))
+def _very_long(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+    plan = model.plan
+    batch = seed_run.batch.select(slice(0, plan.long_samples))
     course, measured = [], {}
-    for moment in trial.walk(batch.state, _stops(plan.steps, plan.long_steps)):
-        measured[moment.step] = trial.measure(moment.state, batch=batch)
-        course.append((moment.step, measured[moment.step][subject.headline]))
+    for moment in seed_run.walk(batch.state, _stops(plan.steps, plan.long_steps)):
+        measured[moment.step] = seed_run.measure(moment.state, batch=batch)
+        course.append((moment.step, measured[moment.step][model.headline]))
         if moment.step == plan.long_steps:
-            row = trial.row(f"{plan.long_steps:,} steps", moment, measured[moment.step])
-            beside = measured[plan.steps][subject.headline]
+            row = seed_run.row(f"{plan.long_steps:,} steps", moment, measured[moment.step])
+            beside = measured[plan.steps][model.headline]
             yield replace(row, beside=beside, curve=tuple(course))
 
 
@@ -49,13 +49,13 @@ def _stops(steps: int, last: int) -> list[int]:
     return [*stops, last]
 
 
-def _short(subject: Subject) -> str:
-    if subject.plan.long_steps > subject.plan.steps:
+def _short(model: ModelUnderTest) -> str:
+    if model.plan.long_steps > model.plan.steps:
         return ""
-    return f"it was trained for {subject.plan.steps:,} steps, no fewer than the long run has"
+    return f"it was trained for {model.plan.steps:,} steps, no fewer than the long run has"
 
 
-DURATION = Question(
+DURATION = Check(
     "duration",
     "Does it hold beyond the steps that it was trained for?",
     "durations",
@@ -64,7 +64,7 @@ DURATION = Question(
     holds,
 )
 
-LONG_RUN = Question(
+LONG_RUN = Check(
     "long run",
     "Does it hold for ten thousand steps?",
     "long runs",

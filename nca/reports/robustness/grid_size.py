@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nca.errors import NCAError
-from nca.reports.robustness.check import Question, Row
-from nca.reports.robustness.model import Moment, Subject, Trial
+from nca.reports.robustness.check import Check, CheckResult
+from nca.reports.robustness.model import ModelUnderTest, RolloutMoment, SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
 from nca.state import State
 from nca.types import Size
@@ -35,38 +35,40 @@ def _aspects(size: Size) -> dict[str, Size]:
     }
 
 
-def _on(conditions: Callable[[Size], dict[str, Size]]) -> Callable[..., Iterator[Row]]:
-    def answer(subject: Subject, trial: Trial) -> Iterator[Row]:
-        own = subject.trained.recipe.tables.grid.size
+def _on(conditions: Callable[[Size], dict[str, Size]]) -> Callable[..., Iterator[CheckResult]]:
+    def answer(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+        own = model.trained.recipe.tables.grid.size
         for words, size in conditions(own).items():
-            yield _row(f"{words}, {'x'.join(map(str, size))}", size, subject, trial)
+            yield _row(f"{words}, {'x'.join(map(str, size))}", size, model, seed_run)
 
     return answer
 
 
-def _row(words: str, size: Size, subject: Subject, trial: Trial) -> Row:
+def _row(words: str, size: Size, model: ModelUnderTest, seed_run: SeedRun) -> CheckResult:
     override = f"grid.size={list(size)}"
     try:
-        moment, metrics = _anew(override, subject, trial)
+        moment, metrics = _anew(override, model, seed_run)
     except NCAError as fault:
-        layout = subject.trained.automaton.layout
+        layout = model.trained.automaton.layout
         given = any(level.input for level in layout.values())
         # what an empty input means is the task's to say
-        state = None if given else _set_into(trial.batch.state, size)
+        state = None if given else _set_into(seed_run.batch.state, size)
         if state is None:
-            return Row(words, subject.plan.steps, barred=fault.what)
-        (moment,) = trial.walk(state, [subject.plan.steps])
-        back = _set_into(moment.state, subject.trained.recipe.tables.grid.size, whole=False)
+            return CheckResult(words, model.plan.steps, barred=fault.what)
+        (moment,) = seed_run.walk(state, [model.plan.steps])
+        back = _set_into(moment.state, model.trained.recipe.tables.grid.size, whole=False)
         assert back is not None
-        return trial.row(f"{words}, set into the middle", moment, trial.measure(back))
-    return trial.row(words, moment, metrics, overrides=(override,))
+        return seed_run.row(f"{words}, set into the middle", moment, seed_run.measure(back))
+    return seed_run.row(words, moment, metrics, overrides=(override,))
 
 
-def _anew(override: str, subject: Subject, trial: Trial) -> tuple[Moment, dict[str, float]]:
-    other = subject.changed(override, task=True)
-    batch = trial.begun(subject.samples_of(other.task)[trial.number])
-    (moment,) = trial.walk(batch.state, [subject.plan.steps], automaton=other.automaton)
-    return moment, trial.measure(
+def _anew(
+    override: str, model: ModelUnderTest, seed_run: SeedRun
+) -> tuple[RolloutMoment, dict[str, float]]:
+    other = model.changed(override, task=True)
+    batch = seed_run.begun(model.samples_of(other.task)[seed_run.number])
+    (moment,) = seed_run.walk(batch.state, [model.plan.steps], automaton=other.automaton)
+    return moment, seed_run.measure(
         moment.state, batch=batch, task=other.task, automaton=other.automaton
     )
 
@@ -98,12 +100,12 @@ def _size(state: State) -> Size:
     return state.size(next(iter(state)))
 
 
-def _one_grid(subject: Subject) -> str:
-    sizes = {subject.batches[0].state.size(name) for name in subject.trained.automaton.layout}
+def _one_grid(model: ModelUnderTest) -> str:
+    sizes = {model.batches[0].state.size(name) for name in model.trained.automaton.layout}
     return "" if len(sizes) == 1 else "its levels have grids of different sizes"
 
 
-SIZE = Question(
+SIZE = Check(
     "grid size",
     "Does it bear grids of another size?",
     "grid sizes",
@@ -114,7 +116,7 @@ SIZE = Question(
     _one_grid,
 )
 
-ASPECT = Question(
+ASPECT = Check(
     "aspect",
     "Does it bear grids of another aspect?",
     "aspects",

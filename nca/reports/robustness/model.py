@@ -17,8 +17,8 @@ from nca.batch import Batch
 from nca.errors import ShapeError
 from nca.evaluation import precision
 from nca.recipe import Recipe
-from nca.reports.robustness.check import Row
-from nca.reports.robustness.plan import Plan
+from nca.reports.robustness.check import CheckResult
+from nca.reports.robustness.plan import RobustnessPlan
 from nca.state import State
 from nca.task import Task
 from nca.trained import Trained
@@ -32,7 +32,7 @@ of the sample that is smallest after the trained steps (1 at least, and at most 
 
 
 @dataclass(frozen=True)
-class Moment:
+class RolloutMoment:
     """Samples at one moment.
 
     Attributes:
@@ -58,7 +58,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelUnderTest:
     """A trained automaton under examination; its task is prepared.
 
     Attributes:
@@ -69,7 +69,7 @@ class Subject:
     """
 
     trained: Trained
-    plan: Plan
+    plan: RobustnessPlan
     data: Path | None = None
     cut: tuple[str, ...] = ()
     _made: dict[tuple[str, ...], Trained] = field(default_factory=dict, repr=False)
@@ -145,42 +145,42 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Trial:
+class SeedRun:
     """The samples of one random seed.
 
     Attributes:
-        subject: Whose.
+        model: Whose.
         number: Which of the random seeds, from 0.
     """
 
-    subject: Subject
+    model: ModelUnderTest
     number: int
 
     @property
     def random_seed(self) -> int:
         """From which all chance follows."""
-        return self.subject.random_seeds[self.number]
+        return self.model.random_seeds[self.number]
 
     @cached_property
     def batch(self) -> Batch:
         """First states with their truth."""
-        return self.begun(self.subject.batches[self.number])
+        return self.begun(self.model.batches[self.number])
 
     @cached_property
-    def clean(self) -> Moment:
+    def clean(self) -> RolloutMoment:
         """The samples after the trained steps, with nothing changed."""
-        (moment,) = self.walk(self.batch.state, [self.subject.plan.steps], bound=math.inf)
+        (moment,) = self.walk(self.batch.state, [self.model.plan.steps], bound=math.inf)
         return moment
 
     @cached_property
     def clean_headline(self) -> float:
         """The headline after the trained steps, with nothing changed."""
-        return self.measure(self.clean.state)[self.subject.headline]
+        return self.measure(self.clean.state)[self.model.headline]
 
     @cached_property
     def bound(self) -> float:
         """How large a number may become before its sample counts as exploded."""
-        largest = _largest(self.clean.state, self.subject.trained.automaton.written)
+        largest = _largest(self.clean.state, self.model.trained.automaton.written)
         return EXPLODED * largest.clamp(1.0, EXPLODED).min().item()
 
     def begun(self, batch: Batch) -> Batch:
@@ -197,7 +197,7 @@ class Trial:
         fire_rate: float | None = None,
         before: Callable[[State], State] | None = None,
         bound: float | None = None,
-    ) -> Iterator[Moment]:
+    ) -> Iterator[RolloutMoment]:
         """Yield the samples at each moment.
 
         Args:
@@ -206,9 +206,9 @@ class Trial:
             automaton: Instead of the trained one.
             fire_rate: Instead of the automaton's own.
             before: What happens to the state before every step.
-            bound: How large a number may become; the trial's own bound if None.
+            bound: How large a number may become; that of the random seed bound if None.
         """
-        trained = self.subject.trained
+        trained = self.model.trained
         automaton = automaton or trained.automaton
         bound = self.bound if bound is None else bound
         exploded_at = torch.zeros_like(state.samples)
@@ -234,7 +234,7 @@ class Trial:
                         lost = _largest(again, automaton.written) > bound
                         exploded_at[lost & (exploded_at == 0)] = step
                 state, taken = after, taken + stride
-            yield Moment(moment, state, exploded_at.clone())
+            yield RolloutMoment(moment, state, exploded_at.clone())
 
     def measure(
         self,
@@ -245,8 +245,8 @@ class Trial:
         automaton: Automaton | None = None,
     ) -> dict[str, float]:
         """Return the task's metrics over all samples of a state."""
-        automaton = automaton or self.subject.trained.automaton
-        shares = (task or self.subject.trained.task).measure(
+        automaton = automaton or self.model.trained.automaton
+        shares = (task or self.model.trained.task).measure(
             automaton.finish(state), batch or self.batch
         )
         return {
@@ -257,13 +257,13 @@ class Trial:
     def row(
         self,
         condition: str,
-        moment: Moment,
+        moment: RolloutMoment,
         metrics: Mapping[str, float],
         *,
         overrides: tuple[str, ...] = (),
-    ) -> Row:
+    ) -> CheckResult:
         """Return a row that is compared with the trained steps, nothing changed."""
-        return Row(
+        return CheckResult(
             condition,
             moment.step,
             metrics,

@@ -7,8 +7,8 @@ from PIL import Image
 
 from nca.reports.html import answered, document, figure, section, table, words
 from nca.reports.robustness import tables
-from nca.reports.robustness.check import Question
-from nca.reports.robustness.run import Examination
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.run import RobustnessResult
 from nca.reports.robustness.verdict import findings, headline
 
 CAPTIONS = {
@@ -31,75 +31,75 @@ INTERVALS = (
 )
 
 
-def page(examination: Examination, plates: Mapping[str, Image.Image]) -> str:
+def page(result: RobustnessResult, plates: Mapping[str, Image.Image]) -> str:
     """Return the page.
 
     Args:
-        examination: What was found.
+        result: What was found.
         plates: Its pictures, by name as in `CAPTIONS`.
     """
-    name = examination.subject.trained.recipe.name
+    name = result.model.trained.recipe.name
     shown = [figure(plates[plate], text) for plate, text in CAPTIONS.items() if plate in plates]
     parts = [
-        _head(examination),
+        _head(result),
         *([section("At a glance", shown)] if shown else []),
-        *(_question(examination, question) for question in examination.questions),
-        section("How it was measured", [_settings(examination)]),
+        *(_question(result, check) for check in result.checks),
+        section("How it was measured", [_settings(result)]),
     ]
     return document(f"Examination of {name}", parts)
 
 
-def settings(examination: Examination) -> dict[str, str]:
+def settings(result: RobustnessResult) -> dict[str, str]:
     """Return what the examination depends on, in words."""
-    subject = examination.subject
-    plan, trained = subject.plan, subject.trained
-    alike = len({id(batch) for batch in subject.batches}) < plan.seeds
-    each = subject.batches[0].state.batch
+    model = result.model
+    plan, trained = model.plan, model.trained
+    alike = len({id(batch) for batch in model.batches}) < plan.seeds
+    each = model.batches[0].state.batch
     again = ", the same ones again where the split has no more" * alike
     return {
         "checkpoint": str(trained.path),
         "iteration": f"{trained.checkpoint.iteration:,}",
         "overrides": ", ".join(trained.recipe.overrides) or "none",
-        "random seeds": ", ".join(map(str, subject.random_seeds)),
+        "random seeds": ", ".join(map(str, model.random_seeds)),
         "samples": f"{each} per random seed, {plan.split.replace('_', '-')} data{again}",
         "trained steps": f"{plan.steps}",
         "long run": f"{plan.long_steps:,} steps, {min(plan.long_samples, each)} samples per "
         "random seed",
         "grid": " x ".join(map(str, trained.recipe.tables.grid.size)),
         "beyond the edge": ", ".join(trained.recipe.tables.grid.topology),
-        "cut": "; ".join([*subject.cut, *examination.missing]) or "nothing",
+        "cut": "; ".join([*model.cut, *result.missing]) or "nothing",
     }
 
 
-def _head(examination: Examination) -> str:
-    name = escape(examination.subject.trained.recipe.name)
-    cut = [*examination.subject.cut, *examination.missing]
+def _head(result: RobustnessResult) -> str:
+    name = escape(result.model.trained.recipe.name)
+    cut = [*result.model.cut, *result.missing]
     told = f" Cut short: {'; '.join(cut)}." if cut else ""
     return (
         f"<header><h1>Examination of {name}</h1>\n"
         f"<p class=quiet>{INTERVALS}{escape(told)}</p></header>\n"
-        f"{answered(headline(examination), findings(examination))}"
+        f"{answered(headline(result), findings(result))}"
     )
 
 
-def _question(examination: Examination, question: Question) -> str:
-    title = question.name.capitalize()
-    parts = [f"<p>{escape(question.how)}</p>"]
-    if question.name in examination.barred:
-        return section(title, [f"<p>Does not apply: {escape(examination.barred[question.name])}."])
-    lines = examination.lines[question.name]
+def _question(result: RobustnessResult, check: Check) -> str:
+    title = check.name.capitalize()
+    parts = [f"<p>{escape(check.how)}</p>"]
+    if check.name in result.barred:
+        return section(title, [f"<p>Does not apply: {escape(result.barred[check.name])}."])
+    lines = result.summaries[check.name]
     if not lines:
         return section(title, [*parts, "<p>Not asked: there was no time.</p>"])
     measured = [line for line in lines if not line.barred]
     if measured:
-        parts.append(table(tables.table(examination, question)))
+        parts.append(table(tables.table(result, check)))
     parts += [
         f"<p><b>{escape(line.condition)}</b> does not apply: {escape(line.barred)}</p>"
         for line in lines
         if line.barred
     ]
     if any(len(line.metrics) > 1 for line in measured):
-        folded = table(tables.all_metrics(examination, question))
+        folded = table(tables.all_metrics(result, check))
         parts.append(f"<details><summary>All metrics</summary>{folded}</details>")
     overrides = {line.condition: "  ".join(line.overrides) for line in lines if line.overrides}
     if overrides:
@@ -108,5 +108,5 @@ def _question(examination: Examination, question: Question) -> str:
     return section(title, parts)
 
 
-def _settings(examination: Examination) -> str:
-    return words(settings(examination))
+def _settings(result: RobustnessResult) -> str:
+    return words(settings(result))

@@ -6,12 +6,12 @@ from nca.types import Split
 
 
 @dataclass(frozen=True)
-class Plan:
+class RobustnessPlan:
     """The numbers that an examination depends on.
 
     Attributes:
         steps: The steps that the automaton was trained for; what is asked is measured there
-            unless the question says otherwise.
+            unless the check says otherwise.
         seeds: How many random seeds.
         samples: Per random seed, at most.
         split: Of which data.
@@ -26,7 +26,7 @@ class Plan:
     long_steps: int = 10_000
     long_samples: int = 4
 
-    def quick(self) -> "Plan":
+    def quick(self) -> "RobustnessPlan":
         """Return a plan of at most three random seeds, 16 samples, and one on the long run."""
         return replace(
             self,
@@ -35,7 +35,7 @@ class Plan:
             long_samples=min(self.long_samples, 1),
         )
 
-    def less_than(self, other: "Plan") -> list[str]:
+    def less_than(self, other: "RobustnessPlan") -> list[str]:
         """Return in words what this plan has cut of another."""
         words = {
             "seeds": "random seeds",

@@ -13,8 +13,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nca.reports.robustness.check import Question, Row
-from nca.reports.robustness.model import Subject, Trial
+from nca.reports.robustness.check import Check, CheckResult
+from nca.reports.robustness.model import ModelUnderTest, SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
 from nca.state import State
 
@@ -46,40 +46,40 @@ def turned(level: Tensor, angle: float, pivot: Sequence[float]) -> Tensor:
     return found
 
 
-def _turn(subject: Subject, trial: Trial) -> Iterator[Row]:
-    steps, angles = [subject.plan.steps], _angles(subject)
-    if not _inputs(subject):
-        pivot = _pivot(trial.batch.state)
+def _turn(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+    steps, angles = [model.plan.steps], _angles(model)
+    if not _inputs(model):
+        pivot = _pivot(seed_run.batch.state)
         for degrees in DEGREES:
             angle = math.radians(degrees)
             overrides = tuple(f"{key}={own + angle!r}" for key, own in angles.items())
-            automaton = subject.changed(*overrides).automaton
-            (moment,) = trial.walk(trial.batch.state, steps, automaton=automaton)
+            automaton = model.changed(*overrides).automaton
+            (moment,) = seed_run.walk(seed_run.batch.state, steps, automaton=automaton)
             back = moment.state.map(lambda t, by=angle: turned(t, by, pivot))
-            blurred = trial.clean.state.map(
+            blurred = seed_run.clean.state.map(
                 lambda t, by=angle: turned(turned(t, -by, pivot), by, pivot)
             )
-            row = trial.row(
+            row = seed_run.row(
                 f"{degrees} degrees, interpolated",
                 moment,
-                trial.measure(back),
+                seed_run.measure(back),
                 overrides=overrides,
             )
-            beside = trial.measure(blurred)[subject.headline]
+            beside = seed_run.measure(blurred)[model.headline]
             yield replace(row, beside=beside)
     for quarters in QUARTERS:
         overrides = tuple(f"{key}={own + quarters * math.pi / 2!r}" for key, own in angles.items())
-        automaton = subject.changed(*overrides).automaton
-        along = trial.batch.state.map(lambda t, by=quarters: torch.rot90(t, by, (-2, -1)))
-        (moment,) = trial.walk(along, steps, automaton=automaton)
+        automaton = model.changed(*overrides).automaton
+        along = seed_run.batch.state.map(lambda t, by=quarters: torch.rot90(t, by, (-2, -1)))
+        (moment,) = seed_run.walk(along, steps, automaton=automaton)
         back = moment.state.map(lambda t, by=quarters: torch.rot90(t, -by, (-2, -1)))
         words = f"{90 * quarters} degrees"
-        yield trial.row(words, moment, trial.measure(back), overrides=overrides)
+        yield seed_run.row(words, moment, seed_run.measure(back), overrides=overrides)
 
 
-def _angles(subject: Subject) -> dict[str, float]:
+def _angles(model: ModelUnderTest) -> dict[str, float]:
     """Return the key of every rule that can turn, with its own angle."""
-    automaton = subject.trained.automaton
+    automaton = model.trained.automaton
     return {
         f"levels.{name}.rules.{number}.angle": float(rule.angle)  # pyright: ignore
         for name in automaton.written
@@ -88,8 +88,8 @@ def _angles(subject: Subject) -> dict[str, float]:
     }
 
 
-def _inputs(subject: Subject) -> bool:
-    return any(level.input for level in subject.trained.automaton.layout.values())
+def _inputs(model: ModelUnderTest) -> bool:
+    return any(level.input for level in model.trained.automaton.layout.values())
 
 
 def _pivot(state: State) -> list[float]:
@@ -101,13 +101,13 @@ def _pivot(state: State) -> list[float]:
     return ((places.amin(0) + places.amax(0)) / 2).tolist()
 
 
-def _cannot_turn(subject: Subject) -> str:
-    if len(subject.trained.recipe.tables.grid.size) != 2:
+def _cannot_turn(model: ModelUnderTest) -> str:
+    if len(model.trained.recipe.tables.grid.size) != 2:
         return "perception turns in grids of two axes only"
-    return "" if _angles(subject) else "none of its rules has an angle to turn its perception by"
+    return "" if _angles(model) else "none of its rules has an angle to turn its perception by"
 
 
-ROTATION = Question(
+ROTATION = Check(
     "rotation",
     "Does it work turned as it works upright?",
     "turns",

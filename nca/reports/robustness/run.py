@@ -1,6 +1,6 @@
-"""Ask all questions of every random seed, one random seed after the other.
+"""Ask all checks of every random seed, one random seed after the other.
 
-So that where time runs out, every question has been asked of the same random seeds; the long run
+So that where time runs out, every check has been asked of the same random seeds; the long run
 comes last.
 """
 
@@ -10,35 +10,35 @@ from dataclasses import dataclass
 
 import torch
 
-from nca.reports.robustness.cache import Notebook
-from nca.reports.robustness.check import Question, Row
+from nca.reports.robustness.cache import ResultCache
+from nca.reports.robustness.check import Check, CheckResult
 from nca.reports.robustness.duration import LONG_RUN
-from nca.reports.robustness.model import Subject, Trial
-from nca.reports.robustness.summary import Line, lines
+from nca.reports.robustness.model import ModelUnderTest, SeedRun
+from nca.reports.robustness.summary import CheckSummary, summarise
 
 
 @dataclass(frozen=True)
-class Examination:
+class RobustnessResult:
     """An examination that has been held.
 
     Attributes:
-        subject: Of what.
-        questions: Those that were asked, in the order in which they are told.
-        lines: Their answers, by question.
-        asked: How many random seeds have answered, by question.
-        barred: Why questions do not apply, by question.
+        model: Of what.
+        checks: Those that were asked, in the order in which they are told.
+        summaries: Their answers, by check.
+        asked: How many random seeds have answered, by check.
+        barred: Why checks do not apply, by check.
     """
 
-    subject: Subject
-    questions: Sequence[Question]
-    lines: dict[str, list[Line]]
+    model: ModelUnderTest
+    checks: Sequence[Check]
+    summaries: dict[str, list[CheckSummary]]
     asked: dict[str, int]
     barred: dict[str, str]
 
     @property
     def missing(self) -> list[str]:
         """What there was no time for, in words."""
-        seeds = self.subject.plan.seeds
+        seeds = self.model.plan.seeds
         return [
             f"{name}: {count} of {seeds} random seeds"
             for name, count in self.asked.items()
@@ -47,59 +47,59 @@ class Examination:
 
 
 @torch.no_grad()
-def examine(
-    subject: Subject,
-    questions: Sequence[Question],
-    notebook: Notebook,
+def run_checks(
+    model: ModelUnderTest,
+    checks: Sequence[Check],
+    cache: ResultCache,
     *,
     seconds: float | None = None,
     watch: Callable[[str, int, int], object] | None = None,
-) -> Examination:
-    """Ask questions of a subject, and note the answers.
+) -> RobustnessResult:
+    """Ask checks of a model, and note the answers.
 
     Args:
-        subject: What is examined.
-        questions: In the order in which they are told.
-        notebook: What it holds already is not asked again.
-        seconds: After so many no further question is asked; None: no bound.
-        watch: Told question, and how many answers of how many there are, after each.
+        model: What is examined.
+        checks: In the order in which they are told.
+        cache: What it holds already is not asked again.
+        seconds: After so many no further check is asked; None: no bound.
+        watch: Told check, and how many answers of how many there are, after each.
     """
     begun = time.monotonic()
-    barred = {one.name: reason for one in questions if (reason := one.bars(subject))}
-    open_ = [one for one in questions if one.name not in barred]
+    barred = {one.name: reason for one in checks if (reason := one.bars(model))}
+    open_ = [one for one in checks if one.name not in barred]
     order = [one for one in open_ if one != LONG_RUN]
     late = [one for one in open_ if one == LONG_RUN]
-    seeds = range(subject.plan.seeds)
+    seeds = range(model.plan.seeds)
     total = len(open_) * len(seeds)
     pairs = [(one, number) for part in (order, late) for number in seeds for one in part]
-    trial: Trial | None = None
-    for done, (question, number) in enumerate(pairs, start=1):
+    seed_run: SeedRun | None = None
+    for done, (check, number) in enumerate(pairs, start=1):
         if seconds is not None and time.monotonic() - begun > seconds:
             break
-        if trial is None or trial.number != number:
-            trial = Trial(subject, number)
-        if (question.name, trial.random_seed) not in notebook.answers:
-            rows = list(question.answer(subject, trial))
-            notebook.write(question.name, trial.random_seed, rows)
+        if seed_run is None or seed_run.number != number:
+            seed_run = SeedRun(model, number)
+        if (check.name, seed_run.random_seed) not in cache.answers:
+            rows = list(check.answer(model, seed_run))
+            cache.write(check.name, seed_run.random_seed, rows)
         if watch:
-            watch(question.name, done, total)
-    return gathered(subject, questions, notebook, barred)
+            watch(check.name, done, total)
+    return gathered(model, checks, cache, barred)
 
 
 def gathered(
-    subject: Subject, questions: Sequence[Question], notebook: Notebook, barred: dict[str, str]
-) -> Examination:
-    """Return what a notebook holds as an examination."""
-    found: dict[str, list[Line]] = {}
+    model: ModelUnderTest, checks: Sequence[Check], cache: ResultCache, barred: dict[str, str]
+) -> RobustnessResult:
+    """Return what a cache holds as an examination."""
+    found: dict[str, list[CheckSummary]] = {}
     asked: dict[str, int] = {}
-    for question in questions:
-        if question.name in barred:
+    for check in checks:
+        if check.name in barred:
             continue
-        answers: list[list[Row]] = [
-            notebook.answers[question.name, seed]
-            for seed in subject.random_seeds
-            if (question.name, seed) in notebook.answers
+        answers: list[list[CheckResult]] = [
+            cache.answers[check.name, seed]
+            for seed in model.random_seeds
+            if (check.name, seed) in cache.answers
         ]
-        asked[question.name] = len(answers)
-        found[question.name] = lines(question.name, answers, subject.headline)
-    return Examination(subject, questions, found, asked, barred)
+        asked[check.name] = len(answers)
+        found[check.name] = summarise(check.name, answers, model.headline)
+    return RobustnessResult(model, checks, found, asked, barred)

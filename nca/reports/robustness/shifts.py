@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import get_args
 
 from nca.errors import NCAError
-from nca.reports.robustness.check import Question, Row
-from nca.reports.robustness.model import Subject, Trial
+from nca.reports.robustness.check import Check, CheckResult
+from nca.reports.robustness.model import ModelUnderTest, SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
 from nca.types import Boundary
 
@@ -13,47 +13,47 @@ RATES = (0.25, 0.5, 0.75, 0.9, 1.0)
 NOISE = (0.01, 0.03, 0.1)
 
 
-def _rates(subject: Subject, trial: Trial) -> Iterator[Row]:
-    own = subject.trained.automaton.fire_rate
+def _rates(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+    own = model.trained.automaton.fire_rate
     for rate in RATES:
         if rate == own or own == 0:
             continue
         # as many updates of a cell as it was trained for, on average
-        steps = max(1, round(subject.plan.steps * own / rate))
-        (moment,) = trial.walk(trial.batch.state, [steps], fire_rate=rate)
-        metrics = trial.measure(moment.state)
+        steps = max(1, round(model.plan.steps * own / rate))
+        (moment,) = seed_run.walk(seed_run.batch.state, [steps], fire_rate=rate)
+        metrics = seed_run.measure(moment.state)
         overrides = (f"rollout.fire_rate={rate}",)
-        yield trial.row(f"fire rate {rate:g}", moment, metrics, overrides=overrides)
+        yield seed_run.row(f"fire rate {rate:g}", moment, metrics, overrides=overrides)
 
 
 def _overridden(
-    conditions: Callable[[Subject], Sequence[tuple[str, str]]],
-) -> Callable[[Subject, Trial], Iterator[Row]]:
+    conditions: Callable[[ModelUnderTest], Sequence[tuple[str, str]]],
+) -> Callable[[ModelUnderTest, SeedRun], Iterator[CheckResult]]:
     """Return an answer of rows that each override one key, told as `(words, override)`."""
 
-    def answer(subject: Subject, trial: Trial) -> Iterator[Row]:
-        for words, override in conditions(subject):
+    def answer(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+        for words, override in conditions(model):
             try:
-                automaton = subject.changed(override).automaton
+                automaton = model.changed(override).automaton
             except NCAError as fault:
-                yield Row(words, subject.plan.steps, barred=fault.what)
+                yield CheckResult(words, model.plan.steps, barred=fault.what)
                 continue
-            (moment,) = trial.walk(trial.batch.state, [subject.plan.steps], automaton=automaton)
-            metrics = trial.measure(moment.state, automaton=automaton)
-            yield trial.row(words, moment, metrics, overrides=(override,))
+            (moment,) = seed_run.walk(seed_run.batch.state, [model.plan.steps], automaton=automaton)
+            metrics = seed_run.measure(moment.state, automaton=automaton)
+            yield seed_run.row(words, moment, metrics, overrides=(override,))
 
     return answer
 
 
-def _noises(subject: Subject) -> list[tuple[str, str]]:
-    own = subject.trained.automaton.noise
+def _noises(model: ModelUnderTest) -> list[tuple[str, str]]:
+    own = model.trained.automaton.noise
     had = own.scale if own and own.when == "always" else 0.0
     return [(f"noise {s:g}", f"rollout.noise={s}") for s in NOISE if s != had]
 
 
-def _boundaries(subject: Subject) -> list[tuple[str, str]]:
-    axes = len(subject.trained.recipe.tables.grid.size)
-    own = set(subject.trained.automaton.topology.of(axes))
+def _boundaries(model: ModelUnderTest) -> list[tuple[str, str]]:
+    axes = len(model.trained.recipe.tables.grid.size)
+    own = set(model.trained.automaton.topology.of(axes))
     return [
         (f"{boundary} at the edge", f'grid.topology="{boundary}"')
         for boundary in get_args(Boundary)
@@ -61,7 +61,7 @@ def _boundaries(subject: Subject) -> list[tuple[str, str]]:
     ]
 
 
-FIRE_RATE = Question(
+FIRE_RATE = Check(
     "fire rate",
     "Does it bear other fire rates?",
     "fire rates",
@@ -71,7 +71,7 @@ FIRE_RATE = Question(
     holds,
 )
 
-NOISES = Question(
+NOISES = Check(
     "noise",
     "Does it bear noise?",
     "noise levels",
@@ -81,7 +81,7 @@ NOISES = Question(
     holds,
 )
 
-TOPOLOGY = Question(
+TOPOLOGY = Check(
     "topology",
     "Does it bear other boundaries?",
     "boundaries",

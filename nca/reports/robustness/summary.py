@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nca.reports.robustness.check import Row
+from nca.reports.robustness.check import CheckResult
 
 SURE = 0.95
 """How often an interval made in this way covers the true mean, if seeds vary normally."""
@@ -52,7 +52,7 @@ class Interval:
         """Whether every random seed has a value."""
         return self.known == self.asked
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return it for JSON; what is undefined as null."""
         ends = {"mean": self.mean, "low": self.low, "high": self.high}
         plain = {name: None if math.isnan(value) else value for name, value in ends.items()}
@@ -60,11 +60,11 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Line:
-    """All random seeds under one condition of a question.
+class CheckSummary:
+    """All random seeds under one condition of a check.
 
     Attributes:
-        question: Its name.
+        check: Its name.
         condition: What was changed, in words.
         steps: When it was measured.
         headline: The metric that answers are given in.
@@ -79,7 +79,7 @@ class Line:
         barred: Why it was not measured; empty where it was.
     """
 
-    question: str
+    check: str
     condition: str
     steps: int
     headline: Interval
@@ -93,50 +93,52 @@ class Line:
     overrides: tuple[str, ...]
     barred: str
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the line for JSON."""
         if self.barred:
             return {"condition": self.condition, "does_not_apply": self.barred}
         return {
             "condition": self.condition,
             "steps": self.steps,
-            "headline": self.headline.told(),
-            "unchanged": self.beside and self.beside.told(),
-            "change": self.change and self.change.told(),
+            "headline": self.headline.to_json(),
+            "unchanged": self.beside and self.beside.to_json(),
+            "change": self.change and self.change.to_json(),
             "exploded": self.exploded,
             "exploded_at": self.exploded_at,
-            "figures": {name: one.told() for name, one in self.figures.items()},
-            "metrics": {name: one.told() for name, one in self.metrics.items()},
-            "curve": [[step, one.told()["mean"]] for step, one in self.curve],
+            "figures": {name: one.to_json() for name, one in self.figures.items()},
+            "metrics": {name: one.to_json() for name, one in self.metrics.items()},
+            "curve": [[step, one.to_json()["mean"]] for step, one in self.curve],
             "overrides": list(self.overrides),
         }
 
 
-def lines(question: str, answers: Sequence[Sequence[Row]], headline: str) -> list[Line]:
+def summarise(
+    check: str, answers: Sequence[Sequence[CheckResult]], headline: str
+) -> list[CheckSummary]:
     """Return one line per condition, in the order in which the first random seed tells them.
 
     Args:
-        question: Its name.
+        check: Its name.
         answers: The rows of each random seed.
         headline: The metric that answers are given in.
     """
     if not answers:
         return []
     return [
-        _line(question, [rows[place] for rows in answers], headline)
+        _line(check, [rows[place] for rows in answers], headline)
         for place in range(len(answers[0]))
     ]
 
 
-def _line(question: str, rows: Sequence[Row], headline: str) -> Line:
+def _line(check: str, rows: Sequence[CheckResult], headline: str) -> CheckSummary:
     first = rows[0]
     values = [row.metrics.get(headline, math.nan) for row in rows]
     beside = [row.beside for row in rows if row.beside is not None]
     pairs = zip(values, (row.beside for row in rows), strict=True)
     changes = [value - one for value, one in pairs if one is not None]
     exploded_at = [row.exploded_at for row in rows if row.exploded_at is not None]
-    return Line(
-        question,
+    return CheckSummary(
+        check,
         first.condition,
         first.steps,
         headline=Interval.of(values),

@@ -1,7 +1,7 @@
 """When the numbers of a condition count as a yes."""
 
-from nca.reports.robustness.model import Subject
-from nca.reports.robustness.summary import Line
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.summary import CheckSummary
 
 KEPT = 0.95
 """Of a headline of which more is better, this share must be left."""
@@ -19,13 +19,13 @@ HOLDS = (
 )
 
 
-def holds(line: Line, subject: Subject) -> bool | None:
+def holds(line: CheckSummary, model: ModelUnderTest) -> bool | None:
     """Tell whether the headline is kept; None where it is compared with nothing."""
     if line.beside is None:
         return None
     if line.exploded or not line.headline.sure:
         return False
     value, unchanged = line.headline.mean, line.beside.mean
-    if subject.more_is_better:
+    if model.more_is_better:
         return value >= KEPT * unchanged - DUST
     return value <= WORSE * unchanged + DUST

@@ -3,9 +3,9 @@
 import copy
 from collections.abc import Iterator
 
-from nca.reports.robustness.check import Question, Row
-from nca.reports.robustness.model import Subject, Trial
-from nca.reports.robustness.summary import Line
+from nca.reports.robustness.check import Check, CheckResult
+from nca.reports.robustness.model import ModelUnderTest, SeedRun
+from nca.reports.robustness.summary import CheckSummary
 from nca.types import Size
 
 SAMPLES = 2
@@ -14,12 +14,12 @@ EXACT = 1e-9
 """What is less, as a share of the largest number, is rounding in double precision."""
 
 
-def _move(subject: Subject, trial: Trial) -> Iterator[Row]:
-    automaton = copy.deepcopy(subject.trained.automaton).double()
+def _move(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+    automaton = copy.deepcopy(model.trained.automaton).double()
     automaton.noise = None  # chance is counted by cell, and does not move along
-    state = trial.batch.state.select(slice(0, SAMPLES)).map(lambda level: level.double())
-    states = automaton.trajectory(state, subject.plan.steps - 1)
-    for offset in _offsets(subject.trained.recipe.tables.grid.size):
+    state = seed_run.batch.state.select(slice(0, SAMPLES)).map(lambda level: level.double())
+    states = automaton.trajectory(state, model.plan.steps - 1)
+    for offset in _offsets(model.trained.recipe.tables.grid.size):
         axes = tuple(range(-len(offset), 0))
         largest = 0.0
         for before in states:
@@ -31,7 +31,7 @@ def _move(subject: Subject, trial: Trial) -> Iterator[Row]:
                 size = straight[name].abs().max().clamp(min=1.0)
                 largest = max(largest, (apart / size).item())
         words = f"moved by {', '.join(map(str, offset))}"
-        yield Row(words, subject.plan.steps, figures={"largest difference": largest})
+        yield CheckResult(words, model.plan.steps, figures={"largest difference": largest})
 
 
 def _offsets(size: Size) -> list[Size]:
@@ -42,22 +42,22 @@ def _offsets(size: Size) -> list[Size]:
     return [*ones, half, beyond]
 
 
-def _exact(line: Line, subject: Subject) -> bool:
+def _exact(line: CheckSummary, model: ModelUnderTest) -> bool:
     return line.figures["largest difference"].mean <= EXACT
 
 
-def _has_edges(subject: Subject) -> str:
-    automaton, size = subject.trained.automaton, subject.trained.recipe.tables.grid.size
+def _has_edges(model: ModelUnderTest) -> str:
+    automaton, size = model.trained.automaton, model.trained.recipe.tables.grid.size
     edges = set(automaton.topology.of(len(size))) - {"torus"}
     if edges:
         return f"the grid has edges: {', '.join(sorted(edges))}"
     if automaton.coordinates:
         return "its cells know where in the grid they are"
-    levels = {subject.batches[0].state.size(name) for name in automaton.layout}
+    levels = {model.batches[0].state.size(name) for name in automaton.layout}
     return "" if len(levels) == 1 else "its levels have grids of different sizes"
 
 
-TRANSLATION = Question(
+TRANSLATION = Check(
     "translation",
     "Is it the same everywhere on the torus?",
     "translations",

@@ -3,9 +3,9 @@
 import math
 
 from nca.reports.islands.verdict import Answer, Finding
-from nca.reports.robustness.check import Question
-from nca.reports.robustness.run import Examination
-from nca.reports.robustness.summary import Interval, Line
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.run import RobustnessResult
+from nca.reports.robustness.summary import CheckSummary, Interval
 
 NONE = "–"  # noqa: RUF001
 
@@ -32,31 +32,31 @@ def spread(one: Interval | None) -> str:
     return f"{number(one.mean)}{ends}"
 
 
-def counted(examination: Examination, question: Question) -> list[tuple[Line, bool]]:
-    """Return the conditions of a question that count, and whether each counts as a yes."""
+def counted(result: RobustnessResult, check: Check) -> list[tuple[CheckSummary, bool]]:
+    """Return the conditions of a check that count, and whether each counts as a yes."""
     rows = []
-    for line in examination.lines.get(question.name, []):
-        passed = None if line.barred else question.passes(line, examination.subject)
+    for line in result.summaries.get(check.name, []):
+        passed = None if line.barred else check.passes(line, result.model)
         if passed is not None:
             rows.append((line, bool(passed)))
     return rows
 
 
-def findings(examination: Examination) -> list[Finding]:
-    """Return the answer to each question."""
-    return [_finding(examination, question) for question in examination.questions]
+def findings(result: RobustnessResult) -> list[Finding]:
+    """Return the answer to each check."""
+    return [_finding(result, check) for check in result.checks]
 
 
-def headline(examination: Examination) -> str:
+def headline(result: RobustnessResult) -> str:
     """Return what the examination amounts to, in two or three sentences."""
-    subject = examination.subject
-    name, steps = subject.trained.recipe.name, subject.plan.steps
-    told, found = [], findings(examination)
+    model = result.model
+    name, steps = model.trained.recipe.name, model.plan.steps
+    told, found = [], findings(result)
     clauses = [finding.clause for finding in found if finding.clause]
-    if (line := as_trained(examination)) is not None:
+    if (line := as_trained(result)) is not None:
         seeds = line.headline.asked
         told.append(
-            f"{name} has {_article(subject.headline)} of {spread(line.headline)} after {steps} "
+            f"{name} has {_article(model.headline)} of {spread(line.headline)} after {steps} "
             f"steps ({seeds} random seed{'s' * (seeds != 1)})."
         )
     if clauses:
@@ -64,7 +64,7 @@ def headline(examination: Examination) -> str:
         told.append(f"Of what was asked {who} passes {', '.join(clauses)}.")
     blown = [
         line
-        for lines in examination.lines.values()
+        for lines in result.summaries.values()
         for line in lines
         if not line.barred and line.exploded
     ]
@@ -72,40 +72,40 @@ def headline(examination: Examination) -> str:
         first = min(blown, key=lambda line: line.exploded_at or math.inf)
         told.append(
             f"It explodes under {len(blown)} conditions, first at step {first.exploded_at:,} "
-            f"({first.question}: {first.condition})."
+            f"({first.check}: {first.condition})."
         )
     return " ".join(told) or f"Nothing has been asked of {name}."
 
 
-def as_trained(examination: Examination) -> Line | None:
+def as_trained(result: RobustnessResult) -> CheckSummary | None:
     """Return what was measured after the trained steps with nothing changed."""
     return next(
-        (line for line in examination.lines.get("duration", []) if line.beside is None), None
+        (line for line in result.summaries.get("duration", []) if line.beside is None), None
     )
 
 
-def _finding(examination: Examination, question: Question) -> Finding:
-    if question.name in examination.barred:
-        reason = f"Does not apply: {examination.barred[question.name]}."
-        return Finding(question.asks, "cannot tell", "", reason, "")
-    if not examination.asked[question.name]:
-        return Finding(question.asks, "cannot tell", "", "Not asked: there was no time.", "")
-    rows = counted(examination, question)
+def _finding(result: RobustnessResult, check: Check) -> Finding:
+    if check.name in result.barred:
+        reason = f"Does not apply: {result.barred[check.name]}."
+        return Finding(check.question, "cannot tell", "", reason, "")
+    if not result.asked[check.name]:
+        return Finding(check.question, "cannot tell", "", "Not asked: there was no time.", "")
+    rows = counted(result, check)
     if not rows:
-        reasons = dict.fromkeys(line.barred for line in examination.lines[question.name])
+        reasons = dict.fromkeys(line.barred for line in result.summaries[check.name])
         words = f"Does not apply: {' '.join(filter(None, reasons))}"
-        return Finding(question.asks, "cannot tell", "", words, "")
+        return Finding(check.question, "cannot tell", "", words, "")
     passed = sum(good for _, good in rows)
     answer: Answer = "yes" if passed == len(rows) else "partly" if passed else "no"
-    clause = f"{passed} of {len(rows)} {question.conditions}"
+    clause = f"{passed} of {len(rows)} {check.conditions}"
     words = f"{clause[0].upper()}{clause[1:]}. {_told(rows)}".strip()
-    barred = [line.condition for line in examination.lines[question.name] if line.barred]
+    barred = [line.condition for line in result.summaries[check.name] if line.barred]
     if barred:
         words += f" Does not apply: {'; '.join(barred)}."
-    return Finding(question.asks, answer, clause, words)
+    return Finding(check.question, answer, clause, words)
 
 
-def _told(rows: list[tuple[Line, bool]]) -> str:
+def _told(rows: list[tuple[CheckSummary, bool]]) -> str:
     """Return the figures of the conditions that fail; of all, where none does or few are there."""
     failed = [line for line, good in rows if not good]
     told = [line for line, _ in rows] if len(rows) <= 4 else failed
@@ -121,7 +121,7 @@ def _told(rows: list[tuple[Line, bool]]) -> str:
     return f"{healing}{start}{words}{more}." if words else healing.strip()
 
 
-def _figures(line: Line) -> str:
+def _figures(line: CheckSummary) -> str:
     if "largest difference" in line.figures:
         return f"{line.condition}: {number(line.figures['largest difference'].mean)}"
     if line.exploded:
