@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from nca.reports.islands import IslandsPlan, headline, measure_islands, verdict
 from nca.reports.islands.measures import ALWAYS, PATCHES
 from nca.reports.islands.run import shuffled
-from nca.reports.islands.summary import summary, to_json
+from nca.reports.islands.summary import measurements, over_samples
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def found():
 
 
 def mean(group, *name):
-    return summary(group.figures[name]).mean
+    return over_samples(group.figures[name]).mean
 
 
 def test_known_parts_and_wholes_are_found_where_they_are(found):
@@ -44,8 +44,8 @@ def test_a_probe_reads_parts_off_the_level_that_tells_them_apart(found):
     assert mean(found.own, "probe", "part", "part") == 1
     assert mean(found.own, "probe", "part", "whole") == 0.5  # of two merged parts it names one
     assert (
-        summary(untrained["probe", "part", "part"]).mean
-        == summary(own["probe", "part", ALWAYS]).mean
+        over_samples(untrained["probe", "part", "part"]).mean
+        == over_samples(own["probe", "part", ALWAYS]).mean
     )
     assert not [name for name in found.groups["shuffled"].figures if name[0] == "probe"]
 
@@ -72,7 +72,7 @@ def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
     assert "The untrained control stands still at part, whole." in findings[0].words
     # islands, growth, nesting, collapse, parts, wholes, rest
     assert [one.answer for one in findings] == ["yes"] * 3 + ["no"] + ["yes"] * 3
-    assert "clusters: part 1.00, whole 0.47; best at part (the input alone: image 1.00)." in (
+    assert "clusters: part 1, whole 0.475; best at part (the input alone: image 1)." in (
         findings[4].words
     )
     assert headline(findings) == (
@@ -88,7 +88,7 @@ def test_a_sleeping_automaton_has_no_hierarchy():
     assert headline(findings).startswith("A part-whole hierarchy does not appear: no islands form")
     assert findings[0].answer == "no"
     assert "part, whole stayed empty or left the finite numbers" in headline(findings)
-    assert "Collapse number: part undefined, whole undefined" in findings[3].words
+    assert "Collapse number: part n/a, whole n/a" in findings[3].words
 
 
 def test_one_level_alone_cannot_tell():
@@ -114,7 +114,7 @@ def test_the_course_reaches_four_times_the_steps_and_agrees_with_the_levels(foun
 
 def test_a_study_finds_the_same_figures_twice(found):
     again = measure_islands(blocks(), IslandsPlan(4))
-    assert json.dumps(to_json(again)) == json.dumps(to_json(found))
+    assert json.dumps(measurements(again)) == json.dumps(measurements(found))
 
 
 def test_figures_do_not_depend_on_how_samples_fall_into_batches(monkeypatch):
@@ -145,7 +145,7 @@ def test_as_many_samples_are_taken_as_the_plan_says():
 
 
 def test_all_of_it_is_told_as_json(found):
-    text = json.dumps(to_json(found), allow_nan=False)
+    text = json.dumps(measurements(found), allow_nan=False)
     parts = json.loads(text)["arms"]["trained"]["level"]["part"]
     assert parts["islands"] == {"mean": 5.0, "deviation": 0.0, "samples": 12}
     # the untrained control has no collapse number, and says so
@@ -153,9 +153,9 @@ def test_all_of_it_is_told_as_json(found):
 
 
 def test_a_summary_leaves_out_what_is_undefined():
-    one = summary(torch.tensor([1.0, 3.0, torch.nan]))
-    assert (one.mean, one.samples) == (2, 2)
+    one = over_samples(torch.tensor([1.0, 3.0, torch.nan]))
+    assert (one.mean, one.known, one.asked) == (2, 2, 3)
     assert_close(one.deviation, 2**0.5)
-    assert not one.sure  # 2 is no more than two standard errors of 1
-    assert summary(torch.tensor([1.0, 1.1])).sure
-    assert not summary(torch.tensor([1.0])).sure
+    assert not one.positive
+    assert over_samples(torch.tensor([1.0, 1.1])).positive
+    assert not over_samples(torch.tensor([1.0])).positive

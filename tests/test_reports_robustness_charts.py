@@ -1,4 +1,4 @@
-"""What an examination draws: bands that can be seen, on axes that can be read."""
+"""What the report on robustness draws: bands that can be seen, on axes that can be read."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from nca.reports.robustness.charts import _course, _healing, conditions, course, round_steps
-from nca.reports.robustness.check import CheckResult
+from nca.reports.robustness.damage import Wound
+from nca.reports.robustness.duration import LongRun
+from nca.reports.robustness.result import CheckResult
 from nca.reports.robustness.summary import summarise
 
 
@@ -17,7 +19,7 @@ def line(check: str, steps: int, values: Sequence[float], curve: Sequence[Sequen
     moments = [steps * 2**power // 2 ** (len(curve) - 1) for power in range(len(curve))]
     answers = [
         CheckResult(
-            f"{steps} steps",
+            LongRun(steps),
             steps,
             {"vote": value},
             curve=tuple((at, row[seed]) for at, row in zip(moments, curve, strict=True)),
@@ -33,13 +35,13 @@ def result_of(duration, long=(), steps: int = 10):
     model = SimpleNamespace(
         plan=SimpleNamespace(steps=steps), trained=SimpleNamespace(task=task), headline="vote"
     )
-    told = {"duration": list(duration), "long run": list(long)}
-    checks = [SimpleNamespace(name=name) for name in told]
-    return SimpleNamespace(model=model, summaries=told, checks=checks)
+    given = {"duration": list(duration), "long run": list(long)}
+    checks = [SimpleNamespace(name=name) for name in given]
+    return SimpleNamespace(model=model, summaries=given, checks=checks)
 
 
-def panel_of(told):
-    figure = _course(told)
+def panel_of(given):
+    figure = _course(given)
     (panel,) = figure.axes
     return panel
 
@@ -57,14 +59,14 @@ THREE = [(10, (0.8, 0.9, 1.0)), (20, (0.7, 0.8, 0.9)), (160, (0.1, 0.4, 0.7))]
 
 
 def test_the_interval_is_a_band_around_the_means_at_the_steps():
-    told = [line("duration", steps, values) for steps, values in THREE]
-    panel = panel_of(result_of(told))
+    given = [line("duration", steps, values) for steps, values in THREE]
+    panel = panel_of(result_of(given))
     (means,) = (curve for curve in panel.lines if len(curve.get_xdata()) == 3)
     assert list(means.get_xdata()) == [10, 20, 160]
     assert list(means.get_ydata()) == pytest.approx([0.9, 0.8, 0.4])
     found = band(panel)
     assert {*found} == {10, 20, 160}
-    for one in told:
+    for one in given:
         assert found[one.steps] == pytest.approx((one.headline.low, one.headline.high))
     face = panel.collections[0].get_facecolor()[0]
     assert 0.1 < face[3] < 0.3
@@ -72,9 +74,9 @@ def test_the_interval_is_a_band_around_the_means_at_the_steps():
 
 
 def test_the_long_run_has_a_band_of_its_own_and_a_legend():
-    told = [line("duration", steps, values) for steps, values in THREE]
+    given = [line("duration", steps, values) for steps, values in THREE]
     curve = [(0.8, 0.9, 1.0), (0.6, 0.8, 0.9), (0.3, 0.5, 0.9)]
-    panel = panel_of(result_of(told, [line("long run", 40, curve[-1], curve)]))
+    panel = panel_of(result_of(given, [line("long run", 40, curve[-1], curve)]))
     assert len(panel.collections) == 2
     assert {*band(panel, 1)} == {10, 20, 40}
     low, high = band(panel, 1)[40]
@@ -83,12 +85,12 @@ def test_the_long_run_has_a_band_of_its_own_and_a_legend():
         "all samples",
         "the samples of the long run",
     ]
-    assert panel_of(result_of(told)).get_legend() is None
+    assert panel_of(result_of(given)).get_legend() is None
 
 
 def test_steps_are_counted_by_their_logarithm_in_round_numbers():
-    told = [line("duration", steps, values) for steps, values in [*THREE, (10_000, (0.5, 0.6))]]
-    panel = panel_of(result_of(told))
+    given = [line("duration", steps, values) for steps, values in [*THREE, (10_000, (0.5, 0.6))]]
+    panel = panel_of(result_of(given))
     assert panel.get_xscale() == "log"
     words = [label.get_text() for label in panel.get_xticklabels()]
     assert words == ["10", "20", "50", "100", "200", "500", "1,000", "2,000", "5,000", "10,000"]
@@ -124,20 +126,20 @@ def test_an_axis_does_not_go_where_no_mean_can_be():
 
 
 def test_means_that_span_more_than_a_hundredfold_are_drawn_by_their_logarithm():
-    told = [line("duration", 10, (0.1, 0.1)), line("duration", 20, (1.0, 99.0))]
-    panel = panel_of(result_of(told))
+    given = [line("duration", 10, (0.1, 0.1)), line("duration", 20, (1.0, 99.0))]
+    panel = panel_of(result_of(given))
     assert panel.get_yscale() == "log"
     low, high = panel.get_ylim()
     assert 0.04 < low < 0.1
-    assert high > told[1].headline.high > 600
+    assert high > given[1].headline.high > 600
 
 
 def test_one_moment_alone_has_a_bar_for_a_band():
     panel = panel_of(result_of([line("duration", 10, (0.2, 0.4))]))
     (bar,) = panel.collections
     (segment,) = bar.get_segments()
-    told = line("duration", 10, (0.2, 0.4)).headline
-    assert segment[:, 1] == pytest.approx([told.low, told.high])
+    given = line("duration", 10, (0.2, 0.4)).headline
+    assert segment[:, 1] == pytest.approx([given.low, given.high])
 
 
 def test_one_random_seed_has_no_band_and_what_is_not_finite_is_left_out():
@@ -151,22 +153,24 @@ def test_one_random_seed_has_no_band_and_what_is_not_finite_is_left_out():
 
 
 def test_both_charts_are_pictures():
-    told = result_of([line("duration", steps, values) for steps, values in THREE])
+    given = result_of([line("duration", steps, values) for steps, values in THREE])
     for draw in (course, conditions):
-        picture = draw(told)
+        picture = draw(given)
         assert picture.width > 500
         assert (0, 114, 178) in {colour for _, colour in picture.getcolors(1 << 20)}
 
 
 def test_no_two_wounds_look_alike():
     rows = [line("damage", 8, (0.5, 0.6), [(0.1, 0.2), (0.5, 0.6)]) for _ in range(14)]
-    told = [
+    given = [
         replace(
-            row, condition=f"wound {number}, at step 8", beside=row.headline if number else None
+            row,
+            condition=Wound(8, "scatter", number / 100),
+            unchanged=row.headline if number else None,
         )
         for number, row in enumerate(rows)
     ]
     model = SimpleNamespace(headline="vote")
-    (panel,) = _healing(SimpleNamespace(summaries={"damage": told}, model=model)).axes
+    (panel,) = _healing(SimpleNamespace(summaries={"damage": given}, model=model)).axes
     looks = {(curve.get_color(), curve.get_linestyle()) for curve in panel.lines}
     assert len(looks) == len(panel.lines) == 14

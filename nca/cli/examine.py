@@ -27,6 +27,7 @@ from nca.cli.console import (
 )
 from nca.cli.data import terminal_report
 from nca.report import hardware
+from nca.reports.publish import make_folder
 from nca.reports.robustness import (
     ModelUnderTest,
     ResultCache,
@@ -34,7 +35,6 @@ from nca.reports.robustness import (
     RobustnessResult,
     choose,
     headline,
-    make_folder,
     publish,
     run_checks,
     to_json,
@@ -52,7 +52,7 @@ def examine(
     ] = None,
     checks: Annotated[
         list[str] | None,
-        typer.Option("--ask", metavar="QUESTION", help="Ask this only, as `damage`. Repeatable."),
+        typer.Option("--ask", metavar="CHECK", help="Run only this, as `damage`. Repeatable."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Take these for the trained steps.")
@@ -67,7 +67,7 @@ def examine(
     ] = RobustnessPlan.long_steps,
     budget: Annotated[
         float | None,
-        typer.Option("--budget", metavar="MINUTES", min=0.0, help="Ask nothing more after these."),
+        typer.Option("--budget", metavar="MINUTES", min=0.0, help="Begin no check after these."),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Three random seeds, and fewer samples.")
@@ -78,14 +78,14 @@ def examine(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine a checkpoint: duration, damage, shifts, turns, adversaries, translation.
+    """Check how robust a checkpoint is: duration, damage, shifts, turns, adversaries, translation.
 
-    What is answered is kept in the folder, and is not asked again.
+    What is measured is kept in the folder, and is not measured again.
 
     Example: nca examine growing --quick
     """
     load_plugins(plugin)
-    asked = choose(checks or ())
+    chosen = choose(checks or ())
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     with terminal_report() as report:
         trained.prepare(data, report)
@@ -99,13 +99,15 @@ def examine(
     plan = whole.quick() if quick else whole
     cut = plan.less_than(RobustnessPlan(whole.steps))
     model = ModelUnderTest(trained, plan, data, tuple(cut))
-    folder = make_folder(out_ or Path(f"examine-{trained.recipe.name}"))
+    folder = make_folder(out_ or Path(f"examine-{trained.recipe.name}"), "examine")
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
     cache = ResultCache(folder / "examination.jsonl", model)
+    if cache.outdated:
+        say(f"{cache.path}: {cache.outdated} lines of another format are not read")
     seconds = None if budget is None else 60 * budget
     try:
         with _watching() as watch:
-            found = run_checks(model, asked, cache, seconds=seconds, watch=watch)
+            found = run_checks(model, chosen, cache, seconds=seconds, watch=watch)
     except KeyboardInterrupt:
         say(f"\nanswers are kept in {cache.path}; the same command goes on from there")
         raise
@@ -123,7 +125,7 @@ def examine(
 
 @contextmanager
 def _watching() -> Iterator[Callable[[str, int, int], None]]:
-    """Yield what shows how far the examination is: a bar, or a line per answer in a pipe."""
+    """Yield what shows how far the checks are: a bar, or a line per answer in a pipe."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -26,8 +26,14 @@ from nca.errors import ShapeError
 from nca.evaluation import moments
 from nca.lab.image import read
 from nca.report import hardware
-from nca.reports.islands import IslandsPlan, headline, measure_islands, verdict
-from nca.reports.islands.publish import findings, publish
+from nca.reports.islands import (
+    IslandsPlan,
+    headline,
+    measure_islands,
+    publish,
+    to_json,
+    verdict,
+)
 from nca.reports.islands.run import group_names
 from nca.reports.islands.tables import lines
 from nca.run import pick_device
@@ -90,7 +96,7 @@ def islands(
     folder = out or Path(f"islands-{trained.recipe.name}")
     publish(found, folder)
     if as_json:
-        show_json(findings(found))
+        show_json(to_json(found))
     else:
         show_rows(lines(found))
         show(f"\n{headline(verdict(found))}\n")

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from PIL import Image
 
-from nca.reports.islands import Finding
-from nca.reports.islands.tables import Table
+from nca.reports.finding import Finding
 from nca.reports.style import STYLE
+from nca.reports.table import Table
 
 
 def document(title: str, parts: Sequence[str]) -> str:
@@ -55,9 +55,9 @@ def figure(picture: Image.Image, caption: str) -> str:
     )
 
 
-def words(told: Mapping[str, str]) -> str:
+def definitions(given: Mapping[str, str]) -> str:
     """Return words and what they mean, side by side."""
-    rows = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in told.items())
+    rows = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in given.items())
     return f"<dl class=words>{rows}</dl>"
 
 
@@ -69,7 +69,7 @@ def table(given: Table) -> str:
     )
     rows = []
     for before, row in pairwise([[""] * len(given.columns), *given.rows]):
-        # a word is told once, and again where anything to its left has changed
+        # a word is written once, and again where anything to its left has changed
         same = 0
         while same < given.words - 1 and before[same] == row[same]:
             same += 1

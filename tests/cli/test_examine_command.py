@@ -79,6 +79,17 @@ def test_what_is_interrupted_says_how_to_go_on(nca, here, monkeypatch):
     assert "answers are kept in examine-case/examination.jsonl; the same command" in result.err
 
 
+def test_lines_of_another_format_are_left_alone_and_reported(nca, here):
+    saved("still", here / "case.safetensors")
+    cache = here / "examine-case" / "examination.jsonl"
+    cache.parent.mkdir()
+    cache.write_text('{"of": "0", "question": "noise", "random_seed": 3, "rows": []}\n')
+    result = nca("examine", "case.safetensors", "--quick", "--ask", "noise")
+    assert result.code == 0
+    assert f"{cache.relative_to(here)}: 1 lines of another format are not read" in result.err
+    assert cache.read_text().startswith('{"of": "0"')
+
+
 def test_no_time_is_told_as_such(nca, here):
     saved("still", here / "case.safetensors")
     result = nca("examine", "case.safetensors", "--ask", "noise", "--budget", "0")

@@ -37,7 +37,7 @@ MEANINGS = {
     "islands against the truth": "Islands know neither the foreground nor how many segments there "
     "are.",
     "clusters against the truth": "Foreground cells clustered by average linkage of the cosine, "
-    "told the true number of segments.",
+    "given the true number of segments.",
     "patches of the foreground": "What is connected in the true foreground, with no automaton at "
     "all: what islands have to beat where segments touch.",
     "probe": "Share of cells whose category a linear probe tells from the embedding of one level. "

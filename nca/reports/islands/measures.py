@@ -38,7 +38,7 @@ def level_figures(name: str, features: Tensor, topology: Topology, plan: Islands
     agreement = bonds.flatten(1).nanmean(dim=1)
     baseline = analysis.baseline(features)
     sizes = analysis.sizes(analysis.gather(bonds, plan.threshold, smallest=plan.smallest))
-    told = {
+    figures = {
         "contrast": agreement - baseline,
         "agreement": agreement,
         "baseline": baseline,
@@ -52,7 +52,7 @@ def level_figures(name: str, features: Tensor, topology: Topology, plan: Islands
         "effective": sizes.effective,
         "energy": analysis.energy(features, topology),
     }
-    return {("level", name, figure): value for figure, value in told.items()}
+    return {("level", name, figure): value for figure, value in figures.items()}
 
 
 def sweep_figures(name: str, features: Tensor, topology: Topology, plan: IslandsPlan) -> Figures:
@@ -77,7 +77,7 @@ def sweep_figures(name: str, features: Tensor, topology: Topology, plan: Islands
 
 
 def growth_figures(where: str, areas: Tensor) -> Figures:
-    """Return how areas `(B, L)` grow with level, told for one way to take them."""
+    """Return how areas `(B, L)` grow with level, for one way to take them."""
     return {
         ("growth", where, "spearman"): analysis.spearman(areas),
         ("growth", where, "rising"): analysis.rising(areas).double(),
@@ -147,7 +147,7 @@ def truth_figures(
 def probe_figures(state: State, categories: Mapping[str, Tensor]) -> Figures:
     """Return how well a linear probe tells what cells are, from each level, input too.
 
-    A probe is fitted to half of the samples, so all of a study are given at once.
+    A probe is fitted to half of the samples, so all that there are are given at once.
 
     Args:
         state: Whose levels are probed.

@@ -1,13 +1,17 @@
-"""Write a study as one page of HTML that needs nothing else: no network, no other file."""
+"""Write islands as one page of HTML that needs nothing else: no network, no other file."""
 
 from collections.abc import Mapping
 from html import escape
 
 from PIL import Image
 
-from nca.reports.html import answered, document, figure, section, table, words
-from nca.reports.islands import Finding, IslandsResult, headline, tables, verdict
+from nca.reports.finding import Finding
+from nca.reports.html import answered, definitions, document, figure, section, table
+from nca.reports.islands import tables
 from nca.reports.islands.captions import CAPTIONS, MEANINGS
+from nca.reports.islands.run import IslandsResult
+from nca.reports.islands.verdict import headline, verdict
+from nca.reports.publish import checkpoint_settings
 
 
 def page(result: IslandsResult, pictures: Mapping[str, Image.Image]) -> str:
@@ -53,14 +57,14 @@ def _levels(result: IslandsResult) -> list[str]:
 
 
 def _controls(result: IslandsResult) -> list[str]:
-    told = [
+    parts = [
         f"<p><b>{escape(name)}</b>: {escape(MEANINGS[name])}"
         + ("" if not still else f" It stands still at {escape(', '.join(still))}.")
         + "</p>"
         for name, group in result.controls.items()
         for still in [[level for level in result.levels if group.still(level)]]
     ]
-    return [*told, table(tables.beside_controls(result))]
+    return [*parts, table(tables.beside_controls(result))]
 
 
 def _relations(result: IslandsResult) -> list[str]:
@@ -74,17 +78,17 @@ def _relations(result: IslandsResult) -> list[str]:
 
 def _truths(result: IslandsResult) -> list[str]:
     names = ("islands against the truth", "clusters against the truth", "patches of the foreground")
-    told = [f"<p><b>{name.split()[0]}</b>: {escape(MEANINGS[name])}</p>" for name in names]
+    parts = [f"<p><b>{name.split()[0]}</b>: {escape(MEANINGS[name])}</p>" for name in names]
     return [
-        section(f"True segments: {kind}", [*told, table(found)])
+        section(f"True segments: {kind}", [*parts, table(found)])
         for kind, found in tables.truths(result)
     ]
 
 
 def _probes(result: IslandsResult) -> list[str]:
     found = tables.probes(result)
-    told = f"<p>{escape(MEANINGS['probe'])}</p>"
-    return [section("What the cells know", [told, table(found)])] if found.rows else []
+    parts = f"<p>{escape(MEANINGS['probe'])}</p>"
+    return [section("What the cells know", [parts, table(found)])] if found.rows else []
 
 
 def _time(result: IslandsResult, pictures: Mapping[str, Image.Image]) -> list[str]:
@@ -94,7 +98,7 @@ def _time(result: IslandsResult, pictures: Mapping[str, Image.Image]) -> list[st
 
 
 def _meanings(result: IslandsResult) -> str:
-    return words({tables.LEVEL.get(name, name): _filled(name, result) for name in MEANINGS})
+    return definitions({tables.LEVEL.get(name, name): _filled(name, result) for name in MEANINGS})
 
 
 def _filled(name: str, result: IslandsResult) -> str:
@@ -109,13 +113,8 @@ def _filled(name: str, result: IslandsResult) -> str:
 
 def _settings(result: IslandsResult) -> str:
     plan, trained = result.plan, result.trained
-    rows = {
-        "checkpoint": str(trained.path),
-        "iteration": f"{trained.checkpoint.iteration:,}",
-        "overrides": ", ".join(trained.recipe.overrides) or "none",
+    rows = checkpoint_settings(trained) | {
         "random seed": str(trained.recipe.tables.random_seed),
-        "grid": " x ".join(map(str, trained.recipe.tables.grid.size)),
-        "beyond the edge": ", ".join(trained.recipe.tables.grid.topology),
         "moments": f"{', '.join(map(str, plan.moments))}; {result.followed} samples beyond "
         f"step {plan.steps}",
         "threshold": f"{plan.threshold}; sweep {', '.join(map(str, plan.thresholds))}",
@@ -123,7 +122,8 @@ def _settings(result: IslandsResult) -> str:
         "random translations": f"{plan.shifts} per sample and pair of levels",
     }
     return (
-        f"{words(rows)}<p>A difference counts where it exceeds two standard errors. "
+        f"{definitions(rows)}<p>A difference counts where the 95 % interval of its mean over "
+        "samples (Student's t) lies above 0. "
         "The measures follow G. Hinton, How to represent part-whole hierarchies in a neural "
         "network (2021), Roy and Vetterli (2007) for the effective rank, Hubert and Arabie "
         "(1985) for the adjusted Rand index, Ramsauer et al. (2021) for the energy, and Alain and "

@@ -1,4 +1,4 @@
-"""Lay the levels of a study out as pictures: samples or moments side by side, top level above.
+"""Lay the levels of an automaton out as pictures: samples or moments side by side, top level above.
 
 Colours are fitted to the moments up to the step that counts: what a level does long after would
 else leave nothing to see before.
@@ -9,8 +9,8 @@ from torch import Tensor
 
 from nca import analysis
 from nca.render import Sheet, fitting_scale, level_picture, strip
-from nca.reports.islands import IslandsResult
 from nca.reports.islands.outlines import angle_colours, component_colours, outlined
+from nca.reports.islands.run import IslandsResult
 
 SIDE = 132
 LEAST_FOR_COLOURS = 3

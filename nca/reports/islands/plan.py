@@ -1,4 +1,4 @@
-"""What a study measures, and when."""
+"""What is measured of islands, and when."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ UNTIL_TRAINED = 6
 
 @dataclass(frozen=True)
 class IslandsPlan:
-    """The numbers that a study depends on.
+    """The numbers that the report depends on.
 
     Attributes:
         steps: When the figures that count are taken.

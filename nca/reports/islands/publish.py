@@ -1,31 +1,14 @@
-"""Write the files of a study into a folder."""
+"""Write the report on islands into a folder."""
 
-import json
 from pathlib import Path
+from typing import Any
 
-from PIL import Image
-
-from nca.checkpoint import write_whole
-from nca.errors import StorageError
-from nca.render import save_image
-from nca.reports.islands import IslandsResult, charts, headline, verdict
-from nca.reports.islands import pictures as pictures
+from nca.reports.islands import charts, pictures
 from nca.reports.islands.page import page
-from nca.reports.islands.summary import to_json
-
-
-def all_pictures(result: IslandsResult) -> dict[str, Image.Image]:
-    """Return all pictures of a study of two axes, by name."""
-    return {
-        "components": pictures.components(result),
-        "angles": pictures.angles(result),
-        "outlines": pictures.outlines(result),
-        "through_time": pictures.through_time(result),
-        "pictures": pictures.pictures(result),
-        "course": charts.course(result),
-        "sweep": charts.sweep(result),
-        "rest": charts.rest(result),
-    }
+from nca.reports.islands.run import IslandsResult
+from nca.reports.islands.summary import measurements
+from nca.reports.islands.verdict import headline, verdict
+from nca.reports.publish import make_folder, write_report
 
 
 def publish(result: IslandsResult, folder: Path) -> None:
@@ -38,23 +21,22 @@ def publish(result: IslandsResult, folder: Path) -> None:
     Raises:
         StorageError: The folder cannot be made, or a file not written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise StorageError(
-            f"the folder of the report cannot be made: {fault.strerror}.",
-            where=str(folder),
-            to_do="choose another one: nca islands ... --out FOLDER",
-        ) from fault
-    shown = all_pictures(result)
-    for name, picture in shown.items():
-        save_image(picture, folder / f"{name}.png")
-    write_whole(folder / "islands.json", json.dumps(findings(result), indent=1).encode())
-    write_whole(folder / "report.html", page(result, shown).encode())
+    make_folder(folder, "islands")
+    shown = {
+        "components": pictures.components(result),
+        "angles": pictures.angles(result),
+        "outlines": pictures.outlines(result),
+        "through_time": pictures.through_time(result),
+        "pictures": pictures.pictures(result),
+        "course": charts.course(result),
+        "sweep": charts.sweep(result),
+        "rest": charts.rest(result),
+    }
+    write_report(folder, "islands", to_json(result), shown, page(result, shown))
 
 
-def findings(result: IslandsResult) -> dict[str, object]:
+def to_json(result: IslandsResult) -> dict[str, Any]:
     """Return all figures and the verdict on them, ready for JSON."""
     found = verdict(result)
     answers = {one.question: {"answer": one.answer, "figures": one.words} for one in found}
-    return {"verdict": headline(found), "answers": answers, **to_json(result)}
+    return {"verdict": headline(found), "answers": answers, **measurements(result)}

@@ -50,10 +50,10 @@ class Group:
 
 @dataclass(frozen=True)
 class IslandsResult:
-    """A study that has been done.
+    """What was measured of an automaton and its controls.
 
     Attributes:
-        trained: What was studied.
+        trained: What was measured.
         plan: How.
         levels: The levels that are not input, bottom level first.
         groups: The trained automaton and its controls, by name.
@@ -99,7 +99,7 @@ def measure_islands(
     Args:
         trained: Checkpoint, recipe, automaton and task.
         plan: What to measure.
-        watch: Told how many samples are done, over all groups.
+        watch: Called with how many samples are done, over all groups.
     """
     groups: dict[str, Group] = {}
     done = 0
@@ -151,7 +151,7 @@ def _group(trained: Trained, name: str, plan: IslandsPlan, tick: Callable[[int],
         categories = trained.task.categories(batch)
         if name == SHUFFLED:  # what is shuffled has no segments, and is nothing
             state, truth, categories = shuffled(state, trained), {}, {}
-        if plan.pictures:  # nobody knows
+        if plan.pictures:  # of which no truth is known
             truth, categories = {}, {}
         follow = min(to_follow, state.batch)
         walk = _Walk(trained, automaton, plan, state.batch)
@@ -256,9 +256,9 @@ class _Walk:
 
     def _note(self, read: State) -> None:
         for name in self.names:
-            told = level_figures(name, read[name], self.automaton.topology, self.plan)
+            figures = level_figures(name, read[name], self.automaton.topology, self.plan)
             for figure in COURSE:
-                self.course[name, figure].append(told["level", name, figure])
+                self.course[name, figure].append(figures["level", name, figure])
 
     def _keep(self, state: State) -> None:
         shown = self.automaton.finish(state).select(slice(0, self.plan.shown))

@@ -1,57 +1,27 @@
-"""Add up figures over samples, compare groups sample by sample, and tell all of it as JSON."""
+"""Add up figures over samples, compare groups sample by sample, and give all of it for JSON."""
 
-from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nca.analysis.dynamics import SETTLED
 from nca.reports.islands.run import IslandsResult
-
-SURE = 2.0
-"""How many standard errors a mean difference must exceed to count."""
-
-DUST = 1e-9
-"""What is less has been left over by rounding."""
+from nca.reports.numbers import plain
+from nca.reports.statistics import CONFIDENCE, Statistics
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A figure over the samples that have it.
-
-    Attributes:
-        mean: NaN if none has it.
-        deviation: Standard deviation across samples; NaN for fewer than two.
-        samples: How many have it.
-    """
-
-    mean: float
-    deviation: float
-    samples: int
-
-    @property
-    def sure(self) -> bool:
-        """Whether the mean is positive beyond its own uncertainty."""
-        if self.samples < 2:
-            return False
-        return self.mean > max(SURE * self.deviation / self.samples**0.5, DUST)
+def over_samples(values: Tensor) -> Statistics:
+    """Return the statistics of a figure over samples, `(B,)`, NaN left out."""
+    return Statistics.of(values.tolist())
 
 
-def summary(values: Tensor) -> Summary:
-    """Return mean and deviation of `(B,)`, NaN left out."""
-    known = values[values.isfinite()].double()
-    deviation = known.std().item() if len(known) > 1 else torch.nan
-    return Summary(known.mean().item() if len(known) else torch.nan, deviation, len(known))
-
-
-def gain(result: IslandsResult, control: str, *name: str) -> Summary:
+def gain(result: IslandsResult, control: str, *name: str) -> Statistics:
     """Return by how much the trained automaton exceeds a control, sample by sample."""
-    return summary(result.own.figures[name] - result.groups[control].figures[name])
+    return over_samples(result.own.figures[name] - result.groups[control].figures[name])
 
 
-def to_json(result: IslandsResult) -> dict[str, Any]:
-    """Return everything that a study found, ready for JSON; what is undefined is null."""
+def measurements(result: IslandsResult) -> dict[str, Any]:
+    """Return everything that was measured, ready for JSON; what is undefined is null."""
     plan, recipe = result.plan, result.trained.recipe
     return {
         "checkpoint": str(result.trained.path),
@@ -71,33 +41,23 @@ def to_json(result: IslandsResult) -> dict[str, Any]:
             "translations": plan.shifts,
             "followed": result.followed,
             "settled_below": SETTLED,
-            "sure_beyond_standard_errors": SURE,
+            "confidence": CONFIDENCE,
         },
         "arms": {
-            group: _tree({name: _told(value) for name, value in own.figures.items()})
+            group: _tree({name: _entry(value) for name, value in own.figures.items()})
             for group, own in result.groups.items()
         },
     }
 
 
-def _told(values: Tensor) -> dict[str, Any]:
+def _entry(values: Tensor) -> dict[str, Any]:
     if values.ndim == 1:
-        one = summary(values)
-        return {
-            "mean": _number(one.mean),
-            "deviation": _number(one.deviation),
-            "samples": one.samples,
+        one = over_samples(values)
+        return plain({"mean": round(one.mean, 6), "deviation": round(one.deviation, 6)}) | {
+            "samples": one.known
         }
-    columns = [summary(column) for column in values.T]
-    return {
-        "mean": [_number(one.mean) for one in columns],
-        "deviation": [_number(one.deviation) for one in columns],
-        "samples": [one.samples for one in columns],
-    }
-
-
-def _number(value: float) -> float | None:
-    return None if value != value else round(value, 6)
+    columns = [_entry(column) for column in values.T]
+    return {name: [column[name] for column in columns] for name in ("mean", "deviation", "samples")}
 
 
 def _tree(flat: dict[tuple[str, ...], Any]) -> dict[str, Any]:

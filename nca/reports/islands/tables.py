@@ -1,18 +1,15 @@
-"""Lay the figures of a study out in tables of text."""
+"""Lay the figures of islands out in tables of text."""
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 from torch import Tensor
 
-from nca.reports.islands import IslandsResult
-from nca.reports.islands.run import COURSE
-from nca.reports.islands.summary import DUST, Summary, summary
+from nca.reports.islands.run import COURSE, IslandsResult
+from nca.reports.islands.summary import over_samples
+from nca.reports.numbers import format_number, with_deviation
+from nca.reports.table import Table
 
-NONE = "–"  # noqa: RUF001
 LEVEL = {
     "contrast": "contrast",
     "collapse": "collapse",
@@ -28,36 +25,21 @@ FIT = ("ARI", "NMI", "overlap")
 BESIDE = ("contrast", "collapse", "islands", "weighted area", "coverage", "effective", "energy")
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of text.
-
-    Attributes:
-        words: How many columns from the left hold words; numbers follow.
-        columns: The heads of all columns.
-        rows: Their text.
-    """
-
-    words: int
-    columns: Sequence[str]
-    rows: list[list[str]]
-
-
-def lines(result: IslandsResult) -> list[dict[str, Any]]:
+def lines(result: IslandsResult) -> list[dict[str, str]]:
     """Return one line per level for the terminal: contrast and collapse side by side."""
-    rows = []
+    own, rows = result.own.figures, []
     for name in result.levels:
-        row: dict[str, Any] = {"level": name}
+        row = {"level": name}
         for figure in ("contrast", "collapse", "islands", "weighted area", "coverage"):
-            row[figure] = summary(result.own.figures["level", name, figure]).mean
-        for group, own in result.controls.items():
-            row[f"contrast, {group}"] = summary(own.figures["level", name, "contrast"]).mean
+            row[figure] = _mean(own["level", name, figure])
+        for group, control in result.controls.items():
+            row[f"contrast, {group}"] = _mean(control.figures["level", name, "contrast"])
         rows.append(row)
     for lower, upper in pairwise(rows):
         name = ("nesting", lower["level"], upper["level"])
-        lower["nests above"] = summary(result.own.figures[*name, "nesting"]).mean
-        lower["by chance"] = summary(result.own.figures[*name, "moved"]).mean
-    return [{key: _plain(value) for key, value in row.items()} for row in rows]
+        lower["nests above"] = _mean(own[*name, "nesting"])
+        lower["by chance"] = _mean(own[*name, "moved"])
+    return rows
 
 
 def levels(result: IslandsResult) -> Table:
@@ -98,7 +80,7 @@ def nesting(result: IslandsResult) -> Table:
                 own.figures["nesting", lower, upper, figure]
                 for figure in ("nesting", "moved", "beyond")
             ]
-            count = str(summary(cells[-1]).samples)
+            count = str(over_samples(cells[-1]).known)
             rows.append([lower, upper, group, *map(_cell, cells), count])
     return Table(3, columns, rows)
 
@@ -163,12 +145,8 @@ def course(result: IslandsResult) -> Table:
     return Table(2, ["level", "step", *COURSE, "relative change"], rows)
 
 
-def _plain(value: Any) -> Any:
-    if not isinstance(value, float):
-        return value
-    if math.isnan(value):
-        return NONE
-    return value if abs(value) >= DUST else 0.0
+def _mean(values: Tensor) -> str:
+    return format_number(over_samples(values).without_rounding.mean)
 
 
 def _as_patches(figure: str) -> str:
@@ -177,21 +155,4 @@ def _as_patches(figure: str) -> str:
 
 
 def _cell(values: Tensor | None) -> str:
-    if values is None:
-        return NONE
-    one: Summary = summary(values)
-    if not one.samples:
-        return NONE
-    spread = "" if one.samples < 2 else f" ± {_number(one.deviation)}"
-    return f"{_number(one.mean)}{spread}"
-
-
-def _number(value: float) -> str:
-    size = abs(value)
-    if size < DUST:
-        return "0.00"
-    if size >= 10:
-        return f"{value:.1f}"
-    if size >= 0.1:
-        return f"{value:.2f}"
-    return f"{value:.3f}" if size >= 0.0005 else f"{value:.0e}"
+    return with_deviation(None if values is None else over_samples(values))

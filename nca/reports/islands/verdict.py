@@ -1,50 +1,22 @@
-"""Say in words what the figures of a study amount to; every word follows from a number."""
+"""Say in words what the figures of islands amount to; every word follows from a number."""
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
+from nca.reports.finding import Answer, Finding
 from nca.reports.islands.measures import PATCHES
 from nca.reports.islands.run import UNTRAINED, IslandsResult
-from nca.reports.islands.summary import gain, summary
+from nca.reports.islands.summary import gain, over_samples
+from nca.reports.numbers import format_number, format_share
 
 ALONE = "One level has none above it to compare with."
 COLLAPSED = 0.9
 GROWN = 0.5
 
-Answer = Literal["yes", "partly", "no", "cannot tell"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A question, its answer in a word, and the figures that it rests on.
-
-    Attributes:
-        question: In plain words.
-        answer: In a word.
-        clause: The answer as part of a sentence.
-        words: The figures.
-        wanted: The answer that a hierarchy of parts and wholes would give; empty: none.
-    """
-
-    question: str
-    answer: Answer
-    clause: str
-    words: str
-    wanted: Literal["yes", "no", ""] = "yes"
-
-    @property
-    def good(self) -> bool | None:
-        """Whether it speaks for a hierarchy; None: neither way."""
-        if not self.wanted or self.answer == "cannot tell":
-            return None
-        return self.answer == self.wanted
-
 
 def verdict(result: IslandsResult) -> list[Finding]:
-    """Return the findings of a study."""
+    """Return the findings, in the order of the report."""
     found = [_contrast(result), _growth(result), _nesting(result), _collapse(result)]
     kinds = dict.fromkeys(name[1] for name in result.own.figures if name[0] == "truth")
     found += [_truth(result, kind) for kind in kinds]
@@ -59,13 +31,13 @@ def headline(findings: Iterable[Finding]) -> str:
         return f"A part-whole hierarchy appears: {clauses}."
     if any(finding.good is False for finding in judged):
         return f"A part-whole hierarchy does not appear: {clauses}."
-    return f"Whether a part-whole hierarchy appears cannot be told: {clauses}."
+    return f"Whether a part-whole hierarchy appears cannot be parts: {clauses}."
 
 
 def _contrast(result: IslandsResult) -> Finding:
     question = "Do cells agree in islands, more than in the controls?"
-    rows = {n: summary(result.own.figures["level", n, "contrast"]) for n in result.levels}
-    told = [f"Island contrast: {_listed({n: row.mean for n, row in rows.items()}, '.3f')}."]
+    rows = {n: over_samples(result.own.figures["level", n, "contrast"]) for n in result.levels}
+    parts = [f"Island contrast: {_listed({n: row.mean for n, row in rows.items()})}."]
     wins, tried = 0, 0
     for control, group in result.controls.items():
         asleep = [name for name in result.levels if group.still(name)]
@@ -74,44 +46,46 @@ def _contrast(result: IslandsResult) -> Finding:
             for name in result.levels
             if name not in asleep
         }
-        wins, tried = wins + sum(row.sure for row in gains.values()), tried + len(gains)
+        wins, tried = wins + sum(row.positive for row in gains.values()), tried + len(gains)
         if gains:
-            listed = _listed({n: row.mean for n, row in gains.items()}, "+.3f")
-            told.append(f"More than in the {control} control by: {listed}.")
+            listed = _listed({n: row.mean for n, row in gains.items()}, signed=True)
+            parts.append(f"More than in the {control} control by: {listed}.")
         if asleep:
-            told.append(f"The {control} control stands still at {', '.join(asleep)}.")
-    agreed = sum(row.sure for row in rows.values())
+            parts.append(f"The {control} control stands still at {', '.join(asleep)}.")
+    agreed = sum(row.positive for row in rows.values())
     if not agreed:
-        return Finding(question, "no", "no islands form", " ".join(told))
+        return Finding(question, "no", "no islands form", " ".join(parts))
     if agreed == len(rows) and wins == tried:
         clause = "islands form" if tried else "islands form, with no control to compare"
-        return Finding(question, "yes" if tried else "cannot tell", clause, " ".join(told))
+        return Finding(question, "yes" if tried else "cannot tell", clause, " ".join(parts))
     clause = "islands form at some levels only" if wins == tried else "a control has islands too"
-    return Finding(question, "partly", clause, " ".join(told))
+    return Finding(question, "partly", clause, " ".join(parts))
 
 
 def _growth(result: IslandsResult) -> Finding:
     question = "Do islands grow with level?"
     if len(result.levels) < 2:
         return Finding(question, "cannot tell", "there is one level only", ALONE)
-    told, rows, beaten = [], [], True
+    parts, rows, beaten = [], [], True
     for where, areas in (
         ("at the threshold", ("level", "weighted area")),
         ("over all thresholds", ("area", "weighted share")),
     ):
         name = ("growth", where, "spearman")
-        rows.append(summary(result.own.figures[name]))
+        rows.append(over_samples(result.own.figures[name]))
         beaten = beaten and _beats(result, result.levels, *name)
-        share = summary(result.own.figures["growth", where, "rising"]).mean
-        listed = {n: summary(result.own.figures[areas[0], n, areas[1]]).mean for n in result.levels}
-        told.append(
-            f"{where.capitalize()}: {areas[1]} {_listed(listed, '.3g')}; rank correlation with the "
-            f"level {rows[-1].mean:+.2f}{_beside(result, *name)}; never falls in {share:.0%} of "
-            "the samples."
+        share = format_share(over_samples(result.own.figures["growth", where, "rising"]).mean)
+        rank = format_number(rows[-1].mean, signed=True)
+        listed = {
+            n: over_samples(result.own.figures[areas[0], n, areas[1]]).mean for n in result.levels
+        }
+        parts.append(
+            f"{where.capitalize()}: {areas[1]} {_listed(listed)}; rank correlation with the "
+            f"level {rank}{_beside(result, *name)}; never falls in {share} of the samples."
         )
     chance = 1 / math.factorial(len(result.levels))
-    told.append(f"In random order it would never fall in {chance:.0%}.")
-    words, sure = " ".join(told), [row.sure for row in rows]
+    parts.append(f"In random order it would never fall in {format_share(chance)}.")
+    words, sure = " ".join(parts), [row.positive for row in rows]
     if not any(sure):
         return Finding(question, "no", "they do not grow with level", words)
     if not all(sure):
@@ -131,22 +105,24 @@ def _nesting(result: IslandsResult) -> Finding:
     pairs = list(pairwise(result.levels))
     if not pairs:
         return Finding(question, "cannot tell", "none can lie in another", ALONE)
-    told, sure, beaten, known = [], 0, 0, 0
+    parts, sure, beaten, known = [], 0, 0, 0
     for lower, upper in pairs:
         name = ("nesting", lower, upper)
-        beyond = summary(result.own.figures[*name, "beyond"])
-        if not beyond.samples:
-            told.append(f"{lower} in {upper}: no sample has two islands to tell apart.")
+        beyond = over_samples(result.own.figures[*name, "beyond"])
+        if not beyond.known:
+            parts.append(f"{lower} in {upper}: no sample has two islands to tell apart.")
             continue
-        known, sure = known + 1, sure + beyond.sure
+        known, sure = known + 1, sure + beyond.positive
         beaten += _beats(result, [lower, upper], *name, "beyond")
-        own = summary(result.own.figures[*name, "nesting"]).mean
-        moved = summary(result.own.figures[*name, "moved"]).mean
-        told.append(
-            f"{lower} in {upper}: {own:.2f}, and {moved:.2f} once moved at random: "
-            f"{beyond.mean:+.2f}{_beside(result, *name, 'beyond')}."
+        own, moved = (
+            format_number(over_samples(result.own.figures[*name, figure]).mean)
+            for figure in ("nesting", "moved")
         )
-    words = " ".join(told)
+        parts.append(
+            f"{lower} in {upper}: {own}, and {moved} once moved at random: "
+            f"{format_number(beyond.mean, signed=True)}{_beside(result, *name, 'beyond')}."
+        )
+    words = " ".join(parts)
     if not known:
         return Finding(question, "cannot tell", "they are too few to lie in one another", words)
     if not sure:
@@ -162,10 +138,10 @@ def _nesting(result: IslandsResult) -> Finding:
 
 def _collapse(result: IslandsResult) -> Finding:
     question = "Have levels collapsed to one vector that all cells share?"
-    rows = {n: summary(result.own.figures["level", n, "collapse"]).mean for n in result.levels}
+    rows = {n: over_samples(result.own.figures["level", n, "collapse"]).mean for n in result.levels}
     gone = [name for name, value in rows.items() if value > COLLAPSED]
     lost = [name for name, value in rows.items() if math.isnan(value)]
-    words = f"Collapse number: {_listed(rows, '.2f')}; above {COLLAPSED} counts as collapsed."
+    words = f"Collapse number: {_listed(rows)}; above {COLLAPSED} counts as collapsed."
     if lost:
         clause = f"{', '.join(lost)} stayed empty or left the finite numbers"
         return Finding(question, "cannot tell", clause, words, "no")
@@ -179,35 +155,38 @@ def _truth(result: IslandsResult, kind: str) -> Finding:
     question = f"Does a level find the true segments of kind {kind}, beyond connected foreground?"
     rows = result.own.figures
     patches = rows["truth", kind, PATCHES, "patches: ARI"]
-    if not summary(patches).samples:
+    if not over_samples(patches).known:
         clause = f"no sample has two segments of kind {kind}"
         return Finding(question, "cannot tell", clause, "There is nothing to tell apart.")
-    told, wins = [], 0
+    parts, wins = [], 0
     inputs = [name for name, level in result.trained.automaton.layout.items() if level.input]
     for how in ("islands", "clusters"):
-        means = {n: summary(rows["truth", kind, n, f"{how}: ARI"]).mean for n in result.levels}
+        means = {n: over_samples(rows["truth", kind, n, f"{how}: ARI"]).mean for n in result.levels}
         best = max(means, key=lambda name: means[name])
-        wins += summary(rows["truth", kind, best, f"{how}: ARI"] - patches).sure
-        raw = {n: summary(rows["truth", kind, n, f"{how}: ARI"]).mean for n in inputs}
-        beside = f" (the input alone: {_listed(raw, '.2f')})" if raw else ""
-        told.append(f"Foreground ARI of {how}: {_listed(means, '.2f')}; best at {best}{beside}.")
-    told.append(f"Patches of the foreground, without any automaton: {summary(patches).mean:.2f}.")
+        wins += over_samples(rows["truth", kind, best, f"{how}: ARI"] - patches).positive
+        raw = {n: over_samples(rows["truth", kind, n, f"{how}: ARI"]).mean for n in inputs}
+        beside = f" (the input alone: {_listed(raw)})" if raw else ""
+        parts.append(f"Foreground ARI of {how}: {_listed(means)}; best at {best}{beside}.")
+    by_patches = format_number(over_samples(patches).mean)
+    parts.append(f"Patches of the foreground, without any automaton: {by_patches}.")
     finder = "a level finds" if wins else "no level finds"
     clause = f"{finder} the segments of kind {kind}"
-    return Finding(question, "yes" if wins else "no", clause, " ".join(told))
+    return Finding(question, "yes" if wins else "no", clause, " ".join(parts))
 
 
 def _rest(result: IslandsResult) -> Finding:
     question = "Do the levels come to rest?"
-    last, told, shares = result.plan.moments[-1], [], []
+    last, parts, shares = result.plan.moments[-1], [], []
     for name in result.levels:
-        settled = summary(result.own.figures["level", name, "settled"])
-        shares.append(settled.samples / result.followed)
-        when = f" after {settled.mean:.0f} steps" if settled.samples else ""
-        change = summary(result.own.figures["change", name][:, -1]).mean
-        told.append(f"{name} in {shares[-1]:.0%}{when} (last change {_shown(change, '.2g')})")
+        settled = over_samples(result.own.figures["level", name, "settled"])
+        shares.append(settled.known / result.followed)
+        when = f" after {format_number(settled.mean)} steps" if settled.known else ""
+        change = over_samples(result.own.figures["change", name][:, -1]).mean
+        parts.append(
+            f"{name} in {format_share(shares[-1])}{when} (last change {format_number(change)})"
+        )
     answer: Answer = "yes" if min(shares) > 0.95 else "no" if max(shares) < 0.05 else "partly"
-    words = f"Of {result.followed} samples, within {last} steps: {', '.join(told)}."
+    words = f"Of {result.followed} samples, within {last} steps: {', '.join(parts)}."
     return Finding(question, answer, "", words, "")
 
 
@@ -220,26 +199,23 @@ def _beats(result: IslandsResult, levels: list[str], *name: str) -> bool:
     if all(result.groups[UNTRAINED].still(level) for level in levels):
         return True
     row = gain(result, UNTRAINED, *name)
-    return row.sure or row.samples < 2
+    return row.positive or row.known < 2
 
 
 def _beside(result: IslandsResult, *name: str) -> str:
     rows = {
-        group: summary(own.figures[name])
+        group: over_samples(own.figures[name])
         for group, own in result.controls.items()
         if not all(own.still(level) for level in result.levels)
     }
     known = [
-        f"{group} {row.mean:+.2f}" + f" in {row.samples} samples" * (row.samples < result.samples)
+        f"{group} {format_number(row.mean, signed=True)}"
+        + f" in {row.known} samples" * (row.known < result.samples)
         for group, row in rows.items()
-        if row.samples
+        if row.known
     ]
     return f" ({', '.join(known)})" if known else ""
 
 
-def _listed(values: dict[str, float], how: str) -> str:
-    return ", ".join(f"{name} {_shown(value, how)}" for name, value in values.items())
-
-
-def _shown(value: float, how: str) -> str:
-    return "undefined" if math.isnan(value) else f"{value:{how}}"
+def _listed(values: dict[str, float], *, signed: bool = False) -> str:
+    return ", ".join(f"{name} {format_number(v, signed=signed)}" for name, v in values.items())

@@ -1,33 +1,36 @@
-"""Examine a trained automaton: duration, damage, shifts, turns, adversaries, translation.
+"""Check a trained automaton: duration, damage, shifts, turns, adversaries, translation.
 
 `catalogue` lists the checks, each of which lives in a file with its kin; `model` is what is
-examined, `run` asks under every random seed, `cache` keeps the answers, `summary` adds them
-up, `verdict` says it in words, `publish` writes the report.
+checked, `seed_run` its samples under one random seed, `run` runs every check under every random
+seed, `cache` keeps the results, `summary` adds them up, `verdict` says it in words; `tables`,
+`charts`, `pictures` and `page` show it, `publish` writes the folder.
 """
 
 from nca.reports.robustness.cache import ResultCache
 from nca.reports.robustness.catalogue import CHECKS, choose
-from nca.reports.robustness.check import Check, CheckResult
-from nca.reports.robustness.model import ModelUnderTest, SeedRun
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.plan import RobustnessPlan
-from nca.reports.robustness.publish import make_folder, publish, to_json
+from nca.reports.robustness.publish import publish, to_json
+from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.run import RobustnessResult, run_checks
+from nca.reports.robustness.seed_run import SeedRun
 from nca.reports.robustness.verdict import findings, headline
 
 __all__ = [
     "CHECKS",
-    "RobustnessResult",
-    "ResultCache",
-    "RobustnessPlan",
     "Check",
     "CheckResult",
+    "Condition",
     "ModelUnderTest",
+    "ResultCache",
+    "RobustnessPlan",
+    "RobustnessResult",
     "SeedRun",
     "choose",
-    "run_checks",
     "findings",
     "headline",
     "publish",
-    "make_folder",
+    "run_checks",
     "to_json",
 ]

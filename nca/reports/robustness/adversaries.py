@@ -1,15 +1,28 @@
-"""Does it bear cells that say whatever comes to their mind?"""
+"""Adversaries: some cells say random things."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nca.noise import Source
-from nca.reports.robustness.check import Check, CheckResult
-from nca.reports.robustness.model import ModelUnderTest, SeedRun
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult, Condition
+from nca.reports.robustness.seed_run import SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
 from nca.state import State
 
 SHARES = (0.0, 0.01, 0.05, 0.1, 0.2)
+
+
+@dataclass(frozen=True)
+class Adversaries(Condition):
+    """A share of the cells says random things."""
+
+    share: float
+
+    def __str__(self) -> str:
+        """Return the share in per cent."""
+        return f"{100 * self.share:g} % of the cells"
 
 
 def _lie(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
@@ -21,9 +34,9 @@ def _lie(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
         metrics = seed_run.measure(moment.state)
         (later,) = seed_run.walk(moment.state, [steps])
         figures = {"once they stop": seed_run.measure(later.state)[model.headline]}
-        row = seed_run.row(f"{100 * share:g} % of the cells", moment, metrics)
-        beside = row.beside if share else None  # without any, it is what it is compared with
-        yield replace(row, figures=figures, beside=beside)
+        row = seed_run.result(Adversaries(share), moment, metrics)
+        unchanged = row.unchanged if share else None  # without any, it is what it is compared with
+        yield replace(row, figures=figures, unchanged=unchanged)
 
 
 def liars(model: ModelUnderTest, seed_run: SeedRun, share: float) -> Callable[[State], State]:
@@ -61,6 +74,7 @@ ADVERSARIES = Check(
     "before every step: normal numbers as large as its level's after the trained steps. Where an "
     "alive mask tells life, only live cells do. Then they stop, and the samples go on for as many "
     f"steps again. {HOLDS}",
+    Adversaries,
     _lie,
     holds,
 )

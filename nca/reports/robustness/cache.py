@@ -1,7 +1,7 @@
-"""Keep every answer as a line of JSON, so that what is known is not asked again.
+"""Keep every result as a line of JSON, so that what is known is not measured again.
 
-A line tells of one check under one random seed, and of what it was asked: checkpoint, recipe
-and plan. Lines of another model stay in the file and are not read.
+A line holds the results of one check under one random seed, and says of what: checkpoint, recipe
+and plan. Lines of another model stay in the file and are not read, nor are those of another format.
 """
 
 import hashlib
@@ -9,18 +9,24 @@ import json
 from pathlib import Path
 
 from nca.journal import Journal
-from nca.reports.robustness.check import CheckResult
+from nca.reports.robustness.catalogue import CHECKS
 from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult
 
-FORMAT = 2
+FORMAT = 3
+"""2 had conditions as text."""
 
 
 class ResultCache:
-    """The answers in `examination.jsonl`.
+    """The results in `examination.jsonl`.
 
     Args:
         path: The file; it may be missing.
-        model: Whose answers are read and written.
+        model: Whose results are read and written.
+
+    Attributes:
+        answers: The results, by name of the check and random seed.
+        outdated: How many lines of the file are of another format.
     """
 
     def __init__(self, path: Path, model: ModelUnderTest) -> None:
@@ -29,32 +35,38 @@ class ResultCache:
         self._journal = Journal(path, "the answers", to_do)
         self.key = key_of(model)
         self.answers: dict[tuple[str, int], list[CheckResult]] = {}
-        for told in self._journal.records():
-            if told.get("of") == self.key:
-                rows = [CheckResult.of(row) for row in told["rows"]]
-                self.answers[told["question"], told["random_seed"]] = rows
+        self.outdated = 0
+        conditions = {check.name: check.condition for check in CHECKS}
+        for record in self._journal.records():
+            if record.get("format") != FORMAT:
+                self.outdated += 1
+            elif record["of"] == self.key and record["question"] in conditions:
+                kind = conditions[record["question"]]
+                rows = [CheckResult.from_json(row, kind) for row in record["rows"]]
+                self.answers[record["question"], record["random_seed"]] = rows
 
     def write(self, check: str, random_seed: int, rows: list[CheckResult]) -> None:
-        """Note an answer, and hand it to the disk.
+        """Keep the results of a check, and hand them to the disk.
 
         Raises:
-            StorageError: It cannot be written.
+            StorageError: They cannot be written.
         """
         self.answers[check, random_seed] = rows
-        told = {
+        record = {
+            "format": FORMAT,
             "of": self.key,
             "question": check,
             "random_seed": random_seed,
             "rows": [row.to_json() for row in rows],
         }
-        self._journal.append(told)
+        self._journal.append(record)
 
 
 def key_of(model: ModelUnderTest) -> str:
-    """Return what tells subjects apart: weights, recipe, data and all of the plan but seeds."""
+    """Return what tells models apart: weights, recipe, data and all of the plan but seeds."""
     plan, trained = model.plan, model.trained
     digest = hashlib.sha256()
-    asked = [FORMAT, trained.recipe.text, plan.steps, plan.samples, plan.split]
+    asked = [trained.recipe.text, plan.steps, plan.samples, plan.split]
     asked += [plan.long_steps, plan.long_samples]
     digest.update(json.dumps(asked).encode())
     for module in (trained.automaton, trained.task):

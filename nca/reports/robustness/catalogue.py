@@ -1,4 +1,4 @@
-"""All checks, in the order in which they are told. The next one is a file and a line here."""
+"""All checks, in the order of the report. The next one is a file and a line here."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

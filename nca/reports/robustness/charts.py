@@ -1,16 +1,18 @@
-"""Draw an examination: over time, condition by condition, and how wounds heal."""
+"""Draw the checks: over time, condition by condition, and how wounds heal."""
 
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from PIL import Image
 
+from nca.reports.figures import INK, MARK, QUIET, panels, picture_of
+from nca.reports.robustness.damage import Wound
 from nca.reports.robustness.run import RobustnessResult
-from nca.reports.robustness.summary import CheckSummary, Interval
+from nca.reports.robustness.summary import CheckSummary
+from nca.reports.statistics import Statistics
 
-OWN, LONG, BESIDE, BAD, QUIET = "#0072b2", "#c26a00", "#8a8a8a", "#d55e00", "#666666"
+OWN, LONG, UNCHANGED, BAD = "#0072b2", "#c26a00", "#8a8a8a", "#d55e00"
 MOST_TICKS = 11
 COLOURS = 10
 
@@ -18,7 +20,7 @@ COLOURS = 10
 def course(result: RobustnessResult) -> Image.Image | None:
     """Return the headline over time in the band of its interval, and that of the long run."""
     figure = _course(result)
-    return figure and _finished(figure)
+    return figure and picture_of(figure)
 
 
 def _course(result: RobustnessResult) -> Any:
@@ -35,14 +37,14 @@ def _course(result: RobustnessResult) -> Any:
     }
     if not tracks:
         return None
-    figure, (panel,) = _panels(1, 7.2, 3.4)
+    figure, ((panel,),) = panels((1, 1), (7.2, 3.4))
     for number, (name, (stops, colour)) in enumerate(tracks.items()):
         _band(panel, stops, colour, name, layer=4 - number)  # few samples below many
-    told = [stop for stops, _ in tracks.values() for stop in stops]
-    steps = [step for step, _ in told]
+    given = [stop for stops, _ in tracks.values() for stop in stops]
+    steps = [step for step, _ in given]
     _steps_axis(panel, min(*steps, plan.steps), max(*steps, plan.steps))
-    _fit(panel, "y", [one for _, one in told])
-    panel.axvline(plan.steps, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
+    _fit(panel, "y", [one for _, one in given])
+    panel.axvline(plan.steps, **MARK)
     panel.annotate(
         f"trained: {plan.steps:,} steps",
         (plan.steps, 1.0),
@@ -68,52 +70,57 @@ def conditions(result: RobustnessResult) -> Image.Image | None:
     if not groups:
         return None
     count = sum(len(rows) for _, rows in groups)
-    figure, panels = _panels(
-        len(groups), 8.2, 0.24 * count + 0.42 * len(groups) + 0.8, [len(r) for _, r in groups]
-    )
-    for panel, (name, rows) in zip(panels, groups, strict=True):
+    size = (8.2, 0.24 * count + 0.42 * len(groups) + 0.8)
+    figure, grid = panels((len(groups), 1), size, heights=[len(rows) for _, rows in groups])
+    for panel, (name, rows) in zip(grid[:, 0], groups, strict=True):
         for place, line in enumerate(rows):
-            if line.beside is not None:
+            if line.unchanged is not None:
                 panel.plot(
-                    [line.beside.mean], [place], marker="|", markersize=13, color=BESIDE, zorder=2
+                    [line.unchanged.mean],
+                    [place],
+                    marker="|",
+                    markersize=13,
+                    color=UNCHANGED,
+                    zorder=2,
                 )
             _dot(panel, line.headline, place, bad=bool(line.exploded))
-        panel.set_yticks(range(len(rows)), [line.condition for line in rows])
+        panel.set_yticks(range(len(rows)), [str(line.condition) for line in rows])
         panel.set_ylim(len(rows) - 0.5, -0.5)
-        panel.set_title(name, fontsize=10, loc="left", color="#222222")
-    kept = [one for _, rows in groups for line in rows for one in (line.headline, line.beside)]
-    _fit(panels[0], "x", [one for one in kept if one is not None])
-    panels[-1].set_xlabel(result.model.headline, fontsize=9)
-    return _finished(figure)
+        panel.set_title(name, fontsize=10, loc="left", color=INK)
+    kept = [one for _, rows in groups for line in rows for one in (line.headline, line.unchanged)]
+    _fit(grid[0, 0], "x", [one for one in kept if one is not None])
+    grid[-1, 0].set_xlabel(result.model.headline, fontsize=9)
+    return picture_of(figure)
 
 
 def healing(result: RobustnessResult) -> Image.Image | None:
     """Return the headline over the steps since each wound."""
     figure = _healing(result)
-    return figure and _finished(figure)
+    return figure and picture_of(figure)
 
 
 def _healing(result: RobustnessResult) -> Any:
     """Return `healing` as a figure of matplotlib, or None if no wound has a course."""
-    rows = [line for line in result.summaries.get("damage", []) if line.curve]
-    if not rows:
+    wounds: dict[int, list[tuple[Wound, CheckSummary]]] = {}
+    for line in result.summaries.get("damage", []):
+        if isinstance(line.condition, Wound) and line.curve:
+            wounds.setdefault(line.condition.at, []).append((line.condition, line))
+    if not wounds:
         return None
-    moments = list(dict.fromkeys(line.condition.rpartition(", at ")[2] for line in rows))
-    figure, panels = _panels(len(moments), 8.2, 2.5 * len(moments))
-    for panel, moment in zip(panels, moments, strict=True):
-        for place, line in enumerate(r for r in rows if r.condition.endswith(moment)):
+    figure, grid = panels((len(wounds), 1), (8.2, 2.5 * len(wounds)))
+    for panel, (moment, rows) in zip(grid[:, 0], wounds.items(), strict=True):
+        for place, (wound, line) in enumerate(rows):
             steps, means = zip(*((step, one.mean) for step, one in line.curve), strict=True)
-            name = line.condition.rpartition(", at ")[0]
-            look: dict[str, Any] = {"color": BESIDE, "linestyle": (0, (4, 2)), "linewidth": 1.6}
-            if line.beside is not None:
+            look: dict[str, Any] = {"color": UNCHANGED, "linestyle": (0, (4, 2)), "linewidth": 1.6}
+            if line.unchanged is not None:
                 again = place > COLOURS  # the colours come a second time, broken
                 look = {"color": f"C{(place - 1) % COLOURS}", "linewidth": 1.2}
                 look |= {"linestyle": (0, (3, 1))} if again else {}
-            panel.plot(steps, means, label=name, **look)
-        panel.set_title(f"damaged at {moment}", fontsize=10, loc="left", color="#222222")
+            panel.plot(steps, means, label=wound.name, **look)
+        panel.set_title(f"damaged at step {moment}", fontsize=10, loc="left", color=INK)
         panel.set_ylabel(result.model.headline, fontsize=9)
         panel.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    panels[-1].set_xlabel("steps since the damage", fontsize=9)
+    grid[-1, 0].set_xlabel("steps since the damage", fontsize=9)
     return figure
 
 
@@ -122,13 +129,13 @@ def _measured(result: RobustnessResult, check: str) -> list[CheckSummary]:
 
 
 def _band(
-    panel: Any, stops: Sequence[tuple[int, Interval]], colour: str, name: str, layer: int
+    panel: Any, stops: Sequence[tuple[int, Statistics]], colour: str, name: str, layer: int
 ) -> None:
     """Draw means as a line, and their intervals as a band around it, or as a bar for one alone."""
-    steps, told = zip(*stops, strict=True)
-    low, high = [one.low for one in told], [one.high for one in told]
+    steps, given = zip(*stops, strict=True)
+    low, high = [one.low for one in given], [one.high for one in given]
     panel.plot(
-        steps, [one.mean for one in told], color=colour, linewidth=1.6, marker="o", markersize=4,
+        steps, [one.mean for one in given], color=colour, linewidth=1.6, marker="o", markersize=4,
         label=name, zorder=layer,
     )  # fmt: skip
     if len(stops) == 1:
@@ -139,7 +146,7 @@ def _band(
     )
 
 
-def _dot(panel: Any, one: Interval, place: float, *, bad: bool = False) -> None:
+def _dot(panel: Any, one: Statistics, place: float, *, bad: bool = False) -> None:
     if math.isnan(one.mean):
         return
     reach = 0.0 if math.isnan(one.low) else one.high - one.mean
@@ -178,17 +185,17 @@ def round_steps(first: int, last: int) -> list[int]:
     return ticks if len(ticks) > 1 else sorted({first, last})
 
 
-def _fit(panel: Any, axis: str, told: Sequence[Interval]) -> None:
-    """Let an axis span what is told; by its logarithm where means span more than a hundredfold.
+def _fit(panel: Any, axis: str, given: Sequence[Statistics]) -> None:
+    """Let an axis span what is drawn; by its logarithm where means span more than a hundredfold.
 
     Where no mean is below zero, the axis is not either, however far down an interval reaches: it
     leaves the picture there.
     """
-    means = [one.mean for one in told if math.isfinite(one.mean)]
+    means = [one.mean for one in given if math.isfinite(one.mean)]
     if not means or min(means) < 0:
         return
     set_limits = panel.set_ylim if axis == "y" else panel.set_xlim
-    ends = [*means, *(one.high for one in told if math.isfinite(one.high))]
+    ends = [*means, *(one.high for one in given if math.isfinite(one.high))]
     if min(means) > 0 and max(means) > 100 * min(means):
         (panel.set_yscale if axis == "y" else panel.set_xscale)("log")
         (panel.yaxis if axis == "y" else panel.xaxis).set_major_formatter("{x:g}")
@@ -197,28 +204,3 @@ def _fit(panel: Any, axis: str, told: Sequence[Interval]) -> None:
     low, high = panel.get_ylim() if axis == "y" else panel.get_xlim()
     if low < 0:
         set_limits(-0.03 * high, high)
-
-
-def _panels(
-    count: int, wide: float, high: float, heights: Sequence[float] | None = None
-) -> tuple[Any, Any]:
-    # imported here, because it takes a second that only a report can spare
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(wide, high), layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(count, 1, squeeze=False, sharex=True, height_ratios=heights)
-    for panel in grid[:, 0]:
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color("#bbbbbb")
-        panel.tick_params(labelsize=8, colors=QUIET)
-        panel.grid(color="#eeeeee", linewidth=0.8)
-    return figure, list(grid[:, 0])
-
-
-def _finished(figure: Any) -> Image.Image:
-    content = io.BytesIO()
-    figure.savefig(content, dpi=120, format="png")
-    content.seek(0)
-    return Image.open(content).convert("RGB")

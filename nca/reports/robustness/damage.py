@@ -6,22 +6,25 @@ taken for the wound.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nca.damage import Damage
 from nca.noise import Source
-from nca.reports.robustness.check import Check, CheckResult
-from nca.reports.robustness.model import ModelUnderTest, RolloutMoment, SeedRun
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult, Condition
+from nca.reports.robustness.seed_run import RolloutMoment, SeedRun
 from nca.reports.robustness.summary import CheckSummary
 from nca.state import State
 
-HEALED = 0.1
+LEFT = 0.1
 """A wound is healed once so little of the harm is left, or of the undamaged headline if less."""
 
 LEAST = 0.02
 """A difference of this share of the undamaged headline is no harm."""
 
-UNHARMED = "undamaged"
+HEALED, STEPS_TO_HEAL = "healed", "steps to heal"
+"""Figures: whether a wound has healed, 1 or 0, and after how many steps; NaN: never."""
 
 WITHIN = 4
 """The damaged are followed for so many times the trained steps."""
@@ -49,6 +52,30 @@ OTHERS = tuple(
     for given in (("disc", 0.2, "middle"), ("half", 0.5, "left"), ("scatter", 0.3, "anywhere"))
 )
 """Earlier and later: after half and four times the trained steps."""
+
+
+@dataclass(frozen=True)
+class Wound(Condition):
+    """Damage after so many steps, as `Damage` describes it; without a shape there is none."""
+
+    at: int
+    shape: str | None = None
+    size: float = 0.0
+    place: str = ""
+
+    @classmethod
+    def of(cls, damage: Damage, at: int) -> "Wound":
+        """Return the wound that damage makes after so many steps."""
+        return cls(at, damage.shape, damage.size, damage.place)
+
+    @property
+    def name(self) -> str:
+        """The damage in words."""
+        return str(Damage(self.shape, self.size, self.place)) if self.shape else "undamaged"
+
+    def __str__(self) -> str:
+        """Return damage and moment in words."""
+        return f"{self.name}, at step {self.at}"
 
 
 def moments(model: ModelUnderTest) -> dict[int, Sequence[Damage]]:
@@ -91,10 +118,10 @@ def _unharmed(
     for last in seed_run.walk(begin.state, at):
         metrics = seed_run.measure(last.state)
         course.append((last.step, metrics[model.headline]))
-    row = seed_run.row(f"{UNHARMED}, at step {begin.step}", last, metrics)
+    row = seed_run.result(Wound(begin.step), last, metrics)
     steps = begin.step + last.step
     exploded_at = None if last.first is None else begin.step + last.first
-    return replace(row, steps=steps, beside=None, exploded_at=exploded_at, curve=tuple(course))
+    return replace(row, steps=steps, unchanged=None, exploded_at=exploded_at, curve=tuple(course))
 
 
 def _row(
@@ -114,15 +141,15 @@ def _row(
     harm = abs(course[0][1] - well[0])
     healed_at = _healed([value for _, value in course], well, at)
     return CheckResult(
-        f"{damage}, at step {step}",
+        Wound.of(damage, step),
         step + at[-1],
         metrics,
-        beside=well[-1],
+        unchanged=well[-1],
         figures={
             "right after": course[0][1],
             "harm": harm,
-            "healed": 0.0 if math.isnan(healed_at) else 1.0,
-            "steps to heal": healed_at,
+            HEALED: 0.0 if math.isnan(healed_at) else 1.0,
+            STEPS_TO_HEAL: healed_at,
         },
         exploded=last.exploded,
         exploded_at=None if last.first is None else step + last.first,
@@ -134,15 +161,15 @@ def _healed(course: Sequence[float], well: Sequence[float], at: Sequence[int]) -
     """Return after how many steps the headline is back, or NaN if it is not."""
     harm = abs(course[0] - well[0])
     for step, value, unharmed in zip(at, course, well, strict=True):
-        if abs(value - unharmed) <= max(HEALED * harm, LEAST * abs(unharmed)):
+        if abs(value - unharmed) <= max(LEFT * harm, LEAST * abs(unharmed)):
             return float(step)
     return math.nan
 
 
 def _all_healed(line: CheckSummary, model: ModelUnderTest) -> bool | None:
-    if "healed" not in line.figures:  # the undamaged
+    if HEALED not in line.figures:  # the undamaged
         return None
-    return line.figures["healed"].mean == 1 and not line.exploded
+    return line.figures[HEALED].mean == 1 and not line.exploded
 
 
 DAMAGE = Check(
@@ -152,11 +179,12 @@ DAMAGE = Check(
     "Cells are emptied on every level but the input, and the samples are followed for "
     f"{WITHIN} times the trained steps beside the same samples undamaged. A wound has healed "
     "at the first look at which the headline differs from the undamaged one by at most "
-    f"{100 * HEALED:g} % of the harm done, or by {100 * LEAST:g} % of the "
+    f"{100 * LEFT:g} % of the harm done, or by {100 * LEAST:g} % of the "
     "undamaged headline, if that is more; 0 steps: there was no harm. It counts where it "
     "heals under every random seed. Looks are at "
     "every step at first, and ever further apart, by 15 % of the time since. Sizes are shares of "
     "the grid.",
+    Wound,
     _heal,
     _all_healed,
 )

@@ -1,30 +1,46 @@
 """Does it keep what it does, far beyond the steps that it was trained for?"""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from nca.reports.robustness.check import Check, CheckResult
-from nca.reports.robustness.model import ModelUnderTest, SeedRun
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult, Condition
+from nca.reports.robustness.seed_run import SeedRun
 from nca.reports.robustness.thresholds import holds
 
 TIMES = (1, 2, 4, 16)
 
 
+@dataclass(frozen=True)
+class Duration(Condition):
+    """So many times the trained steps."""
+
+    times: int
+
+    def __str__(self) -> str:
+        """Return the duration in words."""
+        return f"{self.times} times " * (self.times > 1) + "the trained steps"
+
+
+@dataclass(frozen=True)
+class LongRun(Condition):
+    """So many steps."""
+
+    steps: int
+
+    def __str__(self) -> str:
+        """Return the steps in words."""
+        return f"{self.steps:,} steps"
+
+
 def _as_long(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
     steps = model.plan.steps
-    course = []
-    for times, moment in zip(
-        (0, *TIMES),
-        seed_run.walk(seed_run.batch.state, [times * steps for times in (0, *TIMES)]),
-        strict=True,
-    ):
-        metrics = seed_run.measure(moment.state)
-        course.append((moment.step, metrics[model.headline]))
-        if times:
-            told = "the trained steps" if times == 1 else f"{times} times the trained steps"
-            row = seed_run.row(told, moment, metrics)
-            # what is as trained is what all else is compared with
-            yield row if times > 1 else replace(row, beside=None)
+    moments = seed_run.walk(seed_run.batch.state, [times * steps for times in TIMES])
+    for times, moment in zip(TIMES, moments, strict=True):
+        row = seed_run.result(Duration(times), moment, seed_run.measure(moment.state))
+        # what is as trained is what all else is compared with
+        yield row if times > 1 else replace(row, unchanged=None)
 
 
 def _very_long(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
@@ -35,9 +51,9 @@ def _very_long(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult
         measured[moment.step] = seed_run.measure(moment.state, batch=batch)
         course.append((moment.step, measured[moment.step][model.headline]))
         if moment.step == plan.long_steps:
-            row = seed_run.row(f"{plan.long_steps:,} steps", moment, measured[moment.step])
-            beside = measured[plan.steps][model.headline]
-            yield replace(row, beside=beside, curve=tuple(course))
+            row = seed_run.result(LongRun(plan.long_steps), moment, measured[moment.step])
+            unchanged = measured[plan.steps][model.headline]
+            yield replace(row, unchanged=unchanged, curve=tuple(course))
 
 
 def _stops(steps: int, last: int) -> list[int]:
@@ -60,6 +76,7 @@ DURATION = Check(
     "Does it hold beyond the steps that it was trained for?",
     "durations",
     "The same samples go on, and are measured again after 2, 4 and 16 times the trained steps.",
+    Duration,
     _as_long,
     holds,
 )
@@ -70,6 +87,7 @@ LONG_RUN = Check(
     "long runs",
     "A few samples of each random seed go on for as many steps as stated, and are compared with "
     "themselves after the trained steps.",
+    LongRun,
     _very_long,
     holds,
     _short,

@@ -5,61 +5,115 @@ Where weights are tied to the grid (a target picture, say), first states are set
 of the other grid, and what stands there is cut out again and judged.
 """
 
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from nca.errors import NCAError
-from nca.reports.robustness.check import Check, CheckResult
-from nca.reports.robustness.model import ModelUnderTest, RolloutMoment, SeedRun
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult, Condition
+from nca.reports.robustness.seed_run import RolloutMoment, SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
 from nca.state import State
 from nca.types import Size
 
-SIZES = {"three quarters": 0.75, "one and a half": 1.5, "twice": 2.0}
+FACTORS = {0.75: "three quarters", 1.5: "one and a half", 2.0: "twice"}
+AXES = ("deep", "high", "wide")
 
 
-def _sizes(size: Size) -> dict[str, Size]:
-    return {
-        f"{words} the sides": tuple(max(1, round(side * factor)) for side in size)
-        for words, factor in SIZES.items()
-    }
+@dataclass(frozen=True, kw_only=True)
+class OtherGrid(Condition):
+    """Another grid; `inserted`: the states were set into its middle."""
+
+    size: Size
+    inserted: bool = False
+
+    @property
+    @abstractmethod
+    def change(self) -> str:
+        """How its sides differ, in words."""
+
+    @property
+    def override(self) -> str:
+        """How to set it in the recipe."""
+        return f"grid.size={list(self.size)}"
+
+    def __str__(self) -> str:
+        """Return the grid in words."""
+        size = "x".join(map(str, self.size))
+        return f"{self.change}, {size}" + ", set into the middle" * self.inserted
 
 
-def _aspects(size: Size) -> dict[str, Size]:
-    words = ("twice as deep", "twice as high", "twice as wide")[-len(size) :]
-    return {
-        word: tuple(side * (2 if place == axis else 1) for place, side in enumerate(size))
-        for axis, word in enumerate(words)
-    }
+@dataclass(frozen=True, kw_only=True)
+class ScaledGrid(OtherGrid):
+    """Every side is multiplied by one of `FACTORS`."""
+
+    factor: float
+
+    @property
+    def change(self) -> str:
+        """How its sides differ, in words."""
+        return f"{FACTORS[self.factor]} the sides"
 
 
-def _on(conditions: Callable[[Size], dict[str, Size]]) -> Callable[..., Iterator[CheckResult]]:
-    def answer(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
-        own = model.trained.recipe.tables.grid.size
-        for words, size in conditions(own).items():
-            yield _row(f"{words}, {'x'.join(map(str, size))}", size, model, seed_run)
+@dataclass(frozen=True, kw_only=True)
+class StretchedGrid(OtherGrid):
+    """One side is doubled, named as in `AXES`."""
 
-    return answer
+    axis: str
+
+    @property
+    def change(self) -> str:
+        """How its sides differ, in words."""
+        return f"twice as {self.axis}"
 
 
-def _row(words: str, size: Size, model: ModelUnderTest, seed_run: SeedRun) -> CheckResult:
-    override = f"grid.size={list(size)}"
+def _scaled(size: Size) -> list[OtherGrid]:
+    return [
+        ScaledGrid(factor=by, size=tuple(max(1, round(side * by)) for side in size))
+        for by in FACTORS
+    ]
+
+
+def _stretched(size: Size) -> list[OtherGrid]:
+    return [
+        StretchedGrid(
+            axis=axis,
+            size=tuple(side * (2 if place == doubled else 1) for place, side in enumerate(size)),
+        )
+        for doubled, axis in enumerate(AXES[-len(size) :])
+    ]
+
+
+def _on(
+    grids: Callable[[Size], Sequence[OtherGrid]],
+) -> Callable[[ModelUnderTest, SeedRun], Iterator[CheckResult]]:
+    def run(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+        for grid in grids(model.trained.recipe.tables.grid.size):
+            yield _result(grid, model, seed_run)
+
+    return run
+
+
+def _result(grid: OtherGrid, model: ModelUnderTest, seed_run: SeedRun) -> CheckResult:
     try:
-        moment, metrics = _anew(override, model, seed_run)
+        moment, metrics = _anew(grid.override, model, seed_run)
     except NCAError as fault:
         layout = model.trained.automaton.layout
         given = any(level.input for level in layout.values())
         # what an empty input means is the task's to say
-        state = None if given else _set_into(seed_run.batch.state, size)
+        state = None if given else _set_into(seed_run.batch.state, grid.size)
         if state is None:
-            return CheckResult(words, model.plan.steps, barred=fault.what)
+            return CheckResult(grid, model.plan.steps, barred=fault.what)
         (moment,) = seed_run.walk(state, [model.plan.steps])
         back = _set_into(moment.state, model.trained.recipe.tables.grid.size, whole=False)
         assert back is not None
-        return seed_run.row(f"{words}, set into the middle", moment, seed_run.measure(back))
-    return seed_run.row(words, moment, metrics, overrides=(override,))
+        return seed_run.result(replace(grid, inserted=True), moment, seed_run.measure(back))
+    return seed_run.result(grid, moment, metrics, overrides=(grid.override,))
 
 
 def _anew(
@@ -111,7 +165,8 @@ SIZE = Check(
     "grid sizes",
     "The same samples on a smaller or larger grid; a task that knows its grid by its weights "
     f"judges the middle of it. {HOLDS}",
-    _on(_sizes),
+    ScaledGrid,
+    _on(_scaled),
     holds,
     _one_grid,
 )
@@ -121,7 +176,8 @@ ASPECT = Check(
     "Does it bear grids of another aspect?",
     "aspects",
     f"The same with one side of the grid doubled. {HOLDS}",
-    _on(_aspects),
+    StretchedGrid,
+    _on(_stretched),
     holds,
     _one_grid,
 )

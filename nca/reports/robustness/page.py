@@ -1,11 +1,12 @@
-"""Write an examination as one page of HTML that needs nothing else."""
+"""Write the checks as one page of HTML that needs nothing else."""
 
 from collections.abc import Mapping
 from html import escape
 
 from PIL import Image
 
-from nca.reports.html import answered, document, figure, section, table, words
+from nca.reports.html import answered, definitions, document, figure, section, table
+from nca.reports.publish import checkpoint_settings
 from nca.reports.robustness import tables
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.run import RobustnessResult
@@ -31,42 +32,39 @@ INTERVALS = (
 )
 
 
-def page(result: RobustnessResult, plates: Mapping[str, Image.Image]) -> str:
+def page(result: RobustnessResult, pictures: Mapping[str, Image.Image]) -> str:
     """Return the page.
 
     Args:
         result: What was found.
-        plates: Its pictures, by name as in `CAPTIONS`.
+        pictures: Its pictures, by name as in `CAPTIONS`.
     """
     name = result.model.trained.recipe.name
-    shown = [figure(plates[plate], text) for plate, text in CAPTIONS.items() if plate in plates]
+    shown = [
+        figure(pictures[picture], text) for picture, text in CAPTIONS.items() if picture in pictures
+    ]
     parts = [
         _head(result),
         *([section("At a glance", shown)] if shown else []),
-        *(_question(result, check) for check in result.checks),
+        *(_check(result, check) for check in result.checks),
         section("How it was measured", [_settings(result)]),
     ]
-    return document(f"Examination of {name}", parts)
+    return document(f"Robustness of {name}", parts)
 
 
 def settings(result: RobustnessResult) -> dict[str, str]:
-    """Return what the examination depends on, in words."""
+    """Return what the report depends on, in words."""
     model = result.model
     plan, trained = model.plan, model.trained
     alike = len({id(batch) for batch in model.batches}) < plan.seeds
     each = model.batches[0].state.batch
     again = ", the same ones again where the split has no more" * alike
-    return {
-        "checkpoint": str(trained.path),
-        "iteration": f"{trained.checkpoint.iteration:,}",
-        "overrides": ", ".join(trained.recipe.overrides) or "none",
+    return checkpoint_settings(trained) | {
         "random seeds": ", ".join(map(str, model.random_seeds)),
         "samples": f"{each} per random seed, {plan.split.replace('_', '-')} data{again}",
         "trained steps": f"{plan.steps}",
         "long run": f"{plan.long_steps:,} steps, {min(plan.long_samples, each)} samples per "
         "random seed",
-        "grid": " x ".join(map(str, trained.recipe.tables.grid.size)),
-        "beyond the edge": ", ".join(trained.recipe.tables.grid.topology),
         "cut": "; ".join([*model.cut, *result.missing]) or "nothing",
     }
 
@@ -74,15 +72,15 @@ def settings(result: RobustnessResult) -> dict[str, str]:
 def _head(result: RobustnessResult) -> str:
     name = escape(result.model.trained.recipe.name)
     cut = [*result.model.cut, *result.missing]
-    told = f" Cut short: {'; '.join(cut)}." if cut else ""
+    text = f" Cut short: {'; '.join(cut)}." if cut else ""
     return (
-        f"<header><h1>Examination of {name}</h1>\n"
-        f"<p class=quiet>{INTERVALS}{escape(told)}</p></header>\n"
+        f"<header><h1>Robustness of {name}</h1>\n"
+        f"<p class=quiet>{INTERVALS}{escape(text)}</p></header>\n"
         f"{answered(headline(result), findings(result))}"
     )
 
 
-def _question(result: RobustnessResult, check: Check) -> str:
+def _check(result: RobustnessResult, check: Check) -> str:
     title = check.name.capitalize()
     parts = [f"<p>{escape(check.how)}</p>"]
     if check.name in result.barred:
@@ -94,19 +92,19 @@ def _question(result: RobustnessResult, check: Check) -> str:
     if measured:
         parts.append(table(tables.table(result, check)))
     parts += [
-        f"<p><b>{escape(line.condition)}</b> does not apply: {escape(line.barred)}</p>"
+        f"<p><b>{escape(str(line.condition))}</b> does not apply: {escape(line.barred)}</p>"
         for line in lines
         if line.barred
     ]
     if any(len(line.metrics) > 1 for line in measured):
         folded = table(tables.all_metrics(result, check))
         parts.append(f"<details><summary>All metrics</summary>{folded}</details>")
-    overrides = {line.condition: "  ".join(line.overrides) for line in lines if line.overrides}
+    overrides = {str(line.condition): "  ".join(line.overrides) for line in lines if line.overrides}
     if overrides:
-        told = words({name: f"--set {text}" for name, text in overrides.items()})
-        parts.append(f"<details><summary>As overrides of the recipe</summary>{told}</details>")
+        listed = definitions({name: f"--set {text}" for name, text in overrides.items()})
+        parts.append(f"<details><summary>As overrides of the recipe</summary>{listed}</details>")
     return section(title, parts)
 
 
 def _settings(result: RobustnessResult) -> str:
-    return words(settings(result))
+    return definitions(settings(result))

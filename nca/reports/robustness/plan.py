@@ -7,7 +7,7 @@ from nca.types import Split
 
 @dataclass(frozen=True)
 class RobustnessPlan:
-    """The numbers that an examination depends on.
+    """The numbers that the report depends on.
 
     Attributes:
         steps: The steps that the automaton was trained for; what is asked is measured there

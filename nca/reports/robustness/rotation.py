@@ -8,13 +8,15 @@ input.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from nca.reports.robustness.check import Check, CheckResult
-from nca.reports.robustness.model import ModelUnderTest, SeedRun
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult, Condition
+from nca.reports.robustness.seed_run import SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
 from nca.state import State
 
@@ -22,8 +24,19 @@ QUARTERS = (1, 2, 3)
 DEGREES = (30, 45)
 
 
+@dataclass(frozen=True)
+class Rotation(Condition):
+    """The perception is turned by so many degrees."""
+
+    degrees: int
+
+    def __str__(self) -> str:
+        """Return the angle in words."""
+        return f"{self.degrees} degrees" + ", interpolated" * bool(self.degrees % 90)
+
+
 def turned(level: Tensor, angle: float, pivot: Sequence[float]) -> Tensor:
-    """Turn `(B, C, H, W)` back by an angle, bilinearly and across the edges of the torus.
+    """Rotation `(B, C, H, W)` back by an angle, bilinearly and across the edges of the torus.
 
     Args:
         level: What a turned perception has led to.
@@ -59,22 +72,22 @@ def _turn(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
             blurred = seed_run.clean.state.map(
                 lambda t, by=angle: turned(turned(t, -by, pivot), by, pivot)
             )
-            row = seed_run.row(
-                f"{degrees} degrees, interpolated",
+            row = seed_run.result(
+                Rotation(degrees),
                 moment,
                 seed_run.measure(back),
                 overrides=overrides,
             )
-            beside = seed_run.measure(blurred)[model.headline]
-            yield replace(row, beside=beside)
+            unchanged = seed_run.measure(blurred)[model.headline]
+            yield replace(row, unchanged=unchanged)
     for quarters in QUARTERS:
         overrides = tuple(f"{key}={own + quarters * math.pi / 2!r}" for key, own in angles.items())
         automaton = model.changed(*overrides).automaton
         along = seed_run.batch.state.map(lambda t, by=quarters: torch.rot90(t, by, (-2, -1)))
         (moment,) = seed_run.walk(along, steps, automaton=automaton)
         back = moment.state.map(lambda t, by=quarters: torch.rot90(t, -by, (-2, -1)))
-        words = f"{90 * quarters} degrees"
-        yield seed_run.row(words, moment, seed_run.measure(back), overrides=overrides)
+        measured = seed_run.measure(back)
+        yield seed_run.result(Rotation(90 * quarters), moment, measured, overrides=overrides)
 
 
 def _angles(model: ModelUnderTest) -> dict[str, float]:
@@ -114,6 +127,7 @@ ROTATION = Check(
     "The perception of every rule that has an angle is turned, and the outcome is turned back "
     "before it is judged. Quarter turns lose nothing; other angles interpolate, and are compared "
     f"with the unturned outcome interpolated forth and back. {HOLDS}",
+    Rotation,
     _turn,
     holds,
     _cannot_turn,

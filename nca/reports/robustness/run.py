@@ -11,19 +11,21 @@ from dataclasses import dataclass
 import torch
 
 from nca.reports.robustness.cache import ResultCache
-from nca.reports.robustness.check import Check, CheckResult
+from nca.reports.robustness.check import Check
 from nca.reports.robustness.duration import LONG_RUN
-from nca.reports.robustness.model import ModelUnderTest, SeedRun
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult
+from nca.reports.robustness.seed_run import SeedRun
 from nca.reports.robustness.summary import CheckSummary, summarise
 
 
 @dataclass(frozen=True)
 class RobustnessResult:
-    """An examination that has been held.
+    """What all checks of a model have found.
 
     Attributes:
         model: Of what.
-        checks: Those that were asked, in the order in which they are told.
+        checks: Those that were asked, in the order of the report.
         summaries: Their answers, by check.
         asked: How many random seeds have answered, by check.
         barred: Why checks do not apply, by check.
@@ -55,14 +57,14 @@ def run_checks(
     seconds: float | None = None,
     watch: Callable[[str, int, int], object] | None = None,
 ) -> RobustnessResult:
-    """Ask checks of a model, and note the answers.
+    """Run checks of a model under every random seed, and keep the results.
 
     Args:
-        model: What is examined.
-        checks: In the order in which they are told.
+        model: What is checked.
+        checks: In the order of the report.
         cache: What it holds already is not asked again.
         seconds: After so many no further check is asked; None: no bound.
-        watch: Told check, and how many answers of how many there are, after each.
+        watch: Called with the check, and how many answers of how many there are, after each.
     """
     begun = time.monotonic()
     barred = {one.name: reason for one in checks if (reason := one.bars(model))}
@@ -79,7 +81,7 @@ def run_checks(
         if seed_run is None or seed_run.number != number:
             seed_run = SeedRun(model, number)
         if (check.name, seed_run.random_seed) not in cache.answers:
-            rows = list(check.answer(model, seed_run))
+            rows = list(check.run(model, seed_run))
             cache.write(check.name, seed_run.random_seed, rows)
         if watch:
             watch(check.name, done, total)
@@ -89,7 +91,7 @@ def run_checks(
 def gathered(
     model: ModelUnderTest, checks: Sequence[Check], cache: ResultCache, barred: dict[str, str]
 ) -> RobustnessResult:
-    """Return what a cache holds as an examination."""
+    """Return what a cache holds."""
     found: dict[str, list[CheckSummary]] = {}
     asked: dict[str, int] = {}
     for check in checks:

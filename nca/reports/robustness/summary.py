@@ -1,62 +1,14 @@
-"""Add up the answers of all random seeds: means with intervals, condition by condition."""
+"""Add up the results of all random seeds, condition by condition."""
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nca.reports.robustness.check import CheckResult
-
-SURE = 0.95
-"""How often an interval made in this way covers the true mean, if seeds vary normally."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over random seeds with its interval (Student's t).
-
-    Attributes:
-        mean: NaN where no random seed has a value.
-        low: Lower end; NaN for fewer than two values.
-        high: Upper end.
-        known: How many random seeds have a value.
-        asked: How many were asked.
-    """
-
-    mean: float
-    low: float
-    high: float
-    known: int
-    asked: int
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> "Interval":
-        """Return the interval of values, of which NaN and the infinite are left out."""
-        given = list(values)
-        known = [value for value in given if math.isfinite(value)]
-        if not known:
-            return cls(math.nan, math.nan, math.nan, 0, len(given))
-        mean = statistics.fmean(known)
-        if len(known) < 2:
-            return cls(mean, math.nan, math.nan, 1, len(given))
-        # imported here, because it takes a while that other commands can spare
-        from scipy.special import stdtrit
-
-        reach = float(stdtrit(len(known) - 1, (1 + SURE) / 2))
-        half = reach * statistics.stdev(known) / math.sqrt(len(known))
-        return cls(mean, mean - half, mean + half, len(known), len(given))
-
-    @property
-    def sure(self) -> bool:
-        """Whether every random seed has a value."""
-        return self.known == self.asked
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it for JSON; what is undefined as null."""
-        ends = {"mean": self.mean, "low": self.low, "high": self.high}
-        plain = {name: None if math.isnan(value) else value for name, value in ends.items()}
-        return {**plain, "random_seeds": self.known}
+from nca.reports.numbers import plain
+from nca.reports.robustness.result import CheckResult, Condition
+from nca.reports.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -65,10 +17,10 @@ class CheckSummary:
 
     Attributes:
         check: Its name.
-        condition: What was changed, in words.
+        condition: What was changed.
         steps: When it was measured.
         headline: The metric that answers are given in.
-        beside: The same without the change; None where nothing is beside it.
+        unchanged: The same without the change; None where it is compared with nothing.
         change: By how much the headline differs, seed by seed; None likewise.
         metrics: All metrics, by name.
         figures: What else was measured, by name.
@@ -80,34 +32,34 @@ class CheckSummary:
     """
 
     check: str
-    condition: str
+    condition: Condition
     steps: int
-    headline: Interval
-    beside: Interval | None
-    change: Interval | None
-    metrics: Mapping[str, Interval]
-    figures: Mapping[str, Interval]
+    headline: Statistics
+    unchanged: Statistics | None
+    change: Statistics | None
+    metrics: Mapping[str, Statistics]
+    figures: Mapping[str, Statistics]
     exploded: float
     exploded_at: int | None
-    curve: Sequence[tuple[int, Interval]]
+    curve: Sequence[tuple[int, Statistics]]
     overrides: tuple[str, ...]
     barred: str
 
     def to_json(self) -> dict[str, Any]:
-        """Return the line for JSON."""
+        """Return the summary for JSON; what is undefined as null."""
+        condition = {"condition": str(self.condition), "parameters": self.condition.to_json()}
         if self.barred:
-            return {"condition": self.condition, "does_not_apply": self.barred}
-        return {
-            "condition": self.condition,
+            return condition | {"does_not_apply": self.barred}
+        return condition | {
             "steps": self.steps,
-            "headline": self.headline.to_json(),
-            "unchanged": self.beside and self.beside.to_json(),
-            "change": self.change and self.change.to_json(),
+            "headline": _interval(self.headline),
+            "unchanged": self.unchanged and _interval(self.unchanged),
+            "change": self.change and _interval(self.change),
             "exploded": self.exploded,
             "exploded_at": self.exploded_at,
-            "figures": {name: one.to_json() for name, one in self.figures.items()},
-            "metrics": {name: one.to_json() for name, one in self.metrics.items()},
-            "curve": [[step, one.to_json()["mean"]] for step, one in self.curve],
+            "figures": {name: _interval(one) for name, one in self.figures.items()},
+            "metrics": {name: _interval(one) for name, one in self.metrics.items()},
+            "curve": [[step, plain(one.mean)] for step, one in self.curve],
             "overrides": list(self.overrides),
         }
 
@@ -115,37 +67,32 @@ class CheckSummary:
 def summarise(
     check: str, answers: Sequence[Sequence[CheckResult]], headline: str
 ) -> list[CheckSummary]:
-    """Return one line per condition, in the order in which the first random seed tells them.
+    """Return one summary per condition, in the order of the first random seed.
 
     Args:
         check: Its name.
-        answers: The rows of each random seed.
+        answers: The results of each random seed.
         headline: The metric that answers are given in.
     """
-    if not answers:
-        return []
-    return [
-        _line(check, [rows[place] for rows in answers], headline)
-        for place in range(len(answers[0]))
-    ]
+    return [_summary(check, rows, headline) for rows in zip(*answers, strict=True)]
 
 
-def _line(check: str, rows: Sequence[CheckResult], headline: str) -> CheckSummary:
+def _summary(check: str, rows: Sequence[CheckResult], headline: str) -> CheckSummary:
     first = rows[0]
     values = [row.metrics.get(headline, math.nan) for row in rows]
-    beside = [row.beside for row in rows if row.beside is not None]
-    pairs = zip(values, (row.beside for row in rows), strict=True)
+    unchanged = [row.unchanged for row in rows if row.unchanged is not None]
+    pairs = zip(values, (row.unchanged for row in rows), strict=True)
     changes = [value - one for value, one in pairs if one is not None]
     exploded_at = [row.exploded_at for row in rows if row.exploded_at is not None]
     return CheckSummary(
         check,
         first.condition,
         first.steps,
-        headline=Interval.of(values),
-        beside=Interval.of(beside) if beside else None,
-        change=Interval.of(changes) if beside else None,
-        metrics=_intervals([row.metrics for row in rows]),
-        figures=_intervals([row.figures for row in rows]),
+        headline=Statistics.of(values),
+        unchanged=Statistics.of(unchanged) if unchanged else None,
+        change=Statistics.of(changes) if unchanged else None,
+        metrics=_each([row.metrics for row in rows]),
+        figures=_each([row.figures for row in rows]),
         exploded=statistics.fmean(row.exploded for row in rows),
         exploded_at=min(exploded_at, default=None),
         curve=_curve([row.curve for row in rows]),
@@ -154,12 +101,16 @@ def _line(check: str, rows: Sequence[CheckResult], headline: str) -> CheckSummar
     )
 
 
-def _intervals(told: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
-    return {name: Interval.of([one[name] for one in told]) for name in told[0]}
+def _each(rows: Sequence[Mapping[str, float]]) -> dict[str, Statistics]:
+    return {name: Statistics.of([row[name] for row in rows]) for name in rows[0]}
 
 
-def _curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, Interval]]:
+def _curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, Statistics]]:
     return [
-        (stops[0][0], Interval.of([value for _, value in stops]))
+        (stops[0][0], Statistics.of([value for _, value in stops]))
         for stops in zip(*curves, strict=True)
     ]
+
+
+def _interval(one: Statistics) -> dict[str, Any]:
+    return plain({"mean": one.mean, "low": one.low, "high": one.high, "random_seeds": one.known})

@@ -1,10 +1,13 @@
-"""Lay an examination out in tables of text, and in rows for the terminal."""
+"""Lay the checks out in tables of text, and in rows for the terminal."""
 
-from nca.reports.islands.tables import Table
+from nca.reports.numbers import format_number, format_share, with_interval
 from nca.reports.robustness.check import Check
+from nca.reports.robustness.damage import HEALED, STEPS_TO_HEAL
 from nca.reports.robustness.run import RobustnessResult
 from nca.reports.robustness.summary import CheckSummary
-from nca.reports.robustness.verdict import NONE, counted, number, spread
+from nca.reports.robustness.translation import DIFFERENCE
+from nca.reports.robustness.verdict import counted
+from nca.reports.table import Table
 
 PASSED = {True: "yes", False: "no", None: ""}
 
@@ -21,11 +24,11 @@ def table(result: RobustnessResult, check: Check) -> Table:
     columns += [*figures, *(["exploded"] if measured else [])]
     rows = []
     for line in lines:
-        row = [line.condition, PASSED[passed.get(line.condition)]]
+        row = [str(line.condition), PASSED[passed.get(line.condition)]]
         if measured:
-            row += [f"{line.steps:,}", spread(line.headline), spread(line.beside)]
-            row += [spread(line.change)]
-        row += [spread(line.figures.get(name)) for name in figures]
+            row += [f"{line.steps:,}", with_interval(line.headline), with_interval(line.unchanged)]
+            row += [with_interval(line.change)]
+        row += [with_interval(line.figures.get(name)) for name in figures]
         rows.append([*row, *([exploded(line)] if measured else [])])
     return Table(2, columns, rows)
 
@@ -34,13 +37,18 @@ def all_metrics(result: RobustnessResult, check: Check) -> Table:
     """Return every metric of the task under every condition of a check."""
     lines = [line for line in result.summaries[check.name] if not line.barred]
     names = list(dict.fromkeys(name for line in lines for name in line.metrics))
-    rows = [[line.condition, *(spread(line.metrics.get(name)) for name in names)] for line in lines]
+    rows = [
+        [str(line.condition), *(with_interval(line.metrics.get(name)) for name in names)]
+        for line in lines
+    ]
     return Table(1, ["condition", *names], rows)
 
 
 def exploded(line: CheckSummary) -> str:
     """Return which share of the samples exploded, and when the first did."""
-    return f"{100 * line.exploded:.3g} % from step {line.exploded_at:,}" if line.exploded else NONE
+    if not line.exploded:
+        return "no"
+    return f"{format_share(line.exploded)} from step {line.exploded_at:,}"
 
 
 def rows(result: RobustnessResult) -> list[tuple[str, str, str, str]]:
@@ -50,28 +58,23 @@ def rows(result: RobustnessResult) -> list[tuple[str, str, str, str]]:
         for line in result.summaries.get(check.name, []):
             if line.barred:
                 continue
-            told, change = spread(line.headline), "" if line.change is None else _signed(line)
-            if "largest difference" in line.figures:
-                told = number(line.figures["largest difference"].mean)
+            value = with_interval(line.headline)
+            change = "" if line.change is None else format_number(line.change.mean, signed=True)
+            if DIFFERENCE in line.figures:
+                value = format_number(line.figures[DIFFERENCE].mean)
             if line.exploded:
                 change = f"explodes at {line.exploded_at:,}"
-            elif "steps to heal" in line.figures:
+            elif STEPS_TO_HEAL in line.figures:
                 change = _healing(line)
-            found.append((check.name, line.condition, told, change))
+            found.append((check.name, str(line.condition), value, change))
     return found
 
 
-def _signed(line: CheckSummary) -> str:
-    assert line.change is not None
-    mean = line.change.mean
-    return number(mean) if mean != mean or mean <= 0 else f"+{number(mean)}"
-
-
 def _healing(line: CheckSummary) -> str:
-    healed = line.figures["healed"]
-    steps = line.figures["steps to heal"].mean
+    healed = line.figures[HEALED]
+    steps = line.figures[STEPS_TO_HEAL].mean
     if healed.mean == 1:
-        return f"heals in {number(steps)}" if steps else "unharmed"
+        return f"heals in {format_number(steps)}" if steps else "unharmed"
     return (
         f"heals in {healed.asked * healed.mean:.0f} of {healed.asked} seeds"
         if healed.mean

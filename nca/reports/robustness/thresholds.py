@@ -21,11 +21,11 @@ HOLDS = (
 
 def holds(line: CheckSummary, model: ModelUnderTest) -> bool | None:
     """Tell whether the headline is kept; None where it is compared with nothing."""
-    if line.beside is None:
+    if line.unchanged is None:
         return None
-    if line.exploded or not line.headline.sure:
+    if line.exploded or not line.headline.complete:
         return False
-    value, unchanged = line.headline.mean, line.beside.mean
+    value, unchanged = line.headline.mean, line.unchanged.mean
     if model.more_is_better:
         return value >= KEPT * unchanged - DUST
     return value <= WORSE * unchanged + DUST

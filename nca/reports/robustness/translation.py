@@ -2,16 +2,33 @@
 
 import copy
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from nca.reports.robustness.check import Check, CheckResult
-from nca.reports.robustness.model import ModelUnderTest, SeedRun
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult, Condition
+from nca.reports.robustness.seed_run import SeedRun
 from nca.reports.robustness.summary import CheckSummary
 from nca.types import Size
 
 SAMPLES = 2
 
+DIFFERENCE = "largest difference"
+"""The figure that a condition has in place of a headline."""
+
 EXACT = 1e-9
 """What is less, as a share of the largest number, is rounding in double precision."""
+
+
+@dataclass(frozen=True)
+class Translation(Condition):
+    """The state is moved by so many cells along each axis."""
+
+    offset: Size
+
+    def __str__(self) -> str:
+        """Return the offset in words."""
+        return f"moved by {', '.join(map(str, self.offset))}"
 
 
 def _move(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
@@ -30,8 +47,7 @@ def _move(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
                 apart = (moved[name] - straight[name].roll(offset, axes)).abs().max()
                 size = straight[name].abs().max().clamp(min=1.0)
                 largest = max(largest, (apart / size).item())
-        words = f"moved by {', '.join(map(str, offset))}"
-        yield CheckResult(words, model.plan.steps, figures={"largest difference": largest})
+        yield CheckResult(Translation(offset), model.plan.steps, figures={DIFFERENCE: largest})
 
 
 def _offsets(size: Size) -> list[Size]:
@@ -43,7 +59,7 @@ def _offsets(size: Size) -> list[Size]:
 
 
 def _exact(line: CheckSummary, model: ModelUnderTest) -> bool:
-    return line.figures["largest difference"].mean <= EXACT
+    return line.figures[DIFFERENCE].mean <= EXACT
 
 
 def _has_edges(model: ModelUnderTest) -> str:
@@ -64,6 +80,7 @@ TRANSLATION = Check(
     "Each state on the way is moved and then stepped, and stepped and then moved, in double "
     "precision, all cells firing, without noise. The largest difference, as a share of the "
     f"level's largest number, must not exceed {EXACT:g}, which is rounding.",
+    Translation,
     _move,
     _exact,
     _has_edges,

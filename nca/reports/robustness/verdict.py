@@ -1,35 +1,14 @@
-"""Say in words what an examination amounts to; every word follows from a number."""
+"""Say in words what the checks amount to; every word follows from a number."""
 
 import math
 
-from nca.reports.islands.verdict import Answer, Finding
+from nca.reports.finding import Answer, Finding
+from nca.reports.numbers import format_number, with_interval
 from nca.reports.robustness.check import Check
+from nca.reports.robustness.damage import STEPS_TO_HEAL
 from nca.reports.robustness.run import RobustnessResult
-from nca.reports.robustness.summary import CheckSummary, Interval
-
-NONE = "–"  # noqa: RUF001
-
-
-def number(value: float) -> str:
-    """Return a number as people read it: about three digits that count."""
-    if not math.isfinite(value):
-        return NONE
-    size = abs(value)
-    if value == round(value) and size < 1e5:
-        return f"{value:,.0f}"
-    if size >= 1e5 or size < 1e-4:
-        return f"{value:.1e}"
-    if size < 0.1:
-        return f"{value:.3g}"
-    return f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 3}f}"
-
-
-def spread(one: Interval | None) -> str:
-    """Return a mean with its interval."""
-    if one is None or math.isnan(one.mean):
-        return NONE
-    ends = "" if math.isnan(one.low) else f" [{number(one.low)}, {number(one.high)}]"
-    return f"{number(one.mean)}{ends}"
+from nca.reports.robustness.summary import CheckSummary
+from nca.reports.robustness.translation import DIFFERENCE
 
 
 def counted(result: RobustnessResult, check: Check) -> list[tuple[CheckSummary, bool]]:
@@ -43,25 +22,25 @@ def counted(result: RobustnessResult, check: Check) -> list[tuple[CheckSummary, 
 
 
 def findings(result: RobustnessResult) -> list[Finding]:
-    """Return the answer to each check."""
+    """Return the answer of each check."""
     return [_finding(result, check) for check in result.checks]
 
 
 def headline(result: RobustnessResult) -> str:
-    """Return what the examination amounts to, in two or three sentences."""
+    """Return what the checks amount to, in two or three sentences."""
     model = result.model
     name, steps = model.trained.recipe.name, model.plan.steps
-    told, found = [], findings(result)
+    parts, found = [], findings(result)
     clauses = [finding.clause for finding in found if finding.clause]
     if (line := as_trained(result)) is not None:
         seeds = line.headline.asked
-        told.append(
-            f"{name} has {_article(model.headline)} of {spread(line.headline)} after {steps} "
-            f"steps ({seeds} random seed{'s' * (seeds != 1)})."
+        parts.append(
+            f"{name} has {_article(model.headline)} of {with_interval(line.headline)} after "
+            f"{steps} steps ({seeds} random seed{'s' * (seeds != 1)})."
         )
     if clauses:
-        who = "it" if told else name
-        told.append(f"Of what was asked {who} passes {', '.join(clauses)}.")
+        who = "it" if parts else name
+        parts.append(f"Of what was asked {who} passes {', '.join(clauses)}.")
     blown = [
         line
         for lines in result.summaries.values()
@@ -70,17 +49,17 @@ def headline(result: RobustnessResult) -> str:
     ]
     if blown:
         first = min(blown, key=lambda line: line.exploded_at or math.inf)
-        told.append(
+        parts.append(
             f"It explodes under {len(blown)} conditions, first at step {first.exploded_at:,} "
             f"({first.check}: {first.condition})."
         )
-    return " ".join(told) or f"Nothing has been asked of {name}."
+    return " ".join(parts) or f"Nothing has been asked of {name}."
 
 
 def as_trained(result: RobustnessResult) -> CheckSummary | None:
     """Return what was measured after the trained steps with nothing changed."""
     return next(
-        (line for line in result.summaries.get("duration", []) if line.beside is None), None
+        (line for line in result.summaries.get("duration", []) if line.unchanged is None), None
     )
 
 
@@ -98,36 +77,38 @@ def _finding(result: RobustnessResult, check: Check) -> Finding:
     passed = sum(good for _, good in rows)
     answer: Answer = "yes" if passed == len(rows) else "partly" if passed else "no"
     clause = f"{passed} of {len(rows)} {check.conditions}"
-    words = f"{clause[0].upper()}{clause[1:]}. {_told(rows)}".strip()
-    barred = [line.condition for line in result.summaries[check.name] if line.barred]
+    words = f"{clause[0].upper()}{clause[1:]}. {_listed(rows)}".strip()
+    barred = [str(line.condition) for line in result.summaries[check.name] if line.barred]
     if barred:
         words += f" Does not apply: {'; '.join(barred)}."
     return Finding(check.question, answer, clause, words)
 
 
-def _told(rows: list[tuple[CheckSummary, bool]]) -> str:
+def _listed(rows: list[tuple[CheckSummary, bool]]) -> str:
     """Return the figures of the conditions that fail; of all, where none does or few are there."""
     failed = [line for line, good in rows if not good]
-    told = [line for line, _ in rows] if len(rows) <= 4 else failed
-    words = "; ".join(_figures(line) for line in told[:6])
-    more = f"; and {len(told) - 6} more" if len(told) > 6 else ""
+    parts = [line for line, _ in rows] if len(rows) <= 4 else failed
+    words = "; ".join(_figures(line) for line in parts[:6])
+    more = f"; and {len(parts) - 6} more" if len(parts) > 6 else ""
     slow = [
-        line.figures["steps to heal"].mean
+        line.figures[STEPS_TO_HEAL].mean
         for line, good in rows
-        if good and "steps to heal" in line.figures
+        if good and STEPS_TO_HEAL in line.figures
     ]
-    healing = f"Steps to heal: {number(min(slow))} to {number(max(slow))}. " if slow else ""
-    start = "Not " if failed and told is failed else ""
+    healing = (
+        f"Steps to heal: {format_number(min(slow))} to {format_number(max(slow))}. " if slow else ""
+    )
+    start = "Not " if failed and parts is failed else ""
     return f"{healing}{start}{words}{more}." if words else healing.strip()
 
 
 def _figures(line: CheckSummary) -> str:
-    if "largest difference" in line.figures:
-        return f"{line.condition}: {number(line.figures['largest difference'].mean)}"
+    if DIFFERENCE in line.figures:
+        return f"{line.condition}: {format_number(line.figures[DIFFERENCE].mean)}"
     if line.exploded:
         return f"{line.condition}: explodes at step {line.exploded_at:,}"
-    beside = "" if line.beside is None else f" instead of {number(line.beside.mean)}"
-    return f"{line.condition}: {number(line.headline.mean)}{beside}"
+    instead = "" if line.unchanged is None else f" instead of {format_number(line.unchanged.mean)}"
+    return f"{line.condition}: {format_number(line.headline.mean)}{instead}"
 
 
 def _article(noun: str) -> str:
