@@ -36,7 +36,7 @@ class Rotation(Condition):
 
 
 def turned(level: Tensor, angle: float, pivot: Sequence[float]) -> Tensor:
-    """Rotation `(B, C, H, W)` back by an angle, bilinearly and across the edges of the torus.
+    """Turn `(B, C, H, W)` back by an angle, bilinearly and across the edges of the torus.
 
     Args:
         level: What a turned perception has led to.
