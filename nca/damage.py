@@ -7,7 +7,7 @@ of the grid and place.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from nca.noise import Source
 from nca.state import State
 from nca.types import Fraction, Size
 from nca.validation import Fault, shown
+
+Shape: TypeAlias = Literal["disc", "half", "scatter"]
+"""Where damage lies; see `Damage`."""
 
 SIDES = {"top": (-2, False), "bottom": (-2, True), "left": (-1, False), "right": (-1, True)}
 """The axis that a side lies on, and whether it is its far end."""
@@ -67,7 +70,7 @@ class Damage(Options):
         OptionError: There is no such shape or place, or no such share.
     """
 
-    shape: Literal["disc", "half", "scatter"]
+    shape: Shape
     size: Fraction
     place: str = ""
 

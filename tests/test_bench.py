@@ -15,12 +15,12 @@ import nca.scene
 from nca import NCAError, State
 from nca.automaton import Automaton
 from nca.bench import WAYS, Case, Ceiling, Measured, Plan, Result, Way, bench, cases, ways
-from nca.bench.results import Spread
 from nca.bench.session import Call, difference
 from nca.bench.timing import Budget, Clock
 from nca.bench.ways import PLAIN, Rollout, compiled_afresh
 from nca.bench.work import Work, work_of
 from nca.library import benchmarks
+from nca.reports.statistics import Quartiles
 
 CPU = torch.device("cpu")
 CEILING = Ceiling({"float32": 100e9, "bfloat16": 200e9}, 20e9)
@@ -270,9 +270,9 @@ class TestWork:
 
 class TestResults:
     def test_the_spread_of_numbers(self):
-        assert Spread.of([5.0, 1.0, 2.0, 4.0, 3.0]) == Spread(3.0, 2.0, 4.0)
-        assert Spread.of([2.0]) == Spread(2.0, 2.0, 2.0)
-        assert Spread(2.0, 1.5, 2.5).share == 0.25
+        assert Quartiles.of([5.0, 1.0, 2.0, 4.0, 3.0]) == Quartiles(3.0, 2.0, 4.0)
+        assert Quartiles.of([2.0]) == Quartiles(2.0, 2.0, 2.0)
+        assert Quartiles(2.0, 1.5, 2.5).share == 0.25
 
     @pytest.mark.parametrize(
         ("seconds", "plain", "speed", "verdict"),

@@ -28,8 +28,8 @@ RINGS = (
         "files", "device",
     },
     {
-        "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
-        "planning", "payoff", "bench", "examination", "staging", "lab", "crew", "log", "journal",
+        "training", "evaluation", "run", "report", "reports", "board", "sweep", "export",
+        "planning", "payoff", "bench", "staging", "lab", "crew", "log", "journal",
         "lesson", "footage",
     },
     {"cli", "__main__"},

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from examination_case import RECIPE, trained
+from robustness_case import RECIPE, trained
 
 from nca import NCAError, ShapeError
 from nca.staging import damage_at, perform, scattered, turn_at

@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from nca.sweep.folder import known_runs, place, write_asked
 from nca.sweep.job import Job, Measure, Stopped, note, outcome_of, perform
 from nca.sweep.lock import alone
 from nca.sweep.plan import Base, Plan, Planned, grid, housed, planned, sample
-from nca.sweep.results import Spread, lines, write_results
+from nca.sweep.results import lines, write_results
 from nca.training import Watch
 
 BASE = Base(RECIPE, "tiny", Path(), "tiny.toml")
@@ -336,14 +335,13 @@ class TestResults:
         assert low.moments[0].metrics["vote"].deviation == pytest.approx(0.1)
         assert (high.moments[1].steps, high.moments[1].after) == (6, "swap")
 
-    def test_of_one_run_have_no_deviation(self):
-        assert Spread.of([0.25]) == Spread(0.25, None, 0.25, 0.25)
-
-    @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6))
-    def test_lie_between_the_least_and_the_greatest(self, values):
-        spread = Spread.of(values)
-        assert spread.least - 1e-6 <= spread.mean <= spread.greatest + 1e-6
-        assert spread.deviation == pytest.approx(statistics.variance(values) ** 0.5)
+    def test_are_unknown_where_one_run_has_diverged(self):
+        plan, outcomes = plan_of("more", a=[0.5, math.nan], b=[0.25])
+        fine, lost = (
+            line.to_json()["moments"][0]["metrics"]["vote"] for line in lines(plan, outcomes)
+        )
+        assert fine == {"mean": 0.25, "deviation": None, "least": 0.25, "greatest": 0.25}
+        assert set(lost.values()) == {None}
 
     @pytest.mark.parametrize(
         ("better", "titles", "best"),

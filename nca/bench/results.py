@@ -1,7 +1,6 @@
 """What follows from the readings of the clock: medians, spreads, ratios, verdicts."""
 
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -9,6 +8,7 @@ from nca.bench.case import Case
 from nca.bench.ceiling import Ceiling
 from nca.bench.ways import PLAIN, Way, What
 from nca.bench.work import Work
+from nca.reports.statistics import Quartiles
 
 FORMAT = 1
 
@@ -17,28 +17,6 @@ UNSTEADY = 0.1
 
 Verdict: TypeAlias = Literal["reference", "faster", "level", "slower"]
 """Against the plain way; `level` where rounds disagree about it."""
-
-
-@dataclass(frozen=True)
-class Spread:
-    """The middle of some numbers, and the quartiles around it."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, numbers: Sequence[float]) -> "Spread":
-        """Return the spread of at least one number."""
-        if len(numbers) == 1:
-            return cls(numbers[0], numbers[0], numbers[0])
-        low, median, high = statistics.quantiles(numbers, n=4, method="inclusive")
-        return cls(median, low, high)
-
-    @property
-    def share(self) -> float:
-        """Half the distance of the quartiles, as a share of the median."""
-        return (self.high - self.low) / 2 / self.median
 
 
 @dataclass
@@ -70,14 +48,14 @@ class Result:
     failed: str = ""
 
     @property
-    def time(self) -> Spread:
+    def time(self) -> Quartiles:
         """Seconds of a rollout, or of a training iteration."""
-        return Spread.of(self.seconds)
+        return Quartiles.of(self.seconds)
 
     @property
-    def speedup(self) -> Spread:
+    def speedup(self) -> Quartiles:
         """How many times as fast as the plain way, round by round."""
-        return Spread.of([p / own for p, own in zip(self.plain, self.seconds, strict=True)])
+        return Quartiles.of([p / own for p, own in zip(self.plain, self.seconds, strict=True)])
 
     @property
     def verdict(self) -> Verdict:

@@ -1,6 +1,7 @@
 """Where the command line speaks: results on stdout, everything else on stderr."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.table import Table
 from nca.crew import Crew
 from nca.errors import NCAError
 from nca.plugins import load_file
+from nca.reports.numbers import NONE
 from nca.types import Size
 
 out = Console(highlight=False, soft_wrap=True)
@@ -149,7 +151,9 @@ def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def figure(value: Any) -> str:
-    """Return a number as people read it."""
+    """Return a number with four decimals, for progress and tables on the terminal."""
     if isinstance(value, float):
+        if math.isnan(value):
+            return NONE
         return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -27,19 +27,19 @@ from nca.cli.console import (
 )
 from nca.cli.data import terminal_report
 from nca.device import hardware, pick_device
-from nca.examination import (
-    Examination,
-    Notebook,
-    Plan,
-    Subject,
+from nca.reports.publish import make_folder
+from nca.reports.robustness import (
+    ModelUnderTest,
+    ResultCache,
+    RobustnessPlan,
+    RobustnessResult,
     choose,
     headline,
     publish,
-    ready,
-    told,
+    run_checks,
+    to_json,
 )
-from nca.examination import examine as ask
-from nca.examination.tables import rows
+from nca.reports.robustness.tables import rows
 from nca.trained import Trained
 
 
@@ -49,9 +49,9 @@ def examine(
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Where to; examine-NAME without it."),
     ] = None,
-    questions: Annotated[
+    checks: Annotated[
         list[str] | None,
-        typer.Option("--ask", metavar="QUESTION", help="Ask this only, as `damage`. Repeatable."),
+        typer.Option("--ask", metavar="CHECK", help="Run only this, as `damage`. Repeatable."),
     ] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Take these for the trained steps.")
@@ -63,10 +63,10 @@ def examine(
     split: MeasuredOn = "test",
     long: Annotated[
         int, typer.Option("--long", min=1, help="Steps of the long run.")
-    ] = Plan.long_steps,
+    ] = RobustnessPlan.long_steps,
     budget: Annotated[
         float | None,
-        typer.Option("--budget", metavar="MINUTES", min=0.0, help="Ask nothing more after these."),
+        typer.Option("--budget", metavar="MINUTES", min=0.0, help="Begin no check after these."),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Three random seeds, and fewer samples.")
@@ -77,18 +77,18 @@ def examine(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine a checkpoint: duration, damage, shifts, turns, adversaries, translation.
+    """Check how robust a checkpoint is: duration, damage, shifts, turns, adversaries, translation.
 
-    What is answered is kept in the folder, and is not asked again.
+    What is measured is kept in the folder, and is not measured again.
 
     Example: nca examine growing --quick
     """
     load_plugins(plugin)
-    asked = choose(questions or ())
+    chosen = choose(checks or ())
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     with terminal_report() as report:
         trained.prepare(data, report)
-    whole = Plan(
+    whole = RobustnessPlan(
         steps=steps or trained.recipe.tables.rollout.steps[1],
         seeds=seeds,
         samples=samples,
@@ -96,25 +96,27 @@ def examine(
         long_steps=long,
     )
     plan = whole.quick() if quick else whole
-    cut = plan.less_than(Plan(whole.steps))
-    subject = Subject(trained, plan, data, tuple(cut))
-    folder = ready(out_ or Path(f"examine-{trained.recipe.name}"))
+    cut = plan.less_than(RobustnessPlan(whole.steps))
+    model = ModelUnderTest(trained, plan, data, tuple(cut))
+    folder = make_folder(out_ or Path(f"examine-{trained.recipe.name}"), "examine")
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
-    notebook = Notebook(folder / "examination.jsonl", subject)
+    cache = ResultCache(folder / "examination.jsonl", model)
+    if cache.outdated:
+        say(f"{cache.path}: {cache.outdated} lines of another format are not read")
     seconds = None if budget is None else 60 * budget
     try:
         with _watching() as watch:
-            found = ask(subject, asked, notebook, seconds=seconds, watch=watch)
+            found = run_checks(model, chosen, cache, seconds=seconds, watch=watch)
     except KeyboardInterrupt:
-        say(f"\nanswers are kept in {notebook.path}; the same command goes on from there")
+        say(f"\nanswers are kept in {cache.path}; the same command goes on from there")
         raise
     publish(found, folder)
     if as_json:
-        show_json(told(found))
+        show_json(to_json(found))
         return
     _show_table(found)
     show(f"\n{headline(found)}")
-    missing = [*subject.cut, *found.missing]
+    missing = [*model.cut, *found.missing]
     if missing:
         show(f"Cut short: {'; '.join(missing)}.")
     show(f"\n{folder / 'report.html'}")
@@ -122,7 +124,7 @@ def examine(
 
 @contextmanager
 def _watching() -> Iterator[Callable[[str, int, int], None]]:
-    """Yield what shows how far the examination is: a bar, or a line per answer in a pipe."""
+    """Yield what shows how far the checks are: a bar, or a line per answer in a pipe."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -134,24 +136,24 @@ def _watching() -> Iterator[Callable[[str, int, int], None]]:
     ) as progress:
         bar = progress.add_task("examining", total=None)
 
-        def watch(question: str, done: int, total: int) -> None:
-            progress.update(bar, description=question, completed=done, total=total)
+        def watch(check: str, done: int, total: int) -> None:
+            progress.update(bar, description=check, completed=done, total=total)
             if not err.is_terminal:
-                say(f"{done:>4}/{total}  {question}")
+                say(f"{done:>4}/{total}  {check}")
 
         yield watch
 
 
-def _show_table(examination: Examination) -> None:
+def _show_table(result: RobustnessResult) -> None:
     table = Table(box=None, pad_edge=False, header_style="", collapse_padding=True)
-    for name in ("question", "condition"):
+    for name in ("check", "condition"):
         table.add_column(name)
-    table.add_column(examination.subject.headline, justify="right")
+    table.add_column(result.model.headline, justify="right")
     table.add_column("change", justify="right")
     before = ""
-    for question, condition, value, change in rows(examination):
-        table.add_row("" if question == before else question, condition, value, change)
-        before = question
-    for name, reason in examination.barred.items():
+    for check, condition, value, change in rows(result):
+        table.add_row("" if check == before else check, condition, value, change)
+        before = check
+    for name, reason in result.barred.items():
         table.add_row(name, f"does not apply: {reason}", "", "")
     Console(highlight=False, width=max(out.width, 80)).print(table)

@@ -24,11 +24,17 @@ from nca.cli.data import terminal_report
 from nca.cli.progress import counting
 from nca.device import hardware, pick_device
 from nca.errors import ShapeError
-from nca.exhibit import findings, publish
-from nca.exhibit.tables import lines
 from nca.lab.image import read
-from nca.study import Plan, headline, study, verdict
-from nca.study.arms import arm_names
+from nca.reports.islands import (
+    IslandsPlan,
+    headline,
+    measure_islands,
+    publish,
+    to_json,
+    verdict,
+)
+from nca.reports.islands.run import group_names
+from nca.reports.islands.tables import lines
 from nca.trained import Trained
 
 
@@ -73,7 +79,7 @@ def islands(
     with terminal_report() as report:
         trained.prepare(data, report)
     pictures = tuple(read(file, trained.task.canvas) for file in image or ())
-    plan = Plan(
+    plan = IslandsPlan(
         steps=steps or trained.recipe.evaluation_steps[0],
         samples=samples,
         split=split,
@@ -82,13 +88,13 @@ def islands(
     )
     what = f"{len(pictures)} pictures" if pictures else f"{split} data"
     say(f"{trained.path}: {what} on {hardware(trained.device)}")
-    total = (len(pictures) or samples) * len(arm_names(trained)) or None
+    total = (len(pictures) or samples) * len(group_names(trained)) or None
     with counting("islands", total) as watch:
-        found = study(trained, plan, watch.measured)
+        found = measure_islands(trained, plan, watch.measured)
     folder = out or Path(f"islands-{trained.recipe.name}")
     publish(found, folder)
     if as_json:
-        show_json(findings(found))
+        show_json(to_json(found))
     else:
         show_rows(lines(found))
         show(f"\n{headline(verdict(found))}\n")

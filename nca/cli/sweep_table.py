@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nca.cli.console import figure, out, show
-from nca.sweep.results import Line, Spread
+from nca.reports.statistics import Statistics
+from nca.sweep.results import Line
 
 WIDTH = 100
 """At least so wide, since figures that are cut in two cannot be compared."""
@@ -44,18 +45,17 @@ def _row(line: Line, headline: str, moments: int) -> list[str]:
     ]
     for number in range(moments):
         there = number < len(line.moments) and headline in line.moments[number].metrics
-        spread = line.moments[number].metrics[headline] if there else None
-        row.append(_words(spread))
+        one = line.moments[number].metrics[headline] if there else None
+        row.append(_with_deviation(one))
         if number == 0:
-            row += [figure(spread.least), figure(spread.greatest)] if spread else ["", ""]
+            row += [figure(one.least), figure(one.greatest)] if one else ["", ""]
     return row
 
 
-def _words(spread: Spread | None) -> str:
-    if spread is None:
+def _with_deviation(one: Statistics | None) -> str:
+    if one is None:
         return ""
-    beside = "" if spread.deviation is None else f" \u00b1 {figure(spread.deviation)}"
-    return f"{figure(spread.mean)}{beside}"
+    return figure(one.mean) + f" \u00b1 {figure(one.deviation)}" * (one.known > 1)
 
 
 def _moments(lines: Sequence[Line]) -> list[str]:

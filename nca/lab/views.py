@@ -18,12 +18,12 @@ from torch import Tensor
 from nca import analysis
 from nca.batch import Batch
 from nca.errors import NCAError
-from nca.exhibit.colours import outlined
 from nca.lab.basis import Basis
 from nca.lab.colours import DIVERGING, SEQUENTIAL, ceiling, ramp
 from nca.lab.moment import Moment
 from nca.lab.subject import Subject
 from nca.render import level_picture
+from nca.reports.islands.outlines import outlined
 from nca.state import State
 from nca.types import Natural
 

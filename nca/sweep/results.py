@@ -1,16 +1,17 @@
-"""What a sweep found: mean and spread over random seeds, best combination first."""
+"""What a sweep found: mean and deviation over random seeds, best combination first."""
 
 import csv
 import io
 import json
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nca.files import write_whole
+from nca.reports.numbers import plain
+from nca.reports.statistics import Statistics
 from nca.sweep.job import Measure
 from nca.sweep.plan import Plan, Planned
 
@@ -18,29 +19,8 @@ MOMENT = ("steps", "after", "samples")
 """What a measured row says of itself, beside its metrics."""
 
 
-@dataclass(frozen=True)
-class Spread:
-    """How a metric is spread over random seeds.
-
-    Attributes:
-        mean: The mean.
-        deviation: The standard deviation of a sample (divided by n - 1); None for a single run.
-        least: The smallest.
-        greatest: The greatest.
-    """
-
-    mean: float
-    deviation: float | None
-    least: float
-    greatest: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """Return the spread of at least one value."""
-        if not all(math.isfinite(value) for value in values):
-            return cls(math.nan, None, math.nan, math.nan)
-        deviation = statistics.stdev(values) if len(values) > 1 else None
-        return cls(statistics.fmean(values), deviation, min(values), max(values))
+PARTS = ("mean", "deviation", "least", "greatest")
+"""What is written of each metric's statistics over random seeds; see `nca.reports.statistics`."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +30,18 @@ class Moment:
     Attributes:
         steps: How many steps the states had taken.
         after: The disturbance that lies behind them, or nothing.
-        metrics: The spread of each metric, by name.
+        metrics: The statistics of each metric over random seeds, by name; unknown where a run's own
+            is not finite.
     """
 
     steps: int
     after: str
-    metrics: dict[str, Spread]
+    metrics: dict[str, Statistics]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the moment for JSON."""
+        metrics = {name: _parts(one) for name, one in self.metrics.items()}
+        return {"steps": self.steps, "after": self.after, "metrics": metrics}
 
 
 @dataclass(frozen=True)
@@ -79,6 +65,10 @@ class Line:
     parameters: int
     moments: tuple[Moment, ...]
     folder: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the combination for JSON."""
+        return {**vars(self), "moments": [moment.to_json() for moment in self.moments]}
 
     def headline(self, name: str) -> float:
         """Return the mean that orders the table: of a metric, at the first moment."""
@@ -129,7 +119,7 @@ def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], pl
 def _moments(measured: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[Moment]:
     for same in zip(*measured, strict=True):
         names = [n for n in same[0] if n not in MOMENT and all(n in row for row in same)]
-        metrics = {name: Spread.of([row[name] for row in same]) for name in names}
+        metrics = {name: _over_seeds([row[name] for row in same]) for name in names}
         yield Moment(same[0]["steps"], same[0]["after"], metrics)
 
 
@@ -146,14 +136,14 @@ def write_results(
         **measure.told(),
         "headline": plan.headline,
         "better": plan.better,
-        "combinations": [asdict(line) for line in found],
+        "combinations": [line.to_json() for line in found],
         "runs": [
             {"folder": r.folder, "title": r.title, "random_seed": r.random_seed}
             | dict(outcomes[r.folder])
             for r in plan.runs
         ],
     }
-    told = _plain(told)
+    told = plain(told)
     write_whole(folder / "results.json", json.dumps(told, indent=2).encode())
     write_whole(folder / "results.csv", _csv(found, measure).encode())
     return told
@@ -172,12 +162,12 @@ def _csv(found: Sequence[Line], measure: Measure) -> str:
             "split": measure.split,
         }
         for moment in line.moments:
-            spreads = {
-                f"{name} {part}": "" if value is None else value
-                for name, spread in moment.metrics.items()
-                for part, value in asdict(spread).items()
+            metrics = {
+                f"{name} {part}": value
+                for name, one in moment.metrics.items()
+                for part, value in _parts(one).items()
             }
-            rows.append({**whole, "steps": moment.steps, "after": moment.after, **spreads})
+            rows.append({**whole, "steps": moment.steps, "after": moment.after, **metrics})
         if not line.moments:
             rows.append(whole)
     text = io.StringIO()
@@ -188,12 +178,11 @@ def _csv(found: Sequence[Line], measure: Measure) -> str:
     return text.getvalue()
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON will read it: with keys of text, and null for what is no number."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+def _over_seeds(values: Sequence[float]) -> Statistics:
+    """Return the statistics of runs; of none where one has diverged, for a mean would hide it."""
+    one = Statistics.of(values)
+    return one if one.complete else Statistics.of([math.nan] * len(values))
+
+
+def _parts(one: Statistics) -> dict[str, float | None]:
+    return plain({part: getattr(one, part) for part in PARTS})

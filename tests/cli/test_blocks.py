@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from examination_case import saved
 from rich.console import Console
+from robustness_case import saved
 from terminal import before_a_terminal, cells
 from torch import Tensor
 

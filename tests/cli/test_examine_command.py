@@ -2,7 +2,7 @@
 
 import json
 
-from examination_case import saved
+from robustness_case import saved
 
 
 def test_examine_prints_a_table_a_verdict_and_where_the_report_is(nca, here):
@@ -12,7 +12,7 @@ def test_examine_prints_a_table_a_verdict_and_where_the_report_is(nca, here):
     assert result.code == 0, result.err
     lines = result.out.splitlines()
     assert max(map(len, lines[: lines.index("")])) <= 80
-    assert lines[0].split() == ["question", "condition", "kept", "change"]
+    assert lines[0].split() == ["check", "condition", "kept", "change"]
     (cut,) = [line for line in lines if "half 50 %, top, at step 4" in line]
     assert cut.split()[-6:] == ["1", "[1,", "1]", "heals", "in", "3"]
     assert any("moved by 4, 4" in line and line.split()[-1] == "0" for line in lines)
@@ -53,7 +53,7 @@ def test_an_unknown_question_is_refused_before_anything_is_made(nca, here):
     saved("still", here / "case.safetensors")
     result = nca("examine", "case.safetensors", "--ask", "damge")
     assert (result.code, result.out) == (1, "")
-    assert "there is no question 'damge'." in result.err
+    assert "there is no check 'damge'." in result.err
     assert "did you mean `damage`?" in result.err
     assert not (here / "examine-case").exists()
 
@@ -73,10 +73,21 @@ def test_what_is_interrupted_says_how_to_go_on(nca, here, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nca.cli.examine.ask", interrupt)
+    monkeypatch.setattr("nca.cli.examine.run_checks", interrupt)
     result = nca("examine", "case.safetensors", "--ask", "damage")
     assert (result.code, result.out) == (130, "")
     assert "answers are kept in examine-case/examination.jsonl; the same command" in result.err
+
+
+def test_lines_of_another_format_are_left_alone_and_reported(nca, here):
+    saved("still", here / "case.safetensors")
+    cache = here / "examine-case" / "examination.jsonl"
+    cache.parent.mkdir()
+    cache.write_text('{"of": "0", "question": "noise", "random_seed": 3, "rows": []}\n')
+    result = nca("examine", "case.safetensors", "--quick", "--ask", "noise")
+    assert result.code == 0
+    assert f"{cache.relative_to(here)}: 1 lines of another format are not read" in result.err
+    assert cache.read_text().startswith('{"of": "0"')
 
 
 def test_no_time_is_told_as_such(nca, here):

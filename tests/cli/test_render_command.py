@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from examination_case import saved
 from PIL import Image, ImageSequence
+from robustness_case import saved
 
 from nca.animation import ENCODERS
 

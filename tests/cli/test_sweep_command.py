@@ -17,8 +17,9 @@ from nca.cli.sweep import _slots
 from nca.cli.sweep_table import show_lines
 from nca.data import Report
 from nca.plugins import load_file as load_plugin
+from nca.reports.statistics import Statistics
 from nca.sweep.job import Job, Measure, perform
-from nca.sweep.results import Line, Moment, Spread
+from nca.sweep.results import Line, Moment
 from nca.training import Watch
 
 VARIANTS = """\
@@ -291,7 +292,7 @@ def line(title: str, *moments: Moment, failed=None) -> Line:
 
 
 def moment(steps: int, after: str, *values: float) -> Moment:
-    return Moment(steps, after, {"vote": Spread.of(values)})
+    return Moment(steps, after, {"vote": Statistics.of(values)})
 
 
 def test_the_table_shows_mean_and_spread_at_every_moment(capsys, monkeypatch):

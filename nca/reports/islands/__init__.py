@@ -1,0 +1,24 @@
+"""Measure whether the cells of a trained automaton form islands, and those a hierarchy.
+
+The automaton runs beside two controls, and every figure is taken alike of all three: the same
+recipe untrained, and the trained one on inputs whose cells are shuffled. `plan` says what is
+measured when, `measures` measures one state, `run` runs automaton and controls, `summary` adds
+up, `verdict` says it in words; `tables`, `charts`, `pictures` and `page` show it, `publish` writes
+the folder.
+"""
+
+from nca.reports.islands.plan import IslandsPlan
+from nca.reports.islands.publish import publish, to_json
+from nca.reports.islands.run import Group, IslandsResult, measure_islands
+from nca.reports.islands.verdict import headline, verdict
+
+__all__ = [
+    "Group",
+    "IslandsPlan",
+    "IslandsResult",
+    "headline",
+    "measure_islands",
+    "publish",
+    "to_json",
+    "verdict",
+]

@@ -1,0 +1,42 @@
+"""Write the report on islands into a folder."""
+
+from pathlib import Path
+from typing import Any
+
+from nca.reports.islands import charts, pictures
+from nca.reports.islands.page import page
+from nca.reports.islands.run import IslandsResult
+from nca.reports.islands.summary import measurements
+from nca.reports.islands.verdict import headline, verdict
+from nca.reports.publish import make_folder, write_report
+
+
+def publish(result: IslandsResult, folder: Path) -> None:
+    """Write `islands.json`, `report.html` and a PNG of each picture.
+
+    Args:
+        result: Of an automaton with two axes of space.
+        folder: Is made where it is missing; files of the same names are replaced.
+
+    Raises:
+        StorageError: The folder cannot be made, or a file not written.
+    """
+    make_folder(folder, "islands")
+    shown = {
+        "components": pictures.components(result),
+        "angles": pictures.angles(result),
+        "outlines": pictures.outlines(result),
+        "through_time": pictures.through_time(result),
+        "pictures": pictures.pictures(result),
+        "course": charts.course(result),
+        "sweep": charts.sweep(result),
+        "rest": charts.rest(result),
+    }
+    write_report(folder, "islands", to_json(result), shown, page(result, shown))
+
+
+def to_json(result: IslandsResult) -> dict[str, Any]:
+    """Return all figures and the verdict on them, ready for JSON."""
+    found = verdict(result)
+    answers = {one.question: {"answer": one.answer, "figures": one.words} for one in found}
+    return {"verdict": headline(found), "answers": answers, **measurements(result)}

@@ -1,0 +1,228 @@
+"""Say in words what the figures of islands amount to; every word follows from a number."""
+
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+
+from nca.reports.finding import Answer, Finding
+from nca.reports.islands.measures import PATCHES
+from nca.reports.islands.run import UNTRAINED, IslandsResult
+from nca.reports.islands.summary import gain, over_samples
+from nca.reports.numbers import format_number, format_share
+
+ALONE = "One level has none above it to compare with."
+COLLAPSED = 0.9
+GROWN = 0.5
+
+
+def verdict(result: IslandsResult) -> list[Finding]:
+    """Return the findings, in the order of the report."""
+    found = [_contrast(result), _growth(result), _nesting(result), _collapse(result)]
+    kinds = dict.fromkeys(name[1] for name in result.own.figures if name[0] == "truth")
+    found += [_truth(result, kind) for kind in kinds]
+    return [*found, _rest(result)]
+
+
+def headline(findings: Iterable[Finding]) -> str:
+    """Return one sentence on whether a hierarchy of parts and wholes appears."""
+    judged = [finding for finding in findings if finding.wanted]
+    clauses = "; ".join(finding.clause for finding in judged)
+    if all(finding.good for finding in judged):
+        return f"A part-whole hierarchy appears: {clauses}."
+    if any(finding.good is False for finding in judged):
+        return f"A part-whole hierarchy does not appear: {clauses}."
+    return f"Whether a part-whole hierarchy appears cannot be said: {clauses}."
+
+
+def _contrast(result: IslandsResult) -> Finding:
+    question = "Do cells agree in islands, more than in the controls?"
+    rows = {n: over_samples(result.own.figures["level", n, "contrast"]) for n in result.levels}
+    parts = [f"Island contrast: {_listed({n: row.mean for n, row in rows.items()})}."]
+    wins, tried = 0, 0
+    for control, group in result.controls.items():
+        asleep = [name for name in result.levels if group.still(name)]
+        gains = {
+            name: gain(result, control, "level", name, "contrast")
+            for name in result.levels
+            if name not in asleep
+        }
+        wins, tried = wins + sum(row.positive for row in gains.values()), tried + len(gains)
+        if gains:
+            listed = _listed({n: row.mean for n, row in gains.items()}, signed=True)
+            parts.append(f"More than in the {control} control by: {listed}.")
+        if asleep:
+            parts.append(f"The {control} control stands still at {', '.join(asleep)}.")
+    agreed = sum(row.positive for row in rows.values())
+    if not agreed:
+        return Finding(question, "no", "no islands form", " ".join(parts))
+    if agreed == len(rows) and wins == tried:
+        clause = "islands form" if tried else "islands form, with no control to compare"
+        return Finding(question, "yes" if tried else "cannot tell", clause, " ".join(parts))
+    clause = "islands form at some levels only" if wins == tried else "a control has islands too"
+    return Finding(question, "partly", clause, " ".join(parts))
+
+
+def _growth(result: IslandsResult) -> Finding:
+    question = "Do islands grow with level?"
+    if len(result.levels) < 2:
+        return Finding(question, "cannot tell", "there is one level only", ALONE)
+    parts, rows, beaten = [], [], True
+    for where, areas in (
+        ("at the threshold", ("level", "weighted area")),
+        ("over all thresholds", ("area", "weighted share")),
+    ):
+        name = ("growth", where, "spearman")
+        rows.append(over_samples(result.own.figures[name]))
+        beaten = beaten and _beats(result, result.levels, *name)
+        share = format_share(over_samples(result.own.figures["growth", where, "rising"]).mean)
+        rank = format_number(rows[-1].mean, signed=True)
+        listed = {
+            n: over_samples(result.own.figures[areas[0], n, areas[1]]).mean for n in result.levels
+        }
+        parts.append(
+            f"{where.capitalize()}: {areas[1]} {_listed(listed)}; rank correlation with the "
+            f"level {rank}{_beside(result, *name)}; never falls in {share} of the samples."
+        )
+    chance = 1 / math.factorial(len(result.levels))
+    parts.append(f"In random order it would never fall in {format_share(chance)}.")
+    words, sure = " ".join(parts), [row.positive for row in rows]
+    if not any(sure):
+        return Finding(question, "no", "they do not grow with level", words)
+    if not all(sure):
+        clause = "whether they grow with level depends on the threshold"
+        return Finding(question, "partly", clause, words)
+    if min(row.mean for row in rows) < GROWN:
+        return Finding(question, "partly", "they grow with level only weakly", words)
+    if not beaten:
+        return Finding(
+            question, "partly", "they grow with level, but no more than untrained", words
+        )
+    return Finding(question, "yes", "they grow with level", words)
+
+
+def _nesting(result: IslandsResult) -> Finding:
+    question = "Does each island lie inside one of the level above, more than by chance?"
+    pairs = list(pairwise(result.levels))
+    if not pairs:
+        return Finding(question, "cannot tell", "none can lie in another", ALONE)
+    parts, sure, beaten, known = [], 0, 0, 0
+    for lower, upper in pairs:
+        name = ("nesting", lower, upper)
+        beyond = over_samples(result.own.figures[*name, "beyond"])
+        if not beyond.known:
+            parts.append(f"{lower} in {upper}: no sample has two islands to tell apart.")
+            continue
+        known, sure = known + 1, sure + beyond.positive
+        beaten += _beats(result, [lower, upper], *name, "beyond")
+        own, moved = (
+            format_number(over_samples(result.own.figures[*name, figure]).mean)
+            for figure in ("nesting", "moved")
+        )
+        parts.append(
+            f"{lower} in {upper}: {own}, and {moved} once moved at random: "
+            f"{format_number(beyond.mean, signed=True)}{_beside(result, *name, 'beyond')}."
+        )
+    words = " ".join(parts)
+    if not known:
+        return Finding(question, "cannot tell", "they are too few to lie in one another", words)
+    if not sure:
+        return Finding(question, "no", "they lie in one another no more than by chance", words)
+    if sure < len(pairs):
+        return Finding(question, "partly", "they lie in one another at some levels", words)
+    if beaten < known:
+        return Finding(
+            question, "partly", "they lie in one another, but no more than untrained", words
+        )
+    return Finding(question, "yes", "they lie in one another", words)
+
+
+def _collapse(result: IslandsResult) -> Finding:
+    question = "Have levels collapsed to one vector that all cells share?"
+    rows = {n: over_samples(result.own.figures["level", n, "collapse"]).mean for n in result.levels}
+    gone = [name for name, value in rows.items() if value > COLLAPSED]
+    lost = [name for name, value in rows.items() if math.isnan(value)]
+    words = f"Collapse number: {_listed(rows)}; above {COLLAPSED} counts as collapsed."
+    if lost:
+        clause = f"{', '.join(lost)} stayed empty or left the finite numbers"
+        return Finding(question, "cannot tell", clause, words, "no")
+    if not gone:
+        return Finding(question, "no", "no level has collapsed", words, "no")
+    answer: Answer = "yes" if len(gone) == len(rows) else "partly"
+    return Finding(question, answer, f"{', '.join(gone)} collapsed", words, "no")
+
+
+def _truth(result: IslandsResult, kind: str) -> Finding:
+    question = f"Does a level find the true segments of kind {kind}, beyond connected foreground?"
+    rows = result.own.figures
+    patches = rows["truth", kind, PATCHES, "patches: ARI"]
+    if not over_samples(patches).known:
+        clause = f"no sample has two segments of kind {kind}"
+        return Finding(question, "cannot tell", clause, "There is nothing to tell apart.")
+    parts, wins = [], 0
+    inputs = [name for name, level in result.trained.automaton.layout.items() if level.input]
+    for how in ("islands", "clusters"):
+        means = {n: over_samples(rows["truth", kind, n, f"{how}: ARI"]).mean for n in result.levels}
+        best = max(means, key=lambda name: means[name])
+        wins += over_samples(rows["truth", kind, best, f"{how}: ARI"] - patches).positive
+        raw = {n: over_samples(rows["truth", kind, n, f"{how}: ARI"]).mean for n in inputs}
+        beside = f" (the input alone: {_listed(raw)})" if raw else ""
+        parts.append(f"Foreground ARI of {how}: {_listed(means)}; best at {best}{beside}.")
+    by_patches = format_number(over_samples(patches).mean)
+    parts.append(f"Patches of the foreground, without any automaton: {by_patches}.")
+    finder = "a level finds" if wins else "no level finds"
+    clause = f"{finder} the segments of kind {kind}"
+    return Finding(question, "yes" if wins else "no", clause, " ".join(parts))
+
+
+def _rest(result: IslandsResult) -> Finding:
+    question = "Do the levels come to rest?"
+    last, parts, shares = result.plan.moments[-1], [], []
+    for name in result.levels:
+        settled = over_samples(result.own.figures["level", name, "settled"])
+        shares.append(settled.known / result.followed)
+        when = f" after {format_number(settled.mean)} steps" if settled.known else ""
+        change = over_samples(result.own.figures["change", name][:, -1]).mean
+        parts.append(
+            f"{name} in {format_share(shares[-1])}{when} (last change {format_number(change)})"
+        )
+    answer: Answer = "yes" if min(shares) > 0.95 else "no" if max(shares) < 0.05 else "partly"
+    words = f"Of {result.followed} samples, within {last} steps: {', '.join(parts)}."
+    return Finding(question, answer, "", f"{words} {_diverged(result)}", "")
+
+
+def _diverged(result: IslandsResult) -> str:
+    """Return how many samples left the finite numbers, of the automaton and its controls."""
+    counts = {g: int(v.sum()) for g, v in result.figures("sample", "diverged").items()}
+    listed = ", ".join(f"{group} {count}" for group, count in counts.items() if count)
+    return f"Diverged of {result.samples} samples: {listed or 'none'}."
+
+
+def _beats(result: IslandsResult, levels: list[str], *name: str) -> bool:
+    """Tell whether training brought it: whether the untrained control, if it moves, has less.
+
+    The shuffled control is no measure of growth and nesting: it has hardly any islands, and a
+    whole that every cell infers from its own part encloses that part on any input.
+    """
+    if all(result.groups[UNTRAINED].still(level) for level in levels):
+        return True
+    row = gain(result, UNTRAINED, *name)
+    return row.positive or row.known < 2
+
+
+def _beside(result: IslandsResult, *name: str) -> str:
+    rows = {
+        group: over_samples(own.figures[name])
+        for group, own in result.controls.items()
+        if not all(own.still(level) for level in result.levels)
+    }
+    known = [
+        f"{group} {format_number(row.mean, signed=True)}"
+        + f" in {row.known} samples" * (row.known < result.samples)
+        for group, row in rows.items()
+        if row.known
+    ]
+    return f" ({', '.join(known)})" if known else ""
+
+
+def _listed(values: dict[str, float], *, signed: bool = False) -> str:
+    return ", ".join(f"{name} {format_number(v, signed=signed)}" for name, v in values.items())

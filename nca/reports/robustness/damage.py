@@ -1,0 +1,188 @@
+"""Does it heal what is cut out of it, and how long does that take?
+
+The same samples go on undamaged beside the damaged ones, so that what time does to them is not
+taken for the wound.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from nca.damage import Damage, Shape
+from nca.noise import Source
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult, Condition
+from nca.reports.robustness.seed_run import RolloutMoment, SeedRun
+from nca.reports.robustness.summary import CheckSummary
+from nca.state import State
+
+LEFT = 0.1
+"""A wound is healed once so little of the harm is left, or of the undamaged headline if less."""
+
+LEAST = 0.02
+"""A difference of this share of the undamaged headline is no harm."""
+
+HEALED, STEPS_TO_HEAL = "healed", "steps to heal"
+"""Figures: whether a wound has healed, 1 or 0, and after how many steps; NaN: never."""
+
+WITHIN = 4
+"""The damaged are followed for so many times the trained steps."""
+
+FIRST = (
+    Damage("disc", 0.05, "middle"),
+    Damage("disc", 0.2, "middle"),
+    Damage("disc", 0.05, "anywhere"),
+    Damage("disc", 0.2, "anywhere"),
+    Damage("half", 0.5, "top"),
+    Damage("half", 0.5, "bottom"),
+    Damage("half", 0.5, "left"),
+    Damage("half", 0.5, "right"),
+    Damage("scatter", 0.1, "anywhere"),
+    Damage("scatter", 0.3, "anywhere"),
+    Damage("scatter", 0.6, "anywhere"),
+)
+"""After the trained steps."""
+
+OTHERS = (
+    Damage("disc", 0.2, "middle"),
+    Damage("half", 0.5, "left"),
+    Damage("scatter", 0.3, "anywhere"),
+)
+"""Earlier and later: after half and four times the trained steps."""
+
+
+@dataclass(frozen=True)
+class Wound(Condition):
+    """Damage after so many steps, as `Damage` describes it; without a shape there is none."""
+
+    at: int
+    shape: Shape | None = None
+    size: float = 0.0
+    place: str = ""
+
+    @classmethod
+    def of(cls, damage: Damage, at: int) -> "Wound":
+        """Return the wound that damage makes after so many steps."""
+        return cls(at, damage.shape, damage.size, damage.place)
+
+    @property
+    def name(self) -> str:
+        """The damage in words."""
+        return str(Damage(self.shape, self.size, self.place)) if self.shape else "undamaged"
+
+    def __str__(self) -> str:
+        """Return damage and moment in words."""
+        return f"{self.name}, at step {self.at}"
+
+
+def moments(model: ModelUnderTest) -> dict[int, Sequence[Damage]]:
+    """Return which damage is done after how many steps."""
+    steps = model.plan.steps
+    asked = {max(1, steps // 2): OTHERS, steps: FIRST, 4 * steps: OTHERS}
+    sides = len(model.trained.recipe.tables.grid.size) > 1
+    return {
+        step: [one for one in damages if sides or one.place not in ("top", "bottom")]
+        for step, damages in asked.items()
+    }
+
+
+def looks(steps: int) -> list[int]:
+    """Return the steps after the damage at which one looks: each at first, then ever fewer."""
+    found, last = [0], WITHIN * steps
+    while found[-1] < last:
+        found.append(min(last, max(found[-1] + 1, math.ceil(found[-1] * 1.15))))
+    return found
+
+
+def _heal(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+    at = looks(model.plan.steps)
+    asked = moments(model)
+    for moment in seed_run.walk(seed_run.batch.state, asked):
+        unharmed = _unharmed(model, seed_run, moment, at)
+        yield unharmed
+        well = [value for _, value in unharmed.curve]
+        for damage in asked[moment.step]:
+            state = moment.state
+            source = Source(seed_run.random_seed, state.step, state.samples)
+            cut = damage.hurt(state, source, model.trained.automaton.written)
+            yield _row(model, seed_run, moment.step, damage, cut, well)
+
+
+def _unharmed(
+    model: ModelUnderTest, seed_run: SeedRun, begin: RolloutMoment, at: Sequence[int]
+) -> CheckResult:
+    course, last, metrics = [], begin, {}
+    for last in seed_run.walk(begin.state, at):
+        metrics = seed_run.measure(last.state)
+        course.append((last.step, metrics[model.headline]))
+    row = seed_run.result(Wound(begin.step), last, metrics)
+    steps = begin.step + last.step
+    exploded_at = None if last.first is None else begin.step + last.first
+    return replace(row, steps=steps, unchanged=None, exploded_at=exploded_at, curve=tuple(course))
+
+
+def _row(
+    model: ModelUnderTest,
+    seed_run: SeedRun,
+    step: int,
+    damage: Damage,
+    cut: State,
+    well: Sequence[float],
+) -> CheckResult:
+    at = looks(model.plan.steps)
+    course, last, metrics = [], None, {}
+    for last in seed_run.walk(cut, at):
+        metrics = seed_run.measure(last.state)
+        course.append((last.step, metrics[model.headline]))
+    assert last is not None
+    harm = abs(course[0][1] - well[0])
+    healed_at = _healed([value for _, value in course], well, at)
+    return CheckResult(
+        Wound.of(damage, step),
+        step + at[-1],
+        metrics,
+        unchanged=well[-1],
+        figures={
+            "right after": course[0][1],
+            "harm": harm,
+            HEALED: 0.0 if math.isnan(healed_at) else 1.0,
+            STEPS_TO_HEAL: healed_at,
+        },
+        exploded=last.exploded,
+        exploded_at=None if last.first is None else step + last.first,
+        curve=tuple(course),
+    )
+
+
+def _healed(course: Sequence[float], well: Sequence[float], at: Sequence[int]) -> float:
+    """Return after how many steps the headline is back, or NaN if it is not."""
+    harm = abs(course[0] - well[0])
+    for step, value, unharmed in zip(at, course, well, strict=True):
+        if abs(value - unharmed) <= max(LEFT * harm, LEAST * abs(unharmed)):
+            return float(step)
+    return math.nan
+
+
+def _all_healed(line: CheckSummary, model: ModelUnderTest) -> bool | None:
+    if HEALED not in line.figures:  # the undamaged
+        return None
+    return line.figures[HEALED].mean == 1 and not line.exploded
+
+
+DAMAGE = Check(
+    "damage",
+    "Does it heal?",
+    "kinds of damage",
+    "Cells are emptied on every level but the input, and the samples are followed for "
+    f"{WITHIN} times the trained steps beside the same samples undamaged. A wound has healed "
+    "at the first look at which the headline differs from the undamaged one by at most "
+    f"{100 * LEFT:g} % of the harm done, or by {100 * LEAST:g} % of the "
+    "undamaged headline, if that is more; 0 steps: there was no harm. It counts where it "
+    "heals under every random seed. Looks are at "
+    "every step at first, and ever further apart, by 15 % of the time since. Sizes are shares of "
+    "the grid.",
+    Wound,
+    _heal,
+    _all_healed,
+)

@@ -1,0 +1,55 @@
+"""Write the report on robustness into a folder."""
+
+from pathlib import Path
+from typing import Any
+
+from nca.reports.publish import make_folder, write_report
+from nca.reports.robustness import charts
+from nca.reports.robustness.page import page, settings
+from nca.reports.robustness.pictures import pictures
+from nca.reports.robustness.run import RobustnessResult
+from nca.reports.robustness.verdict import findings, headline
+
+
+def publish(result: RobustnessResult, folder: Path) -> None:
+    """Write `examination.json`, `report.html` and a PNG of each picture.
+
+    Args:
+        result: What was found.
+        folder: Is made where it is missing; files of the same names are replaced.
+
+    Raises:
+        StorageError: The folder cannot be made, or a file not written.
+    """
+    make_folder(folder, "examine")
+    drawn = {
+        "course": charts.course(result),
+        "conditions": charts.conditions(result),
+        "healing": charts.healing(result),
+        "pictures": pictures(result.model),
+    }
+    shown = {name: picture for name, picture in drawn.items() if picture is not None}
+    write_report(folder, "examination", to_json(result), shown, page(result, shown))
+
+
+def to_json(result: RobustnessResult) -> dict[str, Any]:
+    """Return everything that was found, ready for JSON; what is undefined is null."""
+    model = result.model
+    answers = zip(result.checks, findings(result), strict=True)
+    return {
+        "verdict": headline(result),
+        "headline": model.headline,
+        "better": model.trained.task.better,
+        "settings": settings(result),
+        "questions": {
+            check.name: {
+                "asks": check.question,
+                "answer": finding.answer,
+                "figures": finding.words,
+                "does_not_apply": result.barred.get(check.name),
+                "random_seeds": result.asked.get(check.name, 0),
+                "conditions": [line.to_json() for line in result.summaries.get(check.name, [])],
+            }
+            for check, finding in answers
+        },
+    }

@@ -1,0 +1,87 @@
+"""Is it the same everywhere on the torus? It must be, exactly."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nca.reports.robustness.check import Check
+from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.result import CheckResult, Condition
+from nca.reports.robustness.seed_run import SeedRun
+from nca.reports.robustness.summary import CheckSummary
+from nca.types import Size
+
+SAMPLES = 2
+
+DIFFERENCE = "largest difference"
+"""The figure that a condition has in place of a headline."""
+
+EXACT = 1e-9
+"""What is less, as a share of the largest number, is rounding in double precision."""
+
+
+@dataclass(frozen=True)
+class Translation(Condition):
+    """The state is moved by so many cells along each axis."""
+
+    offset: Size
+
+    def __str__(self) -> str:
+        """Return the offset in words."""
+        return f"moved by {', '.join(map(str, self.offset))}"
+
+
+def _move(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
+    automaton = copy.deepcopy(model.trained.automaton).double()
+    automaton.noise = None  # chance is counted by cell, and does not move along
+    state = seed_run.batch.state.select(slice(0, SAMPLES)).map(lambda level: level.double())
+    states = automaton.trajectory(state, model.plan.steps - 1)
+    for offset in _offsets(model.trained.recipe.tables.grid.size):
+        axes = tuple(range(-len(offset), 0))
+        largest = 0.0
+        for before in states:
+            straight = automaton.step(before, fire_rate=1.0)
+            moved = before.map(lambda level, by=offset, on=axes: level.roll(by, on))
+            moved = automaton.step(moved, fire_rate=1.0)
+            for name in automaton.written:
+                apart = (moved[name] - straight[name].roll(offset, axes)).abs().max()
+                size = straight[name].abs().max().clamp(min=1.0)
+                largest = max(largest, (apart / size).item())
+        yield CheckResult(Translation(offset), model.plan.steps, figures={DIFFERENCE: largest})
+
+
+def _offsets(size: Size) -> list[Size]:
+    """Return a cell along each axis, half of the grid, and beyond the grid."""
+    ones = [tuple(int(i == axis) for i in range(len(size))) for axis in range(len(size))]
+    half = tuple(side // 2 for side in size)
+    beyond = tuple(side + 3 + 2 * axis for axis, side in enumerate(size))
+    return [*ones, half, beyond]
+
+
+def _exact(line: CheckSummary, model: ModelUnderTest) -> bool:
+    return line.figures[DIFFERENCE].mean <= EXACT
+
+
+def _has_edges(model: ModelUnderTest) -> str:
+    automaton, size = model.trained.automaton, model.trained.recipe.tables.grid.size
+    edges = set(automaton.topology.of(len(size))) - {"torus"}
+    if edges:
+        return f"the grid has edges: {', '.join(sorted(edges))}"
+    if automaton.coordinates:
+        return "its cells know where in the grid they are"
+    levels = {model.batches[0].state.size(name) for name in automaton.layout}
+    return "" if len(levels) == 1 else "its levels have grids of different sizes"
+
+
+TRANSLATION = Check(
+    "translation",
+    "Is it the same everywhere on the torus?",
+    "translations",
+    "Each state on the way is moved and then stepped, and stepped and then moved, in double "
+    "precision, all cells firing, without noise. The largest difference, as a share of the "
+    f"level's largest number, must not exceed {EXACT:g}, which is rounding.",
+    Translation,
+    _move,
+    _exact,
+    _has_edges,
+)
