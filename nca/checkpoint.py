@@ -23,6 +23,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nca.errors import CheckpointError, StorageError
+from nca.jsonl import to_json
 from nca.recipe import Recipe
 from nca.types import Natural
 
@@ -90,9 +91,9 @@ class Checkpoint:
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, tensor in self.tensors.items()
         }
-        told = json.loads(json.dumps({"format": FORMAT, **_told(self)}))  # as it will be read
+        told = json.loads(to_json({"format": FORMAT, **_told(self)}))  # as it will be read
         told["checksum"] = _checksum(told, tensors)
-        write_whole(path, save(tensors, metadata={"nca": json.dumps(told)}))
+        write_whole(path, save(tensors, metadata={"nca": to_json(told)}))
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
@@ -137,7 +138,7 @@ class Checkpoint:
             )
         checksum = facts.pop("checksum", None)
         try:
-            known = _Facts.model_validate_json(json.dumps(facts))
+            known = _Facts.model_validate_json(to_json(facts))
         except ValidationError as error:
             wrong = sorted({str(detail["loc"][0]) for detail in error.errors()})
         else:

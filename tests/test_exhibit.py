@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 import re
 from html.parser import HTMLParser
 
@@ -14,6 +13,7 @@ from torch.testing import assert_close
 
 from nca.exhibit import findings, publish, tables
 from nca.exhibit.colours import angle_colours, component_colours, outlined, wheel
+from nca.jsonl import to_json
 from nca.study import Plan, study
 
 PLATES = {
@@ -112,7 +112,7 @@ def test_outlines_run_where_islands_end_and_leave_other_cells_alone():
 def test_a_report_is_a_page_a_file_of_figures_and_eight_pictures(folder, found):
     files = {path.name for path in folder.iterdir()}
     assert files == {"islands.json", "report.html", *(f"{name}.png" for name in PLATES)}
-    assert json.loads((folder / "islands.json").read_text()) == findings(found)
+    assert (folder / "islands.json").read_text() == to_json(findings(found), indent=1)
     for name in PLATES:
         with Image.open(folder / f"{name}.png") as picture:
             assert picture.format == "PNG"

@@ -25,11 +25,11 @@ RINGS = (
         "tables", "faults", "toml_lines", "options", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
         "foreign", "foreign_json", "pickled", "importing", "render", "analysis", "gauge",
-        "animation", "vast", "wall",
+        "animation", "vast", "wall", "jsonl",
     },
     {
         "training", "evaluation", "run", "report", "board", "study", "exhibit", "sweep", "export",
-        "planning", "payoff", "bench", "examination", "staging", "lab", "crew", "log", "journal",
+        "planning", "payoff", "bench", "examination", "staging", "lab", "crew", "log",
         "lesson", "footage",
     },
     {"cli", "__main__"},

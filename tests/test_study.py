@@ -7,6 +7,7 @@ import torch
 from study_case import RECIPE, blocks
 from torch.testing import assert_close
 
+from nca.jsonl import to_json
 from nca.study import Plan, headline, study, verdict
 from nca.study.arms import shuffled
 from nca.study.figures import ALWAYS, PATCHES
@@ -112,7 +113,7 @@ def test_the_course_reaches_four_times_the_steps_and_agrees_with_the_levels(foun
 
 def test_a_study_finds_the_same_figures_twice(found):
     again = study(blocks(), Plan(4))
-    assert json.dumps(told(again)) == json.dumps(told(found))
+    assert to_json(told(again)) == to_json(told(found))
 
 
 def test_figures_do_not_depend_on_how_samples_fall_into_batches(monkeypatch):
@@ -143,7 +144,7 @@ def test_as_many_samples_are_taken_as_the_plan_says():
 
 
 def test_all_of_it_is_told_as_json(found):
-    text = json.dumps(told(found), allow_nan=False)
+    text = to_json(told(found))
     parts = json.loads(text)["arms"]["trained"]["level"]["part"]
     assert parts["islands"] == {"mean": 5.0, "deviation": 0.0, "samples": 12}
     # the untrained control has no collapse number, and says so

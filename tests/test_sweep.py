@@ -349,9 +349,12 @@ class TestResults:
         ("better", "titles", "best"),
         [("more", ["c", "a", "b", "d", "e"], "c1"), ("less", ["b", "a", "c", "d", "e"], "c0")],
     )
-    def test_are_sorted_best_first_and_what_has_no_number_last(self, better, titles, best):
+    @pytest.mark.parametrize("undefined", [math.nan, None])
+    def test_are_sorted_best_first_and_what_has_no_number_last(
+        self, better, titles, best, undefined
+    ):
         plan, outcomes = plan_of(
-            better, a=[0.5], b=[0.4, "broken"], c=[0.5, 0.7], d=["broken"], e=[math.nan]
+            better, a=[0.5], b=[0.4, "broken"], c=[0.5, 0.7], d=["broken"], e=[undefined]
         )
         found = lines(plan, outcomes)
         assert [line.title for line in found] == titles

@@ -1,6 +1,6 @@
 """Where the command line speaks: results on stdout, everything else on stderr."""
 
-import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from nca.crew import Crew
 from nca.errors import NCAError
+from nca.jsonl import to_json
 from nca.plugins import load_file
 from nca.types import Size
 
@@ -133,7 +134,7 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """Print a result as JSON to stdout."""
-    show(json.dumps(value, indent=2))
+    show(to_json(value, indent=2))
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -141,7 +142,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(box=None, pad_edge=False, header_style="")
     for column in columns:
-        numbers = all(isinstance(row.get(column, 0), int | float) for row in rows)
+        numbers = all(isinstance(row.get(column, 0), int | float | None) for row in rows)
         table.add_column(column, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*(figure(row.get(column, "")) for column in columns))
@@ -149,7 +150,9 @@ def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def figure(value: Any) -> str:
-    """Return a number as people read it."""
+    """Return a number as people read it; `-` is what is undefined, null in JSON."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "-"
     if isinstance(value, float):
         return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -5,12 +5,11 @@ and plan. Lines of another subject stay in the file and are not read.
 """
 
 import hashlib
-import json
 from pathlib import Path
 
 from nca.examination.question import Row
 from nca.examination.subject import Subject
-from nca.journal import Journal
+from nca.jsonl import JsonLines, to_json
 
 FORMAT = 2
 
@@ -26,10 +25,10 @@ class Notebook:
     def __init__(self, path: Path, subject: Subject) -> None:
         self.path = path
         to_do = "free some space; what is answered is not asked again"
-        self._journal = Journal(path, "the answers", to_do)
+        self._lines = JsonLines(path, "the answers", to_do)
         self.key = key_of(subject)
         self.answers: dict[tuple[str, int], list[Row]] = {}
-        for told in self._journal.records():
+        for told in self._lines.records():
             if told.get("of") == self.key:
                 rows = [Row.of(row) for row in told["rows"]]
                 self.answers[told["question"], told["random_seed"]] = rows
@@ -47,7 +46,7 @@ class Notebook:
             "random_seed": random_seed,
             "rows": [row.told() for row in rows],
         }
-        self._journal.append(told)
+        self._lines.append(told)
 
 
 def key_of(subject: Subject) -> str:
@@ -56,7 +55,7 @@ def key_of(subject: Subject) -> str:
     digest = hashlib.sha256()
     asked = [FORMAT, trained.recipe.text, plan.steps, plan.samples, plan.split]
     asked += [plan.long_steps, plan.long_samples]
-    digest.update(json.dumps(asked).encode())
+    digest.update(to_json(asked).encode())
     for module in (trained.automaton, trained.task):
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(name.encode())

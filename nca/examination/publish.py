@@ -1,6 +1,5 @@
 """Write the files of an examination into a folder."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from nca.examination.duration import TIMES
 from nca.examination.page import page, settings
 from nca.examination.subject import Trial
 from nca.examination.verdict import findings, headline
+from nca.jsonl import to_json
 from nca.noise import Source
 from nca.render import save_image, strip
 
@@ -60,13 +60,13 @@ def publish(examination: Examination, folder: Path) -> None:
     plates = {name: plate for name, plate in drawn.items() if plate is not None}
     for name, plate in plates.items():
         save_image(plate, folder / f"{name}.png")
-    text = json.dumps(told(examination), indent=1, allow_nan=False)
+    text = to_json(told(examination), indent=1)
     write_whole(folder / "examination.json", text.encode())
     write_whole(folder / "report.html", page(examination, plates).encode())
 
 
 def told(examination: Examination) -> dict[str, Any]:
-    """Return everything that was found, ready for JSON; what is undefined is null."""
+    """Return everything that was found, ready for JSON; what is undefined is NaN."""
     subject = examination.subject
     answers = zip(examination.questions, findings(examination), strict=True)
     return {

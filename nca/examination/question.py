@@ -1,8 +1,11 @@
 """What a question is: a name, a sentence, and how it is answered for one random seed."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from nca.jsonl import number
 
 if TYPE_CHECKING:
     from nca.examination.subject import Subject, Trial
@@ -40,22 +43,20 @@ class Row:
     barred: str = ""
 
     def told(self) -> dict[str, Any]:
-        """Return the row for JSON; NaN as null, but where null says that nothing is beside it."""
-        told = _plain(asdict(self))
-        if self.beside is not None and told["beside"] is None:
-            told["beside"] = UNDEFINED
-        return told
+        """Return the row for JSON; a NaN beside it by name, since null means nothing is there."""
+        lost = self.beside is not None and not math.isfinite(self.beside)
+        return asdict(self) | ({"beside": UNDEFINED} if lost else {})
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Row":
         """Return the row that `told` has told."""
         numbers = {
-            name: {n: float("nan") if v is None else v for n, v in told[name].items()}
+            name: {n: number(value) for n, value in told[name].items()}
             for name in ("metrics", "figures")
         }
-        curve = tuple((s, float("nan") if v is None else v) for s, v in told["curve"])
+        curve = tuple((step, number(value)) for step, value in told["curve"])
         overrides = tuple(told["overrides"])
-        beside = float("nan") if told["beside"] == UNDEFINED else told["beside"]
+        beside = math.nan if told["beside"] == UNDEFINED else told["beside"]
         others = {"beside": beside, "curve": curve, "overrides": overrides}
         return cls(**{**told, **numbers, **others})
 
@@ -86,13 +87,3 @@ class Question:
     answer: Callable[["Subject", "Trial"], Iterator[Row]]
     passes: Callable[["Line", "Subject"], bool | None]
     bars: Callable[["Subject"], str] = nothing_bars
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and value - value != 0:  # NaN and the infinite
-        return None
-    return value

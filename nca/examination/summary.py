@@ -53,10 +53,9 @@ class Interval:
         return self.known == self.asked
 
     def told(self) -> dict[str, Any]:
-        """Return it for JSON; what is undefined as null."""
+        """Return it for JSON; what is undefined is NaN."""
         ends = {"mean": self.mean, "low": self.low, "high": self.high}
-        plain = {name: None if math.isnan(value) else value for name, value in ends.items()}
-        return {**plain, "random_seeds": self.known}
+        return {**ends, "random_seeds": self.known}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Write the files of a study into a folder."""
 
-import json
 from pathlib import Path
 
 from PIL import Image
@@ -9,6 +8,7 @@ from nca.checkpoint import write_whole
 from nca.errors import StorageError
 from nca.exhibit import charts, plates
 from nca.exhibit.page import page
+from nca.jsonl import to_json
 from nca.render import save_image
 from nca.study import Study, headline, verdict
 from nca.study.summary import told
@@ -49,7 +49,7 @@ def publish(study: Study, folder: Path) -> None:
     shown = plates_of(study)
     for name, plate in shown.items():
         save_image(plate, folder / f"{name}.png")
-    write_whole(folder / "islands.json", json.dumps(findings(study), indent=1).encode())
+    write_whole(folder / "islands.json", to_json(findings(study), indent=1).encode())
     write_whole(folder / "report.html", page(study, shown).encode())
 
 

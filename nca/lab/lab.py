@@ -6,7 +6,6 @@ dropped, never queued. When the last page is gone, time stands still.
 """
 
 import asyncio
-import json
 import math
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from nca.errors import NCAError
+from nca.jsonl import to_json
 from nca.lab.frames import Eye, about, frame
 from nca.lab.session import Session
 
@@ -56,7 +56,7 @@ class Guest:
 
     async def tell(self, kind: str, **told: Any) -> None:
         """Send words."""
-        await self.wire.send_text(json.dumps({"type": kind, **told}))
+        await self.wire.send_text(to_json({"type": kind, **told}))
 
 
 class Lab:

@@ -51,7 +51,7 @@ def gain(study: Study, control: str, *name: str) -> Summary:
 
 
 def told(study: Study) -> dict[str, Any]:
-    """Return everything that a study found, ready for JSON; what is undefined is null."""
+    """Return everything that a study found, ready for JSON; what is undefined is NaN."""
     plan, recipe = study.plan, study.trained.recipe
     return {
         "checkpoint": str(study.trained.path),
@@ -96,8 +96,8 @@ def _told(values: Tensor) -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> float | None:
-    return None if value != value else round(value, 6)
+def _number(value: float) -> float:
+    return round(value, 6)
 
 
 def _tree(flat: dict[tuple[str, ...], Any]) -> dict[str, Any]:

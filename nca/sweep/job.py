@@ -11,6 +11,7 @@ from nca.board import Board
 from nca.checkpoint import write_whole
 from nca.data import Report
 from nca.errors import CheckpointError, DivergedError, NCAError
+from nca.jsonl import to_json
 from nca.library import keep_plugins
 from nca.payoff import settle_compile
 from nca.planning import settle_memory
@@ -76,7 +77,7 @@ class Job:
 
     def written(self) -> str:
         """Return the job as one line of JSON."""
-        return json.dumps(asdict(self))
+        return to_json(asdict(self))
 
     @classmethod
     def read(cls, line: str) -> "Job":
@@ -143,8 +144,9 @@ def perform(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
 def note(job: Job, **facts: Any) -> dict[str, Any]:
     """Write the outcome of a job into its folder, and return it."""
     outcome = {"overrides": list(job.overrides), **job.measure.told(), **facts}
-    write_whole(Path(job.folder) / OUTCOME, json.dumps(outcome, indent=2).encode())
-    return outcome
+    text = to_json(outcome, indent=2)
+    write_whole(Path(job.folder) / OUTCOME, text.encode())
+    return json.loads(text)
 
 
 def outcome_of(job: Job) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nca.checkpoint import write_whole
+from nca.jsonl import number, to_json
 from nca.sweep.job import Measure
 from nca.sweep.plan import Plan, Planned
 
@@ -112,7 +113,7 @@ def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], pl
     failed = {r.random_seed: outcomes[r.folder]["failed"] for r in runs if r not in dict(done)}
 
     def first(pair: tuple[Planned, Mapping[str, Any]]) -> float:
-        value = pair[1]["measured"][0].get(plan.headline, math.nan)
+        value = number(pair[1]["measured"][0].get(plan.headline))
         return -math.inf if math.isnan(value) else value if plan.better == "more" else -value
 
     return Line(
@@ -129,7 +130,7 @@ def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], pl
 def _moments(measured: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[Moment]:
     for same in zip(*measured, strict=True):
         names = [n for n in same[0] if n not in MOMENT and all(n in row for row in same)]
-        metrics = {name: Spread.of([row[name] for row in same]) for name in names}
+        metrics = {name: Spread.of([number(row[name]) for row in same]) for name in names}
         yield Moment(same[0]["steps"], same[0]["after"], metrics)
 
 
@@ -153,10 +154,10 @@ def write_results(
             for r in plan.runs
         ],
     }
-    told = _plain(told)
-    write_whole(folder / "results.json", json.dumps(told, indent=2).encode())
+    text = to_json(told, indent=2)
+    write_whole(folder / "results.json", text.encode())
     write_whole(folder / "results.csv", _csv(found, measure).encode())
-    return told
+    return json.loads(text)
 
 
 def _csv(found: Sequence[Line], measure: Measure) -> str:
@@ -186,14 +187,3 @@ def _csv(found: Sequence[Line], measure: Measure) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON will read it: with keys of text, and null for what is no number."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
