@@ -427,6 +427,14 @@ class TestJob:
         perform(job, Watch(record=records.append), QUIET)
         assert records[0]["iteration"] == 2
 
+    def test_whose_metric_is_undefined_leaves_json_that_every_reader_takes(self, job):
+        Path(job.folder).mkdir()
+        told = note(job, measured=[{"steps": 3, "after": "", "samples": 8, "vote": math.nan}])
+        text = (Path(job.folder) / "outcome.json").read_text()
+        assert "NaN" not in text
+        assert told == json.loads(text) == outcome_of(job)
+        assert told["measured"][0]["vote"] is None
+
     def test_that_diverges_says_so_and_is_not_tried_again(self, job):
         job = replace(job, overrides=("train.learning_rate=1e30", "train.iterations=30"))
         told = perform(job, Watch(), QUIET)
