@@ -32,7 +32,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def number(value: float | None) -> float:
+def nan_if_null(value: float | None) -> float:
     """Return a number that was read from JSON; null is NaN."""
     return math.nan if value is None else value
 

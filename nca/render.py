@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from nca.errors import NCAError
-from nca.jsonl import number
+from nca.jsonl import nan_if_null
 from nca.state import State
 
 GAP = 6
@@ -239,7 +239,7 @@ def save_curve(records: Sequence[dict[str, Any]], headline: str, path: Path) -> 
 
 def _curve(records: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:
     """Return pairs of iteration and value; what is undefined is NaN, and a gap in the curve."""
-    return [(r["iteration"], number(r[name])) for r in records if r["kind"] == kind]
+    return [(r["iteration"], nan_if_null(r[name])) for r in records if r["kind"] == kind]
 
 
 def _as_wide(picture: Tensor, height: int, width: int) -> Tensor:

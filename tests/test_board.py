@@ -71,7 +71,7 @@ def writer(monkeypatch) -> type[Writer]:
 
 
 def trained(folder: Path, record) -> Run:
-    """Train the tiny recipe, its records going where they are told to."""
+    """Train the tiny recipe, its records going where they are found to."""
     (folder / "blobs.py").write_text(PLUGIN)
     load_file(folder / "blobs.py")
     recipe = Recipe.parse(RECIPE, name="tiny", folder=folder)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nca.cli.console import figure, show_json, show_rows
 from nca.errors import StorageError
 from nca.evaluation import Row
-from nca.jsonl import JsonLines, number, read_lines, to_json
+from nca.jsonl import JsonLines, nan_if_null, read_lines, to_json
 from nca.lab.follow import progress
 from nca.log import Log
 from nca.render import save_curve
@@ -58,8 +58,8 @@ def test_what_is_no_finite_number_becomes_null_at_any_depth():
 
 
 def test_null_comes_back_as_nan():
-    assert math.isnan(number(None))
-    assert number(0.25) == 0.25
+    assert math.isnan(nan_if_null(None))
+    assert nan_if_null(0.25) == 0.25
 
 
 def test_only_one_module_writes_json():
@@ -82,9 +82,9 @@ def test_only_one_module_writes_json():
 def test_a_metric_that_is_undefined_is_null_on_stdout_and_a_dash_in_a_table(capsys):
     rows = [Row(3, "", 2, {"vote": math.nan, "error": 0.5}).told()]
     show_json(rows)
-    (told,) = strictly(capsys.readouterr().out)
-    assert told == {"steps": 3, "after": "", "samples": 2, "vote": None, "error": 0.5}
-    for shown in (rows, [told]):  # as it was measured, and as it was read from a file
+    (read,) = strictly(capsys.readouterr().out)
+    assert read == {"steps": 3, "after": "", "samples": 2, "vote": None, "error": 0.5}
+    for shown in (rows, [read]):  # as it was measured, and as it was read from a file
         show_rows(shown)
         assert capsys.readouterr().out.split()[-2:] == ["-", "0.5000"]
     assert {figure(value) for value in (None, math.nan, math.inf, -math.inf)} == {"-"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nca.jsonl import number
+from nca.jsonl import nan_if_null
 
 if TYPE_CHECKING:
     from nca.examination.subject import Subject, Trial
@@ -51,10 +51,10 @@ class Row:
     def of(cls, told: Mapping[str, Any]) -> "Row":
         """Return the row that `told` has told."""
         numbers = {
-            name: {n: number(value) for n, value in told[name].items()}
+            name: {n: nan_if_null(value) for n, value in told[name].items()}
             for name in ("metrics", "figures")
         }
-        curve = tuple((step, number(value)) for step, value in told["curve"])
+        curve = tuple((step, nan_if_null(value)) for step, value in told["curve"])
         overrides = tuple(told["overrides"])
         beside = math.nan if told["beside"] == UNDEFINED else told["beside"]
         others = {"beside": beside, "curve": curve, "overrides": overrides}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nca.checkpoint import write_whole
-from nca.jsonl import number, to_json
+from nca.jsonl import nan_if_null, to_json
 from nca.sweep.job import Measure
 from nca.sweep.plan import Plan, Planned
 
@@ -113,7 +113,7 @@ def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], pl
     failed = {r.random_seed: outcomes[r.folder]["failed"] for r in runs if r not in dict(done)}
 
     def first(pair: tuple[Planned, Mapping[str, Any]]) -> float:
-        value = number(pair[1]["measured"][0].get(plan.headline))
+        value = nan_if_null(pair[1]["measured"][0].get(plan.headline))
         return -math.inf if math.isnan(value) else value if plan.better == "more" else -value
 
     return Line(
@@ -130,7 +130,7 @@ def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], pl
 def _moments(measured: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[Moment]:
     for same in zip(*measured, strict=True):
         names = [n for n in same[0] if n not in MOMENT and all(n in row for row in same)]
-        metrics = {name: Spread.of([number(row[name]) for row in same]) for name in names}
+        metrics = {name: Spread.of([nan_if_null(row[name]) for row in same]) for name in names}
         yield Moment(same[0]["steps"], same[0]["after"], metrics)
 
 
