@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
+from nca.jsonl import dumps
 from nca.recipe import Recipe
 from nca.types import Natural
 
@@ -88,9 +89,9 @@ class Checkpoint:
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, tensor in self.tensors.items()
         }
-        told = json.loads(json.dumps({"format": FORMAT, **_told(self)}))  # as it will be read
+        told = json.loads(dumps({"format": FORMAT, **_told(self)}))  # as it will be read
         told["checksum"] = _checksum(told, tensors)
-        write_whole(path, save(tensors, metadata={"nca": json.dumps(told)}))
+        write_whole(path, save(tensors, metadata={"nca": dumps(told)}))
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
@@ -135,7 +136,7 @@ class Checkpoint:
             )
         checksum = facts.pop("checksum", None)
         try:
-            known = _Facts.model_validate_json(json.dumps(facts))
+            known = _Facts.model_validate_json(dumps(facts))
         except ValidationError as error:
             wrong = sorted({str(detail["loc"][0]) for detail in error.errors()})
         else:

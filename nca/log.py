@@ -1,11 +1,11 @@
 """The log of a run: what was measured on its way, line by line."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nca.files import write_whole
-from nca.journal import Journal
+from nca.jsonl import JsonLines, dumps
 
 
 class Log:
@@ -20,16 +20,20 @@ class Log:
     def __init__(self, path: Path, iteration: int, *, writes: bool = True) -> None:
         self.path, self.writes = path, writes
         to_do = "free some space, then continue with nca run --resume"
-        self._journal = Journal(path, "the log", to_do)
+        self._lines = JsonLines(path, "the log", to_do)
         if not writes:
             return
-        rows = (row for row in self._journal.records() if isinstance(row.get("iteration"), int))
+        rows = (row for row in self.records() if isinstance(row.get("iteration"), int))
         kept = [row for row in rows if row["iteration"] <= iteration]
-        write_whole(path, "".join(f"{json.dumps(row)}\n" for row in kept).encode())
+        write_whole(path, "".join(f"{dumps(row)}\n" for row in kept).encode())
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield all records, in the order in which they were written."""
+        return self._lines.records()
 
     def last(self, kind: str) -> dict[str, Any] | None:
         """Return the last record of a kind, if there is any."""
-        found = [row for row in self._journal.records() if row.get("kind") == kind]
+        found = [row for row in self.records() if row.get("kind") == kind]
         return found[-1] if found else None
 
     def write(self, record: dict[str, Any]) -> None:
@@ -39,4 +43,4 @@ class Log:
             StorageError: It cannot be written.
         """
         if self.writes:
-            self._journal.append(record)
+            self._lines.append(record)

@@ -4,7 +4,6 @@ What is wrong is collected and shown at once, with lines. Overrides (`table.key=
 written into the text, so that text alone says what was run.
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 from nca.automaton import Automaton
 from nca.errors import PluginError, RegistryError
 from nca.faults import RecipeError, depth
+from nca.jsonl import dumps
 from nca.memory import Memory
 from nca.options import options_of, takes_place
 from nca.overrides import override
@@ -179,7 +179,7 @@ class Recipe:
 def _build(kind: Kind, table: RuleTable | TaskTable, surroundings: Any) -> Any:
     thing = registry.get(kind, table.name)
     model = options_of(thing)
-    checked = model.model_validate_json(json.dumps(table.model_extra))
+    checked = model.model_validate_json(dumps(table.model_extra))
     options = {name: getattr(checked, name) for name in model.model_fields}
     return thing(*([surroundings] if takes_place(thing) else []), **options)
 
@@ -205,7 +205,7 @@ def _validate(tables: dict[str, Any]) -> tuple[list[Fault], Tables | None]:
     found: list[Fault] = []
     checked: Tables | None = None
     try:
-        checked = Tables.model_validate_json(json.dumps(tables), strict=True)
+        checked = Tables.model_validate_json(dumps(tables), strict=True)
     except ValidationError as error:
         found += faults_of(error, Tables)
     newer = [fault for fault in found if fault.path == ("format",) and "newer" in fault.to_do]
@@ -254,7 +254,7 @@ def _options(path: KeyPath, kind: Kind, table: dict[str, Any], plugins: Any) -> 
         return [Fault((*path, "name"), error.what, f"{error.where}: {error.to_do}")]
     options = {key: value for key, value in table.items() if key != "name"}
     try:
-        model.model_validate_json(json.dumps(options))
+        model.model_validate_json(dumps(options))
     except ValidationError as error:
         return faults_of(error, model, path)
     return []

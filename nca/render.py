@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nca.errors import NCAError
 from nca.files import write_whole
+from nca.jsonl import nan_if_null
 from nca.state import State
 
 GAP = 6
@@ -231,11 +232,11 @@ def save_curve(records: Sequence[dict[str, Any]], headline: str, path: Path) -> 
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
-    losses = [(r["iteration"], r["loss"]) for r in records if r["kind"] == "train"]
-    held = [(r["iteration"], r[headline]) for r in records if r["kind"] == "held_out"]
+    losses = _curve(records, "train", "loss")
+    held = _curve(records, "held_out", headline)
     if losses:
         left.plot(*zip(*losses, strict=True), color="#0072b2", linewidth=1, label="loss")
-        if min(loss for _, loss in losses) > 0:
+        if all(loss > 0 for _, loss in losses if loss == loss):
             left.set_yscale("log")
     left.set_xlabel("iteration")
     left.set_ylabel("loss", color="#0072b2")
@@ -246,6 +247,11 @@ def save_curve(records: Sequence[dict[str, Any]], headline: str, path: Path) -> 
     content = BytesIO()
     figure.savefig(content, dpi=120, format="png")
     write_whole(path, content.getvalue())
+
+
+def _curve(records: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:
+    """Return pairs of iteration and value; what is undefined is NaN, and a gap in the curve."""
+    return [(r["iteration"], nan_if_null(r[name])) for r in records if r["kind"] == kind]
 
 
 def _as_wide(picture: Tensor, height: int, width: int) -> Tensor:

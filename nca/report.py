@@ -1,6 +1,5 @@
 """Bring a run to its end: judge it on test data and draw what a person wants to see."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from nca.data import Report
 from nca.device import hardware
 from nca.evaluation import Row, evaluate
 from nca.files import write_whole
+from nca.jsonl import dumps
 from nca.render import Sheet, levels_sheet, save_curve, save_image, strip
 from nca.run import Run
 from nca.state import State
@@ -45,11 +45,10 @@ def conclude(run: Run, data: Path | None, report: Report, watch: Watch) -> list[
     told = {"test": [row.told() for row in rows], "device": hardware(run.device)}
     metrics = {**trained.checkpoint.metrics, **told}
     Checkpoint(**{**trained.checkpoint.__dict__, "metrics": metrics}).write(trained.path)
-    write_whole(run.folder / "evaluation.json", json.dumps(metrics, indent=2).encode())
+    write_whole(run.folder / "evaluation.json", dumps(metrics, indent=2).encode())
     for name, sheet in drawn.items():
         save_image(sheet.image(), run.folder / name)
-    records = [json.loads(line) for line in run.log.path.read_text().splitlines()]
-    save_curve(records, run.task.headline, run.folder / "curve.png")
+    save_curve(list(run.log.records()), run.task.headline, run.folder / "curve.png")
     return rows
 
 

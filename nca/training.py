@@ -171,7 +171,7 @@ def validate(run: Run, watch: Watch) -> Row:
     watch.record(record)
     headline = row.metrics[run.task.headline]
     sign = 1 if run.task.better == "more" else -1
-    if run.best is None or sign * headline > sign * run.best:
+    if math.isfinite(headline) and (run.best is None or sign * headline > sign * run.best):
         run.best = headline
         run.save_best({"held_out": [row.told()]})
     return row

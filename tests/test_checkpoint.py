@@ -6,6 +6,7 @@ import math
 import os
 import pickle
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,9 @@ def test_what_is_written_is_read_bit_by_bit(path):
     for name, tensor in TENSORS.items():
         assert read.tensors[name].dtype == tensor.dtype
         assert_close(read.tensors[name], tensor, rtol=0, atol=0)
-    assert str(read) == str(GIVEN)  # as text, because no number is nan but nan
+    row = GIVEN.metrics["test"][0] | {"error": None}  # JSON has no NaN
+    wanted = replace(GIVEN, metrics={**GIVEN.metrics, "test": [row]})
+    assert replace(read, tensors={}) == replace(wanted, tensors={})
 
 
 def test_tensors_that_share_memory_or_are_laid_out_otherwise_are_written(tmp_path):

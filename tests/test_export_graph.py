@@ -1,5 +1,6 @@
 """What a page computes of an ONNX graph is what ONNX Runtime computes, and torch."""
 
+import math
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -287,6 +288,9 @@ def test_what_cannot_be_computed_is_named():
     double = make("Constant", [], ["y"], value=onnx.numpy_helper.from_array(np.ones(2)))
     with pytest.raises(ExportError, match="its step has numbers of float64"):
         module.told(model_of([double, make("Neg", ["y"], ["z"])], {"x": IMAGE}, ["z"]))
+    endless = make("LeakyRelu", ["x"], ["y"], alpha=math.inf)
+    with pytest.raises(ExportError, match="LeakyRelu of its ONNX graph has a number that is not"):
+        module.told(model_of([endless], {"x": IMAGE}, ["y"]))
 
 
 class Wave(UpdateRule):

@@ -6,8 +6,9 @@ import torch
 from nca.data import Report
 from nca.recipe import Recipe
 from nca.render import GAP, TEXT, fitting_scale, tile
-from nca.report import best_of, draw
+from nca.report import best_of, conclude, draw
 from nca.run import Run
+from nca.training import Watch, train
 
 RECIPE = """
 format = 1
@@ -50,3 +51,13 @@ def test_the_pictures_of_a_run_end_with_the_target_of_each_sample(tmp_path):
         left, top = GAP + 8 * step, TEXT + 2 * GAP + row * (10 * scale + GAP)
         shown = sheet.crop((left, top, left + 12 * scale, top + 10 * scale))
         assert np.array_equal(np.asarray(shown), np.asarray(tile(target, scale)))
+
+
+def test_a_log_whose_last_line_was_cut_short_does_not_keep_a_run_from_its_end(tmp_path):
+    recipe = Recipe.parse(RECIPE, name="two", folder=tmp_path)
+    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, Report())
+    train(run)
+    with run.log.path.open("ab") as file:
+        file.write(b'{"iteration": 1, "kind": "tr')
+    conclude(run, None, Report(), Watch())
+    assert (run.folder / "curve.png").is_file()

@@ -25,11 +25,11 @@ RINGS = (
         "tables", "faults", "toml_lines", "overrides", "recipe", "schema", "library",
         "plugins", "checkpoint", "trained", "data", "pictures", "palette", "portrait", "task",
         "importing", "render", "analysis", "gauge", "animation", "vast", "wall",
-        "files", "device",
+        "files", "device", "jsonl",
     },
     {
         "training", "evaluation", "run", "report", "reports", "board", "sweep", "export",
-        "planning", "payoff", "bench", "staging", "lab", "crew", "log", "journal",
+        "planning", "payoff", "bench", "staging", "lab", "crew", "log",
         "lesson", "footage",
     },
     {"cli", "__main__"},

@@ -347,9 +347,12 @@ class TestResults:
         ("better", "titles", "best"),
         [("more", ["c", "a", "b", "d", "e"], "c1"), ("less", ["b", "a", "c", "d", "e"], "c0")],
     )
-    def test_are_sorted_best_first_and_what_has_no_number_last(self, better, titles, best):
+    @pytest.mark.parametrize("undefined", [math.nan, None])
+    def test_are_sorted_best_first_and_what_has_no_number_last(
+        self, better, titles, best, undefined
+    ):
         plan, outcomes = plan_of(
-            better, a=[0.5], b=[0.4, "broken"], c=[0.5, 0.7], d=["broken"], e=[math.nan]
+            better, a=[0.5], b=[0.4, "broken"], c=[0.5, 0.7], d=["broken"], e=[undefined]
         )
         found = lines(plan, outcomes)
         assert [line.title for line in found] == titles
@@ -421,6 +424,14 @@ class TestJob:
         records = []
         perform(job, Watch(record=records.append), QUIET)
         assert records[0]["iteration"] == 2
+
+    def test_whose_metric_is_undefined_leaves_json_that_every_reader_takes(self, job):
+        Path(job.folder).mkdir()
+        told = note(job, measured=[{"steps": 3, "after": "", "samples": 8, "vote": math.nan}])
+        text = (Path(job.folder) / "outcome.json").read_text()
+        assert "NaN" not in text
+        assert told == json.loads(text) == outcome_of(job)
+        assert told["measured"][0]["vote"] is None
 
     def test_that_diverges_says_so_and_is_not_tried_again(self, job):
         job = replace(job, overrides=("train.learning_rate=1e30", "train.iterations=30"))

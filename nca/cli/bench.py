@@ -1,6 +1,5 @@
 """`nca bench`: how fast an automaton runs, in every way that the engine can run it."""
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +24,7 @@ from nca.cli.console import (
 from nca.device import pick_device
 from nca.errors import DeviceError, StorageError
 from nca.files import write_whole
+from nca.jsonl import dumps
 from nca.library import read_recipe
 
 LINE_EVERY = 5.0
@@ -97,7 +97,7 @@ def bench_(
         clock = Clock(where, by_work=by_work)
         report = bench(Plan(asked, chosen, repeats, budget, clock, display.told, display.done))
     if out:
-        write_whole(out, json.dumps(report.told(), indent=2).encode())
+        write_whole(out, dumps(report.told(), indent=2).encode())
     if as_json:
         show_json(report.told())
     else:

@@ -1,6 +1,5 @@
 """Where the command line speaks: results on stdout, everything else on stderr."""
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from nca.crew import Crew
 from nca.errors import NCAError
+from nca.jsonl import dumps
 from nca.plugins import load_file
 from nca.reports.numbers import NONE
 from nca.types import Size
@@ -135,7 +135,7 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """Print a result as JSON to stdout."""
-    show(json.dumps(value, indent=2))
+    show(dumps(value, indent=2))
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -143,7 +143,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(box=None, pad_edge=False, header_style="")
     for column in columns:
-        numbers = all(isinstance(row.get(column, 0), int | float) for row in rows)
+        numbers = all(isinstance(row.get(column, 0), int | float | None) for row in rows)
         table.add_column(column, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*(figure(row.get(column, "")) for column in columns))
@@ -151,9 +151,9 @@ def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def figure(value: Any) -> str:
-    """Return a number with four decimals, for progress and tables on the terminal."""
+    """Return a number with four decimals, for progress and tables; `n/a` is what is undefined."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return NONE
     if isinstance(value, float):
-        if math.isnan(value):
-            return NONE
         return f"{value:.4f}" if 0.001 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

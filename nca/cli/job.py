@@ -5,7 +5,6 @@ sweep wants the run to save and stop, or is no more. What happens is told in lin
 folder among the arguments is for those who look at a list of processes.
 """
 
-import json
 import os
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any
 from nca.cli.console import out_of_memory
 from nca.data import Report
 from nca.errors import NCAError
+from nca.jsonl import dumps
 from nca.plugins import discover, load_file
 from nca.sweep.job import STOPPED, Job, Stopped, note, perform, reason
 from nca.training import Watch
@@ -32,7 +32,7 @@ class _Line:
     def tell(self, told: dict[str, Any]) -> None:
         """Write a line; a sweep that is no more does not read it, and that is a wish to stop."""
         try:
-            os.write(self._to, f"{json.dumps(told)}\n".encode())
+            os.write(self._to, f"{dumps(told)}\n".encode())
         except OSError:
             self.closed.set()
 

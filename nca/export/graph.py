@@ -5,6 +5,7 @@ refused by name. Nothing is folded or rewritten on the way, so that the page com
 Runtime would; what depends on shapes alone the page computes once.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -173,4 +174,16 @@ def _attributes(node: Any) -> dict[str, Any]:
         elif isinstance(value, bytes):
             value = value.decode()
         told[attribute.name] = list(value) if isinstance(value, (list, tuple)) else value
+        _check_finite(node, told[attribute.name])
     return told
+
+
+def _check_finite(node: Any, value: Any) -> None:
+    numbers = value if isinstance(value, list) else [value]
+    if not all(math.isfinite(one) for one in numbers if isinstance(one, float)):
+        raise ExportError(
+            f"no page can be made of this automaton: {node.op_type} of its ONNX graph has a "
+            "number that is not finite.",
+            where="--engine onnx",
+            to_do="export it with --to onnx instead",
+        )

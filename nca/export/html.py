@@ -7,7 +7,6 @@ written, a browser on this machine runs the very same scripts, and what they com
 with torch.
 """
 
-import json
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -25,6 +24,7 @@ from nca.export.pack import Packer, base64_of, numbers_of
 from nca.export.pictured import drawing, views
 from nca.export.plan import check, plan
 from nca.files import write_whole
+from nca.jsonl import dumps
 from nca.portrait import Portrait
 from nca.state import State
 from nca.trained import Trained
@@ -170,4 +170,4 @@ def _web(name: str) -> str:
 
 def _safe(value: Any) -> str:
     """Return JSON that cannot end the element it stands in."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+    return dumps(value, compact=True).replace("<", "\\u003c")

@@ -9,7 +9,6 @@ runs the model draws it. What does not change (input levels) goes in and does no
 import contextlib
 import copy
 import io
-import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from nca.automaton import Automaton
 from nca.errors import ExportError
 from nca.export.compared import Difference, difference, drawn, lived, wanted
 from nca.files import write_whole
+from nca.jsonl import dumps
 from nca.state import State
 from nca.trained import Trained
 
@@ -256,7 +256,7 @@ def _note(model: Any, trained: Trained, step: Step, checked: Difference | None) 
         "recipe": trained.recipe.text,
         "nca": version("nca"),
         "fire_rate": str(step.automaton.fire_rate),
-        "checked": json.dumps(checked.told()) if checked else "not compared with torch",
+        "checked": dumps(checked.told()) if checked else "not compared with torch",
     }
     for key, value in notes.items():
         model.metadata_props.add(key=key, value=value)

@@ -4,7 +4,6 @@ Every kind of event is a class; its `kind` is its name in a saved history. Event
 and pages, so that every number is bounded, and nothing of them is executed.
 """
 
-import json
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nca import damage
 from nca.batch import Batch
 from nca.errors import NCAError, ShapeError
+from nca.jsonl import dumps
 from nca.lab.brush import touched
 from nca.lab.image import decoded
 from nca.lab.knobs import Value
@@ -75,7 +75,7 @@ def parse_event(given: Any) -> Event:
             to_do=f"choose among {', '.join(sorted(KINDS))}",
         )
     try:
-        return KINDS[kind].model_validate_json(json.dumps(given))
+        return KINDS[kind].model_validate_json(dumps(given))
     except ValidationError as error:
         first = error.errors()[0]
         raise NCAError(

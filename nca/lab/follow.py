@@ -1,11 +1,11 @@
 """Watch a training run as it goes: take its newest weights as soon as they are written."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nca.jsonl import read_lines
 from nca.lab.frames import about
 from nca.lab.lab import Lab
 from nca.lab.reporting import Repeats
@@ -65,15 +65,11 @@ def newest(run: Path) -> Path:
 
 def progress(run: Path) -> dict[str, Any]:
     """Return the run's losses so far, thinned out: iterations and losses."""
-    log = run / "metrics.jsonl"
-    rows = []
-    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
-        try:
-            row = json.loads(line)
-        except ValueError:  # a line that is just being written
-            continue
-        if isinstance(row.get("loss"), int | float) and isinstance(row.get("iteration"), int):
-            rows.append((row["iteration"], row["loss"]))
+    rows = [
+        (row["iteration"], row["loss"])
+        for row in read_lines(run / "metrics.jsonl")
+        if isinstance(row.get("loss"), int | float) and isinstance(row.get("iteration"), int)
+    ]
     thin = -(-len(rows) // MOST_POINTS) or 1
     kept = rows[::thin]
     return {"iterations": [at for at, _ in kept], "losses": [loss for _, loss in kept]}

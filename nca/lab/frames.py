@@ -4,7 +4,6 @@ The pixels of all panes follow one another, rows from the top, red, green and bl
 each. What changes from step to step is in the header; what does not is told once, by `about`.
 """
 
-import json
 import math
 import struct
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nca.jsonl import dumps
 from nca.lab.basis import Basis
 from nca.lab.session import Place, Session
 from nca.lab.subject import Subject
@@ -111,7 +111,7 @@ def frame(session: Session, eye: Eye, beside: dict[str, Any]) -> bytes:
         "branches": _branches(session),
         **beside,
     }
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = dumps(header, compact=True).encode()
     return b"".join([struct.pack("<I", len(text)), text, *pixels])
 
 

@@ -5,12 +5,12 @@ same history is the same bits. A branch leaves its parent at a step and shares a
 before; a branch without parent has a random seed and a start of its own.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from nca.errors import NCAError
+from nca.jsonl import dumps
 from nca.lab.events import Event, parse_event
 from nca.lab.film import Film
 from nca.lab.moment import Moment
@@ -197,7 +197,7 @@ class History:
 
     def dumped(self) -> str:
         """Return the history as the text of a small file."""
-        return json.dumps(self.told(), separators=(",", ":"))
+        return dumps(self.told(), compact=True)
 
     @classmethod
     def loaded(cls, text: str, subject: Subject) -> "History":

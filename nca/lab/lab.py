@@ -7,7 +7,6 @@ the pages, and all else goes on.
 """
 
 import asyncio
-import json
 import math
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from nca.jsonl import dumps
 from nca.lab.frames import Eye, frame
 from nca.lab.reporting import Repeats, described
 from nca.lab.session import Session
@@ -59,7 +59,7 @@ class Guest:
 
     async def tell(self, kind: str, **words: Any) -> None:
         """Send words."""
-        await self.wire.send_text(json.dumps({"type": kind, **words}))
+        await self.wire.send_text(dumps({"type": kind, **words}))
 
     async def report(self, fault: Exception) -> None:
         """Say what has failed; a bug of ours goes to the log as well."""

@@ -1,6 +1,5 @@
 """Write the files of a report into a folder."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from PIL import Image
 
 from nca.errors import StorageError
 from nca.files import write_whole
+from nca.jsonl import dumps
 from nca.render import save_image
 from nca.trained import Trained
 
@@ -51,7 +51,7 @@ def write_report(
     """
     for title, picture in pictures.items():
         save_image(picture, folder / f"{title}.png")
-    text = json.dumps(found, indent=1, allow_nan=False)
+    text = dumps(found, indent=1)
     write_whole(folder / f"{name}.json", text.encode())
     write_whole(folder / "report.html", page.encode())
 

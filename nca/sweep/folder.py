@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nca.files import write_whole
+from nca.jsonl import dumps
 from nca.sweep.faults import Complaint, SweepError
 from nca.sweep.plan import Base, Planned
 
@@ -26,7 +27,7 @@ def write_asked(folder: Path, base: Base, runs: Sequence[Planned]) -> None:
         "recipe": base.text,
         "runs": [asdict(run) for run in runs],
     }
-    write_whole(folder / ASKED, json.dumps(told, indent=2).encode())
+    write_whole(folder / ASKED, dumps(told, indent=2).encode())
 
 
 def known_runs(folder: Path, base: Base) -> list[Planned]:

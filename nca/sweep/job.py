@@ -12,6 +12,7 @@ from nca.data import Report
 from nca.device import pick_device
 from nca.errors import CheckpointError, DivergedError, NCAError
 from nca.files import write_whole
+from nca.jsonl import dumps
 from nca.library import keep_plugins
 from nca.payoff import settle_compile
 from nca.planning import settle_memory
@@ -77,7 +78,7 @@ class Job:
 
     def written(self) -> str:
         """Return the job as one line of JSON."""
-        return json.dumps(asdict(self))
+        return dumps(asdict(self))
 
     @classmethod
     def read(cls, line: str) -> "Job":
@@ -144,8 +145,9 @@ def perform(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
 def note(job: Job, **facts: Any) -> dict[str, Any]:
     """Write the outcome of a job into its folder, and return it."""
     outcome = {"overrides": list(job.overrides), **job.measure.told(), **facts}
-    write_whole(Path(job.folder) / OUTCOME, json.dumps(outcome, indent=2).encode())
-    return outcome
+    text = dumps(outcome, indent=2)
+    write_whole(Path(job.folder) / OUTCOME, text.encode())
+    return json.loads(text)
 
 
 def outcome_of(job: Job) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nca.files import write_whole
+from nca.jsonl import dumps, nan_if_null
 from nca.reports.numbers import plain
 from nca.reports.statistics import Statistics
 from nca.sweep.job import Measure
@@ -102,7 +103,7 @@ def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], pl
     failed = {r.random_seed: outcomes[r.folder]["failed"] for r in runs if r not in dict(done)}
 
     def first(pair: tuple[Planned, Mapping[str, Any]]) -> float:
-        value = pair[1]["measured"][0].get(plan.headline, math.nan)
+        value = nan_if_null(pair[1]["measured"][0].get(plan.headline))
         return -math.inf if math.isnan(value) else value if plan.better == "more" else -value
 
     return Line(
@@ -119,7 +120,7 @@ def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], pl
 def _moments(measured: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[Moment]:
     for same in zip(*measured, strict=True):
         names = [n for n in same[0] if n not in MOMENT and all(n in row for row in same)]
-        metrics = {name: _over_seeds([row[name] for row in same]) for name in names}
+        metrics = {name: _over_seeds([nan_if_null(row[name]) for row in same]) for name in names}
         yield Moment(same[0]["steps"], same[0]["after"], metrics)
 
 
@@ -143,10 +144,10 @@ def write_results(
             for r in plan.runs
         ],
     }
-    told = plain(told)
-    write_whole(folder / "results.json", json.dumps(told, indent=2).encode())
+    text = dumps(told, indent=2)
+    write_whole(folder / "results.json", text.encode())
     write_whole(folder / "results.csv", _csv(found, measure).encode())
-    return told
+    return json.loads(text)
 
 
 def _csv(found: Sequence[Line], measure: Measure) -> str:

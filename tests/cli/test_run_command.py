@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ FILES = [
     "metrics.jsonl",
     "recipe.toml",
     "states.png",
+    *(["tensorboard"] if find_spec("tensorboard") else []),
 ]
+"""What a finished run leaves in its folder, sorted."""
 EVIL = "from pathlib import Path\nPath('executed').touch()\n" + PLUGIN
 
 

@@ -5,10 +5,9 @@ and plan. Lines of another model stay in the file and are not read, nor are thos
 """
 
 import hashlib
-import json
 from pathlib import Path
 
-from nca.journal import Journal
+from nca.jsonl import JsonLines, dumps
 from nca.reports.robustness.catalogue import CHECKS
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult
@@ -32,7 +31,7 @@ class ResultCache:
     def __init__(self, path: Path, model: ModelUnderTest) -> None:
         self.path = path
         to_do = "free some space; what is answered is not asked again"
-        self._journal = Journal(path, "the answers", to_do)
+        self._journal = JsonLines(path, "the answers", to_do)
         self.key = key_of(model)
         self.answers: dict[tuple[str, int], list[CheckResult]] = {}
         self.outdated = 0
@@ -68,7 +67,7 @@ def key_of(model: ModelUnderTest) -> str:
     digest = hashlib.sha256()
     asked = [trained.recipe.text, plan.steps, plan.samples, plan.split]
     asked += [plan.long_steps, plan.long_samples]
-    digest.update(json.dumps(asked).encode())
+    digest.update(dumps(asked).encode())
     for module in (trained.automaton, trained.task):
         for name, tensor in sorted(module.state_dict().items()):
             digest.update(name.encode())
