@@ -19,7 +19,7 @@ from nca.plugins import discover, load_file
 from nca.registry import registry
 
 pytest.register_assert_rewrite("bench")
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser", "page_case"]
 
 settings.register_profile("dev", max_examples=25, derandomize=True, deadline=None, database=None)
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=200)

@@ -315,6 +315,8 @@ def turned_into(automaton: Automaton, drawn: State) -> Trained:
     loaded = Trained.load("growing", torch.device("cpu"))
 
     class Shown:
+        headline, better = "error", "less"
+
         def portrait(self):
             return Portrait(drawn)
 

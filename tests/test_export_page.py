@@ -1,10 +1,8 @@
 """Pages compute in a real browser what torch computes, whatever a hand does to the cells."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import torch
+from page_case import STEPS, assert_close_levels, opened, read, trained, until
 from playwright.sync_api import Page
 from torch.testing import assert_close
 
@@ -13,70 +11,6 @@ from nca.export import write_html
 from nca.export.pack import base64_of, numbers_of
 from nca.trained import Trained
 from nca.types import Size
-
-STEPS = 20
-CLOSE = {"rtol": 1e-4, "atol": 1e-4}
-
-
-def trained(name: str) -> Trained:
-    return Trained.load(name, torch.device("cpu"))
-
-
-@pytest.fixture(scope="session")
-def pages(tmp_path_factory) -> Callable[[str], tuple[Trained, Path]]:
-    """Write the page of a pretrained checkpoint, once, without trying it out."""
-    written: dict[str, tuple[Trained, Path]] = {}
-    folder = tmp_path_factory.mktemp("pages")
-
-    def write(name: str) -> tuple[Trained, Path]:
-        if name not in written:
-            loaded = trained(name)
-            assert write_html(loaded, folder / f"{name}.html", STEPS, check=False) is None
-            written[name] = (loaded, folder / f"{name}.html")
-        return written[name]
-
-    return write
-
-
-def opened(page: Page, file: Path) -> None:
-    page.goto(file.as_uri())
-    page.evaluate("nca.play(false)")
-
-
-def until(page: Page, condition: str) -> None:
-    """Wait for a condition; the page allows nobody, playwright included, to evaluate text."""
-    for _ in range(100):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(condition)
-
-
-def read(page: Page, automaton: Automaton, size: Size) -> State:
-    """Return the state that the page is in, one sample."""
-    levels = {}
-    for place, (name, level) in enumerate(automaton.layout.items()):
-        numbers = page.evaluate(f"Array.from(nca.stage.engine.read({place}))")
-        levels[name] = torch.tensor(numbers, dtype=torch.float32).view(1, level.channels, *size)
-    step = page.evaluate("nca.stage.engine.step")
-    lower, upper = page.evaluate("plan.randomSeed")
-    seed = lower | upper << 32
-    samples = torch.tensor([page.evaluate("plan.sample | 0")])
-    return State(levels, random_seed=seed, step=step, samples=samples)
-
-
-def write(page: Page, state: State) -> None:
-    for place, level in enumerate(state.values()):
-        page.evaluate(
-            "([place, text]) => nca.stage.engine.write(place, numbersOf(text))",
-            [place, base64_of(level)],
-        )
-
-
-def assert_close_levels(found: State, expected: State) -> None:
-    assert found.step == expected.step
-    for name, level in expected.items():
-        assert_close(found[name], level.contiguous(), **CLOSE)
 
 
 @torch.no_grad()
@@ -210,7 +144,7 @@ def test_what_is_drawn_is_judged_as_in_torch(page, pages, name):
     page.evaluate("nca.show()")
     share = round(100 * counts.max().item() / counts.sum().item())
     told = f"{share} % of the cells say {counts.argmax().item()}"
-    assert page.locator("#votes h2").text_content() == told
+    assert page.locator("#verdict").text_content() == told
     assert counts.argmax() == 1
 
 

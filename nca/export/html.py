@@ -21,6 +21,7 @@ from nca.export.compared import Difference, difference, drawn, lived, wanted
 from nca.export.graph import graph
 from nca.export.onnx import step_model
 from nca.export.pack import Packer, base64_of, numbers_of
+from nca.export.page_training import input_change, pause
 from nca.export.pictured import drawing, views
 from nca.export.plan import check, plan
 from nca.files import write_whole
@@ -105,6 +106,8 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
             "views": seen,
             "drawing": drawing(portrait.drawing, names),
             "hint": portrait.hint,
+            "inputChange": input_change(trained.recipe),
+            "pause": pause(trained),
             "weights": packer.base64(),
         },
         begun,

@@ -16,6 +16,11 @@ from nca.program import Layer
 from nca.render import principal_axes
 from nca.state import State
 
+DARK = torch.tensor([11, 12, 14]) / 255
+"""What lies under the cells in dark mode: `--sheet` in `page.css`."""
+CONTRAST = 3.0
+"""What WCAG 2.1 asks of graphics (1.4.11)."""
+
 
 def views(
     portrait: Portrait, lived: Sequence[State], packer: Packer, names: list[str]
@@ -75,9 +80,29 @@ def base64_of_bytes(pixels: Tensor) -> str:
     return base64.b64encode(pixels.cpu().contiguous().numpy().tobytes()).decode()
 
 
+def contrast(colours: Tensor, paper: Tensor) -> Tensor:
+    """Return the contrast of sRGB colours `(K, 3)` with paper `(3)`, from 1 to 21 (WCAG 2.1)."""
+    luminances = []
+    for given in (colours, paper):
+        linear = torch.where(given <= 0.04045, given / 12.92, ((given + 0.055) / 1.055) ** 2.4)
+        luminances.append(linear @ torch.tensor([0.2126, 0.7152, 0.0722]) + 0.05)
+    ratio = luminances[0] / luminances[1]
+    return torch.maximum(ratio, 1 / ratio)
+
+
+def legible(colours: Tensor, paper: Tensor) -> Tensor:
+    """Return colours `(K, 3)` with as little white as lets each be seen on dark paper `(3)`."""
+    seen = colours
+    for white in torch.linspace(0, 1, 21):
+        faint = contrast(seen, paper) < CONTRAST
+        seen = torch.where(faint.unsqueeze(1), colours.lerp(torch.ones(()), white), seen)
+    return seen
+
+
 def _classes(look: Classes, packer: Packer, names: list[str]) -> dict[str, Any]:
     layer = Layer(look.weight, look.bias, "none")
-    palette = torch.cat([look.colours.cpu(), torch.zeros(len(look.colours), 1)], dim=1)
+    themes = {"light": look.colours.cpu(), "dark": legible(look.colours.cpu(), DARK)}
+    filler = torch.zeros(len(look.colours), 1)
     return {
         "kind": "classes",
         "name": "picture",
@@ -85,9 +110,15 @@ def _classes(look: Classes, packer: Packer, names: list[str]) -> dict[str, Any]:
         "classes": len(look.names),
         "at": packer.layer(layer),
         "bias": packer.bias(look.bias, len(look.names)),
-        "palette": packer.add(palette),
+        "palettes": {
+            theme: packer.add(torch.cat([colours, filler], dim=1))
+            for theme, colours in themes.items()
+        },
         "names": list(look.names),
-        "colours": [[round(c * 255) for c in row] for row in look.colours.tolist()],
+        "colours": {
+            theme: [[round(c * 255) for c in row] for row in colours.tolist()]
+            for theme, colours in themes.items()
+        },
         "voters": look.voters,
         "ink": look.ink,
         "silent": look.silent,

@@ -14,7 +14,7 @@ const TOOLS = {
 
 const app = {
   ...controls,
-  stage: null, playing: false, view: 0, tool: "", speed: 5, rate: plan.fireRate, owed: 0, last: 0,
+  stage: null, playing: false, paused: false, view: 0, tool: "", speed: 5, rate: plan.fireRate, owed: 0, last: 0,
   changed: true, frames: 0, hand: null,
 
   start() {
@@ -22,7 +22,13 @@ const app = {
     byId("hint").textContent = plan.hint;
     this.makeControls();
     this.build(plan.size);
-    if (plan.drawing && plan.drawing.examples.length) this.stage.example(0);
+    if (plan.drawing && plan.drawing.examples.length) {
+      this.stage.example(0);
+      this.stage.ink();
+      this.mark(0);
+    }
+    byId("pause").hidden = !plan.pause;
+    this.note();
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.play(true);
     requestAnimationFrame((now) => this.frame(now));
   },
@@ -36,6 +42,7 @@ const app = {
     this.stage.engine.angle = Number(byId("angle").value) * Math.PI / 180;
     this.stage.ink();
     this.fit();
+    this.resume();
   },
 
   bring(old) {
@@ -53,7 +60,7 @@ const app = {
 
   fit() {
     const wide = byId("canvas").closest(".frame").clientWidth - 20;
-    this.stage.fit(Math.max(120, Math.min(wide, Math.max(260, window.innerHeight - 290))));
+    this.stage.fit(Math.max(120, Math.min(wide, Math.max(260, window.innerHeight - 340))));
     this.changed = true;
   },
 
@@ -64,7 +71,9 @@ const app = {
 
   play(on) {
     this.playing = on;
+    this.paused = false;
     this.owed = 0;
+    this.note();
     byId("play").textContent = on ? "Pause" : "Play";
     byId("play").setAttribute("aria-pressed", String(on));
   },
@@ -77,6 +86,52 @@ const app = {
   reset() {
     this.stage.engine.sow(false);
     this.changed = true;
+    this.resume();
+  },
+
+  clear() {
+    this.stage.pixels.fill(0);
+    this.stage.ink();
+    this.mark(null);
+    this.reset();
+  },
+
+  // change what is drawn, and let the cells do what they did in training: carry on, where those
+  // that are dead under the new input are cleared, or begin anew; after a blank all begins anew
+  redraw(change) {
+    const blank = !this.drawn;
+    change();
+    this.stage.ink();
+    if (blank || plan.inputChange === "begin anew") this.reset();
+    else this.stage.engine.clearDead();
+    this.changed = true;
+  },
+
+  get drawn() {
+    const least = plan.views[0].ink ?? 0;
+    return !plan.drawing || this.stage.pixels.some((value) => value > least);
+  },
+
+  // pause at the last step that was measured, where the automaton is known not to hold
+  limit() {
+    if (!plan.pause || this.stage.engine.step !== plan.pause.measured) return false;
+    this.play(false);
+    this.paused = true;
+    this.note();
+    return true;
+  },
+
+  // go on if the page paused by itself, since all begins anew
+  resume() {
+    if (this.paused) this.play(true);
+  },
+
+  note() {
+    if (!plan.pause) return;
+    const { trained, measured, why } = plan.pause;
+    byId("pause").textContent = this.paused
+      ? `Paused: trained for ${trained} steps; measured to ${measured}: press play to go on.`
+      : `${why} The page pauses at step ${measured}.`;
   },
 
   frame(now) {
@@ -86,9 +141,11 @@ const app = {
       this.owed = Math.min(this.owed + passed * SPEEDS[this.speed], MOST_AT_ONCE);
       const due = Math.floor(this.owed);
       this.owed -= due;
-      // what is too much for one picture is left out, so that hands are heeded in time
-      for (let n = 0, late = performance.now() + 50; n < due && performance.now() < late; ++n)
+      // what is too much for one picture is left out, so that the page answers in time
+      for (let n = 0, late = performance.now() + 50; n < due && performance.now() < late; ++n) {
         this.step();
+        if (this.limit()) break;
+      }
     }
     if (this.changed) this.show();
     requestAnimationFrame((later) => this.frame(later));
@@ -109,9 +166,9 @@ const app = {
   },
 
   tell({ counts, voters }) {
-    const view = plan.views[0], drawn = !plan.drawing || this.stage.pixels.some((v) => v > view.ink);
+    const view = plan.views[0], drawn = this.drawn;
     const most = counts.indexOf(Math.max(...counts));
-    byId("votes").querySelector("h2").textContent = drawn && voters
+    byId("verdict").textContent = drawn && voters
       ? `${Math.round(100 * counts[most] / voters)} % of the cells say ${view.names[most]}`
       : "Nothing is drawn yet";
     byId("votes").querySelectorAll("div").forEach((row, number) => {
@@ -140,16 +197,16 @@ const app = {
   // what a press, or a move while pressed, does to the cells; places are [y, x] in cells
   apply(from, to) {
     const radius = TOOLS[this.tool].brush, far = Math.hypot(to[0] - from[0], to[1] - from[1]);
-    if (this.tool === "sow") {
-      this.stage.sow(to);
-    } else {
-      const count = Math.max(1, Math.ceil(far / Math.max(0.3, radius / 2)));
-      for (let n = 1; n <= count; ++n) {
-        const at = [0, 1].map((axis) => from[axis] + (to[axis] - from[axis]) * n / count);
-        if (this.tool === "cut") this.stage.engine.empty(at, radius);
-        else this.stage.dab(at, radius, this.tool === "rub");
-      }
-      if (this.tool !== "cut") this.stage.ink();
+    const count = Math.max(1, Math.ceil(far / Math.max(0.3, radius / 2)));
+    const stroke = (touch) => {
+      for (let n = 1; n <= count; ++n)
+        touch([0, 1].map((axis) => from[axis] + (to[axis] - from[axis]) * n / count));
+    };
+    if (this.tool === "sow") this.stage.sow(to);
+    else if (this.tool === "cut") stroke((at) => this.stage.engine.empty(at, radius));
+    else {
+      this.redraw(() => stroke((at) => this.stage.dab(at, radius, this.tool === "rub")));
+      this.mark(null);
     }
     this.changed = true;
   },

@@ -9,6 +9,7 @@ const controls = {
       button.dataset.tool = tool;
     });
     this.tools = tools;
+    byId("clear").hidden = !plan.drawing;
     byId("speed").value = this.speed;
     byId("rate").value = Math.round(100 * this.rate);
     byId("turning").hidden = !plan.levels.some((level) => level.terms.some((term) =>
@@ -52,24 +53,30 @@ const controls = {
         picture.data.set([110, 118, 128, bytes.charCodeAt(n)], n * 4);
       small.getContext("2d").putImageData(picture, 0, 0);
       const button = this.button("examples", "", () => {
-        this.stage.example(number);
-        this.changed = true;
+        this.redraw(() => this.stage.example(number));
+        this.mark(number);
       });
       button.setAttribute("aria-label", `Example: ${pen.words[number]}`);
       button.append(small);
     });
   },
 
+  // mark the example that is drawn; null: something else is
+  mark(example) {
+    document.querySelectorAll("#examples button").forEach((button, number) =>
+      button.setAttribute("aria-pressed", String(number === example)));
+  },
+
   makeVotes() {
     const view = plan.views[0];
     if (view.kind !== "classes") return;
-    byId("votes").hidden = false;
-    byId("votes").append(document.createElement("h2"));
+    byId("votes").hidden = byId("verdict").hidden = false;
     view.names.forEach((name, number) => {
       const row = document.createElement("div");
       row.hidden = number === view.silent;
       const bar = document.createElement("i"), word = document.createElement("b");
-      bar.style.background = `rgb(${view.colours[number].join(",")})`;
+      for (const [theme, colours] of Object.entries(view.colours))
+        bar.style.setProperty(`--${theme}`, `rgb(${colours[number].join(",")})`);
       word.textContent = name;
       const track = document.createElement("span");
       track.append(bar);
@@ -93,6 +100,7 @@ const controls = {
     on("play", "click", () => this.play(!this.playing));
     on("once", "click", () => { this.play(false); this.step(); });
     on("reset", "click", () => this.reset());
+    on("clear", "click", () => this.clear());
     on("speed", "input", (value) => { this.speed = Number(value); });
     on("rate", "input", (value) => { this.rate = Number(value) / 100; });
     on("brush", "input", (value) => { TOOLS[this.tool].brush = Number(value); });
@@ -135,7 +143,7 @@ const controls = {
     };
     const acts = {
       " ": () => this.play(!this.playing), ".": () => { this.play(false); this.step(); },
-      r: () => this.reset(), "[": () => slide("brush", -1), "]": () => slide("brush", 1),
+      r: () => this.reset(), c: () => plan.drawing && this.clear(), "[": () => slide("brush", -1), "]": () => slide("brush", 1),
       "-": () => slide("speed", -1), "+": () => slide("speed", 1), "=": () => slide("speed", 1),
     };
     const number = Number(event.key);

@@ -133,7 +133,7 @@ class Engine {
     for (const level of this.levels) {
       if (level.moved) [level.now, level.next] = [level.next, level.now];
     }
-    if (alive && alive.dead === "cleared") this.bury(this.levels[alive.level]);
+    if (alive && alive.dead === "cleared") this.clearDead();
     for (const level of this.levels) level.moved = false;
     this.step += 1;
   }
@@ -164,18 +164,20 @@ class Engine {
     return kernels.flat();
   }
 
-  // after the swap `next` of the level that tells life holds what was before the step
-  bury(teller) {
-    const before = teller.moved ? teller.next : teller.now, after = teller.now;
-    const last = this.levels.indexOf(teller);
+  // clear the cells that are dead: now, and within a step before it as well, for `next` of a level
+  // that has moved holds what was before
+  clearDead() {
+    if (!this.plan.alive) return;
+    const last = this.plan.alive.level, read = this.levels[last];
+    const before = read.moved ? read.next : read.now, after = read.now;
     const order = this.levels.map((_, n) => n).filter((n) => n !== last).concat(last);
     for (const number of order) {
       const level = this.levels[number];
       if (level.input) continue;
       level.spare ||= this.layers(level.groups, level.blocks);
       level.blocks.forEach((block, b) => {
-        const shader = this.program(block, "bury",
-          () => buryShader(this.plan, number, block.first, block.count));
+        const shader = this.program(block, "clear",
+          () => clearShader(this.plan, number, block.first, block.count));
         const textures = { own: level.now.texture, before: before.texture, after: after.texture };
         this.pass(shader, level.spare.frames[b], null, textures);
       });

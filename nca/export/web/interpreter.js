@@ -98,6 +98,11 @@ class Interpreter extends Engine {
     if (target === this.levels[place].now) this.held[place] = null;
   }
 
+  clearDead() {
+    super.clearDead();
+    this.held = [];
+  }
+
   touch(level, mode, where) {
     super.touch(level, mode, where);
     this.held[this.levels.indexOf(level)] = null;

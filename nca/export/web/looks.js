@@ -20,13 +20,13 @@ function lookShader(plan, view) {
     for (int c = 0; c < 4; ++c) if (j * 4 + c < ${view.classes} && sum[c] > most) {
       most = sum[c]; chosen = j * 4 + c; }
   }
-  colour = vec4(w(${view.palette} + chosen).rgb, float(chosen) / 255.0);`;
+  colour = vec4(w(palette + chosen).rgb, float(chosen) / 255.0);`;
   } else {
     body = `vec4 sum = vec4(0.0); int k = ${view.at};
   for (int i = 0; i < ${many}; ++i, k += 4) sum += ${product("k", "u[i]")};
   colour = vec4(0.5 + (sum.rgb - middle) / (5.0 * spread), 1.0);`;
   }
-  return `${HEAD}uniform sampler2DArray level; uniform vec3 middle, spread;
+  return `${HEAD}uniform sampler2DArray level; uniform vec3 middle, spread; uniform int palette;
 layout(location = 0) out vec4 colour;
 void main() { ivec2 here = ivec2(gl_FragCoord.xy); ${fetch} ${body} }`;
 }

@@ -225,7 +225,7 @@ void main() {
 }
 
 // clear cells that do not live both before and after the step
-function buryShader(plan, number, first, count) {
+function clearShader(plan, number, first, count) {
   return `${HEAD}uniform sampler2DArray own, before, after;\n${outputs(count)}
 ${neighbourhood(plan)}${lives(plan)}
 void main() {

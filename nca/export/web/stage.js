@@ -18,6 +18,10 @@ class Stage {
     return this.plan.drawing ? this.plan.drawing.patch : 1;
   }
 
+  get theme() {
+    return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  }
+
   blank() {
     return new Float32Array(this.size[0] * this.size[1] * this.patch ** 2);
   }
@@ -69,8 +73,10 @@ class Stage {
     const view = this.plan.views[number], look = this.looks[number];
     const level = this.engine.levels[view.level].now.texture;
     if (look.axes && !look.middle) this.adapt(number, 1);
-    this.engine.pass(look.shader, look.frame, null, { level },
-      look.axes ? { middle: ["3fv", look.middle], spread: ["3fv", look.spread] } : {});
+    this.engine.pass(look.shader, look.frame, null, { level }, {
+      ...(look.axes && { middle: ["3fv", look.middle], spread: ["3fv", look.spread] }),
+      ...(view.palettes && { palette: ["1i", view.palettes[this.theme]] }),
+    });
     return view;
   }
 
@@ -153,7 +159,7 @@ class Stage {
     }
   }
 
-  // show an example, in the middle of the grid
+  // draw an example, in the middle of the grid
   example(number) {
     const bytes = atob(this.plan.drawing.examples[number]), patch = this.patch;
     const [high, wide] = this.plan.size.map((side) => side * patch);
@@ -167,7 +173,6 @@ class Stage {
         if (i >= 0 && i < height && j >= 0 && j < width)
           this.pixels[i * width + j] = bytes.charCodeAt(y * wide + x) / 255;
       }
-    this.ink();
   }
 
   // set the first state in, its middle at a cell

@@ -1,0 +1,77 @@
+"""What a page does because of how its automaton was trained: with a changed input, and in time.
+
+Training decides both. Where `[pool] swapped` lays another input under running states, a page does
+the same; where training never changed an input, a changed one begins anew. And an automaton that
+was measured to fall apart is shown up to the last step that was measured, not beyond it.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+from nca.recipe import Recipe
+from nca.trained import Trained
+
+InputChange: TypeAlias = Literal["carry on", "begin anew"]
+
+GROWTH = 2.0
+"""An automaton whose error grows by more than this factor does not hold."""
+LOSS = 0.01
+"""A share that falls by no more than this holds, however small its error was."""
+
+
+def input_change(recipe: Recipe) -> InputChange:
+    """Return what the cells do when their input changes, which is what they did in training.
+
+    `carry on`: states go on, and cells that are dead under the new input are cleared, as
+    `nca.pool.swap` does. `begin anew`: they start again from their first state, at its step.
+    """
+    pool = recipe.tables.pool
+    return "carry on" if pool and pool.swapped else "begin anew"
+
+
+def pause(trained: Trained) -> dict[str, Any] | None:
+    """Return where a page pauses, and why; None: the automaton holds, or nothing was trained.
+
+    The rule: by the task's headline on undisturbed test samples, an automaton does not hold if
+    its error at the last evaluated step is more than twice that at the first. The error is the
+    headline where less is better, else what it lacks of 1; and a share must have fallen by more
+    than 0.01. Where fewer than two steps were evaluated, it holds if its recipe keeps states in a
+    pool, so that they live on for longer than one rollout.
+
+    Returns:
+        `trained`: the most steps of a rollout in training; `measured`: the last evaluated step,
+        at which the page pauses; `why`: a sentence.
+    """
+    tables = trained.recipe.tables
+    if tables.train is None:
+        return None
+    steps = tables.rollout.steps[1]
+    measured = _measured(trained)
+    if len(measured) < 2:
+        why = "No state was trained or measured for longer than one rollout."
+        return None if tables.pool else {"trained": steps, "measured": steps, "why": why}
+    first, last = min(measured), max(measured)
+    if _holds(measured[first], measured[last], trained.task.better):
+        return None
+    unit = "{:.1%}" if trained.task.better == "more" else "{:.2g}"
+    before, after = (unit.format(measured[at]).replace("%", " %") for at in (first, last))
+    why = f"It does not hold: {trained.task.headline} {before} at step {first}, {after} at {last}."
+    return {"trained": steps, "measured": last, "why": why}
+
+
+def _holds(first: float, last: float, better: Literal["more", "less"]) -> bool:
+    """Return whether a headline is still good; one that is not a number is not."""
+    if better == "less":
+        return last <= GROWTH * first
+    return first - last <= LOSS or 1 - last <= GROWTH * (1 - first)
+
+
+def _measured(trained: Trained) -> dict[int, float]:
+    """Return the headline by step; what the checkpoint says in another form counts as nothing."""
+    rows = trained.checkpoint.metrics.get("test")
+    found = {}
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict) and not row.get("after"):
+            step, value = row.get("steps"), row.get(trained.task.headline)
+            if type(step) is int and step > 0 and type(value) in (int, float):
+                found[step] = value
+    return found

@@ -1,0 +1,76 @@
+"""Exported pages in a real browser: write them, open them, and read the state they are in."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import torch
+from playwright.sync_api import Page
+from torch.testing import assert_close
+
+from nca import Automaton, State
+from nca.export import write_html
+from nca.export.html import Engine
+from nca.trained import Trained
+from nca.types import Size
+
+STEPS = 20
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+
+
+def trained(name: str, *overrides: str) -> Trained:
+    return Trained.load(name, torch.device("cpu"), overrides)
+
+
+Pages: TypeAlias = Callable[..., tuple[Trained, Path]]
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory) -> Pages:
+    """Write the page of a pretrained checkpoint, once, without comparing it with torch."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    @cache
+    def write(name: str, engine: Engine = "webgl", examples: bool = False) -> tuple[Trained, Path]:
+        loaded, file = trained(name), folder / f"{name}-{engine}-{examples}.html"
+        if examples:
+            loaded.prepare(None, lambda *told: None)
+        assert write_html(loaded, file, STEPS, check=False, engine=engine) is None
+        return loaded, file
+
+    return write
+
+
+def opened(page: Page, file: Path) -> None:
+    page.goto(file.as_uri())
+    page.evaluate("nca.play(false)")
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait for a condition; the page allows nobody, playwright included, to evaluate text."""
+    for _ in range(100):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(condition)
+
+
+def read(page: Page, automaton: Automaton, size: Size) -> State:
+    """Return the state that the page is in, one sample."""
+    levels = {}
+    for place, (name, level) in enumerate(automaton.layout.items()):
+        numbers = page.evaluate(f"Array.from(nca.stage.engine.read({place}))")
+        levels[name] = torch.tensor(numbers, dtype=torch.float32).view(1, level.channels, *size)
+    step = page.evaluate("nca.stage.engine.step")
+    lower, upper = page.evaluate("plan.randomSeed")
+    seed = lower | upper << 32
+    samples = torch.tensor([page.evaluate("plan.sample | 0")])
+    return State(levels, random_seed=seed, step=step, samples=samples)
+
+
+def assert_close_levels(found: State, expected: State) -> None:
+    assert found.step == expected.step
+    for name, level in expected.items():
+        assert_close(found[name], level.contiguous(), **CLOSE)
