@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 import torch
+from islands_case import blocks
 from simple import Add, Scale, numbers, one_level
-from study_case import blocks
 from torch.testing import assert_close
 
 from nca import Automaton, Layout, Level, OptionError, State, settle
