@@ -1,12 +1,26 @@
 """Neural cellular automata: levels on a torus, update rules as plugins, runs as recipes."""
 
-from nca import analysis, metrics, objectives, stencils
-from nca.automaton import Automaton
-from nca.batch import Batch
-from nca.checked import Options
-from nca.conditions import Alive, Noise, Skip
-from nca.damage import Damage
-from nca.data import Dataset, LabelledImages, Report
+from nca import analysis
+from nca.backends.fused import why_not_fused
+from nca.data.dataset import Dataset, LabelledImages, Report
+from nca.distributed.sharded import Spread
+from nca.distributed.sharding import Cells, Samples
+from nca.engine import stencils
+from nca.engine.activation_memory import Memory
+from nca.engine.automaton import Automaton
+from nca.engine.conditions import Alive, Noise, Skip
+from nca.engine.initial import FirstState, Start
+from nca.engine.layout import Layout, Level
+from nca.engine.perception import StencilPerception, per_cell, perceptron
+from nca.engine.rng import Draw, Source
+from nca.engine.rollouts import video
+from nca.engine.rule import UpdateRule
+from nca.engine.settling import Settled, settle
+from nca.engine.state import State
+from nca.engine.step_inputs import Kernel
+from nca.engine.topology import TORUS, Topology
+from nca.engine.view import Place, View
+from nca.engine.window import Window
 from nca.errors import (
     CheckpointError,
     DataError,
@@ -21,29 +35,19 @@ from nca.errors import (
     StorageError,
     TargetError,
 )
-from nca.fusion import why_not_fused
-from nca.importing import Imported
-from nca.memory import Memory
-from nca.metrics import Share
-from nca.noise import Draw, Source
-from nca.parts import Cells, Samples
-from nca.perception import StencilPerception, per_cell, perceptron
-from nca.pictures import load_target, load_texture, to_rgb_on_white
-from nca.pool import Pool, Renewal
-from nca.registry import register, registry
-from nca.rule import UpdateRule
-from nca.scene import Kernel
-from nca.settling import Settled, settle
-from nca.spread import Spread
-from nca.start import FirstState, Start
-from nca.state import Layout, Level, State
-from nca.task import Setting, Task, Vote
-from nca.topology import TORUS, Topology
-from nca.validation import OptionError
-from nca.vast import Vast, stream
-from nca.video import video
-from nca.view import Place, View
-from nca.window import Window
+from nca.registry.importer import Imported
+from nca.registry.registry import register, registry
+from nca.render.load import load_target, load_texture, to_rgb_on_white
+from nca.streaming.grid_file import Vast, stream
+from nca.tasks import losses as objectives
+from nca.tasks import metrics
+from nca.tasks.batch import Batch
+from nca.tasks.damage import Damage
+from nca.tasks.metrics import Share
+from nca.tasks.pool import Pool, Renewal
+from nca.tasks.task import Setting, Task, Vote
+from nca.validation.checked import Options
+from nca.validation.faults import OptionError
 
 __all__ = [
     # build

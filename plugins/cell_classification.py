@@ -27,14 +27,14 @@ from nca import (
     State,
     Task,
     Vote,
-    metrics,
-    objectives,
     per_cell,
     register,
     registry,
 )
-from nca.palette import CLASSES
-from nca.portrait import Classes, Drawing, Portrait
+from nca.render.palettes import CLASSES
+from nca.tasks import losses as objectives
+from nca.tasks import metrics
+from nca.tasks.display import Classes, Drawing, Portrait
 from nca.types import Count, Fraction, Name, Natural, Size, Split
 from nca_plugins.augment import Augment
 from nca_plugins.cells import epochs, show

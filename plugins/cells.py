@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from nca import Draw, Source
-from nca.palette import paint
+from nca.render.palettes import paint
 from nca.types import Size
 
 

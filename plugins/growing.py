@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from nca import Place, StencilPerception, UpdateRule, View, perceptron, register
-from nca.program import Layer, Net, Program
+from nca.engine.program import Layer, Net, Program
 from nca.types import Count, Positive
 
 

@@ -21,11 +21,11 @@ from nca import (
     TargetError,
     Task,
     load_target,
-    objectives,
     register,
     to_rgb_on_white,
 )
-from nca.portrait import Colours, Portrait
+from nca.tasks import losses as objectives
+from nca.tasks.display import Colours, Portrait
 from nca.types import Count, Name, Positive, Size, Split
 from nca_plugins import turned
 

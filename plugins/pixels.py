@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nca import Level, ShapeError, State
-from nca.portrait import Drawing
+from nca.tasks.display import Drawing
 from nca.types import Size
 from nca_plugins.cells import cut
 

@@ -8,7 +8,7 @@ one channel per class.
 from torch import Tensor, nn
 
 from nca import Place, UpdateRule, View, perceptron, register
-from nca.program import Correlation, Layer, Net, Program
+from nca.engine.program import Correlation, Layer, Net, Program
 from nca.types import Count
 
 

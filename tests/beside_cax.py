@@ -29,7 +29,7 @@ from flax import nnx
 from nca.bench import WAYS, Plan, bench, cases
 from nca.bench.timing import Clock
 from nca.cli.bench_table import show_machine, show_measured
-from nca.plugins import discover
+from nca.registry.discovery import discover
 
 BATCH, SIDE, CHANNELS, HIDDEN, STEPS = 8, 72, 16, 128, 64
 CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 
 import nca
-import nca.fusion
-from nca.kernels import mask, step
+import nca.backends.fused
+from nca.backends.triton import mask, step
 from nca_plugins.glom.mean import Fade
 from nca_plugins.glom.nets import BottomUp, Lateral
 

@@ -15,8 +15,8 @@ if not any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/dxg")):
 import torch
 from hypothesis import configuration, settings
 
-from nca.plugins import discover, load_file
-from nca.registry import registry
+from nca.registry.discovery import discover, load_file
+from nca.registry.registry import registry
 
 pytest.register_assert_rewrite("bench")
 pytest_plugins = ["browser", "page_case"]

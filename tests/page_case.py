@@ -11,9 +11,9 @@ from playwright.sync_api import Page
 from torch.testing import assert_close
 
 from nca import Automaton, State
+from nca.checkpoint.trained import Trained
 from nca.export import write_html
 from nca.export.html import Engine
-from nca.trained import Trained
 from nca.types import Size
 
 STEPS = 20

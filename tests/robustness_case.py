@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from nca import Batch, Share, Task, UpdateRule, View, register
-from nca.checkpoint import Checkpoint, weights
-from nca.recipe import Recipe
-from nca.trained import Trained
+from nca.checkpoint.file import Checkpoint, weights
+from nca.checkpoint.trained import Trained
+from nca.recipe.recipe import Recipe
 
 RECIPE = """\
 format = 1

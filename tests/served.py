@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from nca.lab.lab import Lab
-from nca.lab.server import Server
-from nca.lab.session import Session
+from nca.play.hub import Lab
+from nca.play.server import Server
+from nca.play.session import Session
 
 
 @dataclass(frozen=True)

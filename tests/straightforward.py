@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Place, State
-from nca.automaton import Automaton
 from nca.bench import WAYS, Plan, Report, Way, bench, cases
+from nca.bench.backends import PLAIN, Rollout
 from nca.bench.timing import Clock
-from nca.bench.ways import PLAIN, Rollout
 from nca.cli.bench_table import show_machine, show_measured
-from nca.plugins import discover
+from nca.engine.automaton import Automaton
+from nca.registry.discovery import discover
 from nca_plugins.glom.seed import SCALE, SeedGlom
 from nca_plugins.growing import Growing
 

@@ -8,8 +8,8 @@ import torch
 from PIL import Image, ImageSequence
 
 from nca import NCAError
-from nca.animation import ENCODERS, encode, ffmpeg, omission, save_animation
-from nca.render import crowd, tile
+from nca.render.animation import ENCODERS, encode, ffmpeg, omission, save_animation
+from nca.render.sheet import crowd, tile
 
 COLOURS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250), (250, 0, 250)]
 
@@ -158,7 +158,7 @@ def test_an_ffmpeg_that_fails_is_quoted(tmp_path, monkeypatch):
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\necho 'no such codec' >&2\nexit 3\n")
     program.chmod(0o755)
-    monkeypatch.setattr("nca.animation.ffmpeg", lambda: str(program))
+    monkeypatch.setattr("nca.render.animation.ffmpeg", lambda: str(program))
     with pytest.raises(NCAError, match="ffmpeg gave up: no such codec"):
         save_animation(frames(600, 600), tmp_path / "film.mp4", 10)
     assert [one.name for one in tmp_path.iterdir()] == ["ffmpeg"]

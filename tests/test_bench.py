@@ -10,16 +10,16 @@ import pytest
 import torch
 from simple import Scale, one_level
 
-import nca.automaton
-import nca.scene
+import nca.engine.automaton
+import nca.engine.step_inputs
 from nca import NCAError, State
-from nca.automaton import Automaton
 from nca.bench import WAYS, Case, Ceiling, Measured, Plan, Result, Way, bench, cases, ways
-from nca.bench.session import Call, difference
+from nca.bench.backends import PLAIN, Rollout, compiled_afresh
+from nca.bench.flops import Work, work_of
+from nca.bench.run import Call, difference
 from nca.bench.timing import Budget, Clock
-from nca.bench.ways import PLAIN, Rollout, compiled_afresh
-from nca.bench.work import Work, work_of
-from nca.library import benchmarks
+from nca.checkpoint.find import benchmarks
+from nca.engine.automaton import Automaton
 from nca.reports.statistics import Quartiles
 
 CPU = torch.device("cpu")

@@ -10,12 +10,12 @@ import pytest
 import torch
 from tiny import PLUGIN, RECIPE
 
-from nca.board import Board
-from nca.data import Report
-from nca.plugins import load_file
-from nca.recipe import Recipe
-from nca.run import Run
-from nca.training import Watch, train
+from nca.data.dataset import Report
+from nca.recipe.recipe import Recipe
+from nca.registry.discovery import load_file
+from nca.training.loop import Watch, train
+from nca.training.run import Run
+from nca.training.tensorboard import Board
 
 MODULE = "torch.utils.tensorboard"
 TRAIN = {

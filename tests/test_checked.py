@@ -28,10 +28,10 @@ from nca import (
     register,
     registry,
 )
-from nca.checked import checked
-from nca.faults import RecipeError
-from nca.recipe import Recipe
+from nca.recipe.errors import RecipeError
+from nca.recipe.recipe import Recipe
 from nca.types import Count, Fraction, NonNegative
+from nca.validation.checked import checked
 from nca_plugins.augment import Augment
 from nca_plugins.glom.attention import Attention
 

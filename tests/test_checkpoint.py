@@ -18,10 +18,10 @@ from tiny import RECIPE, changed
 from torch import nn
 from torch.testing import assert_close
 
-from nca.checkpoint import Checkpoint
+from nca.checkpoint.file import Checkpoint
+from nca.checkpoint.find import read_checkpoint
 from nca.errors import CheckpointError, StorageError
-from nca.faults import RecipeError
-from nca.library import read_checkpoint
+from nca.recipe.errors import RecipeError
 
 TENSORS = {
     "automaton.weight": torch.tensor([[1.0, math.pi], [-0.0, 1e-40]]),

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 from simple import one_level
-from test_planning import Noise as NoiseImages
+from test_memory_planner import Noise as NoiseImages
 from torch.testing import assert_close
 
 from nca import (
@@ -24,14 +24,14 @@ from nca import (
     State,
     register,
 )
-from nca.compiled import Compiled
-from nca.crew import Crew
-from nca.library import read_recipe
-from nca.payoff import settle_compile
-from nca.planning import Trial
-from nca.registry import registry
-from nca.run import Run
-from nca.training import Watch, train
+from nca.backends.compiled import Compiled
+from nca.checkpoint.find import read_recipe
+from nca.distributed.group import Crew
+from nca.registry.registry import registry
+from nca.training.compile_trial import settle_compile
+from nca.training.loop import Watch, train
+from nca.training.memory_planner import Trial
+from nca.training.run import Run
 
 CPU = torch.device("cpu")
 LEVELS = (

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from nca import Report
-from nca.library import read_recipe
-from nca.noise import Draw, Source
-from nca.planning import Trial
-from nca.run import Run
-from nca.training import next_batch, train
+from nca.checkpoint.find import read_recipe
+from nca.engine.rng import Draw, Source
+from nca.training.loop import next_batch, train
+from nca.training.memory_planner import Trial
+from nca.training.run import Run
 
 pytestmark = pytest.mark.gpu
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import axes, random_seeds, sizes
 
 from nca import Layout, Level, NCAError, ShapeError, Source
-from nca.damage import Damage, disc
+from nca.tasks.damage import Damage, disc
 
 LAYOUT = Layout([Level("image", 1, input=True), Level("body", 2)])
 

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nca.data.sources as sources
-from nca.data import (
+from nca.data.dataset import (
     Dataset,
     DebianPackage,
     IdxDataset,
@@ -41,7 +41,7 @@ from nca.data import (
 )
 from nca.data.idx import parse_idx
 from nca.errors import DataError, PluginError, ShapeError, StorageError
-from nca.registry import register, registry
+from nca.registry.registry import register, registry
 
 TRUE_CACHE = cache_folder()  # before the tests move it away
 ALL = ("train-images", "train-labels", "t10k-images", "t10k-labels")

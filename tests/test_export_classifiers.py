@@ -8,10 +8,10 @@ from page_case import Pages, assert_close_levels, opened, read, until
 from playwright.sync_api import Page
 
 from nca import State
-from nca.export.compared import drawn
-from nca.export.pictured import CONTRAST, DARK, contrast, legible
-from nca.palette import CLASSES
-from nca.trained import Trained
+from nca.checkpoint.trained import Trained
+from nca.export.page_views import CONTRAST, DARK, contrast, legible
+from nca.export.verify import drawn
+from nca.render.palettes import CLASSES
 
 ENOUGH = {
     "self_classifying_mnist_small": 50,

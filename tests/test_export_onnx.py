@@ -8,10 +8,10 @@ from simple import Ask, one_level
 from torch.testing import assert_close
 
 from nca import Alive, Automaton, ExportError, Layout, Level, Noise, Place, State
+from nca.checkpoint.trained import Trained
 from nca.export import onnx as module
 from nca.export import write_onnx
-from nca.registry import registry
-from nca.trained import Trained
+from nca.registry.registry import registry
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")

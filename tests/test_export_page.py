@@ -7,9 +7,9 @@ from playwright.sync_api import Page
 from torch.testing import assert_close
 
 from nca import Automaton, State
+from nca.checkpoint.trained import Trained
 from nca.export import write_html
-from nca.export.pack import base64_of, numbers_of
-from nca.trained import Trained
+from nca.export.texels import base64_of, numbers_of
 from nca.types import Size
 
 

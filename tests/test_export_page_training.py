@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from page_case import trained
 
+from nca.checkpoint.trained import Trained
 from nca.export.page_training import input_change, pause
-from nca.trained import Trained
 
 
 def measured(name: str, metrics: dict, *overrides: str) -> Trained:

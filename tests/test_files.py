@@ -13,7 +13,7 @@ from PIL import Image
 from nca.data.idx import IdxFile, RawFolder, sha256
 from nca.errors import NCAError, StorageError
 from nca.files import is_file, make_folder, write_whole
-from nca.render import save_curve, save_image
+from nca.render.sheet import save_curve, save_image
 
 OLD, NEW = b"old", b"the new content"
 

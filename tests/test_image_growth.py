@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from nca import Batch, Draw, Layout, Level, Setting, ShapeError, TargetError, to_rgb_on_white
-from nca.options import options_of
+from nca.validation.arguments import options_of
 from nca_plugins.image_growth import ImageGrowth
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from nca.cli.console import figure, show_json, show_rows
 from nca.errors import StorageError
-from nca.evaluation import Row
+from nca.evaluation.evaluate import Row
 from nca.jsonl import JsonLines, dumps, nan_if_null, read_lines
-from nca.lab.follow import progress
-from nca.log import Log
-from nca.render import save_curve
+from nca.play.follow import progress
+from nca.render.sheet import save_curve
+from nca.training.log import Log
 
 ROOT = Path(__file__).parent.parent
 WRITERS = {

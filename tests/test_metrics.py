@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import normal, random_seeds, sizes
 
-from nca import Share, metrics
+from nca import Share
+from nca.tasks import metrics
 
 
 def chosen(*classes: int, count: int = 3) -> torch.Tensor:

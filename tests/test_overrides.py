@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import RECIPE, changed
 
-from nca.faults import RecipeError
-from nca.library import recipes
-from nca.overrides import override as override_text
-from nca.recipe import Recipe
+from nca.checkpoint.find import recipes
+from nca.recipe.errors import RecipeError
+from nca.recipe.overrides import override as override_text
+from nca.recipe.recipe import Recipe
 
 
 def overridden(*overrides: str, text: str = RECIPE) -> Recipe:

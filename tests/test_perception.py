@@ -22,9 +22,9 @@ from nca import (
     View,
     per_cell,
     perceptron,
-    stencils,
 )
-from nca.scene import Scene
+from nca.engine import stencils
+from nca.engine.step_inputs import Scene
 
 
 def view_of(body: Tensor) -> View:

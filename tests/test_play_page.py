@@ -9,8 +9,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from served import Served, serving, until
 
-from nca.lab import Session, Subject
-from nca.lab.frames import to_bytes
+from nca.play import Session, Subject
+from nca.play.frames import to_bytes
 
 CPU = torch.device("cpu")
 

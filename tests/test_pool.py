@@ -7,7 +7,7 @@ from strategies import random_seeds
 from torch import Tensor
 
 from nca import Alive, Automaton, Batch, Draw, Layout, Level, Pool, Renewal, State
-from nca.pool import swap
+from nca.tasks.pool import swap
 
 LAYOUT = Layout([Level("image", 1, input=True), Level("body", 2)])
 AUTOMATON = Automaton(LAYOUT, {}, alive=Alive("image", 0, 0.1, radius=0))

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PLUGIN, RECIPE, changed
 
+from nca.checkpoint.find import read_recipe, recipes
 from nca.errors import NCAError, PluginError
-from nca.faults import RecipeError
-from nca.library import read_recipe, recipes
-from nca.recipe import Recipe
+from nca.recipe.errors import RecipeError
+from nca.recipe.recipe import Recipe
 
 
 def parse(text: str) -> Recipe:

@@ -7,8 +7,8 @@ import pytest
 from torch import Tensor, nn
 
 from nca import NCAError, PluginError, RegistryError, UpdateRule, View, register, registry
-from nca.plugins import load_file
-from nca.registry import Registry
+from nca.registry.discovery import load_file
+from nca.registry.registry import Registry
 
 
 class Still(UpdateRule):

@@ -12,8 +12,8 @@ from islands_case import blocks
 from PIL import Image
 from torch.testing import assert_close
 
+from nca.render.outlines import angle_colours, component_colours, outlined, wheel
 from nca.reports.islands import IslandsPlan, measure_islands, publish, tables, to_json
-from nca.reports.islands.outlines import angle_colours, component_colours, outlined, wheel
 
 PLATES = {
     "components",
@@ -29,7 +29,7 @@ PLATES = {
 
 @pytest.fixture(scope="module")
 def found():
-    from nca.registry import registry
+    from nca.registry.registry import registry
 
     with registry.preserved():
         return measure_islands(blocks(), IslandsPlan(4, samples=6, shown=2))

@@ -48,7 +48,7 @@ steps = [8]
 # writes slowly, so that a kill can meet a checkpoint that is half on the disk
 SLOW = """
 import os, sys, time
-from nca import checkpoint
+from nca.checkpoint import file as checkpoint
 sync = os.fsync
 def slow(file):
     time.sleep(0.2)

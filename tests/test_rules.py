@@ -9,19 +9,9 @@ from strategies import normal
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import (
-    Automaton,
-    Layout,
-    Level,
-    NCAError,
-    Place,
-    ShapeError,
-    State,
-    UpdateRule,
-    registry,
-)
-from nca.formula import formulas
-from nca.program import Net, Program, Stencils
+from nca import Automaton, Layout, Level, NCAError, Place, ShapeError, State, UpdateRule, registry
+from nca.backends.lowering import formulas
+from nca.engine.program import Net, Program, Stencils
 from nca_plugins.glom.attention import Attention
 
 CELLS = Layout([Level("cells", 1)])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from strategies import axes, normal, random_seeds
 from torch.testing import assert_close
 
-from nca import TORUS, ShapeError, stencils
+from nca import TORUS, ShapeError
+from nca.engine import stencils
 
 ANGLES = st.floats(-7, 7)
 

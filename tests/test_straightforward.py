@@ -8,8 +8,8 @@ from straightforward import NOTEBOOK, growing, main, notebook
 from torch.testing import assert_close
 
 from nca.bench import Case, Ceiling, cases
-from nca.bench.session import Call
-from nca.bench.ways import PLAIN, Way
+from nca.bench.backends import PLAIN, Way
+from nca.bench.run import Call
 from nca_plugins.glom.seed import SeedGlom
 
 CPU = torch.device("cpu")

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PLUGIN, RECIPE
 
-from nca.data import Report
+from nca.data.dataset import Report
 from nca.errors import StorageError
-from nca.plugins import load_file
-from nca.sweep.asked import Choice, pieces, wishes
-from nca.sweep.faults import SweepError
+from nca.registry.discovery import load_file
+from nca.sweep.errors import SweepError
 from nca.sweep.folder import known_runs, place, write_asked
-from nca.sweep.job import Job, Measure, Stopped, note, outcome_of, perform
 from nca.sweep.lock import alone
 from nca.sweep.plan import Base, Plan, Planned, grid, housed, planned, sample
+from nca.sweep.request import Choice, pieces, wishes
 from nca.sweep.results import lines, write_results
-from nca.training import Watch
+from nca.sweep.worker import Job, Measure, Stopped, note, outcome_of, perform
+from nca.training.loop import Watch
 
 BASE = Base(RECIPE, "tiny", Path(), "tiny.toml")
 QUIET = Report(lambda _: None, lambda *_: None)

@@ -25,7 +25,7 @@ from nca import (
     TargetError,
     Topology,
 )
-from nca.pictures import load_texture
+from nca.render.load import load_texture
 from nca_plugins.texture import patterns
 from nca_plugins.texture.distance import carried, directions, distance, rows
 from nca_plugins.texture.task import Texture

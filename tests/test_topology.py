@@ -10,7 +10,7 @@ from strategies import axes, boundaries, normal, offsets, radii, random_seeds, s
 from torch.testing import assert_close
 
 from nca import TORUS, ShapeError, Topology
-from nca.topology import stencils_valid
+from nca.engine.topology import stencils_valid
 
 ROW = torch.tensor([[[1.0, 2.0, 3.0]]])  # (B, C, W)
 

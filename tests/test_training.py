@@ -9,14 +9,14 @@ from torch.testing import assert_close
 from training_case import begun, weight
 
 from nca import Report
-from nca.checkpoint import Checkpoint
+from nca.checkpoint.file import Checkpoint
+from nca.checkpoint.find import read_recipe
+from nca.engine.rng import Draw
 from nca.errors import DivergedError
-from nca.library import read_recipe
-from nca.noise import Draw
-from nca.report import conclude
-from nca.run import Average, Run
-from nca.tables import Train
-from nca.training import Watch, averaged, learning_rate, next_batch, train, treat_gradient
+from nca.evaluation.finish_run import conclude
+from nca.recipe.tables import Train
+from nca.training.loop import Watch, averaged, learning_rate, next_batch, train, treat_gradient
+from nca.training.run import Average, Run
 
 SMALL = (
     "grid.size=[12, 12]",

@@ -8,7 +8,7 @@ from strategies import normal, random_seeds
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca.objectives import squared_error
+from nca.tasks.losses import squared_error
 from nca_plugins.turned import distances, least_squared_error, reach, unwound
 
 SIDE = 15

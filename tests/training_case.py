@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from nca import Batch, Report, Share, Task, UpdateRule, View, register
-from nca.recipe import Recipe
-from nca.run import Run
+from nca.recipe.recipe import Recipe
+from nca.training.run import Run
 
 RECIPE = """\
 format = 1

@@ -10,7 +10,7 @@ Legend: B batch, C channel, N cells.
 import torch
 from torch import Tensor
 
-from nca.topology import Topology
+from nca.engine.topology import Topology
 
 NOTHING = 1e-6
 """A cell nearer to the mean than this share of the features' root mean square has no direction."""

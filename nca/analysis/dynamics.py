@@ -6,8 +6,8 @@ Legend: B batch, T steps, N neighbours.
 import torch
 from torch import Tensor
 
-from nca.settling import TOLERANCE, at_rest
-from nca.topology import Topology
+from nca.engine.settling import TOLERANCE, at_rest
+from nca.engine.topology import Topology
 
 
 def settling_time(changes: Tensor, below: float = TOLERANCE) -> Tensor:

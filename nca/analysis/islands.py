@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nca.analysis.agreement import bonds
-from nca.topology import Topology
+from nca.engine.topology import Topology
 
 THRESHOLD = 0.9
 SMALLEST = 4

@@ -5,11 +5,11 @@ moved, `ceiling` what the device can do at best, `memory` what a run adds, `timi
 `results` what follows from its readings.
 """
 
+from nca.bench.backends import WAYS, Way, ways
 from nca.bench.case import Case, cases
-from nca.bench.ceiling import Ceiling
 from nca.bench.results import Measured, Report, Result
-from nca.bench.session import Plan, bench
-from nca.bench.ways import WAYS, Way, ways
+from nca.bench.roofline import Ceiling
+from nca.bench.run import Plan, bench
 
 __all__ = [
     "Case",

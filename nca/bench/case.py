@@ -14,10 +14,10 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from nca.automaton import Automaton
-from nca.library import benchmarks, read_recipe
-from nca.recipe import Recipe
-from nca.state import State
+from nca.checkpoint.find import benchmarks, read_recipe
+from nca.engine.automaton import Automaton
+from nca.engine.state import State
+from nca.recipe.recipe import Recipe
 from nca.suggest import choose
 from nca.types import Size
 

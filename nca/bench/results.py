@@ -4,10 +4,10 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from nca.bench.backends import PLAIN, Way, What
 from nca.bench.case import Case
-from nca.bench.ceiling import Ceiling
-from nca.bench.ways import PLAIN, Way, What
-from nca.bench.work import Work
+from nca.bench.flops import Work
+from nca.bench.roofline import Ceiling
 from nca.reports.statistics import Quartiles
 
 FORMAT = 1

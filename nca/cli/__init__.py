@@ -25,7 +25,7 @@ from nca.cli import (
 )
 from nca.cli.console import fail, out_of_memory
 from nca.errors import NCAError
-from nca.plugins import discover
+from nca.registry.discovery import discover
 
 INTERRUPTED = 130
 

@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nca.bench import Case, Measured, Plan, bench, cases, ways
 from nca.bench.timing import Clock
+from nca.checkpoint.find import read_recipe
 from nca.cli.bench_table import show_machine, show_measured
 from nca.cli.console import (
     AsJson,
@@ -25,7 +26,6 @@ from nca.device import pick_device
 from nca.errors import DeviceError, StorageError
 from nca.files import write_whole
 from nca.jsonl import dumps
-from nca.library import read_recipe
 
 LINE_EVERY = 5.0
 

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nca.bench import Measured, Report, Result
+from nca.bench.backends import WHATS
 from nca.bench.results import UNSTEADY
-from nca.bench.ways import WHATS
 from nca.cli.console import out, show
 
 WIDTH = 80

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nca.crew import Crew
+from nca.distributed.group import Crew
 from nca.errors import NCAError
 from nca.jsonl import dumps
-from nca.plugins import load_file
+from nca.registry.discovery import load_file
 from nca.reports.numbers import NONE
 from nca.types import Size
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from nca.data import Dataset, IdxDataset, Report, Split
+from nca.data.dataset import Dataset, IdxDataset, Report, Split
 from nca.data.idx import tilde
 from nca.errors import PluginError
-from nca.registry import registry
+from nca.registry.registry import registry
 
 WIDTH = 80
 

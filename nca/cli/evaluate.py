@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
     AtMost,
@@ -24,11 +25,10 @@ from nca.cli.console import (
 )
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting
-from nca.crew import enlist, placed
 from nca.device import hardware, pick_device
-from nca.report import judge, shared
-from nca.trained import Trained
-from nca.training import Watch
+from nca.distributed.group import enlist, placed
+from nca.evaluation.finish_run import judge, shared
+from nca.training.loop import Watch
 
 
 def evaluate(

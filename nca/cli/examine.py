@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
     CheckpointName,
@@ -40,7 +41,6 @@ from nca.reports.robustness import (
     to_json,
 )
 from nca.reports.robustness.tables import rows
-from nca.trained import Trained
 
 
 def examine(

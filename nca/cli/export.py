@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import torch
 import typer
 
+from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
     CheckpointName,
@@ -21,7 +22,6 @@ from nca.cli.data import terminal_report
 from nca.errors import DataError
 from nca.export import write_html, write_onnx
 from nca.export.browser import find_browser
-from nca.trained import Trained
 
 
 def export(

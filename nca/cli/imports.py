@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from nca.checkpoint import Checkpoint, weights
+from nca.checkpoint.file import Checkpoint, weights
+from nca.checkpoint.find import read_recipe
 from nca.cli.console import PluginFiles, load_plugins, say, show
-from nca.library import read_recipe
-from nca.registry import registry
+from nca.registry.registry import registry
 
 
 def import_(

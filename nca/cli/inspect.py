@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nca.checkpoint import Checkpoint
+from nca.checkpoint.file import Checkpoint
+from nca.checkpoint.find import checkpoint_path, read_checkpoint
 from nca.cli.console import (
     AsJson,
     CheckpointName,
@@ -15,7 +16,6 @@ from nca.cli.console import (
     show_json,
     show_rows,
 )
-from nca.library import checkpoint_path, read_checkpoint
 
 
 def inspect(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
     AtMost,
@@ -24,7 +25,7 @@ from nca.cli.data import terminal_report
 from nca.cli.progress import counting
 from nca.device import hardware, pick_device
 from nca.errors import ShapeError
-from nca.lab.image import read
+from nca.render.upload import read
 from nca.reports.islands import (
     IslandsPlan,
     headline,
@@ -35,7 +36,6 @@ from nca.reports.islands import (
 )
 from nca.reports.islands.run import group_names
 from nca.reports.islands.tables import lines
-from nca.trained import Trained
 
 
 def islands(

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from nca.cli.console import out_of_memory
-from nca.data import Report
+from nca.data.dataset import Report
 from nca.errors import NCAError
 from nca.jsonl import dumps
-from nca.plugins import discover, load_file
-from nca.sweep.job import STOPPED, Job, Stopped, note, perform, reason
-from nca.training import Watch
+from nca.registry.discovery import discover, load_file
+from nca.sweep.worker import STOPPED, Job, Stopped, note, perform, reason
+from nca.training.loop import Watch
 
 
 class _Line:

@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.table import Table
 
 from nca.cli.console import err, figure, say
-from nca.cli.jobs import Display
-from nca.sweep.job import Job
+from nca.sweep.processes import Display
+from nca.sweep.worker import Job
 
 LINE_EVERY = 15.0
 

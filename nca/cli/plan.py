@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nca import gauge
+from nca.checkpoint.find import read_recipe
 from nca.cli.console import (
     AsJson,
     Data,
@@ -20,9 +20,9 @@ from nca.cli.console import (
 )
 from nca.cli.data import terminal_report
 from nca.device import hardware, pick_device
-from nca.library import read_recipe
-from nca.planning import MARGIN, Choice, Need, Trial, choose
-from nca.run import Run
+from nca.training import probe as gauge
+from nca.training.memory_planner import MARGIN, Choice, Need, Trial, choose
+from nca.training.run import Run
 
 
 def plan(

@@ -68,11 +68,11 @@ def play(
     load_plugins(plugin)
     if host not in LOOPBACK:
         raise typer.BadParameter(f"choose {', '.join(LOOPBACK)}", param_hint="--host")
-    from nca.lab.follow import follower, newest
-    from nca.lab.lab import Lab
-    from nca.lab.server import Server
-    from nca.lab.session import Session
-    from nca.lab.subject import Subject
+    from nca.play.follow import follower, newest
+    from nca.play.hub import Lab
+    from nca.play.model import Subject
+    from nca.play.server import Server
+    from nca.play.session import Session
 
     run = Path(source)
     if follow and not newest(run).is_file():

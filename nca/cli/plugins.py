@@ -6,10 +6,10 @@ import typer
 
 from nca.cli.console import AsJson, PluginFiles, load_plugins, say, show, show_json
 from nca.errors import PluginError
-from nca.options import described, options_of, summary
-from nca.plugins import REFUSED
-from nca.registry import Entry, registry
+from nca.registry.discovery import REFUSED
+from nca.registry.registry import Entry, registry
 from nca.suggest import did_you_mean
+from nca.validation.arguments import described, options_of, summary
 
 
 def plugins(

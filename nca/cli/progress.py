@@ -11,11 +11,11 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nca.cli.blocks import abreast, half_blocks, why_no_picture
 from nca.cli.console import err, figure, say
-from nca.run import Run
-from nca.state import State
-from nca.training import Watch
+from nca.engine.state import State
+from nca.render.terminal import abreast, half_blocks, why_no_picture
+from nca.training.loop import Watch
+from nca.training.run import Run
 
 LINE_EVERY = 5.0
 PICTURE_EVERY = 1.0

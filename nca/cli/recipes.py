@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from nca.checkpoint.find import pretrained, read_recipe, recipe_path, recipe_text, recipes
 from nca.cli.console import (
     Overrides,
     PluginFiles,
@@ -11,8 +12,7 @@ from nca.cli.console import (
     show,
     show_json,
 )
-from nca.library import pretrained, read_recipe, recipe_path, recipe_text, recipes
-from nca.schema import recipe_schema
+from nca.recipe.json_schema import recipe_schema
 
 app = typer.Typer(
     no_args_is_help=True,

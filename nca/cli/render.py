@@ -8,8 +8,7 @@ import torch
 import typer
 from torch import Tensor
 
-from nca.animation import FASTEST, SLOWEST, is_animation, omission, save_animation
-from nca.cli.blocks import print_pictures, why_no_picture
+from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     CheckpointName,
     Data,
@@ -23,14 +22,15 @@ from nca.cli.console import (
 )
 from nca.cli.console import out as stdout
 from nca.cli.data import terminal_report
-from nca.cli.kept import Kept
 from nca.cli.progress import counting
 from nca.device import pick_device
 from nca.errors import NCAError
-from nca.footage import demand_input, read_frames, screen
-from nca.render import save_image
-from nca.staging import damage_at, perform, scattered, turn_at
-from nca.trained import Trained
+from nca.render.animation import FASTEST, SLOWEST, is_animation, omission, save_animation
+from nca.render.collect import Kept
+from nca.render.film_input import demand_input, read_frames, screen
+from nca.render.schedule import damage_at, perform, scattered, turn_at
+from nca.render.sheet import save_image
+from nca.render.terminal import print_pictures, why_no_picture
 
 TERMINAL = Path("-")
 MOMENTS = 8

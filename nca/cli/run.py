@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nca import plugins
-from nca.board import Board
+from nca.checkpoint.find import keep_plugins, read_recipe, recipe_text
 from nca.cli.console import (
     Data,
     Device,
@@ -27,16 +26,17 @@ from nca.cli.console import (
 )
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting, watching
-from nca.crew import Crew, enlist, placed
 from nca.device import hardware, pick_device
+from nca.distributed.group import Crew, enlist, placed
 from nca.errors import NCAError
-from nca.library import keep_plugins, read_recipe, recipe_text
-from nca.payoff import settle_compile
-from nca.planning import settle_memory
-from nca.recipe import Recipe
-from nca.report import conclude
-from nca.run import Run
-from nca.training import Watch, train
+from nca.evaluation.finish_run import conclude
+from nca.recipe.recipe import Recipe
+from nca.registry import discovery as plugins
+from nca.training.compile_trial import settle_compile
+from nca.training.loop import Watch, train
+from nca.training.memory_planner import settle_memory
+from nca.training.run import Run
+from nca.training.tensorboard import Board
 
 TWICE_WITHIN = 2.0
 

@@ -12,7 +12,8 @@ import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nca.automaton import Automaton
+from nca.checkpoint.find import read_recipe
+from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
     Data,
@@ -29,14 +30,13 @@ from nca.cli.console import (
 )
 from nca.cli.data import terminal_report
 from nca.device import hardware, pick_device
-from nca.library import read_recipe
-from nca.recipe import Recipe
-from nca.render import save_image
-from nca.task import Task
-from nca.trained import Trained
+from nca.engine.automaton import Automaton
+from nca.recipe.recipe import Recipe
+from nca.render.sheet import save_image
+from nca.streaming.fill_and_draw import picture, plain, plant, sow
+from nca.streaming.grid_file import Vast, Watch, stream
+from nca.tasks.task import Task
 from nca.types import Size
-from nca.vast import Vast, Watch, stream
-from nca.wall import picture, plain, plant, sow
 
 LINE_EVERY = 10.0
 

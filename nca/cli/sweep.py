@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import torch
 import typer
 
+from nca.checkpoint.find import recipe_path, recipe_text
 from nca.cli.console import (
     AsJson,
     Data,
@@ -21,20 +22,19 @@ from nca.cli.console import (
     show,
     show_json,
 )
-from nca.cli.jobs import Slot, side_by_side
 from nca.cli.jobs_progress import showing
 from nca.cli.run import interruptible
 from nca.cli.sweep_table import show_lines
 from nca.device import pick_device
-from nca.library import recipe_path, recipe_text
-from nca.plugins import load_files
-from nca.recipe import Recipe
-from nca.sweep.asked import wishes
+from nca.recipe.recipe import Recipe
+from nca.registry.discovery import load_files
 from nca.sweep.folder import known_runs, place, write_asked
-from nca.sweep.job import Job, Measure, outcome_of
 from nca.sweep.lock import alone
 from nca.sweep.plan import Base, Plan, grid, housed, planned, sample
+from nca.sweep.processes import Slot, side_by_side
+from nca.sweep.request import wishes
 from nca.sweep.results import lines, write_results
+from nca.sweep.worker import Job, Measure, outcome_of
 
 
 def sweep(

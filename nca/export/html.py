@@ -15,32 +15,38 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
-from nca.automaton import Automaton
+from nca.checkpoint.trained import Trained
+from nca.engine.automaton import Automaton
+from nca.engine.state import State
 from nca.export.browser import answer, find_browser, version_of
-from nca.export.compared import Difference, difference, drawn, lived, wanted
-from nca.export.graph import graph
 from nca.export.onnx import step_model
-from nca.export.pack import Packer, base64_of, numbers_of
+from nca.export.onnx_json import graph
+from nca.export.page_data import check, plan
 from nca.export.page_training import input_change, pause
-from nca.export.pictured import drawing, views
-from nca.export.plan import check, plan
+from nca.export.page_views import drawing, views
+from nca.export.texels import Packer, base64_of, numbers_of
+from nca.export.verify import Difference, difference, drawn, lived, wanted
 from nca.files import write_whole
 from nca.jsonl import dumps
-from nca.portrait import Portrait
-from nca.state import State
-from nca.trained import Trained
+from nca.tasks.display import Portrait
 
 ENGINES = {
-    "webgl": ("shaders.js", "engine.js"),
+    "webgl": ("webgl/shaders.js", "webgl/engine.js"),
     "onnx": (
-        *("shaders.js", "engine.js", "tensors.js", "rearranged.js", "products.js"),
-        *("operations.js", "interpreter.js"),
+        *(
+            "webgl/shaders.js",
+            "webgl/engine.js",
+            "onnx/tensors.js",
+            "onnx/rearranged.js",
+            "onnx/products.js",
+        ),
+        *("onnx/operations.js", "onnx/interpreter.js"),
     ),
 }
 """The scripts that compute, for each way to."""
 
 Engine: TypeAlias = Literal["webgl", "onnx"]
-SHOWN = ("looks.js", "stage.js", "controls.js", "app.js")
+SHOWN = ("page/looks.js", "page/stage.js", "page/controls.js", "page/app.js")
 UNCHECKED = "not compared with torch"
 
 
@@ -63,13 +69,13 @@ class Page:
         told = {**self.told, "checked": checked.told() if checked else None}
         parts = {
             "TITLE": escape(told["name"]),
-            "STYLE": _web("page.css"),
+            "STYLE": _web("page/page.css"),
             "PLAN": _safe(told),
             "TRIAL": _safe(trial),
             "CHECKED": escape(str(checked) if checked else UNCHECKED),
-            "SCRIPT": "\n".join(_web(name) for name in ("noise.js", *ENGINES[self.engine], *SHOWN)),
+            "SCRIPT": "\n".join(_web(name) for name in ("rng.js", *ENGINES[self.engine], *SHOWN)),
         }
-        page = _web("page.html")
+        page = _web("page/page.html")
         for name, text in parts.items():
             page = page.replace(f"<!--{name}-->", text)
         return page

@@ -19,13 +19,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from nca.automaton import Automaton
+from nca.checkpoint.trained import Trained
+from nca.engine.automaton import Automaton
+from nca.engine.state import State
 from nca.errors import ExportError
-from nca.export.compared import Difference, difference, drawn, lived, wanted
+from nca.export.verify import Difference, difference, drawn, lived, wanted
 from nca.files import write_whole
 from nca.jsonl import dumps
-from nca.state import State
-from nca.trained import Trained
 
 OPSET = 20
 

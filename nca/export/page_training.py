@@ -7,8 +7,8 @@ was measured to fall apart is shown up to the last step that was measured, not b
 
 from typing import Any, Literal, TypeAlias
 
-from nca.recipe import Recipe
-from nca.trained import Trained
+from nca.checkpoint.trained import Trained
+from nca.recipe.recipe import Recipe
 
 InputChange: TypeAlias = Literal["carry on", "begin anew"]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from PIL import Image
 
+from nca.checkpoint.trained import Trained
 from nca.errors import StorageError
 from nca.files import write_whole
 from nca.jsonl import dumps
-from nca.render import save_image
-from nca.trained import Trained
+from nca.render.sheet import save_image
 
 
 def make_folder(folder: Path, verb: str) -> Path:

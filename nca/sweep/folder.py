@@ -8,7 +8,7 @@ from typing import Any
 
 from nca.files import write_whole
 from nca.jsonl import dumps
-from nca.sweep.faults import Complaint, SweepError
+from nca.sweep.errors import Complaint, SweepError
 from nca.sweep.plan import Base, Planned
 
 ASKED = "sweep.json"

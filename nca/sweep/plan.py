@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nca.engine.rng import Draw
 from nca.errors import NCAError
-from nca.faults import RecipeError
-from nca.noise import Draw
-from nca.recipe import Recipe
-from nca.sweep.asked import SEEDS, Choice, sets_random_seed
-from nca.sweep.faults import Complaint, SweepError
+from nca.recipe.errors import RecipeError
+from nca.recipe.recipe import Recipe
+from nca.sweep.errors import Complaint, SweepError
+from nca.sweep.request import SEEDS, Choice, sets_random_seed
 
 TITLE = 60
 """Characters of a folder's name that come from the combination."""

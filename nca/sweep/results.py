@@ -13,8 +13,8 @@ from nca.files import write_whole
 from nca.jsonl import dumps, nan_if_null
 from nca.reports.numbers import plain
 from nca.reports.statistics import Statistics
-from nca.sweep.job import Measure
 from nca.sweep.plan import Plan, Planned
+from nca.sweep.worker import Measure
 
 MOMENT = ("steps", "after", "samples")
 """What a measured row says of itself, beside its metrics."""

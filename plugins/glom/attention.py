@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Options, Place, View
-from nca.program import Consensus, Untold
+from nca.engine.program import Consensus, Untold
 from nca.types import Count, Fraction, Natural, Positive
 
 TINY = 1e-6

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nca import Place, UpdateRule, View, register
-from nca.program import Decay, Layer, Net, Program, Term, Untold
+from nca.engine.program import Decay, Layer, Net, Program, Term, Untold
 from nca.types import Count, Fraction
 from nca_plugins.glom.attention import SHARPEST, Attention, NeighbourAttention
 from nca_plugins.glom.nets import Activation, Prediction, Shown

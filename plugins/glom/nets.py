@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca import Kernel, Place, ShapeError, UpdateRule, View, per_cell, register
-from nca.program import ACTIVATIONS, Correlation, Layer, Program, Untold
-from nca.program import Net as Term
+from nca.engine.program import ACTIVATIONS, Correlation, Layer, Program, Untold
+from nca.engine.program import Net as Term
 from nca.types import Count, Natural, Share
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 

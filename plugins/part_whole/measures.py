@@ -6,7 +6,8 @@ Legend: B batch, K class, H height, W width.
 import torch
 from torch import Tensor
 
-from nca import Share, metrics
+from nca import Share
+from nca.tasks import metrics
 
 
 def rightness(scores: Tensor, labels: Tensor, whole: Tensor) -> dict[str, Share]:

@@ -28,7 +28,7 @@ from nca import (
     Vote,
     register,
 )
-from nca.portrait import Classes, Portrait
+from nca.tasks.display import Classes, Portrait
 from nca.types import Count, Fraction, Name, Natural, NonNegative, Positive, Size, Split
 from nca_plugins.cells import discs, epochs, show
 from nca_plugins.part_whole.drawing import noise as noise_of

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Layout, Level, ShapeError, State, objectives, per_cell
-from nca.palette import CLASSES as COLOURS
+from nca import Layout, Level, ShapeError, State, per_cell
+from nca.render.palettes import CLASSES as COLOURS
+from nca.tasks import losses as objectives
 from nca_plugins.part_whole.scenes import CLASSES
 
 SAMPLED = 8

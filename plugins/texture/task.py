@@ -24,10 +24,10 @@ from nca import (
     Task,
     Topology,
     load_texture,
-    objectives,
     register,
 )
-from nca.portrait import Colours, Portrait
+from nca.tasks import losses as objectives
+from nca.tasks.display import Colours, Portrait
 from nca.types import Count, Name, NonNegative, Split
 from nca_plugins.texture.distance import distance
 

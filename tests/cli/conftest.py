@@ -9,7 +9,7 @@ import pytest
 from tiny import PLUGIN, RECIPE
 
 from nca.cli import main
-from nca.registry import registry
+from nca.registry.registry import registry
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nca.bench import Ceiling, Measured, Report, Result, cases, ways
-from nca.bench.work import Work
+from nca.bench.flops import Work
 from nca.cli.bench_table import show_machine, show_measured
 
 CEILING = Ceiling({"float32": 100e9, "bfloat16": 200e9}, 20e9)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from tiny import RECIPE
 
-from nca.checkpoint import Checkpoint
+from nca.checkpoint.file import Checkpoint
 
 
 def test_inspect_shows_levels_rules_and_metrics(nca, done):

@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 
 from nca.cli import app, main
-from nca.registry import registry
+from nca.registry.registry import registry
 
 
 def verbs(command=None, path=()):

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from nca.cli.data import app
-from nca.data import (
+from nca.data.dataset import (
     Dataset,
     IdxDataset,
     IdxFile,
@@ -21,7 +21,7 @@ from nca.data import (
     UnavailableError,
 )
 from nca.errors import DataError, RegistryError
-from nca.registry import register, registry
+from nca.registry.registry import register, registry
 
 IMAGES = bytes([0, 0, 8, 3]) + struct.pack(">3I", 1, 1, 2) + b"\x07\x08"
 LABELS = bytes([0, 0, 8, 1]) + struct.pack(">I", 1) + b"\x01"

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from tiny import changed
 
-from nca.checkpoint import Checkpoint, weights
-from nca.plugins import load_file
-from nca.recipe import Recipe
+from nca.checkpoint.file import Checkpoint, weights
+from nca.recipe.recipe import Recipe
+from nca.registry.discovery import load_file
 
 
 def test_islands_writes_a_report_and_says_where(nca, done, here):

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nca.lab import Session, Subject
-from nca.lab.follow import follower, newest, progress
-from nca.lab.lab import Lab
-from nca.plugins import load_file
+from nca.play import Session, Subject
+from nca.play.follow import follower, newest, progress
+from nca.play.hub import Lab
+from nca.registry.discovery import load_file
 
 
 def test_it_prints_the_address_serves_and_ends_with_ctrl_c(tmp_path):

@@ -5,7 +5,7 @@ import torch
 from PIL import Image, ImageSequence
 from robustness_case import saved
 
-from nca.animation import ENCODERS
+from nca.render.animation import ENCODERS
 
 
 @pytest.fixture

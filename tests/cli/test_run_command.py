@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from tiny import PLUGIN, RECIPE
 
-from nca.checkpoint import Checkpoint
+from nca.checkpoint.file import Checkpoint
 
 FILES = [
     "best.safetensors",

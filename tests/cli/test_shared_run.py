@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from crew_case import trained
+from process_group_case import trained
 from processes import Commands, together
 from safetensors.torch import load_file
 from test_run_command import FILES
 from torch.testing import assert_close
 
-from nca.checkpoint import Checkpoint
+from nca.checkpoint.file import Checkpoint
 
 ITERATIONS = 80
 LONG = (f"train.iterations={ITERATIONS}", "train.save_every=10", "train.validate_every=40")

@@ -10,9 +10,9 @@ from PIL import Image
 from tiny import PLUGIN, changed
 
 from nca import DataError, Layout, Level, Report, State, Vast
-from nca.plugins import load_file
-from nca.trained import Trained
-from nca.wall import picture, plain, plant, sow
+from nca.checkpoint.trained import Trained
+from nca.registry.discovery import load_file
+from nca.streaming.fill_and_draw import picture, plain, plant, sow
 
 LIFE = """
 format = 1
@@ -115,7 +115,7 @@ def test_chance_is_the_same_in_every_tile_and_as_often_as_asked(tmp_path, monkey
     wanted = whole.read((0, 0), (40, 50))["body"]
     assert wanted.mean().item() == pytest.approx(0.25, abs=0.02)
     assert set(wanted.unique().tolist()) == {0, 1}
-    monkeypatch.setattr("nca.wall.SOWN", 16)
+    monkeypatch.setattr("nca.streaming.fill_and_draw.SOWN", 16)
     sow(whole, 0.25)
     assert whole.read((0, 0), (40, 50))["body"].equal(wanted)
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from nca.cli.jobs import LOG, Slot, side_by_side
 from nca.cli.sweep import _slots
 from nca.cli.sweep_table import show_lines
-from nca.data import Report
-from nca.plugins import load_file as load_plugin
+from nca.data.dataset import Report
+from nca.registry.discovery import load_file as load_plugin
 from nca.reports.statistics import Statistics
-from nca.sweep.job import Job, Measure, perform
+from nca.sweep.processes import LOG, Slot, side_by_side
 from nca.sweep.results import Line, Moment
-from nca.training import Watch
+from nca.sweep.worker import Job, Measure, perform
+from nca.training.loop import Watch
 
 VARIANTS = """\
 [small]

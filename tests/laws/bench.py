@@ -31,9 +31,9 @@ from nca import (
     State,
     UpdateRule,
 )
-from nca.options import options_of, takes_place
-from nca.registry import registry
+from nca.registry.registry import registry
 from nca.types import Size
+from nca.validation.arguments import options_of, takes_place
 
 PlaceRule = Callable[[Place], UpdateRule]
 

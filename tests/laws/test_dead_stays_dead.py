@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nca import Alive, Noise
-from nca.topology import TORUS
+from nca.engine.topology import TORUS
 from nca.types import Size
 
 STEPS = 2

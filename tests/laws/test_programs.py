@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nca import UpdateRule, View
-from nca.program import Program, Untold, perform
+from nca.engine.program import Program, Untold, perform
 from nca.types import Size
 
 

@@ -12,11 +12,10 @@ from test_dead_stays_dead import check_dead_stays_dead_away_from_life
 from test_dtype_and_shape import check_dtype_and_shape_are_kept
 from test_fire_rate import check_the_observed_fire_rate_matches
 from test_fire_rate_zero import check_fire_rate_zero_changes_nothing
-from test_formulas import check_the_formulas_are_the_change
 from test_gradients import check_every_parameter_gets_gradient
 from test_inputs_stay import check_input_levels_never_change
-from test_listed_cells import check_listed_cells_have_the_future_of_the_grid
 from test_locality import check_one_touched_cell_changes_only_its_neighbourhood
+from test_lowering import check_the_formulas_are_the_change
 from test_old_state import check_a_step_leaves_the_old_state_untouched
 from test_programs import check_a_program_says_what_is_computed
 from test_random_seed import check_the_random_seed_decides
@@ -24,6 +23,7 @@ from test_recomputation import check_recomputed_gradients_are_the_same
 from test_samples_apart import check_samples_do_not_see_each_other
 from test_saving import check_saved_and_loaded_gives_the_same_bits
 from test_sharding import check_shards_have_the_future_of_the_whole
+from test_sparse_cells import check_listed_cells_have_the_future_of_the_grid
 from test_split_rollout import check_a_split_rollout_is_the_same_rollout
 from test_tiling import check_tiling_a_state_tiles_its_future
 from test_translation import check_moving_commutes_with_stepping
@@ -34,7 +34,7 @@ from test_unread_levels import (
 from torch import Tensor, nn
 
 from nca import NCAError, Place, Topology, UpdateRule, View
-from nca.program import Decay, Program
+from nca.engine.program import Decay, Program
 
 
 class Sound(UpdateRule):

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from nca.checkpoint.trained import Trained
 from nca.cli.imports import import_
-from nca.plugins import discover
-from nca.trained import Trained
+from nca.registry.discovery import discover
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
 

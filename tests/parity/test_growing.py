@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Draw, State, objectives
-from nca.trained import Trained
+from nca import Draw, State
+from nca.checkpoint.trained import Trained
+from nca.tasks import losses as objectives
 
 FILE = "growing_lizard.safetensors"
 

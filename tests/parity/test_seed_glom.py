@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nca import State
-from nca.trained import Trained
+from nca.checkpoint.trained import Trained
 from nca_plugins.importers.importers import SEED_LAYERS, SEED_NETS
 
 FILE = "seed_glom.safetensors"

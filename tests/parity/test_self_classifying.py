@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nca import State
-from nca.trained import Trained
+from nca.checkpoint.trained import Trained
 
 # height, width, in, out, as TensorFlow keeps kernels; a bias after each
 SHAPES = [(3, 3, 20, 80), (80,), (1, 1, 80, 80), (80,), (1, 1, 80, 19), (19,)]

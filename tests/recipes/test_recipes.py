@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nca import Dataset, LabelledImages, Source, register
-from nca.checkpoint import Checkpoint
-from nca.data import Report
-from nca.lesson import Lesson, learn
-from nca.library import pretrained, read_recipe, recipe_text, recipes
-from nca.noise import Draw
-from nca.run import Run
-from nca.trained import Trained
-from nca.training import next_batch, train
+from nca.checkpoint.file import Checkpoint
+from nca.checkpoint.find import pretrained, read_recipe, recipe_text, recipes
+from nca.checkpoint.trained import Trained
+from nca.data.dataset import Report
+from nca.engine.rng import Draw
+from nca.training.forward_backward import Lesson, learn
+from nca.training.loop import next_batch, train
+from nca.training.run import Run
 
 NAMES = list(recipes())
 SMALL = {

@@ -5,9 +5,9 @@ from typing import Any
 
 from PIL import Image
 
+from nca.engine.settling import TOLERANCE
 from nca.reports.figures import INK, MARK, panels, picture_of
 from nca.reports.islands.run import IslandsResult
-from nca.settling import TOLERANCE
 
 LOOKS = {
     "trained": {"color": "#0072b2", "linewidth": 2.0},

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from nca import analysis
-from nca.noise import Source
+from nca.engine.rng import Source
+from nca.engine.state import State
+from nca.engine.topology import Topology
 from nca.reports.islands.plan import IslandsPlan
-from nca.state import State
-from nca.topology import Topology
 
 Figures = dict[tuple[str, ...], Tensor]
 

@@ -8,8 +8,8 @@ from PIL import Image
 from torch import Tensor
 
 from nca import analysis
-from nca.render import Sheet, fitting_scale, level_picture, strip
-from nca.reports.islands.outlines import angle_colours, component_colours, outlined
+from nca.render.outlines import angle_colours, component_colours, outlined
+from nca.render.sheet import Sheet, fitting_scale, level_picture, strip
 from nca.reports.islands.run import IslandsResult
 
 SIDE = 132

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from nca import analysis
-from nca.automaton import Automaton
-from nca.batch import Batch
+from nca.checkpoint.trained import Trained
+from nca.engine.automaton import Automaton
+from nca.engine.rng import Source
+from nca.engine.settling import has_diverged
+from nca.engine.state import State
 from nca.errors import ShapeError
-from nca.noise import Source
 from nca.reports.islands.measures import (
     Figures,
     joined,
@@ -20,9 +22,7 @@ from nca.reports.islands.measures import (
     state_figures,
 )
 from nca.reports.islands.plan import IslandsPlan
-from nca.settling import has_diverged
-from nca.state import State
-from nca.trained import Trained
+from nca.tasks.batch import Batch
 
 BATCH = 50
 TRAINED, UNTRAINED, SHUFFLED = "trained", "untrained", "shuffled"

@@ -4,10 +4,10 @@ from typing import Any
 
 from torch import Tensor
 
+from nca.engine.settling import TOLERANCE
 from nca.reports.islands.run import IslandsResult
 from nca.reports.numbers import plain
 from nca.reports.statistics import CONFIDENCE, Statistics
-from nca.settling import TOLERANCE
 
 
 def over_samples(values: Tensor) -> Statistics:

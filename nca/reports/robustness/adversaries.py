@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from nca.noise import Source
+from nca.engine.rng import Source
+from nca.engine.state import State
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
-from nca.state import State
 
 SHARES = (0.0, 0.01, 0.05, 0.1, 0.2)
 

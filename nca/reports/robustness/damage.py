@@ -8,14 +8,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nca.damage import Damage, Shape
-from nca.noise import Source
+from nca.engine.rng import Source
+from nca.engine.state import State
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import RolloutMoment, SeedRun
 from nca.reports.robustness.summary import CheckSummary
-from nca.state import State
+from nca.tasks.damage import Damage, Shape
 
 LEFT = 0.1
 """A wound is healed once so little of the harm is left, or of the undamaged headline if less."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import torch.nn.functional as F
 from torch import Tensor
 
+from nca.engine.state import State
 from nca.errors import NCAError
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import RolloutMoment, SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
-from nca.state import State
 from nca.types import Size
 
 FACTORS = {0.75: "three quarters", 1.5: "one and a half", 2.0: "twice"}

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from torch import nn
 
-from nca.batch import Batch
+from nca.checkpoint.trained import Trained
 from nca.errors import ShapeError
-from nca.recipe import Recipe
+from nca.recipe.recipe import Recipe
 from nca.reports.robustness.plan import RobustnessPlan
-from nca.task import Task
-from nca.trained import Trained
+from nca.tasks.batch import Batch
+from nca.tasks.task import Task
 
 
 @dataclass(frozen=True)

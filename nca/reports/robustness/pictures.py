@@ -3,12 +3,12 @@
 import torch
 from PIL import Image
 
-from nca.damage import Damage
-from nca.noise import Source
-from nca.render import strip
+from nca.engine.rng import Source
+from nca.render.sheet import strip
 from nca.reports.robustness.duration import TIMES
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.seed_run import SeedRun
+from nca.tasks.damage import Damage
 
 SHOWN = 3
 HURT = Damage("half", 0.5, "left")

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from nca.engine.state import State
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import SeedRun
 from nca.reports.robustness.thresholds import HOLDS, holds
-from nca.state import State
 
 QUARTERS = (1, 2, 3)
 DEGREES = (30, 45)

@@ -11,12 +11,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from nca.automaton import Automaton
-from nca.batch import Batch
+from nca.engine.automaton import Automaton
+from nca.engine.state import State
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
-from nca.state import State
-from nca.task import Task
+from nca.tasks.batch import Batch
+from nca.tasks.task import Task
 
 STRIDE = 64
 """Steps between two looks at whether a sample has exploded; the step itself is found exactly."""

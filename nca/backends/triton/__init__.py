@@ -1,0 +1,55 @@
+"""A step of nets in one launch: perception and hidden layers never leave the chip.
+
+For levels that are changed by nets of one shape, a 3x3 correlation of some level on a torus, one
+hidden layer with relu, and a change for every channel, and by shares of themselves. Programs are
+written in Triton, which is imported when first needed and never required.
+
+Going forward, a program holds a tile of cells of one level. For each net it gathers the
+neighbourhood by arithmetic modulo the sides, multiplies it with the first layer tap by tap, and the
+hidden layer with the last one, and adds share, noise, fire mask and living mask; the random numbers
+are those of `nca.noise`, bit by bit. All nets of all levels are one launch.
+
+Going backward, only the states from before the step are there. Three launches:
+1. a program for each net, or 128 of its hidden units, computes the hidden layer again, and from it
+   and the gradient of the level that of the hidden layer, which it writes; it sums up that of the
+   last layer over its cells;
+2. a program for each tile of a field gathers from the neighbours of a cell the gradients of the
+   hidden layers that had read it: the torus backwards, without atomic additions;
+3. a program for each net and 64 rows of its first layer sums up their gradient over its cells.
+Sums over cells are written as at most 264 parts, and added in a fixed order: the same bits each
+time. To write the gradient of the hidden layer (256 bytes for 128 units in bfloat16, read back
+through the cache) is cheaper than to compute the hidden layers of nine cells for each cell; at
+8 grids of 72x72 cells all of it is 10.6 MB, which the second cache of a Hopper card holds.
+
+The floor on an H100, which copies 3.0 TB/s and multiplies bfloat16 at 800 TFLOP/s, for 16 channels,
+128 hidden units and one net: a step reads and writes 64 bytes of state for each cell, 0.04 ns, and
+takes 2 * 9 * 16 * 128 + 2 * 128 * 16 = 41 kFLOP, 0.05 ns. (A fixed perception is folded into the
+first layer, so that one shape of program is enough; to perceive first would take 16.9 kFLOP.)
+Backward, a cell takes three times as much, 123 kFLOP or 0.15 ns, and moves 192 bytes of state and
+gradients, 0.06 ns, if the hidden gradients stay in the cache; if not, 512 more, 0.23 ns in all.
+The programs have not run on a card yet, so none of this says how near they come.
+
+Products are those of bfloat16 with float32 sums under autocast to bfloat16, else those of float32
+(never tf32). States are float32 in either case.
+
+Who lives after a step can be told only when the step of the neighbours has ended, so the living
+mask and clearing the dead are a launch each, before and after. What stays in torch: skips, and what
+cells show of themselves (`through`).
+"""
+
+from nca.backends.triton.mask import Life, bury, find
+from nca.backends.triton.step import Moment, Weights, advance, interpreted, prepare
+from nca.backends.triton.weights import LevelWeights, NetWeights
+
+__all__ = [
+    "LevelWeights",
+    "NetWeights",
+    "Weights",
+    "prepare",
+    "interpreted",
+    "Moment",
+    "advance",
+    "Life",
+    "find",
+    "bury",
+]

@@ -1,0 +1,198 @@
+"""The programs of the backward pass, in Triton. See `nca.kernels` for what each is for.
+
+Legend: M rows of a tile, K rows of a first layer, N hidden units, C channels.
+"""
+
+import triton
+import triton.language as tl
+
+from nca.backends.triton.programs import beside, dot, moves_of, rows_of, seen_by, summed_by
+
+
+@triton.jit
+def _gradient(
+    gradient, living, samples, draw, chance, size, row, inside, height, width,
+    LEVEL: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+):  # fmt: skip
+    """Return the gradient of a level after the step, and that of its change, `(M, C)` each."""
+    cells = height * width
+    sample = tl.load(samples + row // cells, mask=inside, other=0).to(tl.int32)
+    moves = moves_of(
+        living, sample, row, inside, row % cells, draw, chance, LEVEL.fire, FIRE, FROZEN
+    )
+    channel = tl.arange(0, LEVEL.block)[None, :]
+    there = inside & (channel < LEVEL.channels)
+    at = row.to(tl.int64) * LEVEL.channels + channel
+    after = tl.load(gradient + at, mask=there, other=0.0)
+    return after, after * moves * size
+
+
+@triton.jit
+def _of_hidden(
+    field, gradient, weights, low, hidden, parts, living, samples, draw, chance, size,
+    count, height, width, tiles,
+    LEVEL: tl.constexpr, NET: tl.constexpr, START: tl.constexpr, FIRE: tl.constexpr,
+    FROZEN: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    unit = START + tl.arange(0, NET.wide)
+    channel = tl.arange(0, LEVEL.block)
+    here = unit[:, None] * LEVEL.block + channel[None, :]
+    matrix = tl.trans(tl.load(low + NET.last + here))
+    of_matrix = tl.zeros((NET.wide, LEVEL.block), tl.float32)
+    of_bias = tl.zeros((LEVEL.block,), tl.float32)
+    for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
+        row, inside = rows_of(tile, count, TILE)
+        _, told = _gradient(
+            gradient, living, samples, draw, chance, size, row, inside, height, width,
+            LEVEL, FIRE, FROZEN,
+        )  # fmt: skip
+        summed = summed_by(
+            field, weights, low, row, inside, START, height, width, NET, TILE, PRODUCTS
+        )
+        back = dot(told, matrix, tl.zeros((TILE, NET.wide), tl.float32), PRODUCTS)
+        back = tl.where(summed <= 0, 0.0, back)
+        at = row.to(tl.int64) * NET.hidden + unit[None, :]
+        tl.store(hidden + at, back.to(hidden.dtype.element_ty), mask=inside)
+        active = tl.where(summed < 0, 0.0, summed)
+        of_matrix = dot(tl.trans(active), told, of_matrix, PRODUCTS)
+        of_bias += tl.sum(told, axis=0)
+    tl.store(parts + here, of_matrix)
+    if START == 0:
+        tl.store(parts + NET.hidden * LEVEL.block + channel, of_bias)
+
+
+@triton.jit(
+    do_not_specialize=[
+        "low_seed",
+        "high_seed",
+        "step",
+        "chance",
+        "count",
+        "height",
+        "width",
+        "tiles",
+    ]
+)
+def hidden_gradients(
+    fields, gradients, weights, low, hidden, parts, living, samples,
+    low_seed, high_seed, step, chance, size, count, height, width, tiles,
+    PLAN: tl.constexpr, UNITS: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Compute the gradients of hidden layers, and parts of the gradients of last layers."""
+    draw = (low_seed, high_seed, step)
+    own = parts + tl.program_id(0) * PLAN.lasts
+    for n in tl.static_range(len(UNITS)):
+        if tl.program_id(1) == n:
+            _of_hidden(
+                fields[UNITS[n].net.field], gradients[UNITS[n].place], weights, low,
+                hidden + count.to(tl.int64) * UNITS[n].net.ahead,
+                own + (UNITS[n].net.last - PLAN.firsts),
+                living, samples, draw, chance, size, count, height, width, tiles,
+                UNITS[n].level, UNITS[n].net, UNITS[n].start, FIRE, FROZEN, TILE, PRODUCTS,
+            )  # fmt: skip
+
+
+@triton.jit
+def _of_first(
+    field, hidden, parts, count, height, width, tiles,
+    NET: tl.constexpr, START: tl.constexpr, TILE: tl.constexpr,
+    PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    top = tl.program_id(2) * NET.tall
+    unit = START + tl.arange(0, NET.wide)[None, :]
+    total = tl.zeros((NET.tall, NET.wide), tl.float32)
+    for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
+        row, inside = rows_of(tile, count, TILE)
+        seen = seen_by(field, row, inside, top, height, width, NET, NET.tall, True)
+        at = row.to(tl.int64) * NET.hidden + unit
+        back = tl.load(hidden + at, mask=inside, other=0.0).to(tl.float32)
+        total = dot(tl.trans(seen), back, total, PRODUCTS)
+    rows = top + tl.arange(0, NET.tall)[:, None]
+    tl.store(parts + rows * NET.hidden + unit, total)
+
+
+@triton.jit(do_not_specialize=["count", "height", "width", "tiles"])
+def first_gradients(
+    fields, hidden, parts, count, height, width, tiles,
+    PLAN: tl.constexpr, UNITS: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Compute parts of the gradients of first layers: sums over some of the tiles."""
+    own = parts + tl.program_id(0) * PLAN.firsts
+    for n in tl.static_range(len(UNITS)):
+        if (tl.program_id(1) == n) & (tl.program_id(2) * UNITS[n].net.tall < UNITS[n].net.rows):
+            _of_first(
+                fields[UNITS[n].net.field], hidden + count.to(tl.int64) * UNITS[n].net.ahead,
+                own + UNITS[n].net.first, count, height, width, tiles,
+                UNITS[n].net, UNITS[n].start, TILE, PRODUCTS,
+            )  # fmt: skip
+
+
+@triton.jit
+def _through(
+    hidden, low, row, inside, total, count, height, width,
+    NET: tl.constexpr, BLOCK: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Add what the cells around heard of a cell through one net, `(M, C)`."""
+    channel = tl.arange(0, BLOCK)[None, :]
+    heard = hidden + count.to(tl.int64) * NET.ahead
+    for start in range(0, NET.hidden, NET.wide):
+        for tap in range(9):
+            at = beside(row, tap, height, width, -1).to(tl.int64)
+            unit = start + tl.arange(0, NET.wide)
+            back = tl.load(heard + at * NET.hidden + unit[None, :], mask=inside, other=0.0)
+            place = (tap * NET.block + channel) * NET.hidden + unit[:, None]
+            matrix = tl.load(low + NET.first + place, mask=channel < NET.block, other=0.0)
+            total = dot(back.to(tl.float32), matrix, total, PRODUCTS)
+    return total
+
+
+@triton.jit
+def _of_field(
+    fields, gradients, out, parts, weights, low, hidden, living, samples, draw, chance, size,
+    count, height, width,
+    TARGET: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    row, inside = rows_of(tl.program_id(0), count, TILE)
+    total = tl.zeros((TILE, TARGET.block), tl.float32)
+    for n in tl.static_range(len(TARGET.nets)):
+        total = _through(
+            hidden, low, row, inside, total, count, height, width,
+            TARGET.nets[n], TARGET.block, PRODUCTS,
+        )  # fmt: skip
+    channel = tl.arange(0, TARGET.block)[None, :]
+    there = inside & (channel < TARGET.channels)
+    at = row.to(tl.int64) * TARGET.channels + channel
+    if TARGET.place >= 0:
+        after, told = _gradient(
+            gradients[TARGET.place], living, samples, draw, chance, size, row, inside,
+            height, width, TARGET.level, FIRE, FROZEN,
+        )  # fmt: skip
+        total += after
+        if TARGET.level.share >= 0:
+            total += tl.load(weights + TARGET.level.share) * told
+            own = tl.load(fields[TARGET.field] + at, mask=there, other=0.0)
+            part = tl.sum(tl.sum(told * own, axis=1), axis=0)
+            tl.store(parts + tl.program_id(0) * SHARES + TARGET.share, part)
+    tl.store(out + at, total, mask=there)
+
+
+@triton.jit(
+    do_not_specialize=["low_seed", "high_seed", "step", "chance", "count", "height", "width"]
+)
+def field_gradients(
+    fields, gradients, outs, parts, weights, low, hidden, living, samples,
+    low_seed, high_seed, step, chance, size, count, height, width,
+    TARGETS: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Compute the gradients of fields, and parts of those of the shares that levels add."""
+    draw = (low_seed, high_seed, step)
+    for n in tl.static_range(len(TARGETS)):
+        if tl.program_id(1) == n:
+            _of_field(
+                fields, gradients, outs[n], parts, weights, low, hidden, living, samples, draw,
+                chance, size, count, height, width,
+                TARGETS[n], SHARES, FIRE, FROZEN, TILE, PRODUCTS,
+            )  # fmt: skip

@@ -1,0 +1,171 @@
+"""The ways in which the engine can run one automaton. A new way is one more entry in `WAYS`.
+
+A way gets an automaton of its own, which it may change as it likes, and returns what lets many
+steps pass. The first way, `plain`, is what all others are held against, for time and for result.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
+from typing import Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+
+from nca.backends.compiled import Compiled
+from nca.engine.activation_memory import Memory
+from nca.engine.automaton import Automaton
+from nca.engine.rule import UpdateRule
+from nca.engine.state import State
+from nca.engine.step_inputs import Kernel
+from nca.suggest import choose
+
+What: TypeAlias = Literal["forward", "training"]
+"""A rollout without gradient; or one iteration: rollout, loss, gradient and optimiser."""
+
+WHATS: tuple[What, ...] = get_args(What)
+
+STORE = Memory("store")
+
+Rollout: TypeAlias = Callable[[State, int], State]
+"""Lets so many steps pass."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run an automaton.
+
+    Attributes:
+        name: What the table calls it.
+        summary: What it does, in a few words.
+        made: Returns the rollout of an automaton that it may change.
+        whats: What it is a way to do.
+        dtype: Of its products: which of the device's ceilings it runs under.
+        compiles: Whether its first call builds what the later ones use.
+        lacks: Returns what it misses on a device, in words, or nothing.
+    """
+
+    name: str
+    summary: str
+    made: Callable[[Automaton], Rollout]
+    whats: tuple[What, ...] = WHATS
+    dtype: torch.dtype = torch.float32
+    compiles: bool = False
+    lacks: Callable[[torch.device], str] = lambda _: ""
+
+
+def _plain(automaton: Automaton) -> Rollout:
+    automaton.sparse = automaton.fused = False
+    automaton.memory = STORE
+    for name in automaton.rules:
+        for rule in automaton.rules_of(name):
+            _apart(rule)
+    return automaton.rollout
+
+
+def _apart(rule: UpdateRule) -> None:
+    """Let the kernel of a rule be convolved alone: kernels are one where cells show the same."""
+    declare = rule.kernel
+
+    def shown_to_it_alone(level: Tensor) -> Tensor:
+        kernel = declare()
+        return level if kernel is None or kernel.through is None else kernel.through(level)
+
+    def kernel() -> Kernel | None:
+        declared = declare()
+        return declared and replace(declared, through=shown_to_it_alone)
+
+    rule.kernel = kernel
+
+
+def _engine(automaton: Automaton) -> Rollout:
+    return automaton.rollout
+
+
+def _bfloat16(automaton: Automaton) -> Rollout:
+    def rollout(state: State, steps: int) -> State:
+        with torch.autocast(state.samples.device.type, dtype=torch.bfloat16):
+            return automaton.rollout(state, steps)
+
+    return rollout
+
+
+def _compiled(automaton: Automaton) -> Rollout:
+    automaton.memory = STORE
+    return Compiled(automaton, always=True).rollout
+
+
+def _fused(automaton: Automaton) -> Rollout:
+    automaton.fused = True
+    return automaton.rollout
+
+
+def _off_cuda(device: torch.device) -> str:
+    return "" if device.type == "cuda" else "Triton's programs run on CUDA devices"
+
+
+def _keeping(memory: Memory) -> Callable[[Automaton], Rollout]:
+    def made(automaton: Automaton) -> Rollout:
+        automaton.memory = memory
+        return automaton.rollout
+
+    return made
+
+
+WAYS: tuple[Way, ...] = (
+    Way(
+        "plain",
+        "the whole grid, every rule its own convolution, eager, float32, all states kept",
+        _plain,
+    ),
+    Way("engine", "as the recipe stands: kernels shared, cells listed where faster", _engine),
+    Way("bfloat16", "the engine, its products in bfloat16", _bfloat16, dtype=torch.bfloat16),
+    Way("compiled", "torch.compile of one step of the whole grid", _compiled, compiles=True),
+    Way("fused", "a step in one launch, demanded", _fused, lacks=_off_cuda),
+    Way(
+        "segments",
+        "the engine, keeping about two roots of the states for the gradient",
+        _keeping(Memory("segments")),
+        whats=("training",),
+    ),
+    Way(
+        "recompute",
+        "the engine, keeping nothing but the states for the gradient",
+        _keeping(Memory("recompute")),
+        whats=("training",),
+    ),
+)
+"""The plain way first; all others in the order of the table."""
+
+PLAIN = WAYS[0]
+
+
+def ways(names: Sequence[str]) -> list[Way]:
+    """Return the ways of these names, all if none are given; the plain one always comes along.
+
+    Raises:
+        NCAError: There is no such way; the nearest is suggested.
+    """
+    known = {way.name: way for way in WAYS}
+    chosen = choose("way to run an automaton", names, known, "--way")
+    return chosen if PLAIN in chosen else [PLAIN, *chosen]
+
+
+@contextmanager
+def compiled_afresh() -> Iterator[None]:
+    """Let compilers begin with nothing kept, inside the block and after it."""
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    before = os.environ.get(name)
+    torch.compiler.reset()
+    with TemporaryDirectory(prefix="nca-bench-", ignore_cleanup_errors=True) as folder:
+        os.environ[name] = folder
+        try:
+            yield
+        finally:
+            torch.compiler.reset()
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before

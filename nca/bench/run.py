@@ -1,0 +1,250 @@
+"""One session at the bench: the ceiling, then case by case, all ways round by round.
+
+In each round every way runs once, so that whatever slows the machine down slows all of them. The
+order turns from round to round. Each way runs once before the rounds: that is where it compiles,
+and its outcome is held against the plain way's; and once after them, watched for its memory, since
+a process that has just given its memory back is slow to begin with.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nca.bench.backends import PLAIN, WHATS, Rollout, Way, What, compiled_afresh
+from nca.bench.case import Case, loss_of
+from nca.bench.flops import work_of
+from nca.bench.results import Measured, Report, Result
+from nca.bench.roofline import Ceiling
+from nca.bench.timing import Budget, Clock
+from nca.device import hardware
+from nca.engine.automaton import Automaton
+from nca.engine.state import State
+from nca.training.probe import resident_peak
+
+Outcome = Mapping[str, Tensor]
+
+
+def _nothing(_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure, and how long that may take.
+
+    Attributes:
+        cases: What is measured.
+        ways: How, the plain way first.
+        repeats: Rounds, if there is time for them.
+        budget: Seconds that all may take; a call that has begun is brought to its end.
+        clock: What time is read from.
+        told: Takes what is being done, before it is done.
+        done: Takes a case when it is measured.
+    """
+
+    cases: Sequence[Case]
+    ways: Sequence[Way]
+    repeats: int
+    budget: float
+    clock: Clock
+    told: Callable[[str], None] = _nothing
+    done: Callable[[Measured], None] = _nothing
+
+    @property
+    def parts(self) -> int:
+        """In how many parts the budget is divided: forward and training of each case."""
+        return len(self.cases) * len(WHATS)
+
+
+def bench(plan: Plan) -> Report:
+    """Measure all cases in all ways.
+
+    Args:
+        plan: At least one case, all on one device.
+
+    Raises:
+        NCAError: What building an automaton raises.
+    """
+    budget = Budget(plan.budget, plan.clock)
+    device = plan.clock.device
+    plan.told("the ceiling of the device")
+    ceiling = Ceiling.measure(device, plan.clock)
+    measured, left = [], plan.parts
+    for case in plan.cases:
+        found = _measured(case)
+        for what in WHATS:
+            if why := _spared(found, what, budget):
+                found.left_out[what] = why
+            else:
+                found.results += _part(plan, found, what, ceiling, budget, left)
+            left -= 1
+        measured.append(found)
+        plan.done(found)
+    after = Ceiling.measure(device, plan.clock)
+    spent = budget.seconds - budget.left
+    return Report(machine(plan.clock), ceiling, after, spent, measured)
+
+
+def machine(clock: Clock) -> dict[str, Any]:
+    """Return what is measured on and by, in words, by name."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "device": hardware(clock.device),
+        "time": "of the processor" if clock.by_work else "of the clock",
+        "cores": os.cpu_count(),
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "load_average": load,
+    }
+
+
+def _measured(case: Case) -> Measured:
+    automaton = case.automaton()
+    first, living = case.first(), automaton.living
+    parameters = sum(weight.numel() for weight in automaton.parameters())
+    mask = living(first)
+    share = 1.0 if mask is None else mask.double().mean().item()
+    return Measured(case, parameters, (share, share))
+
+
+def _spared(found: Measured, what: What, budget: Budget) -> str:
+    if what == "training" and not found.parameters:
+        return "there are no weights to train"
+    return "" if budget.left > 0 else "the budget is spent"
+
+
+def _part(
+    plan: Plan, found: Measured, what: What, ceiling: Ceiling, budget: Budget, parts: int
+) -> list[Result]:
+    """Measure forward or training of one case in all ways."""
+    case, until = found.case, plan.clock.now() + budget.left / parts
+    words = f"{case.name}, {what}"
+    work = found.work[what] = work_of(case, what)
+    results, calls = [], {}
+    chosen = [way for way in plan.ways if what in way.whats]
+    with compiled_afresh() if any(way.compiles for way in chosen) else nullcontext():
+        for way in chosen:
+            plan.told(f"{words}: {way.name}, for the first time")
+            floor, by = ceiling.floor(work, way.dtype)
+            result = Result(what, way, floor=(floor * case.cell_steps, by))
+            results.append(result)
+            call = _begun(plan, case, result, calls.get(PLAIN.name))
+            if call:
+                calls[way.name] = call
+        running = [result for result in results if not result.failed]
+        _rounds(plan, words, running, calls, until)
+        for result in running:
+            plan.told(f"{words}: {result.way.name}, its memory")
+            result.peak = resident_peak(calls[result.way.name], case.device)
+    if what == "forward":
+        found.alive = (found.alive[0], calls[PLAIN.name].alive())
+    return results
+
+
+def _begun(plan: Plan, case: Case, result: Result, plain: "Call | None") -> "Call | None":
+    """Run a way for the first time; return None and say why if it cannot."""
+    if lack := result.way.lacks(case.device):
+        result.failed = lack
+        return None
+    call = Call(case, result.way, result.what)
+    try:
+        result.first = plan.clock.seconds(call)
+    except (RuntimeError, MemoryError) as fault:
+        if plain is None:  # there is nothing to hold the others against
+            raise
+        result.failed = _reason(fault)
+        return None
+    if plain:
+        result.difference = difference(call.outcome(), plain.outcome(), call.before())
+    return call
+
+
+def _rounds(
+    plan: Plan, words: str, results: list[Result], calls: Mapping[str, "Call"], until: float
+) -> None:
+    for number in range(plan.repeats):
+        if number and plan.clock.now() > until:
+            return
+        plan.told(f"{words}: round {number + 1} of {plan.repeats}")
+        start = number % len(results)
+        seconds = {}
+        for result in results[start:] + results[:start]:
+            seconds[result.way.name], worked = plan.clock.reading(calls[result.way.name])
+            result.seconds.append(seconds[result.way.name])
+            result.worked.append(worked)
+        for result in results:
+            result.plain.append(seconds[PLAIN.name])
+
+
+class Call:
+    """One way's rollout, or training iteration, from the same state and weights every time.
+
+    The optimiser's learning rate is zero: it works as ever, and every call does the same.
+    """
+
+    def __init__(self, case: Case, way: Way, what: What) -> None:
+        self.case = case
+        self.what = what
+        self.automaton: Automaton = case.automaton().train(what == "training")
+        self.rollout: Rollout = way.made(self.automaton)
+        self.first = case.first()
+        self.last: State | None = None
+        self.optimiser = (
+            torch.optim.Adam(self.automaton.parameters(), lr=0.0, fused=True)
+            if what == "training"
+            else None
+        )
+
+    def __call__(self) -> None:
+        """Do it once."""
+        self.last = None
+        if self.optimiser is None:
+            with torch.no_grad():
+                self.last = self.rollout(self.first, self.case.steps)
+            return
+        self.optimiser.zero_grad()
+        loss_of(self.automaton, self.rollout(self.first, self.case.steps)).backward()
+        self.optimiser.step()
+
+    def outcome(self) -> Outcome:
+        """Return what the last call has computed: the last state, or all gradients."""
+        if self.last is not None:
+            return self.last.levels
+        weights = self.automaton.named_parameters()
+        return {name: w.grad.clone() for name, w in weights if w.grad is not None}
+
+    def before(self) -> Outcome:
+        """Return what there was before: the first state, or no gradient."""
+        return self.first.levels if self.what == "forward" else {}
+
+    def alive(self) -> float:
+        """Return the share of cells that live in the last state; all do without an alive mask."""
+        living = self.automaton.living(self.last) if self.last is not None else None
+        return 1.0 if living is None else living.double().mean().item()
+
+
+def difference(outcome: Outcome, reference: Outcome, before: Outcome) -> float:
+    """Return how far an outcome is from the reference: 0 is the same, 1 nothing of the change.
+
+    Both distances are root mean squares, over all numbers together.
+    """
+    off, moved = 0.0, 0.0
+    for name, wanted in reference.items():
+        wanted, nothing = wanted.double(), torch.zeros_like(wanted)
+        off += (outcome.get(name, nothing).double() - wanted).square().sum().item()
+        moved += (wanted - before.get(name, nothing).double()).square().sum().item()
+    return (off / moved) ** 0.5 if moved else off**0.5
+
+
+def _reason(fault: BaseException) -> str:
+    lines = [line for line in str(fault).splitlines() if line.strip()]
+    return f"{type(fault).__name__}: {lines[0] if lines else 'no reason given'}"

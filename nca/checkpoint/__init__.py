@@ -1,0 +1,1 @@
+"""Checkpoints: files of weights with their recipe, found by name and loaded."""

@@ -1,0 +1,61 @@
+"""A trained automaton as one loads it to evaluate, render or look into."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from nca.checkpoint.file import MODULES, Checkpoint
+from nca.checkpoint.find import read_checkpoint
+from nca.data.dataset import Report
+from nca.engine.automaton import Automaton
+from nca.recipe.recipe import Recipe
+from nca.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a checkpoint brings back to life.
+
+    Attributes:
+        path: The file.
+        checkpoint: What it says of itself.
+        recipe: The recipe in it, with overrides.
+        automaton: With its weights, averaged ones if there are any, in evaluation mode.
+        task: Likewise.
+        device: Where they are.
+    """
+
+    path: Path
+    checkpoint: Checkpoint
+    recipe: Recipe
+    automaton: Automaton
+    task: Task
+    device: torch.device
+
+    @classmethod
+    def load(cls, source: str, device: torch.device, overrides: tuple[str, ...] = ()) -> "Trained":
+        """Load a checkpoint; the task is not prepared yet.
+
+        Raises:
+            CheckpointError: It is missing, damaged, foreign or does not fit.
+            RecipeError: Its recipe needs a plugin that is not here, or the overrides do not fit.
+        """
+        checkpoint, recipe, path = read_checkpoint(source, overrides)
+        automaton, task = recipe.automaton(), recipe.task()
+        average = {n: t for n, t in checkpoint.part("average").items() if n in checkpoint.tensors}
+        averaged = Checkpoint(
+            **{**checkpoint.__dict__, "tensors": {**checkpoint.tensors, **average}}
+        )
+        for name, module in zip(MODULES, (automaton, task), strict=True):
+            averaged.load(module, name, path)
+            module.to(device).eval()
+        return cls(path, checkpoint, recipe, automaton, task, device)
+
+    def prepare(self, data: Path | None, report: Report) -> None:
+        """Let the task load what it needs.
+
+        Raises:
+            DataError: Its data cannot be had.
+        """
+        self.task.prepare(self.device, data, report)

@@ -1,0 +1,280 @@
+"""Data sets: named, verified, and fetched from whichever source answers first.
+
+A data set is a plugin: a subclass of `Dataset`, registered with `@register.dataset(name)`. Most
+are a table of idx files with their sha256 and an ordered list of sources, which `IdxDataset`
+turns into loading, fetching and checking.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from nca.data.idx import (
+    MARGIN,
+    Finding,
+    IdxFile,
+    Pair,
+    RawFolder,
+    cache_folder,
+    find,
+    parse_idx,
+    read,
+    roots,
+    tilde,
+)
+from nca.data.sources import (
+    DebianPackage,
+    Intake,
+    NpmPackage,
+    Report,
+    Shelf,
+    Source,
+    TorchvisionMirrors,
+    UnavailableError,
+)
+from nca.errors import DataError, ShapeError
+from nca.registry.registry import registry
+
+__all__ = [
+    "Dataset",
+    "LabelledImages",
+    "Split",
+    "IdxDataset",
+    "IdxFile",
+    "Pair",
+    "Finding",
+    "Report",
+    "Source",
+    "Intake",
+    "UnavailableError",
+    "TorchvisionMirrors",
+    "NpmPackage",
+    "DebianPackage",
+    "cache_folder",
+    "roots",
+]
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Pictures and what they show.
+
+    Attributes:
+        images: uint8 `(sample, channel, height, width)`.
+        labels: int64 `(sample,)`, indices into the data set's `classes`.
+
+    Raises:
+        ShapeError: Another dtype, another number of axes, or unequal counts.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        """Refuse what no task could use."""
+        images, labels = self.images, self.labels
+        if (
+            (images.dtype, images.ndim) != (torch.uint8, 4)
+            or (labels.dtype, labels.ndim) != (torch.int64, 1)
+            or len(images) != len(labels)
+        ):
+            raise ShapeError(
+                "these are no labelled images.",
+                where=f"images are {images.dtype} {tuple(images.shape)}, "
+                f"labels are {labels.dtype} {tuple(labels.shape)}",
+                to_do="give uint8 images (sample, channel, height, width) and one int64 label each",
+            )
+
+
+class Dataset(ABC):
+    """Labelled images under a name.
+
+    Attributes:
+        classes: The name of each class, in the order of the labels.
+    """
+
+    classes: tuple[str, ...]
+
+    @abstractmethod
+    def load(
+        self, split: Split, folder: Path | None = None, report: Report | None = None
+    ) -> LabelledImages:
+        """Return one split, fetching it first if it is not here.
+
+        Args:
+            split: Pictures to train on, or those kept apart for the test.
+            folder: Where to look first and to put what is fetched; see `roots`.
+            report: Whom to tell about a fetch.
+
+        Raises:
+            DataError: The data cannot be had, or are not what they claim to be.
+        """
+
+
+class IdxDataset(Dataset):
+    """A data set of four idx files; a plugin fills in the table.
+
+    Attributes:
+        folder: The data set's folder in torchvision's layout, `ROOT/<folder>/raw`.
+        train: The files to train on.
+        test: The files kept apart for the test.
+        sources: Where the files can be had from, in the order in which to ask.
+    """
+
+    folder: ClassVar[str]
+    train: ClassVar[Pair]
+    test: ClassVar[Pair]
+    sources: ClassVar[tuple[Source, ...]] = ()
+
+    def load(
+        self, split: Split, folder: Path | None = None, report: Report | None = None
+    ) -> LabelledImages:
+        """Return one split, every byte of it verified."""
+        if split not in get_args(Split):
+            raise DataError(
+                f"there is no split {split!r}.",
+                where=f"{self.folder}.load({split!r})",
+                to_do=f"choose among {', '.join(get_args(Split))}",
+            )
+        pair: Pair = getattr(self, split)
+        shelves = self._shelves(folder)
+        images, labels = read(pair.images, shelves), read(pair.labels, shelves)
+        if images is None or labels is None:
+            self._fetch(shelves, list(self.sources), report or Report())
+            images, labels = read(pair.images, shelves), read(pair.labels, shelves)
+        if images is None or labels is None:
+            raise DataError(
+                f"{self.folder} has gone while it was being read.",
+                where=f"{shelves[0].path}",
+                to_do="run the command again",
+            )
+        return self._join(parse_idx(images, pair.images.name), parse_idx(labels, pair.labels.name))
+
+    def fetch(self, folder: Path | None = None, report: Report | None = None) -> None:
+        """Make sure that all files are here, each of them verified.
+
+        Args:
+            folder: Where they shall lie, also if they already lie elsewhere; without it,
+                anywhere among `roots()` will do.
+            report: Whom to tell.
+
+        Raises:
+            DataError: No source can serve, or a file that is here has other bytes.
+        """
+        report = report or Report()
+        shelves = self._shelves(folder)
+        own, others = (shelves, []) if folder is None else (shelves[:1], shelves[1:])
+        for file in self._files():
+            read(file, own)
+        sources = [*map(Shelf, others), *self.sources]
+        if not self._fetch(own, sources, report):
+            here = dict.fromkeys(path.parent for path in self.find(folder).values() if path)
+            there = _in([RawFolder(path) for path in here])
+            report.message(f"{self.folder}: {len(self._files())} files already {there}")
+
+    def find(self, folder: Path | None = None) -> dict[str, Path | None]:
+        """Return where each file lies, unverified; only in `folder` if that is given."""
+        shelves = self._shelves(folder)[: None if folder is None else 1]
+        return {file.name: find(file, shelves) for file in self._files()}
+
+    def check(self, folder: Path | None = None) -> list[Finding]:
+        """Hash each file that `find` finds, and say what became of it."""
+        shelves = self._shelves(folder)[: None if folder is None else 1]
+        findings = []
+        for file in self._files():
+            path = find(file, shelves)
+            try:
+                state = "missing" if read(file, shelves) is None else "ok"
+                findings.append(Finding(file.name, state, path))
+            except DataError as fault:
+                findings.append(Finding(file.name, "wrong", path, fault))
+        return findings
+
+    def _files(self) -> tuple[IdxFile, ...]:
+        return self.train.images, self.train.labels, self.test.images, self.test.labels
+
+    def _shelves(self, folder: Path | None) -> list[RawFolder]:
+        return [RawFolder(root / self.folder / "raw") for root in roots(folder)]
+
+    def _fetch(self, shelves: list[RawFolder], sources: list[Source], report: Report) -> bool:
+        """Put what is on none of the shelves onto the first; return whether anything was not."""
+        missing = [file for file in self._files() if find(file, shelves) is None]
+        intake = Intake(tuple(missing), shelves[0], report)
+        served, said = [], []
+        for source in sources if missing else ():
+            before = len(intake.left)
+            try:
+                source.serve(intake)
+                reason = f"has no {', '.join(file.name for file in intake.left)}"
+            except UnavailableError as fault:
+                reason = str(fault)
+            if count := before - len(intake.left):
+                served.append(f"{count} file{'s' * (count > 1)} from {source.label}")
+            if not intake.left:
+                report.message(f"{self.folder}: {', '.join(served)} {_in(shelves[:1], 'into')}")
+                break
+            said.append(f"{source.label}: {reason}")
+        if intake.left:
+            raise self._nowhere(intake.left, shelves, said)
+        return bool(missing)
+
+    def _nowhere(
+        self, left: tuple[IdxFile, ...], shelves: list[RawFolder], said: list[str]
+    ) -> DataError:
+        names = ", ".join(file.name for file in left)
+        cached = tilde(cache_folder() / self.folder)
+        ways = (
+            "one of three:",
+            f"- put the missing files into FOLDER/{self.folder}/raw yourself, and pass "
+            "--data FOLDER or set NCA_DATA=FOLDER",
+            f"- go online and run `nca data fetch {self._name()}`",
+            f"- copy {cached} from another machine to the same place here",
+        )
+        return DataError(
+            f"{self.folder} is not here, and no source can serve it.",
+            where=MARGIN.join([f"no {names} {_in(shelves)}", *said]),
+            to_do=MARGIN.join(ways),
+        )
+
+    def _name(self) -> str:
+        """Return the name under which this data set is registered."""
+        mine = (entry.name for entry in registry.entries() if entry.thing is type(self))
+        return next(mine, type(self).__name__)
+
+    def _join(self, images: Tensor, labels: Tensor) -> LabelledImages:
+        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
+            raise DataError(
+                f"the files of {self.folder} do not belong together.",
+                where=f"images are {tuple(images.shape)}, labels are {tuple(labels.shape)}",
+                to_do="mend the data set's table of files",
+            )
+        if int(labels.max()) >= len(self.classes):
+            raise DataError(
+                f"{self.folder} has more classes than names for them.",
+                where=f"label {int(labels.max())}, but {len(self.classes)} classes",
+                to_do="mend the data set's `classes`",
+            )
+        return LabelledImages(images.unsqueeze(1), labels.to(torch.int64))
+
+
+def _in(shelves: list[RawFolder], word: str = "in") -> str:
+    return f"{word} {', '.join(tilde(shelf.path) for shelf in shelves)}"
+
+
+def _fault(thing: Any) -> str | None:
+    """Return why a thing cannot be a data set, or None."""
+    if not (isinstance(thing, type) and issubclass(thing, Dataset)):
+        return "it is not a subclass of nca.data.dataset.Dataset"
+    if inspect.isabstract(thing):
+        return f"it lacks {', '.join(sorted(thing.__abstractmethods__))}"
+    return None
+
+
+registry.demand("dataset", _fault)

@@ -1,0 +1,1 @@
+"""One run in several processes: by samples of the batch, or by cells of the grid."""

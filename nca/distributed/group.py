@@ -1,0 +1,264 @@
+"""The processes that share a run: who leads, who has which part, and what if one is lost.
+
+`torchrun --nproc-per-node N -m nca run RECIPE` starts N of them. All hold the whole run and do
+the same in the same order; only the steps, and their gradients, are divided. The leader alone
+writes and speaks.
+"""
+
+import math
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from nca.distributed.sharded import Spread
+from nca.distributed.sharding import Cells, Parts, Samples
+from nca.engine.automaton import Automaton
+from nca.errors import DeviceError, ProcessError
+from nca.types import Size
+
+ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+LONGEST = 4096
+LOST = ("gloo/transport", "NCCL", "Connection reset by peer", "Connection closed by peer")
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The processes of a run, as one of them sees it.
+
+    Attributes:
+        rank: Which one this is; 0 leads.
+        count: How many there are.
+        store: Where they leave words for each other; one alone has none.
+        shard: Blocks along each axis into which the grid is split; the batch is split if None.
+
+    Raises:
+        ProcessError: There are more or fewer blocks than processes.
+    """
+
+    rank: int = 0
+    count: int = 1
+    store: dist.Store | None = None  # pyright: ignore[reportPrivateImportUsage]
+    shard: Size | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse blocks without a process."""
+        if self.shard is not None and math.prod(self.shard) != self.count:
+            asked = "x".join(map(str, self.shard))
+            blocks = math.prod(self.shard)
+            raise ProcessError(
+                f"{blocks} blocks need {blocks} processes, but there "
+                f"{'is one' if self.count == 1 else f'are {self.count}'}.",
+                where=f"--shard {asked}",
+                to_do=f"torchrun --nproc-per-node {blocks} -m nca ... --shard {asked}",
+            )
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes and speaks."""
+        return self.rank == 0
+
+    def spread(self, automaton: Automaton, size: Size) -> Automaton:
+        """Return the automaton, its steps shared among the processes.
+
+        Args:
+            automaton: Is left as it is.
+            size: Cells of the grid along each axis.
+
+        Raises:
+            ShapeError: The grid cannot be split so.
+        """
+        if self.count == 1:
+            return automaton
+        parts: Parts = Samples(self.rank, self.count)
+        if self.shard is not None:
+            parts = Cells(self.rank, self.shard, size)
+        return Spread(automaton, parts)
+
+    def engine(self, module: nn.Module) -> nn.Module:
+        """Return a module that does the same, and averages gradients over the processes."""
+        if self.count == 1:
+            return module
+        return DistributedDataParallel(_Shared(module), find_unused_parameters=True)
+
+    def check(self, batch: int, parts: int = 1) -> None:
+        """Refuse a batch that cannot be split evenly.
+
+        Args:
+            batch: Samples.
+            parts: How many of its parts are walked one after the other.
+
+        Raises:
+            ProcessError: It has a remainder.
+        """
+        shares = self.count * parts
+        if self.shard is None and self.count > 1 and batch % shares:
+            near = max(batch - batch % shares, shares)
+            in_parts = f", in {parts} parts" if parts > 1 else ""
+            raise ProcessError(
+                f"a batch of {batch}{in_parts} cannot be split evenly "
+                f"among {self.count} processes.",
+                where="[train] batch",
+                to_do=f"start a number of processes that divides it, or --set train.batch={near}",
+            )
+
+    def most(self, number: int) -> int:
+        """Return the greatest number that any process names; all must ask."""
+        if self.count == 1:
+            return number
+        numbers = torch.tensor(number)
+        dist.all_reduce(numbers, dist.ReduceOp.MAX)
+        return int(numbers)
+
+    def any(self, wish: bool) -> bool:
+        """Return whether any process wishes it; all must ask."""
+        return bool(self.most(int(wish)))
+
+    def sharing(self, device: torch.device) -> int:
+        """Return how many processes share the memory of a device: each GPU is for one alone."""
+        if self.count == 1 or device.type == "cuda":
+            return 1
+        return int(os.environ.get("LOCAL_WORLD_SIZE", self.count))
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        self.any(False)
+
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """Let the leader do something first: what it has fetched, the others find."""
+        if not self.leads:
+            self.wait()
+        yield
+        if self.leads:
+            self.wait()
+
+    def told(self, word: str) -> str:
+        """Return the leader's word, of at most 4,096 bytes; the others' own is not heard."""
+        if self.count == 1:
+            return word
+        sent = torch.zeros(LONGEST, dtype=torch.uint8)
+        letters = torch.frombuffer(bytearray(word.encode()), dtype=torch.uint8)
+        sent[: len(letters)] = letters
+        dist.broadcast(sent, 0)
+        return bytes(sent.tolist()).rstrip(b"\0").decode()
+
+    def first_fault(self) -> bool:
+        """Return whether no other process has asked this before: one fault is told once."""
+        try:
+            return self.store is None or self.store.add("nca/faults", 1) == 1
+        except RuntimeError:  # the store is gone with the process that kept it
+            return True
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Say in plain words if another process is lost meanwhile.
+
+        Raises:
+            ProcessError: One is.
+        """
+        if self.count == 1:
+            yield
+            return
+
+        def end(*_: object) -> None:
+            raise lost
+
+        lost = ProcessError(
+            "another process of this run has ended, so that none can go on.",
+            where=f"process {self.rank} of {self.count}, counted from 0",
+            to_do="see what the other one says; then start them all again, nca run with --resume",
+        )
+        # what started the processes ends them all when one is lost
+        before = signal.signal(signal.SIGTERM, end)
+        try:
+            yield
+        except RuntimeError as fault:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            if isinstance(fault, dist.DistError) or any(word in str(fault) for word in LOST):
+                raise lost from None
+            raise
+        finally:
+            if signal.getsignal(signal.SIGTERM) is end:
+                signal.signal(signal.SIGTERM, before)
+
+    def part(self) -> None:
+        """Leave the group, at the end of a run."""
+        if self.count > 1:
+            self.wait()
+            dist.destroy_process_group()
+
+
+ALONE = Crew()
+
+
+class _Shared(nn.Module):
+    """A module with one more weight, which nothing uses.
+
+    Weights may not reach the loss, so that PyTorch's engine has to look for them; and it complains
+    where it looks and finds none.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        like = next(module.parameters())
+        self.unused = nn.Parameter(torch.zeros(1, device=like.device, dtype=like.dtype))
+
+    def forward(self, *given: object) -> object:
+        return self.module(*given)
+
+
+def placed(device: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the device of this process: each on one machine gets a GPU of its own.
+
+    Args:
+        device: What was asked for.
+        environment: Which process this is, in torchrun's words.
+
+    Raises:
+        DeviceError: One GPU was named for several processes.
+    """
+    if not _started_with_others(environment) or device == "cpu":
+        return device
+    if device.startswith("cuda:"):
+        raise DeviceError(
+            f"{environment['WORLD_SIZE']} processes cannot share {device}.",
+            where="--device",
+            to_do="leave --device out, or say cuda: each process takes the GPU of its number",
+        )
+    if device == "cuda" or torch.cuda.is_available():
+        return f"cuda:{environment['LOCAL_RANK']}"
+    return device
+
+
+def enlist(device: torch.device, shard: Size | None) -> Crew:
+    """Join the other processes, if torchrun has started any.
+
+    Args:
+        device: This process's: GPUs talk by nccl, CPUs by gloo.
+        shard: Blocks along each axis into which to split the grid, or None.
+
+    Raises:
+        ProcessError: There are more or fewer blocks than processes.
+    """
+    if not _started_with_others(os.environ):
+        return Crew(shard=shard)
+    store, rank, count = next(dist.rendezvous("env://"))  # pyright: ignore[reportPrivateImportUsage]
+    crew = Crew(rank, count, store, shard)
+    engine = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group(engine, store=store, rank=rank, world_size=count)
+    return crew
+
+
+def _started_with_others(environment: Mapping[str, str]) -> bool:
+    told = all(word in environment for word in ENVIRONMENT)
+    return told and environment["WORLD_SIZE"] != "1"

@@ -1,0 +1,240 @@
+"""Split a state among processes, by its samples or by its cells, and join it again.
+
+Whole states are the same on every process of the group; a part is one process's own. Both ways
+are differentiable, for a loss that every process computes from the same whole: the gradients of
+a part's weights, averaged over the processes, are then those of the undivided computation. This
+average is what PyTorch's engine for several devices (DistributedDataParallel) takes.
+
+Every process must do the same work in the same order.
+"""
+
+import itertools
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nca.distributed.halo import Line, empty_like, exchange, halo
+from nca.engine.state import State
+from nca.engine.topology import Topology, extended
+from nca.engine.window import Window
+from nca.errors import ShapeError
+from nca.types import Boundary, Size
+
+Block: TypeAlias = tuple[slice, ...]
+"""A part of a tensor: where it lies along its first dimensions."""
+
+
+class Parts(ABC):
+    """One way to split a state among the processes of the group."""
+
+    @abstractmethod
+    def cut(self, whole: State) -> State:
+        """Return this process's part of a state that every process has."""
+
+    @abstractmethod
+    def join(self, part: State, whole: State) -> State:
+        """Return the state whose parts the processes have.
+
+        Args:
+            part: This process's.
+            whole: The state from which parts were cut; sizes and sample numbers are taken from it.
+        """
+
+    def topology(self, topology: Topology) -> Topology:
+        """Return what lies beyond the edge of a part."""
+        return topology
+
+
+@dataclass(frozen=True)
+class Samples(Parts):
+    """Each process has some of the samples; all, where there are fewer samples than processes.
+
+    Attributes:
+        rank: Which process this is.
+        count: How many there are.
+    """
+
+    rank: int
+    count: int
+
+    def cut(self, whole: State) -> State:
+        """Return this process's samples; see `Parts.cut`."""
+        if whole.batch < self.count:
+            return whole
+        blocks = self._blocks(whole.batch)
+        part = whole.map(lambda tensor: cut(tensor, blocks, self.rank))
+        return part.replace(samples=whole.samples[blocks[self.rank][0]])
+
+    def join(self, part: State, whole: State) -> State:
+        """Return the samples of all processes; see `Parts.join`."""
+        if whole.batch < self.count:
+            return part
+        blocks = self._blocks(whole.batch)
+        joined = part.map(lambda tensor: join(tensor, blocks, self.rank))
+        return joined.replace(samples=whole.samples)
+
+    def _blocks(self, batch: int) -> list[Block]:
+        return [(stretch,) for stretch in _stretches(batch, self.count)]
+
+
+@dataclass(frozen=True)
+class Cells(Parts):
+    """Each process has a block of the grid.
+
+    Attributes:
+        rank: Which process this is; ranks count the blocks in raster order.
+        shape: Blocks along each axis, such as 2 by 1. Sides need not be multiples of it.
+        size: Cells of the whole grid along each axis.
+
+    Raises:
+        ShapeError: The grid has other axes, or fewer cells than blocks along one.
+    """
+
+    rank: int
+    shape: Size
+    size: Size
+
+    def __post_init__(self) -> None:
+        """Refuse blocks without cells."""
+        axes = zip(self.size, self.shape, strict=False)
+        if len(self.size) != len(self.shape) or any(side < count for side, count in axes):
+            raise ShapeError(
+                f"a grid of {_by(self.size)} cells cannot be split into {_by(self.shape)} blocks.",
+                where=f"{self}",
+                to_do="name a number of blocks for each axis, at most as many as it has cells",
+            )
+
+    @property
+    def window(self) -> Window:
+        """Where this process's block lies in the grid.
+
+        A state too large for one process is made in blocks: each makes its own, of `block`
+        cells, and `state.replace(window=...)`.
+        """
+        return Window(tuple(cut.start for cut in self._blocks[self.rank][2:]), self.size)
+
+    @property
+    def block(self) -> Size:
+        """Cells of this process's block along each axis."""
+        return tuple(cut.stop - cut.start for cut in self._blocks[self.rank][2:])
+
+    def cut(self, whole: State) -> State:
+        """Return this process's cells; see `Parts.cut`.
+
+        Raises:
+            ShapeError: A level of the state has another size.
+        """
+        for name in whole:
+            if whole.size(name) != self.size:
+                raise ShapeError(
+                    f'level "{name}" has {_by(whole.size(name))} cells, not {_by(self.size)}.',
+                    where=f"{self}",
+                    to_do="split states of the size that was named",
+                )
+        part = whole.map(lambda tensor: cut(tensor, self._blocks, self.rank))
+        return part.replace(window=self.window)
+
+    def join(self, part: State, whole: State) -> State:
+        """Return the cells of all processes; see `Parts.join`."""
+        joined = part.map(lambda tensor: join(tensor, self._blocks, self.rank))
+        return joined.replace(window=whole.window)
+
+    def topology(self, topology: Topology) -> Topology:
+        """Return a topology that asks other processes for the cells beyond a block's edge."""
+        return Topology(topology.boundaries, self._extend)
+
+    def _extend(self, tensor: Tensor, dim: int, reach: int, boundary: Boundary) -> Tensor:
+        axis = dim - 2
+        if self.shape[axis] == 1:
+            return extended(tensor, dim, reach, boundary)
+        after = math.prod(self.shape[axis + 1 :])
+        place = self.rank // after % self.shape[axis]
+        first = self.rank - place * after
+        ranks = tuple(first + number * after for number in range(self.shape[axis]))
+        ends = (stretch.stop for stretch in _stretches(self.size[axis], self.shape[axis]))
+        return halo(tensor, dim, reach, boundary, Line((0, *ends), ranks, place))
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        lines = [_stretches(n, b) for n, b in zip(self.size, self.shape, strict=True)]
+        return [(slice(None), slice(None), *block) for block in itertools.product(*lines)]
+
+
+class _Cut(torch.autograd.Function):
+    """Take a block; backward, put the gradients of all blocks together."""
+
+    @staticmethod
+    def forward(ctx: Any, whole: Tensor, blocks: list[Block], rank: int) -> Tensor:
+        ctx.blocks, ctx.rank, ctx.shape = blocks, rank, whole.shape
+        return whole[blocks[rank]].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _gathered(gradient, ctx.blocks, ctx.rank) / len(ctx.blocks), None, None
+
+
+class _Join(torch.autograd.Function):
+    """Put the blocks of all processes together; backward, take this process's.
+
+    Every process has the gradient of the whole, which is each part's own; since an average will
+    be taken over processes, of which the others add nothing to it, it counts for all of them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, blocks: list[Block], rank: int) -> Tensor:
+        ctx.blocks, ctx.rank = blocks, rank
+        return _gathered(part, blocks, rank)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return gradient[ctx.blocks[ctx.rank]] * len(ctx.blocks), None, None
+
+
+def cut(whole: Tensor, blocks: list[Block], rank: int) -> Tensor:
+    """Return one block of a tensor that every process has."""
+    return _Cut.apply(whole, blocks, rank)  # pyright: ignore[reportReturnType]
+
+
+def join(part: Tensor, blocks: list[Block], rank: int) -> Tensor:
+    """Return the tensor of which every process has a block."""
+    return _Join.apply(part, blocks, rank)  # pyright: ignore[reportReturnType]
+
+
+def _gathered(part: Tensor, blocks: list[Block], rank: int) -> Tensor:
+    def filled(block: Block) -> list[int]:
+        known = [
+            side if cut == slice(None) else cut.stop - cut.start
+            for cut, side in zip(block, part.shape, strict=False)
+        ]
+        return [*known, *part.shape[len(block) :]]
+
+    come = exchange(
+        dict.fromkeys(range(len(blocks)), part),
+        {number: filled(block) for number, block in enumerate(blocks)},
+    )
+    ends = [
+        side if last == slice(None) else last.stop
+        for last, side in zip(blocks[-1], part.shape, strict=False)
+    ]
+    whole = empty_like(part, [*ends, *part.shape[len(ends) :]])
+    for number, block in enumerate(blocks):
+        whole[block] = come[number]
+    return whole
+
+
+def _stretches(side: int, count: int) -> list[slice]:
+    """Cut a number of things into stretches that differ by one at most."""
+    ends = [side * number // count for number in range(count + 1)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(ends)]
+
+
+def _by(size: Size) -> str:
+    return " x ".join(map(str, size))

@@ -1,0 +1,195 @@
+"""Randomness that is counted instead of stored: a pure function of where and when.
+
+Every number depends on (random seed, stream, step, sample, channel, cell) and on nothing else.
+So a rollout split in two is the same rollout, a segment computed again meets the same numbers,
+and neither the device nor the order of work matters.
+
+The mixer is lowbias32 (C. Wellons, 2018: two multiplications and three shifts, a bijection on 32
+bits), applied once for each number absorbed. Tensor code uses int32, whose product wraps; host
+code uses Python integers under a mask; both give the same bits. A uniform number is the upper 24
+bits. A normal number is the sum of twelve independent bytes, whose variance is 65535 exactly:
+integers until the last product, so that it too has the same bits everywhere. It is bounded by
+6 standard deviations, and its excess kurtosis is -0.1.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from nca.engine.window import Window
+
+_MASK = 0xFFFFFFFF
+_WEYL = 0x9E3779B9
+_FIRST, _SECOND = 0x7FEB352D, 0x846CA68B
+_UNIT = 2.0**-24
+_BYTES = 0x00FF00FF
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 32) if number >= 1 << 31 else number
+
+
+def mix(number: int) -> int:
+    """Scramble 32 bits on the host."""
+    number ^= number >> 16
+    number = number * _FIRST & _MASK
+    number ^= number >> 15
+    number = number * _SECOND & _MASK
+    return number ^ number >> 16
+
+
+def mix_tensor(bits: Tensor) -> Tensor:
+    """Scramble each int32 of a tensor, as `mix` does on the host."""
+    # `>>` copies the sign; the mask makes the shift a logical one
+    bits = bits ^ (bits >> 16 & 0xFFFF)
+    bits = bits * _FIRST
+    bits = bits ^ (bits >> 15 & 0x1FFFF)
+    bits = bits * _signed(_SECOND)
+    return bits ^ (bits >> 16 & 0xFFFF)
+
+
+def absorb(key: int, number: int) -> int:
+    """Fold one more number into a key, on the host."""
+    return mix(((key ^ number & _MASK) + _WEYL) & _MASK)
+
+
+def absorb_tensor(key: int | Tensor, numbers: Tensor) -> Tensor:
+    """Fold one more int32 tensor into a key; the shapes broadcast."""
+    key = _signed(key) if isinstance(key, int) else key
+    return mix_tensor((numbers ^ key) + _signed(_WEYL))
+
+
+@torch.compiler.assume_constant_result
+def number_of(stream: str) -> int:
+    """Return the 32-bit number of a stream's name, which compilers take for a constant."""
+    return zlib.crc32(stream.encode())
+
+
+def key_of(random_seed: int, stream: str, step: int) -> int:
+    """Return the 32-bit key of a random seed (any integer below 2**64), stream and step."""
+    key = absorb(absorb(0, random_seed), random_seed >> 32)
+    return absorb(absorb(key, number_of(stream)), step)
+
+
+def key_tensor(random_seed: int, stream: str, step: int, device: torch.device) -> Tensor:
+    """Return what `key_of` returns, as an int32 tensor `()` computed by tensor operations.
+
+    For compilers, to which seed and step may be symbols: they lower symbolic `^` wrongly, and
+    would compile once for each sign of a key.
+    """
+    key = torch.zeros((), dtype=torch.int32, device=device)
+    for number in (random_seed, random_seed >> 32, number_of(stream), step):
+        signed = (number & _MASK ^ 1 << 31) - (1 << 31)
+        key = absorb_tensor(key, torch.full((), signed, dtype=torch.int32, device=device))
+    return key
+
+
+@dataclass(frozen=True)
+class Source:
+    """All the randomness of one step of one batch.
+
+    Attributes:
+        random_seed: The run's number.
+        step: The tick (or, for training, the iteration) that draws.
+        samples: `(B,)`, int64: each sample's own number, whatever its place in the batch.
+        cells: `(n,)`, int64: draw for these cells alone, counted on from sample to sample. What
+            is drawn are the same numbers, as `(1, C, n)`.
+        window: Where the cells lie in a whole grid, if they are not all of it.
+    """
+
+    random_seed: int
+    step: int
+    samples: Tensor
+    cells: Tensor | None = None
+    window: Window | None = None
+
+    def bits(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
+        """Return 32 random bits for each channel of each cell, int32 `(B, C, *space)`."""
+        return self._spread(self._by_channel([stream], channels)[0], size)
+
+    def uniform(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
+        """Return numbers from 0 (included) to 1 (excluded), float32 `(B, C, *space)`."""
+        return _to_unit(self.bits(stream, channels, size))
+
+    def chance(self, stream: str, probability: float, channels: int, size: Sequence[int]) -> Tensor:
+        """Return True with the given probability, bool `(B, C, *space)`; exact at 0 and 1."""
+        bits = self.bits(stream, channels, size)
+        return (bits >> 8 & 0xFFFFFF) < round(probability * (1 << 24))
+
+    def normal(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
+        """Return numbers of mean 0 and variance 1, float32 `(B, C, *space)`."""
+        total: int | Tensor = 0
+        for key in self._by_channel([f"{stream}/{third}" for third in "abc"], channels):
+            bits = self._spread(key, size)
+            # four bytes are added two by two, in the lower and upper half of each number
+            total = total + (bits & _BYTES) + (bits >> 8 & _BYTES)
+        assert isinstance(total, Tensor)
+        summed = (total & 0xFFFF) + (total >> 16 & 0xFFFF)
+        return (summed - 1530).to(torch.float32) * (1 / math.sqrt(65535))
+
+    def each(self, stream: str, count: int = 1) -> Tensor:
+        """Return `count` uniform numbers for each sample, float32 `(B, count)`."""
+        return replace(self, window=None).uniform(stream, count, (1,)).squeeze(-1)
+
+    def _by_channel(self, streams: Sequence[str], channels: int) -> Tensor:
+        """Return the keys of every channel of every sample, int32 `(streams, B, C)`."""
+        device = self.samples.device
+        number = partial(key_tensor, device=device) if torch.compiler.is_compiling() else key_of
+        keys = [number(self.random_seed, stream, self.step) for stream in streams]
+        samples = self.samples.to(torch.int32)
+        by_sample = torch.stack([absorb_tensor(key, samples) for key in keys])
+        channel = torch.arange(channels, dtype=torch.int32, device=device)
+        return absorb_tensor(by_sample.unsqueeze(-1), channel)
+
+    def _spread(self, by_channel: Tensor, size: Sequence[int]) -> Tensor:
+        """Return the bits of every cell, or of the listed ones, from the `(B, C)` keys."""
+        cells = math.prod(size)
+        if self.cells is not None:
+            sample = self.cells.div(cells, rounding_mode="floor")
+            cell = (self.cells - sample * cells).to(torch.int32)
+            if self.window is not None:
+                cell = self._numbers(size).flatten()[cell]
+            by_cell = by_channel.index_select(0, sample)
+            listed = absorb_tensor(by_cell, cell.unsqueeze(-1))  # (n, C)
+            return listed.T.unsqueeze(0)
+        by_channel = by_channel.view(-1, *(1,) * len(size), by_channel.shape[-1])
+        # a cell's channels side by side, as the automaton lays out its states
+        return absorb_tensor(by_channel, self._numbers(size).unsqueeze(-1)).movedim(-1, 1)
+
+    def _numbers(self, size: Sequence[int]) -> Tensor:
+        """Return the number of each cell in the whole grid, int32 `size`."""
+        if self.window is not None:
+            return self.window.numbers(tuple(size), self.samples)
+        device = self.samples.device
+        return torch.arange(math.prod(size), dtype=torch.int32, device=device).view(*size)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The host's own randomness in one iteration: how many steps, which samples, which order."""
+
+    random_seed: int
+    iteration: int
+
+    def integer(self, stream: str, low: int, high: int) -> int:
+        """Return a whole number from `low` to `high`, both included."""
+        bits = mix(key_of(self.random_seed, stream, self.iteration))
+        return low + (bits * (high - low + 1) >> 32)
+
+    def order(self, stream: str, count: int) -> Tensor:
+        """Return the numbers below `count` in random order, int64 `(count,)`, on the host."""
+        key = key_of(self.random_seed, stream, self.iteration)
+        return absorb_tensor(key, torch.arange(count, dtype=torch.int32)).argsort(stable=True)
+
+    def source(self, samples: Tensor) -> Source:
+        """Return the randomness of these samples in this iteration."""
+        return Source(self.random_seed, self.iteration, samples)
+
+
+def _to_unit(bits: Tensor) -> Tensor:
+    return (bits >> 8 & 0xFFFFFF).to(torch.float32) * _UNIT

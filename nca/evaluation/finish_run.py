@@ -1,0 +1,109 @@
+"""Bring a run to its end: judge it on test data and draw what a person wants to see."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nca.checkpoint.file import Checkpoint
+from nca.checkpoint.trained import Trained
+from nca.data.dataset import Report
+from nca.device import hardware
+from nca.distributed.group import Crew
+from nca.engine.state import State
+from nca.evaluation.evaluate import Row, evaluate
+from nca.files import write_whole
+from nca.jsonl import dumps
+from nca.render.sheet import Sheet, levels_sheet, save_curve, save_image, strip
+from nca.training.loop import Watch
+from nca.training.run import Run
+
+SAMPLES = 6
+MOMENTS = 8
+
+
+def conclude(run: Run, data: Path | None, report: Report, watch: Watch) -> list[Row]:
+    """Evaluate the best weights on test data, note the outcome in them, and draw the run.
+
+    Args:
+        run: A run that has been trained; its best checkpoint is judged, or else its last weights.
+        data: Folder of data sets, if the user named one.
+        report: Told how far fetching is.
+        watch: Told how far evaluation is.
+
+    Returns:
+        What was measured on the test data.
+    """
+    trained = best_of(run)
+    with run.crew.leader_first():
+        trained.prepare(data, report)
+    rows = judge(trained, "test", watch)
+    drawn = draw(trained)
+    if not run.crew.leads:
+        return rows
+    told = {"test": [row.told() for row in rows], "device": hardware(run.device)}
+    metrics = {**trained.checkpoint.metrics, **told}
+    Checkpoint(**{**trained.checkpoint.__dict__, "metrics": metrics}).write(trained.path)
+    write_whole(run.folder / "evaluation.json", dumps(metrics, indent=2).encode())
+    for name, sheet in drawn.items():
+        save_image(sheet.image(), run.folder / name)
+    save_curve(list(run.log.records()), run.task.headline, run.folder / "curve.png")
+    return rows
+
+
+def best_of(run: Run) -> Trained:
+    """Return the best of a trained run, or its last weights where nothing was validated."""
+    best = run.folder / "best.safetensors"
+    if not best.is_file():
+        run.save_best({})
+    run.crew.wait()  # for the leader to have written it
+    return shared(Trained.load(str(best), run.device), run.crew)
+
+
+def shared(trained: Trained, crew: Crew) -> Trained:
+    """Return a trained automaton, its steps shared among the processes of a crew."""
+    size = trained.recipe.tables.grid.size
+    return replace(trained, automaton=crew.spread(trained.automaton, size))
+
+
+def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Row]:
+    """Evaluate a trained automaton as its recipe says."""
+    recipe, table = trained.recipe, trained.recipe.tables.evaluate
+    with recipe.autocast(trained.device):
+        return evaluate(
+            trained.automaton,
+            trained.task,
+            split=split,  # pyright: ignore[reportArgumentType]
+            **{
+                "steps": "settle" if table.steps == "settle" else recipe.evaluation_steps,
+                "table": table,
+                "samples": table.samples,
+                "watch": watch.measured,
+                **options,
+            },
+        )
+
+
+@torch.no_grad()
+def film(trained: Trained, samples: int, steps: int, every: int) -> list[State]:
+    """Return the states of a few samples of the test split, from the first to the last."""
+    batch = trained.task.first_trials("test", samples)
+    with trained.recipe.autocast(trained.device):
+        return trained.automaton.trajectory(batch.state, steps, every)
+
+
+def draw(trained: Trained) -> dict[str, Sheet]:
+    """Draw `states.png`, samples through time, and `levels.png`, the levels side by side."""
+    steps = trained.recipe.evaluation_steps[0]
+    states = film(trained, SAMPLES, steps, -(-steps // (MOMENTS - 1)))
+    states = [trained.automaton.finish(state) for state in states]
+    with torch.no_grad():
+        pictures = [trained.task.picture(state) for state in states]
+        wanted = trained.task.targets(trained.task.first_trials("test", SAMPLES))
+    words = [f"step {state.step}" for state in states]
+    beside = ([], []) if wanted is None else ([wanted], ["target"])
+    return {
+        "states.png": strip([*pictures, *beside[0]], [*words, *beside[1]]),
+        "levels.png": levels_sheet(states, pictures),
+    }

@@ -1,0 +1,205 @@
+"""What a page has to know of an automaton to run it: numbers and names, ready for JSON.
+
+Legend: C channel, H height, W width.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nca.engine.automaton import Automaton
+from nca.engine.program import Consensus, Correlation, Decay, Net, Program, Stencils, Term
+from nca.engine.rng import number_of
+from nca.engine.rule import UpdateRule
+from nca.engine.state import State
+from nca.engine.view import Place
+from nca.errors import ExportError
+from nca.export.texels import Packer, base64_of, perceived_order
+
+SPARSE = 0.25
+"""Up to this share of cells, a first state is told cell by cell."""
+
+
+def plan(
+    automaton: Automaton, first: State, packer: Packer, graph: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return all that a page needs to let steps pass as the automaton does.
+
+    Args:
+        automaton: With its weights, as it shall run.
+        first: One sample: the grid's size, and where all begins.
+        packer: Gets the weights.
+        graph: What computes a step (`nca.export.graph`); without, what the rules say they do.
+
+    Raises:
+        ExportError: The automaton does something that the page cannot do; all of it is told.
+    """
+    size = first.size(next(iter(first)))
+    programs = {name: [] for name in automaton.layout} if graph else _programs(automaton)
+    names = list(automaton.layout)
+    levels = []
+    for name, level in automaton.layout.items():
+        place = Place(automaton.layout, name, len(size), automaton.topology)
+        terms = [_term(term, place, names, packer) for said in programs[name] for term in said]
+        levels.append(
+            {
+                "name": name,
+                "channels": level.channels,
+                "input": level.input,
+                "terms": terms,
+                "first": sparse(first[name][0]),
+                "fire": number_of(f"fire/{name}"),
+                "noise": _streams(automaton, name),
+            }
+        )
+    alive, noise = automaton.alive, automaton.noise
+    seed = first.random_seed
+    return {
+        "size": list(size),
+        "boundaries": list(automaton.topology.of(len(size))),
+        "fireRate": automaton.fire_rate,
+        "stepSize": automaton.step_size,
+        "noise": {"scale": noise.scale} if noise and _noisy(automaton) else None,
+        "alive": {**asdict(alive), "level": names.index(alive.level)} if alive else None,
+        "levels": levels,
+        "randomSeed": [seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF],
+        "sample": int(first.samples[0]) & 0xFFFFFFFF,
+        "step": first.step,
+        "graph": graph,
+    }
+
+
+def sparse(level: Tensor) -> dict[str, Any] | None:
+    """Return `(C, H, W)` as None if it is empty, cell by cell if little is there, or whole."""
+    rows = level.detach().cpu().flatten(1).T  # (cells, C)
+    cells = rows.ne(0).any(dim=1).nonzero().squeeze(1)
+    if not len(cells):
+        return None
+    if len(cells) <= SPARSE * len(rows):
+        return {"cells": cells.tolist(), "numbers": base64_of(rows[cells])}
+    return {"cells": None, "numbers": base64_of(rows)}
+
+
+def _noisy(automaton: Automaton) -> bool:
+    noise = automaton.noise
+    return bool(noise and noise.scale and noise.when == "always")
+
+
+def _streams(automaton: Automaton, name: str) -> list[int]:
+    """Return the numbers of the streams that the noise of a level is drawn from."""
+    if not _noisy(automaton) or automaton.layout[name].input or automaton.noise is None:
+        return []
+    stream = f"noise/{name}"
+    parts = [f"{stream}/{third}" for third in "abc"]
+    return [number_of(part) for part in (parts if automaton.noise.kind == "normal" else [stream])]
+
+
+def check(automaton: Automaton, axes: int) -> None:
+    """Refuse what no page can run, whatever computes its steps.
+
+    Raises:
+        ExportError: The grid has other than two axes, or skips remember states.
+    """
+    if axes != 2:
+        raise _unfit(f"its grid has {axes} axes, and a page shows two", "--to onnx")
+    if automaton.skips:
+        raise ExportError(
+            "its temporal skip connections remember states, which a page does not.",
+            where="[rollout] skips",
+            to_do="watch it in torch, with nca play, or train it without skips",
+        )
+
+
+def _programs(automaton: Automaton) -> dict[str, list[tuple]]:
+    found: dict[str, list[tuple]] = {}
+    faults = []
+    for name in automaton.layout:
+        found[name] = []
+        for rule in automaton.rules_of(name):
+            program = rule.program()
+            if isinstance(program, Program):
+                found[name].append(program.terms)
+            else:
+                faults.append(f'{_said(rule)} of level "{name}" {program.why}')
+    if faults:
+        raise _unfit("; ".join(dict.fromkeys(faults)), "--engine onnx")
+    return found
+
+
+def _unfit(why: str, other: str) -> ExportError:
+    return ExportError(
+        f"no page can be made of this automaton: {why}.",
+        where="rules and conditions of the recipe",
+        to_do=f"export it with {other} instead",
+    )
+
+
+def _said(rule: UpdateRule) -> str:
+    return f"rule {type(rule).__name__}"
+
+
+def _term(term: Term, place: Place, names: list[str], packer: Packer) -> dict[str, Any]:
+    if isinstance(term, Decay):
+        return {"kind": "decay", "rate": torch.as_tensor(term.rate).item()}
+    if isinstance(term, Consensus):
+        levels = [names.index(place.level(name).name) for name in term.levels]
+        return {"kind": "consensus", **asdict(term), "levels": levels}
+    return _net(term, place, names, packer)
+
+
+def _net(term: Net, place: Place, names: list[str], packer: Packer) -> dict[str, Any]:
+    first = term.sights[0]
+    if len(term.sights) > 1 and any(isinstance(sight, Stencils) for sight in term.sights):
+        raise ExportError(
+            "a net adds what stencils perceive to what something else does.",
+            where=f'level "{place.name}"',
+            to_do="give each a net of its own, or export it with --to onnx",
+        )
+    order = perceived_order(first) if isinstance(first, Stencils) else None
+    bias = term.bias if order is None or term.bias is None else _placed(term.bias, order)
+    width = first.features if order is None else len(order)
+    layers = []
+    for number, layer in enumerate(term.layers):
+        layers.append(
+            {
+                "at": packer.layer(layer, order if number == 0 else None),
+                "bias": packer.bias(layer.bias, len(layer.weight)),
+                "outputs": len(layer.weight),
+                "activation": layer.activation,
+            }
+        )
+    return {
+        "kind": "net",
+        "width": width,
+        "sights": [_sight(sight, place, names, packer) for sight in term.sights],
+        "bias": packer.bias(bias, width),
+        "layers": layers,
+    }
+
+
+def _placed(bias: Tensor, order: list[int]) -> Tensor:
+    return torch.stack([bias[n] if n >= 0 else bias.new_zeros(()) for n in order])
+
+
+def _sight(
+    sight: Correlation | Stencils, place: Place, names: list[str], packer: Packer
+) -> dict[str, Any]:
+    level = names.index(place.level(sight.level).name)
+    if isinstance(sight, Correlation):
+        return {
+            "kind": "correlation",
+            "level": level,
+            "kernel": list(sight.weight.shape[2:]),
+            "bound": sight.bound,
+            "at": packer.correlation(sight),
+        }
+    return {
+        "kind": "stencils",
+        "level": level,
+        "kernel": list(sight.kernels.shape[1:]),
+        "stencils": sight.kernels.flatten(1).tolist(),
+        "slopes": sight.slopes,
+        "length": sight.length,
+    }

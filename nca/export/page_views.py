@@ -1,0 +1,137 @@
+"""What a page has to know to show an automaton: views of its cells, and where one may draw.
+
+Legend: C channel, K class.
+"""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nca.engine.program import Layer
+from nca.engine.state import State
+from nca.export.texels import Packer, base64_of
+from nca.render.sheet import principal_axes
+from nca.tasks.display import Classes, Colours, Drawing, Portrait
+
+DARK = torch.tensor([11, 12, 14]) / 255
+"""What lies under the cells in dark mode: `--sheet` in `page.css`."""
+CONTRAST = 3.0
+"""What WCAG 2.1 asks of graphics (1.4.11)."""
+
+
+def views(
+    portrait: Portrait, lived: Sequence[State], packer: Packer, names: list[str]
+) -> list[dict]:
+    """Return the ways to look at the cells: the task's own, then each level.
+
+    Args:
+        portrait: What the task says.
+        lived: States to find each level's principal colours in.
+        packer: Gets the weights that make colours of channels.
+        names: All levels, bottom level first.
+    """
+    found = []
+    if isinstance(portrait.look, Colours):
+        look = portrait.look
+        found.append(
+            {
+                "kind": "colours",
+                "name": "picture",
+                "level": names.index(look.level),
+                "channels": list(look.channels),
+                "alpha": look.alpha,
+                "shift": look.shift,
+            }
+        )
+    elif isinstance(portrait.look, Classes):
+        found.append(_classes(portrait.look, packer, names))
+    for place, name in enumerate(names):
+        if portrait.drawing is None or portrait.drawing.level != name:
+            found.append(
+                {
+                    "name": name,
+                    "level": place,
+                    **_principal([state[name] for state in lived], packer),
+                }
+            )
+    return found
+
+
+def drawing(pen: Drawing | None, names: list[str]) -> dict[str, Any] | None:
+    """Return what the page needs to let a person draw."""
+    if pen is None:
+        return None
+    pixels = (pen.examples.clamp(0, 1) * 255).round().to(torch.uint8)
+    return {
+        "level": names.index(pen.level),
+        "patch": pen.patch,
+        "mean": pen.mean,
+        "deviation": pen.deviation,
+        "examples": [base64_of_bytes(example) for example in pixels],
+        "words": list(pen.words),
+    }
+
+
+def base64_of_bytes(pixels: Tensor) -> str:
+    """Return uint8 numbers in base64."""
+    return base64.b64encode(pixels.cpu().contiguous().numpy().tobytes()).decode()
+
+
+def contrast(colours: Tensor, paper: Tensor) -> Tensor:
+    """Return the contrast of sRGB colours `(K, 3)` with paper `(3)`, from 1 to 21 (WCAG 2.1)."""
+    luminances = []
+    for given in (colours, paper):
+        linear = torch.where(given <= 0.04045, given / 12.92, ((given + 0.055) / 1.055) ** 2.4)
+        luminances.append(linear @ torch.tensor([0.2126, 0.7152, 0.0722]) + 0.05)
+    ratio = luminances[0] / luminances[1]
+    return torch.maximum(ratio, 1 / ratio)
+
+
+def legible(colours: Tensor, paper: Tensor) -> Tensor:
+    """Return colours `(K, 3)` with as little white as lets each be seen on dark paper `(3)`."""
+    seen = colours
+    for white in torch.linspace(0, 1, 21):
+        faint = contrast(seen, paper) < CONTRAST
+        seen = torch.where(faint.unsqueeze(1), colours.lerp(torch.ones(()), white), seen)
+    return seen
+
+
+def _classes(look: Classes, packer: Packer, names: list[str]) -> dict[str, Any]:
+    layer = Layer(look.weight, look.bias, "none")
+    themes = {"light": look.colours.cpu(), "dark": legible(look.colours.cpu(), DARK)}
+    filler = torch.zeros(len(look.colours), 1)
+    return {
+        "kind": "classes",
+        "name": "picture",
+        "level": names.index(look.level),
+        "classes": len(look.names),
+        "at": packer.layer(layer),
+        "bias": packer.bias(look.bias, len(look.names)),
+        "palettes": {
+            theme: packer.add(torch.cat([colours, filler], dim=1))
+            for theme, colours in themes.items()
+        },
+        "names": list(look.names),
+        "colours": {
+            theme: [[round(c * 255) for c in row] for row in colours.tolist()]
+            for theme, colours in themes.items()
+        },
+        "voters": look.voters,
+        "ink": look.ink,
+        "silent": look.silent,
+    }
+
+
+def _principal(levels: Sequence[Tensor], packer: Packer) -> dict[str, Any]:
+    """Return the axes along which cells of a level differ most; where they are, the page sees."""
+    _, axes, _ = principal_axes(levels)
+    if len(axes) < 3:  # of one or two channels: the first is grey
+        axes = torch.cat([axes, axes[:1].expand(3 - len(axes), -1)])
+    return {
+        "kind": "principal",
+        "at": packer.layer(Layer(axes, None, "none")),
+        "axes": base64_of(axes),
+    }

@@ -1,0 +1,75 @@
+"""Watch a training run as it goes: take its newest weights as soon as they are written."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nca.jsonl import read_lines
+from nca.play.frames import about
+from nca.play.hub import Lab
+from nca.play.model import Subject
+from nca.play.reporting import Repeats
+from nca.play.session import Session
+
+PAUSE = 0.5
+MOST_POINTS = 400
+
+
+def follower(lab: Lab, run: Path, load: Callable[[], Subject]) -> Callable[[], Any]:
+    """Return what makes the coroutine that follows a run.
+
+    Args:
+        lab: Gets a session of the newest weights, at its beginning, under the same random seed.
+        run: The run's folder.
+        load: Loads its newest checkpoint.
+    """
+
+    async def follow() -> None:
+        seen, repeats = stamp(run), Repeats()
+        while True:
+            try:
+                lab.news = {"run": progress(run)}
+                if stamp(run) not in (None, seen):
+                    seen = stamp(run)
+                    await _take_over(lab, load)
+            except Exception as fault:
+                if repeats.new(fault):
+                    await lab.report(fault)
+            await asyncio.sleep(PAUSE)
+
+    return follow
+
+
+async def _take_over(lab: Lab, load: Callable[[], Subject]) -> None:
+    subject = await lab.do(load)
+    branch = lab.session.here.branch
+    lab.session = await lab.do(Session, subject, branch.random_seed, branch.start)
+    await lab.tell("about", **about(lab.session))
+    lab.changed()
+
+
+def stamp(run: Path) -> tuple[int, int] | None:
+    """Return what changes whenever the run's newest checkpoint is written anew."""
+    try:
+        told = newest(run).stat()
+    except OSError:  # the folder was moved or removed: what was there last goes on
+        return None
+    return told.st_mtime_ns, told.st_ino
+
+
+def newest(run: Path) -> Path:
+    """Return the file of the run's newest weights."""
+    return run / "last.safetensors"
+
+
+def progress(run: Path) -> dict[str, Any]:
+    """Return the run's losses so far, thinned out: iterations and losses."""
+    rows = [
+        (row["iteration"], row["loss"])
+        for row in read_lines(run / "metrics.jsonl")
+        if isinstance(row.get("loss"), int | float) and isinstance(row.get("iteration"), int)
+    ]
+    thin = -(-len(rows) // MOST_POINTS) or 1
+    kept = rows[::thin]
+    return {"iterations": [at for at, _ in kept], "losses": [loss for _, loss in kept]}

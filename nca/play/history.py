@@ -1,0 +1,270 @@
+"""A history: where time began, what was done to it, and the branches that this made.
+
+Randomness is counted, so that a random seed, a start and events are all there is to keep: the
+same history is the same bits. A branch leaves its parent at a step and shares all that lies
+before; a branch without parent has a random seed and a start of its own.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from nca.errors import NCAError
+from nca.jsonl import dumps
+from nca.play.events import Event, parse_event
+from nca.play.history_file import FORMAT, MOST_BRANCHES, MOST_EVENTS, Row, check_size, damaged, read
+from nca.play.model import Start, Subject
+from nca.play.snapshot import Moment
+from nca.play.snapshot_cache import Film
+
+BUDGET = 256_000_000
+"""Bytes of moments that are kept for going back."""
+
+
+@dataclass
+class Branch:
+    """One line of time.
+
+    Attributes:
+        name: What a person calls it.
+        random_seed: From which its randomness follows.
+        start: Where its time began.
+        parent: The branch that it left, or None.
+        fork: The step at which it left; events of that step are its own.
+        events: What was done, in order, at the steps from `fork` on.
+        length: The last step that was reached.
+        film: Moments before the events of their step.
+    """
+
+    name: str
+    random_seed: int
+    start: Start
+    parent: "Branch | None" = None
+    fork: int = 0
+    events: list[Event] = field(default_factory=list)
+    length: int = 0
+    film: Film = field(default_factory=Film, repr=False)
+
+    def at(self, step: int) -> list[Event]:
+        """Return what is done at a step."""
+        if self.parent is not None and step < self.fork:
+            return self.parent.at(step)
+        return [event for event in self.events if event.step == step]
+
+    def all(self) -> list[Event]:
+        """Return all that was done, since time began."""
+        before = self.parent.all() if self.parent else []
+        return [*(event for event in before if event.step < self.fork), *self.events]
+
+
+class History:
+    """Branches of time, and any moment of any of them.
+
+    Args:
+        subject: What is played.
+        random_seed: Of the first branch.
+        start: Of the first branch.
+    """
+
+    def __init__(self, subject: Subject, random_seed: int = 0, start: Start | None = None) -> None:
+        self.subject = subject
+        self.branches: list[Branch] = []
+        self.begin(random_seed, start or Start())
+
+    def begin(self, random_seed: int, start: Start) -> Branch:
+        """Add a branch of its own beginning.
+
+        Raises:
+            NCAError: There are too many, or the task cannot start so.
+        """
+        branch = Branch(self._free("main"), random_seed, start)
+        branch.film.keep(self.subject.first(start, random_seed))
+        self._add(branch)
+        return branch
+
+    def branch(self, parent: Branch, step: int, name: str = "") -> Branch:
+        """Let a branch leave another one at a step, with what was done at that step so far.
+
+        Raises:
+            NCAError: There are too many.
+        """
+        name = self._free(name or "branch")
+        events = list(parent.at(step))
+        branch = Branch(name, parent.random_seed, parent.start, parent, step, events, step)
+        self._add(branch)
+        return branch
+
+    def remove(self, branch: Branch) -> None:
+        """Forget a branch; those that left it stay, as branches of its parent's kind.
+
+        Raises:
+            NCAError: Another branch has left it, or it is the only one.
+        """
+        if len(self.branches) == 1 or any(other.parent is branch for other in self.branches):
+            raise NCAError(
+                f"the branch {branch.name!r} cannot be removed.",
+                where="it is the only one" if len(self.branches) == 1 else "others have left it",
+                to_do="remove those first, or begin anew",
+            )
+        self.branches.remove(branch)
+
+    def rename(self, branch: Branch, name: str) -> None:
+        """Give a branch another name; if it is taken, a number is added."""
+        branch.name = ""
+        branch.name = self._free(name.strip()[:36] or "branch")
+
+    def add(self, branch: Branch, event: Event) -> None:
+        """Note what was done; events come in order of time.
+
+        Raises:
+            NCAError: There are too many events.
+        """
+        if sum(len(each.events) for each in self.branches) >= MOST_EVENTS:
+            raise NCAError(
+                f"a history holds at most {MOST_EVENTS} events.",
+                where=f"branch {branch.name!r}, step {event.step}",
+                to_do="save it, then reset",
+            )
+        branch.events.append(event)
+
+    def before(self, branch: Branch, step: int) -> Moment:
+        """Return the moment at a step before anything is done at it.
+
+        Raises:
+            NCAError: An event of the branch cannot be done to the subject.
+        """
+        moment = self.nearest(branch, step)
+        while moment.step < step:
+            moment = self.after(branch, self.done(branch, moment))
+        return moment
+
+    def nearest(self, branch: Branch, step: int) -> Moment:
+        """Return the last moment kept that is not after a step, before anything is done at it."""
+        for each, least in _line(branch):
+            found = each.film.nearest(step)
+            if found is not None and (each.parent is None or found.step > least):
+                return found
+            step = min(step, least)
+        raise AssertionError("a branch without beginning")
+
+    def at(self, branch: Branch, step: int) -> Moment:
+        """Return the moment at a step, with all that is done at it."""
+        return self.done(branch, self.before(branch, step))
+
+    def done(self, branch: Branch, moment: Moment) -> Moment:
+        """Return a moment after the events of its step."""
+        for event in branch.at(moment.step):
+            moment = event.apply(moment, self.subject)
+        return moment
+
+    def after(self, branch: Branch, moment: Moment) -> Moment:
+        """Return the moment one step later, before anything is done at it, and keep it."""
+        moment = self.subject.next(moment)
+        if moment.step > branch.fork or branch.parent is None:
+            branch.film.keep(moment)
+            branch.length = max(branch.length, moment.step)
+            while sum(each.film.size for each in self.branches) > BUDGET:
+                largest = max(self.branches, key=lambda each: each.film.size)
+                if len(largest.film.moments) < 2:
+                    break
+                largest.film.thin()
+        return moment
+
+    def told(self) -> dict[str, Any]:
+        """Return the history as JSON would hold it."""
+        rows = []
+        for branch in self.branches:
+            parent = self.branches.index(branch.parent) if branch.parent else None
+            rows.append(
+                {
+                    "name": branch.name,
+                    "random_seed": branch.random_seed,
+                    "start": {"kind": branch.start.kind, "sample": branch.start.sample},
+                    "parent": parent,
+                    "fork": branch.fork,
+                    "length": branch.length,
+                    "events": [event.model_dump(mode="json") for event in branch.events],
+                }
+            )
+        subject = self.subject
+        return {
+            "format": FORMAT,
+            "name": subject.name,
+            "weights": subject.fingerprint,
+            "size": list(subject.size),
+            "branches": rows,
+        }
+
+    def dumped(self) -> str:
+        """Return the history as the text of a small file."""
+        return dumps(self.told(), compact=True)
+
+    @classmethod
+    def loaded(cls, text: str, subject: Subject) -> "History":
+        """Read a history from the text of a file, which need not be trusted.
+
+        Raises:
+            NCAError: It is none, it is too large, or it belongs to another grid or other levels.
+        """
+        saved = read(text)
+        check_size(saved.size, subject)
+        history = cls.__new__(cls)
+        history.subject, history.branches = subject, []
+        for number, row in enumerate(saved.branches):
+            parent = history._parent(number, row)
+            events = [parse_event(event) for event in row.events]
+            steps = [event.step for event in events]
+            if steps != sorted(steps) or (steps and steps[0] < row.fork) or row.length < row.fork:
+                raise damaged(f"the events of branch {number} are out of order")
+            branch = Branch(
+                history._free(row.name), row.random_seed, row.start, parent, row.fork, events
+            )
+            branch.length = max([row.length, *steps])
+            if parent is None:
+                branch.film.keep(subject.first(row.start, row.random_seed))
+            history._add(branch)
+        if sum(len(branch.events) for branch in history.branches) > MOST_EVENTS:
+            raise damaged(f"it holds more than {MOST_EVENTS} events")
+        return history
+
+    @staticmethod
+    def foreign(text: str, subject: Subject) -> bool:
+        """Tell whether a saved history was made with other weights."""
+        return read(text).weights != subject.fingerprint
+
+    def _parent(self, number: int, row: Row) -> Branch | None:
+        if row.parent is None:
+            if row.fork:
+                raise damaged(f"branch {number} leaves no other one, at step {row.fork}")
+            return None
+        if row.parent >= number:
+            raise damaged(f"branch {number} leaves branch {row.parent}, which comes after it")
+        parent = self.branches[row.parent]
+        if (row.random_seed, row.start) != (parent.random_seed, parent.start):
+            raise damaged(f"branch {number} began otherwise than the one that it leaves")
+        return parent
+
+    def _add(self, branch: Branch) -> None:
+        if len(self.branches) >= MOST_BRANCHES:
+            raise NCAError(
+                f"a history holds at most {MOST_BRANCHES} branches.",
+                where=f"a branch at step {branch.fork}",
+                to_do="remove some of them",
+            )
+        self.branches.append(branch)
+
+    def _free(self, name: str) -> str:
+        taken = {branch.name for branch in self.branches}
+        number, free = 1, name
+        while free in taken:
+            number += 1
+            free = f"{name} {number}"
+        return free
+
+
+def _line(branch: Branch) -> Iterator[tuple[Branch, int]]:
+    """Yield a branch and those that it comes from, each with the step at which it began."""
+    each: Branch | None = branch
+    while each is not None:
+        yield each, each.fork
+        each = each.parent

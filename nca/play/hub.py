@@ -1,0 +1,229 @@
+"""The lab: a session that runs while somebody looks at it, and those who look.
+
+All that touches the session happens in one worker thread, one thing after the other. A page
+acknowledges each frame, and gets the next one only then, always of what is now: frames are
+dropped, never queued. When the last page is gone, time stands still. Whatever fails is reported to
+the pages, and all else goes on.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from nca.jsonl import dumps
+from nca.play.frames import Eye, frame
+from nca.play.reporting import Repeats, described
+from nca.play.session import Session
+from nca.play.views import Look
+
+Given = TypeVar("Given")
+
+BUSY = 0.03
+"""Seconds that time may pass between two looks."""
+
+PATIENCE = 0.1
+"""Seconds between two looks on the way to a step."""
+
+REST = 1 / 60
+FASTEST = 10_000.0
+SLOWEST = 0.1
+
+
+class Wire(Protocol):
+    """The connection to a page; what is sent to one that has gone is dropped."""
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a frame."""
+        ...
+
+    async def send_text(self, data: str) -> None:
+        """Send words."""
+        ...
+
+
+class Guest:
+    """One page that looks on."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.eye = Eye()
+        self.repeats = Repeats()
+        self.stale = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.ready.set()
+        self.stale.set()
+
+    async def tell(self, kind: str, **words: Any) -> None:
+        """Send words."""
+        await self.wire.send_text(dumps({"type": kind, **words}))
+
+    async def report(self, fault: Exception) -> None:
+        """Say what has failed; a bug of ours goes to the log as well."""
+        await self.tell("fault", **described(fault))
+
+    def look(self, look: Look) -> None:
+        """Look at something else."""
+        self.eye.turn(look)
+        self.repeats.forget()
+        self.stale.set()
+
+
+class Lab:
+    """A session that runs while somebody looks at it.
+
+    Args:
+        session: What runs; it may be exchanged for another one.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.guests: list[Guest] = []
+        self.playing = False
+        self.speed: float | None = 10.0
+        self.news: dict[str, Any] = {}
+        self.goal: int | None = None
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lab")
+        self._going = asyncio.Event()
+        self._passed: deque[tuple[float, int]] = deque()
+
+    async def do(self, work: Callable[..., Given], *arguments: Any) -> Given:
+        """Do something with the session, after what is being done."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, partial(work, *arguments))
+
+    async def tell(self, kind: str, **words: Any) -> None:
+        """Send words to all pages."""
+        for guest in list(self.guests):
+            await guest.tell(kind, **words)
+
+    async def report(self, fault: Exception) -> None:
+        """Say to all pages what has failed; a bug of ours goes to the log as well."""
+        await self.tell("fault", **described(fault))
+
+    def enter(self, wire: Wire) -> Guest:
+        """Let a page look on."""
+        guest = Guest(wire)
+        self.guests.append(guest)
+        self._consider()
+        return guest
+
+    def leave(self, guest: Guest) -> None:
+        """See a page off; when the last one is gone, time stands still."""
+        self.guests.remove(guest)
+        if not self.guests:
+            self.playing, self.goal = False, None
+        self._consider()
+
+    def play(self, on: bool) -> None:
+        """Let time pass, or stand still."""
+        self.playing, self.goal = on, None
+        self._consider()
+        self.changed()
+
+    def seek(self, step: int) -> None:
+        """Go to a step, a little at a time; another wish takes the place of this one."""
+        self.playing, self.goal = False, step
+        self._consider()
+
+    def pace(self, speed: float | None) -> None:
+        """Set how many steps pass in a second; None: as many as can."""
+        self.speed = speed if speed is None else min(max(speed, SLOWEST), FASTEST)
+        self._consider()
+        self.changed()
+
+    def changed(self) -> None:
+        """Let everybody see what is now, once they are ready."""
+        for guest in self.guests:
+            guest.stale.set()
+
+    async def show(self, guest: Guest) -> None:
+        """Send frames to a page for as long as it stays, one at a time."""
+        while True:
+            await guest.stale.wait()
+            await guest.ready.wait()
+            guest.stale.clear()
+            guest.ready.clear()
+            try:
+                data = await self.do(frame, self.session, guest.eye, self._state())
+            except Exception as fault:
+                guest.ready.set()
+                if guest.repeats.new(fault):
+                    await guest.report(fault)
+            else:
+                guest.repeats.forget()
+                await guest.wire.send_bytes(data)
+
+    async def run(self) -> None:
+        """Let time pass whenever it shall, for ever; where it cannot, it stands still."""
+        while True:
+            try:
+                await self._pass_time()
+            except Exception as fault:
+                self.play(False)
+                await self.report(fault)
+
+    async def _pass_time(self) -> None:
+        clock = asyncio.get_running_loop().time
+        owed, last = 0.0, clock()
+        while True:
+            if not self._going.is_set():
+                self._passed.clear()
+                await self._going.wait()
+                owed, last = 0.0, clock()
+            began = clock()
+            if self.goal is not None:
+                await self._approach(self.goal, partial(_late, clock, began + PATIENCE))
+                continue
+            steps = FASTEST
+            if self.speed is not None:
+                owed = min(owed + self.speed * (began - last), 1 + self.speed * BUSY)
+                steps = math.floor(owed)
+                owed -= steps
+            last = began
+            if steps >= 1:
+                enough = partial(_late, clock, began + BUSY)
+                done = await self.do(self.session.advance, int(steps), enough)
+                self._passed.append((clock(), done))
+                self.changed()
+            wait = 0.0 if self.speed is None else min(max((1 - owed) / self.speed, 0.001), REST)
+            await asyncio.sleep(wait)
+
+    def close(self) -> None:
+        """Let the worker finish what it does, and go."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    async def _approach(self, goal: int, enough: Callable[[], bool]) -> None:
+        arrived = await self.do(self.session.approach, goal, enough)
+        if arrived and self.goal == goal:
+            self.goal = None
+            self._consider()
+        self.changed()
+
+    def _consider(self) -> None:
+        if self.guests and (self.playing or self.goal is not None):
+            self._going.set()
+        else:
+            self._going.clear()
+
+    def _state(self) -> dict[str, Any]:
+        now = asyncio.get_running_loop().time()
+        while self._passed and self._passed[0][0] < now - 1:
+            self._passed.popleft()
+        rate = 0.0
+        if len(self._passed) > 1:
+            seconds = self._passed[-1][0] - self._passed[0][0]
+            rate = sum(n for _, n in list(self._passed)[1:]) / max(seconds, 1e-6)
+        return {
+            "playing": self.playing,
+            "speed": self.speed,
+            "rate": round(rate, 1),
+            **self.news,
+        }
+
+
+def _late(clock: Callable[[], float], end: float) -> bool:
+    return clock() >= end

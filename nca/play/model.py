@@ -1,0 +1,239 @@
+"""What is played: an automaton with its weights, its task if it has one, and where it starts.
+
+A checkpoint, a recipe whose weights are still the first ones, and a rule alone on one level can
+all be played.
+"""
+
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from annotated_types import Le
+
+from nca.checkpoint.file import is_file, weights
+from nca.checkpoint.find import pretrained, read_recipe, recipes
+from nca.checkpoint.trained import Trained
+from nca.data.dataset import Report
+from nca.engine.automaton import Automaton
+from nca.errors import NCAError, ShapeError
+from nca.play.controls import Knob, Value, knobs_of, turned
+from nca.play.snapshot import Moment
+from nca.recipe.recipe import Recipe
+from nca.registry.registry import registry
+from nca.tasks.batch import Batch
+from nca.tasks.task import Task
+from nca.types import Natural, Size
+
+BLOCK = 16
+"""First states are asked of the task in blocks of so many samples."""
+
+MOST_SAMPLES = 100_000
+MOST_CELLS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a history begins.
+
+    Attributes:
+        kind: `task`: as the task starts a test sample; `noise`: each number 0 or 1 by chance;
+            `point`: 1 in the middle cell; `empty`: zeros. Input levels keep the task's sample.
+        sample: The number of the task's sample, from 0.
+    """
+
+    kind: Literal["task", "noise", "point", "empty"] = "task"
+    sample: Annotated[Natural, Le(MOST_SAMPLES)] = 0
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is played.
+
+    Attributes:
+        name: What a person calls it.
+        recipe: Its whole truth.
+        trained: Whether its weights come from a checkpoint.
+        automaton: As the recipe has it; turned copies of it let time pass.
+        task: What it is for, prepared; None: nothing.
+        device: Where it runs.
+        size: Cells along each axis of the grid.
+        iteration: How many updates lie behind its weights.
+    """
+
+    name: str
+    recipe: Recipe
+    trained: bool
+    automaton: Automaton
+    task: Task | None
+    device: torch.device
+    size: Size
+    iteration: int = 0
+    knobs: Mapping[str, Knob] = field(init=False, repr=False)
+    tuned: Callable[[tuple[tuple[str, Value], ...]], Automaton] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Read the knobs off the automaton."""
+        object.__setattr__(self, "knobs", knobs_of(self.automaton))
+        cached = lru_cache(maxsize=8)(lambda items: turned(self.automaton, dict(items)))
+        object.__setattr__(self, "tuned", cached)
+
+    @classmethod
+    def load(
+        cls,
+        source: str,
+        device: torch.device,
+        *,
+        size: Size | None = None,
+        overrides: tuple[str, ...] = (),
+        data: Path | None = None,
+        report: Report | None = None,
+    ) -> "Subject":
+        """Load what is played.
+
+        Args:
+            source: A checkpoint, a run's folder, or the name of a checkpoint, recipe or rule.
+            device: Where it shall run.
+            size: Cells along each axis, instead of the recipe's.
+            overrides: `table.key=value`.
+            data: Folder of data sets.
+            report: Told how far the task's preparation is.
+
+        Raises:
+            NCAError: What loading, checking or preparing raises.
+        """
+        iteration = 0
+        if _is_checkpoint(source):
+            loaded = Trained.load(source, device, overrides)
+            recipe, automaton, task = loaded.recipe, loaded.automaton, loaded.task
+            iteration = loaded.checkpoint.iteration
+        else:
+            recipe = _recipe(source, overrides, size)
+            automaton = recipe.automaton().to(device).eval()
+            task = recipe.task().to(device).eval() if recipe.tables.task else None
+        size = _checked(size or recipe.tables.grid.size, recipe)
+        if task is not None:
+            if size != recipe.tables.grid.size:
+                task.resize(size)
+            task.prepare(device, data, report)
+            task.to(device)
+        trained = _is_checkpoint(source)
+        return cls(recipe.name, recipe, trained, automaton, task, device, size, iteration)
+
+    @property
+    def more(self) -> bool:
+        """Whether the task has more pictures than one."""
+        if self.task is None:
+            return False
+        own = type(self.task)
+        return own.pictures is not Task.pictures or own.targets is not Task.targets
+
+    @property
+    def fingerprint(self) -> int:
+        """A number that changes with the recipe's levels and with every weight."""
+        checksum = zlib.crc32(repr(self.automaton.layout).encode())
+        for name, tensor in sorted(weights(automaton=self.automaton).items()):
+            flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            checksum = zlib.crc32(flat.numpy().data, zlib.crc32(name.encode(), checksum))
+        return checksum
+
+    @torch.no_grad()
+    def first(self, start: Start, random_seed: int) -> Moment:
+        """Return the moment at which a history begins.
+
+        Raises:
+            ShapeError: The task has no such sample.
+        """
+        batch = self._sample(start.sample)
+        state = batch.state.replace(random_seed=random_seed)
+        if start.kind != "task" or self.task is None:
+            levels = {name: torch.zeros_like(state[name]) for name in self.automaton.written}
+            for name, level in levels.items():
+                if start.kind in ("noise", "task"):
+                    drawn = state.source.chance(f"play/{name}", 0.5, level.shape[1], self.size)
+                    levels[name] = drawn.to(level.dtype)
+                elif start.kind == "point":
+                    level[(slice(None), slice(None), *(side // 2 for side in self.size))] = 1
+            state = state.replace(levels)
+        return Moment(Batch(state, batch.truth))
+
+    @torch.no_grad()
+    def next(self, moment: Moment) -> Moment:
+        """Return what is one step later, if nobody interferes."""
+        with self.recipe.autocast(self.device):
+            state = self.turned(moment).step(moment.state)
+        return replace(moment, batch=Batch(state, moment.batch.truth))
+
+    def turned(self, moment: Moment) -> Automaton:
+        """Return the automaton with its knobs as they stand."""
+        return self.tuned(tuple(sorted(moment.knobs.items())))
+
+    def _sample(self, number: int) -> Batch:
+        if self.task is None:
+            return Batch(self.automaton.seed(1, self.size).to(self.device))
+        blocks = self.task.trials("test", BLOCK)
+        batch = next(islice(blocks, number // BLOCK, None), None)
+        if batch is None or number % BLOCK >= batch.state.batch:
+            raise ShapeError(
+                f"the task has no sample {number}.",
+                where=f"{type(self.task).__name__}, test data",
+                to_do="choose a smaller number",
+            )
+        place = number % BLOCK
+        return batch.select(slice(place, place + 1))
+
+
+def _is_checkpoint(source: str) -> bool:
+    path = Path(source)
+    if is_file(path):
+        return path.suffix != ".toml"
+    return (
+        source in pretrained()
+        or is_file(path / "last.safetensors")
+        or is_file(path / "best.safetensors")
+    )
+
+
+def _recipe(source: str, overrides: tuple[str, ...], size: Size | None) -> Recipe:
+    known = is_file(Path(source)) or source in recipes() or source not in registry.names("rule")
+    if known:
+        if size:
+            overrides = (*overrides, f"grid.size={list(size)}")
+        return read_recipe(source, overrides)
+    faults: list[NCAError] = []
+    for axes in (len(size),) if size else (2, 1, 3):
+        recipe = _alone(source, size or (64,) * axes if axes != 1 else size or (128,), overrides)
+        try:
+            recipe.automaton()
+        except NCAError as fault:  # a rule may insist on its number of axes
+            faults.append(fault)
+        else:
+            return recipe
+    raise faults[0]
+
+
+def _alone(rule: str, size: Size, overrides: tuple[str, ...]) -> Recipe:
+    text = (
+        f"format = 1\n\n[grid]\nsize = {list(size)}\n\n"
+        f'[[levels]]\nname = "cells"\nchannels = 1\nrules = [{{ name = "{rule}" }}]\n\n'
+        "[rollout]\nsteps = 1\n"
+    )
+    return Recipe.parse(text, name=rule, folder=Path(), overrides=overrides, source=rule)
+
+
+def _checked(size: Size, recipe: Recipe) -> Size:
+    axes = len(recipe.tables.grid.size)
+    if len(size) != axes or math.prod(size) > MOST_CELLS:
+        raise ShapeError(
+            f"a grid of {'x'.join(map(str, size))} cells cannot be played.",
+            where=f"--size; the recipe's grid is {list(recipe.tables.grid.size)}",
+            to_do=f"give {axes} side{'s' * (axes > 1)}, at most {MOST_CELLS} cells",
+        )
+    return size

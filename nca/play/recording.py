@@ -1,0 +1,130 @@
+"""Take a stretch of time away: as GIF, APNG or MP4."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from nca.errors import NCAError
+from nca.play.events import Step
+from nca.play.frames import Eye, to_bytes
+from nca.play.session import Session
+from nca.play.views import Look
+from nca.render.animation import SLOWEST, encode
+
+KINDS = {"film.gif": "image/gif", "film.png": "image/apng", "film.mp4": "video/mp4"}
+ENCODED = {"film.png": "film.apng"}
+"""What a film is encoded as, where its name says it otherwise."""
+
+MOST_FRAMES = 600
+SIDE = 384
+GAP = 8
+PAPER = 255
+
+
+class Wish(BaseModel):
+    """Which stretch of time, seen how.
+
+    Attributes:
+        first: The first step to show.
+        last: The last step to show.
+        every: Steps between frames.
+        rate: Frames per second.
+        view: See `Look`.
+        level: See `Look`.
+        channel: See `Look`.
+        slice: See `Look`.
+        threshold: See `Look`.
+        token: Whoever asks has shown it already.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    first: Step
+    last: Step
+    every: Annotated[int, Ge(1), Le(100_000)] = 1
+    rate: Annotated[float, Ge(SLOWEST), Le(60)] = 20.0
+    view: str = "picture"
+    level: str = ""
+    channel: Annotated[int, Ge(0)] = 0
+    slice: Annotated[int, Ge(0)] = 0
+    threshold: Annotated[float, Ge(-1), Le(1)] = 0.9
+    token: str = ""
+
+    @property
+    def steps(self) -> range:
+        """The steps to show."""
+        return range(self.first, self.last + 1, self.every)
+
+
+def parse_wish(query: Mapping[str, str]) -> Wish:
+    """Return what an address asks for.
+
+    Raises:
+        NCAError: A number of it is missing, malformed or out of range.
+    """
+    try:
+        return Wish.model_validate(dict(query))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise NCAError(
+            f"no film can be taken of that: {first['msg']}.",
+            where=".".join(map(str, first["loc"])) or "the address",
+            to_do="give first and last step, every how many steps, and frames per second",
+        ) from None
+
+
+def film(session: Session, name: str, wish: Wish) -> tuple[bytes, str]:
+    """Return a film of a session, and the ending of its file; the session stays where it is.
+
+    Raises:
+        NCAError: An unknown kind, no frame or too many, or no encoder.
+    """
+    if name not in KINDS or not 1 <= len(wish.steps) <= MOST_FRAMES:
+        raise NCAError(
+            f"a film of {len(wish.steps)} frames cannot be taken as {name!r}.",
+            where=f"steps {wish.first} to {wish.last}, every {wish.every}",
+            to_do=f"take 1 to {MOST_FRAMES} frames as {', '.join(KINDS)}",
+        )
+    look = Look(
+        view=wish.view,
+        level=wish.level,
+        channel=wish.channel,
+        slice=wish.slice,
+        threshold=wish.threshold,
+    )
+    stood = session.step
+    try:
+        data = encode(_sheets(session, Eye(look), wish.steps), ENCODED.get(name, name), wish.rate)
+    finally:
+        session.go(stood)
+    return data, name.partition(".")[2]
+
+
+def _sheets(session: Session, eye: Eye, steps: range) -> Iterator[Image.Image]:
+    for step in steps:
+        session.go(step)
+        yield _sheet(session, eye)
+
+
+def _sheet(session: Session, eye: Eye) -> Image.Image:
+    """Return all panes side by side, on white paper."""
+    panes = [pane for place in session.places for pane in eye.panes(session, place)[0]]
+    tiles = [_tile(pane.picture) for pane in panes]
+    height = max(tile.height for tile in tiles)
+    width = sum(tile.width for tile in tiles) + GAP * (len(tiles) - 1)
+    sheet = Image.new("RGB", (width, height), (PAPER,) * 3)
+    left = 0
+    for tile in tiles:
+        sheet.paste(tile, (left, (height - tile.height) // 2))
+        left += tile.width + GAP
+    return sheet
+
+
+def _tile(picture: Tensor) -> Image.Image:
+    image = Image.fromarray(to_bytes(picture).numpy())
+    scale = max(1, SIDE // max(image.size))
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

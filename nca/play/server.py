@@ -1,0 +1,213 @@
+"""Serve the lab's page from this machine: files, frames, and what one may take away."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from nca.errors import NCAError, StorageError
+from nca.play.auth import HEADERS, Gate
+from nca.play.hub import Lab
+from nca.play.protocol import About, respond
+from nca.play.recording import KINDS, film, parse_wish
+from nca.play.reporting import described
+from nca.render.animation import omission
+
+LARGEST_MESSAGE = 34_000_000
+GRACE = 1
+KINDS_OF_FILES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+
+def application(
+    lab: Lab, gate: Gate, beside: Callable[[], Any] | None, stop: Callable[[], None]
+) -> Starlette:
+    """Return the web application of a lab.
+
+    Args:
+        lab: What is served.
+        gate: Who may come in.
+        beside: Makes a coroutine that runs beside the lab, if any.
+        stop: Called if the lab fails, which is a bug of ours.
+    """
+    page = {
+        entry.name: entry.read_bytes() for entry in files("nca.play").joinpath("page").iterdir()
+    }
+
+    async def index(request: Request) -> Response:
+        if not gate.knows(request):
+            return _refused()
+        return Response(page["index.html"], headers=HEADERS, media_type=KINDS_OF_FILES["html"])
+
+    async def static(request: Request) -> Response:
+        name = request.path_params["name"]
+        ending = name.rpartition(".")[2]
+        if not gate.is_host(request) or name not in page or ending not in KINDS_OF_FILES:
+            return _refused(404)
+        return Response(page[name], headers=HEADERS, media_type=KINDS_OF_FILES[ending])
+
+    async def take(request: Request) -> Response:
+        return await _taken(lab, gate, request)
+
+    async def talk(wire: WebSocket) -> None:
+        await _talk(lab, gate, wire)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(lab.run())]
+        if beside:
+            tasks.append(asyncio.create_task(beside()))
+        for task in tasks:
+            task.add_done_callback(lambda _: stop())
+        yield
+        await _end(*tasks)
+        lab.close()
+
+    routes = [
+        Route("/", index),
+        Route("/page/{name}", static),
+        Route("/take/{name}", take),
+        WebSocketRoute("/talk", talk),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+class Server:
+    """A server on a loopback address, which knows its port before it runs.
+
+    Args:
+        lab: What is served.
+        host: A loopback address.
+        port: Where to listen; 0: where it is free.
+        beside: Makes a coroutine that runs beside the lab, if any.
+
+    Raises:
+        StorageError: The port is taken.
+    """
+
+    def __init__(
+        self, lab: Lab, host: str, port: int, beside: Callable[[], Any] | None = None
+    ) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self.socket.bind((host, port))
+            self.socket.listen()  # whoever is early waits
+        except OSError as fault:
+            self.socket.close()
+            raise StorageError(
+                f"the page cannot be served: {fault.strerror}.",
+                where=f"{host}, port {port}",
+                to_do="choose another --port, or leave it out",
+            ) from fault
+        self.gate = Gate(host, self.socket.getsockname()[1])
+        config = uvicorn.Config(
+            application(lab, self.gate, beside, self.stop),
+            log_level="warning",
+            ws="websockets-sansio",
+            ws_max_size=LARGEST_MESSAGE,
+            timeout_graceful_shutdown=GRACE,
+            server_header=False,
+            access_log=False,
+        )
+        self._server = uvicorn.Server(config)
+
+    def run(self) -> None:
+        """Serve until somebody says stop, or presses Ctrl-C."""
+        try:
+            with suppress(KeyboardInterrupt):
+                self._server.run(sockets=[self.socket])
+        finally:
+            self.socket.close()
+
+    def stop(self) -> None:
+        """Let `run` come to its end."""
+        self._server.should_exit = True
+
+
+async def _talk(lab: Lab, gate: Gate, wire: WebSocket) -> None:
+    if not gate.knows(wire):
+        await wire.close(1008)
+        return
+    await wire.accept()
+    guest = lab.enter(_Page(wire))
+    frames: list[asyncio.Task[None]] = []
+    try:
+        await respond(lab, guest, About().model_dump_json())
+        frames.append(asyncio.create_task(lab.show(guest)))
+        while (heard := await wire.receive())["type"] != "websocket.disconnect":
+            await respond(lab, guest, heard.get("text"))
+    finally:
+        lab.leave(guest)
+        await _end(*frames)
+
+
+class _Page:
+    """A connection that drops what is sent after the page has gone: only `receive` says so."""
+
+    def __init__(self, wire: WebSocket) -> None:
+        self._wire = wire
+
+    async def send_bytes(self, data: bytes) -> None:
+        with suppress(WebSocketDisconnect):
+            if self._wire.application_state is WebSocketState.CONNECTED:
+                await self._wire.send_bytes(data)
+
+    async def send_text(self, data: str) -> None:
+        with suppress(WebSocketDisconnect):
+            if self._wire.application_state is WebSocketState.CONNECTED:
+                await self._wire.send_text(data)
+
+
+async def _taken(lab: Lab, gate: Gate, request: Request) -> Response:
+    name = request.path_params["name"]
+    if not gate.knows(request):
+        return _refused()
+    try:
+        if name == "history.json":
+            text = await lab.do(lab.session.save)
+            return _file(text.encode(), "application/json", f"{lab.session.subject.name}.json")
+        wish = parse_wish(request.query_params)
+        data, ending = await lab.do(film, lab.session, name, wish)
+        notice = omission(name, wish.rate)
+        return _file(data, KINDS[name], f"{lab.session.subject.name}.{ending}", notice)
+    except Exception as fault:
+        code = 400 if isinstance(fault, NCAError) else 500
+        return JSONResponse(described(fault), status_code=code, headers=HEADERS)
+
+
+def _file(data: bytes, kind: str, name: str, notice: str = "") -> Response:
+    named = {"Content-Disposition": f'attachment; filename="{_plain(name)}"', "X-Notice": notice}
+    return Response(data, headers={**HEADERS, **named}, media_type=kind)
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
+
+
+def _refused(code: int = 403) -> Response:
+    words = "Open the address that `nca play` printed, with its token.\n"
+    return PlainTextResponse(words, status_code=code, headers=HEADERS)
+
+
+async def _end(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel tasks; what they failed of, other than that, is raised."""
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+            raise outcome

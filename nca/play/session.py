@@ -1,0 +1,227 @@
+"""Where one stands in a history: time passes, goes back, and is disturbed. No web in here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nca.errors import NCAError
+from nca.play.events import Event, Turn, parse_event
+from nca.play.history import Branch, History
+from nca.play.model import Start, Subject
+from nca.play.snapshot import Moment
+
+
+@dataclass
+class Place:
+    """A place in a history.
+
+    Attributes:
+        branch: On which branch.
+        moment: At which moment, with all that is done at it.
+        previous: The moment one step before, if it is at hand.
+    """
+
+    branch: Branch
+    moment: Moment
+    previous: Moment | None = None
+
+
+class Session:
+    """One automaton that is being played.
+
+    Args:
+        subject: What is played.
+        random_seed: From which all randomness follows.
+        start: Where it begins.
+    """
+
+    def __init__(self, subject: Subject, random_seed: int = 0, start: Start | None = None) -> None:
+        self.subject = subject
+        self.history = History(subject, random_seed, start)
+        self.here = self._placed(self.history.branches[0], 0)
+        self.beside: Place | None = None
+
+    @property
+    def step(self) -> int:
+        """The step at which one stands."""
+        return self.here.moment.step
+
+    @property
+    def places(self) -> list[Place]:
+        """Where one stands, and what it is compared with."""
+        return [self.here, *([self.beside] if self.beside else [])]
+
+    def advance(self, steps: int = 1, enough: Callable[[], bool] | None = None) -> int:
+        """Let steps pass on all shown branches, and return how many did.
+
+        Args:
+            steps: At most so many.
+            enough: Asked after each step whether to stop.
+        """
+        for done in range(1, steps + 1):
+            for place in self.places:
+                place.previous = place.moment
+                after = self.history.after(place.branch, place.moment)
+                place.moment = self.history.done(place.branch, after)
+            if enough and enough():
+                return done
+        return steps
+
+    def go(self, step: int) -> None:
+        """Go to a step, of the past or of the future."""
+        for place in self.places:
+            at = self._placed(place.branch, step)
+            place.moment, place.previous = at.moment, at.previous
+
+    def approach(self, step: int, enough: Callable[[], bool]) -> bool:
+        """Go towards a step as far as time allows, and return whether one has arrived.
+
+        Args:
+            step: A step of the past or of the future.
+            enough: Asked after each step whether to stop.
+        """
+        kept = self.history.nearest(self.here.branch, step).step
+        if not kept <= self.step < step:
+            self.go(kept)
+        if self.step < step:
+            self.advance(step - self.step, enough)
+        return self.step == step
+
+    def act(self, given: dict[str, Any]) -> Event:
+        """Do something now, and note it.
+
+        Where the branch has already been further than now, a new branch leaves it here: what was
+        there is never overwritten.
+
+        Args:
+            given: An event without its step.
+
+        Raises:
+            NCAError: It is no event, or it cannot be done.
+        """
+        event = parse_event({**given, "step": self.step})
+        moment = event.apply(self.here.moment, self.subject)  # before anything is noted
+        branch = self.here.branch
+        if branch.length > self.step or self.step < branch.fork:
+            branch = self.branch().branch
+        last = branch.events[-1] if branch.events else None
+        if isinstance(event, Turn) and isinstance(last, Turn) and _same(event, last):
+            branch.events.pop()  # a knob under the hand turns many times
+        self.history.add(branch, event)
+        self.here.moment = moment
+        if self.beside and self.beside.branch is branch:
+            self.beside.moment = moment
+        return event
+
+    def reset(self, random_seed: int | None = None, start: Start | None = None) -> None:
+        """Begin anew; a branch on which nothing was done is begun again rather than kept.
+
+        Args:
+            random_seed: Another one, or the same.
+            start: Another one, or the same.
+        """
+        old = self.here.branch
+        seed = old.random_seed if random_seed is None else random_seed
+        begin = start or old.start
+        alone = old.parent is None and not any(b.parent is old for b in self.history.branches)
+        if not old.all() and alone:
+            if (seed, begin) != (old.random_seed, old.start):
+                first = self.subject.first(begin, seed)
+                old.random_seed, old.start, old.length = seed, begin, 0
+                old.film.cut(-1)
+                old.film.stride = 1
+                old.film.keep(first)
+            branch = old
+        else:
+            branch = self.history.begin(seed, begin)
+        self.here = self._placed(branch, 0)
+        self.go(0)
+
+    def branch(self, name: str = "") -> Place:
+        """Let a branch leave here, and go on along it."""
+        old = self.here
+        branch = self.history.branch(old.branch, self.step, name)
+        self.here = Place(branch, old.moment, old.previous)
+        return self.here
+
+    def show(self, number: int) -> None:
+        """Go over to another branch, at the same step or where it ends."""
+        branch = self._numbered(number)
+        step = min(self.step, branch.length)
+        self.here = self._placed(branch, step)
+        if self.beside:
+            self.compare(self.history.branches.index(self.beside.branch))
+
+    def compare(self, number: int | None) -> None:
+        """Show another branch beside this one, or none."""
+        if number is None:
+            self.beside = None
+        else:
+            self.beside = self._placed(self._numbered(number), self.step)
+
+    def rename(self, number: int, name: str) -> None:
+        """Give a branch another name."""
+        self.history.rename(self._numbered(number), name)
+
+    def remove(self, number: int) -> None:
+        """Forget a branch.
+
+        Raises:
+            NCAError: Others have left it, or it is the only one.
+        """
+        branch = self._numbered(number)
+        self.history.remove(branch)
+        if self.beside and self.beside.branch is branch:
+            self.beside = None
+        if self.here.branch is branch:
+            there = branch.parent or self.history.branches[0]
+            self.here = self._placed(there, min(self.step, there.length))
+            self.compare(self.history.branches.index(self.beside.branch) if self.beside else None)
+
+    def save(self) -> str:
+        """Return the history as the text of a small file."""
+        return self.history.dumped()
+
+    def load(self, text: str) -> bool:
+        """Take up a saved history, at its beginning; what was here is forgotten.
+
+        Returns:
+            Whether it was made with other weights, so that what it replays will differ.
+
+        Raises:
+            NCAError: It is none, or does not belong to this subject.
+        """
+        history = History.loaded(text, self.subject)
+        for branch in history.branches:  # what cannot be done shows before anything is forgotten
+            for event in branch.events:
+                event.apply(history.nearest(branch, event.step), self.subject)
+        self.history, self.beside = history, None
+        self.here = self._placed(history.branches[0], 0)
+        return History.foreign(text, self.subject)
+
+    def recent(self, place: Place, count: int) -> list[Moment]:
+        """Return the last moments up to a place, oldest first."""
+        first = max(0, place.moment.step - count + 1)
+        past = [self.history.at(place.branch, at) for at in range(first, place.moment.step)]
+        return [*past, place.moment]
+
+    def _placed(self, branch: Branch, step: int) -> Place:
+        previous = self.history.at(branch, step - 1) if step > 0 else None
+        if previous is None:
+            return Place(branch, self.history.at(branch, step))
+        after = self.history.after(branch, previous)
+        return Place(branch, self.history.done(branch, after), previous)
+
+    def _numbered(self, number: int) -> Branch:
+        branches = self.history.branches
+        if not 0 <= number < len(branches):
+            raise NCAError(
+                f"there is no branch {number}.",
+                where=f"branches: {', '.join(branch.name for branch in branches)}",
+                to_do="choose one of these, counted from 0",
+            )
+        return branches[number]
+
+
+def _same(event: Turn, last: Turn) -> bool:
+    return (event.knob, event.step) == (last.knob, last.step)

@@ -1,0 +1,285 @@
+"""What there is to see of a moment: each view is a named thing that draws panes.
+
+A grid of two axes is shown as it is, one of three as a slice, and one of one axis as a picture
+whose rows are the last moments, the latest at the bottom.
+
+Legend: B sample, C channel, H height, W width of what is shown.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Le
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from nca import analysis
+from nca.engine.state import State
+from nca.errors import NCAError
+from nca.play.model import Subject
+from nca.play.snapshot import Moment
+from nca.render.outlines import outlined
+from nca.render.pca import Basis
+from nca.render.ramps import DIVERGING, SEQUENTIAL, ceiling, ramp
+from nca.render.sheet import level_picture
+from nca.tasks.batch import Batch
+from nca.types import Natural
+
+ROWS = 160
+"""So many moments of a grid of one axis are shown."""
+
+LEAST_FOR_COLOURS = 3
+FLAT = 1e-3
+"""A mean over channels that varies less than this, relative to them, would show nothing."""
+
+OUTLINE_SIDE = 480
+"""Islands are outlined on a picture about this wide."""
+
+Arrangement = Literal["row", "stack"]
+
+
+class Look(BaseModel):
+    """What somebody wants to see.
+
+    Attributes:
+        view: The name of the view.
+        level: Of which level, where the view shows one; the top level unless named.
+        channel: Which of its channels.
+        slice: Where a grid of three axes is cut, along the first one.
+        threshold: Least cosine of neighbours of one island.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    view: str = "picture"
+    level: str = ""
+    channel: Natural = 0
+    slice: Natural = 0
+    threshold: Annotated[float, Ge(-1), Le(1)] = 0.9
+
+
+@dataclass
+class Sight:
+    """What a view may draw from.
+
+    Attributes:
+        subject: What is played.
+        moments: The moment to show; of a grid of one axis the last ones, oldest first.
+        previous: One step before the last, if it is at hand.
+        look: What is asked for.
+        bases: The colours of each level, carried from moment to moment.
+        fits: Whether colours may follow these moments.
+    """
+
+    subject: Subject
+    moments: Sequence[Moment]
+    previous: Moment | None
+    look: Look
+    bases: dict[str, Basis] = field(default_factory=dict)
+    fits: bool = True
+
+    @property
+    def state(self) -> State:
+        """The moments as samples of one state."""
+        states = [self.subject.turned(m).finish(m.state) for m in self.moments]
+        return State.cat([s.replace(remembered=()) for s in states])
+
+    @property
+    def batch(self) -> Batch:
+        """The last moment with its truth."""
+        last = self.moments[-1]
+        return Batch(self.subject.turned(last).finish(last.state), last.batch.truth)
+
+    @property
+    def level(self) -> str:
+        """The level that is asked for.
+
+        Raises:
+            NCAError: There is none of that name.
+        """
+        names = list(self.subject.automaton.layout)
+        name = self.look.level or names[-1]
+        if name not in names:
+            raise NCAError(
+                f"there is no level {name!r} to see.",
+                where=f"levels: {', '.join(names)}",
+                to_do="choose one of these",
+            )
+        return name
+
+    def plane(self, tensor: Tensor) -> Tensor:
+        """Return `(B, C, *space)` as it is shown, `(C, H, W)`."""
+        match tensor.ndim - 2:
+            case 1:
+                shown = tensor.movedim(0, 1)  # (C, moment, W)
+                missing = ROWS - shown.shape[1]
+                if missing > 0:
+                    empty = shown.new_full((len(shown), missing, shown.shape[2]), 1.0)
+                    shown = torch.cat([empty, shown], dim=1)
+                return shown
+            case 2:
+                return tensor[-1]
+            case _:
+                return tensor[-1][:, min(self.look.slice, tensor.shape[2] - 1)]
+
+    def coloured(self, name: str) -> Tensor:
+        """Return a level in the colours of its components, `(3, H, W)`.
+
+        It is grey where it has few channels, or holds an input that grey can show.
+        """
+        level = self.state[name].detach().float().cpu()
+        mean = level.mean(dim=1, keepdim=True)
+        pictured = self.subject.automaton.layout[name].input and mean.std() > FLAT * level.std()
+        if level.shape[1] < LEAST_FOR_COLOURS or pictured:
+            return self.plane(level_picture([mean])[0])
+        basis = self.bases.setdefault(name, Basis())
+        if self.fits:
+            basis.fit(level)
+        return self.plane(basis.colours(level).float())
+
+
+@dataclass(frozen=True)
+class Pane:
+    """One picture with its title, `(3, H, W)`, from 0 to 1."""
+
+    title: str
+    picture: Tensor
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at a moment.
+
+    Attributes:
+        words: What a person calls it.
+        draw: Returns its panes.
+        asks: What of a `Look` it heeds, beside the slice.
+        there: Whether a subject has what it shows.
+        arrangement: How its panes lie.
+    """
+
+    words: str
+    draw: Callable[[Sight], list[Pane]]
+    asks: tuple[str, ...] = ()
+    there: Callable[[Subject], bool] = lambda _: True
+    arrangement: Arrangement = "row"
+
+
+VIEWS: dict[str, View] = {}
+
+
+def view(name: str, words: str, **options: object) -> Callable[..., Callable[[Sight], list[Pane]]]:
+    """Register what follows as a view."""
+
+    def enter(draw: Callable[[Sight], list[Pane]]) -> Callable[[Sight], list[Pane]]:
+        VIEWS[name] = View(words, draw, **options)  # pyright: ignore[reportArgumentType]
+        return draw
+
+    return enter
+
+
+@torch.no_grad()
+def see(sight: Sight) -> tuple[list[Pane], Arrangement]:
+    """Return the panes of the view that is asked for, and how they lie.
+
+    Raises:
+        NCAError: There is no such view, level or channel.
+    """
+    name = sight.look.view
+    if name not in VIEWS or not VIEWS[name].there(sight.subject):
+        known = [each for each, view in VIEWS.items() if view.there(sight.subject)]
+        raise NCAError(
+            f"there is no view {name!r} of {sight.subject.name}.",
+            where="the page",
+            to_do=f"choose among {', '.join(known)}",
+        )
+    return VIEWS[name].draw(sight), VIEWS[name].arrangement
+
+
+@view("picture", "picture")
+def _picture(sight: Sight) -> list[Pane]:
+    task = sight.subject.task
+    if task is None or len(sight.subject.size) != 2:
+        name = list(sight.subject.automaton.layout)[-1]
+        return [Pane(name, sight.coloured(name))]
+    return [Pane("picture", task.picture(sight.batch.state)[0].float().cpu())]
+
+
+@view("more", "what else the task shows", there=lambda s: s.more)
+def _more(sight: Sight) -> list[Pane]:
+    assert sight.subject.task is not None
+    shown = sight.subject.task.pictures(sight.batch)
+    return [*_picture(sight), *(Pane(name, one[0].float().cpu()) for name, one in shown.items())]
+
+
+@view("levels", "levels side by side")
+def _levels(sight: Sight) -> list[Pane]:
+    return [Pane(name, sight.coloured(name)) for name in sight.subject.automaton.layout]
+
+
+@view("stack", "levels stacked", arrangement="stack", there=lambda s: len(s.automaton.layout) > 1)
+def _stack(sight: Sight) -> list[Pane]:
+    return _levels(sight)
+
+
+@view("components", "components of a level", asks=("level",))
+def _components(sight: Sight) -> list[Pane]:
+    return [Pane(f"{sight.level}, components", sight.coloured(sight.level))]
+
+
+@view("channel", "one channel", asks=("level", "channel"))
+def _channel(sight: Sight) -> list[Pane]:
+    level = sight.state[sight.level].float().cpu()
+    channel = min(sight.look.channel, level.shape[1] - 1)
+    values = sight.plane(level[:, channel : channel + 1])[0]
+    scale = ceiling(values)
+    title = f"{sight.level}, channel {channel}, \N{PLUS-MINUS SIGN}{scale:g}"
+    return [Pane(title, ramp(0.5 + values / scale / 2, DIVERGING))]
+
+
+@view(
+    "islands", "islands of a level", asks=("level", "threshold"), there=lambda s: len(s.size) == 2
+)
+def _islands(sight: Sight) -> list[Pane]:
+    level, topology = sight.state[sight.level], sight.subject.turned(sight.moments[-1]).topology
+    labels = analysis.islands(level, sight.look.threshold, topology)[-1].cpu()
+    picture = sight.coloured(sight.level)
+    scale = max(1, OUTLINE_SIDE // max(picture.shape[-2:]))
+    count = int(labels.max())
+    return [Pane(f"{sight.level}, {count} islands", outlined(picture, labels, scale))]
+
+
+@view("agreement", "agreement with neighbours", asks=("level",))
+def _agreement(sight: Sight) -> list[Pane]:
+    level, topology = sight.state[sight.level], sight.subject.turned(sight.moments[-1]).topology
+    ahead = analysis.bonds(level, topology)  # (B, axis, *space)
+    behind = [ahead[:, axis].roll(1, axis + 1) for axis in range(ahead.shape[1])]
+    mean = torch.cat([ahead, torch.stack(behind, dim=1)], dim=1).nanmean(dim=1, keepdim=True)
+    values = sight.plane(mean.cpu())[0]
+    return [Pane(f"{sight.level}, agreement from -1 to 1", ramp((values + 1) / 2, SEQUENTIAL))]
+
+
+@view("change", "change in the last step")
+def _change(sight: Sight) -> list[Pane]:
+    automaton, now = sight.subject.automaton, sight.moments[-1].state
+    if len(sight.moments) > 1:
+        pairs = [(a.state, b.state) for a, b in zip(sight.moments, sight.moments[1:], strict=False)]
+    else:
+        pairs = [(sight.previous.state if sight.previous else now, now)]
+    rows = [
+        sum((b[n] - a[n]).square().sum(dim=1, keepdim=True) for n in automaton.written)
+        for a, b in pairs
+    ]
+    size = torch.cat([torch.as_tensor(row) for row in rows]).sqrt().cpu()
+    values = sight.plane(size)[0]
+    scale = ceiling(size)
+    return [Pane(f"change, up to {scale:g}", ramp(values / scale, SEQUENTIAL))]
+
+
+@view("alive", "alive mask", there=lambda s: s.automaton.alive is not None)
+def _alive(sight: Sight) -> list[Pane]:
+    living = sight.subject.turned(sight.moments[-1]).living(sight.state)
+    assert living is not None
+    return [Pane("alive", ramp(sight.plane(living.float().cpu())[0], SEQUENTIAL))]

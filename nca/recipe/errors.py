@@ -1,0 +1,74 @@
+"""Turn what is wrong with a recipe into lines that a person can act upon, all at once."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from nca.errors import NCAError
+from nca.validation.faults import Fault, KeyPath, place_of
+
+
+class RecipeError(NCAError):
+    """A recipe has faults; all of them are shown, each with its line.
+
+    Args:
+        source: The file or name of the recipe.
+        faults: What is wrong.
+        text: The recipe's text, to find lines in; empty if there is none.
+        overridden: The keys that were set on the command line; they have no line.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        faults: Sequence[Fault],
+        text: str = "",
+        overridden: Collection[KeyPath] = (),
+    ) -> None:
+        from nca.recipe.lines import lines_of  # a parser that only errors need
+
+        lines = lines_of(text) if text else {}
+        rows = []
+        for fault in faults:
+            by_hand = any(_same_branch(fault.path, key, lines) for key in overridden)
+            line = 0 if by_hand else fault.line or _nearest(fault.path, lines)
+            word = "--set" if by_hand else f"line {line}" if line else "whole"
+            rows.append((line, word, place_of(fault.path), fault))
+        rows.sort(key=lambda row: row[0])
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        self.faults = [fault for *_, fault in rows]
+        super().__init__(
+            f"{count} in {source}",
+            where="; ".join(place for *_, place, _ in rows),
+            to_do="; ".join(fault.to_do for fault in self.faults),
+        )
+        wide = max((len(place) for *_, place, _ in rows), default=0)
+        wider = max((len(fault.what) for fault in self.faults), default=0)
+        self._rows = [
+            f"  {word:<9}{place:<{wide}}  {fault.what:<{wider}}  {fault.to_do}"
+            for _, word, place, fault in rows
+        ]
+
+    def __str__(self) -> str:
+        """Return one line per fault under the headline."""
+        return "\n".join([self.what, *(row.rstrip() for row in self._rows)])
+
+
+def depth(value: Any) -> int:
+    """Return how deep tables and lists are nested in a value."""
+    deepest, level = 0, [value]
+    while level:
+        items = [list(v.values()) if isinstance(v, dict) else v for v in level]
+        level = [item for v in items if isinstance(v, list) for item in v]
+        deepest += 1
+    return deepest
+
+
+def _same_branch(path: KeyPath, key: KeyPath, lines: Mapping[KeyPath, int]) -> bool:
+    """Tell whether a path lies in an overridden key, or in a table that only it has made."""
+    return path[: len(key)] == key or (path not in lines and key[: len(path)] == path != ())
+
+
+def _nearest(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 0)

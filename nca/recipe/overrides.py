@@ -1,0 +1,115 @@
+"""Write `table.key=value` into a recipe's text, and leave its comments where they are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import AoT, InlineTable, Table
+
+from nca.recipe.errors import RecipeError
+from nca.validation.faults import Fault, KeyPath
+
+
+class _MisplacedError(Exception):
+    """An override leads nowhere: what is wrong, and what to do."""
+
+
+def override(text: str, overrides: Sequence[str], source: str) -> tuple[str, list[KeyPath]]:
+    """Return the text with all overrides written into it, and the keys that they set.
+
+    Args:
+        text: TOML.
+        overrides: `table.key=value`; the value is TOML, or else text without quotes. A list is
+            entered by number, or by the `name` of an item: `levels.body.rules.0.hidden=64`.
+            A whole table gives way to `{...}`, a whole list of tables to `[{...}, {...}]`.
+        source: The file to name in errors.
+
+    Raises:
+        RecipeError: An override is malformed or leads nowhere.
+    """
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as fault:
+        bad = Fault((), "cannot be overridden", f"edit it instead: {fault}")
+        raise RecipeError(source, [bad]) from None
+    faults, paths = [], []
+    for given in overrides:
+        path, equals, value = given.partition("=")
+        keys = path.strip().split(".")
+        try:
+            if not equals or not all(keys):
+                raise _MisplacedError("is no override", "write --set table.key=value")
+            paths.append(_put(document, keys, _parsed(value.strip())))
+        except _MisplacedError as fault:
+            faults.append(Fault((given,), *fault.args))
+    if faults:
+        raise RecipeError(source, faults, overridden=[fault.path for fault in faults])
+    return tomlkit.dumps(document), paths
+
+
+def _parsed(value: str) -> Any:
+    try:
+        parsed = tomlkit.parse(f"value = {value}")
+    except (TOMLKitError, ValueError, RecursionError):
+        return value
+    return parsed["value"] if len(parsed) == 1 else value
+
+
+def _put(table: Any, keys: list[str], value: Any) -> KeyPath:
+    """Put a value where the keys lead, making tables on the way; return that place."""
+    path: KeyPath = ()
+    for number, key in enumerate(keys):
+        place = _place(table, key, ".".join(keys[: number + 1]))
+        path = (*path, place)
+        there = isinstance(table, list) or place in table
+        if number == len(keys) - 1:
+            if there and isinstance(table[place], Table | AoT):
+                value = _like(table[place], value, ".".join(keys))
+            table[place] = value
+        else:
+            if not there:
+                flat = isinstance(table, InlineTable)
+                table[place] = tomlkit.inline_table() if flat else tomlkit.table()
+            table = table[place]
+            if not isinstance(table, dict | list):
+                raise _MisplacedError(f"{key} is no table", "give the path of a key")
+    return path
+
+
+def _like(there: Table | AoT, value: Any, key: str) -> Table | AoT:
+    """Return a value in the shape of what it replaces, a table or tables with a header.
+
+    Written between braces it would stand after a header, and belong to another table.
+    """
+    if isinstance(there, Table) and isinstance(value, InlineTable):
+        table = tomlkit.table()
+        table.update(value)
+        return table
+    if isinstance(there, AoT) and isinstance(value, list):
+        tables = tomlkit.aot()
+        for item in value:
+            if not isinstance(item, dict):
+                break
+            tables.append(_like(tomlkit.table(), item, key))
+        else:
+            return tables
+    raise _MisplacedError("is a table", f"set a key in it: {key}.KEY=VALUE")
+
+
+def _place(table: Any, key: str, so_far: str) -> Any:
+    """Return where a key leads: into a table by its name, into a list by number or name."""
+    if not isinstance(table, list):
+        return key
+    named = {
+        str(item["name"]): i
+        for i, item in enumerate(table)
+        if isinstance(item, dict) and "name" in item
+    }
+    places = named | {str(number): number for number in range(len(table))}
+    if key not in places:
+        names = f": {', '.join(named)}" if named else ""
+        raise _MisplacedError(
+            f"finds no {so_far}", f"there are {len(table)}, counted from 0{names}"
+        )
+    return places[key]

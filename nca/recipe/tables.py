@@ -1,0 +1,233 @@
+"""The tables of a recipe, in the order of a run: names, types, ranges and defaults.
+
+The options of rules and tasks are not here: they are the arguments of the plugins themselves.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from annotated_types import Len
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
+from torch import nn
+
+from nca.engine.activation_memory import Memory
+from nca.engine.conditions import Alive, Noise, Skip
+from nca.engine.layout import Level
+from nca.engine.settling import TOLERANCE
+from nca.tasks.pool import Renewal
+from nca.types import (
+    Boundary,
+    Count,
+    Fraction,
+    LevelName,
+    Name,
+    Natural,
+    NonNegative,
+    Positive,
+    Share,
+)
+from nca.validation.faults import Fault, KeyPath, shown
+
+FORMAT = 1
+
+
+def _version(value: Any) -> Any:
+    if type(value) is not int:
+        raise PydanticCustomError("recipe", "write format = {known}", {"known": FORMAT})
+    if value > FORMAT:
+        raise PydanticCustomError(
+            "recipe", "this version reads format {known}: install a newer nca", {"known": FORMAT}
+        )
+    return value
+
+
+def _range(value: Any) -> Any:
+    if type(value) is int and value > 0:
+        return (value, value)
+    if not (isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)):
+        raise PydanticCustomError("recipe", "give a whole number from 1, or two: [64, 96]")
+    if value[0] > value[1]:
+        raise PydanticCustomError(
+            "recipe",
+            "give the smaller number first: [{low}, {high}]",
+            {"low": value[1], "high": value[0]},
+        )
+    return tuple(value)
+
+
+def _scale(value: Any) -> Any:
+    if type(value) in (int, float):
+        return {"scale": value}
+    if not isinstance(value, dict):
+        raise PydanticCustomError("recipe", "give a number, or a table: { scale = 0.02 }")
+    return value
+
+
+def _mode(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise PydanticCustomError("recipe", 'give a mode, or a table: { mode = "segments" }')
+    return {"mode": value} if isinstance(value, str) else value
+
+
+def _each(value: Any) -> Any:
+    return (
+        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    )
+
+
+class Table(BaseModel):
+    """What all tables share: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Grid(Table):
+    """The grid: its size in cells along each axis, what lies beyond its edge, who knows where."""
+
+    size: Annotated[tuple[Count, ...], Len(1, 3)]
+    topology: Annotated[tuple[Boundary, ...], BeforeValidator(_each), Len(1, 3)] = ("torus",)
+    coordinates: bool = False
+
+
+class RuleTable(BaseModel):
+    """An update rule by name; its other keys are the rule's own."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: Name
+
+
+class LevelTable(Table):
+    """One level, with its rules."""
+
+    name: LevelName
+    channels: Count
+    input: bool = False
+    rules: tuple[RuleTable, ...] = ()
+
+
+class Rollout(Table):
+    """How time passes."""
+
+    steps: Annotated[tuple[Count, Count], BeforeValidator(_range)]
+    fire_rate: Fraction = 1.0
+    noise: Annotated[Noise | None, BeforeValidator(_scale)] = None
+    alive: Alive | None = None
+    skips: tuple[Skip, ...] = ()
+    step_size: Positive = 1.0
+
+
+class TaskTable(BaseModel):
+    """A task by name; its other keys are the task's own."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: Name
+
+
+class Train(Table):
+    """How weights are learnt."""
+
+    batch: Count
+    iterations: Count
+    learning_rate: Positive
+    optimiser: Literal["adam", "adamw"] = "adam"
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: NonNegative = 0.0
+    schedule: Literal["constant", "linear", "cosine", "drops"] = "constant"
+    warmup: Natural = 0
+    final: Fraction = 0.0
+    drops: tuple[Count, ...] = ()
+    drop_factor: Fraction = 0.1
+    gradient: Literal["plain", "normalised", "clipped"] = "plain"
+    clip: Positive = 1.0
+    average: Share = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    last_states: Count = 1
+    memory: Annotated[Memory, BeforeValidator(_mode)] = Memory()
+    parts: Count = 1
+    compile: Literal["auto", "never", "always"] = "never"
+    validate_every: Natural = 0
+    validate_samples: Count = 1000
+    save_every: Count = 500
+
+
+class Evaluate(Table):
+    """How the outcome is judged: at which steps, on how many samples, after which disturbance.
+
+    `steps = "settle"` judges each sample where it comes to rest: where a step changes each of its
+    levels by less than `tolerance` of itself, or else after `at_most` steps. A sample that leaves
+    the finite numbers counts as diverged, and goes no further.
+    """
+
+    steps: tuple[Count, ...] | Literal["settle"] = ()
+    tolerance: Positive = TOLERANCE
+    at_most: Count = 200
+    batch: Count = 500
+    samples: Natural = 0
+    disturb: Literal["nothing", "damage", "swap"] = "nothing"
+
+
+class Tables(Table):
+    """A whole recipe."""
+
+    format: Annotated[Literal[1], BeforeValidator(_version)]
+    random_seed: Natural = 0
+    plugins: tuple[Name, ...] = ()
+    grid: Grid
+    levels: Annotated[tuple[LevelTable, ...], Len(1)]
+    rollout: Rollout
+    task: TaskTable | None = None
+    pool: Renewal | None = None
+    train: Train | None = None
+    evaluate: Evaluate = Evaluate()
+
+
+def relations(tables: Tables) -> list[Fault]:
+    """Return the faults of numbers that are fine alone, but not together."""
+    return [*_levels(tables), *_grid(tables), *_rollout(tables), *_training(tables)]
+
+
+def _levels(tables: Tables) -> Iterator[Fault]:
+    names = [level.name for level in tables.levels]
+    for number, level in enumerate(tables.levels):
+        path = ("levels", number, "name")
+        if level.name in names[:number]:
+            yield Fault(path, f"is {shown(level.name)}, again", "name each level once")
+        if hasattr(nn.ModuleDict, level.name) or hasattr(nn.ModuleDict(), level.name):
+            yield Fault(path, f"is {shown(level.name)}", "torch uses that word: choose another")
+        if level.input and level.rules:
+            to_do = "nothing writes to an input level: move its rules to a level above"
+            yield Fault(("levels", number, "rules"), "on an input level", to_do)
+
+
+def _grid(tables: Tables) -> Iterator[Fault]:
+    axes, topology = len(tables.grid.size), tables.grid.topology
+    if len(topology) not in (1, axes):
+        to_do = f"name one boundary for all, or one for each of the {axes} axes"
+        yield Fault(("grid", "topology"), f"names {len(topology)} axes", to_do)
+
+
+def _rollout(tables: Tables) -> Iterator[Fault]:
+    levels = {row.name: Level(row.name, row.channels, row.input) for row in tables.levels}
+    if tables.rollout.alive:
+        yield from _under(("rollout", "alive"), tables.rollout.alive.misfits(levels))
+    for number, skip in enumerate(tables.rollout.skips):
+        yield from _under(("rollout", "skips", number), skip.misfits(levels))
+
+
+def _training(tables: Tables) -> Iterator[Fault]:
+    pool, train = tables.pool, tables.train
+    if pool and train:
+        yield from _under(("pool",), pool.misfits(train.batch))
+    if train and train.batch % train.parts:
+        to_do = f"a number that divides the batch of {train.batch}"
+        yield Fault(("train", "parts"), f"is {train.parts}", to_do)
+    if train and tables.task is None:
+        yield Fault(("task",), "is missing", "training needs a task: add [task]")
+
+
+def _under(path: KeyPath, faults: Iterable[Fault]) -> Iterator[Fault]:
+    return (replace(fault, path=(*path, *fault.path)) for fault in faults)

@@ -1,0 +1,1 @@
+"""Plugins: names, and how they are discovered."""

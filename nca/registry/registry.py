@@ -1,0 +1,203 @@
+"""Map a name to a thing, and remember where the thing came from.
+
+There is one registry for all kinds of plugin. A name is taken once: a second thing under it
+is refused, and both origins are named. An entry may be lazy: then its module is imported when
+somebody asks for it, and not before; if that fails, only the one who asked is told.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+from nca.errors import PluginError, RegistryError
+from nca.suggest import did_you_mean
+from nca.validation.checked import checked_options
+
+Kind = Literal["rule", "task", "dataset", "target", "importer"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+Thing = TypeVar("Thing")
+
+
+@dataclass
+class Entry:
+    """A name that is taken: by a thing, or by the promise of one.
+
+    Attributes:
+        kind: What the thing is.
+        name: What recipes call it.
+        origin: The package, file or module it came from, in words for a person.
+        place: `module:attribute`, where the thing lives.
+        thing: The thing itself; None until it is first asked for.
+    """
+
+    kind: Kind
+    name: str
+    origin: str
+    place: str
+    thing: Any = None
+
+
+class Registry:
+    """All the names there are, by kind."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[Kind, str], Entry] = {}
+        self._contracts: dict[Kind, Callable[[Any], str | None]] = {}
+        self._origin: str | None = None
+
+    def demand(self, kind: Kind, contract: Callable[[Any], str | None]) -> None:
+        """Check every thing of a kind with `contract`, which returns the fault or None."""
+        self._contracts[kind] = contract
+
+    def add(self, kind: Kind, name: str, thing: Any) -> None:
+        """Register a thing; a class refuses from now on what its table in a recipe would.
+
+        Raises:
+            RegistryError: The name is taken by another thing.
+            PluginError: The thing does not keep the contract of its kind.
+        """
+        place = f"{thing.__module__}:{thing.__qualname__}"
+        self._check(kind, name, thing, place)
+        checked_options(thing)
+        self._take(Entry(kind, name, self._origin or thing.__module__, place, thing))
+
+    def promise(self, kind: Kind, name: str, place: str, origin: str) -> None:
+        """Register `module:attribute` under a name, to be imported when it is asked for.
+
+        Raises:
+            RegistryError: The name is taken by another thing.
+        """
+        self._take(Entry(kind, name, origin, place))
+
+    def get(self, kind: Kind, name: str) -> Any:
+        """Return the thing of that name, importing it if need be.
+
+        Raises:
+            RegistryError: No such name; the nearest one and the list are given.
+            PluginError: The thing cannot be imported or breaks its contract.
+        """
+        entry = self._entries.get((kind, name))
+        if entry is None:
+            raise RegistryError(
+                f"there is no {kind} named {name!r}.",
+                where=f"{kind} names: {', '.join(self.names(kind)) or 'none are registered'}",
+                to_do=f"{did_you_mean(name, self.names(kind))}choose one of these, or name the "
+                "plugin's file: nca ... --plugin FILE",
+            )
+        if entry.thing is None:
+            entry.thing = self._load(entry)
+        return entry.thing
+
+    def names(self, kind: Kind) -> list[str]:
+        """Return the names of a kind, sorted."""
+        return sorted(name for of, name in self._entries if of == kind)
+
+    def entries(self) -> list[Entry]:
+        """Return every entry, sorted by kind (in the order of KINDS) and name."""
+        return sorted(self._entries.values(), key=lambda e: (KINDS.index(e.kind), e.name))
+
+    @contextmanager
+    def origin(self, origin: str) -> Iterator[None]:
+        """Say where the things come from that are registered inside this block."""
+        before, self._origin = self._origin, origin
+        try:
+            yield
+        finally:
+            self._origin = before
+
+    @contextmanager
+    def preserved(self) -> Iterator[None]:
+        """Forget, on leaving, whatever was registered inside this block."""
+        before = dict(self._entries)
+        try:
+            yield
+        finally:
+            self._entries = before
+
+    def _take(self, entry: Entry) -> None:
+        taken = self._entries.get((entry.kind, entry.name))
+        if taken is not None and taken.place != entry.place:
+            raise RegistryError(
+                f"the {entry.kind} name {entry.name!r} is taken.",
+                where=f"first by {taken.place} from {taken.origin}, "
+                f"then by {entry.place} from {entry.origin}",
+                to_do="rename one of the two, or leave one of them out",
+            )
+        if taken is None or entry.thing is not None:
+            if taken is not None:
+                entry.origin = taken.origin
+            self._entries[entry.kind, entry.name] = entry
+
+    def _load(self, entry: Entry) -> Any:
+        module, _, attribute = entry.place.partition(":")
+        before = dict(self._entries)
+        try:
+            with self.origin(entry.origin):
+                thing = importlib.import_module(module)
+            for part in attribute.split("."):
+                thing = getattr(thing, part)
+        except (Exception, SystemExit) as fault:
+            self._entries = before  # what registered itself and then failed is no plugin
+            raise PluginError(
+                f"the {entry.kind} {entry.name!r} cannot be loaded: "
+                f"{type(fault).__name__}: {_first_line(fault)}",
+                where=f"{entry.place}, from {entry.origin}",
+                to_do="mend or remove that plugin; `nca plugins` lists all of them",
+            ) from fault
+        self._check(entry.kind, entry.name, thing, entry.place)
+        return thing
+
+    def _check(self, kind: Kind, name: str, thing: Any, place: str) -> None:
+        contract = self._contracts.get(kind)
+        fault = contract(thing) if contract else None
+        if fault:
+            raise PluginError(
+                f"{name!r} is no {kind}: {fault}.",
+                where=place,
+                to_do=f"see `help(nca.registry)` and an existing {kind}: `nca plugins`",
+            )
+
+
+class Register:
+    """Decorators that put a class or function into the registry under a name."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def _under(self, kind: Kind, name: str) -> Callable[[Thing], Thing]:
+        def put(thing: Thing) -> Thing:
+            self._registry.add(kind, name, thing)
+            return thing
+
+        return put
+
+    def rule(self, name: str) -> Callable[[Thing], Thing]:
+        """Register an update rule (a subclass of `UpdateRule`)."""
+        return self._under("rule", name)
+
+    def task(self, name: str) -> Callable[[Thing], Thing]:
+        """Register a task (a subclass of `Task`)."""
+        return self._under("task", name)
+
+    def dataset(self, name: str) -> Callable[[Thing], Thing]:
+        """Register a data set (a subclass of `Dataset`)."""
+        return self._under("dataset", name)
+
+    def target(self, name: str) -> Callable[[Thing], Thing]:
+        """Register a target: a function of `(argument, side)` that draws an RGBA picture."""
+        return self._under("target", name)
+
+    def importer(self, name: str) -> Callable[[Thing], Thing]:
+        """Register an importer: a function of a path that returns a recipe and its weights."""
+        return self._under("importer", name)
+
+
+def _first_line(fault: BaseException) -> str:
+    return (str(fault).splitlines() or [""])[0]
+
+
+registry = Registry()
+register = Register(registry)

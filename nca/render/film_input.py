@@ -1,0 +1,107 @@
+"""Show a film to an automaton: its frames on the input, one after the other, the state carried on.
+
+Legend: B batch, H height, W width.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from PIL import ImageSequence
+from torch import Tensor
+
+from nca.checkpoint.trained import Trained
+from nca.engine.rollouts import video
+from nca.engine.state import State
+from nca.errors import NCAError
+from nca.render.load import SUFFIXES
+from nca.render.upload import fitted, opened
+from nca.types import Size
+
+OPAQUE = SUFFIXES - {".svg"}
+
+
+def read_frames(path: Path, size: Size) -> list[Tensor]:
+    """Return the frames of a film; they keep their proportions, and what is beside them is dark.
+
+    Args:
+        path: A folder of pictures, in the order of their names (10 after 9), or an animated
+            picture, each frame of which counts once, however long it lasts.
+        size: Height and width of the outcome, in pixels.
+
+    Returns:
+        Red, green and blue, `(3, *size)` each, from 0 to 1; what was transparent is dark too.
+
+    Raises:
+        NCAError: There is no picture, or one that cannot be read.
+    """
+    files = [path]
+    if path.is_dir():
+        files = sorted((f for f in path.iterdir() if f.suffix.lower() in OPAQUE), key=_counted)
+    if not files:
+        raise NCAError(
+            "there is no picture in this folder.",
+            where=str(path),
+            to_do=f"fill it with pictures that end in {', '.join(sorted(OPAQUE))}",
+        )
+    return [frame for file in files for frame in _frames(file, size)]
+
+
+def demand_input(trained: Trained) -> None:
+    """Refuse a task that takes no picture as its input.
+
+    Raises:
+        NCAError: It takes none.
+    """
+    roles = trained.task.roles
+    if "input" not in roles:
+        raise NCAError(
+            "frames cannot be shown: the task takes no picture as input.",
+            where=f"{trained.path}; its task takes pictures as: {', '.join(roles) or 'nothing'}",
+            to_do="choose a checkpoint whose cells look at pictures",
+        )
+
+
+@torch.no_grad()
+def screen(
+    trained: Trained,
+    frames: Sequence[Tensor],
+    steps: int,
+    samples: int,
+    watch: Callable[[int], None],
+) -> list[State]:
+    """Return the state after each frame, as it is shown; nothing starts anew between frames.
+
+    Args:
+        trained: Whose automaton looks at them; its task must take an input.
+        frames: Red, green and blue, `(3, H, W)` each, on the canvas of the task.
+        steps: How many steps pass while a frame is shown.
+        samples: How many look at them, each with randomness of its own.
+        watch: Told how many frames have been seen.
+    """
+    automaton, task = trained.automaton, trained.task
+    batch = task.first_trials("test", samples)
+
+    def shown() -> Iterator[dict[str, Tensor]]:
+        for number, frame in enumerate(frames):
+            watch(number)
+            whole = torch.cat([frame, torch.ones_like(frame[:1])]).to(trained.device)
+            written = task.write(batch, whole, "input").state
+            yield {name: written[name] for name in written if name not in automaton.written}
+        watch(len(frames))
+
+    with trained.recipe.autocast(trained.device):
+        states = video(automaton, batch.state, shown(), steps)
+    return [automaton.finish(state) for state in states]
+
+
+def _counted(file: Path) -> list[str | int]:
+    parts = re.split(r"(\d+)", file.name)
+    return [int(part) if part.isdecimal() else part for part in parts]
+
+
+def _frames(file: Path, size: Size) -> list[Tensor]:
+    with opened(file) as film:
+        sheets = [fitted(frame.convert("RGBA"), size) for frame in ImageSequence.Iterator(film)]
+    return [sheet[:3] * sheet[3:] for sheet in sheets]

@@ -1,0 +1,237 @@
+"""Read the picture that an automaton shall grow, and show the one that it has grown.
+
+A target is named in a recipe either by a path to a picture or by the name of something that draws
+one. Both end as the same tensor: red, green and blue already multiplied by alpha, so that what is
+transparent is zero in every channel, as dead cells are. Scaling happens after that
+multiplication, in floating point: colours hidden under transparent pixels must not bleed in.
+
+Legend: C channel, H height, W width.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from nca.errors import PluginError, ShapeError, TargetError
+from nca.files import is_file
+from nca.registry.registry import registry
+from nca.suggest import did_you_mean
+
+SUFFIXES = frozenset(
+    (
+        ".apng",
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".ico",
+        ".jpeg",
+        ".jpg",
+        ".png",
+        ".svg",
+        ".tif",
+        ".tiff",
+        ".webp",
+    )
+)
+SMALLEST_SIDE = 4
+
+
+def load_target(spec: str, *, side: int, padding: int = 0, folder: Path) -> Tensor:
+    """Return a target as red, green, blue and alpha, premultiplied, on a square canvas.
+
+    A picture is taken whole, with the transparent margins it may have: one whose longest side is
+    `side` already is not resampled.
+
+    Args:
+        spec: A path to a picture, or `NAME` or `NAME:ARGUMENT` of a registered target. It is a
+            path if it ends like a picture file, looks like a path or leads to a file.
+        side: Longest side of the picture in cells, at least 4; the shorter one is centred.
+        padding: Transparent cells added on every side of the square.
+        folder: Where relative paths start: the folder of the recipe.
+
+    Returns:
+        A float32 tensor (4, side + 2 * padding, side + 2 * padding), each value from 0 to 1 and
+        no colour above its alpha.
+
+    Raises:
+        TargetError: The picture cannot be found, read or used, or a size is out of range.
+        RegistryError: No target is registered under that name.
+        PluginError: What is registered under that name draws no RGBA picture.
+    """
+    _check_side(spec, side)
+    if padding < 0:
+        raise TargetError(
+            f"a target cannot have a padding of {padding}.",
+            where=f"target {spec!r}, padding = {padding}",
+            to_do="give 0 or more cells; 16 is customary",
+        )
+    target = _scale(_premultiplied(_picture(spec, side, folder, opaque=False)), side)  # (4, H, W)
+    if target[3].max() < 1 / 255:
+        raise TargetError(
+            "the target is empty: every pixel of it is transparent.",
+            where=f"target {spec!r} at side {side}",
+            to_do="choose a picture that shows something; an emoji font in COLRv1 format draws "
+            "blank, so take a bitmap font or a PNG",
+        )
+    height, width = target.shape[1:]
+    top, left = (side - height) // 2, (side - width) // 2
+    edges = (left, side - width - left, top, side - height - top)
+    return F.pad(target, [edge + padding for edge in edges])  # (4, side + 2p, side + 2p)
+
+
+def load_texture(spec: str, *, side: int, folder: Path) -> Tensor:
+    """Return a picture without transparency, whole and in its own proportions.
+
+    Args:
+        spec: A path to a picture, or `NAME` or `NAME:ARGUMENT` of a registered target; see
+            `load_target`. What is transparent is laid on white.
+        side: Longest side of the picture in cells, at least 4.
+        folder: Where relative paths start: the folder of the recipe.
+
+    Returns:
+        Red, green and blue, a float32 tensor (3, height, width), each value from 0 to 1.
+
+    Raises:
+        TargetError: The picture cannot be found, read or used, or is smaller than 4 cells on its
+            shorter side.
+        RegistryError: No target is registered under that name.
+        PluginError: What is registered under that name draws no RGBA picture.
+    """
+    _check_side(spec, side)
+    picture = to_rgb_on_white(_scale(_premultiplied(_picture(spec, side, folder)), side))
+    if min(picture.shape[1:]) < SMALLEST_SIDE:
+        height, width = picture.shape[1:]
+        raise TargetError(
+            f"the picture is {height} cells high and {width} wide: too narrow for a texture.",
+            where=f"target {spec!r} at side {side}",
+            to_do=f"give a greater side, or a picture with {SMALLEST_SIDE} cells on both sides",
+        )
+    return picture
+
+
+def to_rgb_on_white(rgba: Tensor) -> Tensor:
+    """Lay premultiplied colours on white paper: `1 - alpha + rgb`, kept within 0 and 1.
+
+    The formula is that of Mordvintsev et al. (2020). Alpha is clipped first, because a living cell
+    may leave the range; the colours are not divided by it.
+
+    Args:
+        rgba: A tensor (..., 4, height, width): red, green, blue, alpha.
+
+    Returns:
+        A tensor (..., 3, height, width).
+
+    Raises:
+        ShapeError: The third axis from the end does not hold 4 channels.
+    """
+    if rgba.ndim < 3 or rgba.shape[-3] != 4:
+        raise ShapeError(
+            "a picture with transparency needs 4 channels: red, green, blue, alpha.",
+            where=f"to_rgb_on_white(rgba), rgba is {tuple(rgba.shape)}",
+            to_do="give (..., 4, height, width), for example state[level][:, :4]",
+        )
+    colours, alpha = rgba.split((3, 1), dim=-3)  # (..., 3, H, W), (..., 1, H, W)
+    return (1 - alpha.clip(0, 1) + colours).clip(0, 1)
+
+
+def _is_path(spec: str, folder: Path) -> bool:
+    name = spec.partition(":")[0]
+    drive = len(name) == 1 and spec[1:3] in (":\\", ":/")
+    looks_so = drive or "/" in name or "\\" in name or Path(spec).suffix.lower() in SUFFIXES
+    return looks_so or is_file(folder / spec)
+
+
+def _check_side(spec: str, side: int) -> None:
+    if side < SMALLEST_SIDE:
+        raise TargetError(
+            f"a target of side {side} is too small to show anything.",
+            where=f"target {spec!r}, side = {side}",
+            to_do=f"give a side of at least {SMALLEST_SIDE} cells; 40 is customary",
+        )
+
+
+def _picture(spec: str, side: int, folder: Path, *, opaque: bool = True) -> Image.Image:
+    return _open(folder / spec, opaque) if _is_path(spec, folder) else _draw(spec, side)
+
+
+def _open(path: Path, opaque: bool) -> Image.Image:
+    if not is_file(path):
+        raise _missing(path)
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            picture = ImageOps.exif_transpose(opened)
+    except Exception as fault:  # on a damaged file, each decoder fails in its own way
+        reason = (str(fault).splitlines() or [type(fault).__name__])[0]
+        raise TargetError(
+            "the target is not a picture that can be read.",
+            where=f"{path} ({reason})",
+            to_do="export it as a PNG with a transparent background",
+        ) from fault
+    if not (opaque or picture.has_transparency_data):
+        raise TargetError(
+            f"the target has no transparency: its pixels are {picture.mode} without alpha.",
+            where=str(path),
+            to_do="give it a transparent background, where the automaton shall stay dead: in GIMP "
+            "Layer > Transparency > Add Alpha Channel, erase the background, export as PNG",
+        )
+    return picture.convert("RGBA")
+
+
+def _missing(path: Path) -> TargetError:
+    folder = path.parent
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if is_file(entry))
+    except OSError:
+        return TargetError(
+            "the target's folder does not exist or cannot be read.",
+            where=str(path),
+            to_do="give a path that is absolute, or relative to the recipe's folder",
+        )
+    pictures = [name for name in names if Path(name).suffix.lower() in SUFFIXES][:8]
+    return TargetError(
+        f"there is no picture named {path.name!r}.",
+        where=f"{path}; pictures in that folder: {', '.join(pictures) or 'none'}",
+        to_do=f"{did_you_mean(path.name, names)}give a path that is absolute, or relative to the "
+        "recipe's folder",
+    )
+
+
+def _draw(spec: str, side: int) -> Image.Image:
+    name, _, argument = spec.partition(":")
+    picture = registry.get("target", name)(argument, side)
+    if not isinstance(picture, Image.Image) or picture.mode != "RGBA":
+        what = getattr(picture, "mode", type(picture).__name__)
+        raise PluginError(
+            f"the target {name!r} drew {what}, not an RGBA picture.",
+            where=f"target {spec!r} at side {side}",
+            to_do="let its function return a PIL.Image.Image in mode RGBA, not premultiplied",
+        )
+    return picture
+
+
+def _premultiplied(picture: Image.Image) -> np.ndarray:
+    straight = np.asarray(picture, dtype=np.float32) / 255  # (H, W, 4)
+    alpha = straight[..., 3:]
+    return np.concatenate((straight[..., :3] * alpha, alpha), axis=-1)
+
+
+def _scale(pixels: np.ndarray, side: int) -> Tensor:
+    """Bring the longest side to `side` and the channels to the front."""
+    height, width = pixels.shape[:2]
+    longest = max(height, width)
+    if longest != side:
+        size = max(1, round(width * side / longest)), max(1, round(height * side / longest))
+        channels = [
+            np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.LANCZOS))
+            for channel in np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        ]
+        pixels = np.stack(channels, axis=-1)
+    target = torch.from_numpy(pixels.copy()).permute(2, 0, 1).clip(0, 1)  # (4, H, W)
+    colours, alpha = target.split((3, 1))
+    # Lanczos overshoots; a colour above its alpha would be brighter than white.
+    return torch.cat((torch.minimum(colours, alpha), alpha))

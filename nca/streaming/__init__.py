@@ -1,0 +1,1 @@
+"""Grids larger than memory: a state in a file, stepped tile by tile."""

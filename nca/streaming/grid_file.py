@@ -1,0 +1,246 @@
+"""A grid too large for the memory: on disk, and stepped tile by tile.
+
+A tile is read with a margin, steps several times, and is written without it; what is wrong at
+the margin's edge has not reached the tile by then. Since randomness is counted by the cells of
+the whole grid, the outcome is that of stepping the whole. Memory holds one tile at a time.
+"""
+
+import itertools
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nca.engine.automaton import Automaton
+from nca.engine.layout import Layout
+from nca.engine.state import State
+from nca.engine.topology import Topology
+from nca.engine.window import Window
+from nca.errors import ShapeError, StorageError
+from nca.types import Size
+
+STORED = {torch.float64: "f8", torch.float32: "f4", torch.float16: "f2", torch.bfloat16: "i2"}
+"""As what numbers are kept on disk; numpy knows no bfloat16, so that its bits are taken."""
+
+Watch = Callable[[int, float], None]
+"""Told how many cell-steps are done, and how many seconds that has taken."""
+
+
+@dataclass(frozen=True)
+class Vast:
+    """The state of one sample, kept in files.
+
+    Attributes:
+        folder: Where they lie: two for each level, one to read and one to write, by turns.
+        layout: The levels.
+        size: Cells along each axis.
+        dtype: As what numbers are kept: float64, float32, float16 or bfloat16.
+        random_seed: The number from which all of its randomness follows.
+        step: How many steps it has taken.
+        turn: Which of the two files of a level holds it now: 0 or 1.
+    """
+
+    folder: Path
+    layout: Layout
+    size: Size
+    dtype: torch.dtype = torch.float32
+    random_seed: int = 0
+    step: int = 0
+    turn: int = 0
+
+    @classmethod
+    def create(
+        cls, folder: Path, layout: Layout, size: Size, *, dtype: torch.dtype, random_seed: int = 0
+    ) -> "Vast":
+        """Make an empty grid.
+
+        Args:
+            folder: Must exist.
+            layout: The levels.
+            size: Cells along each axis.
+            dtype: As what numbers are kept.
+            random_seed: The number from which all of its randomness follows.
+
+        Raises:
+            StorageError: There is too little room, or the files cannot be made.
+        """
+        vast = cls(folder, layout, size, dtype, random_seed)
+        paths = {path: vast._bytes(name) for name in layout for path in vast._paths(name)}
+        try:
+            free, wanted = shutil.disk_usage(folder).free, sum(paths.values())
+            if free < wanted:
+                raise StorageError(
+                    f"the grid takes {wanted / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free.",
+                    where=str(folder),
+                    to_do="choose a disk with room, a smaller grid, or fewer bits: bfloat16",
+                )
+            for path, length in paths.items():
+                with path.open("wb") as file:
+                    file.truncate(length)
+        except OSError as fault:
+            raise StorageError(
+                f"the grid's files cannot be made: {fault.strerror}.",
+                where=str(folder),
+                to_do="choose a folder that you may write to",
+            ) from fault
+        return vast
+
+    def read(self, start: Size, size: Size, dtype: torch.dtype | None = None) -> State:
+        """Return a block of cells, with their place in the whole.
+
+        Args:
+            start: Its first cell; it may begin before the first and end after the last cell of
+                the grid: there the grid begins anew.
+            size: Cells of the block along each axis.
+            dtype: What numbers become; as they are kept if None.
+        """
+        levels = {}
+        for name, level in self.layout.items():
+            stored = self._open(name, self.turn)
+            block = np.empty((level.channels, *size), stored.dtype)
+            for here, there in _pieces(start, size, self.size):
+                block[:, *here] = stored[:, *there]
+            levels[name] = self._tensor(block).to(dtype or self.dtype).unsqueeze(0)
+        return State(levels, self.random_seed, self.step, window=Window(start, self.size))
+
+    def write(self, start: Size, levels: Mapping[str, Tensor], *, ahead: bool = False) -> None:
+        """Put a block of cells, each level `(1, C, *block)`, in its place within the grid.
+
+        Args:
+            start: Its first cell.
+            levels: Some of the levels.
+            ahead: Whether it belongs to the state that is being made, not to that of now.
+        """
+        for name, level in levels.items():
+            stored = self._open(name, 1 - self.turn if ahead else self.turn)
+            block = level[0].detach().to("cpu", self.dtype).contiguous()
+            block = block.view(torch.int16) if self.dtype == torch.bfloat16 else block
+            place = tuple(slice(s, s + n) for s, n in zip(start, block.shape[1:], strict=True))
+            stored[:, *place] = block.numpy()
+
+    def tiles(self, tile: int) -> Iterator[tuple[Size, Size]]:
+        """Yield first cell and size of each tile of at most `tile` cells a side."""
+        lines = [range(0, side, tile) for side in self.size]
+        for start in itertools.product(*lines):
+            yield start, tuple(min(tile, n - s) for s, n in zip(start, self.size, strict=True))
+
+    def _paths(self, name: str) -> list[Path]:
+        turns = 1 if self.layout[name].input else 2
+        return [self.folder / f"{name}.{turn}.raw" for turn in range(turns)]
+
+    def _bytes(self, name: str) -> int:
+        return self.layout[name].channels * math.prod(self.size) * self.dtype.itemsize
+
+    def _open(self, name: str, turn: int) -> np.memmap:
+        """Return a level's file as an array; it is opened anew so that no page of it stays."""
+        paths = self._paths(name)
+        shape = (self.layout[name].channels, *self.size)
+        return np.memmap(paths[turn % len(paths)], STORED[self.dtype], "r+", shape=shape)
+
+    def _tensor(self, block: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(block)
+        return tensor.view(torch.bfloat16) if self.dtype == torch.bfloat16 else tensor
+
+
+@torch.no_grad()
+def stream(
+    automaton: Automaton,
+    vast: Vast,
+    steps: int,
+    *,
+    tile: int = 512,
+    halo: int = 8,
+    fire_rate: float | None = None,
+    watch: Watch | None = None,
+) -> Vast:
+    """Let steps pass on a grid that is too large for the memory.
+
+    Args:
+        automaton: Its weights' device steps the tiles. How far its rules see is taken from their
+            `radius`.
+        vast: The grid, which is used up: the files go on with the outcome.
+        steps: How many.
+        tile: Cells along each side of a tile.
+        halo: Steps that a tile takes at once; its margin is as many times as wide as a cell sees.
+        fire_rate: Use this chance instead of the automaton's own.
+        watch: Told how far it is, after each tile.
+
+    Raises:
+        ShapeError: The automaton has skips, which remember states, or numbers that make no sense.
+    """
+    if automaton.skips or min(tile, halo) < 1:
+        raise ShapeError(
+            "a grid on disk keeps no remembered states."
+            if automaton.skips
+            else f"tiles of {tile} cells take {halo} steps at once.",
+            where="stream(automaton, vast, ...)",
+            to_do="use an automaton without skips, and a tile and halo from 1",
+        )
+    weight = next(itertools.chain(automaton.parameters(), automaton.buffers()), torch.empty(0))
+    dtype = weight.dtype if weight.is_floating_point() else torch.float32
+    begun, done = time.perf_counter(), 0
+    for first in range(0, steps, halo):
+        count = min(halo, steps - first)
+        margin = count * reach(automaton)
+        for start, size in vast.tiles(tile):
+            lower, extent = _surrounded(automaton.topology, start, size, vast.size, margin)
+            state = vast.read(lower, extent, dtype).to(weight.device)
+            state = automaton.rollout(state, count, fire_rate=fire_rate)
+            inner = tuple(
+                slice(s - low, s - low + n) for s, low, n in zip(start, lower, size, strict=True)
+            )
+            written = {name: state[name][:, :, *inner] for name in automaton.written}
+            vast.write(start, written, ahead=True)
+            done += count * math.prod(size)
+            if watch:
+                watch(done, time.perf_counter() - begun)
+        vast = replace(vast, step=vast.step + count, turn=1 - vast.turn)
+    return vast
+
+
+def reach(automaton: Automaton) -> int:
+    """Return how many cells away a cell's next state may depend on another."""
+    radii = [rule.radius for name in automaton.written for rule in automaton.rules_of(name)]
+    alive = automaton.alive
+    if alive is None:
+        return max(radii, default=0)
+    if alive.dead == "cleared":  # whether it lives depends on how its neighbours have changed
+        return max(radii, default=0) + alive.radius
+    return max([*radii, alive.radius])
+
+
+def _surrounded(
+    topology: Topology, start: Size, size: Size, whole: Size, margin: int
+) -> tuple[Size, Size]:
+    """Return a tile with its margin, which ends where the grid does if the axis is no torus."""
+    lower, extent = [], []
+    for boundary, s, n, side in zip(topology.of(len(whole)), start, size, whole, strict=True):
+        closed = boundary != "torus"
+        low = max(s - margin, 0) if closed else s - margin
+        high = min(s + n + margin, side) if closed else s + n + margin
+        lower.append(low)
+        extent.append(high - low)
+    return tuple(lower), tuple(extent)
+
+
+def _pieces(
+    start: Size, size: Size, whole: Size
+) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Yield pieces of a block, and where in the grid each lies, which begins anew at its end."""
+    axes = []
+    for first, count, side in zip(start, size, whole, strict=True):
+        runs, place = [], 0
+        while place < count:
+            there = (first + place) % side
+            length = min(count - place, side - there)
+            runs.append((slice(place, place + length), slice(there, there + length)))
+            place += length
+        axes.append(runs)
+    for piece in itertools.product(*axes):
+        yield tuple(here for here, _ in piece), tuple(there for _, there in piece)

@@ -1,0 +1,206 @@
+"""Take apart what the command line gives a sweep: values, random seeds, variants."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nca.sweep.errors import Complaint, SweepError
+from nca.validation.faults import shown
+
+OPEN, CLOSED = "[{(", "]})"
+SEEDS = "give how many, --seeds 3, or which: --seeds 4,7 or --seeds [7]"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the things that a sweep tries in the same place.
+
+    Attributes:
+        title: What tables call it.
+        overrides: `table.key=value`, in the order in which they are written.
+    """
+
+    title: str
+    overrides: tuple[str, ...]
+
+
+@dataclass
+class Wish:
+    """What the options ask for, and what is wrong with them.
+
+    Attributes:
+        axes: For each axis the choices on it; a combination takes one of each.
+        complaints: What is wrong.
+    """
+
+    axes: list[list[Choice]] = field(default_factory=list)
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def complain(self, where: str, what: str, to_do: str) -> None:
+        """Note a complaint."""
+        self.complaints.append(Complaint(where, what, to_do))
+
+
+def wishes(
+    over: Sequence[str], variants: Sequence[str], file: Path | None, seeds_given: str | None
+) -> tuple[list[list[Choice]], tuple[int, ...]]:
+    """Return axes and random seeds as the options give them; no random seeds: the recipe's own.
+
+    Args:
+        over: Each `table.key=value,value`.
+        variants: Each `title: table.key=value; table.key=value`.
+        file: A file of variants, if there is one.
+        seeds_given: How many random seeds, or which.
+
+    Raises:
+        SweepError: Everything that is wrong with them.
+    """
+    wish = Wish()
+    named = [variant(given, wish) for given in variants]
+    named += read_variants(file, wish) if file else []
+    titles = [choice.title for choice in named]
+    for title in sorted({title for title in titles if titles.count(title) > 1}):
+        wish.complain(title, "two variants have this title.", "give each its own")
+    if named:
+        wish.axes.append(named)
+    found = [axis(given, wish) for given in over]
+    keys = [key for key, _ in found]
+    for key in sorted({key for key in keys if keys.count(key) > 1}):
+        wish.complain(f"--over {key}", "is given twice.", "give all its values at once")
+    for key, values in found:
+        short = key.rpartition(".")[2]
+        alone = sum(other.rpartition(".")[2] == short for other in keys) == 1
+        word = short if alone and not short.isdigit() else key
+        wish.axes.append([Choice(f"{word}={value}", (f"{key}={value}",)) for value in values])
+    numbers = seeds(seeds_given, wish) if seeds_given is not None else ()
+    if wish.complaints:
+        raise SweepError("the sweep cannot be planned.", wish.complaints)
+    return wish.axes, numbers
+
+
+def pieces(text: str, mark: str = ",") -> list[str]:
+    """Split a text at each mark outside brackets, braces and quotes.
+
+    Raises:
+        ValueError: A bracket or quote is not closed, or closed twice.
+    """
+    found, start, depth, quote, before = [], 0, 0, "", " "
+    for place, sign in enumerate(text):
+        if quote:  # a backslash keeps its neighbour, but not between single quotes
+            if before == "\\" and quote == '"':
+                sign = " "
+            elif sign == quote:
+                quote = ""
+        elif sign in "'\"" and not before.isalnum():
+            quote = sign
+        elif sign in OPEN:
+            depth += 1
+        elif sign in CLOSED:
+            depth -= 1
+        elif sign == mark and depth == 0:
+            found.append(text[start:place])
+            start = place + 1
+        if depth < 0:
+            break
+        before = sign
+    if depth or quote:
+        raise ValueError("a bracket or quote is not closed, or closed twice")
+    return [piece.strip() for piece in (*found, text[start:])]
+
+
+def axis(given: str, wish: Wish) -> tuple[str, list[str]]:
+    """Return key and values of `table.key=value,value`; complain of what is wrong."""
+    where, sample = f"--over {given}", "write --over table.key=value,value"
+    key, equals, rest = given.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        wish.complain(where, "names no key with values.", sample)
+        return key, []
+    try:
+        values = pieces(rest)
+    except ValueError as fault:
+        wish.complain(where, f"{fault}.", "mind the shell, and quote the whole: --over '...'")
+        return key, []
+    if not all(values):
+        wish.complain(where, "a value is empty.", sample)
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        wish.complain(where, f"{', '.join(twice)} is there twice.", "give each value once")
+    if key == "random_seed":
+        wish.complain(where, "random seeds are no axis, but what is averaged over.", SEEDS)
+    return key, values
+
+
+def seeds(text: str, wish: Wish) -> tuple[int, ...]:
+    """Return random seeds: `3` are the first three from 0; `4,7` and `[7]` are themselves."""
+    words = [word.strip() for word in text.strip().removeprefix("[").removesuffix("]").split(",")]
+    if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
+        wish.complain(f"--seeds {text}", "random seeds are whole numbers from 0.", SEEDS)
+        return ()
+    numbers = tuple(int(word) for word in words)
+    if len(numbers) == 1 and "[" not in text:
+        numbers = tuple(range(min(numbers[0], 10_000)))
+    if not numbers or len(set(numbers)) < len(numbers):
+        wish.complain(f"--seeds {text}", "gives none, or one twice.", SEEDS)
+    return numbers
+
+
+def variant(given: str, wish: Wish) -> Choice:
+    """Return the variant that `title: table.key=value; table.key=value` describes."""
+    title, colon, rest = given.partition(":")
+    where, overrides = f"--variant {given}", []
+    try:
+        overrides = [piece for piece in pieces(rest, ";") if piece]
+    except ValueError as fault:
+        wish.complain(where, f"{fault}.", "mind the shell, and quote the whole: --variant '...'")
+    if not colon or not title.strip():
+        wish.complain(where, "has no title.", "write --variant 'title: table.key=value; ...'")
+    return _variant(title.strip(), overrides, where, wish)
+
+
+def read_variants(path: Path, wish: Wish) -> list[Choice]:
+    """Read a file of variants: a table for each, with `title` and `set`.
+
+    Args:
+        path: TOML: `[name]`, then `title = "..."` (the name without it) and
+            `set = ["table.key=value", ...]`; an empty list is the recipe as it is.
+        wish: Where to complain.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as fault:
+        words = getattr(fault, "strerror", None) or str(fault)
+        wish.complain(str(path), f"the variants cannot be read: {words}.", "mend or name the file")
+        return []
+    if not tables:
+        wish.complain(str(path), "there is no variant in it.", "add [name] with set = [...]")
+    return [_from_table(name, table, path, wish) for name, table in tables.items()]
+
+
+def _from_table(name: str, table: Any, path: Path, wish: Wish) -> Choice:
+    where, sample = f"{path} [{name}]", 'write set = ["table.key=value"], and perhaps title = "..."'
+    if not isinstance(table, dict):
+        wish.complain(where, f"is {shown(table)}, but a variant is a table.", sample)
+        return Choice(name, ())
+    for key in sorted(set(table) - {"title", "set"}):
+        wish.complain(where, f"unknown key {shown(key)}.", sample)
+    title, overrides = table.get("title", name), table.get("set")
+    if not isinstance(title, str) or not title.strip():
+        wish.complain(where, f"its title is {shown(title)}.", sample)
+    if not isinstance(overrides, list) or not all(isinstance(each, str) for each in overrides):
+        wish.complain(where, "set is no list of texts.", sample)
+        overrides = []
+    return _variant(str(title), overrides, where, wish)
+
+
+def _variant(title: str, overrides: list[str], where: str, wish: Wish) -> Choice:
+    if any(sets_random_seed(override) for override in overrides):
+        wish.complain(where, "random seeds are no variant, but what is averaged over.", SEEDS)
+    return Choice(title, tuple(overrides))
+
+
+def sets_random_seed(override: str) -> bool:
+    """Tell whether an override is one of the random seed."""
+    return override.partition("=")[0].strip() == "random_seed"

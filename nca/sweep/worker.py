@@ -1,0 +1,201 @@
+"""One run of a sweep, from its beginning or from where it stopped to its outcome."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from nca.checkpoint.find import keep_plugins
+from nca.data.dataset import Report
+from nca.device import pick_device
+from nca.errors import CheckpointError, DivergedError, NCAError
+from nca.evaluation.finish_run import best_of, judge
+from nca.files import write_whole
+from nca.jsonl import dumps
+from nca.recipe.recipe import Recipe
+from nca.registry.discovery import load_files
+from nca.sweep.lock import alone
+from nca.training.compile_trial import settle_compile
+from nca.training.loop import Watch, train
+from nca.training.memory_planner import settle_memory
+from nca.training.run import Run
+from nca.training.tensorboard import Board
+
+OUTCOME = "outcome.json"
+STOPPED = 130
+"""How the process of a job exits that was told to stop."""
+
+PATIENCE = 60.0
+"""Seconds to wait for a run that is just being saved by a sweep that was killed."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How the runs of a sweep are judged.
+
+    Attributes:
+        split: On which data.
+        steps: At which steps; none: at those of the recipe.
+        samples: On how many samples; 0: as the recipe says.
+    """
+
+    split: Literal["held_out", "test"] = "held_out"
+    steps: tuple[int, ...] = ()
+    samples: int = 0
+
+    def told(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {"split": self.split, "steps": list(self.steps), "samples": self.samples}
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process needs to know of the run that it shall do.
+
+    Attributes:
+        folder: The run's folder.
+        text: The recipe, without overrides.
+        name: The recipe's name.
+        home: The recipe's folder, from which relative paths start.
+        overrides: What makes it this run's recipe.
+        measure: How it is judged.
+        device: Where it runs.
+        plugins: Files to execute first.
+        data: Folder of data sets, if the user named one.
+    """
+
+    folder: str
+    text: str
+    name: str
+    home: str
+    overrides: tuple[str, ...]
+    measure: Measure
+    device: str
+    plugins: tuple[str, ...] = ()
+    data: str | None = None
+
+    def written(self) -> str:
+        """Return the job as one line of JSON."""
+        return dumps(asdict(self))
+
+    @classmethod
+    def read(cls, line: str) -> "Job":
+        """Return the job that `written` has written."""
+        told: dict[str, Any] = json.loads(line)
+        told |= {name: tuple(told[name]) for name in ("overrides", "plugins")}
+        measure = told["measure"]
+        told["measure"] = Measure(**{**measure, "steps": tuple(measure["steps"])})
+        return cls(**told)
+
+
+class Stopped(BaseException):
+    """Somebody wants the job to end where it stands; not an error, and not to be caught as one."""
+
+
+def perform(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
+    """Train what is left to train, judge the best weights, and note the outcome in the folder.
+
+    Args:
+        job: The run.
+        watch: Told how it gets on; its `stopped` is asked between iterations and batches.
+        report: Told how far fetching is.
+
+    Returns:
+        The outcome, as it was written.
+
+    Raises:
+        Stopped: `watch` said so; what is needed to go on is saved.
+        NCAError: What went wrong, other than with the training itself.
+    """
+    folder, data = Path(job.folder), Path(job.data) if job.data else None
+    with alone(folder, PATIENCE):
+        run = _begun(job, data, report)
+        parameters = sum(weight.numel() for weight in run.modules.parameters())
+        told = {"iteration": run.iteration, "of": run.table.iterations, "parameters": parameters}
+        watch.record({"kind": "begun", **told})
+        try:
+            with _boarded(folder, watch) as watched:
+                settle_memory(run, watched)
+                settle_compile(run, watched)
+                train(run, watched)
+        except DivergedError as fault:  # it would again: everything random is counted
+            return note(job, failed=f"{fault.what} ({fault.where})", final=True)
+        if run.iteration < run.table.iterations:
+            raise Stopped
+        trained = best_of(run)
+        trained.prepare(data, report)
+
+        def measured(done: int) -> None:
+            watch.measured(done)
+            if watch.stopped():
+                raise Stopped
+
+        wanted = {n: v for n, v in job.measure.told().items() if v and n != "split"}
+        rows = judge(trained, job.measure.split, Watch(measured=measured), **wanted)
+        return note(
+            job,
+            iteration=run.iteration,
+            parameters=parameters,
+            measured=[row.told() for row in rows],
+        )
+
+
+def note(job: Job, **facts: Any) -> dict[str, Any]:
+    """Write the outcome of a job into its folder, and return it."""
+    outcome = {"overrides": list(job.overrides), **job.measure.told(), **facts}
+    text = dumps(outcome, indent=2)
+    write_whole(Path(job.folder) / OUTCOME, text.encode())
+    return json.loads(text)
+
+
+def outcome_of(job: Job) -> dict[str, Any] | None:
+    """Return the outcome that makes it needless to do a job, or None where it has to be done.
+
+    A run that diverged would diverge again; what failed for another reason is tried again.
+    """
+    try:
+        outcome = json.loads((Path(job.folder) / OUTCOME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(outcome, dict) or outcome.get("overrides") != list(job.overrides):
+        return None
+    if outcome.get("final"):
+        return outcome
+    same = all(outcome.get(name) == value for name, value in job.measure.told().items())
+    return outcome if same and "measured" in outcome else None
+
+
+def _begun(job: Job, data: Path | None, report: Report) -> Run:
+    folder, home, device = Path(job.folder), Path(job.home), pick_device(job.device)
+    load_files(Recipe.plugins_in(job.text), home)
+    recipe = Recipe.parse(job.text, name=job.name, folder=home, overrides=job.overrides)
+    if not (folder / "last.safetensors").is_file():
+        run = Run.start(recipe, folder, device, data, report)
+        keep_plugins(recipe, folder)
+        return run
+    run = Run.resume(folder, device, data, report)
+    if run.recipe.text != recipe.text:
+        raise CheckpointError(
+            "the folder holds a run of another recipe.",
+            where=str(folder),
+            to_do="move it away, or choose another folder: nca sweep ... --out FOLDER",
+        )
+    return run
+
+
+@contextmanager
+def _boarded(folder: Path, watch: Watch) -> Iterator[Watch]:
+    with closing(Board(folder, watch.notice)) as board:
+
+        def record(told: dict[str, Any]) -> None:
+            watch.record(told)
+            board.record(told)
+
+        yield replace(watch, record=record)
+
+
+def reason(fault: NCAError) -> str:
+    """Return what went wrong, in one line."""
+    return f"{fault.what} ({fault.where})".replace("\n", " ")

@@ -1,0 +1,1 @@
+"""What an automaton is trained for: batches, pool, damage, losses, metrics, display."""

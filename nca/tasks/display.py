@@ -1,0 +1,99 @@
+"""How a task wants its automaton shown and touched, in words that no Python is needed to read.
+
+A `Portrait` says what a cell looks like (its own colours, or the colour of the class that it
+chooses), on which level a person may draw, and from which state all begins. A page in a browser
+is made from it.
+
+Legend: B batch, C channel, K class, N example, H height, W width.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from nca.engine.state import State
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Cells that show three of their channels as red, green and blue.
+
+    Attributes:
+        level: The level that is shown.
+        channels: Red, green and blue.
+        alpha: The channel that tells how opaque a cell is, by which the colours are multiplied
+            already; None: every cell is opaque.
+        shift: Added to the colours.
+    """
+
+    level: str
+    channels: tuple[int, int, int] = (0, 1, 2)
+    alpha: int | None = None
+    shift: float = 0.0
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Cells that show the class that they choose: the greatest of `weight x + bias`.
+
+    Attributes:
+        level: The level that is read.
+        weight: `(K, C)`.
+        bias: `(K)`.
+        names: K words.
+        colours: `(K, 3)`, from 0 to 1.
+        voters: `all` cells, or `inked` ones: those with a pixel above `ink`, where one draws.
+        ink: A share of white.
+        silent: A class that no cell votes for, such as background.
+    """
+
+    level: str
+    weight: Tensor
+    bias: Tensor
+    names: tuple[str, ...]
+    colours: Tensor
+    voters: Literal["all", "inked"] = "all"
+    ink: float = 0.1
+    silent: int | None = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A level that a person draws on, in pixels from 0 (dark) to 1.
+
+    A cell holds `patch ** 2` pixels, row by row, each `(pixel - mean) / deviation`, and all of
+    them as often as the level has room for.
+
+    Attributes:
+        level: The level.
+        patch: Pixels along each side of a cell.
+        mean: Taken from every pixel.
+        deviation: Divides every pixel.
+        examples: `(N, H * patch, W * patch)`, from 0 to 1, to choose from; none if empty.
+        words: One for each example.
+    """
+
+    level: str
+    patch: int
+    mean: float
+    deviation: float
+    examples: Tensor
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What is seen, drawn and begun with.
+
+    Attributes:
+        first: One sample, `(1, C, H, W)` on each level: where all begins, with nothing drawn.
+        look: What a cell looks like; None: like the levels, in principal colours.
+        drawing: The level to draw on, if there is one.
+        hint: A sentence on what there is to do.
+    """
+
+    first: State
+    look: Colours | Classes | None = None
+    drawing: Drawing | None = None
+    hint: str = field(default="")

@@ -1,0 +1,262 @@
+"""The contract of tasks: what an automaton is for.
+
+A task makes batches and first states, judges what became of them, and says how to show it. It
+is a module, because a read-out may have weights of its own; they are trained and saved with the
+automaton's.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from nca.data.dataset import Report
+from nca.engine.layout import Layout
+from nca.engine.rng import Draw
+from nca.engine.state import State
+from nca.errors import DataError, ShapeError
+from nca.registry.registry import registry
+from nca.tasks.batch import Batch
+from nca.tasks.display import Portrait
+from nca.tasks.metrics import Share
+from nca.types import Size, Split
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a task needs to know of the run that it belongs to.
+
+    Attributes:
+        layout: All levels, bottom level first.
+        size: Cells along each axis of the grid.
+        folder: The recipe's folder, from which relative paths start.
+        random_seed: The run's number.
+    """
+
+    layout: Layout
+    size: Size
+    folder: Path
+    random_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What the cells say about one class.
+
+    Attributes:
+        name: The class.
+        colour: As the task's picture shows it: red, green and blue from 0 to 1.
+        share: Of the cells that vote, `(B,)`, from 0 to 1.
+    """
+
+    name: str
+    colour: tuple[float, float, float]
+    share: Tensor
+
+
+class Task(nn.Module, ABC):
+    """Make batches, judge states, show them.
+
+    The keyword-only arguments of the constructor are the keys of the `[task]` table in a recipe,
+    as they are for update rules. The first, positional argument is the `Setting`.
+
+    Attributes:
+        headline: The metric by which the best checkpoint is chosen.
+        better: Whether more or less of it is better.
+        roles: What a person's picture may become, see `write`: words such as `input`, `start`
+            or `target`, the most natural one first.
+    """
+
+    headline: str
+    better: ClassVar[Literal["more", "less"]]
+    roles: tuple[str, ...] = ()
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__()
+        self.setting = setting
+
+    def prepare(
+        self, device: torch.device, data: Path | None = None, report: Report | None = None
+    ) -> None:
+        """Load what the task needs, once, before any batch is asked for.
+
+        Args:
+            device: Where batches shall be made.
+            data: Folder of data sets, if the user named one.
+            report: Told how far it is.
+        """
+
+    @abstractmethod
+    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+        """Return a training batch: one fresh state, with its truth, for each sample number.
+
+        Args:
+            draw: The randomness of this iteration.
+            samples: `(B,)`, int64, on the device of the run.
+        """
+
+    @abstractmethod
+    def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
+        """Return the terms of the loss, each `(B,)`; their sum is made small.
+
+        A sample is judged by itself, and by what `batch.draw` gives to all alike: a batch may be
+        walked in parts, or by several processes.
+
+        Args:
+            states: The last state of a rollout, or the last few.
+            batch: What the rollout started from, with its truth.
+        """
+
+    @abstractmethod
+    def measure(self, state: State, batch: Batch) -> dict[str, Share]:
+        """Return the metrics of a state."""
+
+    @abstractmethod
+    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+        """Yield first states to evaluate on, batch by batch.
+
+        Args:
+            split: Held-out training data to choose by, or test data to report on.
+            batch: At most so many samples at once.
+        """
+
+    def first_trials(self, split: Split, batch: int) -> Batch:
+        """Return the first samples of a split.
+
+        Args:
+            split: As of `trials`.
+            batch: At most so many.
+
+        Raises:
+            DataError: The split has no samples.
+        """
+        trials = (each for each in self.trials(split, batch) if each.state.batch)
+        if (first := next(trials, None)) is None:
+            raise self.no_samples(split)
+        return first
+
+    def no_samples(self, split: Split) -> DataError:
+        """Return the refusal of a split without samples."""
+        return DataError(
+            f"the {split} split has no samples to start from.",
+            where=f"the data of {type(self).__name__}",
+            to_do="give data whose split holds at least one sample",
+        )
+
+    def segments(self, batch: Batch) -> dict[str, Tensor]:
+        """Return true segmentations of a batch, by name: none, unless the task knows some.
+
+        Args:
+            batch: First states with their truth, as `trials` yields them.
+
+        Returns:
+            For each kind of segment an int64 tensor `(B, *space)`: the number of the segment that
+            the cell belongs to, from 1, different for each segment of a sample; 0: background.
+        """
+        return {}
+
+    def categories(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what the cells of a batch are, by name: nothing, unless the task knows some.
+
+        Unlike the number of a segment, a category means the same in all samples.
+
+        Args:
+            batch: First states with their truth, as `trials` yields them.
+
+        Returns:
+            For each kind an int64 tensor `(B, *space)`: from 1; 0: the cell does not count.
+        """
+        return {}
+
+    def portrait(self) -> Portrait:
+        """Return how a page in a browser shall show the automaton, and where all begins.
+
+        A task need not say it: then all begins with nothing, and the levels are shown.
+        """
+        return Portrait(self.setting.layout.zeros(1, self.setting.size))
+
+    @abstractmethod
+    def picture(self, state: State) -> Tensor:
+        """Return what a person wants to see: `(B, 3, height, width)`, from 0 to 1."""
+
+    def targets(self, batch: Batch) -> Tensor | None:
+        """Return what the samples of a batch shall come to look like, for a person to compare.
+
+        Args:
+            batch: First states with their truth, as `trials` yields them.
+
+        Returns:
+            `(B, 3, height, width)`, from 0 to 1, of the size that `picture` has; or None.
+        """
+        return None
+
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what else there is to see, by name, each like `picture`: the targets, if any."""
+        targets = self.targets(batch)
+        return {} if targets is None else {"target": targets}
+
+    def votes(self, batch: Batch) -> list[Vote]:
+        """Return what the cells say about each class; nothing unless they vote."""
+        return []
+
+    @property
+    def canvas(self) -> Size:
+        """Height and width, in pixels, of the pictures that `write` takes."""
+        return self.setting.size[-2:]
+
+    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+        """Lay a person's picture over a batch, whatever steps its states have taken.
+
+        Args:
+            batch: States with their truth; they are left untouched.
+            picture: `(4, *canvas)`: red, green, blue and how much each pixel covers, from 0 to 1,
+                colours not multiplied by it.
+            role: One of `roles`.
+
+        Raises:
+            ShapeError: The task takes no pictures.
+        """
+        raise ShapeError(
+            f"a picture cannot become {role!r} here.",
+            where=f"{type(self).__name__} takes pictures as: {', '.join(self.roles) or 'nothing'}",
+            to_do="paint on a level instead",
+        )
+
+    def plant(self, batch: Batch, cell: Size) -> Batch:
+        """Put a seed into one cell: 1 in every channel of every level but the input.
+
+        Args:
+            batch: States with their truth; they are left untouched.
+            cell: Where, in the order of the axes.
+        """
+        levels = {}
+        for name, level in self.setting.layout.items():
+            if not level.input:
+                levels[name] = batch.state[name].clone()
+                levels[name][(slice(None), slice(None), *cell)] = 1
+        return Batch(batch.state.replace(levels), batch.truth)
+
+    def resize(self, size: Size) -> None:
+        """Work on another grid from now on; what is to be prepared is prepared afterwards.
+
+        Args:
+            size: Cells along each axis.
+        """
+        self.setting = replace(self.setting, size=size)
+
+
+def _contract(thing: object) -> str | None:
+    if not (isinstance(thing, type) and issubclass(thing, Task)):
+        return "it is not a subclass of Task"
+    missing = sorted(getattr(thing, "__abstractmethods__", ()))
+    if missing:
+        return f"it does not define {', '.join(missing)}"
+    absent = [name for name in ("headline", "better") if not hasattr(thing, name)]
+    return f"it does not say its {' and '.join(absent)}" if absent else None
+
+
+registry.demand("task", _contract)

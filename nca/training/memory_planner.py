@@ -1,0 +1,277 @@
+"""Predict what each memory mode needs, and take the fastest that fits.
+
+Nothing is derived from the rules, which may be anybody's. A few steps of the run's own next batch
+are taken in each mode and measured; from there on every further step adds what it keeps. Where
+cells are listed and rules make the life that lists them, it may spread: then everything is
+measured as if all cells lived.
+"""
+
+import copy
+import math
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nca.engine.activation_memory import Memory
+from nca.engine.rng import Draw
+from nca.training import probe as gauge
+from nca.training.forward_backward import Lesson, learn
+from nca.training.loop import Watch, next_batch
+from nca.training.run import Run
+
+MARGIN = 0.1
+"""Share of what is free now that is left to others, and to what allocators add."""
+
+REPEATS = 3
+"""How often a few steps are timed; the fastest counts."""
+
+
+MEANING = {"store": "everything is kept", "recompute": "states are kept"}
+
+
+@dataclass(frozen=True)
+class Need:
+    """What an iteration needs in one mode.
+
+    Attributes:
+        memory: The mode, with the steps of its segments.
+        peak: Bytes that the most steps of the recipe take beyond what is held between iterations.
+        seconds: Time that the mean number of steps takes; None where nobody asked.
+    """
+
+    memory: Memory
+    peak: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What `auto` takes: the fastest mode that fits, or the smallest where none does.
+
+    Attributes:
+        need: The mode and what it needs.
+        room: Bytes that an iteration may take; None where nobody knows.
+    """
+
+    need: Need
+    room: int | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits."""
+        return self.room is None or self.need.peak <= self.room
+
+    def told(self) -> str:
+        """Return the choice as a sentence."""
+        mode, every = self.need.memory.mode, self.need.memory.every
+        words = f"a state every {every} steps" if every else MEANING[mode]
+        room = "of an unknown size" if self.room is None else f"of {self.room / 1e6:,.0f} MB"
+        short = "" if self.fits else ", and will not fit: less batch, grid or channels would help"
+        return f"memory: {mode} ({words}) takes {self.need.peak / 1e6:,.0f} MB {room}{short}"
+
+
+def choose(needs: Iterable[Need], room: int | None) -> Choice:
+    """Return what `auto` takes.
+
+    Args:
+        needs: What each mode needs, the fastest first; none after the first that fits is asked for.
+        room: Bytes that an iteration may take; None: as many as it likes.
+    """
+    choice = None
+    for need in needs:
+        choice = Choice(need, room)
+        if choice.fits:
+            break
+    assert choice is not None
+    return choice
+
+
+def settle_memory(run: Run, watch: Watch) -> None:
+    """Give a run whose recipe says `auto` the fastest memory that fits, and say so.
+
+    It changes no number of the run. Several processes take the same: what fits where the least is
+    free and the most is needed.
+
+    Args:
+        run: Where training stands.
+        watch: Who is told.
+    """
+    if run.table.memory.mode != "auto" or run.iteration >= run.table.iterations:
+        return
+    crew, room = run.crew, gauge.free(run.device)
+    if room is not None:
+        room = -crew.most(-round((1 - MARGIN) * room / crew.sharing(run.device)))
+    with closing(Trial(run).needs()) as needs:
+        agreed = (replace(need, peak=crew.most(need.peak)) for need in needs)
+        choice = choose(agreed, room)
+    run.automaton.memory = choice.need.memory
+    watch.notice(choice.told())
+    told = {"mode": choice.need.memory.mode, "every": choice.need.memory.every}
+    told |= {"predicted bytes": choice.need.peak, "free bytes": choice.room}
+    run.log.write({"iteration": run.iteration, "kind": "memory", **told})
+
+
+class Trial:
+    """Iterations of a run that nothing comes of, to be measured.
+
+    Args:
+        run: It is left as it was; gradients are dropped.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.lesson = run, Lesson(run)
+        self.least, self.most = run.recipe.tables.rollout.steps
+        self.judged = min(run.table.last_states, self.most)
+        self.state = self.whole = self.always = 0
+
+    @property
+    def spreads(self) -> bool:
+        """Whether rules make the life that lists cells: what is measured is a grid full of it."""
+        alive = self.run.automaton.alive
+        return alive is not None and alive.level in self.run.automaton.written
+
+    @property
+    def modes(self) -> list[Memory]:
+        """The modes, the fastest first; segments as the recipe has them, or the smallest."""
+        asked = self.run.table.memory
+        segments = asked if asked.mode == "segments" else Memory("segments")
+        stride = segments.stride(self.most - self.judged + 1)
+        return [Memory("store"), Memory("recompute"), replace(segments, every=stride)]
+
+    def needs(self, *, timed: bool = False) -> Generator[Need]:
+        """Yield what each mode needs, one by one; what is not asked for is not measured.
+
+        More is held in any case: the last state of the iteration before, for the log, and what
+        the optimiser remembers from its first update on.
+        """
+        with self._ready():
+            speed = self._speed() if timed else {}
+            for memory in self.modes:
+                peak = self._stored() if memory.mode == "store" else self._kept(memory)
+                yield Need(memory, peak + self.always, speed.get(memory.mode))
+
+    def measure(self, memory: Memory) -> Need:
+        """Return what an iteration really takes."""
+        with self._ready():
+            peak, seconds = self._peak(memory, self.most), self._time(memory, self._mean, 1)
+            return Need(memory, peak + self.always, seconds)
+
+    def seconds(self) -> float:
+        """Return what an iteration of the mean number of steps takes, in the memory of the run."""
+        with self._ready():
+            return self._time(self.run.automaton.memory, self._mean, 2)
+
+    def iterate(self, memory: Memory, steps: int) -> None:
+        """Go forth and back once, and forget the gradients."""
+        run = self.run
+        run.automaton.memory = memory
+        _, batch = next_batch(run, Draw(run.recipe.tables.random_seed, run.iteration))
+        learn(self.lesson, run, batch, steps)
+        run.modules.zero_grad()
+
+    @contextmanager
+    def _ready(self) -> Iterator[None]:
+        """Put the run to trial and back as it was; what is done once only is done before."""
+        run, automaton = self.run, self.run.automaton
+        before = automaton.memory, automaton.sparse, run.modules.training
+        automaton.sparse = False if self.spreads else automaton.sparse
+        run.modules.train()
+        try:
+            self.iterate(Memory("store"), min(self.judged + 1, self.most))
+            self.state, self.whole = self._state_sizes()
+            self.always = self.whole + self._moments()
+            yield
+        finally:
+            automaton.memory, automaton.sparse, training = before
+            run.modules.train(training)
+
+    def _state_sizes(self) -> tuple[int, int]:
+        """Return the bytes that one more state of a step takes, and one with all it remembers."""
+        run = self.run
+        _, batch = next_batch(run, Draw(run.recipe.tables.random_seed, run.iteration))
+        with torch.no_grad(), run.recipe.autocast(run.device):
+            before = run.automaton.rollout(batch.state, 1)
+            after = run.automaton.rollout(before, 1)
+        same = _storages(before.levels.values()).keys() & _storages(after.levels.values()).keys()
+        remembered = [tensor for old in after.remembered for tensor in old.values()]
+        return tuple(
+            sum(count for key, count in _storages(tensors).items() if key not in same)
+            for tensors in (after.levels.values(), [*after.levels.values(), *remembered])
+        )  # pyright: ignore[reportReturnType]
+
+    def _moments(self) -> int:
+        """Return the bytes that the optimiser's first update adds, if that is yet to come."""
+        if self.run.optimiser.state:
+            return 0
+        optimiser = copy.deepcopy(self.run.optimiser)
+        for weight in optimiser.param_groups[0]["params"]:
+            weight.grad = torch.zeros_like(weight)
+        optimiser.step()
+        kept = (moment for state in optimiser.state.values() for moment in state.values())
+        return sum(_storages(kept).values())
+
+    def _stored(self) -> int:
+        """Return the peak where everything is kept: that of few, and what a step adds to it."""
+        short, long = (min(self.judged + more, self.most) for more in (1, 4))
+        few, many = (self._peak(Memory("store"), steps) for steps in (short, long))
+        return round(many + (self.most - long) * (many - few) / max(long - short, 1))
+
+    def _kept(self, memory: Memory) -> int:
+        """Return the peak where states are kept: that of few, and so many states more.
+
+        The end of a rollout is walked back while the states before all segments are kept, and so
+        is, further back, each segment; gradients pile up over the first few steps on the way. So
+        the end is measured without segments, and what is further back with two of them.
+        """
+        first = self.most - self.judged + 1
+        stride = memory.stride(first)
+        steps = min(self.judged + 3, self.most)
+        end = self._peak(Memory("recompute"), steps)
+        parts = self.run.table.parts * self.run.crew.count
+        state, whole = (math.ceil(size / parts) for size in (self.state, self.whole))
+        if stride == 1 or stride == first:
+            return end + (self.most - steps) * state
+        before = -(-first // stride) - 1  # segments before the last
+        last = first - before * stride
+        end += (last + self.judged - steps) * state + (before - 1) * whole
+        rest = max(1, 3 - self.judged)
+        short = min(rest + self.judged, stride)
+        probe = short + min(rest, short, first - short) + self.judged - 1
+        back = self._peak(Memory("segments", short), probe)
+        return max(end, back + (stride - short) * state + (before - 1) * whole)
+
+    def _speed(self) -> dict[str, float]:
+        """Return the seconds of each mode; segments are walked forth once more than states."""
+        short, long = (min(self.judged + more, self.most) for more in (1, 5))
+        seconds, each = {}, {}
+        for mode in ("store", "recompute"):
+            few, many = (self._time(Memory(mode), steps, REPEATS) for steps in (short, long))
+            each[mode] = max(many - few, 0.0) / max(long - short, 1)
+            seconds[mode] = many + each[mode] * (self._mean - long)
+        first = self._mean - self.judged + 1
+        stride = self.modes[-1].stride(first)
+        again = (first - 1) // stride * (stride - 1)  # the last step of each is not needed
+        seconds["segments"] = seconds["recompute"] + again * (each["recompute"] - each["store"])
+        return seconds
+
+    @property
+    def _mean(self) -> int:
+        return (self.least + self.most) // 2
+
+    def _peak(self, memory: Memory, steps: int) -> int:
+        return gauge.peak(lambda: self.iterate(memory, steps), self.run.device)
+
+    def _time(self, memory: Memory, steps: int, repeats: int) -> float:
+        return min(
+            gauge.seconds(lambda: self.iterate(memory, steps), self.run.device)
+            for _ in range(repeats)
+        )
+
+
+def _storages(tensors: Iterable[Tensor]) -> dict[int, int]:
+    """Return the bytes of all memory that tensors lie in, by its address."""
+    storages = [tensor.untyped_storage() for tensor in tensors]
+    return {storage.data_ptr(): storage.nbytes() for storage in storages}

@@ -1,0 +1,65 @@
+"""The formulas found in what a rule says of itself are what it does, in training too.
+
+The fused step goes by them alone. A rule that says nothing, or something else, keeps this law.
+"""
+
+import pytest
+import torch
+from bench import OWN, Bench, PlaceRule, few, placed, rule_names, variants
+from hypothesis import given
+from strategies import random_seeds
+from torch import Tensor
+from torch.testing import assert_close
+
+from nca import TORUS, Place, State
+from nca.backends.lowering import Formula, Proportional, formulas
+
+
+def check_the_formulas_are_the_change(place_rule: PlaceRule, random_seed: int = 0) -> None:
+    bench = Bench(place_rule)
+    state = bench.state(random_seed, bench.roomy)
+    automaton = bench.automaton(random_seed)
+    bench.assert_awake(automaton, state)
+    rule = automaton.rules_of(OWN)[0]
+    for training in (False, True):
+        automaton.train(training)
+        known = formulas(rule.program())
+        if isinstance(known, str):
+            assert known
+        else:
+            place = Place(bench.layout, OWN, bench.axes)
+            summed = torch.stack([computed(formula, place, state) for formula in known]).sum(dim=0)
+            assert_close(summed, bench.change(automaton, state))
+
+
+def computed(formula: Formula, place: Place, state: State) -> Tensor:
+    """Return what a formula stands for."""
+    if isinstance(formula, Proportional):
+        return formula.factor * state[OWN]
+    kernel = formula.kernel
+    level = state[place.level(kernel.level).name]
+    shown = kernel.through(level) if kernel.through else level
+    hidden = torch.relu(TORUS.correlate(shown, kernel.weight, kernel.bias))
+    change = torch.einsum("oh,bh...->bo...", formula.weight, hidden)
+    return change + formula.bias.view(-1, *(1,) * place.axes)
+
+
+@pytest.mark.parametrize("name", rule_names())
+@few()
+@given(random_seed=random_seeds())
+def test_the_formulas_are_the_change(name, random_seed):
+    check_the_formulas_are_the_change(placed(name), random_seed)
+
+
+@pytest.mark.parametrize("place_rule", variants().values(), ids=variants())
+def test_the_formulas_are_the_change_with_every_option(place_rule):
+    check_the_formulas_are_the_change(place_rule)
+
+
+def test_the_rules_that_steps_are_fused_of_have_formulas():
+    told = {
+        name
+        for name in rule_names()
+        if not isinstance(formulas(Bench(placed(name)).rule().program()), str)
+    }
+    assert told >= {"growing", "bottom_up", "lateral", "top_down", "fade"}

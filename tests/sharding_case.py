@@ -1,0 +1,140 @@
+"""What processes do together in tests of split states: functions that can be sent to them."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from nca import (
+    Alive,
+    Automaton,
+    Kernel,
+    Layout,
+    Level,
+    Memory,
+    Noise,
+    Place,
+    Skip,
+    Source,
+    State,
+    Topology,
+    UpdateRule,
+    View,
+)
+from nca.distributed.sharded import Spread
+from nca.distributed.sharding import Cells, Parts, Samples
+from nca.types import Size
+
+LAYOUT = Layout([Level("ground", 2, input=True), Level("body", 4), Level("top", 3)])
+BATCH = 3
+
+
+class Blend(UpdateRule):
+    """Weights over a neighbourhood of a level, through a shared kernel or a wide look around."""
+
+    def __init__(self, place: Place, source: str, radius: int, *, declared: bool = False) -> None:
+        super().__init__()
+        self.reads = ("own", source)
+        self.source, self.radius, self.declared = source, radius, declared
+        shape = (place.own.channels, place.level(source).channels, *[2 * radius + 1] * 2)
+        self.weight = nn.Parameter(torch.zeros(shape))
+        self.bias = nn.Parameter(torch.zeros(place.own.channels))
+
+    def kernel(self) -> Kernel | None:
+        return Kernel(self.source, self.weight, self.bias) if self.declared else None
+
+    def forward(self, view: View) -> Tensor:
+        if self.declared:
+            return view.perceived.tanh() + 0.1 * view.neighbours(view.own).square().mean(1)
+        where = view.coordinates.sum(1, keepdim=True)
+        kept = view.chance(0.8, 1, "kept")
+        return kept * (
+            where + view.correlate(view.level(self.source), self.weight, self.bias).sin()
+        )
+
+
+def automaton(radius: int, boundary: Any, dead: Any, every: int | None) -> Automaton:
+    """Return an automaton of two levels over an input, with all that time can do to them."""
+    body, top = Place(LAYOUT, "body"), Place(LAYOUT, "top")
+    made = Automaton(
+        LAYOUT,
+        {
+            "body": [Blend(body, "ground", 1, declared=True), Blend(body, "top", radius)],
+            "top": [Blend(top, "body", 1, declared=True), Blend(top, "top", 0)],
+        },
+        topology=Topology(boundary),
+        fire_rate=0.6,
+        noise=Noise(0.05),
+        alive=Alive("body", 3, 0.2, 2, dead) if dead else None,
+        skips=[Skip(2, 0.3, at_end=True)],
+        step_size=0.3,
+        coordinates=True,
+        memory=Memory("segments", every=every) if every else Memory("store"),
+    ).double()
+    drawn = Source(5, 0, torch.arange(1))
+    with torch.no_grad():
+        for name, weight in made.named_parameters():
+            numbers = drawn.normal(name, 1, (weight.numel(),)).view(weight.shape)
+            weight.copy_(numbers / max(weight[0].numel(), 1) ** 0.5)
+    return made
+
+
+def first(size: Size, batch: int = BATCH) -> State:
+    """Return a random state, far from the beginning of its life."""
+    empty = LAYOUT.zeros(batch, size, random_seed=9, dtype=torch.float64)
+    drawn = {n: empty.source.normal(n, t.shape[1], size).double() for n, t in empty.items()}
+    state = empty.replace(drawn, samples=torch.arange(batch) + 70, step=3)
+    return state.map(lambda tensor: tensor.requires_grad_())
+
+
+def parts_of(kind: str, shape: Size, size: Size) -> Parts:
+    rank = dist.get_rank()
+    return Cells(rank, shape, size) if kind == "cells" else Samples(rank, dist.get_world_size())
+
+
+def future(made: Automaton, state: State) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Return a state two rollouts later, and what a loss over both says of weights and start."""
+    middle = made.rollout(state, 3)
+    end = made.finish(made.step(made.rollout(middle, 2)))
+    coupled = end["top"].mean(0).square().sum() + middle["body"].cos().mean()
+    loss = coupled + sum(end[name].pow(3).mean() for name in made.written)
+    sources = [*made.parameters(), *state.values()]
+    gradients = torch.autograd.grad(loss, sources, materialize_grads=True)
+    return {n: t.detach() for n, t in end.items()}, list(gradients)
+
+
+def split_future(kind: str, shape: Size, size: Size, options: tuple[Any, ...]) -> Any:
+    """Return the same of processes, gradients averaged over them as PyTorch's engine does."""
+    made = Spread(automaton(*options), parts_of(kind, shape, size))
+    levels, gradients = future(made, first(size))
+    for gradient in gradients:
+        dist.all_reduce(gradient)
+        gradient /= dist.get_world_size()
+    return levels, gradients
+
+
+def own_block(shape: Size, size: Size, options: tuple[Any, ...]) -> Any:
+    """Return the future of a block that was made by its process, and where it lies."""
+    cells = Cells(dist.get_rank(), shape, size)
+    whole = first(size).detach()
+    start, block = cells.window.start, cells.block
+    own = whole.map(
+        lambda t: t[:, :, start[0] : start[0] + block[0], start[1] : start[1] + block[1]]
+    )
+    made = Spread(automaton(*options), cells).part
+    with torch.no_grad():
+        end = made.rollout(own.replace(window=cells.window), 3)
+    return start, block, dict(end.levels)
+
+
+def padded(boundary: Any, shape: Size, size: Size, radii: Size) -> Any:
+    """Return numbered cells with those beyond the edge of each block, and truth values too."""
+    cells = Cells(dist.get_rank(), shape, size)
+    numbers = torch.arange(1.0, size[0] * size[1] + 1).view(1, 1, *size)
+    topology = cells.topology(Topology(boundary))
+    start, (height, width) = cells.window.start, cells.block
+    own = numbers[:, :, start[0] : start[0] + height, start[1] : start[1] + width]
+    truths = topology.pad(own % 2 > 0, radii)
+    moved = topology.shift(own, (-2, 3))
+    return start, (height, width), topology.pad(own, radii), truths, moved

@@ -1,0 +1,147 @@
+"""A grid on disk, stepped tile by tile, has the future of the whole."""
+
+from collections import namedtuple
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sharding_case import LAYOUT, automaton, first
+from simple import Scale, one_level
+from strategies import random_seeds
+from torch.testing import assert_close
+
+from nca import (
+    Alive,
+    Automaton,
+    Layout,
+    Level,
+    Place,
+    ShapeError,
+    Skip,
+    State,
+    StorageError,
+    Vast,
+    stream,
+)
+from nca.registry.registry import registry
+from nca.streaming import grid_file as vast
+
+EXACT = {"rtol": 0, "atol": 1e-10}
+
+
+def streamed(made: Automaton, state: State, folder, steps: int, dtype=torch.float64, **how) -> Vast:
+    """Return a grid on disk, some steps after it has held a state of one sample."""
+    size = state.size(next(iter(state)))
+    kept = Vast.create(folder, made.layout, size, dtype=dtype, random_seed=state.random_seed)
+    kept.write((0,) * len(size), state)
+    return stream(made, kept, steps, **how)
+
+
+def whole(kept: Vast) -> State:
+    return kept.read((0,) * len(kept.size), kept.size)
+
+
+@pytest.mark.parametrize(
+    ("radius", "boundary", "dead", "sparse"),
+    [
+        (1, "torus", "cleared", False),
+        (1, "torus", "frozen", True),
+        (2, "zeros", "cleared", None),
+        (2, ("torus", "reflect"), None, None),
+        (3, "replicate", "cleared", None),
+    ],
+)
+def test_tiles_have_the_future_of_the_whole(tmp_path, radius, boundary, dead, sparse):
+    made = automaton(radius, boundary, dead, None)
+    made.skips, made.sparse = (), sparse
+    state = first((13, 9), batch=1).detach().replace(step=0, samples=torch.zeros(1).long())
+    wanted = made.rollout(state, 5)
+    assert not torch.equal(wanted["body"], state["body"])
+    for tile, halo in ((4, 2), (5, 1), (100, 3), (3, 9)):
+        kept = streamed(made, state, tmp_path, 5, tile=tile, halo=halo)
+        assert kept.step == 5
+        assert_close(dict(whole(kept).levels), dict(wanted.levels), **EXACT)
+
+
+def test_a_cell_that_comes_alive_is_seen_as_far_as_it_counts(tmp_path):
+    """Without the alive mask's own reach the margin would be too narrow by one."""
+    layout = Layout([Level("body", 4)])
+    rule = registry.get("rule", "growing")(Place(layout, "body"), hidden=3)
+    made = Automaton(layout, {"body": [rule]}, alive=Alive("body", 3, 0.1)).double()
+    assert vast.reach(made) == 2
+    made.alive = Alive("body", 3, 0.1, radius=3, dead="frozen")
+    assert vast.reach(made) == 3
+    made.alive = None
+    assert vast.reach(made) == 1
+
+
+@given(
+    size=st.tuples(st.integers(1, 11), st.integers(1, 11)),
+    tile=st.integers(1, 12),
+    halo=st.integers(1, 4),
+    random_seed=random_seeds(),
+)
+def test_life_is_the_same_bit_by_bit_on_any_torus(tmp_path_factory, size, tile, halo, random_seed):
+    layout = Layout([Level("world", 1)])
+    made = Automaton(layout, {"world": [registry.get("rule", "life")(Place(layout, "world"))]})
+    state = layout.zeros(1, size, random_seed=random_seed)
+    soup = state.source.chance("soup", 0.4, 1, size).float()
+    wanted = made.rollout(state.replace({"world": soup}), 3)
+    folder = tmp_path_factory.mktemp("vast")
+    kept = streamed(
+        made, state.replace({"world": soup}), folder, 3, torch.float16, tile=tile, halo=halo
+    )
+    assert whole(kept)["world"].float().equal(wanted["world"])
+
+
+@pytest.mark.parametrize("dtype", vast.STORED)
+def test_numbers_are_kept_as_they_are_asked_for(tmp_path, dtype):
+    numbers = torch.tensor([0.0, -1.5, 3.140625, 7e4]).to(dtype).view(1, 1, 2, 2)
+    kept = Vast.create(tmp_path, Layout([Level("body", 1)]), (2, 2), dtype=dtype)
+    kept.write((0, 0), {"body": numbers})
+    assert whole(kept)["body"].equal(numbers)
+    around = kept.read((-1, 1), (3, 2))["body"]
+    assert around.equal(numbers[:, :, [1, 0, 1]][:, :, :, [1, 0]])
+    files = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
+    assert files == dict.fromkeys(("body.0.raw", "body.1.raw"), 4 * dtype.itemsize)
+
+
+def test_it_tells_how_many_cell_steps_are_done_and_in_how_many_seconds(tmp_path):
+    told: list[tuple[int, float]] = []
+    state = State({"body": torch.ones(1, 1, 4, 3, dtype=torch.float64)})
+    made = one_level(Scale(1.0))
+    streamed(made, state, tmp_path, 3, tile=2, halo=2, watch=lambda *seen: told.append(seen))
+    # two steps, then one: tiles of 2x2 and 2x1 cells, twice
+    assert [done for done, _ in told] == [8, 12, 20, 24, 28, 30, 34, 36]
+    seconds = [second for _, second in told]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+
+
+def test_an_input_is_kept_once_and_stays(tmp_path):
+    state = first((4, 3), batch=1).detach().replace(step=0, samples=torch.zeros(1).long())
+    made = automaton(1, "torus", None, None)
+    made.skips = ()
+    kept = streamed(made, state, tmp_path, 3, tile=2, halo=1)
+    assert not (tmp_path / "ground.1.raw").exists()
+    assert whole(kept)["ground"].equal(state["ground"])
+
+
+def test_remembered_states_and_senseless_numbers_are_refused(tmp_path):
+    state = State({"body": torch.zeros(1, 1, 3)})
+    with pytest.raises(ShapeError, match="a grid on disk keeps no remembered states"):
+        streamed(one_level(Scale(1.0), skips=[Skip(1, 0.5)]), state, tmp_path, 1)
+    with pytest.raises(ShapeError, match="tiles of 0 cells take 8 steps at once"):
+        streamed(one_level(Scale(1.0)), state, tmp_path, 1, tile=0)
+
+
+def test_a_grid_without_room_is_refused(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")(9, 9, 7 * 4 * 12 * 2 - 1)
+    monkeypatch.setattr(vast.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(StorageError, match="the grid takes"):
+        Vast.create(tmp_path, LAYOUT, (4, 3), dtype=torch.float32)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    with pytest.raises(StorageError, match="cannot be made"):
+        Vast.create(tmp_path / "nowhere", LAYOUT, (4, 3), dtype=torch.float32)

@@ -1,0 +1,211 @@
+"""What is predicted is what is then measured, and `auto` takes the fastest that fits."""
+
+import json
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from nca import Dataset, LabelledImages, Memory, Report, register
+from nca.checkpoint.find import read_recipe
+from nca.training import probe as gauge
+from nca.training.loop import Watch, train
+from nca.training.memory_planner import Need, Trial, choose, settle_memory
+from nca.training.run import Run
+
+CPU = torch.device("cpu")
+SPREADING = ("growing", "grid.size=[16, 16]", "task.side=10", "train.batch=3", "pool.size=4")
+LEVELS = (
+    *("glom_mnist", "task.dataset=noise", "task.held_out=8"),
+    *("train.batch=4", "pool.size=8", "pool.fresh=2"),
+)
+LISTED = (
+    *("self_classifying_mnist_small", "task.dataset=noise", "task.held_out=8"),
+    *("train.batch=8", "pool.size=8", "pool.fresh=4", "pool.swapped=2"),
+)
+SKIPS = (*LEVELS, "rollout.skips=[{ every = 5, weight = 0.1 }, { every = 2, weight = 0.1 }]")
+KINDS = {"spreading": (SPREADING, 30), "levels": (LEVELS, 14), "listed": (LISTED, 24)}
+MODES = ("store", "recompute", "segments")
+
+
+class Noise(Dataset):
+    """Grey noise of 28x28 pixels in a wide black margin, in ten classes."""
+
+    classes = tuple("0123456789")
+
+    def load(self, split, folder=None, report=None):
+        pixels = torch.randint(256, (24, 1, 12, 12), generator=torch.Generator().manual_seed(0))
+        images = torch.nn.functional.pad(pixels.to(torch.uint8), [8] * 4)
+        return LabelledImages(images, torch.arange(24) % 10)
+
+
+@pytest.fixture(autouse=True)
+def noise() -> None:
+    register.dataset("noise")(Noise)
+
+
+def begun(folder, kind: tuple[str, ...], *more: str) -> Run:
+    name, *keys = kind
+    keys += ["train.iterations=2", "train.warmup=0", "train.validate_every=0", *more]
+    return Run.start(read_recipe(name, keys), folder, CPU, None, Report())
+
+
+def needs(run: Run) -> dict[str, Need]:
+    return {need.memory.mode: need for need in Trial(run).needs()}
+
+
+def trained(run: Run, memory: Memory) -> int:
+    """Return what two iterations of training really hold at their peak."""
+    run.automaton.memory = memory
+    run.automaton.sparse = False if Trial(run).spreads else None
+    return gauge.peak(lambda: train(run), CPU)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_peak_is_what_was_predicted(kind, mode, tmp_path):
+    keys, steps = KINDS[kind]
+    run = begun(tmp_path / "run", keys, f"rollout.steps={steps}")
+    predicted = needs(run)[mode]
+    assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
+
+
+@pytest.mark.parametrize("every", [2, 15, 29])
+def test_a_peak_is_what_was_predicted_for_segments_of_any_length(every, tmp_path):
+    keys, steps = KINDS["spreading"]
+    memory = f'train.memory={{ mode = "segments", every = {every} }}'
+    run = begun(tmp_path / "run", keys, f"rollout.steps={steps}", memory)
+    predicted = needs(run)["segments"]
+    assert predicted.memory == Memory("segments", every)
+    assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("kind", "parts"), [("levels", 4), ("listed", 2), ("spreading", 3)])
+def test_a_peak_is_what_was_predicted_for_a_batch_in_parts(kind, parts, mode, tmp_path):
+    keys, steps = KINDS[kind]
+    whole = needs(begun(tmp_path / "whole", keys, f"rollout.steps={steps}"))[mode]
+    run = begun(tmp_path / "run", keys, f"rollout.steps={steps}", f"train.parts={parts}")
+    predicted = needs(run)[mode]
+    assert predicted.peak < 0.8 * whole.peak
+    assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_peak_is_predicted_for_the_shortest_rollouts(kind, steps, tmp_path):
+    run = begun(tmp_path / "run", KINDS[kind][0], f"rollout.steps={steps}")
+    for need in needs(run).values():
+        assert Trial(run).measure(need.memory).peak == pytest.approx(need.peak, rel=0.15)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_peak_is_what_was_predicted_where_skips_remember(mode, tmp_path):
+    run = begun(tmp_path / "run", SKIPS, "rollout.steps=20")
+    predicted = needs(run)[mode]
+    assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
+
+
+def test_life_that_rules_make_needs_no_more_than_was_predicted(tmp_path):
+    # from a few cells to nearly as many as are listed, and to all
+    run = begun(tmp_path / "run", SPREADING, "rollout.steps=8")
+    predicted = needs(run)
+    rule = run.automaton.rules_of("body")[0]
+    for bias in (0.0, 0.05, 0.5):
+        torch.nn.init.constant_(rule.change.bias, bias)
+        assert run.pool is not None
+        for mode, need in predicted.items():
+            run.automaton.memory = need.memory
+            found = gauge.peak(lambda m=need.memory: Trial(run).iterate(m, 8), CPU)
+            assert found < 1.15 * need.peak, (mode, bias)
+
+
+def test_the_fastest_that_fits_is_taken_and_no_slower_one_looked_at():
+    def measured():
+        for mode, peak in zip(MODES, (100, 50, 20), strict=True):
+            asked.append(mode)
+            yield Need(Memory(mode), peak)
+
+    for room, taken, fits in ((None, 1, True), (100, 1, True), (99, 2, True), (19, 3, False)):
+        asked: list[str] = []
+        choice = choose(measured(), room)
+        assert (asked, choice.need.memory.mode, choice.fits) == (
+            list(MODES[:taken]),
+            MODES[taken - 1],
+            fits,
+        )
+
+
+@pytest.mark.parametrize(("free", "mode"), [(10**12, "store"), (None, "store"), (0, "segments")])
+def test_auto_settles_on_a_mode_and_says_so(free, mode, tmp_path, monkeypatch):
+    monkeypatch.setattr(gauge, "free", lambda device: free)
+    run, told = begun(tmp_path / "run", SPREADING, "rollout.steps=9"), []
+    settle_memory(run, Watch(notice=told.append))
+    assert run.automaton.memory.mode == mode
+    (sentence,) = told
+    assert sentence.startswith(f"memory: {mode} (")
+    assert ("will not fit" in sentence) == (free == 0)
+    (row,) = [json.loads(line) for line in run.log.path.read_text().splitlines()]
+    assert (row["kind"], row["iteration"], row["mode"]) == ("memory", 0, mode)
+    assert row["every"] == (3 if mode == "segments" else None)
+
+
+def test_what_the_recipe_says_is_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(Trial, "needs", None)
+    run = begun(tmp_path / "run", SPREADING, "train.memory=recompute")
+    settle_memory(run, Watch())
+    assert run.automaton.memory == Memory("recompute")
+    assert run.log.path.read_text() == ""
+
+
+def test_a_run_at_its_end_is_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(Trial, "needs", None)
+    run = begun(tmp_path / "run", SPREADING)
+    run.iteration = 2
+    settle_memory(run, Watch())
+    assert run.log.path.read_text() == ""
+
+
+@pytest.mark.parametrize("mode", ["recompute", "segments", '{ mode = "segments", every = 2 }'])
+def test_training_ends_at_the_same_bits_in_every_mode(mode, tmp_path):
+    weights = []
+    for number, memory in enumerate(("store", mode)):
+        run = begun(tmp_path / str(number), LEVELS, "rollout.steps=7", f"train.memory={memory}")
+        if number:
+            list(Trial(run).needs(timed=True))  # to be measured leaves no trace
+        train(run)
+        weights.append(dict(run.modules.named_parameters()))
+    assert_close(weights[1], weights[0], rtol=0, atol=0)
+
+
+def test_a_trial_leaves_the_run_as_it_was(tmp_path):
+    run = begun(tmp_path / "run", SPREADING)
+    run.modules.eval()
+    list(Trial(run).needs())
+    assert run.automaton.memory == Memory("auto")
+    assert run.automaton.sparse is None
+    assert not run.modules.training
+    assert all(weight.grad is None for weight in run.modules.parameters())
+
+
+def test_times_are_of_the_mean_steps_and_in_order(tmp_path, monkeypatch):
+    run = begun(tmp_path / "run", LEVELS, "rollout.steps=[20, 40]")
+    steps = 0
+
+    def stepped(*_):
+        nonlocal steps
+        steps += 1
+
+    def walked(call, device):
+        """A clock that ticks once a step, forth or walked again."""
+        before = steps
+        call()
+        return float(steps - before)
+
+    automaton = run.automaton
+    automaton.rules_of(automaton.written[0])[0].register_forward_hook(stepped)
+    monkeypatch.setattr(gauge, "seconds", walked)
+    trial = Trial(run)
+    needs = list(trial.needs(timed=True))
+    assert needs[0].seconds == 30 < needs[1].seconds < needs[2].seconds
+    assert [need.seconds for need in needs] == [trial.measure(n.memory).seconds for n in needs]

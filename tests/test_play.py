@@ -1,0 +1,422 @@
+"""Playing an automaton: events, going back, branches, knobs, and histories that replay."""
+
+import base64
+import io
+import json
+import math
+
+import pytest
+import torch
+from PIL import Image
+
+from nca.checkpoint.find import read_recipe, recipes
+from nca.engine.topology import TORUS, Topology
+from nca.errors import NCAError
+from nca.play import History, Session, Start, Subject, parse_event
+from nca.play.brush import touched
+from nca.play.controls import knobs_of, turned
+from nca.play.snapshot_cache import Film
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def lizard() -> Subject:
+    return Subject.load("growing", CPU)
+
+
+@pytest.fixture(scope="module")
+def life() -> Subject:
+    return Subject.load("life", CPU, size=(8, 8))
+
+
+def png(colour: tuple[int, ...], side: int = 4, mode: str = "RGB") -> str:
+    held = io.BytesIO()
+    Image.new(mode, (side, side), colour).save(held, "PNG")
+    return base64.b64encode(held.getvalue()).decode()
+
+
+def corner() -> str:
+    """Return a picture that covers a corner of its 32x32 pixels."""
+    held = io.BytesIO()
+    picture = Image.new("RGBA", (32, 32))
+    picture.paste((200, 30, 30, 255), (22, 22, 30, 30))
+    picture.save(held, "PNG")
+    return base64.b64encode(held.getvalue()).decode()
+
+
+def played(subject: Subject) -> Session:
+    """Play with everything that there is to do to a picture that grows."""
+    session = Session(subject, random_seed=5)
+    session.advance(4)
+    session.act({"kind": "plant", "points": [[3.5, 30.5]]})
+    session.act({"kind": "turn", "knob": "body/0/angle", "value": 0.7})
+    session.advance(4)
+    session.act({"kind": "damage"})
+    session.act({"kind": "erase", "radius": 2.0, "points": [[16.0, 16.0], [20.0, 18.0]]})
+    session.act(
+        {
+            "kind": "paint",
+            "level": "body",
+            "channels": [0, 3],
+            "value": 0.9,
+            "radius": 1.5,
+            "points": [[1.0, 1.0]],
+        }
+    )
+    session.act({"kind": "turn", "knob": "topology", "value": "zeros"})
+    session.act({"kind": "drop", "role": "start", "png": corner()})
+    session.act({"kind": "turn", "knob": "noise", "value": 0.05})
+    session.advance(5)
+    return session
+
+
+def bits(session: Session, step: int) -> dict[str, torch.Tensor]:
+    session.go(step)
+    return dict(session.here.moment.state)
+
+
+def test_what_plays_is_what_the_automaton_does(lizard):
+    session = Session(lizard, random_seed=3)
+    session.advance(6)
+    batch = next(iter(lizard.task.trials("test", 16))).select(slice(0, 1))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        state = lizard.automaton.rollout(batch.state.replace(random_seed=3), 6)
+    assert session.step == 6
+    assert session.here.moment.state == state
+
+
+def test_a_saved_history_replays_to_the_same_bits(lizard):
+    session = played(lizard)
+    last = dict(session.here.moment.state)
+    again = Session(lizard)
+    assert again.load(session.save()) is False
+    assert again.here.branch.random_seed == 5
+    for step in (13, 2, 8, 13):
+        there, here = bits(again, step), bits(session, step)
+        assert all(torch.equal(there[name], here[name]) for name in here)
+    assert all(torch.equal(bits(again, 13)[name], last[name]) for name in last)
+
+
+def test_every_event_of_the_history_matters(lizard):
+    session = played(lizard)
+    told = json.loads(session.save())
+    end = bits(session, 13)["body"]
+    for number in range(len(told["branches"][0]["events"])):
+        fewer = json.loads(session.save())
+        del fewer["branches"][0]["events"][number]
+        other = Session(lizard)
+        other.load(json.dumps(fewer))
+        assert not torch.equal(bits(other, 13)["body"], end), f"event {number} did nothing"
+
+
+def test_going_back_and_on_comes_to_the_same_bits_however_few_moments_are_kept(lizard):
+    session = Session(lizard)
+    session.advance(12)
+    end = session.here.moment.state
+    for _ in range(3):
+        session.here.branch.film.thin()
+    assert sorted(session.here.branch.film.moments) == [0, 8]
+    session.go(3)
+    assert session.step == 3
+    session.advance(9)
+    assert session.here.moment.state == end
+
+
+def test_a_long_way_can_be_gone_in_pieces(lizard):
+    session = Session(lizard)
+    session.advance(5)
+    wanted = Session(lizard)
+    wanted.advance(9)
+    pieces = 0
+    while not session.approach(9, lambda: True):
+        pieces += 1
+        assert session.step == 5 + pieces
+    assert pieces == 3
+    assert session.here.moment.state == wanted.here.moment.state
+    assert session.approach(2, lambda: True)
+    assert session.step == 2
+
+
+def test_doing_something_in_the_past_branches_and_overwrites_nothing(lizard):
+    session = Session(lizard)
+    session.advance(10)
+    end = session.here.moment.state
+    session.go(6)
+    session.act({"kind": "damage"})
+    session.advance(4)
+    first, second = session.history.branches
+    assert (second.parent, second.fork, first.events) == (first, 6, [])
+    assert session.here.moment.state != end
+    session.show(0)
+    session.go(10)
+    assert session.here.moment.state == end
+    session.compare(1)
+    assert session.beside.branch is second
+    assert session.beside.moment.state != end
+    session.go(5)
+    assert session.beside.moment.state == session.here.moment.state, "before the fork they are one"
+
+
+def test_branches_of_branches_are_saved_with_their_names(lizard):
+    session = Session(lizard)
+    session.advance(3)
+    session.branch("cut")
+    session.act({"kind": "damage"})
+    session.advance(3)
+    session.branch()
+    session.rename(2, "  cut  ")
+    session.act({"kind": "turn", "knob": "fire_rate", "value": 1.0})
+    session.advance(2)
+    end = session.here.moment
+    again = Session(lizard)
+    again.load(session.save())
+    assert [branch.name for branch in again.history.branches] == ["main", "cut", "cut 2"]
+    again.show(2)
+    again.go(8)
+    assert again.here.moment.state == end.state
+    assert again.here.moment.knobs == {"fire_rate": 1.0}
+    with pytest.raises(NCAError, match="cannot be removed"):
+        again.remove(1)
+    again.remove(2)
+    assert again.here.branch.name == "cut"
+
+
+def test_a_reset_keeps_what_was_done_and_forgets_what_was_not(lizard):
+    session = Session(lizard)
+    session.advance(3)
+    session.reset(random_seed=9)
+    assert [b.random_seed for b in session.history.branches] == [9]
+    session.act({"kind": "damage"})
+    session.reset(random_seed=10)
+    assert [b.random_seed for b in session.history.branches] == [9, 10]
+    assert session.step == 0
+
+
+def test_a_knob_under_the_hand_is_noted_once(lizard):
+    session = Session(lizard)
+    for value in (0.1, 0.2, 0.3):
+        session.act({"kind": "turn", "knob": "fire_rate", "value": value})
+    assert [event.value for event in session.here.branch.events] == [0.3]
+    session.act({"kind": "turn", "knob": "fire_rate", "value": 0.5})  # the recipe's
+    assert session.here.moment.knobs == {}
+
+
+def test_turned_knobs_reach_the_automaton_and_leave_the_first_one_alone(lizard):
+    session = Session(lizard)
+    for knob, value in (("fire_rate", 0.0), ("body/0/angle", 1.0), ("noise", 0.0)):
+        session.act({"kind": "turn", "knob": knob, "value": value})
+    before = session.here.moment.state
+    session.advance(3)
+    assert torch.equal(session.here.moment.state["body"], before["body"]), "nothing fires"
+    assert lizard.automaton.fire_rate == 0.5
+    assert lizard.automaton.rules_of("body")[0].angle == 0.0
+    assert lizard.turned(session.here.moment).rules_of("body")[0].angle == 1.0
+
+
+def test_sharpness_of_attention_can_be_turned():
+    subject = Subject.load("glom_parts", CPU)
+    name = next(each for each in subject.knobs if each.endswith("sharpness"))
+    session = Session(subject)
+    session.act({"kind": "turn", "knob": name, "value": 30.0})
+    session.advance(2)
+    level = name.split("/")[0]
+    assert subject.turned(session.here.moment).rules_of(level)[4].sharpness == 30.0
+    plain = Session(subject)
+    plain.advance(2)
+    assert plain.here.moment.state != session.here.moment.state
+
+
+def test_a_turned_topology_is_that_of_a_recipe_that_has_it():
+    turning, built = (
+        Session(Subject.load("glom_parts", CPU, overrides=overrides))
+        for overrides in ((), ("grid.topology=zeros",))
+    )
+    plain = Session(turning.subject)
+    turning.act({"kind": "turn", "knob": "topology", "value": "zeros"})
+    for session in (turning, built, plain):
+        session.advance(3)
+    assert turning.here.moment.state == built.here.moment.state
+    assert turning.here.moment.state != plain.here.moment.state
+
+
+@pytest.mark.parametrize("name", sorted(recipes()))
+def test_every_knob_of_every_recipe_turns_to_its_ends(name):
+    automaton = read_recipe(name).automaton()
+    for knob, told in knobs_of(automaton).items():
+        for end in told.choices or (told.low, told.high):
+            changed = turned(automaton, {knob: end})
+            # a learned share is never quite 0 or 1
+            assert knobs_of(changed)[knob].value == pytest.approx(end, abs=2e-3)
+        assert knobs_of(automaton)[knob].value == told.value
+
+
+def test_a_drawn_digit_lies_on_the_input_and_has_no_known_class():
+    subject = Subject.load("self_classifying_mnist_small", CPU)
+    session = Session(subject)
+    session.act({"kind": "drop", "role": "input", "png": png((0, 0, 0), 28)})
+    assert session.here.moment.state["image"].abs().max() == 0
+    session.act({"kind": "ink", "value": 1.0, "radius": 1.0, "points": [[5.5, 14.5], [22.5, 14.5]]})
+    image = session.here.moment.state["image"][0, 0]
+    assert image[14, 14] == 10.0, "white, as the recipe scales pixels"
+    assert image[14, 18] == 0.0
+    assert session.here.moment.batch.truth["live"].sum() == (image > 1).sum()
+    session.advance(30)
+    votes = subject.task.votes(session.here.moment.batch)
+    assert sum(vote.share.item() for vote in votes) == pytest.approx(1)
+    assert max(votes, key=lambda vote: vote.share.item()).name.startswith("1")
+
+
+def test_exchanging_the_input_keeps_what_live_cells_hold():
+    subject = Subject.load("glom_mnist", CPU)
+    session = Session(subject)
+    session.advance(3)
+    before = session.here.moment
+    session.act({"kind": "exchange", "sample": 4})
+    after = session.here.moment
+    assert not torch.equal(before.state["image"], after.state["image"])
+    assert torch.equal(before.state["scene"], after.state["scene"])
+    assert torch.equal(after.state["image"], subject.first(Start(sample=4), 0).state["image"])
+
+
+def test_a_dropped_target_is_what_errors_are_measured_from(lizard):
+    session = Session(lizard)
+    session.act({"kind": "drop", "role": "target", "png": png((0, 0, 0, 0), 32, "RGBA")})
+    shares = lizard.task.measure(session.here.moment.state, session.here.moment.batch)
+    body = session.here.moment.state["body"][:, :4]
+    assert shares["error"].part.item() == pytest.approx(body.square().mean().item())
+    assert lizard.task.pictures(session.here.moment.batch)["target"].min() == 1
+
+
+def test_another_size_keeps_the_target_in_the_middle():
+    subject = Subject.load("growing", CPU, size=(40, 48))
+    session = Session(subject)
+    assert session.here.moment.state["body"].shape == (1, 16, 40, 48)
+    assert session.here.moment.state["body"][0, 3].nonzero().tolist() == [[20, 24]]
+    assert subject.task.target.shape == (4, 40, 48)
+    assert subject.task.measure(session.here.moment.state, session.here.moment.batch)["error"]
+
+
+def test_a_rule_alone_can_be_played(life):
+    session = Session(life, start=Start("empty"))
+    session.act(
+        {
+            "kind": "paint",
+            "level": "cells",
+            "value": 1.0,
+            "radius": 0.1,
+            "points": [[4.5, 3.5], [4.5, 5.5]],
+        }
+    )
+    assert session.here.moment.state["cells"][0, 0].nonzero().tolist() == [[4, 3], [4, 4], [4, 5]]
+    session.advance()
+    assert session.here.moment.state["cells"][0, 0].nonzero().tolist() == [[3, 4], [4, 4], [5, 4]]
+
+
+def test_a_rule_that_wants_one_axis_gets_one():
+    assert Subject.load("elementary", CPU).size == (128,)
+
+
+def test_a_brush_reaches_over_the_edge_of_a_torus_only():
+    point = [[0.5, 4.5]]
+    wrapped = touched(point, 1.0, (8, 8), TORUS)
+    assert wrapped[7, 4] == 0.5
+    assert wrapped.sum() == 1 + 4 * 0.5 + 4 * (1.5 - math.sqrt(2))
+    assert touched(point, 1.0, (8, 8), Topology("zeros"))[7, 4] == 0
+    assert touched([[3.5]], 0.1, (8,), TORUS).tolist() == [0, 0, 0, pytest.approx(0.6), 0, 0, 0, 0]
+
+
+def test_a_film_that_is_thinned_keeps_the_nearest_moments(life):
+    film = Film()
+    moment = life.first(Start("noise"), 0)
+    for _ in range(10):
+        film.keep(moment)
+        moment = life.next(moment)
+    film.thin()
+    assert sorted(film.moments) == [0, 2, 4, 6, 8]
+    assert film.nearest(7).step == 6
+    assert film.size == 5 * moment.size
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"kind": "nothing"},
+        {"kind": "erase", "radius": 1e9, "points": [[1.0, 1.0]]},
+        {"kind": "erase", "radius": math.nan, "points": [[1.0, 1.0]]},
+        {"kind": "erase", "radius": 1.0, "points": []},
+        {"kind": "erase", "radius": 1.0, "points": [[1.0, 1.0]], "extra": 1},
+        {"kind": "paint", "level": "nowhere", "value": 1.0, "radius": 1.0, "points": [[1.0, 1.0]]},
+        {
+            "kind": "paint",
+            "level": "body",
+            "channels": [16],
+            "value": 1.0,
+            "radius": 1.0,
+            "points": [[1.0, 1.0]],
+        },
+        {"kind": "turn", "knob": "fire_rate", "value": 2.0},
+        {"kind": "turn", "knob": "__class__", "value": 2.0},
+        {"kind": "turn", "knob": "topology", "value": "sphere"},
+        {"kind": "drop", "role": "input", "png": "AAAA"},
+        {"kind": "drop", "role": "start", "png": "not base 64"},
+        {"kind": "drop", "role": "start", "png": png((0, 0, 0), 1100)},
+        {"kind": "erase", "radius": 1.0, "points": [[1.0]]},
+        {"kind": "exchange", "sample": 99999},
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_changes_nothing(lizard, event):
+    session = Session(lizard)
+    before = session.here.moment
+    with pytest.raises(NCAError):
+        session.act(event)
+    assert session.here.moment is before
+    assert session.here.branch.events == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda told: told.update(format=2),
+        lambda told: told.update(size=[32, 33]),
+        lambda told: told.update(more=1),
+        lambda told: told.update(branches=[]),
+        lambda told: told["branches"][0].update(fork=1),
+        lambda told: told["branches"][0].update(parent=0),
+        lambda told: told["branches"][0].update(random_seed=2**80),
+        lambda told: told["branches"][0].update(start={"kind": "eval", "sample": 0}),
+        lambda told: told["branches"][0]["events"].reverse(),
+        lambda told: told["branches"][0]["events"][0].update(step=-1),
+        lambda told: told["branches"][0]["events"][0].update(points=[[1.0]]),
+        lambda told: told["branches"][0].update(length=10**9),
+    ],
+)
+def test_a_damaged_history_is_refused_and_the_session_goes_on(lizard, broken):
+    session = played(lizard)
+    told = json.loads(session.save())
+    broken(told)
+    kept = session.history
+    with pytest.raises(NCAError):
+        session.load(json.dumps(told))
+    assert session.history is kept
+
+
+def test_a_history_of_other_weights_is_told_apart(lizard, life):
+    text = Session(lizard).save()
+    told = json.loads(text)
+    told["weights"] += 1
+    assert Session(lizard).load(json.dumps(told)) is True
+    with pytest.raises(NCAError, match="on a grid of 32x32"):
+        Session(life).load(text)
+
+
+def test_text_that_is_no_json_is_no_history(lizard):
+    for text in ("", "[]", "{", "1" * 100, '{"format": 1'):
+        with pytest.raises(NCAError, match="no history"):
+            History.loaded(text, lizard)
+
+
+def test_an_event_says_what_is_wrong_with_it():
+    with pytest.raises(NCAError, match="there is no event of kind 'sing'") as fault:
+        parse_event({"kind": "sing", "step": 0})
+    assert "erase" in fault.value.to_do

@@ -1,0 +1,152 @@
+"""Several processes train as one does, end together, and go on in any number."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from process_group_case import averaged, settled, trained
+from processes import together
+from safetensors.torch import load_file
+from tiny import PLUGIN, RECIPE, changed
+from torch import nn
+from torch.testing import assert_close
+
+from nca import DeviceError, ProcessError, Spread
+from nca.distributed.group import Crew, placed
+
+ALL_OF_IT = """
+average = 0.9
+gradient = "clipped"
+clip = 0.01
+last_states = 2
+"""
+POOL = "[pool]\nsize = 8\n"
+EXACT = {"rtol": 0, "atol": 1e-10}
+
+RECIPES = {
+    "with a pool": RECIPE.replace(POOL, f"{POOL}damaged = 1\nswapped = 1\n"),
+    "in two parts": changed("batch = 4\n", "batch = 4\nparts = 2\n"),
+    "without a pool, recomputing": changed(
+        "batch = 4\n", 'batch = 4\nmemory = "recompute"\n', changed(POOL, "")
+    ),
+}
+
+
+@pytest.fixture(params=RECIPES)
+def here(request, tmp_path) -> Path:
+    text = RECIPES[request.param].replace("save_every = 2\n", f"save_every = 2{ALL_OF_IT}")
+    (tmp_path / "tiny.toml").write_text(text)
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    return tmp_path
+
+
+def records(run: Path) -> list[dict[str, object]]:
+    """Return what was logged, as numbers alone."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    left_out = ("samples per second", "after", "kind")
+    return [{k: v for k, v in row.items() if k not in left_out} for row in rows]
+
+
+def assert_same_run(run: Path, other: Path) -> None:
+    """Demand the same files, with the same names in them, and nearly the same numbers."""
+    assert sorted(f.name for f in run.iterdir()) == sorted(f.name for f in other.iterdir())
+    for name in ("last.safetensors", "best.safetensors"):
+        assert_close(load_file(run / name), load_file(other / name), **EXACT)
+    assert_close(records(run), records(other), **EXACT)
+
+
+def test_processes_train_as_one_does(here):
+    (alone,) = together(1, trained, here, "one")
+    assert together(2, trained, here, "two") == [alone] * 2
+    count = 2 if "parts = 2" in (here / "tiny.toml").read_text() else 4
+    assert together(count, trained, here, "four") == [alone] * count
+    assert together(2, trained, here, "halves of the grid", (), (1, 2)) == [alone] * 2
+    start = load_file(here / "one" / "last.safetensors")["automaton.rules.body.0.change.weight"]
+    assert start.any(), "nothing was learnt, so nothing was tested"
+    for other in ("two", "four", "halves of the grid"):
+        assert_same_run(here / other, here / "one")
+
+
+def test_a_run_goes_on_in_another_number_of_processes(here):
+    first, then = ("train.iterations=2",), ("train.iterations=4",)
+    together(1, trained, here, "whole")
+    for before, after in ((1, 2), (2, 1)):
+        name = f"{before} then {after}"
+        together(before, trained, here, name, first)
+        together(after, trained, here, name, then, None, True)
+        last = load_file(here / name / "last.safetensors")
+        assert_close(last, load_file(here / "whole" / "last.safetensors"), **EXACT)
+
+
+@pytest.mark.parametrize("shard", [None, (1, 2)])
+def test_processes_take_the_memory_that_fits_where_the_least_is_free(shard, tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPES["with a pool"])
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    for free, mode in ((10**12, "store"), (0, "segments")):
+        told = together(2, settled, tmp_path, mode, free, shard)
+        assert [(memory.mode, near) for memory, near in told] == [(mode, True)] * 2
+
+
+def test_gradients_are_averaged_once_an_iteration_however_many_parts(tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPES["in two parts"])
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    assert together(2, averaged, tmp_path, "run") == [2, 2]
+
+
+def test_a_batch_that_cannot_be_split_evenly_is_refused():
+    with pytest.raises(ProcessError, match="a batch of 4 cannot be split evenly among 3 process"):
+        Crew(0, 3).check(4)
+    Crew(0, 3).check(6)
+    with pytest.raises(
+        ProcessError, match="12, in 4 parts cannot be split evenly among 2 processes"
+    ):
+        Crew(0, 2).check(12, 4)
+    Crew(0, 3).check(12, 4)
+    Crew(0, 1).check(12, 5)  # which the recipe has refused
+    Crew(0, 3, shard=(3, 1)).check(4)
+
+
+@pytest.mark.parametrize(
+    ("count", "shard", "told"),
+    [
+        (1, (2, 1), "2 blocks need 2 processes, but there is one."),
+        (2, (2, 3), "6 blocks need 6 processes, but there are 2."),
+    ],
+)
+def test_blocks_that_do_not_match_the_processes_are_refused(count, shard, told):
+    with pytest.raises(ProcessError) as fault:
+        Crew(0, count, shard=shard)
+    assert fault.value.what == told
+
+
+def test_one_process_alone_does_as_if_there_were_no_others():
+    crew, module = Crew(), nn.Linear(1, 1)
+    assert crew.engine(module) is module
+    assert crew.spread(module, (3, 3)) is module
+    assert [crew.any(wish) for wish in (False, True)] == [False, True]
+    assert crew.told("a word") == "a word"
+    assert crew.first_fault()
+    assert not isinstance(crew.spread(module, (3, 3)), Spread)
+
+
+def test_each_process_of_a_machine_takes_a_gpu_of_its_own():
+    meeting = {"RANK": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+    third = {"WORLD_SIZE": "4", "LOCAL_RANK": "2", **meeting}
+    assert placed("cuda", third) == "cuda:2"
+    assert placed("cpu", third) == "cpu"
+    assert placed("cuda", {}) == "cuda"
+    assert placed("cuda:1", {**third, "WORLD_SIZE": "1"}) == "cuda:1"
+    assert placed("cuda:1", {"WORLD_SIZE": "4"}) == "cuda:1"
+    assert placed("auto", third) == ("cuda:2" if torch.cuda.is_available() else "auto")
+    with pytest.raises(DeviceError, match="4 processes cannot share cuda:1"):
+        placed("cuda:1", third)
+
+
+def test_a_lost_process_is_told_in_plain_words_and_other_faults_are_not_touched():
+    crew = Crew(1, 2)
+    with pytest.raises(ProcessError) as told, crew.together():
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [::1]:1")
+    assert told.value.what == "another process of this run has ended, so that none can go on."
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), crew.together():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
