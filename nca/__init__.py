@@ -1,124 +1,243 @@
-"""Neural cellular automata: levels on a torus, update rules as plugins, runs as recipes."""
+"""Neural cellular automata: levels on a torus, update rules as plugins, runs as recipes.
 
-from nca import analysis
-from nca.backends.fused import why_not_fused
-from nca.data.dataset import Dataset, LabelledImages, Report
-from nca.distributed.sharded import Spread
-from nca.distributed.sharding import Cells, Samples
-from nca.engine import stencils
-from nca.engine.activation_memory import Memory
-from nca.engine.automaton import Automaton
-from nca.engine.conditions import Alive, Noise, Skip
-from nca.engine.initial import FirstState, Start
-from nca.engine.layout import Layout, Level
-from nca.engine.perception import StencilPerception, per_cell, perceptron
-from nca.engine.rng import Draw, Source
-from nca.engine.rollouts import video
-from nca.engine.rule import UpdateRule
-from nca.engine.settling import Settled, settle
-from nca.engine.state import State
-from nca.engine.step_inputs import Kernel
-from nca.engine.topology import TORUS, Topology
-from nca.engine.view import Place, View
-from nca.engine.window import Window
-from nca.errors import (
-    CheckpointError,
-    DataError,
-    DeviceError,
-    DivergedError,
-    ExportError,
-    NCAError,
-    PluginError,
-    ProcessError,
-    RegistryError,
-    ShapeError,
-    StorageError,
-    TargetError,
-)
-from nca.registry.importer import Imported
-from nca.registry.registry import register, registry
-from nca.render.load import load_target, load_texture, to_rgb_on_white
-from nca.streaming.grid_file import Vast, stream
-from nca.tasks import losses as objectives
-from nca.tasks import metrics
-from nca.tasks.batch import Batch
-from nca.tasks.damage import Damage
-from nca.tasks.metrics import Share
-from nca.tasks.pool import Pool, Renewal
-from nca.tasks.task import Setting, Task, Vote
-from nca.validation.checked import Options
-from nca.validation.faults import OptionError
+All that is public is named here, and imported when it is first asked for: `import nca` alone
+loads nothing, not even torch. `NAMES` says where each name lives, `NAMESPACES` which modules
+are public as a whole (`from nca import losses`).
+"""
 
-__all__ = [
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nca import analysis as analysis
+    from nca import data as data
+    from nca import registry as registry
+    from nca import types as types
+    from nca.backends.fused import why_not_fused as why_not_fused
+    from nca.checkpoint.file import Checkpoint as Checkpoint
+    from nca.checkpoint.trained import Trained as Trained
+    from nca.data.dataset import Dataset as Dataset
+    from nca.data.dataset import LabelledImages as LabelledImages
+    from nca.data.sources import Report as Report
+    from nca.distributed.sharded import Spread as Spread
+    from nca.distributed.sharding import BatchSharding as BatchSharding
+    from nca.distributed.sharding import GridSharding as GridSharding
+    from nca.engine import program as program
+    from nca.engine import stencils as stencils
+    from nca.engine.activation_memory import ActivationMemory as ActivationMemory
+    from nca.engine.automaton import Automaton as Automaton
+    from nca.engine.conditions import Alive as Alive
+    from nca.engine.conditions import Noise as Noise
+    from nca.engine.conditions import Skip as Skip
+    from nca.engine.initial import InitialState as InitialState
+    from nca.engine.initial import InitialStateSpec as InitialStateSpec
+    from nca.engine.layout import Layout as Layout
+    from nca.engine.layout import Level as Level
+    from nca.engine.perception import StencilPerception as StencilPerception
+    from nca.engine.perception import per_cell as per_cell
+    from nca.engine.perception import perceptron as perceptron
+    from nca.engine.program import AttentionTerm as AttentionTerm
+    from nca.engine.program import Correlation as Correlation
+    from nca.engine.program import DecayTerm as DecayTerm
+    from nca.engine.program import Layer as Layer
+    from nca.engine.program import MLPTerm as MLPTerm
+    from nca.engine.program import NotDeclared as NotDeclared
+    from nca.engine.program import Program as Program
+    from nca.engine.program import Stencils as Stencils
+    from nca.engine.rng import CellRNG as CellRNG
+    from nca.engine.rng import HostRNG as HostRNG
+    from nca.engine.rollouts import rollout_frames as rollout_frames
+    from nca.engine.rule import UpdateRule as UpdateRule
+    from nca.engine.settling import Settled as Settled
+    from nca.engine.settling import settle as settle
+    from nca.engine.state import State as State
+    from nca.engine.step_inputs import Kernel as Kernel
+    from nca.engine.topology import TORUS as TORUS
+    from nca.engine.topology import Topology as Topology
+    from nca.engine.view import RuleContext as RuleContext
+    from nca.engine.view import View as View
+    from nca.engine.window import Window as Window
+    from nca.errors import CheckpointError as CheckpointError
+    from nca.errors import DataError as DataError
+    from nca.errors import DeviceError as DeviceError
+    from nca.errors import DivergedError as DivergedError
+    from nca.errors import ExportError as ExportError
+    from nca.errors import NCAError as NCAError
+    from nca.errors import PluginError as PluginError
+    from nca.errors import ProcessError as ProcessError
+    from nca.errors import RegistryError as RegistryError
+    from nca.errors import ShapeError as ShapeError
+    from nca.errors import StorageError as StorageError
+    from nca.errors import TargetError as TargetError
+    from nca.recipe.recipe import Recipe as Recipe
+    from nca.registry.importer import Imported as Imported
+    from nca.registry.registry import register as register
+    from nca.render.load import load_target as load_target
+    from nca.render.load import load_texture as load_texture
+    from nca.render.load import to_rgb_on_white as to_rgb_on_white
+    from nca.streaming.grid_file import GridFile as GridFile
+    from nca.streaming.grid_file import stream as stream
+    from nca.tasks import display as display
+    from nca.tasks import losses as losses
+    from nca.tasks import metrics as metrics
+    from nca.tasks.batch import Batch as Batch
+    from nca.tasks.damage import Damage as Damage
+    from nca.tasks.display import Canvas as Canvas
+    from nca.tasks.display import ChannelColours as ChannelColours
+    from nca.tasks.display import ClassColours as ClassColours
+    from nca.tasks.display import Display as Display
+    from nca.tasks.metrics import Share as Share
+    from nca.tasks.pool import Pool as Pool
+    from nca.tasks.pool import PoolOptions as PoolOptions
+    from nca.tasks.task import ClassShare as ClassShare
+    from nca.tasks.task import Task as Task
+    from nca.tasks.task import TaskContext as TaskContext
+    from nca.validation.checked import Options as Options
+    from nca.validation.faults import OptionError as OptionError
+
+NAMES = {
     # build
-    "Level",
-    "Layout",
-    "State",
-    "Topology",
-    "TORUS",
-    "Place",
-    "View",
-    "Kernel",
-    "UpdateRule",
-    "Automaton",
-    "Alive",
-    "Noise",
-    "Skip",
-    "Memory",
-    "StencilPerception",
-    "per_cell",
-    "perceptron",
-    "stencils",
-    "settle",
-    "Settled",
-    "video",
-    "why_not_fused",
-    # share among processes
-    "Window",
-    "Cells",
-    "Samples",
-    "Spread",
-    "Vast",
-    "stream",
-    # train and judge
-    "Start",
-    "FirstState",
-    "Batch",
-    "Pool",
-    "Renewal",
-    "Damage",
-    "Setting",
-    "Task",
-    "Vote",
-    "Share",
-    "Report",
-    "analysis",
-    "metrics",
-    "objectives",
-    "Draw",
-    "Source",
-    # plug in
-    "register",
-    "registry",
-    "Dataset",
-    "LabelledImages",
-    "Imported",
-    "Options",
-    "load_target",
-    "load_texture",
-    "to_rgb_on_white",
+    "nca.engine.layout": (
+        "Level",
+        "Layout",
+    ),
+    "nca.engine.state": ("State",),
+    "nca.engine.topology": (
+        "Topology",
+        "TORUS",
+    ),
+    "nca.engine.automaton": ("Automaton",),
+    "nca.engine.conditions": (
+        "Alive",
+        "Noise",
+        "Skip",
+    ),
+    "nca.engine.activation_memory": ("ActivationMemory",),
+    "nca.engine.initial": (
+        "InitialState",
+        "InitialStateSpec",
+    ),
+    "nca.engine.settling": (
+        "Settled",
+        "settle",
+    ),
+    "nca.engine.rollouts": ("rollout_frames",),
+    # write a rule
+    "nca.engine.rule": ("UpdateRule",),
+    "nca.engine.view": (
+        "RuleContext",
+        "View",
+    ),
+    "nca.engine.perception": (
+        "StencilPerception",
+        "per_cell",
+        "perceptron",
+    ),
+    "nca.engine.program": (
+        "Program",
+        "MLPTerm",
+        "DecayTerm",
+        "AttentionTerm",
+        "Correlation",
+        "Stencils",
+        "Layer",
+        "NotDeclared",
+    ),
+    "nca.engine.step_inputs": ("Kernel",),
+    "nca.engine.rng": (
+        "CellRNG",
+        "HostRNG",
+    ),
+    "nca.registry.registry": ("register",),
+    "nca.validation.checked": ("Options",),
+    # execute
+    "nca.backends.fused": ("why_not_fused",),
+    "nca.engine.window": ("Window",),
+    "nca.distributed.sharding": (
+        "BatchSharding",
+        "GridSharding",
+    ),
+    "nca.distributed.sharded": ("Spread",),
+    "nca.streaming.grid_file": (
+        "GridFile",
+        "stream",
+    ),
+    # train
+    "nca.tasks.task": (
+        "Task",
+        "TaskContext",
+        "ClassShare",
+    ),
+    "nca.tasks.display": ("Display", "ChannelColours", "ClassColours", "Canvas"),
+    "nca.tasks.batch": ("Batch",),
+    "nca.tasks.pool": (
+        "Pool",
+        "PoolOptions",
+    ),
+    "nca.tasks.damage": ("Damage",),
+    "nca.tasks.metrics": ("Share",),
+    "nca.data.dataset": (
+        "Dataset",
+        "LabelledImages",
+    ),
+    "nca.data.sources": ("Report",),
+    "nca.render.load": (
+        "load_target",
+        "load_texture",
+        "to_rgb_on_white",
+    ),
+    "nca.registry.importer": ("Imported",),
+    # read results
+    "nca.recipe.recipe": ("Recipe",),
+    "nca.checkpoint.file": ("Checkpoint",),
+    "nca.checkpoint.trained": ("Trained",),
     # go wrong
-    "NCAError",
-    "OptionError",
-    "CheckpointError",
-    "DataError",
-    "DeviceError",
-    "DivergedError",
-    "ExportError",
-    "PluginError",
-    "ProcessError",
-    "RegistryError",
-    "ShapeError",
-    "StorageError",
-    "TargetError",
-]
+    "nca.errors": (
+        "NCAError",
+        "CheckpointError",
+        "DataError",
+        "DeviceError",
+        "DivergedError",
+        "ExportError",
+        "PluginError",
+        "ProcessError",
+        "RegistryError",
+        "ShapeError",
+        "StorageError",
+        "TargetError",
+    ),
+    "nca.validation.faults": ("OptionError",),
+}
+"""The module in which each public name lives."""
+
+NAMESPACES = {
+    "analysis": "nca.analysis",
+    "data": "nca.data",
+    "display": "nca.tasks.display",
+    "losses": "nca.tasks.losses",
+    "metrics": "nca.tasks.metrics",
+    "program": "nca.engine.program",
+    "registry": "nca.registry",
+    "stencils": "nca.engine.stencils",
+    "types": "nca.types",
+}
+"""The modules that are public as a whole, by their public name."""
+
+_HOME = {name: module for module, names in NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name, or a public module, when it is first asked for."""
+    if name in NAMESPACES:
+        found = importlib.import_module(NAMESPACES[name])
+    elif name in _HOME:
+        found = getattr(importlib.import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module 'nca' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted({*_HOME, *NAMESPACES})

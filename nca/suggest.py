@@ -18,7 +18,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean `{near[0]}`? " if near else ""
 
 
-def choose(kind: str, names: Sequence[str], known: Mapping[str, Named], option: str) -> list[Named]:
+def select_named(
+    kind: str, names: Sequence[str], known: Mapping[str, Named], option: str
+) -> list[Named]:
     """Return what these names stand for in the order of `known`, all if no name is given.
 
     Args:

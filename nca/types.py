@@ -27,7 +27,7 @@ NonNegative: TypeAlias = Annotated[float, Ge(0)]
 Fraction: TypeAlias = Annotated[float, Ge(0), Le(1)]
 """A share or a chance, from 0 to 1."""
 
-Share: TypeAlias = Annotated[float, Ge(0), Lt(1)]
+ProperFraction: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 """A share that is never the whole, from 0 to below 1."""
 
 Name: TypeAlias = Annotated[str, Len(1)]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca import Options, Source
+from nca import CellRNG, Options
 from nca.types import Fraction, NonNegative
 
 
@@ -29,7 +29,7 @@ class Augment(Options):
     scale: Fraction = 0.0
     mirror: Fraction = 0.0
 
-    def __call__(self, images: Tensor, source: Source) -> Tensor:
+    def __call__(self, images: Tensor, source: CellRNG) -> Tensor:
         """Return the pictures changed, with zeros where they leave their frame.
 
         Args:

@@ -15,29 +15,31 @@ from torch import Tensor, nn
 from nca import (
     TORUS,
     Batch,
+    Canvas,
+    ClassColours,
+    ClassShare,
     DataError,
     Dataset,
-    Draw,
-    FirstState,
+    Display,
+    HostRNG,
+    InitialState,
+    InitialStateSpec,
     Report,
-    Setting,
     ShapeError,
     Share,
-    Start,
     State,
     Task,
-    Vote,
+    TaskContext,
+    display,
+    losses,
+    metrics,
     per_cell,
     register,
     registry,
 )
-from nca.render.palettes import CLASSES
-from nca.tasks import losses as objectives
-from nca.tasks import metrics
-from nca.tasks.display import Classes, Drawing, Portrait
 from nca.types import Count, Fraction, Name, Natural, Size, Split
 from nca_plugins.augment import Augment
-from nca_plugins.cells import epochs, show
+from nca_plugins.cells import class_picture, epochs
 from nca_plugins.pixels import Pixels
 
 
@@ -69,7 +71,7 @@ class CellClassification(Task):
 
     def __init__(
         self,
-        setting: Setting,
+        setting: TaskContext,
         *,
         dataset: Name,
         image: str = "",
@@ -82,7 +84,7 @@ class CellClassification(Task):
         near: Natural = 1,
         ink: Fraction = 0.1,
         held_out: Natural = 5000,
-        start: Start = Start(),  # noqa: B008, it is frozen
+        start: InitialStateSpec = InitialStateSpec(),  # noqa: B008, it is frozen
         augment: Augment | None = None,
     ) -> None:
         super().__init__(setting)
@@ -96,7 +98,7 @@ class CellClassification(Task):
             self.headline = "vote of live cells"
         self.held_out, self.augment = held_out, augment
         others = [name for name in names if name != self.image.name]
-        self.first = FirstState(setting.layout, start, others)
+        self.first = InitialState(setting.layout, start, others)
         classes = len(self.dataset.classes)
         self.classes = classes
         self.head = nn.Linear(self.read.channels, classes) if readout == "linear" else None
@@ -132,7 +134,7 @@ class CellClassification(Task):
                         where="[task] held_out",
                         to_do=f"hold out fewer than {len(labels)}",
                     )
-                order = Draw(0, 0).order("held out", len(labels)).to(device)
+                order = HostRNG(0, 0).order("held out", len(labels)).to(device)
                 parts = {"held_out": order[: self.held_out], "train": order[self.held_out :]}
                 for part, index in parts.items():
                     self.images[part], self.labels[part] = images[index], labels[index]
@@ -140,12 +142,12 @@ class CellClassification(Task):
                 self.images[split], self.labels[split] = images, labels
         self.pixels.check(tuple(self.images["train"].shape[1:]))
 
-    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+    def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return fresh states; a sample's number says its epoch and its place in it."""
         index = epochs(draw.random_seed, samples, len(self.labels["train"]))
         return self._batch("train", index, samples, draw)
 
-    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield every image of the split; their sample numbers count down from -1."""
         labels = self.labels[split]
         for start in range(0, len(labels), batch):
@@ -167,12 +169,12 @@ class CellClassification(Task):
         for state in states:
             scores = self.scores(state)
             if self.objective == "cross_entropy":
-                total = total + objectives.cross_entropy(scores, labels, mask)
+                total = total + losses.cross_entropy(scores, labels, mask)
             else:
-                error = objectives.one_hot_error(scores.float(), labels, mask)
+                error = losses.one_hot_error(scores.float(), labels, mask)
                 half_sum = self.objective == "squared"
                 summed = error.flatten(1).sum(dim=1) / 2
-                mean = objectives.masked_mean(error / self.classes, mask)
+                mean = losses.masked_mean(error / self.classes, mask)
                 total = total + (summed if half_sum else mean)
         return {self.objective: total / len(states)}
 
@@ -195,25 +197,27 @@ class CellClassification(Task):
         labels, live = batch.truth["label"], batch.truth["live"]
         return {"class": (labels + 1).view(-1, *[1] * (live.ndim - 1)) * live}
 
-    def portrait(self) -> Portrait:
+    def display(self) -> Display:
         """Return classes as colours, the image level to draw on, and, if loaded, test images."""
-        empty = self.setting.layout.zeros(
-            1, self.setting.size, random_seed=self.setting.random_seed, device=self._device
+        empty = self.context.layout.zeros(
+            1, self.context.size, random_seed=self.context.random_seed, device=self._device
         )
         first = self.first(self.pixels.darkened(empty))
         level = torch.eye(self.read.channels, device=self._device)[-self.classes :]
         head = self.head
-        look = Classes(
+        look = ClassColours(
             self.read.name,
             level if head is None else head.weight,
             torch.zeros(self.classes) if head is None else head.bias,
             self.dataset.classes,
-            CLASSES.repeat(-(-self.classes // len(CLASSES)), 1)[: self.classes],
+            display.CLASS_COLOURS.repeat(-(-self.classes // len(display.CLASS_COLOURS)), 1)[
+                : self.classes
+            ],
             "inked" if self.cells == "live" else "all",
             self.ink,
         )
         grey = "test" not in self.images or self.images["test"].shape[1] == 1
-        return Portrait(
+        return Display(
             first,
             look,
             self._drawing() if grey else None,
@@ -227,12 +231,12 @@ class CellClassification(Task):
         """
         ink = self.pixels.ink(state)  # (B, H, W)
         chosen = self.scores(state).argmax(dim=1)
-        shown = show(chosen, ink, CLASSES)
+        shown = class_picture(chosen, ink, display.CLASS_COLOURS)
         if self.cells == "live":
             shown = torch.where((ink > self.ink).unsqueeze(1), shown, 1.0)
         return shown
 
-    def votes(self, batch: Batch) -> list[Vote]:
+    def votes(self, batch: Batch) -> list[ClassShare]:
         """Return the share of each class among the cells that count for the headline."""
         chosen = self.scores(batch.state).argmax(dim=1)  # (B, H, W)
         voters = torch.ones_like(chosen, dtype=torch.bool)
@@ -242,36 +246,39 @@ class CellClassification(Task):
         shares = [
             ((chosen == k) & voters).flatten(1).sum(dim=1) / total for k in range(self.classes)
         ]
-        colours = [tuple(CLASSES[k % len(CLASSES)].tolist()) for k in range(self.classes)]
-        return [Vote(*row) for row in zip(self.dataset.classes, colours, shares, strict=True)]
+        colours = [
+            tuple(display.CLASS_COLOURS[k % len(display.CLASS_COLOURS)].tolist())
+            for k in range(self.classes)
+        ]
+        return [ClassShare(*row) for row in zip(self.dataset.classes, colours, shares, strict=True)]
 
     @property
     def pixels(self) -> Pixels:
         """How pictures lie in the level that gets them."""
-        return Pixels(self.image, self.patch, self.normalise, self.setting.size)
+        return Pixels(self.image, self.patch, self.normalise, self.context.size)
 
     @property
     def canvas(self) -> Size:
         """Height and width of the grid in pixels."""
         return self.pixels.canvas
 
-    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+    def apply_picture(self, batch: Batch, picture: Tensor, role: str) -> Batch:
         """Lay a picture over the image; nobody knows its class any more."""
         state = self.pixels.covered(batch.state, picture)
         label = torch.full_like(batch.truth["label"], -1)
         return Batch(state, {"label": label, "live": self.pixels.ink(state) > self.ink})
 
     def _batch(
-        self, split: Split, index: Tensor, samples: Tensor, draw: Draw | None = None
+        self, split: Split, index: Tensor, samples: Tensor, draw: HostRNG | None = None
     ) -> Batch:
         images = self.images[split][index].float() / 255
         if self.augment and draw:
-            images = self.augment(images, draw.source(samples))
+            images = self.augment(images, draw.cells(samples))
         cells = self.pixels.cut(images)
-        random_seed = draw.random_seed if draw else self.setting.random_seed
+        random_seed = draw.random_seed if draw else self.context.random_seed
         live = cells.amax(dim=1) > self.ink
-        empty = self.setting.layout.zeros(
-            len(index), self.setting.size, random_seed=random_seed, device=index.device
+        empty = self.context.layout.zeros(
+            len(index), self.context.size, random_seed=random_seed, device=index.device
         )
         state = self.first(self.pixels.laid(empty, cells).replace(samples=samples))
         return Batch(state, {"label": self.labels[split][index], "live": live})
@@ -281,7 +288,7 @@ class CellClassification(Task):
         given = next(iter(self.parameters()), torch.empty(0))
         return given.device
 
-    def _drawing(self) -> Drawing:
+    def _drawing(self) -> Canvas:
         """Return the image level with the first test image of each class, if there are any."""
         images, words = torch.zeros(0, 1, *self.canvas), []
         if "test" in self.images:

@@ -10,12 +10,11 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from nca import Draw, Source
-from nca.render.palettes import paint
+from nca import CellRNG, HostRNG, display
 from nca.types import Size
 
 
-def cut(images: Tensor, patch: int, size: Size) -> Tensor:
+def to_cells(images: Tensor, patch: int, size: Size) -> Tensor:
     """Cut images into cells and set them into the middle of the grid; what is beside is 0.
 
     Args:
@@ -49,7 +48,7 @@ def epochs(random_seed: int, samples: Tensor, count: int) -> Tensor:
     return index
 
 
-def show(chosen: Tensor, ink: Tensor, colours: Tensor) -> Tensor:
+def class_picture(chosen: Tensor, ink: Tensor, colours: Tensor) -> Tensor:
     """Return each cell in the colour of its class, as strong as its ink, `(B, 3, H, W)`.
 
     Args:
@@ -58,10 +57,10 @@ def show(chosen: Tensor, ink: Tensor, colours: Tensor) -> Tensor:
         colours: `(K, 3)`.
     """
     strength = 0.25 + 0.75 * ink.clamp(0, 1)
-    return paint(chosen, colours) * strength.unsqueeze(1) + (1 - strength).unsqueeze(1)
+    return display.paint(chosen, colours) * strength.unsqueeze(1) + (1 - strength).unsqueeze(1)
 
 
-def discs(source: Source, share: float, radius: float, size: Size) -> Tensor:
+def discs(source: CellRNG, share: float, radius: float, size: Size) -> Tensor:
     """Return cells inside random discs on the torus, bool `(B, H, W)`.
 
     So many discs that on average `share` of all cells lies in at least one.
@@ -79,4 +78,4 @@ def discs(source: Source, share: float, radius: float, size: Size) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _epoch(random_seed: int, epoch: int, count: int) -> Tensor:
-    return Draw(random_seed, epoch).order("epoch", count)
+    return HostRNG(random_seed, epoch).order("epoch", count)

@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from nca import Place, ShapeError, UpdateRule, View, register
+from nca import RuleContext, ShapeError, UpdateRule, View, register
 
 
 @register.rule("elementary")
@@ -26,7 +26,7 @@ class Elementary(UpdateRule):
     table: Tensor
     cellwise = True
 
-    def __init__(self, place: Place, *, number: Annotated[int, Ge(0), Le(255)] = 110) -> None:
+    def __init__(self, place: RuleContext, *, number: Annotated[int, Ge(0), Le(255)] = 110) -> None:
         super().__init__()
         if place.axes != 1:
             raise ShapeError(

@@ -10,8 +10,17 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nca import Place, StencilPerception, UpdateRule, View, perceptron, register
-from nca.engine.program import Layer, Net, Program
+from nca import (
+    Layer,
+    MLPTerm,
+    Program,
+    RuleContext,
+    StencilPerception,
+    UpdateRule,
+    View,
+    perceptron,
+    register,
+)
 from nca.types import Count, Positive
 
 
@@ -37,7 +46,7 @@ class Growing(UpdateRule):
 
     def __init__(
         self,
-        place: Place,
+        place: RuleContext,
         *,
         hidden: Count = 128,
         angle: float = 0.0,
@@ -72,7 +81,7 @@ class Growing(UpdateRule):
         """Return perception, the hidden layer and the change."""
         hidden = Layer(self.hidden.weight, self.hidden.bias, "none")
         change = Layer(self.change.weight, self.change.bias, "relu")
-        return Program((Net((self.perception.sight("own"),), None, (hidden, change)),))
+        return Program((MLPTerm((self.perception.perception("own"),), None, (hidden, change)),))
 
     def forward(self, view: View) -> Tensor:
         """Return the change: `W2 relu(W1 perception + b1) + b2`."""

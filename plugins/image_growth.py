@@ -12,20 +12,21 @@ from torch import Tensor, nn
 
 from nca import (
     Batch,
-    Draw,
+    ChannelColours,
+    Display,
+    HostRNG,
     Report,
-    Setting,
     ShapeError,
     Share,
     State,
     TargetError,
     Task,
+    TaskContext,
     load_target,
+    losses,
     register,
     to_rgb_on_white,
 )
-from nca.tasks import losses as objectives
-from nca.tasks.display import Colours, Portrait
 from nca.types import Count, Name, Positive, Size, Split
 from nca_plugins import turned
 
@@ -64,7 +65,7 @@ class ImageGrowth(Task):
 
     def __init__(
         self,
-        setting: Setting,
+        setting: TaskContext,
         *,
         target: Name | Annotated[tuple[Name, ...], Len(1)],
         side: Count,
@@ -98,13 +99,13 @@ class ImageGrowth(Task):
             self.target = torch.stack(pictures).view_as(self.target)
         self.target = self.target.to(device)
 
-    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+    def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return one seed for each sample number; targets take turns."""
-        state = self.setting.layout.zeros(
-            len(samples), self.setting.size, random_seed=draw.random_seed, device=samples.device
+        state = self.context.layout.zeros(
+            len(samples), self.context.size, random_seed=draw.random_seed, device=samples.device
         )
         body = state[self.level.name].clone()
-        height, width = (side // 2 for side in self.setting.size)
+        height, width = (side // 2 for side in self.context.size)
         chosen = samples % len(self.specs)
         for down, across, colour in self.points:
             cell = body[:, :, height + down, width + across]  # a view, (B, C)
@@ -113,13 +114,13 @@ class ImageGrowth(Task):
         state = state.replace({self.level.name: body}, samples=samples)
         return Batch(state, {"genome": chosen} if self.genes else {})
 
-    def plant(self, batch: Batch, cell: Size) -> Batch:
+    def add_seed(self, batch: Batch, cell: Size) -> Batch:
         """Put the seed into one cell: all channels 1 but the colours, and the genome if any."""
         body = batch.state[self.level.name].clone()
         self._sow(body[(slice(None), slice(None), *cell)], batch.truth.get("genome"))
         return Batch(batch.state.replace({self.level.name: body}), batch.truth)
 
-    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+    def apply_picture(self, batch: Batch, picture: Tensor, role: str) -> Batch:
         """Let a picture be what there is, with empty hidden channels, or what there shall be."""
         rgba = torch.cat([picture[:3] * picture[3:], picture[3:]]).to(self.target)
         if role == "target":
@@ -135,11 +136,11 @@ class ImageGrowth(Task):
         super().resize(size)
         self.target = _centred(self.target, size)
 
-    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield seeds; their sample numbers count down from -1."""
         samples = -1 - torch.arange(self.count, device=self.target.device)
         for part in samples.split(batch):
-            yield self.draw(Draw(self.setting.random_seed, 0), part)
+            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the mean squared difference from the target, over all four channels."""
@@ -154,11 +155,11 @@ class ImageGrowth(Task):
             "opaque cells": Share.of((alpha > 0.1).flatten(1).double().mean(dim=1)),
         }
 
-    def portrait(self) -> Portrait:
+    def display(self) -> Display:
         """Return the seed, and the colours of what grows."""
-        seed = self.draw(Draw(self.setting.random_seed, 0), -1 - torch.arange(1)).state
+        seed = self.training_batch(HostRNG(self.context.random_seed, 0), -1 - torch.arange(1)).state
         hint = "Cut it and watch it heal, or sow another seed."
-        return Portrait(seed, Colours(self.level.name, alpha=3), hint=hint)
+        return Display(seed, ChannelColours(self.level.name, alpha=3), hint=hint)
 
     def picture(self, state: State) -> Tensor:
         """Return what has grown, on white."""
@@ -187,7 +188,7 @@ class ImageGrowth(Task):
     def _error(self, state: State, batch: Batch) -> Tensor:
         if self.free:
             return turned.least_squared_error(self._grown(state), self._wanted(batch))
-        return objectives.squared_error(self._grown(state), self._wanted(batch))
+        return losses.squared_error(self._grown(state), self._wanted(batch))
 
     def _loaded(self, spec: str) -> Tensor:
         """Return a target in the middle of the grid, `(4, height, width)`.
@@ -195,23 +196,23 @@ class ImageGrowth(Task):
         Raises:
             TargetError: It does not fit.
         """
-        square = load_target(spec, side=self.side, folder=self.setting.folder)
-        picture = _centred(square, self.setting.size)
-        height, width = self.setting.size
-        rings = turned.reach(height, width)
+        square = load_target(spec, side=self.side, folder=self.context.folder)
+        picture = _centred(square, self.context.size)
+        height, width = self.context.size
+        rings = turned.ring_count(height, width)
         beyond = turned.distances(height, width) > rings
         lost = picture[3].count_nonzero() < square[3].count_nonzero()
         if lost or (self.free and (picture[3] * beyond).any()):
             turning = f" at every angle: a circle of {2 * rings + 1} cells" if self.free else ""
             raise TargetError(
                 f"a target of {self.side} cells does not fit the grid{turning}.",
-                where=f"target {spec!r}, [grid] size = {list(self.setting.size)}",
+                where=f"target {spec!r}, [grid] size = {list(self.context.size)}",
                 to_do="give a smaller [task] side, or a greater [grid] size",
             )
         return picture
 
     def _check(self, points: int, circle: float) -> None:
-        size, needed = self.setting.size, VISIBLE + self.genes
+        size, needed = self.context.size, VISIBLE + self.genes
         if len(size) != 2 or max(size) < self.side or self.level.channels < needed:
             raise ShapeError(
                 f"a target of {self.side} cells does not fit a grid of {list(size)} cells and "

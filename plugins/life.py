@@ -5,7 +5,7 @@ import re
 import torch
 from torch import Tensor
 
-from nca import NCAError, Place, UpdateRule, View, register
+from nca import NCAError, RuleContext, UpdateRule, View, register
 
 
 @register.rule("life")
@@ -25,7 +25,7 @@ class Life(UpdateRule):
     counts: Tensor
     cellwise = True
 
-    def __init__(self, place: Place, *, rule: str = "B3/S23") -> None:
+    def __init__(self, place: RuleContext, *, rule: str = "B3/S23") -> None:
         super().__init__()
         found = re.fullmatch(r"[Bb]([0-8]*)/[Ss]([0-8]*)", rule)
         if found is None or place.axes != 2:

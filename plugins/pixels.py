@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nca import Level, ShapeError, State
-from nca.tasks.display import Drawing
+from nca import Canvas, Level, ShapeError, State
 from nca.types import Size
-from nca_plugins.cells import cut
+from nca_plugins.cells import to_cells
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Pixels:
 
     def cut(self, images: Tensor) -> Tensor:
         """Return `(B, C, height, width)` cut into cells, `(B, C * patch ** 2, H, W)`."""
-        return cut(images, self.patch, self.size)
+        return to_cells(images, self.patch, self.size)
 
     def normalised(self, cells: Tensor) -> Tensor:
         """Return pixels of 0 to 1 shifted and scaled."""
@@ -116,7 +115,7 @@ class Pixels:
         mean, deviation = self.normalise
         return state[self.level.name].amax(dim=1) * deviation + mean
 
-    def drawing(self, images: Tensor, words: Sequence[str]) -> Drawing:
+    def drawing(self, images: Tensor, words: Sequence[str]) -> Canvas:
         """Return the level as one to draw on, with pictures to choose from.
 
         Args:
@@ -125,4 +124,4 @@ class Pixels:
         """
         pages = nn.functional.pixel_shuffle(self.cut(images), self.patch).squeeze(1)
         mean, deviation = self.normalise
-        return Drawing(self.level.name, self.patch, mean, deviation, pages, tuple(words))
+        return Canvas(self.level.name, self.patch, mean, deviation, pages, tuple(words))

@@ -7,8 +7,17 @@ one channel per class.
 
 from torch import Tensor, nn
 
-from nca import Place, UpdateRule, View, perceptron, register
-from nca.engine.program import Correlation, Layer, Net, Program
+from nca import (
+    Correlation,
+    Layer,
+    MLPTerm,
+    Program,
+    RuleContext,
+    UpdateRule,
+    View,
+    perceptron,
+    register,
+)
 from nca.types import Count
 
 
@@ -27,7 +36,7 @@ class SelfClassifying(UpdateRule):
     reads = ("below", "own")
     cellwise = True
 
-    def __init__(self, place: Place, *, perceive: Count = 80, hidden: Count = 80) -> None:
+    def __init__(self, place: RuleContext, *, perceive: Count = 80, hidden: Count = 80) -> None:
         super().__init__()
         conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[place.axes]
         self.perceive = conv(place.below.channels + place.own.channels, perceive, 3)
@@ -49,7 +58,7 @@ class SelfClassifying(UpdateRule):
             Layer(self.hidden.weight, self.hidden.bias, "relu"),
             Layer(self.change.weight, self.change.bias, "relu"),
         )
-        return Program((Net(sights, self.perceive.bias, layers),))
+        return Program((MLPTerm(sights, self.perceive.bias, layers),))
 
     def forward(self, view: View) -> Tensor:
         """Return the change: three layers, the first over the neighbourhood."""

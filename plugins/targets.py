@@ -73,7 +73,7 @@ def smooth(knots: Sequence[Sequence[float]], *, closed: bool = False) -> list[tu
     return [tuple(point) for point in np.concatenate((*path, k[-2:-1]))]
 
 
-def beside(point: Point, heading: float, distance: float) -> Point:
+def offset_point(point: Point, heading: float, distance: float) -> Point:
     """Return the point that lies `distance` away at a heading in degrees, clockwise from right."""
     angle = math.radians(heading)
     return point[0] + distance * math.cos(angle), point[1] + distance * math.sin(angle)
@@ -127,7 +127,7 @@ def lizard(argument: str, side: int) -> Image.Image:
     body: list[tuple[Curve, Sequence[float]]] = [(LIZARD_SPINE, LIZARD_RADII)]
     for leg, heading in LIZARD_LEGS:
         body.append((leg, (0.050, 0.042, 0.030)))
-        toes = [beside(leg[-1], heading + turn, 0.070) for turn in (-72, -24, 24, 72)]
+        toes = [offset_point(leg[-1], heading + turn, 0.070) for turn in (-72, -24, 24, 72)]
         body.extend(((leg[-1], toe), (0.013, 0.020)) for toe in toes)
     for curve, radii in body:
         paper.stroke(curve, radii, FOREST, more=0.02)
@@ -136,15 +136,15 @@ def lizard(argument: str, side: int) -> Image.Image:
     paper.stroke(LIZARD_SPINE, [r * 0.62 for r in LIZARD_RADII], LIME)
     back = smooth([(*p, r) for p, r in zip(LIZARD_SPINE, LIZARD_RADII, strict=True)])
     for number, (x, y, r) in enumerate(back[106:540:35]):
-        paper.disc(beside((x, y), 45 + 180 * number, 0.3 * r), 0.006 + 0.17 * r, LEMON)
+        paper.disc(offset_point((x, y), 45 + 180 * number, 0.3 * r), 0.006 + 0.17 * r, LEMON)
     for turn in (-98, 98):
-        x, y = eye = beside((0.785, 0.15), turn - 41, 0.082)
+        x, y = eye = offset_point((0.785, 0.15), turn - 41, 0.082)
         paper.disc(eye, 0.062, FOREST)
         paper.disc(eye, 0.051, AMBER)
         paper.disc(eye, 0.029, FOREST)
         paper.disc((x - 0.012, y - 0.012), 0.011, WHITE)
     for turn in (-38, 38):
-        paper.disc(beside((0.85, 0.097), turn - 41, 0.036), 0.007, FOREST)
+        paper.disc(offset_point((0.85, 0.097), turn - 41, 0.036), 0.007, FOREST)
     return paper.finished()
 
 
@@ -208,9 +208,9 @@ def planarian(argument: str, side: int) -> Image.Image:
     paper.shape(WORM_HEAD, UMBER)
     paper.stroke(WORM[1:], [r * 0.5 for r in WORM_RADII[1:]], SAND)
     for turn in (-90, 90):
-        eye = beside((0.80, 0.20), turn - 45, 0.07)
+        eye = offset_point((0.80, 0.20), turn - 45, 0.07)
         paper.disc(eye, 0.052, WHITE)
-        paper.disc(beside(eye, turn + 135, 0.018), 0.026, BARK)
+        paper.disc(offset_point(eye, turn + 135, 0.018), 0.026, BARK)
     return paper.finished()
 
 

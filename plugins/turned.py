@@ -26,7 +26,7 @@ def least_squared_error(pictures: Tensor, target: Tensor) -> Tensor:
         target: `(C, H, W)`, or one for each picture, `(B, C, H, W)`; empty beyond the rings.
     """
     height, width = pictures.shape[2:]
-    rings = reach(height, width)
+    rings = ring_count(height, width)
     ours, wanted = unwound(pictures.float()), unwound(target.float().expand_as(pictures))
     angles = ours.shape[-1]
     # how many cells a ring has, shared among its angles
@@ -48,7 +48,7 @@ def unwound(pictures: Tensor) -> Tensor:
         pictures: `(B, C, H, W)`.
     """
     height, width = pictures.shape[2:]
-    rings = reach(height, width)
+    rings = ring_count(height, width)
     angles = 4 * math.ceil(math.pi * rings / 2)  # the outmost ring has one for each cell
     radius = torch.arange(rings, device=pictures.device).view(-1, 1) + 0.5
     turn = torch.arange(angles, device=pictures.device) * (2 * math.pi / angles)
@@ -64,7 +64,7 @@ def unwound(pictures: Tensor) -> Tensor:
     )
 
 
-def reach(height: int, width: int) -> int:
+def ring_count(height: int, width: int) -> int:
     """Return how many rings fit around the middle cell."""
     return (min(height, width) - 1) // 2
 

@@ -26,7 +26,7 @@ from cax.core.perceive import ConvPerceive
 from cax.core.update import NCAUpdate
 from flax import nnx
 
-from nca.bench import WAYS, Plan, bench, cases
+from nca.bench import BACKENDS, BenchPlan, bench, cases
 from nca.bench.timing import Clock
 from nca.cli.bench_table import show_machine, show_measured
 from nca.registry.discovery import discover
@@ -83,7 +83,7 @@ if __name__ == "__main__":
     for what, seconds in zip(("forward", "training"), rounds(count), strict=True):
         print(f"CAX, {what}: {', '.join(f'{each:.3g} s' for each in sorted(seconds))}")
     asked = cases(["growing_72"], CPU, [f"rollout.steps={STEPS}", f"evaluate.batch={BATCH}"])
-    chosen = [way for way in WAYS if way.name in ("plain", "engine", "bfloat16")]
-    report = bench(Plan(asked, chosen, count, 1e6, CLOCK))
+    chosen = [way for way in BACKENDS if way.name in ("plain", "engine", "bfloat16")]
+    report = bench(BenchPlan(asked, chosen, count, 1e6, CLOCK))
     show_measured(report.measured[0])
     show_machine(report)

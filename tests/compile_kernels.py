@@ -42,7 +42,7 @@ def compile_only(program: Any, grid: tuple[int, ...], *given: Any, **options: An
 def automaton(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
     """Return all that a step can hold, in small, with one or two nets."""
     layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16)])
-    place = nca.Place(layout, "body")
+    place = nca.RuleContext(layout, "body")
     both = Lateral(place, hidden=9), BottomUp(place, hidden=9)
     rules = [*both[:nets], Fade(learned=True)]
     return nca.Automaton(

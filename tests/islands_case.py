@@ -67,7 +67,7 @@ class Blocks(Task):
     headline = "nothing"
     better = "more"
 
-    def draw(self, draw, samples):
+    def training_batch(self, draw, samples):
         return self._batch(samples)
 
     def loss(self, states, batch):
@@ -76,7 +76,7 @@ class Blocks(Task):
     def measure(self, state, batch):
         return {"nothing": Share.of(torch.zeros(state.batch))}
 
-    def trials(self, split, batch):
+    def evaluation_batches(self, split, batch):
         for part in (-1 - torch.arange(12)).split(batch):
             yield self._batch(part)
 
@@ -95,7 +95,7 @@ class Blocks(Task):
             drawn[2:6, 2 * number : 2 * number + 2] = number + 1
         parts = torch.stack([drawn.roll((int(n) * 3, int(n) * 5), (0, 1)) for n in samples])
         image = nn.functional.one_hot(parts, 5).movedim(-1, 1).float()
-        state = self.setting.layout.zeros(len(samples), self.setting.size)
+        state = self.context.layout.zeros(len(samples), self.context.size)
         return Batch(state.replace({"image": image}, samples=samples), {"part": parts})
 
 

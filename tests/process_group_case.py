@@ -10,15 +10,15 @@ from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
-from nca import Memory, Report, Source
+from nca import ActivationMemory, CellRNG, Report
 from nca.checkpoint.find import read_recipe
-from nca.distributed.group import Crew
-from nca.evaluation.finish_run import conclude
+from nca.distributed.group import ProcessGroup
+from nca.evaluation.finish_run import finish_run
 from nca.registry.discovery import discover, load_file
 from nca.registry.registry import registry
 from nca.training import probe as gauge
 from nca.training.loop import Watch, train
-from nca.training.memory_planner import Trial, settle_memory
+from nca.training.memory_planner import IterationProbe, choose_memory
 from nca.training.run import Run
 from nca.types import Size
 
@@ -30,18 +30,20 @@ def shake(run: Run) -> None:
 
     There rounding, which is another for batches of another size, picks the slope.
     """
-    drawn = Source(1, 0, torch.arange(1))
+    drawn = CellRNG(1, 0, torch.arange(1))
     with torch.no_grad():
         for name, weight in run.modules.named_parameters():
             weight += 0.1 * drawn.normal(name, 1, (weight.numel(),)).view(weight.shape)
 
 
-def settled(here: Path, name: str, free: int, shard: Size | None = None) -> tuple[Memory, bool]:
+def settled(
+    here: Path, name: str, free: int, shard: Size | None = None
+) -> tuple[ActivationMemory, bool]:
     """Return what `auto` takes where the last process has less room than the others.
 
     And whether two iterations then peak at what was predicted, within 15 %.
     """
-    crew = Crew(dist.get_rank(), dist.get_world_size(), None, shard)
+    crew = ProcessGroup(dist.get_rank(), dist.get_world_size(), None, shard)
     discover()
     if "blobs" not in registry.names("dataset"):
         load_file(here / "blobs.py")
@@ -51,8 +53,8 @@ def settled(here: Path, name: str, free: int, shard: Size | None = None) -> tupl
     run = Run.start(recipe, here / name, CPU, None, Report(), crew)
     left = free if crew.rank < crew.count - 1 else free // 4
     with patch.object(gauge, "free", lambda device: left):
-        settle_memory(run, Watch())
-    predicted = {need.memory.mode: need.peak for need in Trial(run).needs()}
+        choose_memory(run, Watch())
+    predicted = {need.memory.mode: need.peak for need in IterationProbe(run).needs()}
     measured = gauge.peak(lambda: train(run), CPU)
     memory = run.automaton.memory
     return memory, abs(measured / predicted[memory.mode] - 1) < 0.15
@@ -60,26 +62,26 @@ def settled(here: Path, name: str, free: int, shard: Size | None = None) -> tupl
 
 def averaged(here: Path, name: str) -> int:
     """Return how often the processes average gradients in two iterations."""
-    crew = Crew(dist.get_rank(), dist.get_world_size())
+    crew = ProcessGroup(dist.get_rank(), dist.get_world_size())
     discover()
     if "blobs" not in registry.names("dataset"):
         load_file(here / "blobs.py")
     recipe = read_recipe(str(here / "tiny.toml"), ["train.iterations=2", "train.validate_every=0"])
     run = Run.start(recipe, here / name, CPU, None, Report(), crew)
-    engine, count = Crew.engine, 0
+    engine, count = ProcessGroup.wrap_ddp, 0
 
     def counted(group: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
         nonlocal count
         count += 1
         return allreduce_hook(group, bucket)
 
-    def counting(self: Crew, module: nn.Module) -> nn.Module:
+    def counting(self: ProcessGroup, module: nn.Module) -> nn.Module:
         made = engine(self, module)
         assert isinstance(made, DistributedDataParallel)
         made.register_comm_hook(None, counted)
         return made
 
-    with patch.object(Crew, "engine", counting):
+    with patch.object(ProcessGroup, "engine", counting):
         train(run)
     return count
 
@@ -96,7 +98,7 @@ def trained(
 
     Its weights are moved first; in float32 it is the run that the command line starts.
     """
-    crew = Crew(dist.get_rank(), dist.get_world_size(), None, shard)
+    crew = ProcessGroup(dist.get_rank(), dist.get_world_size(), None, shard)
     torch.set_default_dtype(dtype)
     try:
         discover()
@@ -110,7 +112,7 @@ def trained(
             if dtype == torch.float64:
                 shake(run)
         train(run)
-        rows = conclude(run, None, Report(), Watch())
-        return [row.told() for row in rows]
+        rows = finish_run(run, None, Report(), Watch())
+        return [row.to_json() for row in rows]
     finally:
         torch.set_default_dtype(torch.float32)

@@ -80,7 +80,7 @@ class Field(Task):
         super().__init__(setting)
         self.full = full
 
-    def draw(self, draw, samples):
+    def training_batch(self, draw, samples):
         return self._batch(samples)
 
     def loss(self, states, batch):
@@ -91,7 +91,7 @@ class Field(Task):
         kept = (lit == batch.truth["lit"]).flatten(1).double().mean(dim=1)
         return {"kept": Share.of(kept), "lit": Share.of(lit.flatten(1).double().mean(dim=1))}
 
-    def trials(self, split, batch):
+    def evaluation_batches(self, split, batch):
         for part in (-1 - torch.arange(6)).split(batch):
             yield self._batch(part)
 
@@ -99,9 +99,9 @@ class Field(Task):
         return state["body"].expand(-1, 3, -1, -1).clamp(0, 1)
 
     def _batch(self, samples: Tensor) -> Batch:
-        state = self.setting.layout.zeros(len(samples), self.setting.size)
+        state = self.context.layout.zeros(len(samples), self.context.size)
         state = state.replace(samples=samples)
-        lit = state.source.chance("lit", 0.5, 1, self.setting.size) | self.full
+        lit = state.rng.chance("lit", 0.5, 1, self.context.size) | self.full
         body = lit.float().expand_as(state["body"]).contiguous()
         return Batch(state.replace({"body": body}), {"lit": lit})
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from nca.play.hub import Lab
+from nca.play.hub import Hub
 from nca.play.server import Server
 from nca.play.session import Session
 
@@ -15,7 +15,7 @@ from nca.play.session import Session
 class Served:
     """A running server and what it serves."""
 
-    lab: Lab
+    lab: Hub
     server: Server
 
     @property
@@ -30,7 +30,7 @@ class Served:
 @contextmanager
 def serving(session: Session) -> Iterator[Served]:
     """Serve a session from a thread, and stop afterwards."""
-    lab = Lab(session)
+    lab = Hub(session)
     server = Server(lab, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

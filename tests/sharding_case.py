@@ -7,23 +7,23 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from nca import (
+    ActivationMemory,
     Alive,
     Automaton,
+    CellRNG,
     Kernel,
     Layout,
     Level,
-    Memory,
     Noise,
-    Place,
+    RuleContext,
     Skip,
-    Source,
     State,
     Topology,
     UpdateRule,
     View,
 )
 from nca.distributed.sharded import Spread
-from nca.distributed.sharding import Cells, Parts, Samples
+from nca.distributed.sharding import BatchSharding, GridSharding, Sharding
 from nca.types import Size
 
 LAYOUT = Layout([Level("ground", 2, input=True), Level("body", 4), Level("top", 3)])
@@ -33,7 +33,9 @@ BATCH = 3
 class Blend(UpdateRule):
     """Weights over a neighbourhood of a level, through a shared kernel or a wide look around."""
 
-    def __init__(self, place: Place, source: str, radius: int, *, declared: bool = False) -> None:
+    def __init__(
+        self, place: RuleContext, source: str, radius: int, *, declared: bool = False
+    ) -> None:
         super().__init__()
         self.reads = ("own", source)
         self.source, self.radius, self.declared = source, radius, declared
@@ -56,7 +58,7 @@ class Blend(UpdateRule):
 
 def automaton(radius: int, boundary: Any, dead: Any, every: int | None) -> Automaton:
     """Return an automaton of two levels over an input, with all that time can do to them."""
-    body, top = Place(LAYOUT, "body"), Place(LAYOUT, "top")
+    body, top = RuleContext(LAYOUT, "body"), RuleContext(LAYOUT, "top")
     made = Automaton(
         LAYOUT,
         {
@@ -70,9 +72,9 @@ def automaton(radius: int, boundary: Any, dead: Any, every: int | None) -> Autom
         skips=[Skip(2, 0.3, at_end=True)],
         step_size=0.3,
         coordinates=True,
-        memory=Memory("segments", every=every) if every else Memory("store"),
+        memory=ActivationMemory("segments", every=every) if every else ActivationMemory("store"),
     ).double()
-    drawn = Source(5, 0, torch.arange(1))
+    drawn = CellRNG(5, 0, torch.arange(1))
     with torch.no_grad():
         for name, weight in made.named_parameters():
             numbers = drawn.normal(name, 1, (weight.numel(),)).view(weight.shape)
@@ -83,14 +85,18 @@ def automaton(radius: int, boundary: Any, dead: Any, every: int | None) -> Autom
 def first(size: Size, batch: int = BATCH) -> State:
     """Return a random state, far from the beginning of its life."""
     empty = LAYOUT.zeros(batch, size, random_seed=9, dtype=torch.float64)
-    drawn = {n: empty.source.normal(n, t.shape[1], size).double() for n, t in empty.items()}
+    drawn = {n: empty.rng.normal(n, t.shape[1], size).double() for n, t in empty.items()}
     state = empty.replace(drawn, samples=torch.arange(batch) + 70, step=3)
     return state.map(lambda tensor: tensor.requires_grad_())
 
 
-def parts_of(kind: str, shape: Size, size: Size) -> Parts:
+def parts_of(kind: str, shape: Size, size: Size) -> Sharding:
     rank = dist.get_rank()
-    return Cells(rank, shape, size) if kind == "cells" else Samples(rank, dist.get_world_size())
+    return (
+        GridSharding(rank, shape, size)
+        if kind == "cells"
+        else BatchSharding(rank, dist.get_world_size())
+    )
 
 
 def future(made: Automaton, state: State) -> tuple[dict[str, Tensor], list[Tensor]]:
@@ -98,7 +104,7 @@ def future(made: Automaton, state: State) -> tuple[dict[str, Tensor], list[Tenso
     middle = made.rollout(state, 3)
     end = made.finish(made.step(made.rollout(middle, 2)))
     coupled = end["top"].mean(0).square().sum() + middle["body"].cos().mean()
-    loss = coupled + sum(end[name].pow(3).mean() for name in made.written)
+    loss = coupled + sum(end[name].pow(3).mean() for name in made.writable_levels)
     sources = [*made.parameters(), *state.values()]
     gradients = torch.autograd.grad(loss, sources, materialize_grads=True)
     return {n: t.detach() for n, t in end.items()}, list(gradients)
@@ -116,7 +122,7 @@ def split_future(kind: str, shape: Size, size: Size, options: tuple[Any, ...]) -
 
 def own_block(shape: Size, size: Size, options: tuple[Any, ...]) -> Any:
     """Return the future of a block that was made by its process, and where it lies."""
-    cells = Cells(dist.get_rank(), shape, size)
+    cells = GridSharding(dist.get_rank(), shape, size)
     whole = first(size).detach()
     start, block = cells.window.start, cells.block
     own = whole.map(
@@ -130,7 +136,7 @@ def own_block(shape: Size, size: Size, options: tuple[Any, ...]) -> Any:
 
 def padded(boundary: Any, shape: Size, size: Size, radii: Size) -> Any:
     """Return numbered cells with those beyond the edge of each block, and truth values too."""
-    cells = Cells(dist.get_rank(), shape, size)
+    cells = GridSharding(dist.get_rank(), shape, size)
     numbers = torch.arange(1.0, size[0] * size[1] + 1).view(1, 1, *size)
     topology = cells.topology(Topology(boundary))
     start, (height, width) = cells.window.start, cells.block

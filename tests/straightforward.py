@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Place, State
-from nca.bench import WAYS, Plan, Report, Way, bench, cases
+from nca import RuleContext, State
+from nca.bench import BACKENDS, Backend, BenchPlan, BenchReport, bench, cases
 from nca.bench.backends import PLAIN, Rollout
 from nca.bench.timing import Clock
 from nca.cli.bench_table import show_machine, show_measured
@@ -26,8 +26,8 @@ from nca.registry.discovery import discover
 from nca_plugins.glom.seed import SCALE, SeedGlom
 from nca_plugins.growing import Growing
 
-ENGINE = next(way for way in WAYS if way.name == "engine")
-BFLOAT16 = next(way for way in WAYS if way.name == "bfloat16")
+ENGINE = next(way for way in BACKENDS if way.name == "engine")
+BFLOAT16 = next(way for way in BACKENDS if way.name == "bfloat16")
 
 NETS = '[{ name = "seed_glom", source = "below", dropout = 0.0 }, '
 NETS += '{ name = "seed_glom", source = "own", dropout = 0.0 }'
@@ -93,7 +93,7 @@ def notebook(automaton: Automaton, dropout: float = 0.0) -> Rollout:
     names = list(automaton.layout)
     if not all(isinstance(rule, SeedGlom) for n in automaton.rules for rule in rules(automaton, n)):
         for name in names[1:]:
-            place = Place(automaton.layout, name)
+            place = RuleContext(automaton.layout, name)
             sources = ("below", "own", "above")[: 2 if name == names[-1] else 3]
             nets = [SeedGlom(place, source=source, dropout=0.0) for source in sources]
             automaton.rules[name] = nn.ModuleList(nets)
@@ -128,11 +128,13 @@ def rules(automaton: Automaton, name: str) -> list[SeedGlom]:
     return list(automaton.rules_of(name))  # pyright: ignore[reportReturnType]
 
 
-BY_HAND = Way("by hand", "plain PyTorch, channels last", lambda a: growing(a, False))
-COMPILED = Way("by hand, compiled", "the same, compiled", lambda a: growing(a, True), compiles=True)
+BY_HAND = Backend("by hand", "plain PyTorch, channels last", lambda a: growing(a, False))
+COMPILED = Backend(
+    "by hand, compiled", "the same, compiled", lambda a: growing(a, True), compiles=True
+)
 WHOLE = replace(PLAIN, name="whole grid")
-ROLLED = Way("notebook", "nine rolls and a concatenation, eight nets", notebook)
-DROPPED = Way("its dropout", "the same with the notebook's dropout", lambda a: notebook(a, 0.1))
+ROLLED = Backend("notebook", "nine rolls and a concatenation, eight nets", notebook)
+DROPPED = Backend("its dropout", "the same with the notebook's dropout", lambda a: notebook(a, 0.1))
 
 
 TRIALS = (
@@ -148,14 +150,14 @@ TRIALS = (
 """What stands in the place of plain; the case; its overrides; and the ways, that one first."""
 
 
-def main(repeats: int, overrides: Sequence[str] = ()) -> Iterator[Report]:
+def main(repeats: int, overrides: Sequence[str] = ()) -> Iterator[BenchReport]:
     """Time what is written by hand, in the place of "plain", beside the engine."""
     for title, name, own, (reference, *others) in TRIALS:
         print(f"plain is {title}")
         plain = replace(reference, name=PLAIN.name)
         chosen = [plain, *others, ENGINE, BFLOAT16]
         asked = cases([name], torch.device("cpu"), [*own, *overrides])
-        plan = Plan(asked, chosen, repeats, 1e6, Clock(torch.device("cpu"), by_work=True))
+        plan = BenchPlan(asked, chosen, repeats, 1e6, Clock(torch.device("cpu"), by_work=True))
         report = bench(plan)
         show_measured(report.measured[0])
         show_machine(report)
@@ -167,5 +169,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     told = []
     for report in main(int(sys.argv[1])):
-        told.append(report.told())
+        told.append(report.to_json())
         Path(sys.argv[2]).write_text(json.dumps(told, indent=2))

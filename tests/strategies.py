@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
-from nca import Layout, Level, Memory, Source, State, Topology
+from nca import ActivationMemory, CellRNG, Layout, Level, State, Topology
 from nca.types import Boundary, Size
 
 
@@ -64,10 +64,10 @@ def fire_rates() -> SearchStrategy[float]:
     return st.sampled_from([0.1, 0.25, 0.5, 0.9])
 
 
-def memories() -> SearchStrategy[Memory]:
+def memories() -> SearchStrategy[ActivationMemory]:
     """What may be kept of a rollout for its gradient, short of everything."""
-    segments = st.builds(Memory, st.just("segments"), st.none() | st.integers(1, 4))
-    return st.just(Memory("recompute")) | segments
+    segments = st.builds(ActivationMemory, st.just("segments"), st.none() | st.integers(1, 4))
+    return st.just(ActivationMemory("recompute")) | segments
 
 
 def dtypes() -> SearchStrategy[torch.dtype]:
@@ -108,6 +108,6 @@ def states(draw: st.DrawFn, axes: int | None = None) -> State:
 
 def normal(shape: tuple[int, ...], random_seed: int, stream: str = "test") -> Tensor:
     """Return normal numbers of any shape in float64; the same seed, the same numbers."""
-    source = Source(random_seed, 0, torch.arange(1))
+    source = CellRNG(random_seed, 0, torch.arange(1))
     count = int(torch.tensor(shape).prod())
     return source.normal(f"test/{stream}", 1, (count,)).to(torch.float64).view(shape)

@@ -81,7 +81,7 @@ def test_alive_masks_follow_a_slow_reference(seed, steps, dead):
 def test_burying_leaves_the_input_in_its_grave():
     layout = Layout([Level("image", 1, input=True), Level("body", 1)])
     state = State({"image": torch.ones(1, 1, 4), "body": torch.tensor([[[0.0, 0.05, 0.0, 0.5]]])})
-    buried = Automaton(layout, {}, alive=Alive("body", 0, 0.1, radius=0)).bury(state)
+    buried = Automaton(layout, {}, alive=Alive("body", 0, 0.1, radius=0)).clear_dead(state)
     assert numbers(buried) == [0, 0, 0, 0.5]
     assert numbers(buried, "image") == [1] * 4
-    assert Automaton(layout, {}).bury(state) is state
+    assert Automaton(layout, {}).clear_dead(state) is state

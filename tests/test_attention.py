@@ -14,7 +14,7 @@ from nca import (
     Automaton,
     Layout,
     Level,
-    Place,
+    RuleContext,
     ShapeError,
     State,
     Topology,
@@ -31,7 +31,7 @@ BLIND = 1e-9
 class Heed(UpdateRule):
     """Propose the attention-weighted mean, and keep the weights for the test."""
 
-    def __init__(self, place: Place, options: Attention) -> None:
+    def __init__(self, place: RuleContext, options: Attention) -> None:
         super().__init__()
         self.reads = options.levels(place)
         self.attention = NeighbourAttention(place, options)
@@ -43,7 +43,7 @@ class Heed(UpdateRule):
 
 
 def heed(state: State, topology: Topology = TORUS, **options: object) -> Heed:
-    place = Place(LAYOUT, "low", state.axes, topology)
+    place = RuleContext(LAYOUT, "low", state.axes, topology)
     rule = Heed(place, Attention(**options)).double()
     Automaton(LAYOUT, {"low": [rule]}, topology=topology).step(state)
     return rule
@@ -144,7 +144,7 @@ def test_agreement_above_draws_unlike_cells_together():
 
 
 def test_sharpness_rises_with_the_steps_of_a_state():
-    attention = NeighbourAttention(Place(LAYOUT, "low"), Attention(sharpness=4.0, rise=4))
+    attention = NeighbourAttention(RuleContext(LAYOUT, "low"), Attention(sharpness=4.0, rise=4))
     assert [attention.sharpness(step) for step in (0, 1, 3, 9)] == [1.0, 2.0, 4.0, 4.0]
 
 
@@ -184,7 +184,7 @@ def test_an_empty_cell_has_no_direction():
 
 
 def rules(name: str, **options: object) -> UpdateRule:
-    rule = registry.get("rule", name)(Place(TOWER, "middle"), **options)
+    rule = registry.get("rule", name)(RuleContext(TOWER, "middle"), **options)
     return rule.double()
 
 
@@ -240,7 +240,7 @@ def test_the_weighted_mean_is_that_of_its_four_contributions():
 
 
 def test_the_top_level_expects_nothing_from_above():
-    rule = registry.get("rule", "weighted_mean")(Place(TOWER, "over"), learned=False)
+    rule = registry.get("rule", "weighted_mean")(RuleContext(TOWER, "over"), learned=False)
     assert rule.top_down is None
     assert_close(rule.weights(), torch.full((3,), 1 / 3))
 
@@ -261,7 +261,7 @@ def test_a_location_code_is_refused_where_the_grid_grants_no_coordinates():
 
 
 def test_a_location_code_tells_places_apart_and_wraps():
-    place = Place(TOWER, "middle", coordinates=True)
+    place = RuleContext(TOWER, "middle", coordinates=True)
     rule = registry.get("rule", "top_down")(place, hidden=6, location=3).double()
     automaton = Automaton(TOWER, {"middle": [rule]}, coordinates=True)
     blank = tower().map(torch.zeros_like)

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from strategies import random_seeds
 from torch.testing import assert_close
 
-from nca import Source
+from nca import CellRNG
 from nca_plugins.augment import Augment
 
 
-def source(count: int, random_seed: int = 0, first: int = 0) -> Source:
-    return Source(random_seed, 3, first + torch.arange(count))
+def source(count: int, random_seed: int = 0, first: int = 0) -> CellRNG:
+    return CellRNG(random_seed, 3, first + torch.arange(count))
 
 
 def picture(height: int = 9, width: int = 9) -> torch.Tensor:

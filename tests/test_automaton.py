@@ -46,8 +46,8 @@ def test_noise_comes_after_the_step_size_and_before_the_fire_mask():
     automaton = one_level(Add(2.0), step_size=0.5, fire_rate=0.5, noise=Noise(0.25), channels=2)
     state = State({"body": normal((3, 2, 4, 5), 1)}, random_seed=4, step=6)
 
-    noise = 0.25 * state.source.normal("noise/body", 2, (4, 5)).double()
-    fires = state.source.chance("fire/body", 0.5, 1, (4, 5))
+    noise = 0.25 * state.rng.normal("noise/body", 2, (4, 5)).double()
+    fires = state.rng.chance("fire/body", 0.5, 1, (4, 5))
     wanted = torch.where(fires, state["body"] + 0.5 * 2.0 + noise, state["body"])
 
     assert 0 < fires.sum() < fires.numel()

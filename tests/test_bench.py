@@ -13,20 +13,31 @@ from simple import Scale, one_level
 import nca.engine.automaton
 import nca.engine.step_inputs
 from nca import NCAError, State
-from nca.bench import WAYS, Case, Ceiling, Measured, Plan, Result, Way, bench, cases, ways
+from nca.bench import (
+    BACKENDS,
+    Backend,
+    BenchPlan,
+    Case,
+    Measured,
+    Result,
+    Roofline,
+    bench,
+    cases,
+    select_backends,
+)
 from nca.bench.backends import PLAIN, Rollout, compiled_afresh
-from nca.bench.flops import Work, work_of
-from nca.bench.run import Call, difference
+from nca.bench.flops import WorkPerCell, work_per_cell
+from nca.bench.run import Call, outcome_difference
 from nca.bench.timing import Budget, Clock
 from nca.checkpoint.find import benchmarks
 from nca.engine.automaton import Automaton
 from nca.reports.statistics import Quartiles
 
 CPU = torch.device("cpu")
-CEILING = Ceiling({"float32": 100e9, "bfloat16": 200e9}, 20e9)
+CEILING = Roofline({"float32": 100e9, "bfloat16": 200e9}, 20e9)
 SMALL = ("grid.size=[8, 6]", "rollout.steps=3", "evaluate.batch=2")
 NAMES = list(benchmarks())
-WAY = {way.name: way for way in WAYS}
+WAY = {way.name: way for way in BACKENDS}
 
 
 class Time:
@@ -43,7 +54,7 @@ class Time:
     def clock(self) -> Clock:
         return Clock(CPU, self.now, lambda: self.seconds / 2)
 
-    def taking(self, name: str, seconds: float, **settings: object) -> Way:
+    def taking(self, name: str, seconds: float, **settings: object) -> Backend:
         """Return a way that runs the automaton in so many seconds of this clock."""
 
         def made(automaton: Automaton) -> Rollout:
@@ -53,13 +64,13 @@ class Time:
 
             return rollout
 
-        return Way(name, "", made, **settings)
+        return Backend(name, "", made, **settings)
 
 
 @pytest.fixture
 def quick(monkeypatch) -> None:
     """A device whose ceiling is known, and compilers that are quick."""
-    monkeypatch.setattr(Ceiling, "measure", classmethod(lambda *_: CEILING))
+    monkeypatch.setattr(Roofline, "measure", classmethod(lambda *_: CEILING))
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
 
 
@@ -68,10 +79,10 @@ def small(name: str = "growing_72", *overrides: str) -> Case:
     return case
 
 
-def measured(time: Time, *chosen: Way, **settings: object) -> Measured:
+def measured(time: Time, *chosen: Backend, **settings: object) -> Measured:
     """Measure the small case in these ways, by a clock that they turn."""
     options = {"repeats": 3, "budget": 1e6, **settings}
-    (found,) = bench(Plan([small()], chosen, clock=time.clock, **options)).measured
+    (found,) = bench(BenchPlan([small()], chosen, clock=time.clock, **options)).measured
     return found
 
 
@@ -87,9 +98,9 @@ class TestCases:
     def test_run_in_every_way_to_the_same_end(self, name, quick):
         # what is compiled takes seconds, so it is tried on one case of each kind
         compiled = name in ("growing_72", "glom_small", "life_1024")
-        able = [way for way in WAYS if not way.lacks(CPU)]
+        able = [way for way in BACKENDS if not way.lacks(CPU)]
         chosen = [way for way in able if compiled or not way.compiles]
-        (found,) = bench(Plan([small(name)], chosen, 2, 1e6, Clock(CPU))).measured
+        (found,) = bench(BenchPlan([small(name)], chosen, 2, 1e6, Clock(CPU))).measured
         assert not [result.failed for result in found.results if result.failed]
         done = {(result.what, result.way.name): result.difference for result in found.results}
         assert list(done) == [
@@ -146,7 +157,9 @@ class TestCases:
         case = small("growing_72", f"grid.size={size}")
         mature = case.first()["body"][:, 3] > 0.1
         assert mature.flatten(1).sum(dim=1).tolist() == [wide, wide]
-        (found,) = bench(Plan([case], ways(["segments"]), 1, 1e6, Clock(CPU))).measured
+        (found,) = bench(
+            BenchPlan([case], select_backends(["segments"]), 1, 1e6, Clock(CPU))
+        ).measured
         assert [(r.what, r.way.name, r.failed) for r in found.results] == [
             ("forward", "plain", ""),
             ("training", "plain", ""),
@@ -157,22 +170,26 @@ class TestCases:
     @pytest.mark.gpu
     def test_run_on_a_gpu(self):
         device = torch.device("cuda")
-        chosen = ways(["engine", "segments", "bfloat16"])
+        chosen = select_backends(["engine", "segments", "bfloat16"])
         asked = cases(["growing_72", "glom_small"], device)
-        for found in bench(Plan(asked, chosen, 2, 1e6, Clock(device))).measured:
+        for found in bench(BenchPlan(asked, chosen, 2, 1e6, Clock(device))).measured:
             assert [result.failed for result in found.results] == [""] * 7
             assert all(result.peak for result in found.results)
 
 
 class TestWays:
     def test_the_plain_one_comes_along_first(self):
-        assert [way.name for way in ways(["bfloat16", "engine"])] == ["plain", "engine", "bfloat16"]
-        assert ways([]) == list(WAYS)
-        assert ways(["plain"]) == [PLAIN]
+        assert [way.name for way in select_backends(["bfloat16", "engine"])] == [
+            "plain",
+            "engine",
+            "bfloat16",
+        ]
+        assert select_backends([]) == list(BACKENDS)
+        assert select_backends(["plain"]) == [PLAIN]
 
     def test_of_an_unknown_name_are_refused_with_a_suggestion(self):
         with pytest.raises(NCAError, match=r"'compield'[^`]*did you mean `compiled`\?"):
-            ways(["compield"])
+            select_backends(["compield"])
 
     def test_plain_convolves_for_each_rule_alone(self, monkeypatch):
         counted = []
@@ -242,27 +259,27 @@ class TestWork:
     def test_counts_products_and_convolutions(self):
         case = small()
         perceive, layers = 2 * 9 * 3 * 16, 2 * (48 * 128 + 128 * 16)
-        assert work_of(case, "forward") == Work(perceive + layers, 4 * (16 + 16))
+        assert work_per_cell(case, "forward") == WorkPerCell(perceive + layers, 4 * (16 + 16))
         # the stencils have a gradient for their input alone, the layers for their weights too
-        assert work_of(case, "training") == Work(2 * perceive + 3 * layers, 4 * 5 * 16)
+        assert work_per_cell(case, "training") == WorkPerCell(2 * perceive + 3 * layers, 4 * 5 * 16)
 
     def test_reads_inputs_without_writing_them(self):
-        work = work_of(small("self_classifying_28"), "forward")
+        work = work_per_cell(small("self_classifying_28"), "forward")
         assert work.moved == 4 * (2 * 19 + 1)
         assert work.operations == 2 * (9 * 20 * 80 + 80 * 80 + 80 * 19)
 
     def test_does_not_depend_on_size_batch_and_steps(self):
         other = small("growing_72", "grid.size=[5, 11]", "evaluate.batch=3", "rollout.steps=7")
         for what in ("forward", "training"):
-            assert work_of(small(), what) == work_of(other, what)
+            assert work_per_cell(small(), what) == work_per_cell(other, what)
 
     def test_waits_for_the_slower_of_products_and_copies(self):
-        assert CEILING.floor(Work(1e9, 1e9), torch.float32) == (0.05, "copies")
-        assert CEILING.floor(Work(8e9, 1e9), torch.float32) == (0.08, "products")
-        assert CEILING.floor(Work(8e9, 1e9), torch.bfloat16) == (0.05, "copies")
+        assert CEILING.floor(WorkPerCell(1e9, 1e9), torch.float32) == (0.05, "copies")
+        assert CEILING.floor(WorkPerCell(8e9, 1e9), torch.float32) == (0.08, "products")
+        assert CEILING.floor(WorkPerCell(8e9, 1e9), torch.bfloat16) == (0.05, "copies")
 
     def test_the_ceiling_is_what_the_clock_says(self):
-        ceiling = Ceiling.measure(CPU, Time().clock)
+        ceiling = Roofline.measure(CPU, Time().clock)
         product = 2 * 1024**3 / 0.25
         assert ceiling.products == {"float32": product, "bfloat16": product}
         assert ceiling.copied == 2 * 4 * 2**25 / 0.25
@@ -304,10 +321,12 @@ class TestResults:
     def test_a_difference_is_a_share_of_the_change(self):
         before = {"a": torch.tensor([1.0, 1.0])}
         wanted = {"a": torch.tensor([4.0, 5.0])}  # 5 away
-        assert difference(wanted, wanted, before) == 0
-        assert difference(before, wanted, before) == 1
-        assert difference({"a": torch.tensor([4.0, 5.5])}, wanted, before) == pytest.approx(0.1)
-        assert difference({}, wanted, {}) == 1
+        assert outcome_difference(wanted, wanted, before) == 0
+        assert outcome_difference(before, wanted, before) == 1
+        assert outcome_difference({"a": torch.tensor([4.0, 5.5])}, wanted, before) == pytest.approx(
+            0.1
+        )
+        assert outcome_difference({}, wanted, {}) == 1
 
 
 @pytest.mark.usefixtures("quick")
@@ -334,18 +353,18 @@ class TestSession:
     def test_ways_take_turns_and_the_order_turns_too(self):
         order: list[str] = []
 
-        def noted(name: str) -> Way:
+        def noted(name: str) -> Backend:
             def made(automaton: Automaton) -> Rollout:
                 return lambda state, steps: order.append(name) or automaton.rollout(state, steps)
 
-            return Way(name, "", made)
+            return Backend(name, "", made)
 
         measured(Time(), *map(noted, ("plain", "b", "c")))
         rounds = order[order.index("c") + 1 :]
         assert rounds[:9] == ["plain", "b", "c", "b", "c", "plain", "c", "plain", "b"]
 
     def test_a_way_that_gets_it_wrong_is_found_out(self):
-        idle = Way("idle", "", lambda automaton: lambda state, steps: state, whats=("forward",))
+        idle = Backend("idle", "", lambda automaton: lambda state, steps: state, whats=("forward",))
         found = measured(Time(), PLAIN, idle)
         assert [result.difference for result in found.results if result.way is idle] == [1.0]
 
@@ -358,7 +377,7 @@ class TestSession:
 
         time = Time()
         poor = time.taking("poor", 1.0, lacks=lambda device: f"needs more than a {device.type}")
-        chosen = [PLAIN, Way("broken", "", made), poor, time.taking("good", 1.0)]
+        chosen = [PLAIN, Backend("broken", "", made), poor, time.taking("good", 1.0)]
         found = measured(time, *chosen)
         failed = [(result.way.name, result.failed) for result in found.results]
         assert failed == 2 * [
@@ -367,13 +386,13 @@ class TestSession:
             ("poor", "needs more than a cpu"),
             ("good", ""),
         ]
-        assert found.told()["results"][1] == {
+        assert found.to_json()["results"][1] == {
             "what": "forward",
             "way": "broken",
             "failed": "RuntimeError: no such",
         }
         with pytest.raises(RuntimeError, match="no such"):
-            measured(Time(), Way("plain", "", made))
+            measured(Time(), Backend("plain", "", made))
 
     def test_a_spent_budget_leaves_out_what_is_left(self):
         time = Time()
@@ -388,7 +407,7 @@ class TestSession:
         assert all(3 <= count <= 6 for count in counts)
 
     def test_life_has_nothing_to_train(self):
-        report = bench(Plan([small("life_1024")], [PLAIN], 1, 1e6, Clock(CPU)))
+        report = bench(BenchPlan([small("life_1024")], [PLAIN], 1, 1e6, Clock(CPU)))
         (found,) = report.measured
         assert found.left_out == {"training": "there are no weights to train"}
         assert found.results[0].floor[1] == "copies"
@@ -404,8 +423,8 @@ class TestSession:
     def test_what_is_told_is_json_and_complete(self):
         time = Time()
         chosen = [time.taking("plain", 2.0), time.taking("snail", 4.0, compiles=True)]
-        report = bench(Plan([small()], chosen, 2, 1e6, time.clock))
-        told = json.loads(json.dumps(report.told()))
+        report = bench(BenchPlan([small()], chosen, 2, 1e6, time.clock))
+        told = json.loads(json.dumps(report.to_json()))
         assert list(told) == [
             "format", "machine", "ceiling", "ceiling_afterwards", "seconds", "cases",
         ]  # fmt: skip

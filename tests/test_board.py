@@ -15,7 +15,7 @@ from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_file
 from nca.training.loop import Watch, train
 from nca.training.run import Run
-from nca.training.tensorboard import Board
+from nca.training.tensorboard import TensorBoardLog
 
 MODULE = "torch.utils.tensorboard"
 TRAIN = {
@@ -82,7 +82,7 @@ def trained(folder: Path, record) -> Run:
 
 def test_every_number_with_a_fraction_becomes_a_scalar_under_its_kind(tmp_path, writer):
     said = []
-    board = Board(tmp_path, said.append)
+    board = TensorBoardLog(tmp_path, said.append)
     for record in (TRAIN, HELD_OUT):
         board.record(record)
     assert writer.scalars == SCALARS
@@ -103,7 +103,7 @@ def test_every_number_with_a_fraction_becomes_a_scalar_under_its_kind(tmp_path, 
 def test_a_writer_that_fails_is_noticed_once_and_dropped(tmp_path, writer, fails_at, kept, said):
     writer.fails_at = fails_at
     notices = []
-    board = Board(tmp_path, notices.append)
+    board = TensorBoardLog(tmp_path, notices.append)
     for record in (TRAIN, HELD_OUT):
         board.record(record)
     board.close()
@@ -118,7 +118,7 @@ def test_a_writer_that_fails_is_noticed_once_and_dropped(tmp_path, writer, fails
 def test_training_goes_on_without_a_board_that_fails(tmp_path, writer, fails_at):
     writer.fails_at = fails_at
     notices = []
-    board = Board(tmp_path / "run", notices.append)
+    board = TensorBoardLog(tmp_path / "run", notices.append)
     run = trained(tmp_path, board.record)
     board.close()
     assert run.iteration == 4
@@ -152,7 +152,7 @@ def test_a_missing_package_is_no_news_and_a_broken_one_is(tmp_path, monkeypatch,
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     monkeypatch.setattr(sys, "meta_path", [Raising(fault), *sys.meta_path])
     notices = []
-    board = Board(tmp_path, notices.append)
+    board = TensorBoardLog(tmp_path, notices.append)
     board.record(TRAIN)
     board.close()
     assert notices == said
@@ -167,7 +167,7 @@ needs_tensorboard = pytest.mark.skipif(
 @needs_tensorboard
 def test_tensorboard_itself_reads_what_was_recorded(tmp_path):
     notices = []
-    board = Board(tmp_path, notices.append)
+    board = TensorBoardLog(tmp_path, notices.append)
     for record in (TRAIN, HELD_OUT):
         board.record(record)
     board.close()
@@ -187,7 +187,7 @@ def test_tensorboard_itself_reads_what_was_recorded(tmp_path):
 def test_a_file_where_its_folder_should_be_is_noticed_and_left_alone(tmp_path):
     (tmp_path / "tensorboard").write_text("mine")
     notices = []
-    board = Board(tmp_path, notices.append)
+    board = TensorBoardLog(tmp_path, notices.append)
     board.record(TRAIN)
     board.close()
     (said,) = notices

@@ -2,17 +2,17 @@
 
 import torch
 
-from nca import Source
-from nca_plugins.cells import cut, discs, epochs, show
+from nca import CellRNG
+from nca_plugins.cells import class_picture, discs, epochs, to_cells
 
 
 def test_a_cell_holds_its_patch_row_by_row():
     image = torch.arange(16.0).view(1, 1, 4, 4)
-    assert cut(image, 2, (2, 2))[0, :, 0, 1].tolist() == [2, 3, 6, 7]
+    assert to_cells(image, 2, (2, 2))[0, :, 0, 1].tolist() == [2, 3, 6, 7]
 
 
 def test_what_is_beside_the_picture_is_zero():
-    cells = cut(torch.ones(1, 1, 2, 3), 1, (4, 6))[0, 0]
+    cells = to_cells(torch.ones(1, 1, 2, 3), 1, (4, 6))[0, 0]
     assert cells[1:3, 1:4].eq(1).all()
     assert cells.sum() == 6
 
@@ -26,13 +26,15 @@ def test_an_epoch_has_every_image_once_in_an_order_of_its_own():
 
 def test_ink_makes_a_colour_strong():
     ink = torch.tensor([[[0.0, 1.0]]])
-    shown = show(torch.zeros(1, 1, 2, dtype=torch.int64), ink, torch.tensor([[1.0, 0.0, 0.0]]))
+    shown = class_picture(
+        torch.zeros(1, 1, 2, dtype=torch.int64), ink, torch.tensor([[1.0, 0.0, 0.0]])
+    )
     assert shown[0, :, 0, 1].tolist() == [1, 0, 0]
     assert shown[0, :, 0, 0].tolist() == [1, 0.75, 0.75]
 
 
 def test_discs_wrap_around_the_edges():
-    mask = discs(Source(0, 0, torch.arange(400)), 0.05, 2.0, (12, 20))
+    mask = discs(CellRNG(0, 0, torch.arange(400)), 0.05, 2.0, (12, 20))
     corners = mask[:, 0, 0] & mask[:, -1, -1]
     assert corners.any()
     # without a seam no place is emptied more often than another

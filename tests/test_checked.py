@@ -9,20 +9,20 @@ from simple import Add, one_level, row
 from tiny import changed
 
 from nca import (
+    ActivationMemory,
     Alive,
     Automaton,
     Damage,
+    InitialStateSpec,
     Layout,
     Level,
-    Memory,
     NCAError,
     Noise,
     OptionError,
     Options,
-    Place,
-    Renewal,
+    PoolOptions,
+    RuleContext,
     Skip,
-    Start,
     Topology,
     UpdateRule,
     register,
@@ -45,7 +45,7 @@ def automaton(**settings: object) -> Automaton:
 
 
 def rule(name: str, **options: object) -> UpdateRule:
-    return registry.get("rule", name)(Place(LEVELS, "body", 2), **options)
+    return registry.get("rule", name)(RuleContext(LEVELS, "body", 2), **options)
 
 
 # what the tiny recipe says in place of what, and the call that says the same
@@ -102,19 +102,22 @@ DOORS = {
         (ALIVE, 'alive = { level = "", channel = -1, above = 0.1, dead = "frozn" }'),
         lambda: Alive("", -1, 0.1, dead="frozn"),
     ),
-    "unknown memory": (("batch = 4", 'batch = 4\nmemory = "stores"'), lambda: Memory("stores")),
+    "unknown memory": (
+        ("batch = 4", 'batch = 4\nmemory = "stores"'),
+        lambda: ActivationMemory("stores"),
+    ),
     "a length without segments": (
         ("batch = 4", 'batch = 4\nmemory = { mode = "store", every = 3 }'),
-        lambda: Memory("store", 3),
+        lambda: ActivationMemory("store", 3),
     ),
     "an unknown start": (
         ("held_out = 8", 'held_out = 8\nstart = { kind = "unifrom" }'),
-        lambda: Start("unifrom"),
+        lambda: InitialStateSpec("unifrom"),
     ),
-    "a pool of none": (("\nsize = 8\n", "\nsize = 0\n"), lambda: Renewal(0)),
+    "a pool of none": (("\nsize = 8\n", "\nsize = 0\n"), lambda: PoolOptions(0)),
     "an unknown order": (
         ("\nsize = 8\n", '\nsize = 8\norder = "worst"\n'),
-        lambda: Renewal(8, order="worst"),
+        lambda: PoolOptions(8, order="worst"),
     ),
     "an augment that shrinks below nothing": (
         ("held_out = 8", "held_out = 8\naugment = { scale = 1.5 }"),
@@ -166,7 +169,7 @@ def test_both_doors_say_the_same(case):
 
 
 def test_the_batch_that_a_pool_renews_is_the_one_that_a_recipe_would_take():
-    faults = [*Renewal(4, fresh=2, damaged=2, swapped=1).misfits(4), *Renewal(2).misfits(4)]
+    faults = [*PoolOptions(4, fresh=2, damaged=2, swapped=1).misfits(4), *PoolOptions(2).misfits(4)]
     assert [(fault.what, fault.to_do) for fault in faults] == [
         ("renews 5 states", "fresh, damaged and swapped together fit a batch of 4"),
         ("is 2", "at least one batch: 4"),

@@ -11,26 +11,26 @@ from test_memory_planner import Noise as NoiseImages
 from torch.testing import assert_close
 
 from nca import (
+    ActivationMemory,
     Automaton,
     Layout,
     Level,
-    Memory,
     NCAError,
     Noise,
-    Place,
     ProcessError,
     Report,
+    RuleContext,
     Skip,
     State,
     register,
 )
 from nca.backends.compiled import Compiled
 from nca.checkpoint.find import read_recipe
-from nca.distributed.group import Crew
+from nca.distributed.group import ProcessGroup
 from nca.registry.registry import registry
-from nca.training.compile_trial import settle_compile
+from nca.training.compile_trial import choose_compile
 from nca.training.loop import Watch, train
-from nca.training.memory_planner import Trial
+from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
 
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def quick(monkeypatch) -> None:
 def automaton() -> Automaton:
     torch.manual_seed(0)
     layout = Layout([Level("low", 2, input=True), Level("mid", 3), Level("top", 2)])
-    mid, top = Place(layout, "mid"), Place(layout, "top")
+    mid, top = RuleContext(layout, "mid"), RuleContext(layout, "top")
     rules = {
         "mid": [registry.get("rule", name)(mid) for name in ("bottom_up", "lateral", "top_down")],
         "top": [registry.get("rule", "bottom_up")(top, activation="gelu", shown="squashed")],
@@ -67,24 +67,24 @@ def automaton() -> Automaton:
 
 def first(one: Automaton) -> State:
     state = one.seed(2, (6, 7), random_seed=3)
-    return state.replace({"low": state.source.normal("low", 2, (6, 7)).double()})
+    return state.replace({"low": state.rng.normal("low", 2, (6, 7)).double()})
 
 
 def gradients(one: Automaton, state: State, steps: int) -> list[torch.Tensor]:
     after = one.rollout(state, steps)
-    loss = sum((after[name] ** 2).sum() for name in one.written)
+    loss = sum((after[name] ** 2).sum() for name in one.writable_levels)
     return torch.autograd.grad(loss, list(one.parameters()))  # pyright: ignore
 
 
 @pytest.mark.parametrize("memory", ["store", "recompute", "segments"])
 def test_a_compiled_rollout_and_its_gradient_are_the_plain_ones(memory, quick):
     plain = automaton()
-    plain.memory = Memory(memory)
+    plain.memory = ActivationMemory(memory)
     compiled, state = Compiled(plain, always=True), first(plain)
     ends = [one.rollout(state, 5) for one in (plain, compiled)]
     assert ends[0].step == ends[1].step == 5
     assert len(ends[0].remembered) == len(ends[1].remembered) == 1
-    for name in plain.written:
+    for name in plain.writable_levels:
         assert ends[0][name].ne(0).any()
         assert_close(ends[1][name], ends[0][name], rtol=0, atol=1e-12)
     for ours, theirs in zip(gradients(compiled, state, 4), gradients(plain, state, 4), strict=True):
@@ -94,13 +94,13 @@ def test_a_compiled_rollout_and_its_gradient_are_the_plain_ones(memory, quick):
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch needs a C++ compiler, g++")
 def test_what_torch_really_makes_of_a_step_is_the_step():
-    place = Place(Layout([Level("body", 2)]), "body")
+    place = RuleContext(Layout([Level("body", 2)]), "body")
     plain = one_level(registry.get("rule", "growing")(place, hidden=3), channels=2, fire_rate=0.5)
     weights = list(plain.parameters())
     for number, weight in enumerate(weights):
         torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(number))
     state = plain.seed(2, (6, 7), random_seed=3)
-    state = state.replace({"body": state.source.normal("body", 2, (6, 7))})
+    state = state.replace({"body": state.rng.normal("body", 2, (6, 7))})
     found = gradients(Compiled(plain), state, 3)
     for ours, theirs in zip(found, gradients(plain, state, 3), strict=True):
         assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -133,7 +133,7 @@ class Clock:
     def __init__(self, monkeypatch, plain: float, compiled: float | Exception) -> None:
         self.asked: list[type] = []
 
-        def seconds(trial: Trial) -> float:
+        def seconds(trial: IterationProbe) -> float:
             kind = type(trial.run.automaton)
             self.asked.append(kind)
             if kind is Automaton:
@@ -142,19 +142,19 @@ class Clock:
                 raise compiled
             return compiled
 
-        monkeypatch.setattr(Trial, "seconds", seconds)
+        monkeypatch.setattr(IterationProbe, "seconds", seconds)
 
 
-def begun(folder, *more: str, name: str = "glom_mnist", crew: Crew | None = None) -> Run:
+def begun(folder, *more: str, name: str = "glom_mnist", crew: ProcessGroup | None = None) -> Run:
     recipe = read_recipe(name, [*(LEVELS if name == "glom_mnist" else ()), *more])
     run = Run.start(recipe, folder, CPU, None, Report())
-    run.crew = crew or run.crew
+    run.group = crew or run.group
     return run
 
 
 def settled(run: Run) -> tuple[bool, str]:
     said: list[str] = []
-    settle_compile(run, Watch(notice=said.append))
+    choose_compile(run, Watch(notice=said.append))
     return isinstance(run.automaton, Compiled), "".join(said)
 
 
@@ -204,10 +204,10 @@ def test_auto_does_not_try_where_cells_are_spared_or_steps_shared(tmp_path, monk
     clock = Clock(monkeypatch, 1.0, 0.1)
     run = begun(tmp_path / "run", "train.compile=auto", "pool.size=8", name="growing")
     assert settled(run)[1].startswith("plain steps: they spare the cells that cannot change")
-    shared = begun(tmp_path / "shared", *LONG, crew=Crew(0, 2))
+    shared = begun(tmp_path / "shared", *LONG, crew=ProcessGroup(0, 2))
     assert settled(shared) == (False, "plain steps: several processes share them")
     assert clock.asked == []
-    asked = begun(tmp_path / "asked", "train.compile=always", crew=Crew(0, 2))
+    asked = begun(tmp_path / "asked", "train.compile=always", crew=ProcessGroup(0, 2))
     with pytest.raises(ProcessError, match="steps that 2 processes share are not compiled"):
         settled(asked)
 
@@ -236,11 +236,11 @@ def test_what_is_demanded_and_cannot_be_is_told_before_training(tmp_path, monkey
 def test_what_was_tried_is_what_trains(tmp_path, monkeypatch, quick):
     tried = []
 
-    def seconds(trial: Trial) -> float:
+    def seconds(trial: IterationProbe) -> float:
         tried.append(trial.run.automaton)
         return 1.0 / len(tried)
 
-    monkeypatch.setattr(Trial, "seconds", seconds)
+    monkeypatch.setattr(IterationProbe, "seconds", seconds)
     run = begun(tmp_path / "run", *LONG)
     assert settled(run)[0]
     assert run.automaton is tried[1]
@@ -265,4 +265,4 @@ def test_a_compiled_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, quic
 
 
 def test_a_trial_times_the_run_that_is_asked(tmp_path):
-    assert 0 < Trial(begun(tmp_path / "run")).seconds() < 60
+    assert 0 < IterationProbe(begun(tmp_path / "run")).seconds() < 60

@@ -5,9 +5,9 @@ import torch
 
 from nca import Report
 from nca.checkpoint.find import read_recipe
-from nca.engine.rng import Draw, Source
+from nca.engine.rng import CellRNG, HostRNG
 from nca.training.loop import next_batch, train
-from nca.training.memory_planner import Trial
+from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
 
 pytestmark = pytest.mark.gpu
@@ -32,14 +32,16 @@ def small_run(tmp_path, device, *more):
 @pytest.mark.parametrize("draw", ["uniform", "normal", "bits"])
 def test_counted_numbers_are_the_same_bits(draw):
     drawn = [
-        getattr(Source(2**40 + 7, 3, torch.arange(5, device=device)), draw)("fire", 3, (9, 7)).cpu()
+        getattr(CellRNG(2**40 + 7, 3, torch.arange(5, device=device)), draw)(
+            "fire", 3, (9, 7)
+        ).cpu()
         for device in ("cpu", "cuda")
     ]
     assert drawn[0].equal(drawn[1])
 
 
 def test_orders_are_the_same_on_both():
-    assert Draw(3, 4).order("pool", 1000).equal(Draw(3, 4).order("pool", 1000).cuda().cpu())
+    assert HostRNG(3, 4).order("pool", 1000).equal(HostRNG(3, 4).order("pool", 1000).cuda().cpu())
 
 
 def test_a_step_fires_the_same_cells(tmp_path):
@@ -47,7 +49,7 @@ def test_a_step_fires_the_same_cells(tmp_path):
     for device in ("cpu", "cuda"):
         run = small_run(tmp_path, device)
         torch.nn.init.constant_(run.automaton.rules_of("body")[0].change.bias, 0.1)
-        _, batch = next_batch(run, Draw(0, 0))
+        _, batch = next_batch(run, HostRNG(0, 0))
         after.append((run.automaton.step(batch.state)["body"] != batch.state["body"]).cpu())
     assert after[0].any()
     assert after[0].equal(after[1])
@@ -72,7 +74,7 @@ def test_a_rollout_on_the_gpu_ends_where_it_does_on_the_cpu(tmp_path):
             rule.change.weight.copy_(
                 torch.linspace(-0.1, 0.1, rule.change.weight.numel()).view_as(rule.change.weight)
             )
-        _, batch = next_batch(run, Draw(0, 0))
+        _, batch = next_batch(run, HostRNG(0, 0))
         ends.append(
             (batch.state["body"].cpu(), run.automaton.rollout(batch.state, 8)["body"].cpu())
         )
@@ -83,7 +85,7 @@ def test_a_rollout_on_the_gpu_ends_where_it_does_on_the_cpu(tmp_path):
 
 
 def test_a_peak_on_the_gpu_is_what_was_predicted(tmp_path):
-    trial = Trial(small_run(tmp_path, "cuda", "rollout.steps=24", "grid.size=[64, 64]"))
+    trial = IterationProbe(small_run(tmp_path, "cuda", "rollout.steps=24", "grid.size=[64, 64]"))
     needs = list(trial.needs(timed=True))
     assert needs[0].peak > needs[1].peak > needs[2].peak
     for need in needs:

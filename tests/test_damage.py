@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import axes, random_seeds, sizes
 
-from nca import Layout, Level, NCAError, ShapeError, Source
+from nca import CellRNG, Layout, Level, NCAError, ShapeError
 from nca.tasks.damage import Damage, disc
 
 LAYOUT = Layout([Level("image", 1, input=True), Level("body", 2)])
@@ -17,7 +17,7 @@ LAYOUT = Layout([Level("image", 1, input=True), Level("body", 2)])
 def holes(random_seed: int, size: tuple[int, ...], batch: int = 3) -> torch.Tensor:
     """Return which cells a disc has emptied, bool `(B, *space)`."""
     state = LAYOUT.zeros(batch, size).map(lambda level: level + 1)
-    cut = disc(state, Source(random_seed, 0, state.samples), ["body"])
+    cut = disc(state, CellRNG(random_seed, 0, state.samples), ["body"])
     assert torch.equal(cut["image"], state["image"])
     assert torch.equal(cut["body"][:, 0], cut["body"][:, 1])
     assert set(cut["body"].unique().tolist()) <= {0, 1}
@@ -27,7 +27,7 @@ def holes(random_seed: int, size: tuple[int, ...], batch: int = 3) -> torch.Tens
 @given(count=axes(), size=sizes(low=2, high=9), seed=random_seeds())
 def test_a_hole_is_a_disc_inside_the_grid(count, size, seed):
     size = size[:count]
-    draws = Source(seed, 0, torch.arange(3)).each("damage", count + 1)
+    draws = CellRNG(seed, 0, torch.arange(3)).each("damage", count + 1)
     for hole, (*centre, radius) in zip(holes(seed, size), draws.tolist(), strict=True):
         for cell in torch.cartesian_prod(*map(torch.arange, size)).view(-1, count).tolist():
             places = [2 * c / (side - 1) - 1 for c, side in zip(cell, size, strict=True)]
@@ -54,7 +54,7 @@ def test_the_same_numbers_give_the_same_hole():
 def emptied(text: str, size: tuple[int, ...], random_seed: int = 0, batch: int = 3):
     """Return which cells damage empties, bool `(B, *space)`."""
     state = LAYOUT.zeros(batch, size).map(lambda level: level + 1)
-    cut = Damage.parse(text).hurt(state, Source(random_seed, 0, state.samples), ["body"])
+    cut = Damage.parse(text).hurt(state, CellRNG(random_seed, 0, state.samples), ["body"])
     assert torch.equal(cut["image"], state["image"])
     assert torch.equal(cut["body"][:, 0], cut["body"][:, 1])
     return cut["body"][:, 0] == 0

@@ -31,9 +31,9 @@ from nca.data.dataset import (
     IdxFile,
     LabelledImages,
     NpmPackage,
-    Pair,
     Report,
     Source,
+    SplitFiles,
     TorchvisionMirrors,
     UnavailableError,
     cache_folder,
@@ -63,8 +63,8 @@ FILES = {name: IdxFile(name, sha256(data).hexdigest()) for name, data in BYTES.i
 class Dots(IdxDataset):
     folder = "Dots"
     classes = ("none", "one", "two")
-    train = Pair(FILES["train-images"], FILES["train-labels"])
-    test = Pair(FILES["t10k-images"], FILES["t10k-labels"])
+    train = SplitFiles(FILES["train-images"], FILES["train-labels"])
+    test = SplitFiles(FILES["t10k-images"], FILES["t10k-labels"])
 
 
 class Giver(Source):
@@ -246,7 +246,7 @@ class TestLoading:
 
     def test_files_that_do_not_belong_together_are_refused(self, tmp_path):
         dataset = dots()
-        dataset.train = Pair(FILES["train-images"], FILES["t10k-labels"])  # type: ignore[misc]
+        dataset.train = SplitFiles(FILES["train-images"], FILES["t10k-labels"])  # type: ignore[misc]
         lay(tmp_path)
         with pytest.raises(DataError, match="the files of Dots do not belong together"):
             dataset.load("train", tmp_path)
@@ -408,7 +408,7 @@ class TestFetching:
         true = {f"{name}-idx{data[3]}-ubyte": data for name, data in BYTES.items()}
         files = [IdxFile(name, sha256(data).hexdigest()) for name, data in true.items()]
         dataset = dots(Giver(files=true))
-        dataset.train, dataset.test = Pair(*files[:2]), Pair(*files[2:])
+        dataset.train, dataset.test = SplitFiles(*files[:2]), SplitFiles(*files[2:])
         dataset.fetch(tmp_path)
 
         theirs = type("Dots", (torchvision.datasets.MNIST,), {})(tmp_path, train=True)

@@ -9,9 +9,9 @@ from playwright.sync_api import Page
 
 from nca import State
 from nca.checkpoint.trained import Trained
-from nca.export.page_views import CONTRAST, DARK, contrast, legible
-from nca.export.verify import drawn
-from nca.render.palettes import CLASSES
+from nca.export.page_views import CONTRAST, DARK, colour_contrast, legible
+from nca.export.verify import example_state
+from nca.render.palettes import CLASS_COLOURS
 
 ENOUGH = {
     "self_classifying_mnist_small": 50,
@@ -86,7 +86,7 @@ def draw_seven(page: Page, between: int = 0) -> None:
 def test_every_example_is_judged_as_from_a_fresh_start(page, pages, name):
     need_data(name, pages)
     loaded, file = pages(name, examples=True)
-    portrait, image = loaded.task.portrait(), loaded.task.image.name
+    portrait, image = loaded.task.display(), loaded.task.image.name
     opened(page, file)
     examples = page.locator("#examples button")
     assert examples.count() == 10
@@ -94,7 +94,7 @@ def test_every_example_is_judged_as_from_a_fresh_start(page, pages, name):
     passed(page, ENOUGH[name])
     right = {"page": 0, "fresh": 0}
     for number in (*range(1, 10), 0):
-        before, example = shown(page, loaded), drawn(portrait, number)
+        before, example = shown(page, loaded), example_state(portrait, number)
         examples.nth(number).click()
         expected = example
         if name in CARRYING:
@@ -130,7 +130,7 @@ def test_a_digit_rubbed_out_and_another_drawn_is_the_other(page, pages, name):
     begun = shown(page, loaded)
     passed(page, ENOUGH[name])
     assert said(page).endswith(" say 7")
-    fresh = loaded.task.portrait().first.replace({"image": begun["image"]})
+    fresh = loaded.task.display().first.replace({"image": begun["image"]})
     assert verdict(loaded, loaded.automaton.rollout(fresh, ENOUGH[name])) == "7"
 
 
@@ -161,14 +161,14 @@ def test_a_page_of_a_graph_begins_anew_as_well(page, pages):
     passed(page, 3)
     stroke(page, "draw", (0.2, 0.5), (0.2, 0.7))
     begun = shown(page, loaded)
-    first = loaded.task.portrait().first
+    first = loaded.task.display().first
     assert_close_levels(begun, first.replace({"image": begun["image"]}))
 
 
 @pytest.mark.parametrize("name", ["self_classifying_mnist_small", "glom_mnist"])
 def test_clear_blanks_the_input_and_the_vote_begins_from_nothing(page, pages, name):
     loaded, file = pages(name)
-    first = loaded.task.portrait().first
+    first = loaded.task.display().first
     opened(page, file)
     assert said(page) == NEITHER
     draw_seven(page)
@@ -261,11 +261,11 @@ def test_no_control_moves_as_steps_pass(page, pages, width):
 
 
 def test_every_class_is_seen_in_dark_mode(page, pages):
-    faint = contrast(CLASSES, DARK) < CONTRAST
+    faint = colour_contrast(CLASS_COLOURS, DARK) < CONTRAST
     assert faint[0], "digit 0 could be seen as it was"
-    colours = legible(CLASSES, DARK)
-    assert (contrast(colours, DARK) >= CONTRAST).all()
-    assert torch.equal(colours[~faint], CLASSES[~faint])
+    colours = legible(CLASS_COLOURS, DARK)
+    assert (colour_contrast(colours, DARK) >= CONTRAST).all()
+    assert torch.equal(colours[~faint], CLASS_COLOURS[~faint])
     assert torch.cdist(colours, colours).fill_diagonal_(1).min() > 0.2, "two look alike"
     page.emulate_media(color_scheme="dark")
     opened(page, pages("glom_mnist")[1])

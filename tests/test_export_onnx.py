@@ -7,7 +7,7 @@ import torch
 from simple import Ask, one_level
 from torch.testing import assert_close
 
-from nca import Alive, Automaton, ExportError, Layout, Level, Noise, Place, State
+from nca import Alive, Automaton, ExportError, Layout, Level, Noise, RuleContext, State
 from nca.checkpoint.trained import Trained
 from nca.export import onnx as module
 from nca.export import write_onnx
@@ -32,9 +32,9 @@ def growing(tmp_path_factory):
 def test_the_model_steps_as_torch_does_on_another_grid_and_batch(growing):
     loaded, file, _ = growing
     session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    state = loaded.automaton.rollout(loaded.task.portrait().first, 12)["body"][:, :, 5:26, 3:30]
+    state = loaded.automaton.rollout(loaded.task.display().first, 12)["body"][:, :, 5:26, 3:30]
     state = State({"body": torch.cat([state, state.roll((4, 9), (2, 3)), state.flip(3)])})
-    fire = state.source.chance("fire/body", loaded.automaton.fire_rate, 1, state.size("body"))
+    fire = state.rng.chance("fire/body", loaded.automaton.fire_rate, 1, state.size("body"))
     inputs = {"body": state["body"].numpy(), "fire/body": fire.float().numpy()}
     (after,) = session.run(None, inputs)
     expected = loaded.automaton.step(state)["body"]
@@ -63,7 +63,7 @@ def test_the_model_says_what_it_is_and_how_far_it_strays(growing):
 
 def test_levels_noise_attention_and_the_dead_go_out_too():
     layout = Layout([Level("low", 2, input=True), Level("mid", 3), Level("top", 2)])
-    mid, top = Place(layout, "mid"), Place(layout, "top")
+    mid, top = RuleContext(layout, "mid"), RuleContext(layout, "top")
     rules = {
         "mid": [registry.get("rule", name)(mid) for name in ("consensus_step", "bottom_up")],
         "top": [registry.get("rule", "bottom_up")(top, activation="gelu", shown="squashed")],
@@ -71,7 +71,7 @@ def test_levels_noise_attention_and_the_dead_go_out_too():
     alive = Alive("low", 0, 0.5, 1, "frozen")
     automaton = Automaton(layout, rules, fire_rate=0.6, noise=Noise(0.1), alive=alive).eval()
     state = automaton.seed(1, (9, 8), random_seed=3)
-    state = state.replace({"low": state.source.normal("low", 2, (9, 8))})
+    state = state.replace({"low": state.rng.normal("low", 2, (9, 8))})
     step = module.Step(automaton)
     checked = module._tried(step, module._model(step, module._example(state)), [state], 4)
     assert step.inputs == ["low", "mid", "top", "fire/mid", "fire/top", "noise/mid", "noise/top"]
@@ -82,7 +82,7 @@ def test_levels_noise_attention_and_the_dead_go_out_too():
 
 def test_a_rule_without_weights_goes_out_too():
     layout = Layout([Level("body", 1)])
-    rule = registry.get("rule", "life")(Place(layout, "body"))
+    rule = registry.get("rule", "life")(RuleContext(layout, "body"))
     automaton = Automaton(layout, {"body": [rule]})
     step = module.Step(automaton)
     blinker = torch.zeros(1, 1, 7, 6)

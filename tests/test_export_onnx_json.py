@@ -19,7 +19,7 @@ from nca import (
     Layout,
     Level,
     Noise,
-    Place,
+    RuleContext,
     State,
     UpdateRule,
     View,
@@ -30,7 +30,7 @@ from nca.export import write_html
 from nca.export.html import ENGINES
 from nca.export.onnx import OPSET
 from nca.registry.registry import registry
-from nca.tasks.display import Portrait
+from nca.tasks.display import Display
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -200,7 +200,7 @@ def scripts(browser):
     """A page that knows the operations and shows nothing."""
     page = browser.new_page()
     text = files("nca.export").joinpath("web")
-    for name in ("noise.js", *ENGINES["onnx"]):
+    for name in ("rng.js", *ENGINES["onnx"]):
         page.add_script_tag(content=text.joinpath(name).read_text(encoding="utf-8"))
     yield page
     page.close()
@@ -210,7 +210,7 @@ def found_of(page, model, inputs):
     given = [
         [module.KINDS[str(x.dtype)], list(x.shape), x.reshape(-1).tolist()] for x in inputs.values()
     ]
-    return page.evaluate(RUN, [module.told(model), given])
+    return page.evaluate(RUN, [module.onnx_to_json(model), given])
 
 
 def assert_same(page, model, inputs):
@@ -272,7 +272,7 @@ def test_what_heeds_shapes_alone_is_computed_once(scripts):
           graph.run([tensorOf([2, 3, 4], new Float32Array(24)), tensorOf([1, 1, 1], [1])]);
           return graph.moving.map(([name]) => name);
         }""",
-        module.told(model),
+        module.onnx_to_json(model),
     )
     assert moving == ["Expand", "Neg"]
     # and for other numbers of the same shapes the same graph gives other numbers
@@ -284,13 +284,13 @@ def test_what_cannot_be_computed_is_named():
     make = onnx.helper.make_node
     nodes = [make("Det", ["x"], ["y"]), make("Atan", ["y"], ["z"]), make("Mish", ["z"], ["w"])]
     with pytest.raises(ExportError, match=r"Atan, Det, Mish of its ONNX graph are none of what"):
-        module.told(model_of(nodes, {"x": IMAGE}, ["w"]))
+        module.onnx_to_json(model_of(nodes, {"x": IMAGE}, ["w"]))
     double = make("Constant", [], ["y"], value=onnx.numpy_helper.from_array(np.ones(2)))
     with pytest.raises(ExportError, match="its step has numbers of float64"):
-        module.told(model_of([double, make("Neg", ["y"], ["z"])], {"x": IMAGE}, ["z"]))
+        module.onnx_to_json(model_of([double, make("Neg", ["y"], ["z"])], {"x": IMAGE}, ["z"]))
     endless = make("LeakyRelu", ["x"], ["y"], alpha=math.inf)
     with pytest.raises(ExportError, match="LeakyRelu of its ONNX graph has a number that is not"):
-        module.told(model_of([endless], {"x": IMAGE}, ["y"]))
+        module.onnx_to_json(model_of([endless], {"x": IMAGE}, ["y"]))
 
 
 class Wave(UpdateRule):
@@ -298,7 +298,7 @@ class Wave(UpdateRule):
 
     reads = ("own",)
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RuleContext) -> None:
         super().__init__()
         count = place.own.channels
         self.mixed = nn.Linear(2 * count, count)
@@ -317,8 +317,8 @@ def turned_into(automaton: Automaton, drawn: State) -> Trained:
     class Shown:
         headline, better = "error", "less"
 
-        def portrait(self):
-            return Portrait(drawn)
+        def display(self):
+            return Display(drawn)
 
     return replace(loaded, automaton=automaton.float().eval(), task=Shown())
 
@@ -337,13 +337,13 @@ def assert_a_page_agrees(page: Page, trained: Trained, file: Path, size: tuple[i
 
 def test_a_rule_that_says_nothing_runs_with_noise_and_chance_on_any_grid(page, tmp_path):
     torch.manual_seed(0)
-    place = Place(Layout([Level("body", 5)]), "body")
+    place = RuleContext(Layout([Level("body", 5)]), "body")
     alive = Alive("body", 0, 0.1, 1)
     automaton = one_level(
         Wave(place), channels=5, fire_rate=0.6, noise=Noise(0.05), alive=alive, step_size=0.5
     )
     state = automaton.seed(1, (8, 10), random_seed=2**40 + 7)
-    state = state.replace({"body": state.source.uniform("body", 5, (8, 10))})
+    state = state.replace({"body": state.rng.uniform("body", 5, (8, 10))})
     file = tmp_path / "wave.html"
     assert_a_page_agrees(page, turned_into(automaton, state), file, (8, 10))
     page.locator("#size").select_option(index=1)
@@ -357,7 +357,7 @@ def test_a_rule_that_says_nothing_runs_with_noise_and_chance_on_any_grid(page, t
 
 
 def test_life_runs_in_a_page(page, tmp_path):
-    rule = registry.get("rule", "life")(Place(Layout([Level("body", 1)]), "body"))
+    rule = registry.get("rule", "life")(RuleContext(Layout([Level("body", 1)]), "body"))
     automaton = one_level(rule)
     glider = torch.zeros(1, 1, 8, 9)
     glider[0, 0, (0, 1, 2, 2, 2), (1, 2, 0, 1, 2)] = 1
@@ -381,7 +381,7 @@ def test_a_trained_automaton_that_draws_runs_as_a_graph_too(page, tmp_path):
 
 
 def test_a_page_of_a_graph_says_what_it_cannot(tmp_path):
-    cube = one_level(Wave(Place(Layout([Level("body", 2)]), "body", 3)), channels=2).float()
+    cube = one_level(Wave(RuleContext(Layout([Level("body", 2)]), "body", 3)), channels=2).float()
     trained = turned_into(cube, cube.seed(1, (5, 5, 5)))
     with pytest.raises(ExportError, match="its grid has 3 axes, and a page shows two"):
         write_html(trained, tmp_path / "cube.html", 2, engine="onnx")

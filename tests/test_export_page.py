@@ -28,7 +28,7 @@ def test_twenty_steps_from_the_seed_are_those_of_torch_cell_by_cell(page, pages)
     opened(page, file)
     page.evaluate("nca.reset()")
     seed = read(page, loaded.automaton, (32, 32))
-    assert seed == loaded.task.portrait().first
+    assert seed == loaded.task.display().first
     grown = assert_steps_agree(page, loaded.automaton, (32, 32), STEPS)
     assert (grown["body"][:, 3] > 0.1).sum() > 50
     # and with all cells firing
@@ -185,7 +185,7 @@ def test_the_page_asks_for_nothing(page, pages):
 def test_half_as_wide_textures_stay_near(page, pages):
     loaded, file = pages("growing")
     opened(page, file)
-    seed = loaded.task.portrait().first
+    seed = loaded.task.display().first
     given = {"size": [32, 32], "step": 0, "steps": 10, "levels": [base64_of(seed["body"])]}
     found = page.evaluate(
         "given => trial(document.createElement('canvas').getContext('webgl2'), plan, given, true)",
@@ -205,7 +205,7 @@ def test_an_example_is_what_the_task_shows_its_automaton(page, tmp_path):
     opened(page, tmp_path / "parts.html")
     page.locator("#examples button").nth(3).click()
     shown = read(page, loaded.automaton, (16, 16))["image"]
-    scenes = next(iter(loaded.task.trials("test", 4))).state["image"]
+    scenes = next(iter(loaded.task.evaluation_batches("test", 4))).state["image"]
     assert_close(shown, scenes[3:], rtol=0, atol=1e-6)
     assert not torch.equal(shown, scenes[2:3])
 

@@ -7,13 +7,24 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Alive, Automaton, ExportError, Layout, Level, Noise, Place, Skip, State, Topology
+from nca import (
+    Alive,
+    Automaton,
+    ExportError,
+    Layout,
+    Level,
+    Noise,
+    RuleContext,
+    Skip,
+    State,
+    Topology,
+)
 from nca.checkpoint.trained import Trained
 from nca.export import write_html
 from nca.export.html import _web
-from nca.export.page_data import check, plan
+from nca.export.page_data import check_exportable, page_data
 from nca.export.texels import Packer, base64_of, numbers_of
-from nca.export.verify import difference
+from nca.export.verify import compare
 from nca.registry.registry import registry
 from nca_plugins.glom.attention import Attention
 
@@ -31,7 +42,7 @@ def drawn(automaton: Automaton, random_seed: int) -> Automaton:
 
 def two_levels(topology: Topology, channels: int = 5, **settings: object) -> Automaton:
     layout = Layout([Level("low", 3, input=True), Level("mid", 6), Level("top", channels)])
-    mid, top = (Place(layout, name, 2, topology) for name in ("mid", "top"))
+    mid, top = (RuleContext(layout, name, 2, topology) for name in ("mid", "top"))
     rule = lambda name: registry.get("rule", name)  # noqa: E731
     attention = Attention("dot", 0.1, radius=2, itself=False)
     rules = {
@@ -68,13 +79,13 @@ def test_every_condition_is_that_of_torch(page, case):
     topology, settings = CASES[case]
     automaton = two_levels(topology, **settings)
     state = automaton.layout.zeros(1, (5, 7), random_seed=2**40 + 17)
-    noise = {n: state.source.normal(n, t.shape[1], (5, 7)) for n, t in state.items()}
+    noise = {n: state.rng.normal(n, t.shape[1], (5, 7)) for n, t in state.items()}
     state = state.replace(noise, samples=torch.tensor([-3]), step=4)
     packer = Packer()
-    told = {**plan(automaton, state, packer), "weights": packer.base64()}
+    told = {**page_data(automaton, state, packer), "weights": packer.base64()}
     levels = [base64_of(level) for level in state.values()]
     given = {"size": [5, 7], "step": 4, "steps": 6, "levels": levels}
-    for name in ("noise.js", "shaders.js", "engine.js"):
+    for name in ("rng.js", "webgl/shaders.js", "webgl/engine.js"):
         page.add_script_tag(content=_web(name))
     found = page.evaluate(
         "([plan, given]) => trial(document.createElement('canvas').getContext('webgl2'),"
@@ -104,17 +115,17 @@ def test_numbers_that_are_not_finite_are_a_difference():
     state = State({"body": torch.zeros(1, 1, 2, 2)})
     found: dict[str, dict[str, Tensor]] = {"once": {"body": torch.full((1, 1, 2, 2), torch.nan)}}
     with pytest.raises(ExportError, match="strays from torch by nan"):
-        difference({"once": state}, found, 1, "nowhere")
+        compare({"once": state}, found, 1, "nowhere")
 
 
 def test_all_that_a_page_cannot_say_is_told_at_once():
     layout = Layout([Level("low", 2), Level("top", 2)])
-    low, top = (Place(layout, name) for name in layout)
+    low, top = (RuleContext(layout, name) for name in layout)
     life, prediction = registry.get("rule", "life"), registry.get("rule", "bottom_up")
     rules = {"low": [life(low)], "top": [prediction(top, shown="normalised")]}
     automaton = Automaton(layout, rules)
     with pytest.raises(ExportError) as refused:
-        plan(automaton, automaton.seed(1, (4, 4)), Packer())
+        page_data(automaton, automaton.seed(1, (4, 4)), Packer())
     assert refused.value.what == (
         "no page can be made of this automaton: "
         'rule Life of level "low" does not say what it computes (UpdateRule.program); '
@@ -124,17 +135,17 @@ def test_all_that_a_page_cannot_say_is_told_at_once():
 
 
 def test_what_no_page_runs_is_refused_whatever_computes_it():
-    check(two_levels(Topology("torus")), 2)
+    check_exportable(two_levels(Topology("torus")), 2)
     with pytest.raises(ExportError, match="its grid has 3 axes, and a page shows two") as refused:
-        check(two_levels(Topology("torus")), 3)
+        check_exportable(two_levels(Topology("torus")), 3)
     assert refused.value.to_do == "export it with --to onnx instead"
     layout = Layout([Level("low", 2)])
     with pytest.raises(ExportError, match="skip connections remember states") as refused:
-        check(Automaton(layout, {}, skips=[Skip(3, 0.1)]), 2)
+        check_exportable(Automaton(layout, {}, skips=[Skip(3, 0.1)]), 2)
     assert refused.value.to_do.startswith("watch it in torch, with nca play")
 
 
 def test_the_first_state_of_an_empty_grid_takes_no_room():
     automaton = two_levels(Topology("torus"))
-    told = plan(automaton, automaton.layout.zeros(1, (4, 4)), Packer())
+    told = page_data(automaton, automaton.layout.zeros(1, (4, 4)), Packer())
     assert [level["first"] for level in told["levels"]] == [None] * 3

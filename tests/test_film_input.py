@@ -5,11 +5,10 @@ import torch
 from PIL import Image
 from tiny import PLUGIN, RECIPE
 
-from nca import NCAError
+from nca import NCAError, rollout_frames
 from nca.checkpoint.file import Checkpoint, weights
 from nca.checkpoint.find import read_recipe
 from nca.checkpoint.trained import Trained
-from nca.engine import rollouts as video
 from nca.registry.discovery import load_file
 from nca.render.film_input import demand_input, read_frames, screen
 
@@ -80,13 +79,13 @@ def test_cells_carry_on_what_they_hold_from_frame_to_frame(trained):
     assert [state.step for state in states] == [2, 4, 6]
     assert seen == [0, 1, 2, 3]
 
-    batch = next(iter(trained.task.trials("test", 2)))
+    batch = next(iter(trained.task.evaluation_batches("test", 2)))
     mean, deviation = trained.task.normalise
     grey = [frame.mean(dim=0).expand(2, 1, 8, 8) for frame in frames]
     shown = [{"image": (one - mean) / deviation} for one in grey]
     with torch.no_grad():
-        expected = video(trained.automaton, batch.state, shown, 2)
-        fresh = video(trained.automaton, batch.state, shown[2:], 2)
+        expected = rollout_frames(trained.automaton, batch.state, shown, 2)
+        fresh = rollout_frames(trained.automaton, batch.state, shown[2:], 2)
     for state, wanted in zip(states, expected, strict=True):
         torch.testing.assert_close(dict(state), dict(wanted))
     assert not torch.allclose(states[-1]["body"], fresh[-1]["body"])

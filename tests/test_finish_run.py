@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from nca.data.dataset import Report
-from nca.evaluation.finish_run import best_of, conclude, draw
+from nca.evaluation.finish_run import draw_sheets, finish_run, load_best
 from nca.recipe.recipe import Recipe
 from nca.render.sheet import GAP, TEXT, fitting_scale, tile
 from nca.training.loop import Watch, train
@@ -37,13 +37,13 @@ steps = [7]
 def test_the_pictures_of_a_run_end_with_the_target_of_each_sample(tmp_path):
     recipe = Recipe.parse(RECIPE, name="two", folder=tmp_path)
     run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, Report())
-    trained = best_of(run)
+    trained = load_best(run)
     trained.prepare(None, Report())
-    sheet = draw(trained)["states.png"].image().convert("RGB")
+    sheet = draw_sheets(trained)["states.png"].image().convert("RGB")
     columns = 8 + 1  # steps 0 to 7, and the target
     step, rest = divmod(sheet.width - GAP, columns)
     assert rest == 0
-    (batch,) = trained.task.trials("test", 2)
+    (batch,) = trained.task.evaluation_batches("test", 2)
     scale = fitting_scale((10, 12))
     wanted = trained.task.targets(batch)
     assert not torch.equal(*wanted)
@@ -59,5 +59,5 @@ def test_a_log_whose_last_line_was_cut_short_does_not_keep_a_run_from_its_end(tm
     train(run)
     with run.log.path.open("ab") as file:
         file.write(b'{"iteration": 1, "kind": "tr')
-    conclude(run, None, Report(), Watch())
+    finish_run(run, None, Report(), Watch())
     assert (run.folder / "curve.png").is_file()

@@ -14,14 +14,14 @@ from torch.testing import assert_close
 from nca import (
     Alive,
     Automaton,
+    GridFile,
     Layout,
     Level,
-    Place,
+    RuleContext,
     ShapeError,
     Skip,
     State,
     StorageError,
-    Vast,
     stream,
 )
 from nca.registry.registry import registry
@@ -30,15 +30,17 @@ from nca.streaming import grid_file as vast
 EXACT = {"rtol": 0, "atol": 1e-10}
 
 
-def streamed(made: Automaton, state: State, folder, steps: int, dtype=torch.float64, **how) -> Vast:
+def streamed(
+    made: Automaton, state: State, folder, steps: int, dtype=torch.float64, **how
+) -> GridFile:
     """Return a grid on disk, some steps after it has held a state of one sample."""
     size = state.size(next(iter(state)))
-    kept = Vast.create(folder, made.layout, size, dtype=dtype, random_seed=state.random_seed)
+    kept = GridFile.create(folder, made.layout, size, dtype=dtype, random_seed=state.random_seed)
     kept.write((0,) * len(size), state)
     return stream(made, kept, steps, **how)
 
 
-def whole(kept: Vast) -> State:
+def whole(kept: GridFile) -> State:
     return kept.read((0,) * len(kept.size), kept.size)
 
 
@@ -67,7 +69,7 @@ def test_tiles_have_the_future_of_the_whole(tmp_path, radius, boundary, dead, sp
 def test_a_cell_that_comes_alive_is_seen_as_far_as_it_counts(tmp_path):
     """Without the alive mask's own reach the margin would be too narrow by one."""
     layout = Layout([Level("body", 4)])
-    rule = registry.get("rule", "growing")(Place(layout, "body"), hidden=3)
+    rule = registry.get("rule", "growing")(RuleContext(layout, "body"), hidden=3)
     made = Automaton(layout, {"body": [rule]}, alive=Alive("body", 3, 0.1)).double()
     assert vast.reach(made) == 2
     made.alive = Alive("body", 3, 0.1, radius=3, dead="frozen")
@@ -84,9 +86,11 @@ def test_a_cell_that_comes_alive_is_seen_as_far_as_it_counts(tmp_path):
 )
 def test_life_is_the_same_bit_by_bit_on_any_torus(tmp_path_factory, size, tile, halo, random_seed):
     layout = Layout([Level("world", 1)])
-    made = Automaton(layout, {"world": [registry.get("rule", "life")(Place(layout, "world"))]})
+    made = Automaton(
+        layout, {"world": [registry.get("rule", "life")(RuleContext(layout, "world"))]}
+    )
     state = layout.zeros(1, size, random_seed=random_seed)
-    soup = state.source.chance("soup", 0.4, 1, size).float()
+    soup = state.rng.chance("soup", 0.4, 1, size).float()
     wanted = made.rollout(state.replace({"world": soup}), 3)
     folder = tmp_path_factory.mktemp("vast")
     kept = streamed(
@@ -98,7 +102,7 @@ def test_life_is_the_same_bit_by_bit_on_any_torus(tmp_path_factory, size, tile, 
 @pytest.mark.parametrize("dtype", vast.STORED)
 def test_numbers_are_kept_as_they_are_asked_for(tmp_path, dtype):
     numbers = torch.tensor([0.0, -1.5, 3.140625, 7e4]).to(dtype).view(1, 1, 2, 2)
-    kept = Vast.create(tmp_path, Layout([Level("body", 1)]), (2, 2), dtype=dtype)
+    kept = GridFile.create(tmp_path, Layout([Level("body", 1)]), (2, 2), dtype=dtype)
     kept.write((0, 0), {"body": numbers})
     assert whole(kept)["body"].equal(numbers)
     around = kept.read((-1, 1), (3, 2))["body"]
@@ -140,8 +144,8 @@ def test_a_grid_without_room_is_refused(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")(9, 9, 7 * 4 * 12 * 2 - 1)
     monkeypatch.setattr(vast.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(StorageError, match="the grid takes"):
-        Vast.create(tmp_path, LAYOUT, (4, 3), dtype=torch.float32)
+        GridFile.create(tmp_path, LAYOUT, (4, 3), dtype=torch.float32)
     assert not list(tmp_path.iterdir())
     monkeypatch.undo()
     with pytest.raises(StorageError, match="cannot be made"):
-        Vast.create(tmp_path / "nowhere", LAYOUT, (4, 3), dtype=torch.float32)
+        GridFile.create(tmp_path / "nowhere", LAYOUT, (4, 3), dtype=torch.float32)

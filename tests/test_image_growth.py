@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from nca import Batch, Draw, Layout, Level, Setting, ShapeError, TargetError, to_rgb_on_white
+from nca import Batch, HostRNG, Layout, Level, ShapeError, TargetError, TaskContext, to_rgb_on_white
 from nca.validation.arguments import options_of
 from nca_plugins.image_growth import ImageGrowth
 
@@ -15,7 +15,7 @@ from nca_plugins.image_growth import ImageGrowth
 def growth(
     folder: Path = Path(), size: tuple[int, ...] = (12, 12), channels: int = 8, **options: object
 ) -> ImageGrowth:
-    setting = Setting(Layout([Level("body", channels)]), size, folder, 3)
+    setting = TaskContext(Layout([Level("body", channels)]), size, folder, 3)
     return ImageGrowth(setting, **{"target": "lizard", "side": 8, **options})
 
 
@@ -26,7 +26,7 @@ def ready(*args: object, **options: object) -> ImageGrowth:
 
 
 def seeds(task: ImageGrowth, count: int = 4) -> Batch:
-    return task.draw(Draw(3, 0), torch.arange(count))
+    return task.training_batch(HostRNG(3, 0), torch.arange(count))
 
 
 def painted(folder: Path, name: str, width: int, height: int, colour: str) -> str:
@@ -82,7 +82,7 @@ def test_every_sample_is_shown_beside_its_own_target():
 
 def test_evaluation_grows_every_target():
     task = ready(target=["lizard", "butterfly"], trials=6)
-    chosen = torch.cat([batch.truth["genome"] for batch in task.trials("test", 4)])
+    chosen = torch.cat([batch.truth["genome"] for batch in task.evaluation_batches("test", 4)])
     assert chosen.bincount().tolist() == [3, 3]
 
 

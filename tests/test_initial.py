@@ -3,7 +3,7 @@
 import torch
 from torch.testing import assert_close
 
-from nca import FirstState, Layout, Level, Start, State
+from nca import InitialState, InitialStateSpec, Layout, Level, State
 
 LAYOUT = Layout([Level("image", 1, input=True), Level("low", 2), Level("high", 3)])
 
@@ -13,11 +13,11 @@ def empty(batch: int = 4, random_seed: int = 1) -> State:
 
 
 def test_zeros_stay_zeros():
-    assert FirstState(LAYOUT, Start())(empty()) == empty()
+    assert InitialState(LAYOUT, InitialStateSpec())(empty()) == empty()
 
 
 def test_uniform_numbers_fill_all_levels_but_the_input_up_to_the_scale():
-    state = FirstState(LAYOUT, Start("uniform", 0.5))(empty(64))
+    state = InitialState(LAYOUT, InitialStateSpec("uniform", 0.5))(empty(64))
     assert not state["image"].any()
     for name in ("low", "high"):
         assert 0 <= state[name].min() < 0.01
@@ -26,13 +26,13 @@ def test_uniform_numbers_fill_all_levels_but_the_input_up_to_the_scale():
 
 
 def test_only_the_named_levels_are_filled():
-    state = FirstState(LAYOUT, Start("uniform", 0.5), ["high"])(empty())
+    state = InitialState(LAYOUT, InitialStateSpec("uniform", 0.5), ["high"])(empty())
     assert not state["low"].any()
     assert state["high"].any()
 
 
 def test_a_learned_vector_is_the_same_for_all_cells_and_gets_gradient():
-    first = FirstState(LAYOUT, Start("learned"))
+    first = InitialState(LAYOUT, InitialStateSpec("learned"))
     with torch.no_grad():
         first.vectors["low"].copy_(torch.tensor([1.0, -2.0]))
     state = first(empty())
@@ -42,7 +42,7 @@ def test_a_learned_vector_is_the_same_for_all_cells_and_gets_gradient():
 
 
 def test_noise_around_a_learned_vector_has_its_scale_and_its_sample():
-    first = FirstState(LAYOUT, Start("learned", 0.1))
+    first = InitialState(LAYOUT, InitialStateSpec("learned", 0.1))
     state = first(empty(64))
     assert abs(state["low"].std() - 0.1) < 0.005
     one = first(empty(1).replace(samples=torch.tensor([7])))

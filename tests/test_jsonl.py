@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nca.cli.console import figure, show_json, show_rows
+from nca.cli.console import format_figure, show_json, show_rows
 from nca.errors import StorageError
-from nca.evaluation.evaluate import Row
+from nca.evaluation.evaluate import Measurement
 from nca.jsonl import JsonLines, dumps, nan_if_null, read_lines
 from nca.play.follow import progress
 from nca.render.sheet import save_curve
-from nca.training.log import Log
+from nca.training.log import MetricsLog
 
 ROOT = Path(__file__).parent.parent
 WRITERS = {
     "nca/jsonl.py": "writes all JSON there is",
-    "nca/checkpoint.py": "adds up a checksum of what was read, which older files hold NaN in",
-    "nca/validation.py": "shows values and defaults as TOML has them",
+    "nca/checkpoint/file.py": "adds up a checksum of what was read, which older files hold NaN in",
+    "nca/validation/faults.py": "shows values and defaults as TOML has them",
 }
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -79,18 +79,18 @@ def test_only_one_module_writes_json():
 
 
 def test_a_metric_that_is_undefined_is_null_on_stdout_and_n_a_in_a_table(capsys):
-    rows = [Row(3, "", 2, {"vote": math.nan, "error": 0.5}).told()]
+    rows = [Measurement(3, "", 2, {"vote": math.nan, "error": 0.5}).to_json()]
     show_json(rows)
     (read,) = strictly(capsys.readouterr().out)
     assert read == {"steps": 3, "after": "", "samples": 2, "vote": None, "error": 0.5}
     for shown in (rows, [read]):  # as it was measured, and as it was read from a file
         show_rows(shown)
         assert capsys.readouterr().out.split()[-2:] == ["n/a", "0.5000"]
-    assert {figure(value) for value in (None, math.nan, math.inf, -math.inf)} == {"n/a"}
+    assert {format_figure(value) for value in (None, math.nan, math.inf, -math.inf)} == {"n/a"}
 
 
 def test_a_log_is_json_and_its_curve_has_a_gap_where_nothing_is_defined(tmp_path):
-    log = Log(tmp_path / "metrics.jsonl", 0)
+    log = MetricsLog(tmp_path / "metrics.jsonl", 0)
     for at, vote in enumerate((0.5, math.nan, 0.75), 1):
         log.write({"iteration": at, "kind": "train", "loss": 1 / at})
         log.write({"iteration": at, "kind": "held_out", "vote": vote})
@@ -103,7 +103,7 @@ def test_a_log_is_json_and_its_curve_has_a_gap_where_nothing_is_defined(tmp_path
 def test_a_log_with_nan_of_an_older_version_becomes_json_when_the_run_goes_on(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"iteration": 1, "vote": NaN}\n{"iteration": 2, "vote": 1.0}\n')
-    Log(path, 1)
+    MetricsLog(path, 1)
     assert strictly(path.read_text()) == {"iteration": 1, "vote": None}
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from nca import Dataset, LabelledImages, Memory, Report, register
+from nca import ActivationMemory, Dataset, LabelledImages, Report, register
 from nca.checkpoint.find import read_recipe
 from nca.training import probe as gauge
 from nca.training.loop import Watch, train
-from nca.training.memory_planner import Need, Trial, choose, settle_memory
+from nca.training.memory_planner import IterationProbe, MemoryNeed, choose_memory, fastest_that_fits
 from nca.training.run import Run
 
 CPU = torch.device("cpu")
@@ -50,14 +50,14 @@ def begun(folder, kind: tuple[str, ...], *more: str) -> Run:
     return Run.start(read_recipe(name, keys), folder, CPU, None, Report())
 
 
-def needs(run: Run) -> dict[str, Need]:
-    return {need.memory.mode: need for need in Trial(run).needs()}
+def needs(run: Run) -> dict[str, MemoryNeed]:
+    return {need.memory.mode: need for need in IterationProbe(run).needs()}
 
 
-def trained(run: Run, memory: Memory) -> int:
+def trained(run: Run, memory: ActivationMemory) -> int:
     """Return what two iterations of training really hold at their peak."""
     run.automaton.memory = memory
-    run.automaton.sparse = False if Trial(run).spreads else None
+    run.automaton.sparse = False if IterationProbe(run).spreads else None
     return gauge.peak(lambda: train(run), CPU)
 
 
@@ -76,7 +76,7 @@ def test_a_peak_is_what_was_predicted_for_segments_of_any_length(every, tmp_path
     memory = f'train.memory={{ mode = "segments", every = {every} }}'
     run = begun(tmp_path / "run", keys, f"rollout.steps={steps}", memory)
     predicted = needs(run)["segments"]
-    assert predicted.memory == Memory("segments", every)
+    assert predicted.memory == ActivationMemory("segments", every)
     assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
 
 
@@ -96,7 +96,7 @@ def test_a_peak_is_what_was_predicted_for_a_batch_in_parts(kind, parts, mode, tm
 def test_a_peak_is_predicted_for_the_shortest_rollouts(kind, steps, tmp_path):
     run = begun(tmp_path / "run", KINDS[kind][0], f"rollout.steps={steps}")
     for need in needs(run).values():
-        assert Trial(run).measure(need.memory).peak == pytest.approx(need.peak, rel=0.15)
+        assert IterationProbe(run).measure(need.memory).peak == pytest.approx(need.peak, rel=0.15)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -116,7 +116,7 @@ def test_life_that_rules_make_needs_no_more_than_was_predicted(tmp_path):
         assert run.pool is not None
         for mode, need in predicted.items():
             run.automaton.memory = need.memory
-            found = gauge.peak(lambda m=need.memory: Trial(run).iterate(m, 8), CPU)
+            found = gauge.peak(lambda m=need.memory: IterationProbe(run).iterate(m, 8), CPU)
             assert found < 1.15 * need.peak, (mode, bias)
 
 
@@ -124,11 +124,11 @@ def test_the_fastest_that_fits_is_taken_and_no_slower_one_looked_at():
     def measured():
         for mode, peak in zip(MODES, (100, 50, 20), strict=True):
             asked.append(mode)
-            yield Need(Memory(mode), peak)
+            yield MemoryNeed(ActivationMemory(mode), peak)
 
     for room, taken, fits in ((None, 1, True), (100, 1, True), (99, 2, True), (19, 3, False)):
         asked: list[str] = []
-        choice = choose(measured(), room)
+        choice = fastest_that_fits(measured(), room)
         assert (asked, choice.need.memory.mode, choice.fits) == (
             list(MODES[:taken]),
             MODES[taken - 1],
@@ -140,7 +140,7 @@ def test_the_fastest_that_fits_is_taken_and_no_slower_one_looked_at():
 def test_auto_settles_on_a_mode_and_says_so(free, mode, tmp_path, monkeypatch):
     monkeypatch.setattr(gauge, "free", lambda device: free)
     run, told = begun(tmp_path / "run", SPREADING, "rollout.steps=9"), []
-    settle_memory(run, Watch(notice=told.append))
+    choose_memory(run, Watch(notice=told.append))
     assert run.automaton.memory.mode == mode
     (sentence,) = told
     assert sentence.startswith(f"memory: {mode} (")
@@ -151,18 +151,18 @@ def test_auto_settles_on_a_mode_and_says_so(free, mode, tmp_path, monkeypatch):
 
 
 def test_what_the_recipe_says_is_not_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr(Trial, "needs", None)
+    monkeypatch.setattr(IterationProbe, "needs", None)
     run = begun(tmp_path / "run", SPREADING, "train.memory=recompute")
-    settle_memory(run, Watch())
-    assert run.automaton.memory == Memory("recompute")
+    choose_memory(run, Watch())
+    assert run.automaton.memory == ActivationMemory("recompute")
     assert run.log.path.read_text() == ""
 
 
 def test_a_run_at_its_end_is_not_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr(Trial, "needs", None)
+    monkeypatch.setattr(IterationProbe, "needs", None)
     run = begun(tmp_path / "run", SPREADING)
     run.iteration = 2
-    settle_memory(run, Watch())
+    choose_memory(run, Watch())
     assert run.log.path.read_text() == ""
 
 
@@ -172,7 +172,7 @@ def test_training_ends_at_the_same_bits_in_every_mode(mode, tmp_path):
     for number, memory in enumerate(("store", mode)):
         run = begun(tmp_path / str(number), LEVELS, "rollout.steps=7", f"train.memory={memory}")
         if number:
-            list(Trial(run).needs(timed=True))  # to be measured leaves no trace
+            list(IterationProbe(run).needs(timed=True))  # to be measured leaves no trace
         train(run)
         weights.append(dict(run.modules.named_parameters()))
     assert_close(weights[1], weights[0], rtol=0, atol=0)
@@ -181,8 +181,8 @@ def test_training_ends_at_the_same_bits_in_every_mode(mode, tmp_path):
 def test_a_trial_leaves_the_run_as_it_was(tmp_path):
     run = begun(tmp_path / "run", SPREADING)
     run.modules.eval()
-    list(Trial(run).needs())
-    assert run.automaton.memory == Memory("auto")
+    list(IterationProbe(run).needs())
+    assert run.automaton.memory == ActivationMemory("auto")
     assert run.automaton.sparse is None
     assert not run.modules.training
     assert all(weight.grad is None for weight in run.modules.parameters())
@@ -203,9 +203,9 @@ def test_times_are_of_the_mean_steps_and_in_order(tmp_path, monkeypatch):
         return float(steps - before)
 
     automaton = run.automaton
-    automaton.rules_of(automaton.written[0])[0].register_forward_hook(stepped)
+    automaton.rules_of(automaton.writable_levels[0])[0].register_forward_hook(stepped)
     monkeypatch.setattr(gauge, "seconds", walked)
-    trial = Trial(run)
+    trial = IterationProbe(run)
     needs = list(trial.needs(timed=True))
     assert needs[0].seconds == 30 < needs[1].seconds < needs[2].seconds
     assert [need.seconds for need in needs] == [trial.measure(n.memory).seconds for n in needs]

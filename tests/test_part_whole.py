@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nca import Batch, Draw, Layout, Level, Setting, ShapeError
+from nca import Batch, HostRNG, Layout, Level, ShapeError, TaskContext
 from nca_plugins.part_whole.drawing import scenes
 from nca_plugins.part_whole.scenes import CLASSES, Settings
 from nca_plugins.part_whole.task import EMPTIED, PartWhole
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 def made(size=(16, 16), layout=LAYOUT, **options) -> PartWhole:
     torch.manual_seed(0)
     options = {"patch": 2, "scenes": 24, "trials": 12, **options}
-    task = PartWhole(Setting(layout, size, Path()), **options)
+    task = PartWhole(TaskContext(layout, size, Path()), **options)
     task.prepare(CPU)
     return task
 
@@ -35,7 +35,7 @@ def made(size=(16, 16), layout=LAYOUT, **options) -> PartWhole:
 def filled(batch: Batch) -> Batch:
     """Return the batch with something to read at every level."""
     noise = {
-        name: batch.state.source.normal(name, tensor.shape[1], tensor.shape[2:])
+        name: batch.state.rng.normal(name, tensor.shape[1], tensor.shape[2:])
         for name, tensor in batch.state.items()
         if name != "image"
     }
@@ -44,9 +44,9 @@ def filled(batch: Batch) -> Batch:
 
 def test_draw_gives_a_sample_the_same_scene_in_any_batch():
     task = made(masked=0.2)
-    whole = task.draw(Draw(5, 0), torch.arange(24))
+    whole = task.training_batch(HostRNG(5, 0), torch.arange(24))
     for size in (1, 6):
-        parts = [task.draw(Draw(5, 0), s) for s in torch.arange(24).split(size)]
+        parts = [task.training_batch(HostRNG(5, 0), s) for s in torch.arange(24).split(size)]
         joined = Batch.cat(parts)
         assert joined.state["image"].equal(whole.state["image"])
         assert all(joined.truth[name].equal(truth) for name, truth in whole.truth.items())
@@ -55,7 +55,7 @@ def test_draw_gives_a_sample_the_same_scene_in_any_batch():
 def test_every_epoch_shows_every_scene_once():
     task = made()
     first, second = (
-        task.draw(Draw(0, 0), torch.arange(24) + start).truth["pixels"].flatten(1)
+        task.training_batch(HostRNG(0, 0), torch.arange(24) + start).truth["pixels"].flatten(1)
         for start in (0, 24)
     )
     assert not first.equal(second)
@@ -65,10 +65,10 @@ def test_every_epoch_shows_every_scene_once():
 
 def test_splits_share_no_scene_and_trials_come_in_any_batch():
     task = made()
-    seen = {"train": task.draw(Draw(0, 0), torch.arange(24)).truth["pixels"]}
+    seen = {"train": task.training_batch(HostRNG(0, 0), torch.arange(24)).truth["pixels"]}
     for split in ("held_out", "test"):
-        seen[split] = torch.cat([b.truth["pixels"] for b in task.trials(split, 5)])
-        (together,) = task.trials(split, 12)
+        seen[split] = torch.cat([b.truth["pixels"] for b in task.evaluation_batches(split, 5)])
+        (together,) = task.evaluation_batches(split, 12)
         assert together.truth["pixels"].equal(seen[split])
         assert together.state.samples.equal(-1 - torch.arange(12))
     pictures = torch.cat([*seen.values()]).flatten(1)
@@ -91,7 +91,7 @@ def test_a_cell_belongs_to_the_part_of_most_of_its_ink():
 
 def test_the_truth_of_cells_agrees_with_itself():
     task = made(patch=1, layout=Layout([Level("image", 1), Level("top", 4)]), size=(32, 32))
-    (batch,) = task.trials("held_out", 12)
+    (batch,) = task.evaluation_batches("held_out", 12)
     drawn = scenes(Settings(), 0, (1 << 24) + torch.arange(12))
     assert batch.state["image"][:, 0].mul(255).round().to(torch.uint8).equal(drawn.images)
     segments = task.segments(batch)
@@ -106,7 +106,10 @@ def test_the_truth_of_cells_agrees_with_itself():
 
 
 def test_a_grid_that_is_too_large_has_background_around_the_scene():
-    (small,), (large,) = made().trials("test", 12), made(size=(20, 18)).trials("test", 12)
+    (small,), (large,) = (
+        made().evaluation_batches("test", 12),
+        made(size=(20, 18)).evaluation_batches("test", 12),
+    )
     for name, tensor in small.truth.items():
         assert large.truth[name][..., 2:18, 1:17].equal(tensor), name
         assert not large.truth[name][..., :2, :].any()
@@ -115,23 +118,23 @@ def test_a_grid_that_is_too_large_has_background_around_the_scene():
 def test_masking_empties_its_share_and_only_in_training():
     task, plain = made(masked=0.3, scenes=256), made(scenes=256)
     for split in ("held_out", "test"):
-        (shown,), (whole,) = task.trials(split, 12), plain.trials(split, 12)
+        (shown,), (whole,) = task.evaluation_batches(split, 12), plain.evaluation_batches(split, 12)
         assert shown.state["image"].equal(whole.state["image"])
         assert not shown.truth["hidden"].any()
     samples = torch.arange(256)
-    emptied, whole = (t.draw(Draw(0, 3), samples) for t in (task, plain))
+    emptied, whole = (t.training_batch(HostRNG(0, 3), samples) for t in (task, plain))
     hidden = emptied.truth["hidden"]
     assert 0.25 < hidden.double().mean() < 0.35
     image = emptied.state["image"]
     assert image.movedim(1, -1)[hidden].eq(EMPTIED).all()
     assert image.movedim(1, -1)[~hidden].equal(whole.state["image"].movedim(1, -1)[~hidden])
     assert emptied.truth["pixels"].equal(whole.state["image"])
-    assert not task.draw(Draw(0, 4), samples).truth["hidden"].equal(hidden)
+    assert not task.training_batch(HostRNG(0, 4), samples).truth["hidden"].equal(hidden)
 
 
 def test_other_scenes_are_drawn_from_another_random_seed_and_the_run_has_no_say():
     def shown(**options):
-        (batch,) = made(**options).trials("test", 12)
+        (batch,) = made(**options).evaluation_batches("test", 12)
         return batch.truth["pixels"]
 
     assert shown(drawn_from=1).equal(shown(drawn_from=1))
@@ -139,7 +142,7 @@ def test_other_scenes_are_drawn_from_another_random_seed_and_the_run_has_no_say(
 
 
 def test_categories_mean_the_same_in_all_scenes():
-    (batch,) = made().trials("test", 12)
+    (batch,) = made().evaluation_batches("test", 12)
     kinds = made().categories(batch)
     part, ink = batch.truth["part"], batch.truth["part"] > 0
     assert sorted(kinds["kind of part"].unique().tolist()) == [0, 1, 2, 3, 4, 5]
@@ -151,9 +154,15 @@ def test_shifts_change_the_test_scenes_alone():
     plain = made()
     for shift in ("rotated", "crowded", "ambiguous", "noisy"):
         task = made(shift=shift)
-        (learnt,), (same,) = task.trials("held_out", 12), plain.trials("held_out", 12)
+        (learnt,), (same,) = (
+            task.evaluation_batches("held_out", 12),
+            plain.evaluation_batches("held_out", 12),
+        )
         assert learnt.state["image"].equal(same.state["image"])
-        (test,), (usual,) = task.trials("test", 12), plain.trials("test", 12)
+        (test,), (usual,) = (
+            task.evaluation_batches("test", 12),
+            plain.evaluation_batches("test", 12),
+        )
         assert not test.state["image"].equal(usual.state["image"])
         wholes = test.truth["whole"].flatten(1).amax(dim=1)
         assert (wholes == 3).all() if shift == "crowded" else wholes.max() == 2
@@ -167,7 +176,7 @@ def test_shifts_change_the_test_scenes_alone():
 def test_losses_are_finite_and_their_gradient_reaches_every_head():
     for strangers in ("places", "images"):
         task = made(**EVERY_TERM, strangers=strangers)
-        batch = filled(task.draw(Draw(0, 0), torch.arange(8)))
+        batch = filled(task.training_batch(HostRNG(0, 0), torch.arange(8)))
         terms = task.loss([batch.state, batch.state], batch)
         names = ["naming", "naming at part", "naming at object", "fill", "agreement"]
         assert list(terms) == names
@@ -183,7 +192,7 @@ def test_losses_are_finite_and_their_gradient_reaches_every_head():
 
 def test_no_loss_knows_parts_or_wholes():
     task = made(**EVERY_TERM)
-    batch = filled(task.draw(Draw(0, 0), torch.arange(8)))
+    batch = filled(task.training_batch(HostRNG(0, 0), torch.arange(8)))
     truth = dict(batch.truth)
     for name in ("part", "whole"):
         shuffled = truth[name].flatten().roll(77).view_as(truth[name])
@@ -199,7 +208,7 @@ def test_no_loss_knows_parts_or_wholes():
 
 def test_a_weight_multiplies_its_term():
     single, double = made(**EVERY_TERM), made(**{**EVERY_TERM, "fill": 1.0, "agreement": 1.4})
-    batch = filled(single.draw(Draw(0, 0), torch.arange(8)))
+    batch = filled(single.training_batch(HostRNG(0, 0), torch.arange(8)))
     once, twice = (task.loss([batch.state], batch) for task in (single, double))
     for name, term in once.items():
         factor = 2 if name in ("fill", "agreement") else 1
@@ -208,7 +217,7 @@ def test_a_weight_multiplies_its_term():
 
 def test_agreement_teaches_what_foretells_and_not_the_consensus():
     task = made(agreement=1.0, agreement_level="object")
-    batch = filled(task.draw(Draw(0, 0), torch.arange(8)))
+    batch = filled(task.training_batch(HostRNG(0, 0), torch.arange(8)))
     levels = {n: t.clone().requires_grad_() for n, t in batch.state.items()}
     task.loss([batch.state.replace(levels)], batch)["agreement"].sum().backward()
     assert levels["object"].grad is None
@@ -225,7 +234,7 @@ def test_levels_that_foretell_each_other_agree_and_constant_ones_do_not():
     with torch.no_grad():
         task.agreement.heads["scene"].weight.copy_(torch.eye(8))
         task.agreement.heads["part"].weight.copy_(torch.eye(8, 6))
-    batch = filled(task.draw(Draw(0, 0), torch.arange(8)))
+    batch = filled(task.training_batch(HostRNG(0, 0), torch.arange(8)))
     own = batch.state["object"].clone()
     own[:, 6:] = 0
     knowing = batch.state.replace({"object": own, "scene": own, "part": own[:, :6]})
@@ -241,7 +250,7 @@ def test_levels_that_foretell_each_other_agree_and_constant_ones_do_not():
 
 def test_metrics_count_wholes_by_the_vote_of_their_cells():
     task = made(wholes=(2, 2))
-    (batch,) = task.trials("held_out", 12)
+    (batch,) = task.evaluation_batches("held_out", 12)
     with torch.no_grad():
         task.naming.head.weight.copy_(torch.eye(CLASSES + 1, 8))
         task.naming.head.bias.zero_()
@@ -263,7 +272,7 @@ def test_metrics_count_wholes_by_the_vote_of_their_cells():
 
 def test_a_picture_is_as_large_as_the_grid_and_shows_background_grey():
     task = made()
-    (batch,) = task.trials("test", 12)
+    (batch,) = task.evaluation_batches("test", 12)
     with torch.no_grad():
         task.naming.head.weight.zero_()
         task.naming.head.bias.copy_(torch.tensor([1.0] + [0.0] * CLASSES))

@@ -15,7 +15,7 @@ from nca import (
     TORUS,
     Layout,
     Level,
-    Place,
+    RuleContext,
     ShapeError,
     State,
     StencilPerception,
@@ -24,14 +24,14 @@ from nca import (
     perceptron,
 )
 from nca.engine import stencils
-from nca.engine.step_inputs import Scene
+from nca.engine.step_inputs import DenseInputs
 
 
 def view_of(body: Tensor) -> View:
     layout = Layout([Level("body", body.shape[1])])
     state = State({"body": body})
-    place = Place(layout, "body", state.axes, TORUS)
-    return View(Scene(state, TORUS), place, frozenset(["body"]), "test")
+    place = RuleContext(layout, "body", state.axes, TORUS)
+    return View(DenseInputs(state, TORUS), place, frozenset(["body"]), "test")
 
 
 def perceive(perception: StencilPerception, body: Tensor) -> Tensor:

@@ -12,22 +12,22 @@ from PIL import Image
 from nca.checkpoint.find import read_recipe, recipes
 from nca.engine.topology import TORUS, Topology
 from nca.errors import NCAError
-from nca.play import History, Session, Start, Subject, parse_event
+from nca.play import History, PlayedModel, PlayStart, Session, parse_event
 from nca.play.brush import touched
-from nca.play.controls import knobs_of, turned
-from nca.play.snapshot_cache import Film
+from nca.play.controls import knobs_of, with_controls
+from nca.play.snapshot_cache import SnapshotCache
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def lizard() -> Subject:
-    return Subject.load("growing", CPU)
+def lizard() -> PlayedModel:
+    return PlayedModel.load("growing", CPU)
 
 
 @pytest.fixture(scope="module")
-def life() -> Subject:
-    return Subject.load("life", CPU, size=(8, 8))
+def life() -> PlayedModel:
+    return PlayedModel.load("life", CPU, size=(8, 8))
 
 
 def png(colour: tuple[int, ...], side: int = 4, mode: str = "RGB") -> str:
@@ -45,7 +45,7 @@ def corner() -> str:
     return base64.b64encode(held.getvalue()).decode()
 
 
-def played(subject: Subject) -> Session:
+def played(subject: PlayedModel) -> Session:
     """Play with everything that there is to do to a picture that grows."""
     session = Session(subject, random_seed=5)
     session.advance(4)
@@ -79,7 +79,7 @@ def bits(session: Session, step: int) -> dict[str, torch.Tensor]:
 def test_what_plays_is_what_the_automaton_does(lizard):
     session = Session(lizard, random_seed=3)
     session.advance(6)
-    batch = next(iter(lizard.task.trials("test", 16))).select(slice(0, 1))
+    batch = next(iter(lizard.task.evaluation_batches("test", 16))).select(slice(0, 1))
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         state = lizard.automaton.rollout(batch.state.replace(random_seed=3), 6)
     assert session.step == 6
@@ -215,7 +215,7 @@ def test_turned_knobs_reach_the_automaton_and_leave_the_first_one_alone(lizard):
 
 
 def test_sharpness_of_attention_can_be_turned():
-    subject = Subject.load("glom_parts", CPU)
+    subject = PlayedModel.load("glom_parts", CPU)
     name = next(each for each in subject.knobs if each.endswith("sharpness"))
     session = Session(subject)
     session.act({"kind": "turn", "knob": name, "value": 30.0})
@@ -229,7 +229,7 @@ def test_sharpness_of_attention_can_be_turned():
 
 def test_a_turned_topology_is_that_of_a_recipe_that_has_it():
     turning, built = (
-        Session(Subject.load("glom_parts", CPU, overrides=overrides))
+        Session(PlayedModel.load("glom_parts", CPU, overrides=overrides))
         for overrides in ((), ("grid.topology=zeros",))
     )
     plain = Session(turning.subject)
@@ -245,14 +245,14 @@ def test_every_knob_of_every_recipe_turns_to_its_ends(name):
     automaton = read_recipe(name).automaton()
     for knob, told in knobs_of(automaton).items():
         for end in told.choices or (told.low, told.high):
-            changed = turned(automaton, {knob: end})
+            changed = with_controls(automaton, {knob: end})
             # a learned share is never quite 0 or 1
             assert knobs_of(changed)[knob].value == pytest.approx(end, abs=2e-3)
         assert knobs_of(automaton)[knob].value == told.value
 
 
 def test_a_drawn_digit_lies_on_the_input_and_has_no_known_class():
-    subject = Subject.load("self_classifying_mnist_small", CPU)
+    subject = PlayedModel.load("self_classifying_mnist_small", CPU)
     session = Session(subject)
     session.act({"kind": "drop", "role": "input", "png": png((0, 0, 0), 28)})
     assert session.here.moment.state["image"].abs().max() == 0
@@ -268,7 +268,7 @@ def test_a_drawn_digit_lies_on_the_input_and_has_no_known_class():
 
 
 def test_exchanging_the_input_keeps_what_live_cells_hold():
-    subject = Subject.load("glom_mnist", CPU)
+    subject = PlayedModel.load("glom_mnist", CPU)
     session = Session(subject)
     session.advance(3)
     before = session.here.moment
@@ -276,7 +276,7 @@ def test_exchanging_the_input_keeps_what_live_cells_hold():
     after = session.here.moment
     assert not torch.equal(before.state["image"], after.state["image"])
     assert torch.equal(before.state["scene"], after.state["scene"])
-    assert torch.equal(after.state["image"], subject.first(Start(sample=4), 0).state["image"])
+    assert torch.equal(after.state["image"], subject.first(PlayStart(sample=4), 0).state["image"])
 
 
 def test_a_dropped_target_is_what_errors_are_measured_from(lizard):
@@ -289,7 +289,7 @@ def test_a_dropped_target_is_what_errors_are_measured_from(lizard):
 
 
 def test_another_size_keeps_the_target_in_the_middle():
-    subject = Subject.load("growing", CPU, size=(40, 48))
+    subject = PlayedModel.load("growing", CPU, size=(40, 48))
     session = Session(subject)
     assert session.here.moment.state["body"].shape == (1, 16, 40, 48)
     assert session.here.moment.state["body"][0, 3].nonzero().tolist() == [[20, 24]]
@@ -298,7 +298,7 @@ def test_another_size_keeps_the_target_in_the_middle():
 
 
 def test_a_rule_alone_can_be_played(life):
-    session = Session(life, start=Start("empty"))
+    session = Session(life, start=PlayStart("empty"))
     session.act(
         {
             "kind": "paint",
@@ -314,7 +314,7 @@ def test_a_rule_alone_can_be_played(life):
 
 
 def test_a_rule_that_wants_one_axis_gets_one():
-    assert Subject.load("elementary", CPU).size == (128,)
+    assert PlayedModel.load("elementary", CPU).size == (128,)
 
 
 def test_a_brush_reaches_over_the_edge_of_a_torus_only():
@@ -327,8 +327,8 @@ def test_a_brush_reaches_over_the_edge_of_a_torus_only():
 
 
 def test_a_film_that_is_thinned_keeps_the_nearest_moments(life):
-    film = Film()
-    moment = life.first(Start("noise"), 0)
+    film = SnapshotCache()
+    moment = life.first(PlayStart("noise"), 0)
     for _ in range(10):
         film.keep(moment)
         moment = life.next(moment)

@@ -9,15 +9,15 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from served import Served, serving, until
 
-from nca.play import Session, Subject
+from nca.play import PlayedModel, Session
 from nca.play.frames import to_bytes
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def lizard() -> Subject:
-    return Subject.load("growing", CPU)
+def lizard() -> PlayedModel:
+    return PlayedModel.load("growing", CPU)
 
 
 def pixels(page: Page, number: int = 0) -> torch.Tensor:
@@ -43,7 +43,7 @@ def spot(page: Page, y: float, x: float) -> tuple[float, float]:
     return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
 
-def test_what_the_page_shows_is_what_torch_computes(page: Page, lizard: Subject):
+def test_what_the_page_shows_is_what_torch_computes(page: Page, lizard: PlayedModel):
     with serving(Session(lizard, random_seed=2)) as served:
         opened(page, served)
         for _ in range(3):
@@ -70,7 +70,7 @@ def test_what_the_page_shows_is_what_torch_computes(page: Page, lizard: Subject)
         until(lambda: torch.equal(pixels(page), wanted))
 
 
-def test_a_stroke_damages_and_the_past_stays(page: Page, lizard: Subject):
+def test_a_stroke_damages_and_the_past_stays(page: Page, lizard: PlayedModel):
     session = Session(lizard)
     session.advance(40)
     full = session.here.moment.state["body"].clone()
@@ -100,7 +100,7 @@ def test_a_stroke_damages_and_the_past_stays(page: Page, lizard: Subject):
         assert torch.equal(session.here.moment.state["body"], full)
 
 
-def test_a_knob_turns_and_a_key_plants(page: Page, lizard: Subject):
+def test_a_knob_turns_and_a_key_plants(page: Page, lizard: PlayedModel):
     session = Session(lizard)
     with serving(session) as served:
         opened(page, served)
@@ -118,7 +118,7 @@ def test_a_knob_turns_and_a_key_plants(page: Page, lizard: Subject):
 
 
 def test_a_drawn_digit_is_voted_on(page: Page):
-    session = Session(Subject.load("self_classifying_mnist_small", CPU))
+    session = Session(PlayedModel.load("self_classifying_mnist_small", CPU))
     with serving(session) as served:
         opened(page, served)
         page.get_by_label("Blank input").click()
@@ -135,7 +135,7 @@ def test_a_drawn_digit_is_voted_on(page: Page):
         expect(page.locator("#votes li.first .name")).to_contain_text("1")
 
 
-def test_a_picture_and_a_history_are_brought_in(page: Page, lizard: Subject, tmp_path):
+def test_a_picture_and_a_history_are_brought_in(page: Page, lizard: PlayedModel, tmp_path):
     held = io.BytesIO()
     Image.new("RGB", (64, 64), (255, 0, 0)).save(held, "PNG")
     red = {"name": "red.png", "mimeType": "image/png", "buffer": held.getvalue()}
@@ -166,7 +166,7 @@ def wide(page: Page) -> float:
     return page.locator("#stage canvas").first.bounding_box()["width"]
 
 
-def test_two_fingers_bring_the_cells_nearer_and_one_paints_there(browser, lizard: Subject):
+def test_two_fingers_bring_the_cells_nearer_and_one_paints_there(browser, lizard: PlayedModel):
     session = Session(lizard)
     context = browser.new_context(viewport={"width": 420, "height": 780}, has_touch=True)
     with serving(session) as served:
@@ -203,7 +203,7 @@ def test_two_fingers_bring_the_cells_nearer_and_one_paints_there(browser, lizard
     context.close()
 
 
-def test_keys_and_the_wheel_bring_the_cells_nearer(page: Page, lizard: Subject):
+def test_keys_and_the_wheel_bring_the_cells_nearer(page: Page, lizard: PlayedModel):
     with serving(Session(lizard)) as served:
         opened(page, served)
         before = wide(page)
@@ -221,12 +221,12 @@ def test_keys_and_the_wheel_bring_the_cells_nearer(page: Page, lizard: Subject):
         assert pane["x"] <= ring["x"] + ring["width"] / 2 <= pane["x"] + pane["width"]
 
 
-def test_levels_are_stacked_on_a_phone_by_night(browser, lizard: Subject):
+def test_levels_are_stacked_on_a_phone_by_night(browser, lizard: PlayedModel):
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True
     )
     tab = context.new_page()
-    session = Session(Subject.load("glom_mnist", CPU))
+    session = Session(PlayedModel.load("glom_mnist", CPU))
     with serving(session) as served:
         opened(tab, served)
         tab.select_option("#view", "stack")

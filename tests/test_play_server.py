@@ -9,13 +9,13 @@ from served import Served, serving, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from nca.play import Session, Start, Subject
-from nca.play.views import VIEWS, View
+from nca.play import PlayedModel, PlayStart, Session
+from nca.play.views import VIEWS, ViewKind
 
 
 @pytest.fixture(scope="module")
-def subject() -> Subject:
-    return Subject.load("life", torch.device("cpu"), size=(16, 16))
+def subject() -> PlayedModel:
+    return PlayedModel.load("life", torch.device("cpu"), size=(16, 16))
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_what_is_malformed_is_refused_in_words_and_the_connection_goes_on(served
 
 
 def test_an_event_that_cannot_be_done_is_no_bug_of_ours(caplog):
-    digits = Session(Subject.load("self_classifying_mnist_small", torch.device("cpu")))
+    digits = Session(PlayedModel.load("self_classifying_mnist_small", torch.device("cpu")))
     stroke = {"radius": 1.0, "points": [[5.5, 14.5], [22.5]]}
     with serving(digits) as served, talk(served) as wire:
         said(wire, "about")
@@ -212,7 +212,7 @@ def test_a_bug_in_a_view_reaches_log_and_page_and_the_next_view_is_shown(
     def broken(_):
         return [][0]
 
-    monkeypatch.setitem(VIEWS, "broken", View("broken", broken))
+    monkeypatch.setitem(VIEWS, "broken", ViewKind("broken", broken))
     with talk(served) as wire:
         said(wire, "about")
         send(wire, "ack")
@@ -273,7 +273,7 @@ def test_what_cannot_be_taken_away_is_refused_in_words(served, caplog):
 
 def test_a_slow_film_of_a_picture_that_stands_still_is_no_bug(served, caplog):
     wished = {"token": served.server.gate.token, "first": 0, "last": 99, "rate": 0.1}
-    served.session.reset(start=Start("empty"))
+    served.session.reset(start=PlayStart("empty"))
     refused = get(served, "/take/film.gif", params=wished, timeout=60)
     assert refused.status_code == 400
     assert "a GIF cannot show one picture for 1,000 seconds" in refused.json()["what"]

@@ -10,10 +10,10 @@ from PIL import Image, ImageSequence
 
 from nca import Automaton, Layout, Level
 from nca.errors import NCAError
-from nca.play import Session, Start, Subject
-from nca.play.frames import Eye, frame, to_bytes
-from nca.play.recording import Wish, film
-from nca.play.views import ROWS, VIEWS, Look
+from nca.play import PlayedModel, PlayStart, Session
+from nca.play.frames import Viewer, frame, to_bytes
+from nca.play.recording import RecordingRequest, record
+from nca.play.views import ROWS, VIEWS, ViewRequest
 from nca.render.pca import Basis
 from nca.render.ramps import ceiling
 
@@ -33,7 +33,7 @@ steps = 1
 
 def panes(session: Session, **look: object) -> list[tuple[str, torch.Tensor]]:
     """Return title and bytes of each pane of a frame, taken apart as the page does."""
-    raw = frame(session, Eye(Look(**look)), {})
+    raw = frame(session, Viewer(ViewRequest(**look)), {})
     length = struct.unpack("<I", raw[:4])[0]
     place, found = 4 + length, []
     for pane in json.loads(raw[4:place])["panes"]:
@@ -47,7 +47,7 @@ def panes(session: Session, **look: object) -> list[tuple[str, torch.Tensor]]:
 
 
 def test_the_picture_is_the_task_s():
-    session = Session(Subject.load("growing", CPU))
+    session = Session(PlayedModel.load("growing", CPU))
     session.advance(8)
     ((title, pixels),) = panes(session)
     wanted = session.subject.task.picture(session.here.moment.state)[0]
@@ -59,7 +59,7 @@ def test_the_picture_is_the_task_s():
 def test_every_view_draws_every_subject_that_it_says_it_can():
     drawn = set()
     for name in ("growing", "glom_mnist", "life", "elementary"):
-        session = Session(Subject.load(name, CPU, size=(12,) if name == "elementary" else None))
+        session = Session(PlayedModel.load(name, CPU, size=(12,) if name == "elementary" else None))
         session.advance(2)
         for view, told in VIEWS.items():
             if told.there(session.subject):
@@ -72,14 +72,14 @@ def test_every_view_draws_every_subject_that_it_says_it_can():
 
 
 def test_levels_lie_side_by_side():
-    session = Session(Subject.load("glom_mnist", CPU))
+    session = Session(PlayedModel.load("glom_mnist", CPU))
     session.advance(3)
     titles = [title for title, _ in panes(session, view="levels")]
     assert titles == ["image", "part", "object", "scene"]
 
 
 def test_one_axis_scrolls_with_the_latest_moment_at_the_bottom():
-    session = Session(Subject.load("elementary", CPU, size=(32,)), start=Start("point"))
+    session = Session(PlayedModel.load("elementary", CPU, size=(32,)), start=PlayStart("point"))
     session.advance(3)
     ((_, pixels),) = panes(session)
     assert pixels.shape == (ROWS, 32, 3)
@@ -93,7 +93,7 @@ def test_one_axis_scrolls_with_the_latest_moment_at_the_bottom():
 
 def test_three_axes_are_cut_into_slices(tmp_path):
     (tmp_path / "cube.toml").write_text(CUBE)
-    session = Session(Subject.load(str(tmp_path / "cube.toml"), CPU), start=Start("empty"))
+    session = Session(PlayedModel.load(str(tmp_path / "cube.toml"), CPU), start=PlayStart("empty"))
     session.act(
         {
             "kind": "paint",
@@ -135,24 +135,24 @@ def test_a_scale_is_a_power_of_two_above_the_numbers():
 
 
 def test_a_film_has_a_frame_for_each_step_and_leaves_the_session_where_it_was():
-    session = Session(Subject.load("growing", CPU))
+    session = Session(PlayedModel.load("growing", CPU))
     session.advance(9)
     stood = session.here.moment.state
     for name, ending in (("film.gif", "gif"), ("film.png", "png")):
-        data, said = film(session, name, Wish(first=1, last=9, every=2))
+        data, said = record(session, name, RecordingRequest(first=1, last=9, every=2))
         assert said == ending
         with Image.open(io.BytesIO(data)) as opened:
             assert opened.n_frames == 5
     assert session.step == 9
     assert session.here.moment.state == stood
     with pytest.raises(NCAError, match="cannot be taken"):
-        film(session, "film.gif", Wish(first=0, last=5000))
+        record(session, "film.gif", RecordingRequest(first=0, last=5000))
 
 
 def test_a_gif_of_the_page_plays_at_its_rate():
-    session = Session(Subject.load("life", CPU, size=(8, 8)), start=Start("noise"))
+    session = Session(PlayedModel.load("life", CPU, size=(8, 8)), start=PlayStart("noise"))
     session.advance(59)
-    data, _ = film(session, "film.gif", Wish(first=0, last=59, rate=60))
+    data, _ = record(session, "film.gif", RecordingRequest(first=0, last=59, rate=60))
     with Image.open(io.BytesIO(data)) as opened:
         lasts = [frame.info["duration"] for frame in ImageSequence.Iterator(opened)]
     assert min(lasts) >= 20
@@ -160,9 +160,9 @@ def test_a_gif_of_the_page_plays_at_its_rate():
 
 
 def test_a_film_can_be_an_mp4():
-    session = Session(Subject.load("life", CPU, size=(8, 8)))
+    session = Session(PlayedModel.load("life", CPU, size=(8, 8)))
     session.advance(4)
-    data, ending = film(session, "film.mp4", Wish(first=0, last=4))
+    data, ending = record(session, "film.mp4", RecordingRequest(first=0, last=4))
     assert ending == "mp4"
     assert data[4:8] == b"ftyp"
 
@@ -170,4 +170,4 @@ def test_a_film_can_be_an_mp4():
 def test_an_automaton_without_a_mask_shows_none():
     automaton = Automaton(Layout([Level("body", 1)]), {})
     assert automaton.alive is None
-    assert not VIEWS["alive"].there(Subject.load("life", CPU))
+    assert not VIEWS["alive"].there(PlayedModel.load("life", CPU))

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from strategies import random_seeds
 from torch import Tensor
 
-from nca import Alive, Automaton, Batch, Draw, Layout, Level, Pool, Renewal, State
-from nca.tasks.pool import swap
+from nca import Alive, Automaton, Batch, HostRNG, Layout, Level, Pool, PoolOptions, State
+from nca.tasks.pool import swap_inputs
 
 LAYOUT = Layout([Level("image", 1, input=True), Level("body", 2)])
 AUTOMATON = Automaton(LAYOUT, {}, alive=Alive("image", 0, 0.1, radius=0))
@@ -30,10 +30,10 @@ def marks(batch: Batch, level: str = "body") -> list[float]:
     return batch.state[level].amax(dim=(1, 2, 3)).tolist()
 
 
-def renewed(renewal: Renewal, seed: int = 0) -> Batch:
+def renewed(renewal: PoolOptions, seed: int = 0) -> Batch:
     drawn = batch(1.0, 2.0, 3.0, 4.0)
     fresh = batch(0.1875, 0.25, 0.375, 0.5, first_sample=40)
-    return renewal.renew(drawn, fresh, AUTOMATON, Draw(seed, 7))
+    return renewal.refresh(drawn, fresh, AUTOMATON, HostRNG(seed, 7))
 
 
 def emptied(batch: Batch) -> list[bool]:
@@ -43,14 +43,14 @@ def emptied(batch: Batch) -> list[bool]:
 @given(seed=random_seeds(), iteration=st.integers(0, 999), count=st.integers(1, 6))
 def test_a_draw_names_different_states_and_returns_them(seed, iteration, count):
     pool = Pool(batch(*map(float, range(6))))
-    index, drawn = pool.draw(Draw(seed, iteration), count)
+    index, drawn = pool.sample(HostRNG(seed, iteration), count)
     assert len(set(index.tolist())) == count
     assert marks(drawn) == drawn.truth["mark"].tolist() == index.tolist()
 
 
 def test_every_state_has_its_turn():
     pool = Pool(batch(*map(float, range(12))))
-    drawn = [pool.draw(Draw(0, iteration), 3)[0].tolist() for iteration in range(60)]
+    drawn = [pool.sample(HostRNG(0, iteration), 3)[0].tolist() for iteration in range(60)]
     assert {place for index in drawn for place in index} == set(range(12))
     assert len(set(map(tuple, drawn))) > 50
 
@@ -80,25 +80,25 @@ def test_a_pool_is_saved_and_taken_up_again():
 
 
 def test_the_first_of_a_batch_start_anew():
-    after = renewed(Renewal(size=9, fresh=2))
+    after = renewed(PoolOptions(size=9, fresh=2))
     assert marks(after) == after.truth["mark"].tolist() == [0.1875, 0.25, 3, 4]
 
 
 def test_nothing_is_renewed_unless_asked():
-    after = renewed(Renewal(size=9, fresh=0))
+    after = renewed(PoolOptions(size=9, fresh=0))
     assert marks(after) == [1, 2, 3, 4]
     assert not any(emptied(after))
 
 
 def test_the_last_of_a_batch_are_damaged_and_the_input_is_not():
-    after = renewed(Renewal(size=9, fresh=1, damaged=2))
+    after = renewed(PoolOptions(size=9, fresh=1, damaged=2))
     assert emptied(after) == [False, False, True, True]
     assert (marks(after), after.truth["mark"].tolist()) == ([0.1875, 2, 3, 4],) * 2
     assert (after.state["image"] != 0).all()
 
 
 def test_swapped_states_keep_their_body_and_get_input_and_truth_of_a_fresh_one():
-    after = renewed(Renewal(size=9, fresh=1, damaged=1, swapped=1))
+    after = renewed(PoolOptions(size=9, fresh=1, damaged=1, swapped=1))
     assert marks(after) == [0.1875, 2, 3, 4]
     assert marks(after, "image") == [0.1875, 2, 3, 0.5]
     assert after.truth["mark"].tolist() == [0.1875, 2, 3, 0.5]
@@ -108,7 +108,7 @@ def test_swapped_states_keep_their_body_and_get_input_and_truth_of_a_fresh_one()
 def test_where_the_new_input_leaves_cells_dead_they_are_emptied():
     fresh = batch(1.0, size=2)
     fresh.state["image"][0, 0] = torch.tensor([[1.0, 0.05], [0.0, 0.5]])
-    after = swap(batch(7.0, size=2), fresh, AUTOMATON)
+    after = swap_inputs(batch(7.0, size=2), fresh, AUTOMATON)
     assert after.state["body"][0].tolist() == [[[7, 0], [0, 7]]] * 2
 
 
@@ -117,13 +117,13 @@ def test_a_renewed_batch_starts_at_step_nothing_with_fresh_numbers_and_no_memory
     memory: tuple[dict[str, Tensor], ...] = (dict(drawn.state.levels),)
     drawn = Batch(drawn.state.replace(remembered=memory), drawn.truth)
     fresh = batch(3.0, 4.0, first_sample=40)
-    after = Renewal(size=9, fresh=1).renew(drawn, fresh, AUTOMATON, Draw(0, 0))
+    after = PoolOptions(size=9, fresh=1).refresh(drawn, fresh, AUTOMATON, HostRNG(0, 0))
     assert (after.state.step, after.state.remembered) == (0, ())
     assert after.state.samples.tolist() == [40, 41]
 
 
 def test_damage_is_another_in_every_iteration_and_the_same_when_it_is_repeated():
-    renewal = Renewal(size=9, fresh=0, damaged=4)
+    renewal = PoolOptions(size=9, fresh=0, damaged=4)
     holes = [renewed(renewal, seed).state["body"] == 0 for seed in (0, 0, 1)]
     assert torch.equal(holes[0], holes[1])
     assert not torch.equal(holes[0], holes[2])

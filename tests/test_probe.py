@@ -134,7 +134,7 @@ def test_what_is_no_size_is_told(text):
 
 def test_measuring_says_nothing():
     code = (
-        "import torch; from nca import gauge;"
+        "import torch; from nca.training import probe as gauge;"
         "gauge.peak(lambda: torch.ones(9) + 1, torch.device('cpu'))"
     )
     told = subprocess.run(

@@ -13,7 +13,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from nca import DeviceError, ProcessError, Spread
-from nca.distributed.group import Crew, placed
+from nca.distributed.group import ProcessGroup, local_device
 
 ALL_OF_IT = """
 average = 0.9
@@ -96,15 +96,15 @@ def test_gradients_are_averaged_once_an_iteration_however_many_parts(tmp_path):
 
 def test_a_batch_that_cannot_be_split_evenly_is_refused():
     with pytest.raises(ProcessError, match="a batch of 4 cannot be split evenly among 3 process"):
-        Crew(0, 3).check(4)
-    Crew(0, 3).check(6)
+        ProcessGroup(0, 3).check(4)
+    ProcessGroup(0, 3).check(6)
     with pytest.raises(
         ProcessError, match="12, in 4 parts cannot be split evenly among 2 processes"
     ):
-        Crew(0, 2).check(12, 4)
-    Crew(0, 3).check(12, 4)
-    Crew(0, 1).check(12, 5)  # which the recipe has refused
-    Crew(0, 3, shard=(3, 1)).check(4)
+        ProcessGroup(0, 2).check(12, 4)
+    ProcessGroup(0, 3).check(12, 4)
+    ProcessGroup(0, 1).check(12, 5)  # which the recipe has refused
+    ProcessGroup(0, 3, shard=(3, 1)).check(4)
 
 
 @pytest.mark.parametrize(
@@ -116,37 +116,37 @@ def test_a_batch_that_cannot_be_split_evenly_is_refused():
 )
 def test_blocks_that_do_not_match_the_processes_are_refused(count, shard, told):
     with pytest.raises(ProcessError) as fault:
-        Crew(0, count, shard=shard)
+        ProcessGroup(0, count, shard=shard)
     assert fault.value.what == told
 
 
 def test_one_process_alone_does_as_if_there_were_no_others():
-    crew, module = Crew(), nn.Linear(1, 1)
-    assert crew.engine(module) is module
-    assert crew.spread(module, (3, 3)) is module
+    crew, module = ProcessGroup(), nn.Linear(1, 1)
+    assert crew.wrap_ddp(module) is module
+    assert crew.shard_steps(module, (3, 3)) is module
     assert [crew.any(wish) for wish in (False, True)] == [False, True]
-    assert crew.told("a word") == "a word"
+    assert crew.broadcast("a word") == "a word"
     assert crew.first_fault()
-    assert not isinstance(crew.spread(module, (3, 3)), Spread)
+    assert not isinstance(crew.shard_steps(module, (3, 3)), Spread)
 
 
 def test_each_process_of_a_machine_takes_a_gpu_of_its_own():
     meeting = {"RANK": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
     third = {"WORLD_SIZE": "4", "LOCAL_RANK": "2", **meeting}
-    assert placed("cuda", third) == "cuda:2"
-    assert placed("cpu", third) == "cpu"
-    assert placed("cuda", {}) == "cuda"
-    assert placed("cuda:1", {**third, "WORLD_SIZE": "1"}) == "cuda:1"
-    assert placed("cuda:1", {"WORLD_SIZE": "4"}) == "cuda:1"
-    assert placed("auto", third) == ("cuda:2" if torch.cuda.is_available() else "auto")
+    assert local_device("cuda", third) == "cuda:2"
+    assert local_device("cpu", third) == "cpu"
+    assert local_device("cuda", {}) == "cuda"
+    assert local_device("cuda:1", {**third, "WORLD_SIZE": "1"}) == "cuda:1"
+    assert local_device("cuda:1", {"WORLD_SIZE": "4"}) == "cuda:1"
+    assert local_device("auto", third) == ("cuda:2" if torch.cuda.is_available() else "auto")
     with pytest.raises(DeviceError, match="4 processes cannot share cuda:1"):
-        placed("cuda:1", third)
+        local_device("cuda:1", third)
 
 
 def test_a_lost_process_is_told_in_plain_words_and_other_faults_are_not_touched():
-    crew = Crew(1, 2)
-    with pytest.raises(ProcessError) as told, crew.together():
+    crew = ProcessGroup(1, 2)
+    with pytest.raises(ProcessError) as told, crew.guard():
         raise RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [::1]:1")
     assert told.value.what == "another process of this run has ended, so that none can go on."
-    with pytest.raises(RuntimeError, match="mat1 and mat2"), crew.together():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), crew.guard():
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

@@ -15,11 +15,11 @@ from nca.reports.numbers import (
     NONE,
     format_number,
     format_share,
-    plain,
+    null_if_nan,
     with_deviation,
     with_interval,
 )
-from nca.reports.publish import make_folder
+from nca.reports.publish import make_report_folder
 from nca.reports.statistics import Statistics
 
 KIT = sorted((Path(__file__).parent.parent / "nca" / "reports").glob("*.py"))
@@ -86,15 +86,15 @@ def test_signs_shares_and_spreads_are_written_in_one_way():
 
 def test_what_is_not_finite_is_null_in_json():
     given = {1: (math.nan, math.inf, 1.5), "a": {"b": [-math.inf, "text", None, 2]}}
-    assert plain(given) == {"1": [None, None, 1.5], "a": {"b": [None, "text", None, 2]}}
+    assert null_if_nan(given) == {"1": [None, None, 1.5], "a": {"b": [None, "text", None, 2]}}
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(StorageError) as fault:
-        make_folder(tmp_path / "taken", "islands")
+        make_report_folder(tmp_path / "taken", "islands")
     assert fault.value.to_do == "choose another one: nca islands ... --out FOLDER"
-    assert make_folder(tmp_path / "deep" / "er", "examine").is_dir()
+    assert make_report_folder(tmp_path / "deep" / "er", "examine").is_dir()
 
 
 @pytest.mark.parametrize("path", KIT, ids=lambda path: path.name)

@@ -7,7 +7,13 @@ import torch
 from islands_case import RECIPE, blocks
 from torch.testing import assert_close
 
-from nca.reports.islands import IslandsPlan, headline, measure_islands, to_json, verdict
+from nca.reports.islands import (
+    IslandsPlan,
+    islands_headline,
+    islands_to_json,
+    measure_islands,
+    verdict,
+)
 from nca.reports.islands.measures import ALWAYS, PATCHES
 from nca.reports.islands.run import shuffled
 from nca.reports.islands.summary import measurements, over_samples
@@ -59,7 +65,7 @@ def test_the_shuffled_control_has_less_contrast_and_no_truth(found):
 
 def test_shuffling_keeps_every_cell_and_depends_on_the_sample_alone():
     trained = blocks()
-    state = next(trained.task.trials("test", 6)).state
+    state = next(trained.task.evaluation_batches("test", 6)).state
     after = shuffled(state, trained)
     assert_close(after["image"].sum(dim=(2, 3)), state["image"].sum(dim=(2, 3)))
     assert not after["image"].equal(state["image"])
@@ -76,7 +82,7 @@ def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
         findings[4].words
     )
     assert findings[-1].words.endswith("Diverged of 12 samples: none.")
-    assert headline(findings) == (
+    assert islands_headline(findings) == (
         "A part-whole hierarchy appears: islands form; they grow with level; they lie in one "
         "another; no level has collapsed; a level finds the segments of kind part; a level finds "
         "the segments of kind whole."
@@ -86,9 +92,11 @@ def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
 def test_a_sleeping_automaton_has_no_hierarchy():
     asleep = measure_islands(blocks(gate=0.0), IslandsPlan(4, samples=3))
     findings = verdict(asleep)
-    assert headline(findings).startswith("A part-whole hierarchy does not appear: no islands form")
+    assert islands_headline(findings).startswith(
+        "A part-whole hierarchy does not appear: no islands form"
+    )
     assert findings[0].answer == "no"
-    assert "part, whole stayed empty or left the finite numbers" in headline(findings)
+    assert "part, whole stayed empty or left the finite numbers" in islands_headline(findings)
     assert "Collapse number: part n/a, whole n/a" in findings[3].words
 
 
@@ -101,7 +109,7 @@ def test_what_diverges_is_counted_and_never_settles():
     rest = verdict(burst)[-1]
     assert rest.answer == "no"
     assert rest.words.endswith("Diverged of 3 samples: trained 3, shuffled 3.")
-    arms = json.loads(json.dumps(to_json(burst), allow_nan=False))["arms"]
+    arms = json.loads(json.dumps(islands_to_json(burst), allow_nan=False))["arms"]
     assert arms["trained"]["sample"]["diverged"]["mean"] == 1.0
     assert arms["trained"]["sample"]["diverged"]["samples"] == 3
     assert arms["untrained"]["sample"]["diverged"]["mean"] == 0.0

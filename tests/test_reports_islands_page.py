@@ -13,7 +13,13 @@ from PIL import Image
 from torch.testing import assert_close
 
 from nca.render.outlines import angle_colours, component_colours, outlined, wheel
-from nca.reports.islands import IslandsPlan, measure_islands, publish, tables, to_json
+from nca.reports.islands import (
+    IslandsPlan,
+    islands_to_json,
+    measure_islands,
+    publish_islands,
+    tables,
+)
 
 PLATES = {
     "components",
@@ -38,7 +44,7 @@ def found():
 @pytest.fixture(scope="module")
 def folder(found, tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "deep" / "islands"
-    publish(found, folder)
+    publish_islands(found, folder)
     return folder
 
 
@@ -111,7 +117,7 @@ def test_outlines_run_where_islands_end_and_leave_other_cells_alone():
 def test_a_report_is_a_page_a_file_of_figures_and_eight_pictures(folder, found):
     files = {path.name for path in folder.iterdir()}
     assert files == {"islands.json", "report.html", *(f"{name}.png" for name in PLATES)}
-    assert json.loads((folder / "islands.json").read_text()) == to_json(found)
+    assert json.loads((folder / "islands.json").read_text()) == islands_to_json(found)
     for name in PLATES:
         with Image.open(folder / f"{name}.png") as picture:
             assert picture.format == "PNG"
@@ -154,7 +160,7 @@ def test_tables_show_contrast_beside_collapse(found):
     assert table.columns[:3] == ["level", "contrast", "collapse"]
     assert [row[0] for row in table.rows] == ["part", "whole"]
     assert table.rows[0][4] == "5 ± 0"
-    line = tables.lines(found)[0]
+    line = tables.table_lines(found)[0]
     assert list(line)[:3] == ["level", "contrast", "collapse"]
     assert line["nests above"] == "1"
 

@@ -19,18 +19,18 @@ from nca.reports.robustness import (
     ResultCache,
     RobustnessPlan,
     SeedRun,
-    choose,
     findings,
-    headline,
-    publish,
+    publish_robustness,
+    robustness_headline,
+    robustness_to_json,
     run_checks,
-    to_json,
+    select_checks,
 )
 from nca.reports.robustness.adversaries import liars
 from nca.reports.robustness.damage import Wound, looks
 from nca.reports.robustness.duration import LongRun
 from nca.reports.robustness.grid_size import _set_into
-from nca.reports.robustness.rotation import turned
+from nca.reports.robustness.rotation import rotated
 from nca.reports.robustness.summary import summarise
 
 PLAN = RobustnessPlan(4, seeds=2, samples=3, long_steps=40, long_samples=1)
@@ -39,7 +39,7 @@ PLAN = RobustnessPlan(4, seeds=2, samples=3, long_steps=40, long_samples=1)
 def examined(rule, folder, *names, plan=PLAN, **options):
     model = ModelUnderTest(trained(rule, **options), plan)
     cache = ResultCache(folder / "examination.jsonl", model)
-    return run_checks(model, choose(names), cache)
+    return run_checks(model, select_checks(names), cache)
 
 
 def found(result, check):
@@ -75,7 +75,7 @@ def test_what_regrows_in_three_steps_heals_in_three(tmp_path):
         assert line.figures["steps to heal"].mean == 3, str(line.condition)
         assert line.headline.mean == 1
         assert [step for step, _ in line.curve] == looks(4)
-    assert "17 kinds of damage" in headline(card)
+    assert "17 kinds of damage" in robustness_headline(card)
     assert "Steps to heal: 3 to 3." in findings(card)[0].words
 
 
@@ -94,7 +94,7 @@ def test_what_doubles_explodes_at_the_step_that_arithmetic_says(tmp_path):
     assert [line.exploded for line in (one, two, four, sixteen)] == [0, 0, 1, 1]
     assert (four.exploded_at, sixteen.exploded_at) == (14, 14)
     assert answers(card) == {"duration": "partly", "long run": "no"}
-    assert "explodes under 3 conditions, first at step 14" in headline(card)
+    assert "explodes under 3 conditions, first at step 14" in robustness_headline(card)
     assert "4 times the trained steps: explodes at step 14" in findings(card)[0].words
 
 
@@ -114,7 +114,10 @@ def test_a_headline_that_is_not_finite_is_told_as_missing(tmp_path):
     card = examined("double", tmp_path, "long run", text=text, plan=replace(PLAN, long_steps=200))
     (line,) = card.summaries["long run"]
     assert math.isnan(line.headline.mean)
-    assert to_json(card)["questions"]["long run"]["conditions"][0]["headline"]["mean"] is None
+    assert (
+        robustness_to_json(card)["questions"]["long run"]["conditions"][0]["headline"]["mean"]
+        is None
+    )
     assert answers(card) == {"long run": "no"}
 
 
@@ -180,16 +183,16 @@ def test_only_the_living_lie():
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_turning_back_by_quarters_loses_nothing(quarters):
     level = torch.arange(50, dtype=torch.float64).view(1, 2, 5, 5)
-    back = turned(level, quarters * math.pi / 2, (2, 2))
+    back = rotated(level, quarters * math.pi / 2, (2, 2))
     assert_close(back, torch.rot90(level, -quarters, (-2, -1)))
 
 
 def test_turning_is_undone_by_turning_back_where_the_field_is_smooth():
     line = torch.linspace(-1, 1, 33, dtype=torch.float64)
     bump = torch.exp(-4 * ((line[:, None] - 0.2) ** 2 + line[None, :] ** 2))[None, None]
-    there = turned(bump, 0.5, (16, 16))
+    there = rotated(bump, 0.5, (16, 16))
     assert (there - bump).abs().max() > 0.1
-    apart = (turned(there, -0.5, (16, 16)) - bump).abs()
+    apart = (rotated(there, -0.5, (16, 16)) - bump).abs()
     assert apart[..., 8:25, 8:25].max() < 0.02  # corners turn across the edge
 
 
@@ -202,7 +205,7 @@ def test_a_turned_perception_grows_the_turned_field(tmp_path):
         torch.nn.init.normal_(weight, std=0.5)
     model = ModelUnderTest(case, PLAN)
     cache = ResultCache(tmp_path / "examination.jsonl", model)
-    card = run_checks(model, choose(["rotation"]), cache)
+    card = run_checks(model, select_checks(["rotation"]), cache)
     turns = found(card, "rotation")
     for degrees in (90, 180, 270):
         line = turns[f"{degrees} degrees"]
@@ -319,13 +322,13 @@ def test_what_is_answered_is_not_asked_again(tmp_path):
     assert len(kept.splitlines()) == 2
     path.write_bytes(kept[:-20])  # as a kill would leave it
     model = first.model
-    again = run_checks(model, choose(["damage"]), ResultCache(path, model))
-    assert to_json(again) == to_json(first)
+    again = run_checks(model, select_checks(["damage"]), ResultCache(path, model))
+    assert robustness_to_json(again) == robustness_to_json(first)
     lines_now = path.read_bytes().splitlines()
     assert len(lines_now) == 3
     assert lines_now[2] == kept.splitlines()[1]
-    third = run_checks(model, choose(["damage"]), ResultCache(path, model))
-    assert to_json(third) == to_json(first)
+    third = run_checks(model, select_checks(["damage"]), ResultCache(path, model))
+    assert robustness_to_json(third) == robustness_to_json(first)
     assert path.read_bytes().splitlines() == lines_now
 
 
@@ -342,13 +345,15 @@ def test_conditions_come_back_from_json_and_no_two_read_alike(tmp_path, check):
         assert type(one) is check.condition
         assert check.condition.from_json(json.loads(json.dumps(one.to_json()))) == one
     assert len(conditions) == len(set(conditions)) == len(set(map(str, conditions)))
-    kept = to_json(card)["questions"][check.name]["conditions"]
+    kept = robustness_to_json(card)["questions"][check.name]["conditions"]
     assert [row["condition"] for row in kept] == [str(one) for one in conditions]
     assert [row["parameters"] for row in kept] == [one.to_json() for one in conditions]
 
 
 def test_a_wound_is_a_record_and_not_a_sentence(tmp_path):
-    kept = to_json(examined("still", tmp_path, "damage"))["questions"]["damage"]["conditions"]
+    kept = robustness_to_json(examined("still", tmp_path, "damage"))["questions"]["damage"][
+        "conditions"
+    ]
     by_name = {row["condition"]: row["parameters"] for row in kept}
     assert by_name["half 50 %, left, at step 4"] == {
         "at": 4,
@@ -386,10 +391,10 @@ def test_answers_of_another_plan_or_other_weights_are_not_taken(tmp_path):
 def test_a_budget_cuts_and_says_so(tmp_path):
     model = ModelUnderTest(trained("still"), PLAN)
     cache = ResultCache(tmp_path / "examination.jsonl", model)
-    card = run_checks(model, choose(["damage", "noise"]), cache, seconds=-1.0)
+    card = run_checks(model, select_checks(["damage", "noise"]), cache, seconds=-1.0)
     assert card.missing == ["damage: 0 of 2 random seeds", "noise: 0 of 2 random seeds"]
     assert answers(card) == {"damage": "cannot tell", "noise": "cannot tell"}
-    publish(card, tmp_path)
+    publish_robustness(card, tmp_path)
     assert "Not asked: there was no time." in (tmp_path / "report.html").read_text()
 
 
@@ -405,19 +410,19 @@ def test_quick_says_what_it_cuts():
 
 def test_an_unknown_question_gets_a_suggestion():
     with pytest.raises(NCAError) as fault:
-        choose(["translatoin"])
+        select_checks(["translatoin"])
     assert str(fault.value) == (
         "there is no check 'translatoin'.\n"
         "  where:  --ask translatoin; there are: duration, long run, damage, fire rate, noise, "
         "grid size, aspect, topology, rotation, adversaries, translation\n"
         "  to do:  did you mean `translation`? choose one of these, or leave --ask out for all"
     )
-    assert [one.name for one in choose([])] == [one.name for one in CHECKS]
-    assert [one.name for one in choose(["Fire-Rate", "damage"])] == ["damage", "fire rate"]
+    assert [one.name for one in select_checks([])] == [one.name for one in CHECKS]
+    assert [one.name for one in select_checks(["Fire-Rate", "damage"])] == ["damage", "fire rate"]
 
 
 def test_the_page_opens_and_shows_the_numbers_of_the_file(tmp_path, page):
-    publish(examined("double", tmp_path), tmp_path)
+    publish_robustness(examined("double", tmp_path), tmp_path)
     kept = json.loads((tmp_path / "examination.json").read_text())
     assert list(kept["questions"]) == [check.name for check in CHECKS]
     page.goto((tmp_path / "report.html").as_uri())
@@ -453,6 +458,6 @@ def test_three_axes_are_examined_too(tmp_path):
     text = RECIPE.replace("[8, 8]", "[3, 4, 5]")
     card = examined("regrow", tmp_path, text=text)
     assert set(card.barred) == {"rotation"}
-    publish(card, tmp_path)
+    publish_robustness(card, tmp_path)
     assert not (tmp_path / "pictures.png").exists()
     assert answers(card)["damage"] == "yes"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nca.reports.robustness.charts import _course, _healing, conditions, course, round_steps
+from nca.reports.robustness.charts import _course, _healing, conditions, metric_chart, round_steps
 from nca.reports.robustness.damage import Wound
 from nca.reports.robustness.duration import LongRun
 from nca.reports.robustness.result import CheckResult
@@ -149,12 +149,12 @@ def test_one_random_seed_has_no_band_and_what_is_not_finite_is_left_out():
     assert not panel.collections[0].get_paths()
     gone = [*one, line("duration", 640, (math.nan,))]
     assert max(panel_of(result_of(gone)).lines[0].get_xdata()) == 160
-    assert course(result_of([line("duration", 10, (math.nan,))])) is None
+    assert metric_chart(result_of([line("duration", 10, (math.nan,))])) is None
 
 
 def test_both_charts_are_pictures():
     given = result_of([line("duration", steps, values) for steps, values in THREE])
-    for draw in (course, conditions):
+    for draw in (metric_chart, conditions):
         picture = draw(given)
         assert picture.width > 500
         assert (0, 114, 178) in {colour for _, colour in picture.getcolors(1 << 20)}

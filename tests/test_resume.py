@@ -48,12 +48,12 @@ steps = [8]
 # writes slowly, so that a kill can meet a checkpoint that is half on the disk
 SLOW = """
 import os, sys, time
-from nca.checkpoint import file as checkpoint
+
 sync = os.fsync
 def slow(file):
     time.sleep(0.2)
     sync(file)
-checkpoint.os.fsync = slow
+os.fsync = slow
 from nca.cli import main
 main(sys.argv[1:])
 """

@@ -12,16 +12,16 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounter
 from torch.testing import assert_close
 
-from nca import Draw, Source
-from nca.engine.rng import absorb, absorb_tensor, key_of, key_tensor, mix, mix_tensor
+from nca import CellRNG, HostRNG
+from nca.engine.rng import absorb, absorb_tensor, key_tensor, mix, mix_tensor, stream_key
 
 WORDS = st.integers(0, 2**32 - 1)
 GOLDEN = [0x5C82445C, 0x454C7D92, 0xFA259EA3, 0x4CEC906A]
 CPU = torch.device("cpu")
 
 
-def source(random_seed: int = 0, step: int = 0, samples: int = 1) -> Source:
-    return Source(random_seed, step, torch.arange(samples))
+def source(random_seed: int = 0, step: int = 0, samples: int = 1) -> CellRNG:
+    return CellRNG(random_seed, step, torch.arange(samples))
 
 
 def unsigned(bits: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def test_absorbing_gives_the_same_bits_on_host_and_in_tensors(key, number):
 
 @given(random_seed=random_seeds(), stream=st.text(max_size=9), step=st.integers(0, 2**31))
 def test_a_key_has_the_same_bits_on_host_and_in_tensors(random_seed, stream, step):
-    wanted = key_of(random_seed, stream, step)
+    wanted = stream_key(random_seed, stream, step)
     assert unsigned(key_tensor(random_seed, stream, step, CPU)) == wanted
 
 
@@ -72,7 +72,7 @@ def test_bits_are_a_chain_of_mixers_over_where_and_when(random_seed, step, sampl
     crc = zlib.crc32(b"fire/body")
     for number in (random_seed, random_seed >> 32, crc, step, sample, channel, 5 * y + x):
         wanted = lowbias32(((wanted ^ number % 2**32) + 0x9E3779B9) % 2**32)
-    bits = Source(random_seed, step, torch.tensor([sample])).bits("fire/body", 3, (4, 5))
+    bits = CellRNG(random_seed, step, torch.tensor([sample])).bits("fire/body", 3, (4, 5))
     assert unsigned(bits)[0, channel, y, x] == wanted
 
 
@@ -83,8 +83,8 @@ def test_the_first_bits_are_those_of_the_first_release():
 
 def test_a_number_depends_on_the_sample_and_not_on_its_place():
     shuffled = torch.tensor([7, 3, 5])
-    one = Source(1, 2, shuffled).bits("s", 2, (3, 4))
-    other = Source(1, 2, shuffled.flip(0)).bits("s", 2, (3, 4))
+    one = CellRNG(1, 2, shuffled).bits("s", 2, (3, 4))
+    other = CellRNG(1, 2, shuffled.flip(0)).bits("s", 2, (3, 4))
     assert torch.equal(one.flip(0), other)
 
 
@@ -106,8 +106,8 @@ def test_a_number_does_not_depend_on_how_many_channels_are_drawn():
 @pytest.mark.parametrize("draw", ["bits", "uniform", "normal"])
 def test_a_gpu_draws_the_same_bits(draw):
     samples = torch.arange(5)
-    here = getattr(Source(3, 4, samples), draw)("s", 3, (17, 19))
-    there = getattr(Source(3, 4, samples.cuda()), draw)("s", 3, (17, 19))
+    here = getattr(CellRNG(3, 4, samples), draw)("s", 3, (17, 19))
+    there = getattr(CellRNG(3, 4, samples.cuda()), draw)("s", 3, (17, 19))
     assert torch.equal(there.cpu(), here)
 
 
@@ -116,12 +116,12 @@ def test_compiled_code_draws_the_same_bits_and_is_not_compiled_for_each_step():
 
     @torch.compile(backend=counter, fullgraph=True)
     def compiled(random_seed: int, step: int, samples: Tensor) -> tuple[Tensor, Tensor]:
-        draw = Source(random_seed, step, samples)
+        draw = CellRNG(random_seed, step, samples)
         return draw.chance("fire", 0.5, 1, (3, 4)), draw.normal("noise", 2, (3, 4))
 
     samples = torch.arange(2)
     for step in range(12):
-        draw = Source(2**40 + 9, step, samples)
+        draw = CellRNG(2**40 + 9, step, samples)
         fire, noise = compiled(2**40 + 9, step, samples)
         assert torch.equal(fire, draw.chance("fire", 0.5, 1, (3, 4)))
         assert torch.equal(noise, draw.normal("noise", 2, (3, 4)))
@@ -153,28 +153,28 @@ def test_uniform_numbers_are_below_one_and_of_24_bits(random_seed):
 
 
 def test_each_sample_draws_numbers_of_its_own():
-    each = Source(0, 0, torch.tensor([4, 9])).each("s", 3)
+    each = CellRNG(0, 0, torch.tensor([4, 9])).each("s", 3)
     assert each.shape == (2, 3)
     assert each.unique().numel() == 6
-    assert_close(each[1:], Source(0, 0, torch.tensor([9])).each("s", 3), rtol=0, atol=0)
+    assert_close(each[1:], CellRNG(0, 0, torch.tensor([9])).each("s", 3), rtol=0, atol=0)
 
 
 @given(seed=random_seeds(), low=st.integers(-5, 5), more=st.integers(0, 9))
 def test_a_whole_number_stays_between_its_bounds(seed, low, more):
-    drawn = {Draw(seed, iteration).integer("s", low, low + more) for iteration in range(300)}
+    drawn = {HostRNG(seed, iteration).integer("s", low, low + more) for iteration in range(300)}
     assert drawn == set(range(low, low + more + 1))
 
 
 @given(seed=random_seeds(), iteration=st.integers(0, 10**6), count=st.integers(0, 300))
 def test_an_order_names_every_place_once(seed, iteration, count):
-    order = Draw(seed, iteration).order("s", count)
+    order = HostRNG(seed, iteration).order("s", count)
     assert order.sort().values.tolist() == list(range(count))
 
 
 def test_an_iteration_hands_its_counters_to_its_samples():
-    handed = Draw(5, 6).source(torch.tensor([2]))
+    handed = HostRNG(5, 6).cells(torch.tensor([2]))
     assert torch.equal(
-        handed.bits("s", 1, (9,)), Source(5, 6, torch.tensor([2])).bits("s", 1, (9,))
+        handed.bits("s", 1, (9,)), CellRNG(5, 6, torch.tensor([2])).bits("s", 1, (9,))
     )
 
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from nca import Draw, Source
+from nca import CellRNG, HostRNG
 from nca.engine.rng import absorb_tensor
 
 MANY = 2**17
 
 
-def source(random_seed: int = 0, step: int = 0, samples: int = 1) -> Source:
-    return Source(random_seed, step, torch.arange(samples))
+def source(random_seed: int = 0, step: int = 0, samples: int = 1) -> CellRNG:
+    return CellRNG(random_seed, step, torch.arange(samples))
 
 
 def unsigned(bits: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ DRAWS = {
 @pytest.mark.parametrize("pair", DRAWS.values(), ids=DRAWS)
 def test_draws_are_unrelated(pair):
     one, other = (
-        unsigned(Source(seed, step, torch.tensor([sample])).bits(stream, 1, (MANY,)))
+        unsigned(CellRNG(seed, step, torch.tensor([sample])).bits(stream, 1, (MANY,)))
         for seed, step, stream, sample in pair
     )
     assert_unrelated(one, other)
@@ -139,11 +139,11 @@ def test_normal_numbers_of_neighbouring_cells_and_channels_are_unrelated():
 
 
 def test_all_whole_numbers_are_equally_likely():
-    drawn = torch.tensor([Draw(0, iteration).integer("s", 0, 31) for iteration in range(20000)])
+    drawn = torch.tensor([HostRNG(0, iteration).integer("s", 0, 31) for iteration in range(20000)])
     assert abs(chi_square(torch.bincount(drawn, minlength=32))) < 5
 
 
 def test_all_orders_are_equally_likely():
-    orders = [tuple(Draw(1, i).order("s", 4).tolist()) for i in range(6000)]
+    orders = [tuple(HostRNG(1, i).order("s", 4).tolist()) for i in range(6000)]
     counts = torch.tensor([orders.count(order) for order in itertools.permutations(range(4))])
     assert abs(chi_square(counts)) < 5

@@ -9,9 +9,19 @@ from strategies import normal
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Automaton, Layout, Level, NCAError, Place, ShapeError, State, UpdateRule, registry
-from nca.backends.lowering import formulas
-from nca.engine.program import Net, Program, Stencils
+from nca import (
+    Automaton,
+    Layout,
+    Level,
+    NCAError,
+    RuleContext,
+    ShapeError,
+    State,
+    UpdateRule,
+    registry,
+)
+from nca.backends.lowering import lower
+from nca.engine.program import MLPTerm, Program, Stencils
 from nca_plugins.glom.attention import Attention
 
 CELLS = Layout([Level("cells", 1)])
@@ -19,7 +29,7 @@ DIGITS = Layout([Level("image", 1, input=True), Level("body", 19)])
 TOWER = Layout([Level("low", 3), Level("middle", 5), Level("high", 2)])
 
 
-def make(name: str, place: Place, **options: object) -> UpdateRule:
+def make(name: str, place: RuleContext, **options: object) -> UpdateRule:
     rule = registry.get("rule", name)(place, **options)
     assert isinstance(rule, UpdateRule)
     return rule
@@ -31,12 +41,14 @@ def drawn(picture: str) -> Tensor:
 
 
 def live(grid: Tensor, steps: int, rule: str = "B3/S23") -> Tensor:
-    automaton = Automaton(CELLS, {"cells": [make("life", Place(CELLS, "cells", 2), rule=rule)]})
+    automaton = Automaton(
+        CELLS, {"cells": [make("life", RuleContext(CELLS, "cells", 2), rule=rule)]}
+    )
     return automaton.rollout(State({"cells": grid[None, None]}), steps)["cells"][0, 0]
 
 
 def history(row: str, number: int, steps: int) -> list[str]:
-    rule = make("elementary", Place(CELLS, "cells", 1), number=number)
+    rule = make("elementary", RuleContext(CELLS, "cells", 1), number=number)
     state = State({"cells": drawn(row)[None]})
     states = Automaton(CELLS, {"cells": [rule]}).trajectory(state, steps)
     return ["".join(".O"[int(cell)] for cell in state["cells"].flatten()) for state in states]
@@ -78,7 +90,7 @@ def test_a_replicator_of_highlife_makes_two_of_itself():
 
 def test_channels_are_worlds_of_their_own():
     layout = Layout([Level("cells", 2)])
-    rule = make("life", Place(layout, "cells", 2))
+    rule = make("life", RuleContext(layout, "cells", 2))
     lying = drawn("..... ..... .OOO. ..... .....")
     state = State({"cells": torch.stack([lying, lying.T])[None]})
     after = Automaton(layout, {"cells": [rule]}).step(state)
@@ -97,7 +109,7 @@ def test_without_birth_and_survival_everything_dies():
 @pytest.mark.parametrize("rule", ["23/3", "B3S23", "B9/S23", "B3/S23x", "", "S23/B3"])
 def test_what_is_no_life_like_rule_is_refused(rule):
     with pytest.raises(NCAError) as refusal:
-        make("life", Place(CELLS, "cells", 2), rule=rule)
+        make("life", RuleContext(CELLS, "cells", 2), rule=rule)
     assert str(refusal.value) == (
         f"{rule!r} in a grid of 2 axes is no life-like rule.\n"
         "  where:  [[levels]] cells, rule life\n"
@@ -109,7 +121,7 @@ def test_what_is_no_life_like_rule_is_refused(rule):
 @pytest.mark.parametrize("axes", [1, 3])
 def test_life_needs_two_axes(axes):
     with pytest.raises(NCAError, match=f"in a grid of {axes} axes"):
-        make("life", Place(CELLS, "cells", axes))
+        make("life", RuleContext(CELLS, "cells", axes))
 
 
 # elementary
@@ -146,7 +158,7 @@ def test_rule_2_moves_a_cell_left_across_the_edge():
 
 def test_an_elementary_rule_needs_one_axis():
     with pytest.raises(ShapeError) as refusal:
-        make("elementary", Place(CELLS, "cells", 2))
+        make("elementary", RuleContext(CELLS, "cells", 2))
     assert str(refusal.value) == (
         "an elementary rule needs one axis, but the grid has 2.\n"
         "  where:  [[levels]] cells, rule elementary\n"
@@ -160,7 +172,7 @@ def test_an_elementary_rule_needs_one_axis():
 def grown(angle: float = 0.0) -> Automaton:
     """Return a growing automaton whose weights are drawn."""
     layout = Layout([Level("body", 6)])
-    rule = make("growing", Place(layout, "body", 2), hidden=9, angle=angle)
+    rule = make("growing", RuleContext(layout, "body", 2), hidden=9, angle=angle)
     return drawn_weights(Automaton(layout, {"body": [rule]}))
 
 
@@ -173,17 +185,20 @@ def drawn_weights(automaton: Automaton) -> Automaton:
 
 def test_growing_has_the_parameters_of_the_paper():
     layout = Layout([Level("body", 16)])
-    assert parameters(make("growing", Place(layout, "body", 2))) == 8336
-    assert parameters(make("growing", Place(layout, "body", 2), laplacian=True)) == 8336 + 16 * 128
+    assert parameters(make("growing", RuleContext(layout, "body", 2))) == 8336
+    assert (
+        parameters(make("growing", RuleContext(layout, "body", 2), laplacian=True))
+        == 8336 + 16 * 128
+    )
 
 
 def test_self_classifying_has_the_parameters_of_the_paper():
-    assert parameters(make("self_classifying", Place(DIGITS, "body", 2))) == 22499
+    assert parameters(make("self_classifying", RuleContext(DIGITS, "body", 2))) == 22499
 
 
 @pytest.mark.parametrize(("name", "layout"), [("growing", TOWER), ("self_classifying", TOWER)])
 def test_a_new_automaton_of_the_articles_stands_still(name, layout):
-    automaton = Automaton(layout, {"middle": [make(name, Place(layout, "middle", 2))]})
+    automaton = Automaton(layout, {"middle": [make(name, RuleContext(layout, "middle", 2))]})
     state = automaton.seed(2, (4, 5)).map(lambda level: level + 1)
     assert automaton.step(state) == state
 
@@ -202,7 +217,7 @@ def test_a_turned_state_grows_as_before_under_turned_perception(quarters):
 @pytest.mark.parametrize("slopes", ["each", "length"])
 def test_cells_that_see_only_how_steep_it_is_cannot_tell_directions(slopes, turned):
     layout = Layout([Level("body", 6)])
-    rule = make("growing", Place(layout, "body", 2), hidden=9, laplacian=True, slopes=slopes)
+    rule = make("growing", RuleContext(layout, "body", 2), hidden=9, laplacian=True, slopes=slopes)
     automaton = drawn_weights(Automaton(layout, {"body": [rule]}))
     state = State({"body": normal((2, 6, 5, 7), 1)})
     after = automaton.rollout(state.map(turned), 3)["body"]
@@ -223,7 +238,7 @@ def test_perception_may_be_turned_at_any_time():
 
 
 def test_self_classifying_convolves_picture_and_state_together():
-    rule = make("self_classifying", Place(DIGITS, "body", 2), perceive=7, hidden=5).double()
+    rule = make("self_classifying", RuleContext(DIGITS, "body", 2), perceive=7, hidden=5).double()
     with torch.no_grad():
         for name, weight in rule.named_parameters():
             weight.copy_(0.3 * normal(tuple(weight.shape), 5, name))
@@ -242,7 +257,7 @@ def test_self_classifying_convolves_picture_and_state_together():
     ("name", "source"), [("bottom_up", "low"), ("lateral", "middle"), ("top_down", "high")]
 )
 def test_a_net_tells_a_level_what_its_neighbourhood_elsewhere_suggests(name, source):
-    rule = make(name, Place(TOWER, "middle", 2), hidden=4, activation="tanh").double()
+    rule = make(name, RuleContext(TOWER, "middle", 2), hidden=4, activation="tanh").double()
     levels = {level: normal((2, TOWER[level].channels, 4, 5), 0, level) for level in TOWER}
     after = Automaton(TOWER, {"middle": [rule]}).step(State(levels))["middle"]
     seen = F.pad(levels[source], (1, 1, 1, 1), mode="circular")
@@ -253,17 +268,17 @@ def test_a_net_tells_a_level_what_its_neighbourhood_elsewhere_suggests(name, sou
 
 def test_the_seed_of_glom_has_the_published_parameters():
     layout = Layout([Level("low", 10), Level("high", 10)])
-    assert parameters(make("seed_glom", Place(layout, "high", 2), source="below")) == 1130
+    assert parameters(make("seed_glom", RuleContext(layout, "high", 2), source="below")) == 1130
 
 
 @pytest.mark.parametrize(("name", "level"), [("bottom_up", "low"), ("top_down", "high")])
 def test_a_net_without_the_level_that_it_reads_is_refused(name, level):
     with pytest.raises(ShapeError, match=f'there is no level (below|above) "{level}"'):
-        make(name, Place(TOWER, level, 2))
+        make(name, RuleContext(TOWER, level, 2))
 
 
 def test_dropout_silences_that_share_of_hidden_units_in_training_only():
-    rule = make("bottom_up", Place(TOWER, "middle", 2), hidden=5, dropout=0.25).double()
+    rule = make("bottom_up", RuleContext(TOWER, "middle", 2), hidden=5, dropout=0.25).double()
     with torch.no_grad():
         rule.net.perceive.bias.fill_(100.0)  # every unit speaks unless it is silenced
         rule.net.change.weight.copy_(torch.eye(5))  # and is a channel of its own
@@ -286,25 +301,25 @@ def test_dropout_silences_that_share_of_hidden_units_in_training_only():
     ],
 )
 def test_a_lateral_net_has_no_formula_for_what_is_unusual(options, reason):
-    rule = make("lateral", Place(TOWER, "middle"), **options)
-    assert formulas(rule.train().program()) == reason
+    rule = make("lateral", RuleContext(TOWER, "middle"), **options)
+    assert lower(rule.train().program()) == reason
     # what drops nothing is the usual net again
-    assert isinstance(formulas(rule.eval().program()), list) == ("dropout" in options)
+    assert isinstance(lower(rule.eval().program()), list) == ("dropout" in options)
 
 
 def test_the_length_of_a_gradient_has_a_program_and_no_formula():
-    rule = make("growing", Place(TOWER, "middle", 2), laplacian=True, slopes="length")
+    rule = make("growing", RuleContext(TOWER, "middle", 2), laplacian=True, slopes="length")
     program = rule.program()
     assert isinstance(program, Program)
     (net,) = program.terms
-    assert isinstance(net, Net)
-    (sight,) = net.sights
+    assert isinstance(net, MLPTerm)
+    (sight,) = net.perceptions
     assert isinstance(sight, Stencils)
     assert (sight.length, sight.features) == ((1, 2), 3 * TOWER["middle"].channels)
-    assert formulas(program) == "perceives the length of a gradient, which is no correlation"
+    assert lower(program) == "perceives the length of a gradient, which is no correlation"
 
 
 def test_a_told_place_has_no_formula():
-    place = Place(TOWER, "middle", coordinates=True)
-    told = formulas(make("top_down", place, location=2).program())
+    place = RuleContext(TOWER, "middle", coordinates=True)
+    told = lower(make("top_down", place, location=2).program())
     assert told == "knows where its cells are, which no program can say"

@@ -7,7 +7,7 @@ from sharding_case import automaton, first, future, own_block, padded, split_fut
 from torch.testing import assert_close
 
 from nca import ShapeError, Topology
-from nca.distributed.sharding import Cells
+from nca.distributed.sharding import GridSharding
 from nca.engine.window import Window
 
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -73,12 +73,12 @@ def test_a_block_is_surrounded_by_what_surrounds_it_in_the_whole(boundary, radii
 @pytest.mark.parametrize("shape", [(6, 1), (2,), (1, 1, 1)])
 def test_blocks_without_cells_are_refused(shape):
     with pytest.raises(ShapeError, match="a grid of 5 x 4 cells cannot be split into"):
-        Cells(0, shape, (5, 4))
+        GridSharding(0, shape, (5, 4))
 
 
 def test_a_state_of_another_size_is_refused():
     with pytest.raises(ShapeError, match='level "ground" has 5 x 5 cells, not 5 x 4'):
-        Cells(0, (2, 1), (5, 4)).cut(first((5, 5)))
+        GridSharding(0, (2, 1), (5, 4)).scatter(first((5, 5)))
 
 
 def test_a_window_counts_its_cells_as_the_whole_does_and_wraps():

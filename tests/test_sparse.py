@@ -10,21 +10,21 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from nca import (
+    ActivationMemory,
     Alive,
     Automaton,
     Kernel,
     Layout,
     Level,
-    Memory,
     Noise,
-    Place,
+    RuleContext,
     ShapeError,
     State,
     UpdateRule,
     View,
 )
-from nca.backends.sparse import ListedScene
-from nca.engine.step_inputs import Scene
+from nca.backends.sparse import SparseInputs
+from nca.engine.step_inputs import DenseInputs
 
 LAYOUT = Layout([Level("image", 2, input=True), Level("body", 4)])
 
@@ -35,7 +35,7 @@ class LooksInEveryWay(UpdateRule):
     reads = ("own", "below")
     cellwise = True
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RuleContext) -> None:
         super().__init__()
         long = (1,) * (place.axes - 1) + (5,)
         self.whole = nn.Parameter(normal((4, 2, *(3,) * place.axes), 1))
@@ -87,7 +87,7 @@ def test_a_list_sees_draws_and_learns_as_the_grid_does(dim, data, random_seed):
     alive = Alive("image", 1, above, radius=0, dead="frozen")
     ends, gradients = [], []
     for sparse in (False, True):
-        rule = LooksInEveryWay(Place(LAYOUT, "body", dim, topology))
+        rule = LooksInEveryWay(RuleContext(LAYOUT, "body", dim, topology))
         automaton = Automaton(
             LAYOUT,
             {"body": [rule]},
@@ -96,7 +96,7 @@ def test_a_list_sees_draws_and_learns_as_the_grid_does(dim, data, random_seed):
             fire_rate=0.5,
             noise=Noise(0.1, "uniform"),
             step_size=0.5,
-            memory=Memory("recompute" if sparse else "store"),
+            memory=ActivationMemory("recompute" if sparse else "store"),
             sparse=sparse,
         )
         first = state.map(lambda level: level.clone().requires_grad_())
@@ -113,7 +113,7 @@ def test_a_rule_is_shown_the_living_that_fire():
     alive = Alive("body", 0, 0.1, radius=0, dead="frozen")
     automaton = one_level(rule, alive=alive, fire_rate=0.5, sparse=True)
     state = row(*[0.5] * 20, *[0.0] * 80)
-    fires = state.source.chance("fire/body", 0.5, 1, (100,))[..., :20].sum().item()
+    fires = state.rng.chance("fire/body", 0.5, 1, (100,))[..., :20].sum().item()
     after = automaton.step(state)["body"]
     assert rule.seen == [(1, 1, fires)]
     assert (after != state["body"]).sum() == fires
@@ -190,7 +190,7 @@ def test_a_broken_promise_is_named():
 
 def test_what_cells_see_is_gathered_once_for_all_rules():
     state = state_of((4, 4), 0)
-    scene = ListedScene(Scene(state, one_level().topology), torch.tensor([3, 17]))
+    scene = SparseInputs(DenseInputs(state, one_level().topology), torch.tensor([3, 17]))
     seen = scene.neighbours(scene.level("body"), 1)
     assert seen.shape == (1, 9, 4, 2)
     assert seen.data_ptr() == scene.neighbours(scene.level("body"), 1).data_ptr()

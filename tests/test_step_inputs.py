@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nca import Automaton, Kernel, Layout, Level, Place, ShapeError, Topology, UpdateRule
+from nca import Automaton, Kernel, Layout, Level, RuleContext, ShapeError, Topology, UpdateRule
 
 
 class Shared(UpdateRule):
@@ -38,7 +38,7 @@ RULES = {"middle": [("below", 3), ("own", 3), ("above", 3)], "high": [("below", 
 def built(kind, topology):
     torch.manual_seed(0)
     rules = {
-        name: [kind(Place(LAYOUT, name, 2, topology), *rule).double() for rule in own]
+        name: [kind(RuleContext(LAYOUT, name, 2, topology), *rule).double() for rule in own]
         for name, own in RULES.items()
     }
     return Automaton(LAYOUT, rules, topology=topology)
@@ -67,6 +67,6 @@ def test_a_rule_without_a_kernel_perceives_nothing():
         def forward(self, view):
             return view.perceived
 
-    automaton = Automaton(LAYOUT, {"middle": [Hasty(Place(LAYOUT, "middle"), "own", 3)]})
+    automaton = Automaton(LAYOUT, {"middle": [Hasty(RuleContext(LAYOUT, "middle"), "own", 3)]})
     with pytest.raises(ShapeError, match="without having declared a kernel"):
         automaton.step(automaton.seed(1, (4, 4)))

@@ -7,8 +7,8 @@ import torch
 from straightforward import NOTEBOOK, growing, main, notebook
 from torch.testing import assert_close
 
-from nca.bench import Case, Ceiling, cases
-from nca.bench.backends import PLAIN, Way
+from nca.bench import Case, Roofline, cases
+from nca.bench.backends import PLAIN, Backend
 from nca.bench.run import Call
 from nca_plugins.glom.seed import SeedGlom
 
@@ -27,9 +27,9 @@ def small(name: str, *overrides: str) -> Case:
     [
         (
             small("growing_72", "rollout.fire_rate=1.0"),
-            Way("by hand", "", lambda automaton: growing(automaton, False)),
+            Backend("by hand", "", lambda automaton: growing(automaton, False)),
         ),
-        (small("glom_small", *NOTEBOOK), Way("notebook", "", notebook)),
+        (small("glom_small", *NOTEBOOK), Backend("notebook", "", notebook)),
     ],
     ids=["growing", "notebook"],
 )
@@ -61,8 +61,8 @@ def test_other_nets_are_exchanged_for_the_notebooks():
 
 
 def test_all_of_it_is_timed_beside_the_engine(monkeypatch, capsys):
-    ceiling = Ceiling({"float32": 100e9, "bfloat16": 200e9}, 20e9)
-    monkeypatch.setattr(Ceiling, "measure", classmethod(lambda *_: ceiling))
+    ceiling = Roofline({"float32": 100e9, "bfloat16": 200e9}, 20e9)
+    monkeypatch.setattr(Roofline, "measure", classmethod(lambda *_: ceiling))
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
     reports = list(main(1, SMALL))
     rows = [[(r.what, r.way.name) for r in report.measured[0].results] for report in reports]

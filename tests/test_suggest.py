@@ -7,7 +7,7 @@ import pytest
 
 import nca
 from nca.errors import NCAError
-from nca.suggest import choose, did_you_mean
+from nca.suggest import did_you_mean, select_named
 
 KNOWN = {"growing": 1, "life": 2, "glom": 3}
 
@@ -24,20 +24,20 @@ def test_where_no_name_is_near_nothing_is_suggested(known):
 
 
 def test_chosen_things_come_in_their_own_order_and_all_where_none_is_named():
-    assert choose("rule", ["glom", "growing"], KNOWN, "--rule") == [1, 3]
-    assert choose("rule", [], KNOWN, "--rule") == [1, 2, 3]
+    assert select_named("rule", ["glom", "growing"], KNOWN, "--rule") == [1, 3]
+    assert select_named("rule", [], KNOWN, "--rule") == [1, 2, 3]
 
 
 def test_an_unknown_choice_is_refused_with_what_there_is_and_what_is_near():
     with pytest.raises(NCAError) as caught:
-        choose("rule", ["life", "growin"], KNOWN, "--rule")
+        select_named("rule", ["life", "growin"], KNOWN, "--rule")
     assert str(caught.value) == (
         "there is no rule 'growin'.\n"
         "  where:  --rule growin; there are: growing, life, glom\n"
         "  to do:  did you mean `growing`? choose one of these, or leave --rule out for all"
     )
     with pytest.raises(NCAError, match="--rule life; there are: none\n"):
-        choose("rule", ["life"], {}, "--rule")
+        select_named("rule", ["life"], {}, "--rule")
 
 
 def test_suggestions_are_made_in_one_place():

@@ -17,10 +17,10 @@ from nca.registry.discovery import load_file
 from nca.sweep.errors import SweepError
 from nca.sweep.folder import known_runs, place, write_asked
 from nca.sweep.lock import alone
-from nca.sweep.plan import Base, Plan, Planned, grid, housed, planned, sample
-from nca.sweep.request import Choice, pieces, wishes
-from nca.sweep.results import lines, write_results
-from nca.sweep.worker import Job, Measure, Stopped, note, outcome_of, perform
+from nca.sweep.plan import Base, PlannedRun, SweepPlan, assign_folders, grid, planned, sample
+from nca.sweep.request import Variant, pieces, wishes
+from nca.sweep.results import summarise_variants, write_results
+from nca.sweep.worker import Job, Measure, Stopped, note, outcome_of, run_job
 from nca.training.loop import Watch
 
 BASE = Base(RECIPE, "tiny", Path(), "tiny.toml")
@@ -76,8 +76,8 @@ class TestWishes:
         assert seeds == (0, 1)
         variants, batch, *channels = axes
         assert variants == [
-            Choice("wide", ("train.batch=8", "levels.1.channels=9")),
-            Choice("as it is", ()),
+            Variant("wide", ("train.batch=8", "levels.1.channels=9")),
+            Variant("as it is", ()),
         ]
         assert [choice.title for choice in batch] == ["batch=2", "batch=4"]
         # one short name for two keys would not tell them apart
@@ -90,7 +90,7 @@ class TestWishes:
         file = tmp_path / "variants.toml"
         file.write_text('[whole]\nset = []\n[bare]\ntitle = "no x, no y"\nset = ["a=1", "b=2"]\n')
         ((whole, bare),), seeds = wishes((), (), file, None)
-        assert (whole, bare) == (Choice("whole", ()), Choice("no x, no y", ("a=1", "b=2")))
+        assert (whole, bare) == (Variant("whole", ()), Variant("no x, no y", ("a=1", "b=2")))
         assert seeds == ()
 
     @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ class TestWishes:
             wishes((), (), tmp_path / "variants.toml", None)
 
 
-def axes_of(*lengths: int) -> list[list[Choice]]:
-    return [[Choice(f"k{i}={j}", (f"k{i}={j}",)) for j in range(n)] for i, n in enumerate(lengths)]
+def axes_of(*lengths: int) -> list[list[Variant]]:
+    return [[Variant(f"k{i}={j}", (f"k{i}={j}",)) for j in range(n)] for i, n in enumerate(lengths)]
 
 
 lengths = st.lists(st.integers(1, 5), max_size=4)
@@ -198,7 +198,7 @@ class TestPlan:
         assert {run.overrides[0] for run in plan.runs} == {"train.batch=2"}
 
     def test_takes_the_random_seed_of_the_recipe_where_none_is_named(self):
-        (run,) = planned(BASE, ["random_seed=7"], [Choice("", ())], ()).runs
+        (run,) = planned(BASE, ["random_seed=7"], [Variant("", ())], ()).runs
         assert (run.random_seed, run.folder, run.words) == (7, "seed_7", "seed 7")
 
     def test_tells_every_fault_of_every_combination_at_once(self):
@@ -213,7 +213,7 @@ class TestPlan:
             )
         )
         with pytest.raises(SweepError) as caught:
-            planned(BASE, (), [*choices, Choice("fine", ())], (0,))
+            planned(BASE, (), [*choices, Variant("fine", ())], (0,))
         blocks = {each.where: each.what for each in caught.value.complaints}
         assert str(caught.value).startswith("6 of 7 combinations of tiny.toml cannot be run, and ")
         assert sorted(blocks) == sorted(choice.title for choice in choices)
@@ -225,7 +225,7 @@ class TestPlan:
             assert "[train] bach" in what
 
     def test_tells_a_fault_of_all_once_and_what_shows_only_when_built(self):
-        choices = [Choice("a", ()), Choice("b", ("train.batch=2",))]
+        choices = [Variant("a", ()), Variant("b", ("train.batch=2",))]
         broken = replace(BASE, text=RECIPE.replace('"growing"', '"top_down"'))
         with pytest.raises(SweepError) as caught:
             planned(broken, (), choices, (0,))
@@ -235,43 +235,43 @@ class TestPlan:
 
     def test_refuses_two_names_for_one_thing(self):
         with pytest.raises(SweepError) as caught:
-            planned(BASE, (), [Choice("a", ("x=1",)), Choice("b", ("x=1",))], (0,))
+            planned(BASE, (), [Variant("a", ("x=1",)), Variant("b", ("x=1",))], (0,))
         (told,) = caught.value.complaints
         assert (told.where, told.what) == ("a\nb", "are the same thing.")
 
     def test_refuses_tasks_that_are_judged_by_different_metrics(self):
         growth = 'task={ name = "image_growth", target = "lizard", side = 6 }'
-        choices = [Choice("a", ()), Choice("b", (growth, "grid.size=[16, 16]"))]
+        choices = [Variant("a", ()), Variant("b", (growth, "grid.size=[16, 16]"))]
         with pytest.raises(SweepError) as caught:
             planned(BASE, (), choices, (0,))
         assert "error and vote cannot be compared." in str(caught.value)
 
     def test_refuses_random_seeds_that_contradict_each_other(self):
         with pytest.raises(SweepError, match="cannot be planned"):
-            planned(BASE, ["random_seed=4"], [Choice("", ())], (0, 1))
+            planned(BASE, ["random_seed=4"], [Variant("", ())], (0, 1))
 
 
-def runs_of(*titles: str) -> list[Planned]:
-    return [Planned(title, 0, (f"a={title}", "random_seed=0")) for title in titles]
+def runs_of(*titles: str) -> list[PlannedRun]:
+    return [PlannedRun(title, 0, (f"a={title}", "random_seed=0")) for title in titles]
 
 
 class TestFolders:
     @given(st.lists(st.text(max_size=90), unique=True, max_size=6))
     def test_are_short_plain_and_different_wherever_case_does_not_count(self, titles):
-        names = [run.folder for run in housed(runs_of(*titles))]
+        names = [run.folder for run in assign_folders(runs_of(*titles))]
         assert len({name.casefold() for name in names}) == len(titles)
         assert all(name.isascii() and len(name) < 80 and "/" not in name for name in names)
         assert not [name for name in names if name.startswith((".", "-"))]
 
     def test_are_kept_by_runs_that_have_one(self):
-        known = housed(runs_of("x!"))
-        assert [run.folder for run in housed(runs_of("x?", "x!"), known)] == [
+        known = assign_folders(runs_of("x!"))
+        assert [run.folder for run in assign_folders(runs_of("x?", "x!"), known)] == [
             "x_seed_0_2",
             "x_seed_0",
         ]
 
     def test_of_the_same_sweep_are_found_again_and_others_take_the_next(self, tmp_path):
-        runs = housed(runs_of("a", "b"))
+        runs = assign_folders(runs_of("a", "b"))
         first = place(BASE, runs, tmp_path)
         assert first == tmp_path / "tiny-1"
         first.mkdir()
@@ -309,23 +309,23 @@ def outcome(value: float, later: float = 0.5) -> dict:
     return {"parameters": 9, "measured": rows}
 
 
-def plan_of(better: str, **values: list) -> tuple[Plan, dict]:
+def plan_of(better: str, **values: list) -> tuple[SweepPlan, dict]:
     """Return a plan and outcomes: for each title one value per random seed, or a reason."""
     runs = [
-        Planned(title, seed, (f"a={title}", f"random_seed={seed}"), f"{title}{seed}")
+        PlannedRun(title, seed, (f"a={title}", f"random_seed={seed}"), f"{title}{seed}")
         for title, row in values.items()
         for seed in range(len(row))
     ]
     found = itertools.chain.from_iterable(values.values())
     told = [{"failed": v} if isinstance(v, str) else outcome(v) for v in found]
     outcomes = {run.folder: each for run, each in zip(runs, told, strict=True)}
-    return Plan(tuple(runs), "vote", better), outcomes
+    return SweepPlan(tuple(runs), "vote", better), outcomes
 
 
 class TestResults:
     def test_are_means_and_spreads_over_random_seeds(self):
         plan, outcomes = plan_of("more", low=[0.1, 0.3, 0.2], high=[0.9, 0.5, 0.7])
-        high, low = lines(plan, outcomes)
+        high, low = summarise_variants(plan, outcomes)
         assert (high.title, high.random_seeds, high.folder) == ("high", (0, 1, 2), "high0")
         spread = high.moments[0].metrics["vote"]
         # deviations from 0.7 are 0.2, -0.2, 0; their squares sum up to 0.08, halved 0.04
@@ -338,7 +338,8 @@ class TestResults:
     def test_are_unknown_where_one_run_has_diverged(self):
         plan, outcomes = plan_of("more", a=[0.5, math.nan], b=[0.25])
         fine, lost = (
-            line.to_json()["moments"][0]["metrics"]["vote"] for line in lines(plan, outcomes)
+            line.to_json()["moments"][0]["metrics"]["vote"]
+            for line in summarise_variants(plan, outcomes)
         )
         assert fine == {"mean": 0.25, "deviation": None, "least": 0.25, "greatest": 0.25}
         assert set(lost.values()) == {None}
@@ -354,7 +355,7 @@ class TestResults:
         plan, outcomes = plan_of(
             better, a=[0.5], b=[0.4, "broken"], c=[0.5, 0.7], d=["broken"], e=[undefined]
         )
-        found = lines(plan, outcomes)
+        found = summarise_variants(plan, outcomes)
         assert [line.title for line in found] == titles
         by_title = {line.title: line for line in found}
         assert by_title["b"].failed == {1: "broken"}
@@ -399,19 +400,19 @@ class TestJob:
 
     def test_ends_with_an_outcome_that_makes_it_needless_to_do_it_again(self, job):
         assert outcome_of(job) is None
-        told = perform(job, Watch(), QUIET)
+        told = run_job(job, Watch(), QUIET)
         assert [(row["steps"], row["samples"]) for row in told["measured"]] == [(3, 8)]
         assert (told["split"], told["iteration"], told["parameters"]) == ("held_out", 4, 82)
         assert outcome_of(job) == told
         assert outcome_of(replace(job, overrides=("random_seed=6",))) is None
 
     def test_that_is_judged_otherwise_is_judged_anew_and_trained_no_more(self, job):
-        perform(job, Watch(), QUIET)
+        run_job(job, Watch(), QUIET)
         last = Path(job.folder) / "last.safetensors"
         before = last.stat().st_mtime_ns
         other = replace(job, measure=Measure("test", (2, 4), 5))
         assert outcome_of(other) is None
-        told = perform(other, Watch(), QUIET)
+        told = run_job(other, Watch(), QUIET)
         assert [(row["steps"], row["samples"]) for row in told["measured"]] == [(2, 5), (4, 5)]
         assert told["split"] == "test"
         assert last.stat().st_mtime_ns == before
@@ -419,10 +420,10 @@ class TestJob:
     def test_that_is_stopped_has_no_outcome_and_goes_on(self, job):
         asked = iter([False, True])
         with pytest.raises(Stopped):
-            perform(job, Watch(stopped=lambda: next(asked)), QUIET)
+            run_job(job, Watch(stopped=lambda: next(asked)), QUIET)
         assert outcome_of(job) is None
         records = []
-        perform(job, Watch(record=records.append), QUIET)
+        run_job(job, Watch(record=records.append), QUIET)
         assert records[0]["iteration"] == 2
 
     def test_whose_metric_is_undefined_leaves_json_that_every_reader_takes(self, job):
@@ -435,7 +436,7 @@ class TestJob:
 
     def test_that_diverges_says_so_and_is_not_tried_again(self, job):
         job = replace(job, overrides=("train.learning_rate=1e30", "train.iterations=30"))
-        told = perform(job, Watch(), QUIET)
+        told = run_job(job, Watch(), QUIET)
         assert told["failed"].startswith("the loss is nan: the states or weights have left the ")
         assert outcome_of(job) == told
 

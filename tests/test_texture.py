@@ -15,23 +15,23 @@ from torch.testing import assert_close
 
 from nca import (
     TORUS,
-    Draw,
+    CellRNG,
+    HostRNG,
+    InitialStateSpec,
     Layout,
     Level,
-    Setting,
     ShapeError,
-    Source,
-    Start,
     TargetError,
+    TaskContext,
     Topology,
 )
 from nca.render.load import load_texture
 from nca_plugins.texture import patterns
-from nca_plugins.texture.distance import carried, directions, distance, rows
+from nca_plugins.texture.distance import carried, distance, patch_rows, random_directions
 from nca_plugins.texture.task import Texture
 
 PATTERNS = ("weave", "scales", "bubbles", "marble")
-SOURCE = Source(5, 0, torch.arange(1))
+SOURCE = CellRNG(5, 0, torch.arange(1))
 
 
 def pattern(name: str, side: int = 24) -> Tensor:
@@ -43,7 +43,7 @@ def apart(pictures: Tensor, target: Tensor, **options: object) -> Tensor:
 
 
 def texture(folder: Path = Path(), channels: int = 5, **options: object) -> Texture:
-    setting = Setting(Layout([Level("body", channels)]), (12, 16), folder, 3)
+    setting = TaskContext(Layout([Level("body", channels)]), (12, 16), folder, 3)
     task = Texture(setting, **{"target": "weave", "side": 8, **options})
     task.prepare(torch.device("cpu"))
     return task
@@ -119,11 +119,13 @@ def test_a_picture_too_narrow_is_refused(tmp_path):
 
 
 def test_directions_are_of_length_one_and_differ():
-    drawn = directions(SOURCE, "a", 6, 3, 5)
+    drawn = random_directions(SOURCE, "a", 6, 3, 5)
     assert_close(drawn.flatten(1).norm(dim=1), torch.ones(6))
     assert (drawn.flatten(1) @ drawn.flatten(1).T - torch.eye(6)).abs().max() < 0.7
-    assert torch.equal(drawn, directions(Source(5, 0, torch.arange(1)), "a", 6, 3, 5))
-    assert not torch.equal(drawn, directions(Source(5, 0, torch.arange(1, 2)), "a", 6, 3, 5))
+    assert torch.equal(drawn, random_directions(CellRNG(5, 0, torch.arange(1)), "a", 6, 3, 5))
+    assert not torch.equal(
+        drawn, random_directions(CellRNG(5, 0, torch.arange(1, 2)), "a", 6, 3, 5)
+    )
 
 
 def test_sorted_numbers_are_carried_the_shortest_way():
@@ -143,9 +145,9 @@ def test_where_a_pattern_stands_does_not_matter(down, across):
     target = pattern("marble")
     moved = target.roll((down, across), (1, 2))[None]
     for scale in range(3):
-        along = directions(SOURCE, "a", 8, 3, 5)
-        wanted = rows(target[None], along, scale, TORUS)
-        assert_close(rows(moved, along, scale, TORUS), wanted, rtol=0, atol=1e-5)
+        along = random_directions(SOURCE, "a", 8, 3, 5)
+        wanted = patch_rows(target[None], along, scale, TORUS)
+        assert_close(patch_rows(moved, along, scale, TORUS), wanted, rtol=0, atol=1e-5)
 
 
 def test_a_pattern_is_near_to_itself_however_often_it_is_repeated():
@@ -181,9 +183,9 @@ def test_coarse_patches_see_what_fine_ones_do_not():
     target, other = stripes + grains, grains.flip(1) + 0.1
     shares = []
     for scale in (0, 2):
-        along = directions(SOURCE, "a", 16, 1, 5)
+        along = random_directions(SOURCE, "a", 16, 1, 5)
         plain = target.mean().expand(1, 1, 24, 24)
-        seen = [rows(p, along, scale, TORUS) for p in (other[None], target[None], plain)]
+        seen = [patch_rows(p, along, scale, TORUS) for p in (other[None], target[None], plain)]
         shares.append((carried(seen[0], seen[1]) / carried(seen[2], seen[1])).item())
     fine, coarse = shares
     assert coarse > 3 * fine
@@ -194,11 +196,11 @@ def test_fewer_looks_see_the_patches_that_stand_there(every):
     picture = normal((1, 1, 12, 12), 0).float()
     along = torch.zeros(1, 1, 5, 5)
     along[0, 0, 2, 2] = 1
-    (seen,) = rows(picture, along, 0, TORUS, every, (1, 0)).flatten(1)
-    everything = rows(picture, along, 0, TORUS).flatten()
+    (seen,) = patch_rows(picture, along, 0, TORUS, every, (1, 0)).flatten(1)
+    everything = patch_rows(picture, along, 0, TORUS).flatten()
     assert len(seen) == (12 // every) ** 2
     assert (seen[:, None] == everything).any(dim=1).all()
-    assert not torch.equal(seen, rows(picture, along, 0, TORUS, every).flatten())
+    assert not torch.equal(seen, patch_rows(picture, along, 0, TORUS, every).flatten())
 
 
 def test_fine_detail_is_sharpened_threefold_and_plain_colour_stays():
@@ -206,7 +208,7 @@ def test_fine_detail_is_sharpened_threefold_and_plain_colour_stays():
     board = 0.5 + 0.1 * (-1.0) ** (down + across)
     along = torch.zeros(1, 1, 5, 5)
     along[0, 0, 2, 2] = 1
-    seen = rows(board.view(1, 1, 8, 8), along, 0, TORUS).flatten()
+    seen = patch_rows(board.view(1, 1, 8, 8), along, 0, TORUS).flatten()
     assert seen.mean().item() == pytest.approx(0.5, abs=1e-5)
     assert (seen[-1] - seen[0]).item() == pytest.approx(0.6, abs=1e-3)
 
@@ -215,7 +217,9 @@ def test_each_scale_reaches_twice_as_far():
     spot = torch.zeros(1, 1, 64, 64)
     spot[..., 32, 32] = 1
     along = torch.ones(1, 1, 5, 5)
-    touched = [(rows(spot, along, scale, TORUS).abs() > 1e-6).sum().item() for scale in range(3)]
+    touched = [
+        (patch_rows(spot, along, scale, TORUS).abs() > 1e-6).sum().item() for scale in range(3)
+    ]
     # the patch, its sharpening, and the blurs of the finer scales: 2 + 2 + 0, 4 + 4 + 2, 8 + 8 + 6
     assert [round(count**0.5) for count in touched] == [9, 21, 45]
 
@@ -234,7 +238,7 @@ def test_pixels_that_follow_the_gradient_become_the_texture():
     optimiser = torch.optim.Adam([picture], lr=0.03)
     before = apart(picture, target, scales=1).item()
     for step in range(120):
-        source = Source(1, step, torch.arange(1))
+        source = CellRNG(1, step, torch.arange(1))
         optimiser.zero_grad()
         distance(picture, target, source, count=16, patch=5, scales=1).sum().backward()
         optimiser.step()
@@ -243,9 +247,9 @@ def test_pixels_that_follow_the_gradient_become_the_texture():
 
 def test_a_photograph_is_read_without_wrapping():
     slope = torch.linspace(0, 1, 24).expand(1, 3, 24, 24)
-    along = directions(SOURCE, "a", 8, 3, 5)
-    wrapped = rows(slope, along, 0, TORUS)
-    mirrored = rows(slope, along, 0, Topology("reflect"))
+    along = random_directions(SOURCE, "a", 8, 3, 5)
+    wrapped = patch_rows(slope, along, 0, TORUS)
+    mirrored = patch_rows(slope, along, 0, Topology("reflect"))
     # the jump from 1 to 0 across the edge makes patches that are nowhere in the picture
     assert (wrapped[..., -1] - wrapped[..., 0]).mean() > 2 * (
         mirrored[..., -1] - mirrored[..., 0]
@@ -257,7 +261,7 @@ def test_a_photograph_is_read_without_wrapping():
 
 def test_an_empty_cell_is_grey_and_the_target_has_no_loss():
     task = texture()
-    batch = task.draw(Draw(3, 0), torch.arange(2))
+    batch = task.training_batch(HostRNG(3, 0), torch.arange(2))
     assert not batch.state["body"].any()
     assert (task.picture(batch.state) == 0.5).all()
     body = torch.zeros(1, 5, 16, 16)
@@ -271,7 +275,8 @@ def test_an_empty_cell_is_grey_and_the_target_has_no_loss():
 def test_training_draws_new_directions_and_measuring_does_not():
     task = texture(overflow=0.0)
     one, other = (
-        replace(task.draw(Draw(3, 0), torch.arange(2)), draw=Draw(3, k)) for k in range(2)
+        replace(task.training_batch(HostRNG(3, 0), torch.arange(2)), draw=HostRNG(3, k))
+        for k in range(2)
     )
     state = one.state.replace({"body": normal((2, 5, 12, 16), 0).float() / 3})
     losses = [task.loss([state], batch)["distance"] for batch in (one, other)]
@@ -283,7 +288,7 @@ def test_training_draws_new_directions_and_measuring_does_not():
 
 def test_the_target_is_repeated_until_it_covers_the_grid():
     task = texture()
-    shown = task.targets(task.draw(Draw(3, 0), torch.arange(2)))
+    shown = task.targets(task.training_batch(HostRNG(3, 0), torch.arange(2)))
     assert torch.equal(shown[1], task.pattern.repeat(1, 2, 2)[:, :12])
 
 
@@ -295,7 +300,7 @@ def test_a_picture_of_one_colour_is_refused(tmp_path):
 
 def test_what_overflows_costs_on_every_channel():
     task = texture(overflow=2.0)
-    batch = task.draw(Draw(3, 0), torch.arange(1))
+    batch = task.training_batch(HostRNG(3, 0), torch.arange(1))
     body = torch.zeros(1, 5, 12, 16)
     body[0, 4] = -3.0
     loss = task.loss([batch.state.replace({"body": body})], batch)
@@ -304,8 +309,8 @@ def test_what_overflows_costs_on_every_channel():
 
 
 def test_a_start_of_noise_differs_from_sample_to_sample():
-    task = texture(start=Start("uniform", 0.5))
-    body = task.draw(Draw(3, 0), torch.arange(2)).state["body"]
+    task = texture(start=InitialStateSpec("uniform", 0.5))
+    body = task.training_batch(HostRNG(3, 0), torch.arange(2)).state["body"]
     assert body.max() > 0.4
     assert not torch.equal(body[0], body[1])
 
@@ -316,7 +321,7 @@ def test_a_picture_that_is_not_square_travels_in_the_checkpoint(tmp_path):
     picture.save(tmp_path / "a.png")
     task = texture(tmp_path, target="a.png", tileable=False)
     assert task.pattern.shape == (3, 6, 8)
-    other = Texture(task.setting, target="gone.png", side=8)
+    other = Texture(task.context, target="gone.png", side=8)
     other.load_state_dict(task.state_dict())
     other.prepare(torch.device("cpu"))
     assert torch.equal(other.pattern, task.pattern)
@@ -324,10 +329,10 @@ def test_a_picture_that_is_not_square_travels_in_the_checkpoint(tmp_path):
 
 def test_what_has_been_learnt_may_cover_another_grid():
     task = texture()
-    wider = Texture(Setting(task.setting.layout, (20, 9), Path(), 3), target="gone.png", side=8)
+    wider = Texture(TaskContext(task.context.layout, (20, 9), Path(), 3), target="gone.png", side=8)
     wider.load_state_dict(task.state_dict())
     wider.prepare(torch.device("cpu"))
-    batch = wider.draw(Draw(3, 0), torch.arange(1))
+    batch = wider.training_batch(HostRNG(3, 0), torch.arange(1))
     assert wider.targets(batch).shape == wider.picture(batch.state).shape == (1, 3, 20, 9)
     assert wider.measure(batch.state, batch)["distance"].part.item() > 0.5
 

@@ -11,12 +11,19 @@ from training_case import begun, weight
 from nca import Report
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.find import read_recipe
-from nca.engine.rng import Draw
+from nca.engine.rng import HostRNG
 from nca.errors import DivergedError
-from nca.evaluation.finish_run import conclude
+from nca.evaluation.finish_run import finish_run
 from nca.recipe.tables import Train
-from nca.training.loop import Watch, averaged, learning_rate, next_batch, train, treat_gradient
-from nca.training.run import Average, Run
+from nca.training.loop import (
+    Watch,
+    clip_or_normalise,
+    ema_weights,
+    learning_rate,
+    next_batch,
+    train,
+)
+from nca.training.run import EMA, Run
 
 SMALL = (
     "grid.size=[12, 12]",
@@ -36,10 +43,10 @@ def test_all_states_are_fresh_until_the_pool_begins(tmp_path):
     run.pool.put(index, run.pool.batch.map(lambda tensor: tensor + 1))  # states that have lived
     fresh = []
     for run.iteration in range(4):
-        places, batch = next_batch(run, Draw(0, run.iteration))
+        places, batch = next_batch(run, HostRNG(0, run.iteration))
         assert places is not None
         assert len(places.unique()) == 4
-        first = run.task.draw(Draw(0, run.iteration), batch.state.samples)
+        first = run.task.training_batch(HostRNG(0, run.iteration), batch.state.samples)
         same = batch.state["body"] == first.state["body"]
         fresh.append(same.flatten(1).all(dim=1).sum().item())
     assert fresh == [4, 4, 1, 1]
@@ -103,7 +110,7 @@ def gradients(kind: str, *rows: list[float], clip: float = 1.0) -> tuple[float, 
         one.grad = torch.tensor(row, dtype=torch.float64)
     idle = nn.Parameter(torch.zeros(3))
     table = Train(batch=1, iterations=1, learning_rate=1.0, gradient=kind, clip=clip)  # type: ignore[arg-type]
-    norm = treat_gradient([*weights, idle], table)
+    norm = clip_or_normalise([*weights, idle], table)
     assert idle.grad is None
     return norm.item(), [one.grad for one in weights if one.grad is not None]
 
@@ -167,7 +174,7 @@ def test_an_average_worked_by_hand():
     modules = nn.ModuleDict({"one": nn.Linear(1, 1, bias=False, dtype=torch.float64)})
     (only,) = modules.parameters()
     only.data.zero_()
-    average = Average(modules, 0.9)
+    average = EMA(modules, 0.9)
     found = []
     # decay 1/10, 2/11, 3/12, and 0.9 from where (1 + t) / (10 + t) exceeds it
     for iteration, value in ((0, 1.0), (1, 2.0), (2, 0.0), (1000, 1.45)):
@@ -192,12 +199,12 @@ def test_averaged_weights_are_validated_kept_and_evaluated_and_those_of_now_are_
     run = begun(tmp_path, *overrides)
     train(run)
     assert_close(weight(run), WEIGHT)
-    if run.average:
-        (mean,) = run.average.tensors.values()
+    if run.ema:
+        (mean,) = run.ema.tensors.values()
         assert_close(mean.item(), MEAN)
     (held_out,) = [row for row in run.log.records() if row["kind"] == "held_out"]
     assert_close(held_out["height"], 1 + used, rtol=1e-5, atol=1e-6)
-    (row,) = conclude(run, None, Report(), Watch())
+    (row,) = finish_run(run, None, Report(), Watch())
     assert_close(row.metrics["height"], 1 + used, rtol=1e-5, atol=1e-6)
     name = "automaton.rules.body.0.share"
     for file, wanted in (("best", used), ("last", WEIGHT)):
@@ -219,15 +226,15 @@ def test_the_trained_weights_come_back_even_from_an_evaluation_that_fails(tmp_pa
     seen = []
 
     def evaluation() -> None:
-        with averaged(run):
+        with ema_weights(run):
             seen.append(weight(run))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         evaluation()
     assert_close([*seen, weight(run)], [MEAN, WEIGHT])
-    assert run.average
-    assert_close(run.average.tensors["automaton.rules.body.0.share"].item(), MEAN)
+    assert run.ema
+    assert_close(run.ema.tensors["automaton.rules.body.0.share"].item(), MEAN)
 
 
 @pytest.mark.parametrize("undefined", [math.nan, math.inf])

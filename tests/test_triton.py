@@ -19,13 +19,13 @@ from strategies import random_seeds, sizes
 from torch import Tensor
 
 from nca import (
+    ActivationMemory,
     Alive,
     Automaton,
     Layout,
     Level,
-    Memory,
     Noise,
-    Place,
+    RuleContext,
     ShapeError,
     Skip,
     State,
@@ -34,10 +34,10 @@ from nca import (
     View,
     why_not_fused,
 )
-from nca.backends.device_check import holds
+from nca.backends.device_check import matches_plain_step
 from nca.backends.fused import Fused
 from nca.engine import program
-from nca.engine.program import Correlation, Decay, Layer, Program
+from nca.engine.program import Correlation, DecayTerm, Layer, Program
 
 pytest.importorskip("triton")
 
@@ -57,7 +57,7 @@ class Net(UpdateRule):
 
     def __init__(
         self,
-        place: Place,
+        place: RuleContext,
         hidden: int,
         reads: str = "own",
         bound: float | None = None,
@@ -73,7 +73,7 @@ class Net(UpdateRule):
     def program(self) -> Program:
         sight = Correlation(self.reads[0], self.first.weight, self.bound)
         last = Layer(self.last.weight, self.last.bias, "relu")
-        return Program((program.Net((sight,), self.first.bias, (last,)),))
+        return Program((program.MLPTerm((sight,), self.first.bias, (last,)),))
 
     def forward(self, view: View) -> Tensor:
         level = view.level(self.reads[0])
@@ -90,7 +90,7 @@ class Fade(UpdateRule):
         self.rate = torch.nn.Parameter(torch.tensor(0.2))
 
     def program(self) -> Program:
-        return Program((Decay(self.rate),))
+        return Program((DecayTerm(self.rate),))
 
     def forward(self, view: View) -> Tensor:
         return -self.rate * view.own
@@ -107,7 +107,7 @@ def one_net(channels: int = 5, hidden: int = 12, **settings: object) -> Automato
     layout = Layout([Level("body", channels)])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = Net(Place(layout, "body"), hidden)
+        net = Net(RuleContext(layout, "body"), hidden)
     return Automaton(layout, {"body": [net]}, **settings).to(DEVICE)
 
 
@@ -116,7 +116,7 @@ def three_levels(**settings: object) -> Automaton:
     layout = Layout([Level("image", 2, input=True), Level("low", 4), Level("high", 3)])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        low, high = Place(layout, "low"), Place(layout, "high")
+        low, high = RuleContext(layout, "low"), RuleContext(layout, "high")
         rules = {
             "low": [Net(low, 7, "below"), Net(low, 5), Net(low, 6, "above", 1.0), Fade()],
             "high": [Net(high, 9, "below", 1.0), Fade(), Fade()],
@@ -127,7 +127,7 @@ def three_levels(**settings: object) -> Automaton:
 def state_of(automaton: Automaton, batch: int, size: tuple[int, int], random_seed: int) -> State:
     empty = automaton.layout.zeros(batch, size, random_seed=random_seed)
     drawn = {
-        name: empty.source.normal(f"test/{name}", level.channels, size)
+        name: empty.rng.normal(f"test/{name}", level.channels, size)
         for name, level in automaton.layout.items()
     }
     return empty.replace(drawn).to(DEVICE)
@@ -189,7 +189,7 @@ def test_the_living_are_the_same_also_beyond_the_grid_and_beside_nan(radius):
     automaton = one_net(3, 4, alive=Alive("body", 1, 1.4, radius))
     state = state_of(automaton, 2, (3, 11), 12)
     state["body"][0, 1, 1, 4] = torch.nan
-    living, wanted = Fused(automaton, state).living(state), automaton.living(state)
+    living, wanted = Fused(automaton, state).alive_mask(state), automaton.alive_mask(state)
     assert wanted.any()
     assert not wanted.all()
     assert torch.equal(living, wanted)
@@ -226,7 +226,7 @@ def test_a_grid_narrower_than_a_neighbourhood_wraps(size):
 
 def test_a_level_without_rules_gets_its_noise():
     layout = Layout([Level("body", 2), Level("idle", 3)])
-    net = Net(Place(layout, "body"), 4)
+    net = Net(RuleContext(layout, "body"), 4)
     automaton = Automaton(layout, {"body": [net]}, noise=Noise(0.1), fire_rate=0.5).to(DEVICE)
     assert_same_future(automaton, state_of(automaton, 1, (3, 4), 7))
 
@@ -240,7 +240,7 @@ def test_checkpoints_in_time_change_no_bit_of_states():
     automaton = one_net(2, 3, fire_rate=0.5)
     state = state_of(automaton, 1, (3, 4), 9)
     whole, gradients = end_and_gradients(automaton, state, True, steps=2)
-    automaton.memory = Memory("recompute")
+    automaton.memory = ActivationMemory("recompute")
     again, others = end_and_gradients(automaton, state, True, steps=2)
     assert again == whole
     assert torch.equal(others["body"], gradients["body"])
@@ -305,11 +305,11 @@ def test_fused_steps_that_are_right_hold_and_are_tried_once(monkeypatch):
     automaton = three_levels()
     state = state_of(automaton, 2, (3, 4), 1)
     weights = [weight.clone() for weight in automaton.parameters()]
-    assert holds(automaton, state)
+    assert matches_plain_step(automaton, state)
     assert automaton.fused is None
     assert all(map(torch.equal, weights, automaton.parameters()))
     monkeypatch.setattr("nca.backends.device_check._fault", None)  # would be called for nothing
-    assert holds(automaton, state)
+    assert matches_plain_step(automaton, state)
 
 
 @pytest.mark.usefixtures("unproven")
@@ -326,8 +326,8 @@ def test_fused_steps_that_are_wrong_or_break_are_given_up_with_a_warning(monkeyp
     monkeypatch.setattr(Fused, "step", lambda *given: wrong(step(*given)))
     automaton = one_net(2, 3)
     with pytest.warns(UserWarning, match=told):
-        assert not holds(automaton, state_of(automaton, 1, (3, 3), 1))
-    assert not holds(automaton, state_of(automaton, 1, (3, 3), 1))
+        assert not matches_plain_step(automaton, state_of(automaton, 1, (3, 3), 1))
+    assert not matches_plain_step(automaton, state_of(automaton, 1, (3, 3), 1))
 
 
 def other_topology() -> Automaton:
@@ -336,12 +336,12 @@ def other_topology() -> Automaton:
 
 def without_formula() -> Automaton:
     layout = Layout([Level("body", 2)])
-    return Automaton(layout, {"body": [Net(Place(layout, "body"), 3), Silent()]}).to(DEVICE)
+    return Automaton(layout, {"body": [Net(RuleContext(layout, "body"), 3), Silent()]}).to(DEVICE)
 
 
 def wide_kernel() -> Automaton:
     layout = Layout([Level("body", 2)])
-    return Automaton(layout, {"body": [Net(Place(layout, "body"), 3, side=5)]}).to(DEVICE)
+    return Automaton(layout, {"body": [Net(RuleContext(layout, "body"), 3, side=5)]}).to(DEVICE)
 
 
 @pytest.mark.parametrize(

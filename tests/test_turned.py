@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nca.tasks.losses import squared_error
-from nca_plugins.turned import distances, least_squared_error, reach, unwound
+from nca_plugins.turned import distances, least_squared_error, ring_count, unwound
 
 SIDE = 15
 
@@ -19,7 +19,7 @@ def blob(side: int = SIDE, random_seed: int = 0) -> Tensor:
     noise = normal((4, side, side), random_seed).float()[None]
     for _ in range(6):
         noise = torch.nn.functional.avg_pool2d(noise, 3, 1, 1)
-    return noise[0] * (distances(side, side) < reach(side, side) - 1)
+    return noise[0] * (distances(side, side) < ring_count(side, side) - 1)
 
 
 def poses(picture: Tensor) -> list[Tensor]:
@@ -53,7 +53,7 @@ def test_rings_are_read_around_the_middle_cell(side):
     picture = torch.zeros(1, 1, side, side)
     picture[..., side // 2, side // 2] = 1
     rings = unwound(picture)
-    assert rings.shape[2] == reach(side, side)
+    assert rings.shape[2] == ring_count(side, side)
     assert_close(rings[0, 0, 0], rings[0, 0, 0].flip(0), rtol=0, atol=0.3)
     assert rings[0, 0, 0].min() > 0.2
     assert not rings[0, 0, 2:].any()

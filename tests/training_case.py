@@ -57,7 +57,7 @@ class Sinking(Task):
         self.begins: Callable[[int], float] = lambda iteration: 1.0
         self.tried: list[float] = []
 
-    def draw(self, draw, samples):
+    def training_batch(self, draw, samples):
         return self._batch(self.begins(draw.iteration), len(samples))
 
     def loss(self, states, batch):
@@ -66,14 +66,14 @@ class Sinking(Task):
     def measure(self, state, batch):
         return {"height": Share.of(state["body"].flatten(1).double().mean(dim=1))}
 
-    def trials(self, split, batch):
+    def evaluation_batches(self, split, batch):
         yield self._batch(self.tried.pop(0) if self.tried else 1.0, 2)
 
     def picture(self, state):
         return state["body"].expand(-1, 3, -1, -1).clamp(0, 1)
 
     def _batch(self, height: float, count: int) -> Batch:
-        state = self.setting.layout.zeros(count, self.setting.size)
+        state = self.context.layout.zeros(count, self.context.size)
         return Batch(state.replace({"body": torch.full_like(state["body"], height)}), {})
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from nca.backends.fused import Fused
 from nca.engine.automaton import Automaton, channels_last
 from nca.engine.state import State
-from nca.engine.step_inputs import Kernels, Scene
+from nca.engine.step_inputs import DenseInputs, Kernels
 
 
 class Compiled(Automaton):
@@ -39,7 +39,7 @@ class Compiled(Automaton):
         return copy.deepcopy(plain, memo)
 
     def _once(self, state: State, fire_rate: float) -> State:
-        return self._advance(Scene(state, self.topology, self._kernels()), fire_rate)
+        return self._advance(DenseInputs(state, self.topology, self._kernels()), fire_rate)
 
     def _advance_by(
         self, state: State, steps: int, fire_rate: float, kernels: Kernels, fused: Fused | None
@@ -48,7 +48,7 @@ class Compiled(Automaton):
             return super()._advance_by(state, steps, fire_rate, kernels, fused)
         state = state.map(channels_last)
         if torch.is_grad_enabled():
-            state = state.replace({name: _leaf(state[name]) for name in self.written})
+            state = state.replace({name: _leaf(state[name]) for name in self.writable_levels})
         # a number that changes in every step must not be compiled in
         step_varies = torch.compiler.config.patch(dynamic_sources="L['state'].step")  # pyright: ignore
         with step_varies, warnings.catch_warnings():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ products in bfloat16 may be. Steps that are wrong are further away."""
 _KNOWN: dict[tuple[Any, ...], bool] = {}
 
 
-def holds(automaton: "Automaton", state: State) -> bool:
+def matches_plain_step(automaton: "Automaton", state: State) -> bool:
     """Tell whether fused steps are right on the device of a state; warn if they are not.
 
     Args:
@@ -48,7 +48,7 @@ def _fault(automaton: "Automaton", state: State) -> str:
     """Return what is wrong with a fused step, or nothing."""
     twin = copy.deepcopy(automaton)
     twin.sparse = False
-    drawn = Source(0, 0, torch.arange(1, device=state.samples.device))
+    drawn = CellRNG(0, 0, torch.arange(1, device=state.samples.device))
     with torch.no_grad():
         for name, weight in twin.named_parameters():
             weight += 0.1 * drawn.normal(name, 1, (weight.numel(),)).view_as(weight)
@@ -67,9 +67,9 @@ def _step(automaton: "Automaton", state: State, fused: bool) -> list[Tensor]:
     """Return the levels after a step, and the gradient of their squares by those before."""
     automaton.fused = fused
     with torch.enable_grad():
-        before = {name: state[name].clone().requires_grad_() for name in automaton.written}
+        before = {name: state[name].clone().requires_grad_() for name in automaton.writable_levels}
         after = automaton.step(state.replace(before))
-        ends = [after[name] for name in automaton.written]
+        ends = [after[name] for name in automaton.writable_levels]
         total = torch.stack([end.float().square().sum() for end in ends]).sum()
         slopes = torch.autograd.grad(total, list(before.values()))
     return [tensor.detach() for tensor in (*ends, *slopes)]

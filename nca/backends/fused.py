@@ -1,8 +1,8 @@
 """The fused step: which automata can take it, and what it is told of them.
 
 All rules of all levels have to say what they compute (`UpdateRule.program`), in formulas that
-`nca.kernels` knows; its programs then do a step in one launch. Whoever cannot be fused takes the
-plain step, with the same random numbers and the same results within rounding.
+`nca.backends.triton` knows; its programs then do a step in one launch. Whatever cannot be fused
+takes the plain step, with the same random numbers and the same results within rounding.
 """
 
 import importlib.util
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from nca.backends.device_check import holds
-from nca.backends.lowering import Formula, OneHidden, Proportional, formulas
+from nca.backends.device_check import matches_plain_step
+from nca.backends.lowering import Formula, FusedMLP, FusedScale, lower
 from nca.backends.triton import (
+    AliveChannel,
     LevelWeights,
-    Life,
-    Moment,
     NetWeights,
+    StepArguments,
     advance,
-    bury,
-    find,
+    clear_dead_cells,
+    find_alive,
     interpreted,
     prepare,
 )
@@ -29,7 +29,7 @@ from nca.engine.conditions import Alive
 from nca.engine.rng import number_of
 from nca.engine.state import State
 from nca.engine.step_inputs import Through
-from nca.engine.view import Place
+from nca.engine.view import RuleContext
 from nca.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -61,7 +61,11 @@ class Fused:
             torch.get_autocast_dtype(kind) == torch.bfloat16
         )
         with torch.autocast(kind, enabled=False):  # weights are rounded once, when they are whole
-            levels = [self._level(name, state) for name in automaton.written if self._changes(name)]
+            levels = [
+                self._level(name, state)
+                for name in automaton.writable_levels
+                if self._changes(name)
+            ]
             self.weights = prepare(levels, reduced=reduced)
 
     def step(self, state: State, living: Tensor | None, fire_rate: float) -> dict[str, Tensor]:
@@ -73,7 +77,7 @@ class Fused:
             fire_rate: Chance that a cell fires.
         """
         alive, noise = self.automaton.alive, self.automaton.noise
-        moment = Moment(
+        moment = StepArguments(
             random_seed=state.random_seed,
             step=state.step,
             samples=state.samples,
@@ -88,22 +92,22 @@ class Fused:
         ]
         return dict(zip(self.names, advance(self.weights, moment, fields), strict=True))
 
-    def living(self, state: State) -> Tensor | None:
+    def alive_mask(self, state: State) -> Tensor | None:
         """Return what `Automaton.living` returns."""
         alive = self.automaton.alive
-        return find(state[alive.level], self._life(alive)) if alive else None
+        return find_alive(state[alive.level], self._life(alive)) if alive else None
 
-    def bury(self, state: State, lived: Tensor) -> State:
+    def clear_dead(self, state: State, lived: Tensor) -> State:
         """Return what `Automaton.bury` returns."""
-        alive, names = self.automaton.alive, self.automaton.written
+        alive, names = self.automaton.alive, self.automaton.writable_levels
         assert alive is not None
         levels = [state[name] for name in names]
-        buried = bury(state[alive.level], levels, lived, self._life(alive))
+        buried = clear_dead_cells(state[alive.level], levels, lived, self._life(alive))
         return state.replace(dict(zip(names, buried, strict=True)))
 
     @staticmethod
-    def _life(alive: Alive) -> Life:
-        return Life(alive.channel, alive.radius, float(alive.above))
+    def _life(alive: Alive) -> AliveChannel:
+        return AliveChannel(alive.channel, alive.radius, float(alive.above))
 
     def _changes(self, name: str) -> bool:
         return bool(self.automaton.rules_of(name) or self._noise(name))
@@ -119,14 +123,14 @@ class Fused:
 
     def _level(self, name: str, state: State) -> LevelWeights:
         nets, share = [], None
-        place = Place(self.automaton.layout, name, 2, self.automaton.topology)
+        place = RuleContext(self.automaton.layout, name, 2, self.automaton.topology)
         for formula in _known(self.automaton, name):
             match formula:
-                case OneHidden(kernel, weight, bias):
+                case FusedMLP(kernel, weight, bias):
                     _check(formula, place)
                     field = self._field(place.level(kernel.level).name, kernel.through)
                     nets.append(NetWeights(field, kernel.weight, kernel.bias, weight, bias))
-                case Proportional(factor):
+                case FusedScale(factor):
                     if not isinstance(factor, Tensor):
                         factor = state[name].new_full((), factor)
                     share = factor if share is None else share + factor
@@ -154,7 +158,7 @@ def fuse(automaton: "Automaton", state: State) -> Fused | None:
     if wanted is None and next(iter(state.values())).device.type != "cuda":
         return None
     reason = why_not_fused(automaton, state)
-    if reason is None and (wanted or holds(automaton, state)):
+    if reason is None and (wanted or matches_plain_step(automaton, state)):
         return Fused(automaton, state)
     if wanted:
         raise ShapeError(
@@ -206,18 +210,18 @@ def _of_grid(automaton: "Automaton", state: State) -> str | None:
 
 
 def _of_rules(automaton: "Automaton", state: State) -> str | None:
-    for name in automaton.written:
+    for name in automaton.writable_levels:
         for number, rule in enumerate(automaton.rules_of(name)):
             here = f'rule {number} of level "{name}" ({type(rule).__name__})'
-            known = formulas(rule.program())
+            known = lower(rule.program())
             if isinstance(known, str):
                 return f"{here} {known}"
             for formula in known:
-                if isinstance(formula, OneHidden):
+                if isinstance(formula, FusedMLP):
                     sides = tuple(formula.kernel.weight.shape[2:])
                     if sides != (3, 3):
                         return f"{here} has a kernel with the sides {sides}, and not (3, 3)"
-    if not any(automaton.rules_of(name) for name in automaton.written):
+    if not any(automaton.rules_of(name) for name in automaton.writable_levels):
         return "it has no rules"
     widest = max(level.channels for level in automaton.layout.values())
     if widest > MOST_CHANNELS:
@@ -227,12 +231,12 @@ def _of_rules(automaton: "Automaton", state: State) -> str | None:
 
 def _known(automaton: "Automaton", name: str) -> Iterator[Formula]:
     for rule in automaton.rules_of(name):
-        known = formulas(rule.program())
+        known = lower(rule.program())
         assert not isinstance(known, str)
         yield from known
 
 
-def _check(formula: OneHidden, place: Place) -> None:
+def _check(formula: FusedMLP, place: RuleContext) -> None:
     """Refuse weights that do not fit the levels: they would be read where others lie."""
     kernel = formula.kernel
     hidden = len(kernel.weight)

@@ -7,12 +7,12 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from nca.engine.program import Correlation, Decay, Net, Program, Stencils, Term, Untold
+from nca.engine.program import Correlation, DecayTerm, MLPTerm, NotDeclared, Program, Stencils, Term
 from nca.engine.step_inputs import Kernel, Through
 
 
 @dataclass(frozen=True)
-class OneHidden:
+class FusedMLP:
     """A correlation, one hidden layer with relu, and a change for every channel of each cell.
 
     The change is `weight relu(kernel * level + kernel.bias) + bias`.
@@ -29,7 +29,7 @@ class OneHidden:
 
 
 @dataclass(frozen=True)
-class Proportional:
+class FusedScale:
     """A share of the rule's own level.
 
     Attributes:
@@ -39,16 +39,16 @@ class Proportional:
     factor: Tensor | float
 
 
-Formula: TypeAlias = OneHidden | Proportional
+Formula: TypeAlias = FusedMLP | FusedScale
 
 
-def formulas(program: Program | Untold) -> list[Formula] | str:
+def lower(program: Program | NotDeclared) -> list[Formula] | str:
     """Return the formulas whose sum a program is, or why it is none of them.
 
     What is linear comes together: stencils and the layer after them are one correlation, so that
     each hidden unit sums up the neighbourhood directly.
     """
-    if isinstance(program, Untold):
+    if isinstance(program, NotDeclared):
         return program.why
     found = [_formula(term) for term in program.terms]
     reasons = [told for told in found if isinstance(told, str)]
@@ -57,11 +57,11 @@ def formulas(program: Program | Untold) -> list[Formula] | str:
 
 def _formula(term: Term) -> Formula | str:
     match term:
-        case Decay(rate):
-            return Proportional(-rate)
-        case Net((Stencils(length=(_, *_)),)):
+        case DecayTerm(rate):
+            return FusedScale(-rate)
+        case MLPTerm((Stencils(length=(_, *_)),)):
             return "perceives the length of a gradient, which is no correlation"
-        case Net((Correlation() | Stencils() as sight,), bias, (*linear, last)):
+        case MLPTerm((Correlation() | Stencils() as sight,), bias, (*linear, last)):
             if last.activation != "relu" or any(one.activation != "none" for one in linear):
                 return "is no correlation with one hidden layer of relu"
             weight, bias = _expanded(sight), _or_zeros(bias, sight.features, last.weight)
@@ -72,8 +72,8 @@ def _formula(term: Term) -> Formula | str:
             if isinstance(sight, Correlation) and sight.bound is not None:
                 through = _bounded(sight.bound)
             kernel = Kernel(sight.level, weight, bias, through)
-            return OneHidden(kernel, last.weight, _or_zeros(last.bias, len(last.weight), bias))
-        case Net():
+            return FusedMLP(kernel, last.weight, _or_zeros(last.bias, len(last.weight), bias))
+        case MLPTerm():
             return "perceives more than one level in one net"
         case _:
             return "heeds its neighbours by attention"

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca.engine.rng import Source
-from nca.engine.step_inputs import Scene, Through
+from nca.engine.rng import CellRNG
+from nca.engine.step_inputs import DenseInputs, Through
 from nca.engine.topology import Topology, windows
 from nca.errors import ShapeError
 from nca.types import Size
@@ -30,17 +30,17 @@ from nca.types import Size
 WORTH_LISTING = 0.35
 
 
-class ListedScene:
+class SparseInputs:
     """One step's state, of which some cells are handed out as a list.
 
-    It answers as `Scene` does, with `(1, C, n)` in place of `(B, C, *space)`.
+    It answers as `DenseInputs` does, with `(1, C, n)` in place of `(B, C, *space)`.
 
     Args:
         scene: The whole state; its levels share one grid size.
         cells: `(n,)`, int64: the listed cells, counted on from sample to sample.
     """
 
-    def __init__(self, scene: Scene, cells: Tensor) -> None:
+    def __init__(self, scene: DenseInputs, cells: Tensor) -> None:
         self.scene = scene
         self.state = scene.state
         self.topology = scene.topology
@@ -52,14 +52,14 @@ class ListedScene:
         self._places: dict[Size, tuple[Tensor, Tensor | None]] = {}
 
     @property
-    def source(self) -> Source:
+    def rng(self) -> CellRNG:
         """The randomness of the step, of the listed cells alone."""
-        return replace(self.state.source, cells=self.cells)
+        return replace(self.state.rng, cells=self.cells)
 
     def level(self, name: str) -> Tensor:
         """Return a level, `(1, C, n)`."""
         if name not in self._levels:
-            rows = pick(rows_of(self.state[name]), self.cells)
+            rows = pick(cell_rows(self.state[name]), self.cells)
             self._levels[name] = rows.T.unsqueeze(0)
         return self._levels[name]
 
@@ -78,7 +78,7 @@ class ListedScene:
 
     def coordinates(self, name: str) -> Tensor:
         """Return where the listed cells are, `(1, axes, n)`."""
-        everywhere = rows_of(self.scene.coordinates(name))  # (S, axes)
+        everywhere = cell_rows(self.scene.coordinates(name))  # (S, axes)
         return everywhere[self.cells % len(everywhere)].T.unsqueeze(0)
 
     def correlate(self, tensor: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
@@ -109,7 +109,7 @@ class ListedScene:
         """Return a level with `(1, C, n)` added to its listed cells: `(B, C, *space)`."""
         level, rows = self.state[name], change[0].T
         wide = torch.promote_types(level.dtype, rows.dtype)
-        summed = rows_of(level).to(wide).index_add(0, self.cells, rows.to(wide))
+        summed = cell_rows(level).to(wide).index_add(0, self.cells, rows.to(wide))
         return grid_of(summed.to(level.dtype), level.shape)
 
     def _correlated(
@@ -142,7 +142,7 @@ class ListedScene:
             places, beyond = self._places[radii]
             if neighbours_first:
                 places, beyond = places.T, None if beyond is None else beyond.T
-            shown = rows_of(self.scene.shown(name, through))
+            shown = cell_rows(self.scene.shown(name, through))
             seen = pick(shown, places.flatten()).unflatten(0, places.shape)
             if beyond is not None:
                 seen = seen.masked_fill(beyond.unsqueeze(-1), 0)
@@ -169,9 +169,9 @@ class ListedScene:
         )
 
 
-def listed(
-    scene: Scene, living: Tensor, stream: str, fire_rate: float, *, always: bool = False
-) -> ListedScene | None:
+def select_cells(
+    scene: DenseInputs, living: Tensor, stream: str, fire_rate: float, *, always: bool = False
+) -> SparseInputs | None:
     """Return the scene of the cells that live and fire, if a list of them is worth it.
 
     Args:
@@ -190,9 +190,9 @@ def listed(
     if not always and len(cells) * fire_rate > WORTH_LISTING * living.numel():
         return None
     if fire_rate < 1:
-        source = replace(state.source, cells=cells)
+        source = replace(state.rng, cells=cells)
         cells = cells[source.chance(stream, fire_rate, 1, tuple(living.shape[2:])).flatten()]
-    return ListedScene(scene, cells)
+    return SparseInputs(scene, cells)
 
 
 class _Pick(torch.autograd.Function):
@@ -221,7 +221,7 @@ def pick(rows: Tensor, places: Tensor) -> Tensor:
     return _Pick.apply(rows, places)  # pyright: ignore[reportReturnType]
 
 
-def rows_of(level: Tensor) -> Tensor:
+def cell_rows(level: Tensor) -> Tensor:
     """Return `(B, C, *space)` as `(B * S, C)`, without a copy if channels lie side by side."""
     return level.movedim(1, -1).reshape(-1, level.shape[1])
 

@@ -1,4 +1,4 @@
-"""The ways in which the engine can run one automaton. A new way is one more entry in `WAYS`.
+"""The ways in which the engine can run one automaton. A new way is one more entry in `BACKENDS`.
 
 A way gets an automaton of its own, which it may change as it likes, and returns what lets many
 steps pass. The first way, `plain`, is what all others are held against, for time and for result.
@@ -15,26 +15,26 @@ import torch
 from torch import Tensor
 
 from nca.backends.compiled import Compiled
-from nca.engine.activation_memory import Memory
+from nca.engine.activation_memory import ActivationMemory
 from nca.engine.automaton import Automaton
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.engine.step_inputs import Kernel
-from nca.suggest import choose
+from nca.suggest import select_named
 
 What: TypeAlias = Literal["forward", "training"]
 """A rollout without gradient; or one iteration: rollout, loss, gradient and optimiser."""
 
 WHATS: tuple[What, ...] = get_args(What)
 
-STORE = Memory("store")
+STORE = ActivationMemory("store")
 
 Rollout: TypeAlias = Callable[[State, int], State]
 """Lets so many steps pass."""
 
 
 @dataclass(frozen=True)
-class Way:
+class Backend:
     """One way to run an automaton.
 
     Attributes:
@@ -106,7 +106,7 @@ def _off_cuda(device: torch.device) -> str:
     return "" if device.type == "cuda" else "Triton's programs run on CUDA devices"
 
 
-def _keeping(memory: Memory) -> Callable[[Automaton], Rollout]:
+def _keeping(memory: ActivationMemory) -> Callable[[Automaton], Rollout]:
     def made(automaton: Automaton) -> Rollout:
         automaton.memory = memory
         return automaton.rollout
@@ -114,42 +114,42 @@ def _keeping(memory: Memory) -> Callable[[Automaton], Rollout]:
     return made
 
 
-WAYS: tuple[Way, ...] = (
-    Way(
+BACKENDS: tuple[Backend, ...] = (
+    Backend(
         "plain",
         "the whole grid, every rule its own convolution, eager, float32, all states kept",
         _plain,
     ),
-    Way("engine", "as the recipe stands: kernels shared, cells listed where faster", _engine),
-    Way("bfloat16", "the engine, its products in bfloat16", _bfloat16, dtype=torch.bfloat16),
-    Way("compiled", "torch.compile of one step of the whole grid", _compiled, compiles=True),
-    Way("fused", "a step in one launch, demanded", _fused, lacks=_off_cuda),
-    Way(
+    Backend("engine", "as the recipe stands: kernels shared, cells listed where faster", _engine),
+    Backend("bfloat16", "the engine, its products in bfloat16", _bfloat16, dtype=torch.bfloat16),
+    Backend("compiled", "torch.compile of one step of the whole grid", _compiled, compiles=True),
+    Backend("fused", "a step in one launch, demanded", _fused, lacks=_off_cuda),
+    Backend(
         "segments",
         "the engine, keeping about two roots of the states for the gradient",
-        _keeping(Memory("segments")),
+        _keeping(ActivationMemory("segments")),
         whats=("training",),
     ),
-    Way(
+    Backend(
         "recompute",
         "the engine, keeping nothing but the states for the gradient",
-        _keeping(Memory("recompute")),
+        _keeping(ActivationMemory("recompute")),
         whats=("training",),
     ),
 )
 """The plain way first; all others in the order of the table."""
 
-PLAIN = WAYS[0]
+PLAIN = BACKENDS[0]
 
 
-def ways(names: Sequence[str]) -> list[Way]:
+def select_backends(names: Sequence[str]) -> list[Backend]:
     """Return the ways of these names, all if none are given; the plain one always comes along.
 
     Raises:
         NCAError: There is no such way; the nearest is suggested.
     """
-    known = {way.name: way for way in WAYS}
-    chosen = choose("way to run an automaton", names, known, "--way")
+    known = {way.name: way for way in BACKENDS}
+    chosen = select_named("way to run an automaton", names, known, "--way")
     return chosen if PLAIN in chosen else [PLAIN, *chosen]
 
 

@@ -18,7 +18,7 @@ from nca.checkpoint.find import benchmarks, read_recipe
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.recipe.recipe import Recipe
-from nca.suggest import choose
+from nca.suggest import select_named
 from nca.types import Size
 
 ALIVE = 0.25
@@ -97,7 +97,7 @@ class Case:
         automaton = self._automaton
         state = automaton.seed(self.batch, self.size)
         drawn = {
-            name: state.source.uniform(f"bench/{name}", level.channels, self.size)
+            name: state.rng.uniform(f"bench/{name}", level.channels, self.size)
             for name, level in automaton.layout.items()
         }
         if automaton.alive:
@@ -110,7 +110,9 @@ class Case:
 def loss_of(automaton: Automaton, state: State) -> Tensor:
     """Return what training shall make small: the mean square of all numbers that can change."""
     ended = automaton.finish(state)
-    return torch.stack([ended[name].float().square().mean() for name in automaton.written]).sum()
+    return torch.stack(
+        [ended[name].float().square().mean() for name in automaton.writable_levels]
+    ).sum()
 
 
 def cases(names: Sequence[str], device: torch.device, overrides: Iterable[str] = ()) -> list[Case]:
@@ -120,7 +122,7 @@ def cases(names: Sequence[str], device: torch.device, overrides: Iterable[str] =
         NCAError: There is no such case; the nearest is suggested.
         RecipeError: The overrides do not fit one of them.
     """
-    paths, changed = choose("benchmark case", names, benchmarks(), "--case"), tuple(overrides)
+    paths, changed = select_named("benchmark case", names, benchmarks(), "--case"), tuple(overrides)
     return [Case(read_recipe(str(path), changed), device) for path in paths]
 
 

@@ -17,7 +17,7 @@ from nca.engine.layout import Layout
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkPerCell:
     """What one cell needs for one step.
 
     Attributes:
@@ -29,14 +29,16 @@ class Work:
     moved: float
 
 
-def work_of(case: Case, what: What) -> Work:
+def work_per_cell(case: Case, what: What) -> WorkPerCell:
     """Return what a cell needs for one step of a rollout, or of a training iteration."""
     cells = case.cell_steps / case.steps / case.batch
     if what == "forward":
-        return Work(_operations(case, 1, False) / cells, _moved(case.automaton().layout, what))
+        return WorkPerCell(
+            _operations(case, 1, False) / cells, _moved(case.automaton().layout, what)
+        )
     # the first step of a rollout needs no gradient of its state, all others do
     each = _operations(case, 2, True) - _operations(case, 1, True)
-    return Work(each / cells, _moved(case.automaton().layout, what))
+    return WorkPerCell(each / cells, _moved(case.automaton().layout, what))
 
 
 def _operations(case: Case, steps: int, training: bool) -> int:

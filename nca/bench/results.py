@@ -4,10 +4,10 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from nca.bench.backends import PLAIN, Way, What
+from nca.bench.backends import PLAIN, Backend, What
 from nca.bench.case import Case
-from nca.bench.flops import Work
-from nca.bench.roofline import Ceiling
+from nca.bench.flops import WorkPerCell
+from nca.bench.roofline import Roofline
 from nca.reports.statistics import Quartiles
 
 FORMAT = 1
@@ -37,7 +37,7 @@ class Result:
     """
 
     what: What
-    way: Way
+    way: Backend
     seconds: list[float] = field(default_factory=list)
     plain: list[float] = field(default_factory=list)
     worked: list[float] = field(default_factory=list)
@@ -81,7 +81,7 @@ class Result:
         """Seconds that the first call took longer than the others, if the way compiles."""
         return max(0.0, self.first - self.time.median) if self.way.compiles else None
 
-    def told(self, cell_steps: int) -> dict[str, Any]:
+    def to_json(self, cell_steps: int) -> dict[str, Any]:
         """Return the result for JSON."""
         head = {"what": self.what, "way": self.way.name}
         if self.failed:
@@ -122,11 +122,11 @@ class Measured:
     case: Case
     parameters: int
     alive: tuple[float, float] = (1.0, 1.0)
-    work: dict[What, Work] = field(default_factory=dict)
+    work: dict[What, WorkPerCell] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
     left_out: dict[What, str] = field(default_factory=dict)
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the case for JSON."""
         case = self.case
         return {
@@ -141,13 +141,13 @@ class Measured:
                 w: round(each.operations) for w, each in self.work.items()
             },
             "bytes_per_cell_step": {w: round(each.moved) for w, each in self.work.items()},
-            "results": [result.told(case.cell_steps) for result in self.results],
+            "results": [result.to_json(case.cell_steps) for result in self.results],
             "left_out": dict(self.left_out),
         }
 
 
 @dataclass
-class Report:
+class BenchReport:
     """Everything that was measured.
 
     Attributes:
@@ -159,20 +159,20 @@ class Report:
     """
 
     machine: dict[str, Any]
-    ceiling: Ceiling
-    after: Ceiling
+    ceiling: Roofline
+    after: Roofline
     seconds: float
     measured: list[Measured]
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the report for JSON."""
         return {
             "format": FORMAT,
             "machine": self.machine,
-            "ceiling": self.ceiling.told(),
-            "ceiling_afterwards": self.after.told(),
+            "ceiling": self.ceiling.to_json(),
+            "ceiling_afterwards": self.after.to_json(),
             "seconds": round(self.seconds, 1),
-            "cases": [measured.told() for measured in self.measured],
+            "cases": [measured.to_json() for measured in self.measured],
         }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from nca.bench.flops import Work
+from nca.bench.flops import WorkPerCell
 from nca.bench.timing import Clock
 
 SECONDS = 0.3
@@ -14,7 +14,7 @@ SECONDS = 0.3
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class Roofline:
     """What the device does in one second.
 
     Attributes:
@@ -26,7 +26,7 @@ class Ceiling:
     copied: float
 
     @classmethod
-    def measure(cls, device: torch.device, clock: Clock) -> "Ceiling":
+    def measure(cls, device: torch.device, clock: Clock) -> "Roofline":
         """Measure both."""
         side = 8192 if device.type == "cuda" else 1024
         products = {}
@@ -40,13 +40,13 @@ class Ceiling:
         copied = 2 * source.nbytes / _best(lambda: target.copy_(source), clock)
         return cls(products, copied)
 
-    def floor(self, work: Work, dtype: torch.dtype) -> tuple[float, str]:
+    def floor(self, work: WorkPerCell, dtype: torch.dtype) -> tuple[float, str]:
         """Return the least seconds that some work can take, and what it waits for."""
         computing = work.operations / self.products[_name(dtype)]
         moving = work.moved / self.copied
         return max(computing, moving), "products" if computing >= moving else "copies"
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the ceiling for JSON."""
         return {
             **{f"{dtype}_gflops": round(each / 1e9, 1) for dtype, each in self.products.items()},

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nca.bench.backends import PLAIN, WHATS, Rollout, Way, What, compiled_afresh
+from nca.bench.backends import PLAIN, WHATS, Backend, Rollout, What, compiled_afresh
 from nca.bench.case import Case, loss_of
-from nca.bench.flops import work_of
-from nca.bench.results import Measured, Report, Result
-from nca.bench.roofline import Ceiling
+from nca.bench.flops import work_per_cell
+from nca.bench.results import BenchReport, Measured, Result
+from nca.bench.roofline import Roofline
 from nca.bench.timing import Budget, Clock
 from nca.device import hardware
 from nca.engine.automaton import Automaton
@@ -35,7 +35,7 @@ def _nothing(_: object) -> None:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchPlan:
     """What to measure, and how long that may take.
 
     Attributes:
@@ -49,7 +49,7 @@ class Plan:
     """
 
     cases: Sequence[Case]
-    ways: Sequence[Way]
+    ways: Sequence[Backend]
     repeats: int
     budget: float
     clock: Clock
@@ -62,7 +62,7 @@ class Plan:
         return len(self.cases) * len(WHATS)
 
 
-def bench(plan: Plan) -> Report:
+def bench(plan: BenchPlan) -> BenchReport:
     """Measure all cases in all ways.
 
     Args:
@@ -74,7 +74,7 @@ def bench(plan: Plan) -> Report:
     budget = Budget(plan.budget, plan.clock)
     device = plan.clock.device
     plan.told("the ceiling of the device")
-    ceiling = Ceiling.measure(device, plan.clock)
+    ceiling = Roofline.measure(device, plan.clock)
     measured, left = [], plan.parts
     for case in plan.cases:
         found = _measured(case)
@@ -86,9 +86,9 @@ def bench(plan: Plan) -> Report:
             left -= 1
         measured.append(found)
         plan.done(found)
-    after = Ceiling.measure(device, plan.clock)
+    after = Roofline.measure(device, plan.clock)
     spent = budget.seconds - budget.left
-    return Report(machine(plan.clock), ceiling, after, spent, measured)
+    return BenchReport(machine(plan.clock), ceiling, after, spent, measured)
 
 
 def machine(clock: Clock) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def machine(clock: Clock) -> dict[str, Any]:
 
 def _measured(case: Case) -> Measured:
     automaton = case.automaton()
-    first, living = case.first(), automaton.living
+    first, living = case.first(), automaton.alive_mask
     parameters = sum(weight.numel() for weight in automaton.parameters())
     mask = living(first)
     share = 1.0 if mask is None else mask.double().mean().item()
@@ -123,12 +123,12 @@ def _spared(found: Measured, what: What, budget: Budget) -> str:
 
 
 def _part(
-    plan: Plan, found: Measured, what: What, ceiling: Ceiling, budget: Budget, parts: int
+    plan: BenchPlan, found: Measured, what: What, ceiling: Roofline, budget: Budget, parts: int
 ) -> list[Result]:
     """Measure forward or training of one case in all ways."""
     case, until = found.case, plan.clock.now() + budget.left / parts
     words = f"{case.name}, {what}"
-    work = found.work[what] = work_of(case, what)
+    work = found.work[what] = work_per_cell(case, what)
     results, calls = [], {}
     chosen = [way for way in plan.ways if what in way.whats]
     with compiled_afresh() if any(way.compiles for way in chosen) else nullcontext():
@@ -150,7 +150,7 @@ def _part(
     return results
 
 
-def _begun(plan: Plan, case: Case, result: Result, plain: "Call | None") -> "Call | None":
+def _begun(plan: BenchPlan, case: Case, result: Result, plain: "Call | None") -> "Call | None":
     """Run a way for the first time; return None and say why if it cannot."""
     if lack := result.way.lacks(case.device):
         result.failed = lack
@@ -164,12 +164,12 @@ def _begun(plan: Plan, case: Case, result: Result, plain: "Call | None") -> "Cal
         result.failed = _reason(fault)
         return None
     if plain:
-        result.difference = difference(call.outcome(), plain.outcome(), call.before())
+        result.difference = outcome_difference(call.outcome(), plain.outcome(), call.before())
     return call
 
 
 def _rounds(
-    plan: Plan, words: str, results: list[Result], calls: Mapping[str, "Call"], until: float
+    plan: BenchPlan, words: str, results: list[Result], calls: Mapping[str, "Call"], until: float
 ) -> None:
     for number in range(plan.repeats):
         if number and plan.clock.now() > until:
@@ -191,7 +191,7 @@ class Call:
     The optimiser's learning rate is zero: it works as ever, and every call does the same.
     """
 
-    def __init__(self, case: Case, way: Way, what: What) -> None:
+    def __init__(self, case: Case, way: Backend, what: What) -> None:
         self.case = case
         self.what = what
         self.automaton: Automaton = case.automaton().train(what == "training")
@@ -228,11 +228,11 @@ class Call:
 
     def alive(self) -> float:
         """Return the share of cells that live in the last state; all do without an alive mask."""
-        living = self.automaton.living(self.last) if self.last is not None else None
+        living = self.automaton.alive_mask(self.last) if self.last is not None else None
         return 1.0 if living is None else living.double().mean().item()
 
 
-def difference(outcome: Outcome, reference: Outcome, before: Outcome) -> float:
+def outcome_difference(outcome: Outcome, reference: Outcome, before: Outcome) -> float:
     """Return how far an outcome is from the reference: 0 is the same, 1 nothing of the change.
 
     Both distances are root mean squares, over all numbers together.

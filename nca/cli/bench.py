@@ -8,7 +8,7 @@ import torch
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from nca.bench import Case, Measured, Plan, bench, cases, ways
+from nca.bench import BenchPlan, Case, Measured, bench, cases, select_backends
 from nca.bench.timing import Clock
 from nca.checkpoint.find import read_recipe
 from nca.cli.bench_table import show_machine, show_measured
@@ -76,7 +76,7 @@ def bench_(
     if by_work and (threads or 1) > 1:
         raise typer.BadParameter("means one thread", param_hint="--processor-time")
     load_plugins(plugin)
-    where, chosen = pick_device(device), ways(way or ())
+    where, chosen = pick_device(device), select_backends(way or ())
     given = tuple(overrides or ())
     if out and (out.is_dir() or not out.parent.is_dir()):
         raise StorageError(
@@ -95,11 +95,13 @@ def bench_(
         torch.set_num_threads(threads or 1)
     with _Display(as_json) as display:
         clock = Clock(where, by_work=by_work)
-        report = bench(Plan(asked, chosen, repeats, budget, clock, display.told, display.done))
+        report = bench(
+            BenchPlan(asked, chosen, repeats, budget, clock, display.heard, display.done)
+        )
     if out:
-        write_whole(out, dumps(report.told(), indent=2).encode())
+        write_whole(out, dumps(report.to_json(), indent=2).encode())
     if as_json:
-        show_json(report.told())
+        show_json(report.to_json())
     else:
         show_machine(report)
     if out:
@@ -133,7 +135,7 @@ class _Display:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def told(self, words: str) -> None:
+    def heard(self, words: str) -> None:
         """Say what is being done."""
         self.progress.update(self.line, description=words)
         if not err.is_terminal and time.monotonic() - self.last >= LINE_EVERY:

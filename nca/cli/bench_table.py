@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from nca.bench import Measured, Report, Result
+from nca.bench import BenchReport, Measured, Result
 from nca.bench.backends import WHATS
 from nca.bench.results import UNSTEADY
-from nca.cli.console import out, show
+from nca.cli.console import out, print_result
 
 WIDTH = 80
 """At least so wide, since figures that are cut in two cannot be compared."""
@@ -37,7 +37,7 @@ def show_measured(measured: Measured) -> None:
     """Print a case: what it is, then a table for forward and one for training."""
     case = measured.case
     size = "x".join(map(str, case.size))
-    show(f"{case.name}: {size} cells, batch {case.batch}, {case.steps} steps")
+    print_result(f"{case.name}: {size} cells, batch {case.batch}, {case.steps} steps")
     facts = [f"{measured.parameters:,} weights"]
     if measured.alive[0] < 1:
         facts.append(f"{measured.alive[0]:.0%} alive")
@@ -46,33 +46,37 @@ def show_measured(measured: Measured) -> None:
         facts.append(f"{flop['forward']} FLOP per cell and step")
     if "training" in flop:
         facts.append(f"{flop['training']} in training")
-    show(f"  {', '.join(facts)}")
+    print_result(f"  {', '.join(facts)}")
     for what in WHATS:
         results = [result for result in measured.results if result.what == what]
         if what in measured.left_out:
-            show(f"{HEADS[what]}: not measured, {measured.left_out[what]}")
+            print_result(f"{HEADS[what]}: not measured, {measured.left_out[what]}")
         if results:
-            show(HEADS[what])
+            print_result(HEADS[what])
             _show_table(results, case.cell_steps)
             for line in _notes(results):
-                show(f"  {line}")
-    show("")
+                print_result(f"  {line}")
+    print_result("")
 
 
-def show_machine(report: Report) -> None:
+def show_machine(report: BenchReport) -> None:
     """Print what the device is and does at best, and how to read the tables."""
     machine, ceiling, after = report.machine, report.ceiling, report.after
     rounds = [len(r.seconds) for m in report.measured for r in m.results if not r.failed]
-    show(f"{machine['device']}, torch {machine['torch']}, {machine['system']}")
-    show(f"  time {machine['time']}")
+    print_result(f"{machine['device']}, torch {machine['torch']}, {machine['system']}")
+    print_result(f"  time {machine['time']}")
     for dtype, before in ceiling.products.items():
         later = after.products[dtype]
-        show(f"  products in {dtype:<9}{before / 1e9:8,.0f} GFLOP/s, afterwards {later / 1e9:,.0f}")
-    show(f"  copies{ceiling.copied / 1e9:21,.1f} GB/s, afterwards {after.copied / 1e9:,.1f}")
+        print_result(
+            f"  products in {dtype:<9}{before / 1e9:8,.0f} GFLOP/s, afterwards {later / 1e9:,.0f}"
+        )
+    print_result(
+        f"  copies{ceiling.copied / 1e9:21,.1f} GB/s, afterwards {after.copied / 1e9:,.1f}"
+    )
     many = f"{min(rounds)} to {max(rounds)}" if rounds else "no"
-    show(f"  medians of {many} rounds of all steps; {report.seconds:.0f} s in all")
+    print_result(f"  medians of {many} rounds of all steps; {report.seconds:.0f} s in all")
     for line in LEGEND:
-        show(f"  {line}")
+        print_result(f"  {line}")
 
 
 def _show_table(results: list[Result], cell_steps: int) -> None:

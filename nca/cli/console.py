@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nca.distributed.group import Crew
+from nca.distributed.group import ProcessGroup
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.registry.discovery import load_file
@@ -115,9 +115,9 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def speaking(crew: Crew) -> Iterator[None]:
+def speaking(crew: ProcessGroup) -> Iterator[None]:
     """Let one of several processes speak: the leader, or else the first that meets a fault."""
-    err.quiet = out.quiet = not crew.leads
+    err.quiet = out.quiet = not crew.is_leader
     try:
         yield
     except NCAError:
@@ -127,7 +127,7 @@ def speaking(crew: Crew) -> Iterator[None]:
         out.quiet = False
 
 
-def show(text: str) -> None:
+def print_result(text: str) -> None:
     """Print a line of the result to stdout."""
     if not out.quiet:
         typer.echo(text)
@@ -135,7 +135,7 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """Print a result as JSON to stdout."""
-    show(dumps(value, indent=2))
+    print_result(dumps(value, indent=2))
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -146,11 +146,11 @@ def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         numbers = all(isinstance(row.get(column, 0), int | float | None) for row in rows)
         table.add_column(column, justify="right" if numbers else "left")
     for row in rows:
-        table.add_row(*(figure(row.get(column, "")) for column in columns))
+        table.add_row(*(format_figure(row.get(column, "")) for column in columns))
     Console(highlight=False, width=max(out.width, 100), quiet=out.quiet).print(table)
 
 
-def figure(value: Any) -> str:
+def format_figure(value: Any) -> str:
     """Return a number with four decimals, for progress and tables; `n/a` is what is undefined."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return NONE

@@ -26,8 +26,8 @@ from nca.cli.console import (
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting
 from nca.device import hardware, pick_device
-from nca.distributed.group import enlist, placed
-from nca.evaluation.finish_run import judge, shared
+from nca.distributed.group import join, local_device
+from nca.evaluation.finish_run import evaluate_trained, sharded
 from nca.training.loop import Watch
 
 
@@ -61,18 +61,18 @@ def evaluate(
     options: dict[str, Any] = {"samples": samples, "fire_rate": fire_rate}
     if steps:
         options["steps"] = _moments(steps)
-    wanted = pick_device(placed(device))
-    crew = enlist(wanted, sides(shard, "--shard") if shard else None)
-    with speaking(crew), crew.together():
-        trained = shared(Trained.load(checkpoint, wanted, tuple(overrides or ())), crew)
+    wanted = pick_device(local_device(device))
+    crew = join(wanted, sides(shard, "--shard") if shard else None)
+    with speaking(crew), crew.guard():
+        trained = sharded(Trained.load(checkpoint, wanted, tuple(overrides or ())), crew)
         with crew.leader_first(), terminal_report() as report:
             trained.prepare(data, report)
         among = f", {crew.count} processes" if crew.count > 1 else ""
         say(f"{trained.path}: {split} data on {hardware(trained.device)}{among}")
         with counting(split, samples or None) as watch:
-            rows = judge(trained, split, Watch(measured=watch.measured), **options)
-        crew.part()
-        told = [row.told() for row in rows]
+            rows = evaluate_trained(trained, split, Watch(measured=watch.measured), **options)
+        crew.close()
+        told = [row.to_json() for row in rows]
         show_json(told) if as_json else show_rows(told)
 
 

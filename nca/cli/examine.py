@@ -22,25 +22,25 @@ from nca.cli.console import (
     err,
     load_plugins,
     out,
+    print_result,
     say,
-    show,
     show_json,
 )
 from nca.cli.data import terminal_report
 from nca.device import hardware, pick_device
-from nca.reports.publish import make_folder
+from nca.reports.publish import make_report_folder
 from nca.reports.robustness import (
     ModelUnderTest,
     ResultCache,
     RobustnessPlan,
     RobustnessResult,
-    choose,
-    headline,
-    publish,
+    publish_robustness,
+    robustness_headline,
+    robustness_to_json,
     run_checks,
-    to_json,
+    select_checks,
 )
-from nca.reports.robustness.tables import rows
+from nca.reports.robustness.tables import result_rows
 
 
 def examine(
@@ -84,7 +84,7 @@ def examine(
     Example: nca examine growing --quick
     """
     load_plugins(plugin)
-    chosen = choose(checks or ())
+    chosen = select_checks(checks or ())
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     with terminal_report() as report:
         trained.prepare(data, report)
@@ -98,7 +98,7 @@ def examine(
     plan = whole.quick() if quick else whole
     cut = plan.less_than(RobustnessPlan(whole.steps))
     model = ModelUnderTest(trained, plan, data, tuple(cut))
-    folder = make_folder(out_ or Path(f"examine-{trained.recipe.name}"), "examine")
+    folder = make_report_folder(out_ or Path(f"examine-{trained.recipe.name}"), "examine")
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
     cache = ResultCache(folder / "examination.jsonl", model)
     if cache.outdated:
@@ -110,16 +110,16 @@ def examine(
     except KeyboardInterrupt:
         say(f"\nanswers are kept in {cache.path}; the same command goes on from there")
         raise
-    publish(found, folder)
+    publish_robustness(found, folder)
     if as_json:
-        show_json(to_json(found))
+        show_json(robustness_to_json(found))
         return
     _show_table(found)
-    show(f"\n{headline(found)}")
+    print_result(f"\n{robustness_headline(found)}")
     missing = [*model.cut, *found.missing]
     if missing:
-        show(f"Cut short: {'; '.join(missing)}.")
-    show(f"\n{folder / 'report.html'}")
+        print_result(f"Cut short: {'; '.join(missing)}.")
+    print_result(f"\n{folder / 'report.html'}")
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def _show_table(result: RobustnessResult) -> None:
     table.add_column(result.model.headline, justify="right")
     table.add_column("change", justify="right")
     before = ""
-    for check, condition, value, change in rows(result):
+    for check, condition, value, change in result_rows(result):
         table.add_row("" if check == before else check, condition, value, change)
         before = check
     for name, reason in result.barred.items():

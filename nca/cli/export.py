@@ -14,8 +14,8 @@ from nca.cli.console import (
     Overrides,
     PluginFiles,
     load_plugins,
+    print_result,
     say,
-    show,
     show_json,
 )
 from nca.cli.data import terminal_report
@@ -67,11 +67,11 @@ def export(
         checked = write_onnx(trained, out, steps, not no_check)
     size = out.stat().st_size
     if as_json:
-        told = checked.told() if checked else None
+        told = checked.to_json() if checked else None
         show_json({"file": str(out), "to": to, "bytes": size, "checked": told})
         return
     if checked:
-        show(str(checked))
+        print_result(str(checked))
     elif no_check:
         say("not compared with torch, as you asked for; the file says so.")
     elif find_browser() is None:
@@ -79,7 +79,7 @@ def export(
             "not compared with torch, for there is no browser of the Chromium family here; the "
             "page says so. Name one in NCA_BROWSER."
         )
-    show(f"{out}  {size / 1000:,.0f} kB")
+    print_result(f"{out}  {size / 1000:,.0f} kB")
 
 
 def _examples(trained: Trained, data: Path | None) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from nca.checkpoint.file import Checkpoint, weights
 from nca.checkpoint.find import read_recipe
-from nca.cli.console import PluginFiles, load_plugins, say, show
+from nca.cli.console import PluginFiles, load_plugins, print_result, say
 from nca.registry.registry import registry
 
 
@@ -37,5 +37,5 @@ def import_(
     out = out or Path(f"{name}.safetensors")
     tensors = weights(automaton=automaton, task=task)
     Checkpoint(**{**given.__dict__, "tensors": tensors}).write(out)
-    show(str(out))
+    print_result(str(out))
     say(f"next: nca evaluate {out}")

@@ -10,9 +10,9 @@ from nca.cli.console import (
     AsJson,
     CheckpointName,
     PluginFiles,
-    figure,
+    format_figure,
     load_plugins,
-    show,
+    print_result,
     show_json,
     show_rows,
 )
@@ -30,7 +30,7 @@ def inspect(
     """
     load_plugins(plugin)
     if recipe:  # without parsing it: whoever lacks its plugins may read it too
-        show(Checkpoint.read(checkpoint_path(checkpoint)).recipe.rstrip())
+        print_result(Checkpoint.read(checkpoint_path(checkpoint)).recipe.rstrip())
         return
     held, parsed, path = read_checkpoint(checkpoint)
     automaton, task = parsed.automaton(), parsed.task()
@@ -62,13 +62,13 @@ def inspect(
             if isinstance(value, dict)
             else ", ".join(value) or "none"
             if isinstance(value, list)
-            else figure(value)
+            else format_figure(value)
         )
-        show(f"{name:<11} {words}")
-    show("")
+        print_result(f"{name:<11} {words}")
+    print_result("")
     show_rows(levels)
     for split, rows in held.metrics.items():
-        show(f"\n{split}" + (f"  {rows}" if isinstance(rows, str) else ""))
+        print_result(f"\n{split}" + (f"  {rows}" if isinstance(rows, str) else ""))
         if isinstance(rows, list):
             show_rows(rows)
-    show(f"\nthe recipe: nca inspect {checkpoint} --recipe")
+    print_result(f"\nthe recipe: nca inspect {checkpoint} --recipe")

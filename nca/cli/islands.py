@@ -16,8 +16,8 @@ from nca.cli.console import (
     Overrides,
     PluginFiles,
     load_plugins,
+    print_result,
     say,
-    show,
     show_json,
     show_rows,
 )
@@ -25,17 +25,17 @@ from nca.cli.data import terminal_report
 from nca.cli.progress import counting
 from nca.device import hardware, pick_device
 from nca.errors import ShapeError
-from nca.render.upload import read
+from nca.render.upload import read_picture
 from nca.reports.islands import (
     IslandsPlan,
-    headline,
+    islands_headline,
+    islands_to_json,
     measure_islands,
-    publish,
-    to_json,
+    publish_islands,
     verdict,
 )
 from nca.reports.islands.run import group_names
-from nca.reports.islands.tables import lines
+from nca.reports.islands.tables import table_lines
 
 
 def islands(
@@ -78,7 +78,7 @@ def islands(
         )
     with terminal_report() as report:
         trained.prepare(data, report)
-    pictures = tuple(read(file, trained.task.canvas) for file in image or ())
+    pictures = tuple(read_picture(file, trained.task.canvas) for file in image or ())
     plan = IslandsPlan(
         steps=steps or trained.recipe.evaluation_steps[0],
         samples=samples,
@@ -92,10 +92,10 @@ def islands(
     with counting("islands", total) as watch:
         found = measure_islands(trained, plan, watch.measured)
     folder = out or Path(f"islands-{trained.recipe.name}")
-    publish(found, folder)
+    publish_islands(found, folder)
     if as_json:
-        show_json(to_json(found))
+        show_json(islands_to_json(found))
     else:
-        show_rows(lines(found))
-        show(f"\n{headline(verdict(found))}\n")
-        show(str(folder / "report.html"))
+        show_rows(table_lines(found))
+        print_result(f"\n{islands_headline(verdict(found))}\n")
+        print_result(str(folder / "report.html"))

@@ -17,7 +17,7 @@ from nca.data.dataset import Report
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.registry.discovery import discover, load_file
-from nca.sweep.worker import STOPPED, Job, Stopped, note, perform, reason
+from nca.sweep.worker import STOPPED, Job, Stopped, note, reason, run_job
 from nca.training.loop import Watch
 
 
@@ -73,7 +73,7 @@ def _done(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
         discover()
         for file in job.plugins:
             load_file(Path(file))
-        return perform(job, watch, report)
+        return run_job(job, watch, report)
     except NCAError as fault:
         return note(job, failed=reason(fault))
     except Exception as fault:  # a bug of ours or of a plugin

@@ -8,15 +8,15 @@ from typing import Any
 from rich.live import Live
 from rich.table import Table
 
-from nca.cli.console import err, figure, say
-from nca.sweep.processes import Display
+from nca.cli.console import err, format_figure, say
+from nca.sweep.processes import SweepDisplay
 from nca.sweep.worker import Job
 
 LINE_EVERY = 15.0
 
 
 @contextmanager
-def showing(names: Mapping[str, str], headline: str, done: int) -> Iterator[Display]:
+def showing(names: Mapping[str, str], headline: str, done: int) -> Iterator[SweepDisplay]:
     """Return a display of the jobs that are under way.
 
     Args:
@@ -64,10 +64,10 @@ class _Progress:
                     self._say(job, f"goes on at iteration {at:,}" if at else "begins")
             case "train":
                 self._at(job, record["iteration"])
-                now["loss"] = f"loss {figure(record['loss'])}"
+                now["loss"] = f"loss {format_figure(record['loss'])}"
                 self._now_and_then(job)
             case "held_out" if self.headline in record:
-                value = figure(record[self.headline])
+                value = format_figure(record[self.headline])
                 now["held out"] = f"held out {self.headline} {value}"
 
     def ended(self, job: Job, outcome: dict[str, Any] | None) -> None:
@@ -81,7 +81,9 @@ class _Progress:
             self._say(job, f"failed: {outcome['failed']}")
             return
         first = outcome["measured"][0]
-        value = f"  {self.headline} {figure(first[self.headline])}" * (self.headline in first)
+        value = f"  {self.headline} {format_figure(first[self.headline])}" * (
+            self.headline in first
+        )
         self._say(job, f"done{value}")
 
     def _at(self, job: Job, iteration: int) -> None:

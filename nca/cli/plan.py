@@ -21,7 +21,13 @@ from nca.cli.console import (
 from nca.cli.data import terminal_report
 from nca.device import hardware, pick_device
 from nca.training import probe as gauge
-from nca.training.memory_planner import MARGIN, Choice, Need, Trial, choose
+from nca.training.memory_planner import (
+    MARGIN,
+    IterationProbe,
+    MemoryChoice,
+    MemoryNeed,
+    fastest_that_fits,
+)
 from nca.training.run import Run
 
 
@@ -52,7 +58,7 @@ def plan(
     with terminal_report() as report:
         run = Run.build(checked, Path(), wanted, data, report)
     held, room = gauge.held(wanted), _room(bound, wanted)
-    trial = Trial(run)
+    trial = IterationProbe(run)
     say(
         f"{checked.name} on {hardware(wanted)}: batch {run.table.batch}, "
         f"{trial.least} to {trial.most} steps"
@@ -60,11 +66,11 @@ def plan(
     if trial.spreads:
         say("rules make the life here, and it may spread: predicted as if all cells lived")
     needs = list(trial.needs(timed=True))
-    taken = choose(needs, room)
-    rows = [_row(need, Choice(need, room), need is taken.need) for need in needs]
+    taken = fastest_that_fits(needs, room)
+    rows = [_row(need, MemoryChoice(need, room), need is taken.need) for need in needs]
     if measure:
         for row, need in zip(rows, needs, strict=True):
-            row |= _measured(trial, need) if Choice(need, room).fits else NOT_MEASURED
+            row |= _measured(trial, need) if MemoryChoice(need, room).fits else NOT_MEASURED
     if as_json:
         head = {"recipe": checked.name, "device": hardware(wanted), "batch": run.table.batch}
         head |= {"steps": [trial.least, trial.most], "all_cells_live": trial.spreads}
@@ -85,7 +91,7 @@ def _room(bound: int | None, device: Any) -> int | None:
     return None if now is None else round((1 - MARGIN) * now)
 
 
-def _row(need: Need, choice: Choice, taken: bool) -> dict[str, Any]:
+def _row(need: MemoryNeed, choice: MemoryChoice, taken: bool) -> dict[str, Any]:
     return {
         "mode": need.memory.mode,
         "every": need.memory.every,
@@ -96,7 +102,7 @@ def _row(need: Need, choice: Choice, taken: bool) -> dict[str, Any]:
     }
 
 
-def _measured(trial: Trial, need: Need) -> dict[str, Any]:
+def _measured(trial: IterationProbe, need: MemoryNeed) -> dict[str, Any]:
     found = trial.measure(need.memory)
     return {"measured_bytes": found.peak, "measured_seconds": found.seconds}
 
@@ -119,7 +125,7 @@ COLUMNS: dict[str, tuple[str, Any]] = {
 }
 
 
-def _last(held: int, room: int | None, bound: int | None, taken: Choice) -> str:
+def _last(held: int, room: int | None, bound: int | None, taken: MemoryChoice) -> str:
     beside = f"beside it {held / 1e6:,.0f} MB are held by program, data, weights and pool"
     if room is None:
         return f"{beside}; how much is free, nobody says: give --free"

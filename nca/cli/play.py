@@ -13,8 +13,8 @@ from nca.cli.console import (
     Overrides,
     PluginFiles,
     load_plugins,
+    print_result,
     say,
-    show,
     sides,
 )
 from nca.cli.data import terminal_report
@@ -69,8 +69,8 @@ def play(
     if host not in LOOPBACK:
         raise typer.BadParameter(f"choose {', '.join(LOOPBACK)}", param_hint="--host")
     from nca.play.follow import follower, newest
-    from nca.play.hub import Lab
-    from nca.play.model import Subject
+    from nca.play.hub import Hub
+    from nca.play.model import PlayedModel
     from nca.play.server import Server
     from nca.play.session import Session
 
@@ -86,9 +86,9 @@ def play(
     cells = None if size is None else sides(size, "--size", GRID, wanted)
     place = pick_device(device)
 
-    def load() -> Subject:
+    def load() -> PlayedModel:
         with terminal_report() as report:
-            return Subject.load(
+            return PlayedModel.load(
                 told,
                 place,
                 size=cells,
@@ -102,9 +102,9 @@ def play(
     session = Session(subject, seed)
     if history and session.load(_text(history)):
         say(f"{history} was made with other weights: what it replays will differ")
-    lab = Lab(session)
+    lab = Hub(session)
     server = Server(lab, host, port, follower(lab, run, load) if follow else None)
-    show(server.gate.address)
+    print_result(server.gate.address)
     kind = f"iteration {subject.iteration:,}" if subject.trained else "first weights, untrained"
     say(f"{subject.name} ({kind}) on {subject.device}; Ctrl-C ends it")
     if not no_open:

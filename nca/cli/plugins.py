@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from nca.cli.console import AsJson, PluginFiles, load_plugins, say, show, show_json
+from nca.cli.console import AsJson, PluginFiles, load_plugins, print_result, say, show_json
 from nca.errors import PluginError
 from nca.registry.discovery import REFUSED
 from nca.registry.registry import Entry, registry
 from nca.suggest import did_you_mean
-from nca.validation.arguments import described, options_of, summary
+from nca.validation.arguments import describe_options, options_of, summary
 
 
 def plugins(
@@ -36,13 +36,13 @@ def plugins(
         show_json(told)
         return
     for facts in told:
-        show(f"{facts['kind']:<9} {facts['name']:<20} {facts['origin']}")
+        print_result(f"{facts['kind']:<9} {facts['name']:<20} {facts['origin']}")
         if "broken" in facts:
-            show(f"          broken: {facts['broken']}")
+            print_result(f"          broken: {facts['broken']}")
             continue
-        show(f"          {facts['summary']}")
+        print_result(f"          {facts['summary']}")
         for option, words in facts["options"].items():
-            show(f"            {option} = {words}")
+            print_result(f"            {option} = {words}")
     for clash in REFUSED:
         say(str(clash))
 
@@ -51,7 +51,7 @@ def _told(entry: Entry) -> dict[str, Any]:
     facts: dict[str, Any] = {"kind": entry.kind, "name": entry.name, "origin": entry.origin}
     try:
         thing = registry.get(entry.kind, entry.name)
-        options = described(options_of(thing)) if entry.kind in ("rule", "task") else {}
+        options = describe_options(options_of(thing)) if entry.kind in ("rule", "task") else {}
     except PluginError as fault:
         return {**facts, "broken": fault.what}
     return {**facts, "summary": summary(thing), "options": options}

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nca.cli.console import err, figure, say
+from nca.cli.console import err, format_figure, say
 from nca.engine.state import State
 from nca.render.terminal import abreast, half_blocks, why_no_picture
 from nca.training.loop import Watch
@@ -64,7 +64,9 @@ def counting(what: str, total: int | None) -> Iterator[Watch]:
 
 def _figures(record: dict[str, Any]) -> str:
     left_out = {"iteration", "kind", "after", "samples", "steps"}
-    told = [f"{name} {figure(value)}" for name, value in record.items() if name not in left_out]
+    told = [
+        f"{name} {format_figure(value)}" for name, value in record.items() if name not in left_out
+    ]
     return "  ".join(told)
 
 

@@ -9,7 +9,7 @@ from nca.cli.console import (
     Overrides,
     PluginFiles,
     load_plugins,
-    show,
+    print_result,
     show_json,
 )
 from nca.recipe.json_schema import recipe_schema
@@ -34,7 +34,7 @@ def list_() -> None:
     trained = pretrained()
     for name, path in known.items():
         first = recipe_text(path).partition("\n")[0].lstrip("# ").rstrip()
-        show(f"{name:<{width}}  {first}{'  (pretrained)' if name in trained else ''}")
+        print_result(f"{name:<{width}}  {first}{'  (pretrained)' if name in trained else ''}")
 
 
 @app.command("show")
@@ -43,7 +43,7 @@ def show_(recipe: Source) -> None:
 
     Example: nca recipes show glom_mnist > mine.toml
     """
-    show(recipe_text(recipe_path(recipe)).rstrip())
+    print_result(recipe_text(recipe_path(recipe)).rstrip())
 
 
 @app.command()
@@ -59,7 +59,9 @@ def check(recipe: Source, overrides: Overrides = None, plugin: PluginFiles = Non
         checked.task()
     count = sum(weight.numel() for weight in automaton.parameters())
     levels = ", ".join(f"{level.name} {level.channels}" for level in checked.tables.levels)
-    show(f"{checked.name}: no fault; levels {levels}; {count:,} parameters in the automaton")
+    print_result(
+        f"{checked.name}: no fault; levels {levels}; {count:,} parameters in the automaton"
+    )
 
 
 @app.command()

@@ -16,8 +16,8 @@ from nca.cli.console import (
     Overrides,
     PluginFiles,
     load_plugins,
+    print_result,
     say,
-    show,
     sides,
 )
 from nca.cli.console import out as stdout
@@ -26,9 +26,9 @@ from nca.cli.progress import counting
 from nca.device import pick_device
 from nca.errors import NCAError
 from nca.render.animation import FASTEST, SLOWEST, is_animation, omission, save_animation
-from nca.render.collect import Kept
+from nca.render.collect import CollectedStates
 from nca.render.film_input import demand_input, read_frames, screen
-from nca.render.schedule import damage_at, perform, scattered, turn_at
+from nca.render.schedule import damage_at, place_seeds, rollout_with_events, turn_at
 from nca.render.sheet import save_image
 from nca.render.terminal import print_pictures, why_no_picture
 
@@ -122,7 +122,7 @@ def render(
     events += [turn_at(text, trained) for text in turn or ()]
     film = _film(frames, trained) if frames else []
     out = out or Path(f"{trained.recipe.name}.{'gif' if film else 'png'}")
-    kept = Kept(trained, show_ == "levels", level, channels)
+    kept = CollectedStates(trained, show_ == "levels", level, channels)
     with terminal_report() as report:
         trained.prepare(data, report)
     moving, steps = is_animation(out), steps or trained.recipe.evaluation_steps[0]
@@ -131,9 +131,9 @@ def render(
     else:
         every = every or (1 if moving else -(-steps // (MOMENTS - 1)))
         with torch.no_grad(), counting("steps", steps) as watch:
-            first = trained.task.first_trials("test", samples or 4).state
-            first = scattered(trained, first, stage, seeds) if stage else first
-            for state in perform(trained, first, steps, every, events):
+            first = trained.task.first_evaluation_batch("test", samples or 4).state
+            first = place_seeds(trained, first, stage, seeds) if stage else first
+            for state in rollout_with_events(trained, first, steps, every, events):
                 kept.keep(trained.automaton.finish(state))
                 watch.measured(state.step)
     if out == TERMINAL:
@@ -146,7 +146,7 @@ def render(
             say(said)
     else:
         save_image(kept.sheet().image(scale), out)
-    show(str(out))
+    print_result(str(out))
 
 
 def _film(frames: Path, trained: Trained) -> list[Tensor]:
@@ -155,7 +155,9 @@ def _film(frames: Path, trained: Trained) -> list[Tensor]:
 
 
 @torch.no_grad()
-def _show(film: list[Tensor], kept: Kept, steps: int, samples: int, moving: bool) -> None:
+def _show(
+    film: list[Tensor], kept: CollectedStates, steps: int, samples: int, moving: bool
+) -> None:
     """Show a film, and keep what is to be seen after each frame, or after some on a still sheet."""
     with counting("frames", len(film)) as watch:
         states = screen(kept.trained, film, steps, samples, watch.measured)

@@ -18,8 +18,8 @@ from nca.cli.console import (
     PluginFiles,
     Shard,
     load_plugins,
+    print_result,
     say,
-    show,
     show_rows,
     sides,
     speaking,
@@ -27,16 +27,16 @@ from nca.cli.console import (
 from nca.cli.data import terminal_report
 from nca.cli.progress import counting, watching
 from nca.device import hardware, pick_device
-from nca.distributed.group import Crew, enlist, placed
+from nca.distributed.group import ProcessGroup, join, local_device
 from nca.errors import NCAError
-from nca.evaluation.finish_run import conclude
+from nca.evaluation.finish_run import finish_run
 from nca.recipe.recipe import Recipe
 from nca.registry import discovery as plugins
-from nca.training.compile_trial import settle_compile
+from nca.training.compile_trial import choose_compile
 from nca.training.loop import Watch, train
-from nca.training.memory_planner import settle_memory
+from nca.training.memory_planner import choose_memory
 from nca.training.run import Run
-from nca.training.tensorboard import Board
+from nca.training.tensorboard import TensorBoardLog
 
 TWICE_WITHIN = 2.0
 
@@ -75,9 +75,9 @@ def run(
     load_plugins(plugin)
     if (recipe is None) == (resume is None):
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
-    wanted = pick_device(placed(device))
-    crew = enlist(wanted, sides(shard, "--shard") if shard else None)
-    with speaking(crew), crew.together():
+    wanted = pick_device(local_device(device))
+    crew = join(wanted, sides(shard, "--shard") if shard else None)
+    with speaking(crew), crew.guard():
         with terminal_report() as report:
             if resume is not None:
                 _own_plugins(resume)
@@ -89,7 +89,7 @@ def run(
                 checked.training()
                 folder = _folder(crew, out, checked.name)
                 going = Run.start(checked, folder, wanted, data, report, crew)
-                if crew.leads:
+                if crew.is_leader:
                     keep_plugins(checked, going.folder)
         _introduce(going)
         if not _trained(going, picture):
@@ -98,37 +98,37 @@ def run(
             raise KeyboardInterrupt
         say("evaluating on test data")
         with terminal_report() as report, counting("test", None) as watch:
-            rows = conclude(going, data, report, Watch(measured=watch.measured))
-        crew.part()
-        show_rows([row.told() for row in rows])
-        show(f"{going.folder / 'best.safetensors'}")
+            rows = finish_run(going, data, report, Watch(measured=watch.measured))
+        crew.close()
+        show_rows([row.to_json() for row in rows])
+        print_result(f"{going.folder / 'best.safetensors'}")
         own = [going.folder / Path(file).name for file in going.recipe.tables.plugins]
         say(f"next: nca render {going.folder}{_flags([*(plugin or ()), *own])}")
 
 
 def _introduce(run: Run) -> None:
     parameters = sum(weight.numel() for weight in run.modules.parameters())
-    shared = f", {run.crew.count} processes" if run.crew.count > 1 else ""
+    shared = f", {run.group.count} processes" if run.group.count > 1 else ""
     on = hardware(run.device)
     say(f"{run.recipe.name}: {parameters:,} parameters on {on}{shared}, {run.folder}")
 
 
 def _trained(run: Run, picture: bool | None) -> bool:
     """Train; return False if it was interrupted."""
-    with interruptible(alone=run.crew.count == 1) as stopped:
-        if not run.crew.leads:
-            settle_memory(run, Watch())
-            settle_compile(run, Watch())
+    with interruptible(alone=run.group.count == 1) as stopped:
+        if not run.group.is_leader:
+            choose_memory(run, Watch())
+            choose_compile(run, Watch())
             train(run, Watch(stopped=stopped))
         else:
-            with watching(run, picture) as watch, closing(Board(run.folder, say)) as board:
+            with watching(run, picture) as watch, closing(TensorBoardLog(run.folder, say)) as board:
 
                 def record(told: dict[str, Any]) -> None:
                     watch.record(told)
                     board.record(told)
 
-                settle_memory(run, watch)
-                settle_compile(run, watch)
+                choose_memory(run, watch)
+                choose_compile(run, watch)
                 train(run, replace(watch, record=record, stopped=stopped))
     return run.iteration >= run.table.iterations
 
@@ -171,10 +171,10 @@ def _next_folder(name: str) -> Path:
     return Path("runs") / f"{name}-{number}"
 
 
-def _folder(crew: Crew, out: Path | None, name: str) -> Path:
+def _folder(crew: ProcessGroup, out: Path | None, name: str) -> Path:
     """Return the run's folder, which must not hold one yet: the leader's choice."""
-    chosen = _unused(out or _next_folder(name)) if crew.leads else Path()
-    return Path(crew.told(str(chosen)))
+    chosen = _unused(out or _next_folder(name)) if crew.is_leader else Path()
+    return Path(crew.broadcast(str(chosen)))
 
 
 def _unused(folder: Path) -> Path:

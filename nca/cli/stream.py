@@ -23,8 +23,8 @@ from nca.cli.console import (
     PluginFiles,
     err,
     load_plugins,
+    print_result,
     say,
-    show,
     show_json,
     sides,
 )
@@ -33,8 +33,8 @@ from nca.device import hardware, pick_device
 from nca.engine.automaton import Automaton
 from nca.recipe.recipe import Recipe
 from nca.render.sheet import save_image
-from nca.streaming.fill_and_draw import picture, plain, plant, sow
-from nca.streaming.grid_file import Vast, Watch, stream
+from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
+from nca.streaming.grid_file import GridFile, Watch, stream
 from nca.tasks.task import Task
 from nca.types import Size
 
@@ -100,7 +100,7 @@ def stream_(
             "the recipe has no task to start from: give --soup 0.3", param_hint="--soup"
         )
     with tempfile.TemporaryDirectory(prefix="nca-stream-", dir=folder) as place:
-        vast = Vast.create(
+        vast = GridFile.create(
             Path(place),
             recipe.layout,
             cells,
@@ -108,9 +108,9 @@ def stream_(
             random_seed=recipe.tables.random_seed,
         )
         if soup is not None:
-            sow(vast, soup)
+            fill_random(vast, soup)
         elif task is not None:
-            plant(vast, task)
+            tile_first_states(vast, task)
         written = " x ".join(map(str, cells))
         say(f"{recipe.name}: {written} cells, {steps} steps on {hardware(wanted)}")
         begun = time.perf_counter()
@@ -120,7 +120,7 @@ def stream_(
             )
         seconds = time.perf_counter() - begun
         if out is not None:
-            save_image(picture(vast, task.picture if task else plain, pixels), out)
+            save_image(draw(vast, task.picture if task else plain_colours, pixels), out)
     _tell(cells, steps, seconds, out, as_json)
 
 
@@ -169,6 +169,6 @@ def _tell(size: Size, steps: int, seconds: float, out: Path | None, as_json: boo
         told = {"size": list(size), "steps": steps, "cell-steps": done, "seconds": seconds}
         show_json(told | {"cell-steps per second": done / seconds, "out": out and str(out)})
         return
-    show(f"{done:,} cell-steps in {seconds:,.1f} s: {done / seconds:,.0f} per second")
+    print_result(f"{done:,} cell-steps in {seconds:,.1f} s: {done / seconds:,.0f} per second")
     if out is not None:
-        show(str(out))
+        print_result(str(out))

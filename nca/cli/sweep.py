@@ -18,8 +18,8 @@ from nca.cli.console import (
     PluginFiles,
     RecipeName,
     load_plugins,
+    print_result,
     say,
-    show,
     show_json,
 )
 from nca.cli.jobs_progress import showing
@@ -30,10 +30,10 @@ from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_files
 from nca.sweep.folder import known_runs, place, write_asked
 from nca.sweep.lock import alone
-from nca.sweep.plan import Base, Plan, grid, housed, planned, sample
+from nca.sweep.plan import Base, SweepPlan, assign_folders, grid, planned, sample
 from nca.sweep.processes import Slot, side_by_side
 from nca.sweep.request import wishes
-from nca.sweep.results import lines, write_results
+from nca.sweep.results import summarise_variants, write_results
 from nca.sweep.worker import Job, Measure, outcome_of
 
 
@@ -120,17 +120,17 @@ def _base(source: str) -> Base:
     return Base(text, path.stem, path.parent, str(path))
 
 
-def _settled(plan: Plan, base: Base, folder: Path) -> Plan:
+def _settled(plan: SweepPlan, base: Base, folder: Path) -> SweepPlan:
     """Give every run its folder, and write down which runs have one."""
     known = known_runs(folder, base)
-    plan = replace(plan, runs=housed(plan.runs, known))
+    plan = replace(plan, runs=assign_folders(plan.runs, known))
     ours = {run.overrides for run in plan.runs}
     write_asked(folder, base, [*plan.runs, *(run for run in known if run.overrides not in ours)])
     return plan
 
 
 def _jobs(
-    plan: Plan,
+    plan: SweepPlan,
     base: Base,
     folder: Path,
     measure: Measure,
@@ -153,7 +153,7 @@ def _jobs(
     ]
 
 
-def _done(plan: Plan, jobs: Sequence[Job], slots: Sequence[Slot]) -> dict[str, dict[str, Any]]:
+def _done(plan: SweepPlan, jobs: Sequence[Job], slots: Sequence[Slot]) -> dict[str, dict[str, Any]]:
     """Do what is left to do; return what came of every run, by the name of its folder."""
     outcomes = {job.folder: told for job in jobs if (told := outcome_of(job))}
     left = [job for job in jobs if job.folder not in outcomes]
@@ -200,18 +200,18 @@ def _slots(devices: Sequence[str], jobs: int | None, runs: int) -> list[Slot]:
 
 def _show(
     told: dict[str, Any],
-    plan: Plan,
+    plan: SweepPlan,
     outcomes: dict[str, dict[str, Any]],
     folder: Path,
     as_json: bool,
     plugins: Sequence[Path],
 ) -> None:
-    found = lines(plan, outcomes)
+    found = summarise_variants(plan, outcomes)
     if as_json:
         show_json(told)
     else:
         show_lines(found, plan.headline)
-        show(str(folder / "results.json"))
+        print_result(str(folder / "results.json"))
     best = next((line.folder for line in found if line.folder), None)
     if best is None:
         say("no run came to its end; look into log.txt of a run's folder, if it is there")

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from nca.cli.console import figure, out, show
+from nca.cli.console import format_figure, out, print_result
 from nca.reports.statistics import Statistics
-from nca.sweep.results import Line
+from nca.sweep.results import VariantResult
 
 WIDTH = 100
 """At least so wide, since figures that are cut in two cannot be compared."""
 
 
-def show_lines(lines: Sequence[Line], headline: str) -> None:
+def show_lines(lines: Sequence[VariantResult], headline: str) -> None:
     """Print a row for each combination: the headline at every moment, and what failed.
 
     Least and greatest are of the first moment, by which the table is sorted.
@@ -33,10 +33,10 @@ def show_lines(lines: Sequence[Line], headline: str) -> None:
     Console(highlight=False, width=max(out.width, WIDTH)).print(table)
     for line in lines:
         for seed, why in line.failed.items():
-            show(f"failed: {' '.join([line.title, f'seed {seed}']).lstrip()}: {why}")
+            print_result(f"failed: {' '.join([line.title, f'seed {seed}']).lstrip()}: {why}")
 
 
-def _row(line: Line, headline: str, moments: int) -> list[str]:
+def _row(line: VariantResult, headline: str, moments: int) -> list[str]:
     runs = len(line.random_seeds)
     row = [
         line.title or "the recipe",
@@ -48,17 +48,17 @@ def _row(line: Line, headline: str, moments: int) -> list[str]:
         one = line.moments[number].metrics[headline] if there else None
         row.append(_with_deviation(one))
         if number == 0:
-            row += [figure(one.least), figure(one.greatest)] if one else ["", ""]
+            row += [format_figure(one.least), format_figure(one.greatest)] if one else ["", ""]
     return row
 
 
 def _with_deviation(one: Statistics | None) -> str:
     if one is None:
         return ""
-    return figure(one.mean) + f" \u00b1 {figure(one.deviation)}" * (one.known > 1)
+    return format_figure(one.mean) + f" \u00b1 {format_figure(one.deviation)}" * (one.known > 1)
 
 
-def _moments(lines: Sequence[Line]) -> list[str]:
+def _moments(lines: Sequence[VariantResult]) -> list[str]:
     """Return what to call the moments: by their steps, if those are the same for all."""
     every = [line.moments for line in lines if line.moments]
     names = [[f"at {m.steps}{f' after {m.after}' * bool(m.after)}" for m in each] for each in every]

@@ -1,10 +1,10 @@
 """Data sets: named, verified, and fetched from whichever source answers first."""
 
 from nca.data.dataset import Dataset, IdxDataset, LabelledImages, Split
-from nca.data.idx import Finding, IdxFile, Pair, cache_folder, roots
+from nca.data.idx import FileStatus, IdxFile, SplitFiles, cache_folder, roots
 from nca.data.sources import (
     DebianPackage,
-    Intake,
+    Download,
     NpmPackage,
     Report,
     Source,
@@ -18,11 +18,11 @@ __all__ = [
     "Split",
     "IdxDataset",
     "IdxFile",
-    "Pair",
-    "Finding",
+    "SplitFiles",
+    "FileStatus",
     "Report",
     "Source",
-    "Intake",
+    "Download",
     "UnavailableError",
     "TorchvisionMirrors",
     "NpmPackage",

@@ -16,23 +16,23 @@ from torch import Tensor
 
 from nca.data.idx import (
     MARGIN,
-    Finding,
+    FileStatus,
     IdxFile,
-    Pair,
     RawFolder,
+    SplitFiles,
     cache_folder,
-    find,
+    find_file,
     parse_idx,
-    read,
+    read_file,
     roots,
     tilde,
 )
 from nca.data.sources import (
     DebianPackage,
-    Intake,
+    Download,
+    LocalFolder,
     NpmPackage,
     Report,
-    Shelf,
     Source,
     TorchvisionMirrors,
     UnavailableError,
@@ -46,11 +46,11 @@ __all__ = [
     "Split",
     "IdxDataset",
     "IdxFile",
-    "Pair",
-    "Finding",
+    "SplitFiles",
+    "FileStatus",
     "Report",
     "Source",
-    "Intake",
+    "Download",
     "UnavailableError",
     "TorchvisionMirrors",
     "NpmPackage",
@@ -129,8 +129,8 @@ class IdxDataset(Dataset):
     """
 
     folder: ClassVar[str]
-    train: ClassVar[Pair]
-    test: ClassVar[Pair]
+    train: ClassVar[SplitFiles]
+    test: ClassVar[SplitFiles]
     sources: ClassVar[tuple[Source, ...]] = ()
 
     def load(
@@ -143,12 +143,12 @@ class IdxDataset(Dataset):
                 where=f"{self.folder}.load({split!r})",
                 to_do=f"choose among {', '.join(get_args(Split))}",
             )
-        pair: Pair = getattr(self, split)
+        pair: SplitFiles = getattr(self, split)
         shelves = self._shelves(folder)
-        images, labels = read(pair.images, shelves), read(pair.labels, shelves)
+        images, labels = read_file(pair.images, shelves), read_file(pair.labels, shelves)
         if images is None or labels is None:
             self._fetch(shelves, list(self.sources), report or Report())
-            images, labels = read(pair.images, shelves), read(pair.labels, shelves)
+            images, labels = read_file(pair.images, shelves), read_file(pair.labels, shelves)
         if images is None or labels is None:
             raise DataError(
                 f"{self.folder} has gone while it was being read.",
@@ -172,8 +172,8 @@ class IdxDataset(Dataset):
         shelves = self._shelves(folder)
         own, others = (shelves, []) if folder is None else (shelves[:1], shelves[1:])
         for file in self._files():
-            read(file, own)
-        sources = [*map(Shelf, others), *self.sources]
+            read_file(file, own)
+        sources = [*map(LocalFolder, others), *self.sources]
         if not self._fetch(own, sources, report):
             here = dict.fromkeys(path.parent for path in self.find(folder).values() if path)
             there = _in([RawFolder(path) for path in here])
@@ -182,19 +182,19 @@ class IdxDataset(Dataset):
     def find(self, folder: Path | None = None) -> dict[str, Path | None]:
         """Return where each file lies, unverified; only in `folder` if that is given."""
         shelves = self._shelves(folder)[: None if folder is None else 1]
-        return {file.name: find(file, shelves) for file in self._files()}
+        return {file.name: find_file(file, shelves) for file in self._files()}
 
-    def check(self, folder: Path | None = None) -> list[Finding]:
+    def check(self, folder: Path | None = None) -> list[FileStatus]:
         """Hash each file that `find` finds, and say what became of it."""
         shelves = self._shelves(folder)[: None if folder is None else 1]
         findings = []
         for file in self._files():
-            path = find(file, shelves)
+            path = find_file(file, shelves)
             try:
-                state = "missing" if read(file, shelves) is None else "ok"
-                findings.append(Finding(file.name, state, path))
+                state = "missing" if read_file(file, shelves) is None else "ok"
+                findings.append(FileStatus(file.name, state, path))
             except DataError as fault:
-                findings.append(Finding(file.name, "wrong", path, fault))
+                findings.append(FileStatus(file.name, "wrong", path, fault))
         return findings
 
     def _files(self) -> tuple[IdxFile, ...]:
@@ -205,8 +205,8 @@ class IdxDataset(Dataset):
 
     def _fetch(self, shelves: list[RawFolder], sources: list[Source], report: Report) -> bool:
         """Put what is on none of the shelves onto the first; return whether anything was not."""
-        missing = [file for file in self._files() if find(file, shelves) is None]
-        intake = Intake(tuple(missing), shelves[0], report)
+        missing = [file for file in self._files() if find_file(file, shelves) is None]
+        intake = Download(tuple(missing), shelves[0], report)
         served, said = [], []
         for source in sources if missing else ():
             before = len(intake.left)

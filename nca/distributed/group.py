@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nca.distributed.sharded import Spread
-from nca.distributed.sharding import Cells, Parts, Samples
+from nca.distributed.sharding import BatchSharding, GridSharding, Sharding
 from nca.engine.automaton import Automaton
 from nca.errors import DeviceError, ProcessError
 from nca.types import Size
@@ -29,7 +29,7 @@ LOST = ("gloo/transport", "NCCL", "Connection reset by peer", "Connection closed
 
 
 @dataclass(frozen=True)
-class Crew:
+class ProcessGroup:
     """The processes of a run, as one of them sees it.
 
     Attributes:
@@ -60,11 +60,11 @@ class Crew:
             )
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this process writes and speaks."""
         return self.rank == 0
 
-    def spread(self, automaton: Automaton, size: Size) -> Automaton:
+    def shard_steps(self, automaton: Automaton, size: Size) -> Automaton:
         """Return the automaton, its steps shared among the processes.
 
         Args:
@@ -76,12 +76,12 @@ class Crew:
         """
         if self.count == 1:
             return automaton
-        parts: Parts = Samples(self.rank, self.count)
+        parts: Sharding = BatchSharding(self.rank, self.count)
         if self.shard is not None:
-            parts = Cells(self.rank, self.shard, size)
+            parts = GridSharding(self.rank, self.shard, size)
         return Spread(automaton, parts)
 
-    def engine(self, module: nn.Module) -> nn.Module:
+    def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """Return a module that does the same, and averages gradients over the processes."""
         if self.count == 1:
             return module
@@ -108,7 +108,7 @@ class Crew:
                 to_do=f"start a number of processes that divides it, or --set train.batch={near}",
             )
 
-    def most(self, number: int) -> int:
+    def max(self, number: int) -> int:
         """Return the greatest number that any process names; all must ask."""
         if self.count == 1:
             return number
@@ -118,7 +118,7 @@ class Crew:
 
     def any(self, wish: bool) -> bool:
         """Return whether any process wishes it; all must ask."""
-        return bool(self.most(int(wish)))
+        return bool(self.max(int(wish)))
 
     def sharing(self, device: torch.device) -> int:
         """Return how many processes share the memory of a device: each GPU is for one alone."""
@@ -133,13 +133,13 @@ class Crew:
     @contextmanager
     def leader_first(self) -> Iterator[None]:
         """Let the leader do something first: what it has fetched, the others find."""
-        if not self.leads:
+        if not self.is_leader:
             self.wait()
         yield
-        if self.leads:
+        if self.is_leader:
             self.wait()
 
-    def told(self, word: str) -> str:
+    def broadcast(self, word: str) -> str:
         """Return the leader's word, of at most 4,096 bytes; the others' own is not heard."""
         if self.count == 1:
             return word
@@ -157,7 +157,7 @@ class Crew:
             return True
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def guard(self) -> Iterator[None]:
         """Say in plain words if another process is lost meanwhile.
 
         Raises:
@@ -188,14 +188,14 @@ class Crew:
             if signal.getsignal(signal.SIGTERM) is end:
                 signal.signal(signal.SIGTERM, before)
 
-    def part(self) -> None:
+    def close(self) -> None:
         """Leave the group, at the end of a run."""
         if self.count > 1:
             self.wait()
             dist.destroy_process_group()
 
 
-ALONE = Crew()
+SINGLE = ProcessGroup()
 
 
 class _Shared(nn.Module):
@@ -215,7 +215,7 @@ class _Shared(nn.Module):
         return self.module(*given)
 
 
-def placed(device: str, environment: Mapping[str, str] = os.environ) -> str:
+def local_device(device: str, environment: Mapping[str, str] = os.environ) -> str:
     """Return the device of this process: each on one machine gets a GPU of its own.
 
     Args:
@@ -238,7 +238,7 @@ def placed(device: str, environment: Mapping[str, str] = os.environ) -> str:
     return device
 
 
-def enlist(device: torch.device, shard: Size | None) -> Crew:
+def join(device: torch.device, shard: Size | None) -> ProcessGroup:
     """Join the other processes, if torchrun has started any.
 
     Args:
@@ -249,9 +249,9 @@ def enlist(device: torch.device, shard: Size | None) -> Crew:
         ProcessError: There are more or fewer blocks than processes.
     """
     if not _started_with_others(os.environ):
-        return Crew(shard=shard)
+        return ProcessGroup(shard=shard)
     store, rank, count = next(dist.rendezvous("env://"))  # pyright: ignore[reportPrivateImportUsage]
-    crew = Crew(rank, count, store, shard)
+    crew = ProcessGroup(rank, count, store, shard)
     engine = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)

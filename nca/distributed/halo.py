@@ -23,7 +23,7 @@ from nca.types import Boundary
 
 
 @dataclass(frozen=True)
-class Line:
+class ProcessLine:
     """The processes along one axis of a grid.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Ways:
 
 
 @lru_cache(maxsize=64)
-def _ways(line: Line, reach: int, boundary: Boundary) -> _Ways:
+def _ways(line: ProcessLine, reach: int, boundary: Boundary) -> _Ways:
     start, stop = line.bounds[line.place], line.bounds[line.place + 1]
     rows = [*range(reach), *range(reach + stop - start, 2 * reach + stop - start)]
     taken: dict[int, list[int]] = {}
@@ -117,7 +117,7 @@ class _Halo(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, tensor: Tensor, dim: int, reach: int, boundary: Boundary, line: Line
+        ctx: Any, tensor: Tensor, dim: int, reach: int, boundary: Boundary, line: ProcessLine
     ) -> Tensor:
         ctx.dim, ctx.reach, ctx.ways = dim, reach, _ways(line, reach, boundary)
         ways, side = ctx.ways, tensor.shape[dim]
@@ -148,7 +148,7 @@ class _Halo(torch.autograd.Function):
         return own, None, None, None, None
 
 
-def halo(tensor: Tensor, dim: int, reach: int, boundary: Boundary, line: Line) -> Tensor:
+def halo(tensor: Tensor, dim: int, reach: int, boundary: Boundary, line: ProcessLine) -> Tensor:
     """Return a shard's tensor with `reach` more cells at both ends of a dimension."""
     if tensor.dtype == torch.bool:  # not all engines send truth values
         return halo(tensor.view(torch.uint8), dim, reach, boundary, line).view(torch.bool)

@@ -4,7 +4,7 @@ It takes and returns whole states, the same on every process; between, each proc
 part. So whatever makes states, judges them or keeps them in a pool need not know of it.
 """
 
-from nca.distributed.sharding import Parts
+from nca.distributed.sharding import Sharding
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 
@@ -17,7 +17,7 @@ class Spread(Automaton):
         parts: How states are split among the processes.
     """
 
-    def __init__(self, automaton: Automaton, parts: Parts) -> None:
+    def __init__(self, automaton: Automaton, parts: Sharding) -> None:
         self.__dict__.update(automaton.__dict__)
         self.parts = parts
 
@@ -35,5 +35,5 @@ class Spread(Automaton):
 
     def rollout(self, state: State, steps: int, *, fire_rate: float | None = None) -> State:
         """Let many steps pass, on all processes; see `Automaton.rollout`."""
-        part = self.part.rollout(self.parts.cut(state), steps, fire_rate=fire_rate)
-        return self.parts.join(part, state)
+        part = self.part.rollout(self.parts.scatter(state), steps, fire_rate=fire_rate)
+        return self.parts.gather(part, state)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nca.distributed.halo import Line, empty_like, exchange, halo
+from nca.distributed.halo import ProcessLine, empty_like, exchange, halo
 from nca.engine.state import State
 from nca.engine.topology import Topology, extended
 from nca.engine.window import Window
@@ -30,15 +30,15 @@ Block: TypeAlias = tuple[slice, ...]
 """A part of a tensor: where it lies along its first dimensions."""
 
 
-class Parts(ABC):
+class Sharding(ABC):
     """One way to split a state among the processes of the group."""
 
     @abstractmethod
-    def cut(self, whole: State) -> State:
+    def scatter(self, whole: State) -> State:
         """Return this process's part of a state that every process has."""
 
     @abstractmethod
-    def join(self, part: State, whole: State) -> State:
+    def gather(self, part: State, whole: State) -> State:
         """Return the state whose parts the processes have.
 
         Args:
@@ -52,7 +52,7 @@ class Parts(ABC):
 
 
 @dataclass(frozen=True)
-class Samples(Parts):
+class BatchSharding(Sharding):
     """Each process has some of the samples; all, where there are fewer samples than processes.
 
     Attributes:
@@ -63,20 +63,20 @@ class Samples(Parts):
     rank: int
     count: int
 
-    def cut(self, whole: State) -> State:
-        """Return this process's samples; see `Parts.cut`."""
+    def scatter(self, whole: State) -> State:
+        """Return this process's samples; see `Sharding.cut`."""
         if whole.batch < self.count:
             return whole
         blocks = self._blocks(whole.batch)
-        part = whole.map(lambda tensor: cut(tensor, blocks, self.rank))
+        part = whole.map(lambda tensor: scatter_block(tensor, blocks, self.rank))
         return part.replace(samples=whole.samples[blocks[self.rank][0]])
 
-    def join(self, part: State, whole: State) -> State:
-        """Return the samples of all processes; see `Parts.join`."""
+    def gather(self, part: State, whole: State) -> State:
+        """Return the samples of all processes; see `Sharding.join`."""
         if whole.batch < self.count:
             return part
         blocks = self._blocks(whole.batch)
-        joined = part.map(lambda tensor: join(tensor, blocks, self.rank))
+        joined = part.map(lambda tensor: gather_blocks(tensor, blocks, self.rank))
         return joined.replace(samples=whole.samples)
 
     def _blocks(self, batch: int) -> list[Block]:
@@ -84,7 +84,7 @@ class Samples(Parts):
 
 
 @dataclass(frozen=True)
-class Cells(Parts):
+class GridSharding(Sharding):
     """Each process has a block of the grid.
 
     Attributes:
@@ -124,8 +124,8 @@ class Cells(Parts):
         """Cells of this process's block along each axis."""
         return tuple(cut.stop - cut.start for cut in self._blocks[self.rank][2:])
 
-    def cut(self, whole: State) -> State:
-        """Return this process's cells; see `Parts.cut`.
+    def scatter(self, whole: State) -> State:
+        """Return this process's cells; see `Sharding.cut`.
 
         Raises:
             ShapeError: A level of the state has another size.
@@ -137,12 +137,12 @@ class Cells(Parts):
                     where=f"{self}",
                     to_do="split states of the size that was named",
                 )
-        part = whole.map(lambda tensor: cut(tensor, self._blocks, self.rank))
+        part = whole.map(lambda tensor: scatter_block(tensor, self._blocks, self.rank))
         return part.replace(window=self.window)
 
-    def join(self, part: State, whole: State) -> State:
-        """Return the cells of all processes; see `Parts.join`."""
-        joined = part.map(lambda tensor: join(tensor, self._blocks, self.rank))
+    def gather(self, part: State, whole: State) -> State:
+        """Return the cells of all processes; see `Sharding.join`."""
+        joined = part.map(lambda tensor: gather_blocks(tensor, self._blocks, self.rank))
         return joined.replace(window=whole.window)
 
     def topology(self, topology: Topology) -> Topology:
@@ -158,7 +158,7 @@ class Cells(Parts):
         first = self.rank - place * after
         ranks = tuple(first + number * after for number in range(self.shape[axis]))
         ends = (stretch.stop for stretch in _stretches(self.size[axis], self.shape[axis]))
-        return halo(tensor, dim, reach, boundary, Line((0, *ends), ranks, place))
+        return halo(tensor, dim, reach, boundary, ProcessLine((0, *ends), ranks, place))
 
     @cached_property
     def _blocks(self) -> list[Block]:
@@ -166,7 +166,7 @@ class Cells(Parts):
         return [(slice(None), slice(None), *block) for block in itertools.product(*lines)]
 
 
-class _Cut(torch.autograd.Function):
+class _Scatter(torch.autograd.Function):
     """Take a block; backward, put the gradients of all blocks together."""
 
     @staticmethod
@@ -180,7 +180,7 @@ class _Cut(torch.autograd.Function):
         return _gathered(gradient, ctx.blocks, ctx.rank) / len(ctx.blocks), None, None
 
 
-class _Join(torch.autograd.Function):
+class _Gather(torch.autograd.Function):
     """Put the blocks of all processes together; backward, take this process's.
 
     Every process has the gradient of the whole, which is each part's own; since an average will
@@ -198,14 +198,14 @@ class _Join(torch.autograd.Function):
         return gradient[ctx.blocks[ctx.rank]] * len(ctx.blocks), None, None
 
 
-def cut(whole: Tensor, blocks: list[Block], rank: int) -> Tensor:
+def scatter_block(whole: Tensor, blocks: list[Block], rank: int) -> Tensor:
     """Return one block of a tensor that every process has."""
-    return _Cut.apply(whole, blocks, rank)  # pyright: ignore[reportReturnType]
+    return _Scatter.apply(whole, blocks, rank)  # pyright: ignore[reportReturnType]
 
 
-def join(part: Tensor, blocks: list[Block], rank: int) -> Tensor:
+def gather_blocks(part: Tensor, blocks: list[Block], rank: int) -> Tensor:
     """Return the tensor of which every process has a block."""
-    return _Join.apply(part, blocks, rank)  # pyright: ignore[reportReturnType]
+    return _Gather.apply(part, blocks, rank)  # pyright: ignore[reportReturnType]
 
 
 def _gathered(part: Tensor, blocks: list[Block], rank: int) -> Tensor:

@@ -29,7 +29,7 @@ Advance = Callable[[State, int], State]
 
 
 @dataclass(frozen=True)
-class Memory(Options):
+class ActivationMemory(Options):
     """What a rollout keeps for its gradient.
 
     Attributes:
@@ -55,7 +55,7 @@ class Memory(Options):
             return min(self.every or math.isqrt(max(steps - 1, 0)) + 1, max(steps, 1))
         return 1 if self.mode == "recompute" else max(steps, 1)
 
-    def walk(self, advance: Advance, state: State, steps: int) -> State:
+    def run(self, advance: Advance, state: State, steps: int) -> State:
         """Let steps pass, and keep for the gradient what this memory says.
 
         Args:
@@ -69,17 +69,17 @@ class Memory(Options):
         # the last segment comes first on the way back: nothing is gained by forgetting it before
         done = steps - 1 - (steps - 1) % stride if stride > 1 else 0
         for _ in range(0, done, stride):
-            state = _again(each, state, stride)
+            state = _checkpointed(each, state, stride)
         return each(state, steps - done)
 
 
 def _each(advance: Advance, state: State, steps: int) -> State:
     for _ in range(steps):
-        state = _again(advance, state, 1)
+        state = _checkpointed(advance, state, 1)
     return state
 
 
-def _again(advance: Advance, state: State, steps: int) -> State:
+def _checkpointed(advance: Advance, state: State, steps: int) -> State:
     """Let steps pass, and compute them again when their gradient is due.
 
     The state is handed over as tensors, because what is no tensor would be held by the segment

@@ -19,15 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from nca.backends.fused import Fused, fuse
-from nca.backends.sparse import ListedScene, listed
-from nca.engine.activation_memory import Memory
+from nca.backends.sparse import SparseInputs, select_cells
+from nca.engine.activation_memory import ActivationMemory
 from nca.engine.conditions import Alive, Noise, Skip, remember
 from nca.engine.layout import Layout
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
-from nca.engine.step_inputs import Kernels, Scene
+from nca.engine.step_inputs import DenseInputs, Kernels
 from nca.engine.topology import TORUS, Topology
-from nca.engine.view import Place, View
+from nca.engine.view import RuleContext, View
 from nca.errors import ShapeError
 from nca.types import Count, Fraction, Natural, Positive, Size
 from nca.validation.checked import checked, checked_value
@@ -72,7 +72,7 @@ class Automaton(nn.Module):
         skips: Sequence[Skip] = (),
         step_size: Positive = 1.0,
         coordinates: bool = False,
-        memory: Memory = Memory(),  # noqa: B008, it is frozen
+        memory: ActivationMemory = ActivationMemory(),  # noqa: B008, it is frozen
         sparse: bool | None = None,
         fused: bool | None = None,
     ) -> None:
@@ -99,7 +99,7 @@ class Automaton(nn.Module):
         self._check()
 
     @property
-    def written(self) -> list[str]:
+    def writable_levels(self) -> list[str]:
         """The levels that may change: all but the input."""
         return [name for name, level in self.layout.items() if not level.input]
 
@@ -142,7 +142,7 @@ class Automaton(nn.Module):
         advance = partial(
             self._advance_by, fire_rate=rate, kernels=self._kernels(), fused=fuse(self, state)
         )
-        return self.memory.walk(advance, state, steps)
+        return self.memory.run(advance, state, steps)
 
     def trajectory(
         self, state: State, steps: int, every: int = 1, *, fire_rate: float | None = None
@@ -167,33 +167,33 @@ class Automaton(nn.Module):
             levels.update({name: skip.add(levels[name], kept) for name, kept in old.items()})
         return state.replace(levels)
 
-    def living(self, state: State) -> Tensor | None:
+    def alive_mask(self, state: State) -> Tensor | None:
         """Return which cells live, bool `(B, 1, *space)`, or None without an alive mask."""
         if self.alive is None:
             return None
         channel = state[self.alive.level].narrow(1, self.alive.channel, 1)
         return self.topology.maximum(channel, self.alive.radius) > self.alive.above
 
-    def bury(self, state: State, lived: Tensor | None = None) -> State:
+    def clear_dead(self, state: State, lived: Tensor | None = None) -> State:
         """Return the state with zeros wherever no cell lives, on every level but the input.
 
         Args:
             state: The state to clear.
             lived: Which cells lived before, bool `(B, 1, *space)`; the others are cleared too.
         """
-        living = self.living(state)
+        living = self.alive_mask(state)
         if living is None:
             return state
         if lived is not None:
             living = living & lived
-        return state.replace({name: state[name] * living for name in self.written})
+        return state.replace({name: state[name] * living for name in self.writable_levels})
 
     def _advance_by(
         self, state: State, steps: int, fire_rate: float, kernels: Kernels, fused: Fused | None
     ) -> State:
         state = state.map(channels_last)
         for _ in range(steps):
-            state = self._advance(Scene(state, self.topology, kernels), fire_rate, fused)
+            state = self._advance(DenseInputs(state, self.topology, kernels), fire_rate, fused)
         return state
 
     def _rate(self, fire_rate: float | None, where: str) -> float:
@@ -204,7 +204,7 @@ class Automaton(nn.Module):
     def _kernels(self) -> Kernels:
         kernels = {}
         for name in self.rules:
-            place = Place(self.layout, name, topology=self.topology)
+            place = RuleContext(self.layout, name, topology=self.topology)
             for number, rule in enumerate(self.rules_of(name)):
                 kernel = rule.kernel()
                 if kernel:
@@ -212,11 +212,11 @@ class Automaton(nn.Module):
                     kernels[_stream(name, number)] = replace(kernel, level=level)
         return Kernels(kernels)
 
-    def _advance(self, scene: Scene, fire_rate: float, fused: Fused | None = None) -> State:
+    def _advance(self, scene: DenseInputs, fire_rate: float, fused: Fused | None = None) -> State:
         state = scene.state
-        before = (fused or self).living(state)
+        before = (fused or self).alive_mask(state)
         levels = fused.step(state, before, fire_rate) if fused else {}
-        for name in [] if fused else self.written:
+        for name in [] if fused else self.writable_levels:
             few = self._few(scene, name, before, fire_rate)
             change = self._change(few or scene, name)
             if change is None:
@@ -225,20 +225,18 @@ class Automaton(nn.Module):
                 levels[name] = few.changed(name, change)
                 continue
             if fire_rate < 1:
-                change = change * state.source.chance(
-                    f"fire/{name}", fire_rate, 1, state.size(name)
-                )
+                change = change * state.rng.chance(f"fire/{name}", fire_rate, 1, state.size(name))
             if before is not None and self.alive and self.alive.dead == "frozen":
                 change = change * before
             levels[name] = (state[name] + change).to(state[name].dtype)
         after = state.replace(levels, step=state.step + 1)
         if before is not None and self.alive and self.alive.dead == "cleared":
-            after = (fused or self).bury(after, before)
-        return remember(self.skips, self.written, state, after)
+            after = (fused or self).clear_dead(after, before)
+        return remember(self.skips, self.writable_levels, state, after)
 
     def _few(
-        self, scene: Scene, name: str, before: Tensor | None, fire_rate: float
-    ) -> ListedScene | None:
+        self, scene: DenseInputs, name: str, before: Tensor | None, fire_rate: float
+    ) -> SparseInputs | None:
         """Return the cells of a level that can change as a list, if that is worth it."""
         if before is None or self.alive is None or self.sparse is False:
             return None
@@ -247,13 +245,13 @@ class Automaton(nn.Module):
         if self.alive.dead == "cleared" and name == self.alive.level:
             # next to the living, a cell that comes alive keeps them alive before it is cleared
             before = self.topology.maximum(before, self.alive.radius)
-        return listed(scene, before, f"fire/{name}", fire_rate, always=bool(self.sparse))
+        return select_cells(scene, before, f"fire/{name}", fire_rate, always=bool(self.sparse))
 
-    def _change(self, scene: Scene | ListedScene, name: str) -> Tensor | None:
+    def _change(self, scene: DenseInputs | SparseInputs, name: str) -> Tensor | None:
         state = scene.state
         change: Tensor | None = None
         for number, rule in enumerate(self.rules_of(name)):
-            place = Place(self.layout, name, state.axes, self.topology, self.coordinates)
+            place = RuleContext(self.layout, name, state.axes, self.topology, self.coordinates)
             reads = frozenset(place.level(read).name for read in rule.reads)
             proposed = rule(View(scene, place, reads, _stream(name, number)))
             if proposed.shape != scene.level(name).shape:
@@ -268,7 +266,7 @@ class Automaton(nn.Module):
             change = change * self.step_size
         noise = self.noise
         if noise and noise.scale and (self.training or noise.when == "always"):
-            draw = scene.source.normal if noise.kind == "normal" else scene.source.uniform
+            draw = scene.rng.normal if noise.kind == "normal" else scene.rng.uniform
             drawn = draw(f"noise/{name}", self.layout[name].channels, state.size(name))
             drawn = noise.scale * drawn.to(state[name].dtype)
             change = drawn if change is None else change + drawn
@@ -283,7 +281,7 @@ class Automaton(nn.Module):
                     where=f"its rules: {', '.join(type(rule).__name__ for rule in rules)}",
                     to_do="move the rules to a level above, or let the level be no input",
                 )
-            place = Place(self.layout, name, 2, self.topology)
+            place = RuleContext(self.layout, name, 2, self.topology)
             for rule in rules:
                 for read in rule.reads:
                     place.level(read)

@@ -10,7 +10,7 @@ from nca.engine.layout import Level
 from nca.engine.state import State
 from nca.types import Count, Name, Natural, NonNegative
 from nca.validation.checked import Options
-from nca.validation.faults import Fault, choose, shown
+from nca.validation.faults import Fault, choose_among, toml_value
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Alive(Options):
     def misfits(self, levels: Mapping[str, Level]) -> Iterator[Fault]:
         """Yield what is wrong if these are the levels: no such level, or no such channel."""
         if self.level not in levels:
-            to_do = choose(self.level, list(levels))
-            yield Fault(("level",), f"no level {shown(self.level)}", to_do)
+            to_do = choose_among(self.level, list(levels))
+            yield Fault(("level",), f"no level {toml_value(self.level)}", to_do)
         elif self.channel >= levels[self.level].channels:
             to_do = f'"{self.level}" has channels 0 to {levels[self.level].channels - 1}'
             yield Fault(("channel",), f"is {self.channel}", to_do)
@@ -81,7 +81,7 @@ class Skip(Options):
         writable = [name for name, level in levels.items() if not level.input]
         for name in self.levels:
             if name not in writable:
-                yield Fault(("levels",), f"names {shown(name)}", choose(name, writable))
+                yield Fault(("levels",), f"names {toml_value(name)}", choose_among(name, writable))
 
     def add(self, level: Tensor, old: Tensor) -> Tensor:
         """Return the level with the remembered one added."""

@@ -17,7 +17,7 @@ from nca.validation.checked import Options
 
 
 @dataclass(frozen=True)
-class Start(Options):
+class InitialStateSpec(Options):
     """What levels start from.
 
     Attributes:
@@ -30,7 +30,7 @@ class Start(Options):
     scale: NonNegative = 0.0
 
 
-class FirstState(nn.Module):
+class InitialState(nn.Module):
     """Fill levels as a start says.
 
     All randomness is counted: the same sample number, the same first state.
@@ -41,7 +41,7 @@ class FirstState(nn.Module):
         levels: Names of the levels to fill; all but the input if none are named.
     """
 
-    def __init__(self, layout: Layout, start: Start, levels: Sequence[str] = ()) -> None:
+    def __init__(self, layout: Layout, start: InitialStateSpec, levels: Sequence[str] = ()) -> None:
         super().__init__()
         self.start = start
         self.levels = tuple(levels) or tuple(n for n, level in layout.items() if not level.input)
@@ -64,9 +64,9 @@ class FirstState(nn.Module):
         level, start = state[name], self.start
         channels, size = level.shape[1], state.size(name)
         if start.kind == "uniform":
-            drawn = start.scale * state.source.uniform(f"start/{name}", channels, size)
+            drawn = start.scale * state.rng.uniform(f"start/{name}", channels, size)
             return drawn.to(level.dtype)
         filled = self.vectors[name].view(-1, *(1,) * state.axes).expand(level.shape)
         if start.scale:
-            filled = filled + start.scale * state.source.normal(f"start/{name}", channels, size)
+            filled = filled + start.scale * state.rng.normal(f"start/{name}", channels, size)
         return filled.to(level.dtype)

@@ -57,7 +57,7 @@ class StencilPerception(nn.Module):
     @property
     def features(self) -> int:
         """How many numbers a cell perceives."""
-        return self.sight("own").features
+        return self.perception("own").features
 
     @property
     def angle(self) -> float:
@@ -69,7 +69,7 @@ class StencilPerception(nn.Module):
         self.kernels = self._stack(angle).to(self.kernels)
         self._angle = angle
 
-    def sight(self, level: str) -> Stencils:
+    def perception(self, level: str) -> Stencils:
         """Return what is perceived of a level in the words of a program."""
         if self.slopes == "length":
             return Stencils(level, self.channels, self.kernels, length=self._gradient)
@@ -78,11 +78,11 @@ class StencilPerception(nn.Module):
 
     def forward(self, view: View, tensor: Tensor) -> Tensor:
         """Return the features of `(B, C, *space)`: `(B, C * stencils, *space)`."""
-        return torch.stack(filtered(self.sight(""), tensor, view), dim=2).flatten(1, 2)
+        return torch.stack(filtered(self.perception(""), tensor, view), dim=2).flatten(1, 2)
 
     def by_kernel(self, view: View, tensor: Tensor) -> Tensor:
         """Return the same features kernel by kernel, which is faster: see `columns`."""
-        sight = self.sight("")
+        sight = self.perception("")
         if not sight.length:
             return view.stencils(tensor, sight.kernels)
         return torch.cat(filtered(sight, tensor, view), dim=1)

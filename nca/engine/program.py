@@ -1,10 +1,10 @@
 """What a rule computes, said in a few words, for those who compute it elsewhere than in torch.
 
 A rule that is perception followed by small layers, that forgets a share of itself, or that drifts
-towards neighbours like itself, can say so in a `Program`: a sum of terms, each a `Net`, a `Decay`
-or a `Consensus`. Whoever reads it (a page in a browser, a
-fused kernel) needs no Python of the rule. What does not fit into these words is `Untold`, with
-the reason. `perform` does in torch what a program says; a law holds every rule to its word.
+towards neighbours like itself, can say so in a `Program`: a sum of terms, each an `MLPTerm`, a
+`DecayTerm` or an `AttentionTerm`. Whoever reads it (a page in a browser, a fused kernel) needs no
+Python of the rule. What does not fit into these words is `NotDeclared`, with the reason.
+`run_program` does in torch what a program says; a law holds every rule to its word.
 
 Legend: B batch, C channel, K stencil, H height, W width.
 """
@@ -99,7 +99,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Net:
+class MLPTerm:
     """Perception, then layers that look at each cell alone.
 
     Attributes:
@@ -108,13 +108,13 @@ class Net:
         layers: At least one; the last returns the change.
     """
 
-    sights: tuple[Correlation | Stencils, ...]
+    perceptions: tuple[Correlation | Stencils, ...]
     bias: Tensor | None
     layers: tuple[Layer, ...]
 
 
 @dataclass(frozen=True)
-class Decay:
+class DecayTerm:
     """A share of the rule's own level, taken away.
 
     Attributes:
@@ -125,7 +125,7 @@ class Decay:
 
 
 @dataclass(frozen=True)
-class Consensus:
+class AttentionTerm:
     """A share of the way to the mean of the neighbours, weighed by how much they agree.
 
     A neighbour q weighs `softmax over q of sharpness * sum over levels of factor * agreement`,
@@ -154,7 +154,7 @@ class Consensus:
     tiny: float = 1e-6
 
 
-Term: TypeAlias = Net | Decay | Consensus
+Term: TypeAlias = MLPTerm | DecayTerm | AttentionTerm
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Untold:
+class NotDeclared:
     """The rule does not say what it computes.
 
     Attributes:
@@ -175,22 +175,22 @@ class Untold:
     why: str
 
 
-def perform(program: Program, view: "View") -> Tensor:
+def run_program(program: Program, view: "View") -> Tensor:
     """Return the change that a program describes, `(B, C, *space)`."""
     return torch.stack([_change(term, view) for term in program.terms]).sum(dim=0)
 
 
 def _change(term: Term, view: "View") -> Tensor:
     match term:
-        case Decay():
+        case DecayTerm():
             return -term.rate * view.own
-        case Net():
+        case MLPTerm():
             return _net(term, view)
-        case Consensus():
+        case AttentionTerm():
             return _drift(term, view)
 
 
-def _drift(term: Consensus, view: "View") -> Tensor:
+def _drift(term: AttentionTerm, view: "View") -> Tensor:
     heard = view.neighbours(torch.ones_like(view.own[:1, :1]), term.radius) > 0  # (1, N, 1, H, W)
     if not term.itself:
         heard[:, heard.shape[1] // 2] = False
@@ -206,8 +206,8 @@ def _drift(term: Consensus, view: "View") -> Tensor:
     return term.rate * (mean - view.own)
 
 
-def _net(net: Net, view: "View") -> Tensor:
-    seen = torch.stack([_seen(sight, view) for sight in net.sights]).sum(dim=0)
+def _net(net: MLPTerm, view: "View") -> Tensor:
+    seen = torch.stack([_seen(sight, view) for sight in net.perceptions]).sum(dim=0)
     numbers = seen.movedim(1, -1)
     if net.bias is not None:
         numbers = numbers + net.bias

@@ -70,7 +70,7 @@ def number_of(stream: str) -> int:
     return zlib.crc32(stream.encode())
 
 
-def key_of(random_seed: int, stream: str, step: int) -> int:
+def stream_key(random_seed: int, stream: str, step: int) -> int:
     """Return the 32-bit key of a random seed (any integer below 2**64), stream and step."""
     key = absorb(absorb(0, random_seed), random_seed >> 32)
     return absorb(absorb(key, number_of(stream)), step)
@@ -90,7 +90,7 @@ def key_tensor(random_seed: int, stream: str, step: int, device: torch.device) -
 
 
 @dataclass(frozen=True)
-class Source:
+class CellRNG:
     """All the randomness of one step of one batch.
 
     Attributes:
@@ -139,7 +139,7 @@ class Source:
     def _by_channel(self, streams: Sequence[str], channels: int) -> Tensor:
         """Return the keys of every channel of every sample, int32 `(streams, B, C)`."""
         device = self.samples.device
-        number = partial(key_tensor, device=device) if torch.compiler.is_compiling() else key_of
+        number = partial(key_tensor, device=device) if torch.compiler.is_compiling() else stream_key
         keys = [number(self.random_seed, stream, self.step) for stream in streams]
         samples = self.samples.to(torch.int32)
         by_sample = torch.stack([absorb_tensor(key, samples) for key in keys])
@@ -170,7 +170,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Draw:
+class HostRNG:
     """The host's own randomness in one iteration: how many steps, which samples, which order."""
 
     random_seed: int
@@ -178,17 +178,17 @@ class Draw:
 
     def integer(self, stream: str, low: int, high: int) -> int:
         """Return a whole number from `low` to `high`, both included."""
-        bits = mix(key_of(self.random_seed, stream, self.iteration))
+        bits = mix(stream_key(self.random_seed, stream, self.iteration))
         return low + (bits * (high - low + 1) >> 32)
 
     def order(self, stream: str, count: int) -> Tensor:
         """Return the numbers below `count` in random order, int64 `(count,)`, on the host."""
-        key = key_of(self.random_seed, stream, self.iteration)
+        key = stream_key(self.random_seed, stream, self.iteration)
         return absorb_tensor(key, torch.arange(count, dtype=torch.int32)).argsort(stable=True)
 
-    def source(self, samples: Tensor) -> Source:
+    def cells(self, samples: Tensor) -> CellRNG:
         """Return the randomness of these samples in this iteration."""
-        return Source(self.random_seed, self.iteration, samples)
+        return CellRNG(self.random_seed, self.iteration, samples)
 
 
 def _to_unit(bits: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from nca.engine.state import State
 from nca.errors import ShapeError
 
 
-def video(
+def rollout_frames(
     automaton: Automaton,
     state: State,
     frames: Iterable[Mapping[str, Tensor]],
@@ -32,7 +32,7 @@ def video(
     Raises:
         ShapeError: A frame for a level that holds no input; what `Automaton.rollout` raises.
     """
-    inputs = [name for name in automaton.layout if name not in automaton.written]
+    inputs = [name for name in automaton.layout if name not in automaton.writable_levels]
     states = []
     for frame in frames:
         strange = [name for name in frame if name not in inputs]

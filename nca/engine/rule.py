@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from nca.engine.program import Program, Untold
+from nca.engine.program import NotDeclared, Program
 from nca.engine.step_inputs import Kernel
 from nca.engine.view import View
 from nca.registry.registry import registry
@@ -47,15 +47,15 @@ class UpdateRule(nn.Module, ABC):
         """
         return None
 
-    def program(self) -> Program | Untold:
+    def program(self) -> Program | NotDeclared:
         """Return what the rule computes as it stands, for those who compute it in another way.
 
         A page in a browser or a fused step on a GPU goes by it. Its weights are the rule's own,
         so that gradients reach them. A rule need not say it; then it runs wherever torch does, and
         nowhere else. It is asked anew for each rollout: what is unusual in training only, such
-        as dropout, is `Untold` then.
+        as dropout, is `NotDeclared` then.
         """
-        return Untold("does not say what it computes (UpdateRule.program)")
+        return NotDeclared("does not say what it computes (UpdateRule.program)")
 
     @abstractmethod
     def forward(self, view: View) -> Tensor:

@@ -63,7 +63,7 @@ def settle(
     where = "settle(automaton, state, ...)"
     tolerance = checked_value(Positive, "tolerance", tolerance, where)
     at_most = checked_value(Count, "at_most", at_most, where)
-    levels = automaton.written
+    levels = automaton.writable_levels
     steps = torch.zeros_like(state.samples)
     converged = torch.zeros_like(state.samples, dtype=torch.bool)
     diverged = has_diverged(state, levels)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.window import Window
 from nca.errors import ShapeError
 from nca.suggest import did_you_mean
@@ -110,9 +110,9 @@ class State(Mapping[str, Tensor]):
         return next(iter(self.levels.values())).ndim - 2
 
     @property
-    def source(self) -> Source:
+    def rng(self) -> CellRNG:
         """The randomness of the step that comes next."""
-        return Source(self.random_seed, self.step, self.samples, window=self.window)
+        return CellRNG(self.random_seed, self.step, self.samples, window=self.window)
 
     def size(self, name: str) -> Size:
         """Return the cells of a level along each axis."""

@@ -1,6 +1,6 @@
 """What the rules of one step share: the old state, padded once, and perceived together.
 
-Here all cells are at hand, as a grid; in `nca.listed` they are a list of some.
+Here all cells are at hand, as a grid; in `nca.backends.sparse` they are a list of some.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.topology import Topology, correlate_valid, stencils_valid, windows
 from nca.engine.window import Window
@@ -80,7 +80,7 @@ class Kernels:
         return self.alone[stream]
 
 
-class Scene:
+class DenseInputs:
     """One step's state, with what the views of all rules share of the work on it."""
 
     def __init__(self, state: State, topology: Topology, kernels: Kernels | None = None) -> None:
@@ -92,9 +92,9 @@ class Scene:
         self._shown: dict[tuple[str, Through], Tensor] = {}
 
     @property
-    def source(self) -> Source:
+    def rng(self) -> CellRNG:
         """The randomness of the step."""
-        return self.state.source
+        return self.state.rng
 
     def level(self, name: str) -> Tensor:
         """Return a level, `(B, C, *space)`."""

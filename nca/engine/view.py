@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from nca.backends.sparse import ListedScene
+from nca.backends.sparse import SparseInputs
 from nca.engine.layout import Layout, Level
-from nca.engine.step_inputs import Scene
+from nca.engine.step_inputs import DenseInputs
 from nca.engine.topology import TORUS, Topology
 from nca.errors import ShapeError
 from nca.types import Size
 
 
 @dataclass(frozen=True)
-class Place:
+class RuleContext:
     """Where a rule stands: its level among the levels, in a grid of so many axes.
 
     A rule that needs to know takes it as its first argument.
@@ -99,7 +99,11 @@ class View:
     """
 
     def __init__(
-        self, scene: Scene | ListedScene, place: Place, reads: frozenset[str], stream: str
+        self,
+        scene: DenseInputs | SparseInputs,
+        place: RuleContext,
+        reads: frozenset[str],
+        stream: str,
     ) -> None:
         self._scene = scene
         self._place = place
@@ -221,15 +225,15 @@ class View:
             channels: How many numbers each cell gets.
             share: A name for each further draw in the same step; the same name, the same numbers.
         """
-        return self._scene.source.uniform(self._named(share), channels, self._size)
+        return self._scene.rng.uniform(self._named(share), channels, self._size)
 
     def normal(self, channels: int, share: str = "") -> Tensor:
         """Return the rule's own normal numbers, float32 `(B, channels, *space)`; see `uniform`."""
-        return self._scene.source.normal(self._named(share), channels, self._size)
+        return self._scene.rng.normal(self._named(share), channels, self._size)
 
     def chance(self, probability: float, channels: int, share: str = "") -> Tensor:
         """Return True with a probability, bool `(B, channels, *space)`; see `uniform`."""
-        return self._scene.source.chance(self._named(share), probability, channels, self._size)
+        return self._scene.rng.chance(self._named(share), probability, channels, self._size)
 
     def _permit(self, level: str, name: str) -> None:
         if level not in self._reads:

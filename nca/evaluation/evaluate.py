@@ -10,20 +10,20 @@ from typing import Any, Literal
 import torch
 
 from nca.engine.automaton import Automaton
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.settling import settle
 from nca.engine.state import State
 from nca.recipe.tables import Evaluate
 from nca.tasks import damage
 from nca.tasks.batch import Batch
 from nca.tasks.metrics import Share
-from nca.tasks.pool import swap
+from nca.tasks.pool import swap_inputs
 from nca.tasks.task import Task
 from nca.types import Split
 
 
 @dataclass
-class Row:
+class Measurement:
     """What was measured at one moment.
 
     Attributes:
@@ -38,7 +38,7 @@ class Row:
     samples: int
     metrics: dict[str, float]
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the row flat, for JSON."""
         return {"steps": self.steps, "after": self.after, "samples": self.samples, **self.metrics}
 
@@ -62,7 +62,7 @@ def evaluate(
     disturb: bool = True,
     fire_rate: float | None = None,
     watch: Callable[[int], None] | None = None,
-) -> list[Row]:
+) -> list[Measurement]:
     """Measure at every one of `steps`, over all batches of a split.
 
     Args:
@@ -82,7 +82,7 @@ def evaluate(
         mean number of steps that all took.
     """
     moments = (table.at_most,) if steps == "settle" else tuple(steps)
-    walk = _Walk(automaton, task, () if steps == "settle" else moments, table, fire_rate)
+    walk = _Rollouts(automaton, task, () if steps == "settle" else moments, table, fire_rate)
     training = automaton.training
     automaton.eval()
     task.eval()
@@ -90,7 +90,7 @@ def evaluate(
     sums = {(moment, how): _Sum() for how in ("", after) for moment in moments}
     done = 0
     try:
-        for batch in task.trials(split, table.batch):
+        for batch in task.evaluation_batches(split, table.batch):
             if samples and done >= samples:
                 break
             if samples:
@@ -107,13 +107,13 @@ def evaluate(
         task.train(training)
     shift = moments[-1] if moments else 0
     return [
-        Row(moment + (shift if how else 0), how, total.samples, _shares(total))
+        Measurement(moment + (shift if how else 0), how, total.samples, _shares(total))
         for (moment, how), total in sums.items()
     ]
 
 
 @dataclass(frozen=True)
-class _Walk:
+class _Rollouts:
     """The way from a batch's first states to all moments at which they are measured."""
 
     automaton: Automaton
@@ -161,10 +161,10 @@ class _Walk:
 def _disturbed(automaton: Automaton, batch: Batch, how: str) -> Batch:
     state = batch.state
     if how == "damage":
-        source = Source(state.random_seed, state.step, state.samples)
-        return Batch(damage.disc(state, source, automaton.written), batch.truth)
+        source = CellRNG(state.random_seed, state.step, state.samples)
+        return Batch(damage.disc(state, source, automaton.writable_levels), batch.truth)
     # every sample gets the input and truth of the next one in its batch
-    return swap(batch, batch.map(lambda tensor: tensor.roll(1, 0)), automaton)
+    return swap_inputs(batch, batch.map(lambda tensor: tensor.roll(1, 0)), automaton)
 
 
 def _shares(total: _Sum) -> dict[str, float]:

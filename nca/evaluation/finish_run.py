@@ -10,9 +10,9 @@ from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.trained import Trained
 from nca.data.dataset import Report
 from nca.device import hardware
-from nca.distributed.group import Crew
+from nca.distributed.group import ProcessGroup
 from nca.engine.state import State
-from nca.evaluation.evaluate import Row, evaluate
+from nca.evaluation.evaluate import Measurement, evaluate
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.render.sheet import Sheet, levels_sheet, save_curve, save_image, strip
@@ -23,7 +23,7 @@ SAMPLES = 6
 MOMENTS = 8
 
 
-def conclude(run: Run, data: Path | None, report: Report, watch: Watch) -> list[Row]:
+def finish_run(run: Run, data: Path | None, report: Report, watch: Watch) -> list[Measurement]:
     """Evaluate the best weights on test data, note the outcome in them, and draw the run.
 
     Args:
@@ -35,14 +35,14 @@ def conclude(run: Run, data: Path | None, report: Report, watch: Watch) -> list[
     Returns:
         What was measured on the test data.
     """
-    trained = best_of(run)
-    with run.crew.leader_first():
+    trained = load_best(run)
+    with run.group.leader_first():
         trained.prepare(data, report)
-    rows = judge(trained, "test", watch)
-    drawn = draw(trained)
-    if not run.crew.leads:
+    rows = evaluate_trained(trained, "test", watch)
+    drawn = draw_sheets(trained)
+    if not run.group.is_leader:
         return rows
-    told = {"test": [row.told() for row in rows], "device": hardware(run.device)}
+    told = {"test": [row.to_json() for row in rows], "device": hardware(run.device)}
     metrics = {**trained.checkpoint.metrics, **told}
     Checkpoint(**{**trained.checkpoint.__dict__, "metrics": metrics}).write(trained.path)
     write_whole(run.folder / "evaluation.json", dumps(metrics, indent=2).encode())
@@ -52,22 +52,24 @@ def conclude(run: Run, data: Path | None, report: Report, watch: Watch) -> list[
     return rows
 
 
-def best_of(run: Run) -> Trained:
+def load_best(run: Run) -> Trained:
     """Return the best of a trained run, or its last weights where nothing was validated."""
     best = run.folder / "best.safetensors"
     if not best.is_file():
         run.save_best({})
-    run.crew.wait()  # for the leader to have written it
-    return shared(Trained.load(str(best), run.device), run.crew)
+    run.group.wait()  # for the leader to have written it
+    return sharded(Trained.load(str(best), run.device), run.group)
 
 
-def shared(trained: Trained, crew: Crew) -> Trained:
+def sharded(trained: Trained, crew: ProcessGroup) -> Trained:
     """Return a trained automaton, its steps shared among the processes of a crew."""
     size = trained.recipe.tables.grid.size
-    return replace(trained, automaton=crew.spread(trained.automaton, size))
+    return replace(trained, automaton=crew.shard_steps(trained.automaton, size))
 
 
-def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Row]:
+def evaluate_trained(
+    trained: Trained, split: str, watch: Watch, **options: Any
+) -> list[Measurement]:
     """Evaluate a trained automaton as its recipe says."""
     recipe, table = trained.recipe, trained.recipe.tables.evaluate
     with recipe.autocast(trained.device):
@@ -86,21 +88,21 @@ def judge(trained: Trained, split: str, watch: Watch, **options: Any) -> list[Ro
 
 
 @torch.no_grad()
-def film(trained: Trained, samples: int, steps: int, every: int) -> list[State]:
+def sample_trajectory(trained: Trained, samples: int, steps: int, every: int) -> list[State]:
     """Return the states of a few samples of the test split, from the first to the last."""
-    batch = trained.task.first_trials("test", samples)
+    batch = trained.task.first_evaluation_batch("test", samples)
     with trained.recipe.autocast(trained.device):
         return trained.automaton.trajectory(batch.state, steps, every)
 
 
-def draw(trained: Trained) -> dict[str, Sheet]:
+def draw_sheets(trained: Trained) -> dict[str, Sheet]:
     """Draw `states.png`, samples through time, and `levels.png`, the levels side by side."""
     steps = trained.recipe.evaluation_steps[0]
-    states = film(trained, SAMPLES, steps, -(-steps // (MOMENTS - 1)))
+    states = sample_trajectory(trained, SAMPLES, steps, -(-steps // (MOMENTS - 1)))
     states = [trained.automaton.finish(state) for state in states]
     with torch.no_grad():
         pictures = [trained.task.picture(state) for state in states]
-        wanted = trained.task.targets(trained.task.first_trials("test", SAMPLES))
+        wanted = trained.task.targets(trained.task.first_evaluation_batch("test", SAMPLES))
     words = [f"step {state.step}" for state in states]
     beside = ([], []) if wanted is None else ([wanted], ["target"])
     return {

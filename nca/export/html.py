@@ -21,14 +21,14 @@ from nca.engine.state import State
 from nca.export.browser import answer, find_browser, version_of
 from nca.export.onnx import step_model
 from nca.export.onnx_json import graph
-from nca.export.page_data import check, plan
+from nca.export.page_data import check_exportable, page_data
 from nca.export.page_training import input_change, pause
 from nca.export.page_views import drawing, views
 from nca.export.texels import Packer, base64_of, numbers_of
-from nca.export.verify import Difference, difference, drawn, lived, wanted
+from nca.export.verify import Difference, compare, example_state, torch_states, warmed_up
 from nca.files import write_whole
 from nca.jsonl import dumps
-from nca.tasks.display import Portrait
+from nca.tasks.display import Display
 
 ENGINES = {
     "webgl": ("webgl/shaders.js", "webgl/engine.js"),
@@ -66,7 +66,7 @@ class Page:
 
     def html(self, checked: Difference | None = None, trial: dict[str, Any] | None = None) -> str:
         """Return the page, with what its trial has shown, or with a trial to run."""
-        told = {**self.told, "checked": checked.told() if checked else None}
+        told = {**self.told, "checked": checked.to_json() if checked else None}
         parts = {
             "TITLE": escape(told["name"]),
             "STYLE": _web("page/page.css"),
@@ -92,15 +92,15 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
     Raises:
         ExportError: The automaton does something that the page cannot do.
     """
-    portrait = trained.task.portrait()
+    portrait = trained.task.display()
     packer = Packer()
     names = list(trained.automaton.layout)
-    check(trained.automaton, portrait.first.axes)
+    check_exportable(trained.automaton, portrait.first.axes)
     computed = None
     if engine == "onnx":
         computed = graph(*step_model(trained.automaton, portrait.first))
-    told = plan(trained.automaton, portrait.first, packer, computed)
-    begun = lived(trained.automaton, drawn(portrait), steps)
+    told = page_data(trained.automaton, portrait.first, packer, computed)
+    begun = warmed_up(trained.automaton, example_state(portrait), steps)
     seen = views(portrait, _seen(trained.automaton, portrait, steps), packer, names)
     return Page(
         {
@@ -161,15 +161,15 @@ def _tried(trained: Trained, page: Page, steps: int, browser: str) -> Difference
     }
     where = "ONNX" if page.engine == "onnx" else "WebGL2"
     engine = f"{where}, {'float32' if given['exact'] else 'float16'}, {version_of(browser)}"
-    return difference(wanted(trained.automaton, begun, steps), found, steps, engine)
+    return compare(torch_states(trained.automaton, begun, steps), found, steps, engine)
 
 
 @torch.no_grad()
-def _seen(automaton: Automaton, portrait: Portrait, steps: int) -> list[State]:
+def _seen(automaton: Automaton, portrait: Display, steps: int) -> list[State]:
     """Return what all examples become, at a few moments, to find colours for."""
     pen = portrait.drawing
     count = len(pen.examples) if pen else 0
-    first = State.cat([drawn(portrait, number) for number in range(max(count, 1))])
+    first = State.cat([example_state(portrait, number) for number in range(max(count, 1))])
     return automaton.trajectory(first, 2 * steps, max(steps // 2, 1))[1:]
 
 

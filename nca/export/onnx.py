@@ -23,7 +23,7 @@ from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import ExportError
-from nca.export.verify import Difference, difference, drawn, lived, wanted
+from nca.export.verify import Difference, compare, example_state, torch_states, warmed_up
 from nca.files import write_whole
 from nca.jsonl import dumps
 
@@ -86,9 +86,11 @@ class Step(nn.Module):
         self.automaton = copy.deepcopy(automaton).eval()
         self.automaton.sparse = False  # a list of cells has another length every step
         self.levels = list(automaton.layout)
-        self.fires = [n for n in automaton.written if automaton.rules_of(n) or _noisy(automaton)]
-        self.noises = automaton.written if _noisy(automaton) else []
-        self.changes = automaton.written if automaton.alive else self.fires
+        self.fires = [
+            n for n in automaton.writable_levels if automaton.rules_of(n) or _noisy(automaton)
+        ]
+        self.noises = automaton.writable_levels if _noisy(automaton) else []
+        self.changes = automaton.writable_levels if automaton.alive else self.fires
 
     @property
     def inputs(self) -> list[str]:
@@ -112,7 +114,7 @@ class Step(nn.Module):
 
     def tensors(self, state: State, fire_rate: float) -> list[Tensor]:
         """Return the inputs for the step that a state takes next, as torch would draw them."""
-        source, noise = state.source, self.automaton.noise
+        source, noise = state.rng, self.automaton.noise
         found = [state[name].contiguous() for name in self.levels]
         for name in self.fires:
             size = state.size(name)
@@ -142,9 +144,9 @@ def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> 
     """
     if check:
         _installed("onnx", "onnxscript", "onnxruntime")
-    automaton, first = trained.automaton, drawn(trained.task.portrait())
+    automaton, first = trained.automaton, example_state(trained.task.display())
     step, model = step_model(automaton, first)
-    states = (first, lived(automaton, first, steps))
+    states = (first, warmed_up(automaton, first, steps))
     checked = _tried(step, model, states, steps) if check else None
     _note(model, trained, step, checked)
     write_whole(path, model.SerializeToString())
@@ -233,8 +235,8 @@ def _tried(step: Step, model: Any, states: Sequence[State], steps: int) -> Diffe
                 after = dict(zip(step.changes, map(torch.from_numpy, out), strict=True))
                 now = now.replace(after, step=now.step + 1)
             found[trial] = dict(now.levels)
-        expected = wanted(step.automaton, state, steps)
-        worst.append(difference(expected, found, steps, engine))
+        expected = torch_states(step.automaton, state, steps)
+        worst.append(compare(expected, found, steps, engine))
     return max(worst, key=lambda difference: difference.greatest)
 
 
@@ -256,7 +258,7 @@ def _note(model: Any, trained: Trained, step: Step, checked: Difference | None) 
         "recipe": trained.recipe.text,
         "nca": version("nca"),
         "fire_rate": str(step.automaton.fire_rate),
-        "checked": dumps(checked.told()) if checked else "not compared with torch",
+        "checked": dumps(checked.to_json()) if checked else "not compared with torch",
     }
     for key, value in notes.items():
         model.metadata_props.add(key=key, value=value)

@@ -56,20 +56,20 @@ def graph(step: Step, model: Any) -> dict[str, Any]:
     return {
         "inputs": inputs,
         "outputs": [names.index(name) for name in step.changes],
-        "told": told(model),
+        "told": onnx_to_json(model),
     }
 
 
-def told(model: Any) -> dict[str, Any]:
+def onnx_to_json(model: Any) -> dict[str, Any]:
     """Return what `interpreter.js` makes a graph of.
 
     Raises:
         ExportError: The model needs something that the page cannot compute; all of it is told.
     """
-    return _Told(model.graph).json()
+    return _OnnxJson(model.graph).json()
 
 
-class _Told:
+class _OnnxJson:
     """A graph on its way into JSON: every value has a number, and equal constants have one."""
 
     def __init__(self, graph: Any) -> None:

@@ -10,11 +10,19 @@ import torch
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
-from nca.engine.program import Consensus, Correlation, Decay, Net, Program, Stencils, Term
+from nca.engine.program import (
+    AttentionTerm,
+    Correlation,
+    DecayTerm,
+    MLPTerm,
+    Program,
+    Stencils,
+    Term,
+)
 from nca.engine.rng import number_of
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
-from nca.engine.view import Place
+from nca.engine.view import RuleContext
 from nca.errors import ExportError
 from nca.export.texels import Packer, base64_of, perceived_order
 
@@ -22,7 +30,7 @@ SPARSE = 0.25
 """Up to this share of cells, a first state is told cell by cell."""
 
 
-def plan(
+def page_data(
     automaton: Automaton, first: State, packer: Packer, graph: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return all that a page needs to let steps pass as the automaton does.
@@ -31,7 +39,7 @@ def plan(
         automaton: With its weights, as it shall run.
         first: One sample: the grid's size, and where all begins.
         packer: Gets the weights.
-        graph: What computes a step (`nca.export.graph`); without, what the rules say they do.
+        graph: What computes a step (`nca.export.onnx_json`); without, what the rules say they do.
 
     Raises:
         ExportError: The automaton does something that the page cannot do; all of it is told.
@@ -41,7 +49,7 @@ def plan(
     names = list(automaton.layout)
     levels = []
     for name, level in automaton.layout.items():
-        place = Place(automaton.layout, name, len(size), automaton.topology)
+        place = RuleContext(automaton.layout, name, len(size), automaton.topology)
         terms = [_term(term, place, names, packer) for said in programs[name] for term in said]
         levels.append(
             {
@@ -96,7 +104,7 @@ def _streams(automaton: Automaton, name: str) -> list[int]:
     return [number_of(part) for part in (parts if automaton.noise.kind == "normal" else [stream])]
 
 
-def check(automaton: Automaton, axes: int) -> None:
+def check_exportable(automaton: Automaton, axes: int) -> None:
     """Refuse what no page can run, whatever computes its steps.
 
     Raises:
@@ -140,18 +148,18 @@ def _said(rule: UpdateRule) -> str:
     return f"rule {type(rule).__name__}"
 
 
-def _term(term: Term, place: Place, names: list[str], packer: Packer) -> dict[str, Any]:
-    if isinstance(term, Decay):
+def _term(term: Term, place: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
+    if isinstance(term, DecayTerm):
         return {"kind": "decay", "rate": torch.as_tensor(term.rate).item()}
-    if isinstance(term, Consensus):
+    if isinstance(term, AttentionTerm):
         levels = [names.index(place.level(name).name) for name in term.levels]
         return {"kind": "consensus", **asdict(term), "levels": levels}
     return _net(term, place, names, packer)
 
 
-def _net(term: Net, place: Place, names: list[str], packer: Packer) -> dict[str, Any]:
-    first = term.sights[0]
-    if len(term.sights) > 1 and any(isinstance(sight, Stencils) for sight in term.sights):
+def _net(term: MLPTerm, place: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
+    first = term.perceptions[0]
+    if len(term.perceptions) > 1 and any(isinstance(sight, Stencils) for sight in term.perceptions):
         raise ExportError(
             "a net adds what stencils perceive to what something else does.",
             where=f'level "{place.name}"',
@@ -173,7 +181,7 @@ def _net(term: Net, place: Place, names: list[str], packer: Packer) -> dict[str,
     return {
         "kind": "net",
         "width": width,
-        "sights": [_sight(sight, place, names, packer) for sight in term.sights],
+        "sights": [_sight(sight, place, names, packer) for sight in term.perceptions],
         "bias": packer.bias(bias, width),
         "layers": layers,
     }
@@ -184,7 +192,7 @@ def _placed(bias: Tensor, order: list[int]) -> Tensor:
 
 
 def _sight(
-    sight: Correlation | Stencils, place: Place, names: list[str], packer: Packer
+    sight: Correlation | Stencils, place: RuleContext, names: list[str], packer: Packer
 ) -> dict[str, Any]:
     level = names.index(place.level(sight.level).name)
     if isinstance(sight, Correlation):

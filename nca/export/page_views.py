@@ -14,7 +14,7 @@ from nca.engine.program import Layer
 from nca.engine.state import State
 from nca.export.texels import Packer, base64_of
 from nca.render.sheet import principal_axes
-from nca.tasks.display import Classes, Colours, Drawing, Portrait
+from nca.tasks.display import Canvas, ChannelColours, ClassColours, Display
 
 DARK = torch.tensor([11, 12, 14]) / 255
 """What lies under the cells in dark mode: `--sheet` in `page.css`."""
@@ -23,7 +23,7 @@ CONTRAST = 3.0
 
 
 def views(
-    portrait: Portrait, lived: Sequence[State], packer: Packer, names: list[str]
+    portrait: Display, lived: Sequence[State], packer: Packer, names: list[str]
 ) -> list[dict]:
     """Return the ways to look at the cells: the task's own, then each level.
 
@@ -34,7 +34,7 @@ def views(
         names: All levels, bottom level first.
     """
     found = []
-    if isinstance(portrait.look, Colours):
+    if isinstance(portrait.look, ChannelColours):
         look = portrait.look
         found.append(
             {
@@ -46,7 +46,7 @@ def views(
                 "shift": look.shift,
             }
         )
-    elif isinstance(portrait.look, Classes):
+    elif isinstance(portrait.look, ClassColours):
         found.append(_classes(portrait.look, packer, names))
     for place, name in enumerate(names):
         if portrait.drawing is None or portrait.drawing.level != name:
@@ -60,7 +60,7 @@ def views(
     return found
 
 
-def drawing(pen: Drawing | None, names: list[str]) -> dict[str, Any] | None:
+def drawing(pen: Canvas | None, names: list[str]) -> dict[str, Any] | None:
     """Return what the page needs to let a person draw."""
     if pen is None:
         return None
@@ -80,7 +80,7 @@ def base64_of_bytes(pixels: Tensor) -> str:
     return base64.b64encode(pixels.cpu().contiguous().numpy().tobytes()).decode()
 
 
-def contrast(colours: Tensor, paper: Tensor) -> Tensor:
+def colour_contrast(colours: Tensor, paper: Tensor) -> Tensor:
     """Return the contrast of sRGB colours `(K, 3)` with paper `(3)`, from 1 to 21 (WCAG 2.1)."""
     luminances = []
     for given in (colours, paper):
@@ -94,12 +94,12 @@ def legible(colours: Tensor, paper: Tensor) -> Tensor:
     """Return colours `(K, 3)` with as little white as lets each be seen on dark paper `(3)`."""
     seen = colours
     for white in torch.linspace(0, 1, 21):
-        faint = contrast(seen, paper) < CONTRAST
+        faint = colour_contrast(seen, paper) < CONTRAST
         seen = torch.where(faint.unsqueeze(1), colours.lerp(torch.ones(()), white), seen)
     return seen
 
 
-def _classes(look: Classes, packer: Packer, names: list[str]) -> dict[str, Any]:
+def _classes(look: ClassColours, packer: Packer, names: list[str]) -> dict[str, Any]:
     layer = Layer(look.weight, look.bias, "none")
     themes = {"light": look.colours.cpu(), "dark": legible(look.colours.cpu(), DARK)}
     filler = torch.zeros(len(look.colours), 1)

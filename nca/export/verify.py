@@ -14,7 +14,7 @@ from torch import Tensor
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import ExportError
-from nca.tasks.display import Drawing, Portrait
+from nca.tasks.display import Canvas, Display
 
 TOLERANCE = 1e-3
 """A greater difference than rounding makes in a few dozen steps of float32."""
@@ -40,7 +40,7 @@ class Difference:
     scale: float
     engine: str
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the figures for JSON."""
         return asdict(self)
 
@@ -53,7 +53,7 @@ class Difference:
         )
 
 
-def drawn(portrait: Portrait, number: int = 0) -> State:
+def example_state(portrait: Display, number: int = 0) -> State:
     """Return the first state with an example drawn, or chance, where one may draw."""
     pen = portrait.drawing
     if pen is None:
@@ -63,24 +63,24 @@ def drawn(portrait: Portrait, number: int = 0) -> State:
         pixels = pen.examples[number].to(level)
     else:
         sides = [side * pen.patch for side in level.shape[2:]]
-        pixels = portrait.first.source.uniform("export", 1, sides)[0, 0].to(level)
+        pixels = portrait.first.rng.uniform("export", 1, sides)[0, 0].to(level)
     return portrait.first.replace({pen.level: _cells(pixels, pen, level)})
 
 
-def _cells(pixels: torch.Tensor, pen: Drawing, level: torch.Tensor) -> torch.Tensor:
+def _cells(pixels: torch.Tensor, pen: Canvas, level: torch.Tensor) -> torch.Tensor:
     cut = torch.nn.functional.pixel_unshuffle(pixels[None, None], pen.patch)
     shown = (cut - pen.mean) / pen.deviation
     return shown.repeat(1, level.shape[1] // shown.shape[1], 1, 1)
 
 
 @torch.no_grad()
-def lived(automaton: Automaton, first: State, steps: int) -> State:
+def warmed_up(automaton: Automaton, first: State, steps: int) -> State:
     """Return the state after some steps, for a trial to begin with."""
     return automaton.rollout(first, steps)
 
 
 @torch.no_grad()
-def wanted(automaton: Automaton, begun: State, steps: int) -> dict[str, State]:
+def torch_states(automaton: Automaton, begun: State, steps: int) -> dict[str, State]:
     """Return the states that torch ends with, by trial."""
     return {
         "synchronous": automaton.rollout(begun, steps, fire_rate=1.0),
@@ -88,7 +88,7 @@ def wanted(automaton: Automaton, begun: State, steps: int) -> dict[str, State]:
     }
 
 
-def difference(
+def compare(
     expected: Mapping[str, State],
     found: Mapping[str, Mapping[str, Tensor]],
     steps: int,

@@ -7,8 +7,17 @@ person does), a history (which branches of time there are), a session (where one
 
 from nca.play.events import Event, parse_event
 from nca.play.history import Branch, History
-from nca.play.model import Start, Subject
+from nca.play.model import PlayedModel, PlayStart
 from nca.play.session import Session
-from nca.play.snapshot import Moment
+from nca.play.snapshot import Snapshot
 
-__all__ = ["Branch", "Event", "History", "Moment", "Session", "Start", "Subject", "parse_event"]
+__all__ = [
+    "Branch",
+    "Event",
+    "History",
+    "Snapshot",
+    "Session",
+    "PlayStart",
+    "PlayedModel",
+    "parse_event",
+]

@@ -23,7 +23,7 @@ HEADERS = {
 
 
 @dataclass(frozen=True)
-class Gate:
+class Auth:
     """The token and the address of one server.
 
     Attributes:

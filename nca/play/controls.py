@@ -19,7 +19,7 @@ MIXED = "mixed"
 
 
 @dataclass(frozen=True)
-class Knob:
+class Control:
     """One thing to turn.
 
     Attributes:
@@ -56,24 +56,24 @@ class Knob:
         )
 
 
-def knobs_of(automaton: Automaton) -> dict[str, Knob]:
+def knobs_of(automaton: Automaton) -> dict[str, Control]:
     """Return the knobs of an automaton, by name."""
     boundaries = automaton.topology.boundaries
     kinds = {boundaries} if isinstance(boundaries, str) else set(boundaries)
     topology = kinds.pop() if len(kinds) == 1 else MIXED
     knobs = {
-        "fire_rate": Knob("fire rate", automaton.fire_rate),
-        "noise": Knob("noise", automaton.noise.scale if automaton.noise else 0.0),
-        "step_size": Knob("step size", automaton.step_size, 0.0, max(2.0, automaton.step_size)),
-        "topology": Knob("topology", topology, choices=get_args(Boundary)),
+        "fire_rate": Control("fire rate", automaton.fire_rate),
+        "noise": Control("noise", automaton.noise.scale if automaton.noise else 0.0),
+        "step_size": Control("step size", automaton.step_size, 0.0, max(2.0, automaton.step_size)),
+        "topology": Control("topology", topology, choices=get_args(Boundary)),
     }
     for name, (rule, attribute, words, low, high) in _offered(automaton).items():
         value = float(getattr(rule, attribute))
-        knobs[name] = Knob(words, value, min(low, value), max(high, value))
+        knobs[name] = Control(words, value, min(low, value), max(high, value))
     return knobs
 
 
-def turned(automaton: Automaton, values: Mapping[str, Value]) -> Automaton:
+def with_controls(automaton: Automaton, values: Mapping[str, Value]) -> Automaton:
     """Return a copy of an automaton with some knobs turned; it keeps its own weights."""
     if not values:
         return automaton

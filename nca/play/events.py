@@ -11,18 +11,18 @@ import torch
 from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
 from nca.jsonl import dumps
 from nca.play.brush import touched
 from nca.play.controls import Value
-from nca.play.model import MOST_SAMPLES, Start, Subject
-from nca.play.snapshot import Moment
+from nca.play.model import MOST_SAMPLES, PlayedModel, PlayStart
+from nca.play.snapshot import Snapshot
 from nca.render.upload import decoded
 from nca.tasks import damage
 from nca.tasks.batch import Batch
-from nca.tasks.pool import swap
+from nca.tasks.pool import swap_inputs
 from nca.types import Name, Natural
 
 MOST_STEPS = 10_000_000
@@ -53,7 +53,7 @@ class Event(BaseModel, ABC):
         KINDS[cls.model_fields["kind"].default] = cls
 
     @abstractmethod
-    def apply(self, moment: Moment, subject: Subject) -> Moment:
+    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Return the moment after it was done.
 
         Raises:
@@ -95,7 +95,7 @@ class Paint(Event):
     radius: Radius
     points: Points
 
-    def apply(self, moment: Moment, subject: Subject) -> Moment:
+    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Paint; no channels mean all of them."""
         level = subject.automaton.layout[self.level]
         if any(channel >= level.channels for channel in self.channels):
@@ -118,10 +118,10 @@ class Erase(Event):
     radius: Radius
     points: Points
 
-    def apply(self, moment: Moment, subject: Subject) -> Moment:
+    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Erase."""
         levels = {}
-        for name in subject.automaton.written:
+        for name in subject.automaton.writable_levels:
             cover = _cover(self.points, self.radius, moment, subject, name) > 0.5
             levels[name] = moment.state[name].masked_fill(cover, 0)
         return _with(moment, moment.state.replace(levels))
@@ -135,7 +135,7 @@ class Ink(Event):
     radius: Radius
     points: Points
 
-    def apply(self, moment: Moment, subject: Subject) -> Moment:
+    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Draw; what the new picture leaves dead is emptied."""
         task = _task_with(subject, "input")
         _check_axes(self.points, subject)
@@ -154,7 +154,7 @@ class Drop(Event):
     role: Name
     png: Annotated[str, Len(1, MOST_TEXT)]
 
-    def apply(self, moment: Moment, subject: Subject) -> Moment:
+    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Lay it over."""
         task = _task_with(subject, self.role)
         return _written(moment, subject, decoded(self.png, task.canvas), self.role)
@@ -166,32 +166,32 @@ class Plant(Event):
     kind: Literal["plant"] = "plant"
     points: Annotated[tuple[Point, ...], Len(1, 64)]
 
-    def apply(self, moment: Moment, subject: Subject) -> Moment:
+    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Plant one at every point."""
         batch = moment.batch
         for point in self.points:
             _check_axes([point], subject)
             cell = tuple(int(at // 1) % side for at, side in zip(point, subject.size, strict=True))
             if subject.task is not None:
-                batch = subject.task.plant(batch, cell)
+                batch = subject.task.add_seed(batch, cell)
                 continue
-            levels = {n: batch.state[n].clone() for n in subject.automaton.written}
+            levels = {n: batch.state[n].clone() for n in subject.automaton.writable_levels}
             for level in levels.values():
                 level[(slice(None), slice(None), *cell)] = 1
             batch = Batch(batch.state.replace(levels), batch.truth)
-        return Moment(batch, moment.knobs)
+        return Snapshot(batch, moment.knobs)
 
 
-class Damage(Event):
+class DamageEvent(Event):
     """Empty a disc drawn by chance, as training does."""
 
     kind: Literal["damage"] = "damage"
 
-    def apply(self, moment: Moment, subject: Subject) -> Moment:
+    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Cut."""
         state = moment.state
-        source = Source(state.random_seed, state.step, state.samples)
-        return _with(moment, damage.disc(state, source, subject.automaton.written))
+        source = CellRNG(state.random_seed, state.step, state.samples)
+        return _with(moment, damage.disc(state, source, subject.automaton.writable_levels))
 
 
 class Exchange(Event):
@@ -200,11 +200,11 @@ class Exchange(Event):
     kind: Literal["exchange"] = "exchange"
     sample: Sample
 
-    def apply(self, moment: Moment, subject: Subject) -> Moment:
+    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Exchange input and truth."""
-        fresh = subject.first(Start(sample=self.sample), moment.state.random_seed)
-        batch = swap(moment.batch, fresh.batch, subject.turned(moment))
-        return Moment(batch, moment.knobs)
+        fresh = subject.first(PlayStart(sample=self.sample), moment.state.random_seed)
+        batch = swap_inputs(moment.batch, fresh.batch, subject.turned(moment))
+        return Snapshot(batch, moment.knobs)
 
 
 class Turn(Event):
@@ -214,7 +214,7 @@ class Turn(Event):
     knob: Name
     value: Value
 
-    def apply(self, moment: Moment, subject: Subject) -> Moment:
+    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Turn it; where the recipe put it, it counts as not turned."""
         if self.knob not in subject.knobs:
             raise ShapeError(
@@ -226,22 +226,22 @@ class Turn(Event):
         knobs = {name: value for name, value in moment.knobs.items() if name != self.knob}
         if self.value != knob.value:
             knobs[self.knob] = knob.check(self.knob, self.value)
-        return Moment(moment.batch, knobs)
+        return Snapshot(moment.batch, knobs)
 
 
-def _with(moment: Moment, state: State) -> Moment:
-    return Moment(Batch(state, moment.batch.truth), moment.knobs)
+def _with(moment: Snapshot, state: State) -> Snapshot:
+    return Snapshot(Batch(state, moment.batch.truth), moment.knobs)
 
 
-def _written(moment: Moment, subject: Subject, picture: torch.Tensor, role: str) -> Moment:
+def _written(moment: Snapshot, subject: PlayedModel, picture: torch.Tensor, role: str) -> Snapshot:
     assert subject.task is not None
-    batch = subject.task.write(moment.batch, picture.to(subject.device), role)
+    batch = subject.task.apply_picture(moment.batch, picture.to(subject.device), role)
     if role == "input":
-        batch = Batch(subject.turned(moment).bury(batch.state), batch.truth)
-    return Moment(batch, moment.knobs)
+        batch = Batch(subject.turned(moment).clear_dead(batch.state), batch.truth)
+    return Snapshot(batch, moment.knobs)
 
 
-def _task_with(subject: Subject, role: str) -> Any:
+def _task_with(subject: PlayedModel, role: str) -> Any:
     if subject.task is None or role not in subject.task.roles:
         roles = subject.task.roles if subject.task else ()
         raise ShapeError(
@@ -253,7 +253,7 @@ def _task_with(subject: Subject, role: str) -> Any:
 
 
 def _cover(
-    points: Points, radius: float, moment: Moment, subject: Subject, level: str
+    points: Points, radius: float, moment: Snapshot, subject: PlayedModel, level: str
 ) -> torch.Tensor:
     _check_axes(points, subject)
     topology = subject.turned(moment).topology
@@ -261,7 +261,7 @@ def _cover(
     return touched(points, radius, size, topology).to(subject.device)
 
 
-def _check_axes(points: Points | list[Point], subject: Subject) -> None:
+def _check_axes(points: Points | list[Point], subject: PlayedModel) -> None:
     strange = [point for point in points if len(point) != len(subject.size)]
     if strange:
         raise ShapeError(

@@ -7,8 +7,8 @@ from typing import Any
 
 from nca.jsonl import read_lines
 from nca.play.frames import about
-from nca.play.hub import Lab
-from nca.play.model import Subject
+from nca.play.hub import Hub
+from nca.play.model import PlayedModel
 from nca.play.reporting import Repeats
 from nca.play.session import Session
 
@@ -16,7 +16,7 @@ PAUSE = 0.5
 MOST_POINTS = 400
 
 
-def follower(lab: Lab, run: Path, load: Callable[[], Subject]) -> Callable[[], Any]:
+def follower(lab: Hub, run: Path, load: Callable[[], PlayedModel]) -> Callable[[], Any]:
     """Return what makes the coroutine that follows a run.
 
     Args:
@@ -41,7 +41,7 @@ def follower(lab: Lab, run: Path, load: Callable[[], Subject]) -> Callable[[], A
     return follow
 
 
-async def _take_over(lab: Lab, load: Callable[[], Subject]) -> None:
+async def _take_over(lab: Hub, load: Callable[[], PlayedModel]) -> None:
     subject = await lab.do(load)
     branch = lab.session.here.branch
     lab.session = await lab.do(Session, subject, branch.random_seed, branch.start)

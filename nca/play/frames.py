@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from nca.jsonl import dumps
-from nca.play.model import Subject
-from nca.play.session import Place, Session
-from nca.play.views import ROWS, VIEWS, Look, Pane, Sight, see
+from nca.play.model import PlayedModel
+from nca.play.session import Session, TimelinePosition
+from nca.play.views import ROWS, VIEWS, Pane, ViewInput, ViewRequest, see
 from nca.render.pca import Basis
 
 MOST_MARKS = 400
@@ -23,7 +23,7 @@ MOST_MARKS = 400
 
 
 @dataclass
-class Eye:
+class Viewer:
     """What one page looks at.
 
     Attributes:
@@ -31,19 +31,19 @@ class Eye:
         bases: The colours that it has grown used to.
     """
 
-    look: Look = field(default_factory=Look)
+    look: ViewRequest = field(default_factory=ViewRequest)
     bases: dict[str, Basis] = field(default_factory=dict)
 
-    def turn(self, look: Look) -> None:
+    def turn(self, look: ViewRequest) -> None:
         """Look at something else, with fresh colours."""
         self.look, self.bases = look, {}
 
-    def panes(self, session: Session, place: Place) -> tuple[list[Pane], str]:
+    def panes(self, session: Session, place: TimelinePosition) -> tuple[list[Pane], str]:
         """Return what it sees of a place, and how the panes lie."""
         single = len(session.subject.size) == 1
         moments = session.recent(place, ROWS) if single else [place.moment]
         fits = place is session.here
-        sight = Sight(session.subject, moments, place.previous, self.look, self.bases, fits)
+        sight = ViewInput(session.subject, moments, place.previous, self.look, self.bases, fits)
         return see(sight)
 
 
@@ -83,7 +83,7 @@ def about(session: Session) -> dict[str, Any]:
     }
 
 
-def frame(session: Session, eye: Eye, beside: dict[str, Any]) -> bytes:
+def frame(session: Session, eye: Viewer, beside: dict[str, Any]) -> bytes:
     """Return a frame of what an eye sees.
 
     Args:
@@ -122,7 +122,7 @@ def to_bytes(picture: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def measured(subject: Subject, place: Place) -> dict[str, float]:
+def measured(subject: PlayedModel, place: TimelinePosition) -> dict[str, float]:
     """Return the metrics of a moment, by name: the task's, and how much changed in a step."""
     moment = place.moment
     found: dict[str, float] = {}
@@ -132,18 +132,20 @@ def measured(subject: Subject, place: Place) -> dict[str, float]:
             whole = share.whole.sum().item()
             found[name] = share.part.sum().item() / whole if whole else math.nan
     if place.previous is not None:
-        pairs = [(place.previous.state[n], moment.state[n]) for n in subject.automaton.written]
+        pairs = [
+            (place.previous.state[n], moment.state[n]) for n in subject.automaton.writable_levels
+        ]
         moved = sum((new - old).abs().mean().item() for old, new in pairs) / max(len(pairs), 1)
         found["mean change"] = moved
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def _told(session: Session, place: Place) -> dict[str, Any]:
+def _told(session: Session, place: TimelinePosition) -> dict[str, Any]:
     subject, moment = session.subject, place.moment
     votes = []
     if subject.task is not None:
         with torch.no_grad():
-            batch = Sight(subject, [moment], None, Look()).batch
+            batch = ViewInput(subject, [moment], None, ViewRequest()).batch
             votes = [
                 {"name": v.name, "colour": _hex(v.colour), "share": round(v.share.item(), 4)}
                 for v in subject.task.votes(batch)

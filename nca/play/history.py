@@ -12,10 +12,18 @@ from typing import Any
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.play.events import Event, parse_event
-from nca.play.history_file import FORMAT, MOST_BRANCHES, MOST_EVENTS, Row, check_size, damaged, read
-from nca.play.model import Start, Subject
-from nca.play.snapshot import Moment
-from nca.play.snapshot_cache import Film
+from nca.play.history_file import (
+    FORMAT,
+    MOST_BRANCHES,
+    MOST_EVENTS,
+    SavedBranch,
+    check_size,
+    damaged,
+    read_history,
+)
+from nca.play.model import PlayedModel, PlayStart
+from nca.play.snapshot import Snapshot
+from nca.play.snapshot_cache import SnapshotCache
 
 BUDGET = 256_000_000
 """Bytes of moments that are kept for going back."""
@@ -38,12 +46,12 @@ class Branch:
 
     name: str
     random_seed: int
-    start: Start
+    start: PlayStart
     parent: "Branch | None" = None
     fork: int = 0
     events: list[Event] = field(default_factory=list)
     length: int = 0
-    film: Film = field(default_factory=Film, repr=False)
+    film: SnapshotCache = field(default_factory=SnapshotCache, repr=False)
 
     def at(self, step: int) -> list[Event]:
         """Return what is done at a step."""
@@ -66,12 +74,14 @@ class History:
         start: Of the first branch.
     """
 
-    def __init__(self, subject: Subject, random_seed: int = 0, start: Start | None = None) -> None:
+    def __init__(
+        self, subject: PlayedModel, random_seed: int = 0, start: PlayStart | None = None
+    ) -> None:
         self.subject = subject
         self.branches: list[Branch] = []
-        self.begin(random_seed, start or Start())
+        self.begin(random_seed, start or PlayStart())
 
-    def begin(self, random_seed: int, start: Start) -> Branch:
+    def begin(self, random_seed: int, start: PlayStart) -> Branch:
         """Add a branch of its own beginning.
 
         Raises:
@@ -127,7 +137,7 @@ class History:
             )
         branch.events.append(event)
 
-    def before(self, branch: Branch, step: int) -> Moment:
+    def before(self, branch: Branch, step: int) -> Snapshot:
         """Return the moment at a step before anything is done at it.
 
         Raises:
@@ -138,7 +148,7 @@ class History:
             moment = self.after(branch, self.done(branch, moment))
         return moment
 
-    def nearest(self, branch: Branch, step: int) -> Moment:
+    def nearest(self, branch: Branch, step: int) -> Snapshot:
         """Return the last moment kept that is not after a step, before anything is done at it."""
         for each, least in _line(branch):
             found = each.film.nearest(step)
@@ -147,17 +157,17 @@ class History:
             step = min(step, least)
         raise AssertionError("a branch without beginning")
 
-    def at(self, branch: Branch, step: int) -> Moment:
+    def at(self, branch: Branch, step: int) -> Snapshot:
         """Return the moment at a step, with all that is done at it."""
         return self.done(branch, self.before(branch, step))
 
-    def done(self, branch: Branch, moment: Moment) -> Moment:
+    def done(self, branch: Branch, moment: Snapshot) -> Snapshot:
         """Return a moment after the events of its step."""
         for event in branch.at(moment.step):
             moment = event.apply(moment, self.subject)
         return moment
 
-    def after(self, branch: Branch, moment: Moment) -> Moment:
+    def after(self, branch: Branch, moment: Snapshot) -> Snapshot:
         """Return the moment one step later, before anything is done at it, and keep it."""
         moment = self.subject.next(moment)
         if moment.step > branch.fork or branch.parent is None:
@@ -170,7 +180,7 @@ class History:
                 largest.film.thin()
         return moment
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the history as JSON would hold it."""
         rows = []
         for branch in self.branches:
@@ -197,16 +207,16 @@ class History:
 
     def dumped(self) -> str:
         """Return the history as the text of a small file."""
-        return dumps(self.told(), compact=True)
+        return dumps(self.to_json(), compact=True)
 
     @classmethod
-    def loaded(cls, text: str, subject: Subject) -> "History":
+    def loaded(cls, text: str, subject: PlayedModel) -> "History":
         """Read a history from the text of a file, which need not be trusted.
 
         Raises:
             NCAError: It is none, it is too large, or it belongs to another grid or other levels.
         """
-        saved = read(text)
+        saved = read_history(text)
         check_size(saved.size, subject)
         history = cls.__new__(cls)
         history.subject, history.branches = subject, []
@@ -228,11 +238,11 @@ class History:
         return history
 
     @staticmethod
-    def foreign(text: str, subject: Subject) -> bool:
+    def foreign(text: str, subject: PlayedModel) -> bool:
         """Tell whether a saved history was made with other weights."""
-        return read(text).weights != subject.fingerprint
+        return read_history(text).weights != subject.fingerprint
 
-    def _parent(self, number: int, row: Row) -> Branch | None:
+    def _parent(self, number: int, row: SavedBranch) -> Branch | None:
         if row.parent is None:
             if row.fork:
                 raise damaged(f"branch {number} leaves no other one, at step {row.fork}")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nca.errors import NCAError
 from nca.play.events import MOST_STEPS, Step
-from nca.play.model import Start, Subject
+from nca.play.model import PlayedModel, PlayStart
 from nca.types import Natural, Size
 
 FORMAT = 1
@@ -25,12 +25,12 @@ class Strict(BaseModel):
     model_config: ClassVar = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Row(Strict):
+class SavedBranch(Strict):
     """A branch as it is saved; its events are checked one by one."""
 
     name: BranchName
     random_seed: RandomSeed
-    start: Start
+    start: PlayStart
     parent: Natural | None
     fork: Step
     length: Step
@@ -44,10 +44,10 @@ class Saved(Strict):
     name: str
     weights: Natural
     size: Annotated[tuple[Annotated[Natural, Le(1 << 22)], ...], Len(1, 3)]
-    branches: Annotated[list[Row], Len(1, MOST_BRANCHES)]
+    branches: Annotated[list[SavedBranch], Len(1, MOST_BRANCHES)]
 
 
-def read(text: str) -> Saved:
+def read_history(text: str) -> Saved:
     """Return what a file says, whose events are not checked yet.
 
     Raises:
@@ -63,7 +63,7 @@ def read(text: str) -> Saved:
         raise damaged(f"{place}: {first['msg']}") from None
 
 
-def check_size(size: Size, subject: Subject) -> None:
+def check_size(size: Size, subject: PlayedModel) -> None:
     """Refuse a history of another grid.
 
     Raises:

@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from nca.jsonl import dumps
-from nca.play.frames import Eye, frame
-from nca.play.reporting import Repeats, described
+from nca.play.frames import Viewer, frame
+from nca.play.reporting import Repeats, describe_fault
 from nca.play.session import Session
-from nca.play.views import Look
+from nca.play.views import ViewRequest
 
 Given = TypeVar("Given")
 
@@ -45,12 +45,12 @@ class Wire(Protocol):
         ...
 
 
-class Guest:
+class Client:
     """One page that looks on."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.eye = Eye()
+        self.eye = Viewer()
         self.repeats = Repeats()
         self.stale = asyncio.Event()
         self.ready = asyncio.Event()
@@ -63,16 +63,16 @@ class Guest:
 
     async def report(self, fault: Exception) -> None:
         """Say what has failed; a bug of ours goes to the log as well."""
-        await self.tell("fault", **described(fault))
+        await self.tell("fault", **describe_fault(fault))
 
-    def look(self, look: Look) -> None:
+    def look(self, look: ViewRequest) -> None:
         """Look at something else."""
         self.eye.turn(look)
         self.repeats.forget()
         self.stale.set()
 
 
-class Lab:
+class Hub:
     """A session that runs while somebody looks at it.
 
     Args:
@@ -81,7 +81,7 @@ class Lab:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.guests: list[Guest] = []
+        self.guests: list[Client] = []
         self.playing = False
         self.speed: float | None = 10.0
         self.news: dict[str, Any] = {}
@@ -102,16 +102,16 @@ class Lab:
 
     async def report(self, fault: Exception) -> None:
         """Say to all pages what has failed; a bug of ours goes to the log as well."""
-        await self.tell("fault", **described(fault))
+        await self.tell("fault", **describe_fault(fault))
 
-    def enter(self, wire: Wire) -> Guest:
+    def enter(self, wire: Wire) -> Client:
         """Let a page look on."""
-        guest = Guest(wire)
+        guest = Client(wire)
         self.guests.append(guest)
         self._consider()
         return guest
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, guest: Client) -> None:
         """See a page off; when the last one is gone, time stands still."""
         self.guests.remove(guest)
         if not self.guests:
@@ -140,7 +140,7 @@ class Lab:
         for guest in self.guests:
             guest.stale.set()
 
-    async def show(self, guest: Guest) -> None:
+    async def show(self, guest: Client) -> None:
         """Send frames to a page for as long as it stays, one at a time."""
         while True:
             await guest.stale.wait()

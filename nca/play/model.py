@@ -22,8 +22,8 @@ from nca.checkpoint.trained import Trained
 from nca.data.dataset import Report
 from nca.engine.automaton import Automaton
 from nca.errors import NCAError, ShapeError
-from nca.play.controls import Knob, Value, knobs_of, turned
-from nca.play.snapshot import Moment
+from nca.play.controls import Control, Value, knobs_of, with_controls
+from nca.play.snapshot import Snapshot
 from nca.recipe.recipe import Recipe
 from nca.registry.registry import registry
 from nca.tasks.batch import Batch
@@ -38,7 +38,7 @@ MOST_CELLS = 1 << 22
 
 
 @dataclass(frozen=True)
-class Start:
+class PlayStart:
     """Where a history begins.
 
     Attributes:
@@ -54,7 +54,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Subject:
+class PlayedModel:
     """What is played.
 
     Attributes:
@@ -76,13 +76,13 @@ class Subject:
     device: torch.device
     size: Size
     iteration: int = 0
-    knobs: Mapping[str, Knob] = field(init=False, repr=False)
+    knobs: Mapping[str, Control] = field(init=False, repr=False)
     tuned: Callable[[tuple[tuple[str, Value], ...]], Automaton] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Read the knobs off the automaton."""
         object.__setattr__(self, "knobs", knobs_of(self.automaton))
-        cached = lru_cache(maxsize=8)(lambda items: turned(self.automaton, dict(items)))
+        cached = lru_cache(maxsize=8)(lambda items: with_controls(self.automaton, dict(items)))
         object.__setattr__(self, "tuned", cached)
 
     @classmethod
@@ -95,7 +95,7 @@ class Subject:
         overrides: tuple[str, ...] = (),
         data: Path | None = None,
         report: Report | None = None,
-    ) -> "Subject":
+    ) -> "PlayedModel":
         """Load what is played.
 
         Args:
@@ -145,7 +145,7 @@ class Subject:
         return checksum
 
     @torch.no_grad()
-    def first(self, start: Start, random_seed: int) -> Moment:
+    def first(self, start: PlayStart, random_seed: int) -> Snapshot:
         """Return the moment at which a history begins.
 
         Raises:
@@ -154,31 +154,33 @@ class Subject:
         batch = self._sample(start.sample)
         state = batch.state.replace(random_seed=random_seed)
         if start.kind != "task" or self.task is None:
-            levels = {name: torch.zeros_like(state[name]) for name in self.automaton.written}
+            levels = {
+                name: torch.zeros_like(state[name]) for name in self.automaton.writable_levels
+            }
             for name, level in levels.items():
                 if start.kind in ("noise", "task"):
-                    drawn = state.source.chance(f"play/{name}", 0.5, level.shape[1], self.size)
+                    drawn = state.rng.chance(f"play/{name}", 0.5, level.shape[1], self.size)
                     levels[name] = drawn.to(level.dtype)
                 elif start.kind == "point":
                     level[(slice(None), slice(None), *(side // 2 for side in self.size))] = 1
             state = state.replace(levels)
-        return Moment(Batch(state, batch.truth))
+        return Snapshot(Batch(state, batch.truth))
 
     @torch.no_grad()
-    def next(self, moment: Moment) -> Moment:
+    def next(self, moment: Snapshot) -> Snapshot:
         """Return what is one step later, if nobody interferes."""
         with self.recipe.autocast(self.device):
             state = self.turned(moment).step(moment.state)
         return replace(moment, batch=Batch(state, moment.batch.truth))
 
-    def turned(self, moment: Moment) -> Automaton:
+    def turned(self, moment: Snapshot) -> Automaton:
         """Return the automaton with its knobs as they stand."""
         return self.tuned(tuple(sorted(moment.knobs.items())))
 
     def _sample(self, number: int) -> Batch:
         if self.task is None:
             return Batch(self.automaton.seed(1, self.size).to(self.device))
-        blocks = self.task.trials("test", BLOCK)
+        blocks = self.task.evaluation_batches("test", BLOCK)
         batch = next(islice(blocks, number // BLOCK, None), None)
         if batch is None or number % BLOCK >= batch.state.batch:
             raise ShapeError(

@@ -15,9 +15,9 @@ from nca.errors import NCAError
 from nca.play.events import MOST_STEPS, Sample, Step
 from nca.play.frames import about
 from nca.play.history_file import MOST_BYTES, RandomSeed
-from nca.play.hub import FASTEST, SLOWEST, Guest, Lab
-from nca.play.model import Start
-from nca.play.views import Look
+from nca.play.hub import FASTEST, SLOWEST, Client, Hub
+from nca.play.model import PlayStart
+from nca.play.views import ViewRequest
 from nca.types import Natural
 
 MANY = 1000
@@ -36,7 +36,7 @@ class Message(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @abstractmethod
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Do what it says.
 
         Raises:
@@ -49,7 +49,7 @@ class Ack(Message):
 
     type: Literal["ack"]
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Let the next frame come."""
         guest.ready.set()
 
@@ -59,7 +59,7 @@ class About(Message):
 
     type: Literal["about"] = "about"
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Answer."""
         await guest.tell("about", **await lab.do(about, lab.session))
 
@@ -70,7 +70,7 @@ class Play(Message):
     type: Literal["play"]
     on: bool
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Start or stop."""
         lab.play(self.on)
 
@@ -81,7 +81,7 @@ class Speed(Message):
     type: Literal["speed"]
     value: Annotated[float, Ge(SLOWEST), Le(FASTEST)] | None
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Set the pace."""
         lab.pace(self.value)
 
@@ -92,7 +92,7 @@ class Steps(Message):
     type: Literal["step"]
     count: Annotated[int, Ge(-MANY), Le(MANY)] = 1
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Go."""
         lab.play(False)
         if self.count > 0:
@@ -108,7 +108,7 @@ class Go(Message):
     type: Literal["go"]
     step: Step
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Set out, as far as one can go at once."""
         lab.seek(min(self.step, lab.session.here.branch.length + FAR, MOST_STEPS))
 
@@ -119,7 +119,7 @@ class Act(Message):
     type: Literal["act"]
     event: dict[str, Any]
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Do it to what is seen, wherever that is."""
         lab.goal = None
         await lab.do(lab.session.act, self.event)
@@ -142,10 +142,10 @@ class Reset(Message):
     random_seed: RandomSeed | Literal["new"] | None = None
     start: Beginning | None = None
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Begin, with fresh colours."""
         seed = secrets.randbelow(2**31) if self.random_seed == "new" else self.random_seed
-        start = self.start and Start(self.start.kind, self.start.sample)
+        start = self.start and PlayStart(self.start.kind, self.start.sample)
         await lab.do(lab.session.reset, seed, start)
         guest.eye.bases.clear()
         lab.changed()
@@ -155,9 +155,9 @@ class LookAt(Message):
     """Show something else."""
 
     type: Literal["look"]
-    look: Look
+    look: ViewRequest
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Show it, with fresh colours."""
         guest.look(self.look)
 
@@ -168,7 +168,7 @@ class BranchOff(Message):
     type: Literal["branch"]
     name: str = ""
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Go on along it."""
         await lab.do(lab.session.branch, self.name[:36])
         lab.changed()
@@ -180,7 +180,7 @@ class Show(Message):
     type: Literal["show"]
     branch: Natural
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Go over."""
         await lab.do(lab.session.show, self.branch)
         lab.changed()
@@ -192,7 +192,7 @@ class Compare(Message):
     type: Literal["compare"]
     branch: Natural | None
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Show it."""
         await lab.do(lab.session.compare, self.branch)
         lab.changed()
@@ -205,7 +205,7 @@ class Rename(Message):
     branch: Natural
     name: str
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Give it."""
         await lab.do(lab.session.rename, self.branch, self.name)
         lab.changed()
@@ -217,7 +217,7 @@ class Remove(Message):
     type: Literal["remove"]
     branch: Natural
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Forget it."""
         await lab.do(lab.session.remove, self.branch)
         lab.changed()
@@ -229,7 +229,7 @@ class Load(Message):
     type: Literal["load"]
     history: str
 
-    async def handle(self, lab: Lab, guest: Guest) -> None:
+    async def handle(self, lab: Hub, guest: Client) -> None:
         """Take it up, and say so if other weights have made it."""
         lab.play(False)
         if await lab.do(lab.session.load, self.history):
@@ -266,7 +266,7 @@ def parse(text: str | None) -> Message:
         raise _nonsense(text, f"{place}: {first['msg']}".removeprefix(": ")) from None
 
 
-async def respond(lab: Lab, guest: Guest, text: str | None) -> None:
+async def respond(lab: Hub, guest: Client, text: str | None) -> None:
     """Do what a page asks for, or say to it why not; a bug of ours goes to the log as well.
 
     Args:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from nca.errors import NCAError
 from nca.play.events import Step
-from nca.play.frames import Eye, to_bytes
+from nca.play.frames import Viewer, to_bytes
 from nca.play.session import Session
-from nca.play.views import Look
+from nca.play.views import ViewRequest
 from nca.render.animation import SLOWEST, encode
 
 KINDS = {"film.gif": "image/gif", "film.png": "image/apng", "film.mp4": "video/mp4"}
@@ -25,7 +25,7 @@ GAP = 8
 PAPER = 255
 
 
-class Wish(BaseModel):
+class RecordingRequest(BaseModel):
     """Which stretch of time, seen how.
 
     Attributes:
@@ -33,11 +33,11 @@ class Wish(BaseModel):
         last: The last step to show.
         every: Steps between frames.
         rate: Frames per second.
-        view: See `Look`.
-        level: See `Look`.
-        channel: See `Look`.
-        slice: See `Look`.
-        threshold: See `Look`.
+        view: See `ViewRequest`.
+        level: See `ViewRequest`.
+        channel: See `ViewRequest`.
+        slice: See `ViewRequest`.
+        threshold: See `ViewRequest`.
         token: Whoever asks has shown it already.
     """
 
@@ -60,14 +60,14 @@ class Wish(BaseModel):
         return range(self.first, self.last + 1, self.every)
 
 
-def parse_wish(query: Mapping[str, str]) -> Wish:
+def parse_wish(query: Mapping[str, str]) -> RecordingRequest:
     """Return what an address asks for.
 
     Raises:
         NCAError: A number of it is missing, malformed or out of range.
     """
     try:
-        return Wish.model_validate(dict(query))
+        return RecordingRequest.model_validate(dict(query))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise NCAError(
@@ -77,7 +77,7 @@ def parse_wish(query: Mapping[str, str]) -> Wish:
         ) from None
 
 
-def film(session: Session, name: str, wish: Wish) -> tuple[bytes, str]:
+def record(session: Session, name: str, wish: RecordingRequest) -> tuple[bytes, str]:
     """Return a film of a session, and the ending of its file; the session stays where it is.
 
     Raises:
@@ -89,7 +89,7 @@ def film(session: Session, name: str, wish: Wish) -> tuple[bytes, str]:
             where=f"steps {wish.first} to {wish.last}, every {wish.every}",
             to_do=f"take 1 to {MOST_FRAMES} frames as {', '.join(KINDS)}",
         )
-    look = Look(
+    look = ViewRequest(
         view=wish.view,
         level=wish.level,
         channel=wish.channel,
@@ -98,19 +98,21 @@ def film(session: Session, name: str, wish: Wish) -> tuple[bytes, str]:
     )
     stood = session.step
     try:
-        data = encode(_sheets(session, Eye(look), wish.steps), ENCODED.get(name, name), wish.rate)
+        data = encode(
+            _sheets(session, Viewer(look), wish.steps), ENCODED.get(name, name), wish.rate
+        )
     finally:
         session.go(stood)
     return data, name.partition(".")[2]
 
 
-def _sheets(session: Session, eye: Eye, steps: range) -> Iterator[Image.Image]:
+def _sheets(session: Session, eye: Viewer, steps: range) -> Iterator[Image.Image]:
     for step in steps:
         session.go(step)
         yield _sheet(session, eye)
 
 
-def _sheet(session: Session, eye: Eye) -> Image.Image:
+def _sheet(session: Session, eye: Viewer) -> Image.Image:
     """Return all panes side by side, on white paper."""
     panes = [pane for place in session.places for pane in eye.panes(session, place)[0]]
     tiles = [_tile(pane.picture) for pane in panes]

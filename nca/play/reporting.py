@@ -13,7 +13,7 @@ AGAIN = 5.0
 """Seconds after which a fault that goes on is reported once more."""
 
 
-def described(fault: Exception) -> dict[str, str]:
+def describe_fault(fault: Exception) -> dict[str, str]:
     """Return what, where and to do of an exception, which is logged unless it is an `NCAError`."""
     if isinstance(fault, NCAError):
         return {"what": fault.what, "where": fault.where, "to_do": fault.to_do}

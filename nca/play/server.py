@@ -15,11 +15,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from nca.errors import NCAError, StorageError
-from nca.play.auth import HEADERS, Gate
-from nca.play.hub import Lab
+from nca.play.auth import HEADERS, Auth
+from nca.play.hub import Hub
 from nca.play.protocol import About, respond
-from nca.play.recording import KINDS, film, parse_wish
-from nca.play.reporting import described
+from nca.play.recording import KINDS, parse_wish, record
+from nca.play.reporting import describe_fault
 from nca.render.animation import omission
 
 LARGEST_MESSAGE = 34_000_000
@@ -33,7 +33,7 @@ KINDS_OF_FILES = {
 
 
 def application(
-    lab: Lab, gate: Gate, beside: Callable[[], Any] | None, stop: Callable[[], None]
+    lab: Hub, gate: Auth, beside: Callable[[], Any] | None, stop: Callable[[], None]
 ) -> Starlette:
     """Return the web application of a lab.
 
@@ -99,7 +99,7 @@ class Server:
     """
 
     def __init__(
-        self, lab: Lab, host: str, port: int, beside: Callable[[], Any] | None = None
+        self, lab: Hub, host: str, port: int, beside: Callable[[], Any] | None = None
     ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
@@ -114,7 +114,7 @@ class Server:
                 where=f"{host}, port {port}",
                 to_do="choose another --port, or leave it out",
             ) from fault
-        self.gate = Gate(host, self.socket.getsockname()[1])
+        self.gate = Auth(host, self.socket.getsockname()[1])
         config = uvicorn.Config(
             application(lab, self.gate, beside, self.stop),
             log_level="warning",
@@ -139,7 +139,7 @@ class Server:
         self._server.should_exit = True
 
 
-async def _talk(lab: Lab, gate: Gate, wire: WebSocket) -> None:
+async def _talk(lab: Hub, gate: Auth, wire: WebSocket) -> None:
     if not gate.knows(wire):
         await wire.close(1008)
         return
@@ -173,7 +173,7 @@ class _Page:
                 await self._wire.send_text(data)
 
 
-async def _taken(lab: Lab, gate: Gate, request: Request) -> Response:
+async def _taken(lab: Hub, gate: Auth, request: Request) -> Response:
     name = request.path_params["name"]
     if not gate.knows(request):
         return _refused()
@@ -182,12 +182,12 @@ async def _taken(lab: Lab, gate: Gate, request: Request) -> Response:
             text = await lab.do(lab.session.save)
             return _file(text.encode(), "application/json", f"{lab.session.subject.name}.json")
         wish = parse_wish(request.query_params)
-        data, ending = await lab.do(film, lab.session, name, wish)
+        data, ending = await lab.do(record, lab.session, name, wish)
         notice = omission(name, wish.rate)
         return _file(data, KINDS[name], f"{lab.session.subject.name}.{ending}", notice)
     except Exception as fault:
         code = 400 if isinstance(fault, NCAError) else 500
-        return JSONResponse(described(fault), status_code=code, headers=HEADERS)
+        return JSONResponse(describe_fault(fault), status_code=code, headers=HEADERS)
 
 
 def _file(data: bytes, kind: str, name: str, notice: str = "") -> Response:

@@ -7,12 +7,12 @@ from typing import Any
 from nca.errors import NCAError
 from nca.play.events import Event, Turn, parse_event
 from nca.play.history import Branch, History
-from nca.play.model import Start, Subject
-from nca.play.snapshot import Moment
+from nca.play.model import PlayedModel, PlayStart
+from nca.play.snapshot import Snapshot
 
 
 @dataclass
-class Place:
+class TimelinePosition:
     """A place in a history.
 
     Attributes:
@@ -22,8 +22,8 @@ class Place:
     """
 
     branch: Branch
-    moment: Moment
-    previous: Moment | None = None
+    moment: Snapshot
+    previous: Snapshot | None = None
 
 
 class Session:
@@ -35,11 +35,13 @@ class Session:
         start: Where it begins.
     """
 
-    def __init__(self, subject: Subject, random_seed: int = 0, start: Start | None = None) -> None:
+    def __init__(
+        self, subject: PlayedModel, random_seed: int = 0, start: PlayStart | None = None
+    ) -> None:
         self.subject = subject
         self.history = History(subject, random_seed, start)
         self.here = self._placed(self.history.branches[0], 0)
-        self.beside: Place | None = None
+        self.beside: TimelinePosition | None = None
 
     @property
     def step(self) -> int:
@@ -47,7 +49,7 @@ class Session:
         return self.here.moment.step
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[TimelinePosition]:
         """Where one stands, and what it is compared with."""
         return [self.here, *([self.beside] if self.beside else [])]
 
@@ -113,7 +115,7 @@ class Session:
             self.beside.moment = moment
         return event
 
-    def reset(self, random_seed: int | None = None, start: Start | None = None) -> None:
+    def reset(self, random_seed: int | None = None, start: PlayStart | None = None) -> None:
         """Begin anew; a branch on which nothing was done is begun again rather than kept.
 
         Args:
@@ -137,11 +139,11 @@ class Session:
         self.here = self._placed(branch, 0)
         self.go(0)
 
-    def branch(self, name: str = "") -> Place:
+    def branch(self, name: str = "") -> TimelinePosition:
         """Let a branch leave here, and go on along it."""
         old = self.here
         branch = self.history.branch(old.branch, self.step, name)
-        self.here = Place(branch, old.moment, old.previous)
+        self.here = TimelinePosition(branch, old.moment, old.previous)
         return self.here
 
     def show(self, number: int) -> None:
@@ -199,18 +201,18 @@ class Session:
         self.here = self._placed(history.branches[0], 0)
         return History.foreign(text, self.subject)
 
-    def recent(self, place: Place, count: int) -> list[Moment]:
+    def recent(self, place: TimelinePosition, count: int) -> list[Snapshot]:
         """Return the last moments up to a place, oldest first."""
         first = max(0, place.moment.step - count + 1)
         past = [self.history.at(place.branch, at) for at in range(first, place.moment.step)]
         return [*past, place.moment]
 
-    def _placed(self, branch: Branch, step: int) -> Place:
+    def _placed(self, branch: Branch, step: int) -> TimelinePosition:
         previous = self.history.at(branch, step - 1) if step > 0 else None
         if previous is None:
-            return Place(branch, self.history.at(branch, step))
+            return TimelinePosition(branch, self.history.at(branch, step))
         after = self.history.after(branch, previous)
-        return Place(branch, self.history.done(branch, after), previous)
+        return TimelinePosition(branch, self.history.done(branch, after), previous)
 
     def _numbered(self, number: int) -> Branch:
         branches = self.history.branches

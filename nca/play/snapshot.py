@@ -9,7 +9,7 @@ from nca.tasks.batch import Batch
 
 
 @dataclass(frozen=True)
-class Moment:
+class Snapshot:
     """One sample at one step, with the knobs as they stand.
 
     Attributes:

@@ -1,23 +1,23 @@
 """Moments kept, so that going back is fast: dense while there is room, thinner as it fills."""
 
-from nca.play.snapshot import Moment
+from nca.play.snapshot import Snapshot
 
 
-class Film:
+class SnapshotCache:
     """Moments by step, at multiples of a stride that doubles when memory is short."""
 
     def __init__(self) -> None:
-        self.moments: dict[int, Moment] = {}
+        self.moments: dict[int, Snapshot] = {}
         self.stride = 1
         self.size = 0
 
-    def keep(self, moment: Moment) -> None:
+    def keep(self, moment: Snapshot) -> None:
         """Keep a moment if its step is one of those that are kept."""
         if moment.step % self.stride == 0 and moment.step not in self.moments:
             self.moments[moment.step] = moment
             self.size += moment.size
 
-    def nearest(self, step: int) -> Moment | None:
+    def nearest(self, step: int) -> Snapshot | None:
         """Return the last moment kept that is not after a step."""
         for candidate in range(step, max(step - self.stride, -1), -1):
             if candidate in self.moments:

@@ -18,8 +18,8 @@ from torch import Tensor
 from nca import analysis
 from nca.engine.state import State
 from nca.errors import NCAError
-from nca.play.model import Subject
-from nca.play.snapshot import Moment
+from nca.play.model import PlayedModel
+from nca.play.snapshot import Snapshot
 from nca.render.outlines import outlined
 from nca.render.pca import Basis
 from nca.render.ramps import DIVERGING, SEQUENTIAL, ceiling, ramp
@@ -40,7 +40,7 @@ OUTLINE_SIDE = 480
 Arrangement = Literal["row", "stack"]
 
 
-class Look(BaseModel):
+class ViewRequest(BaseModel):
     """What somebody wants to see.
 
     Attributes:
@@ -61,7 +61,7 @@ class Look(BaseModel):
 
 
 @dataclass
-class Sight:
+class ViewInput:
     """What a view may draw from.
 
     Attributes:
@@ -73,10 +73,10 @@ class Sight:
         fits: Whether colours may follow these moments.
     """
 
-    subject: Subject
-    moments: Sequence[Moment]
-    previous: Moment | None
-    look: Look
+    subject: PlayedModel
+    moments: Sequence[Snapshot]
+    previous: Snapshot | None
+    look: ViewRequest
     bases: dict[str, Basis] = field(default_factory=dict)
     fits: bool = True
 
@@ -149,39 +149,41 @@ class Pane:
 
 
 @dataclass(frozen=True)
-class View:
+class ViewKind:
     """One way to look at a moment.
 
     Attributes:
         words: What a person calls it.
         draw: Returns its panes.
-        asks: What of a `Look` it heeds, beside the slice.
+        asks: What of a `ViewRequest` it heeds, beside the slice.
         there: Whether a subject has what it shows.
         arrangement: How its panes lie.
     """
 
     words: str
-    draw: Callable[[Sight], list[Pane]]
+    draw: Callable[[ViewInput], list[Pane]]
     asks: tuple[str, ...] = ()
-    there: Callable[[Subject], bool] = lambda _: True
+    there: Callable[[PlayedModel], bool] = lambda _: True
     arrangement: Arrangement = "row"
 
 
-VIEWS: dict[str, View] = {}
+VIEWS: dict[str, ViewKind] = {}
 
 
-def view(name: str, words: str, **options: object) -> Callable[..., Callable[[Sight], list[Pane]]]:
+def view(
+    name: str, words: str, **options: object
+) -> Callable[..., Callable[[ViewInput], list[Pane]]]:
     """Register what follows as a view."""
 
-    def enter(draw: Callable[[Sight], list[Pane]]) -> Callable[[Sight], list[Pane]]:
-        VIEWS[name] = View(words, draw, **options)  # pyright: ignore[reportArgumentType]
+    def enter(draw: Callable[[ViewInput], list[Pane]]) -> Callable[[ViewInput], list[Pane]]:
+        VIEWS[name] = ViewKind(words, draw, **options)  # pyright: ignore[reportArgumentType]
         return draw
 
     return enter
 
 
 @torch.no_grad()
-def see(sight: Sight) -> tuple[list[Pane], Arrangement]:
+def see(sight: ViewInput) -> tuple[list[Pane], Arrangement]:
     """Return the panes of the view that is asked for, and how they lie.
 
     Raises:
@@ -199,7 +201,7 @@ def see(sight: Sight) -> tuple[list[Pane], Arrangement]:
 
 
 @view("picture", "picture")
-def _picture(sight: Sight) -> list[Pane]:
+def _picture(sight: ViewInput) -> list[Pane]:
     task = sight.subject.task
     if task is None or len(sight.subject.size) != 2:
         name = list(sight.subject.automaton.layout)[-1]
@@ -208,29 +210,29 @@ def _picture(sight: Sight) -> list[Pane]:
 
 
 @view("more", "what else the task shows", there=lambda s: s.more)
-def _more(sight: Sight) -> list[Pane]:
+def _more(sight: ViewInput) -> list[Pane]:
     assert sight.subject.task is not None
     shown = sight.subject.task.pictures(sight.batch)
     return [*_picture(sight), *(Pane(name, one[0].float().cpu()) for name, one in shown.items())]
 
 
 @view("levels", "levels side by side")
-def _levels(sight: Sight) -> list[Pane]:
+def _levels(sight: ViewInput) -> list[Pane]:
     return [Pane(name, sight.coloured(name)) for name in sight.subject.automaton.layout]
 
 
 @view("stack", "levels stacked", arrangement="stack", there=lambda s: len(s.automaton.layout) > 1)
-def _stack(sight: Sight) -> list[Pane]:
+def _stack(sight: ViewInput) -> list[Pane]:
     return _levels(sight)
 
 
 @view("components", "components of a level", asks=("level",))
-def _components(sight: Sight) -> list[Pane]:
+def _components(sight: ViewInput) -> list[Pane]:
     return [Pane(f"{sight.level}, components", sight.coloured(sight.level))]
 
 
 @view("channel", "one channel", asks=("level", "channel"))
-def _channel(sight: Sight) -> list[Pane]:
+def _channel(sight: ViewInput) -> list[Pane]:
     level = sight.state[sight.level].float().cpu()
     channel = min(sight.look.channel, level.shape[1] - 1)
     values = sight.plane(level[:, channel : channel + 1])[0]
@@ -242,7 +244,7 @@ def _channel(sight: Sight) -> list[Pane]:
 @view(
     "islands", "islands of a level", asks=("level", "threshold"), there=lambda s: len(s.size) == 2
 )
-def _islands(sight: Sight) -> list[Pane]:
+def _islands(sight: ViewInput) -> list[Pane]:
     level, topology = sight.state[sight.level], sight.subject.turned(sight.moments[-1]).topology
     labels = analysis.islands(level, sight.look.threshold, topology)[-1].cpu()
     picture = sight.coloured(sight.level)
@@ -252,7 +254,7 @@ def _islands(sight: Sight) -> list[Pane]:
 
 
 @view("agreement", "agreement with neighbours", asks=("level",))
-def _agreement(sight: Sight) -> list[Pane]:
+def _agreement(sight: ViewInput) -> list[Pane]:
     level, topology = sight.state[sight.level], sight.subject.turned(sight.moments[-1]).topology
     ahead = analysis.bonds(level, topology)  # (B, axis, *space)
     behind = [ahead[:, axis].roll(1, axis + 1) for axis in range(ahead.shape[1])]
@@ -262,14 +264,14 @@ def _agreement(sight: Sight) -> list[Pane]:
 
 
 @view("change", "change in the last step")
-def _change(sight: Sight) -> list[Pane]:
+def _change(sight: ViewInput) -> list[Pane]:
     automaton, now = sight.subject.automaton, sight.moments[-1].state
     if len(sight.moments) > 1:
         pairs = [(a.state, b.state) for a, b in zip(sight.moments, sight.moments[1:], strict=False)]
     else:
         pairs = [(sight.previous.state if sight.previous else now, now)]
     rows = [
-        sum((b[n] - a[n]).square().sum(dim=1, keepdim=True) for n in automaton.written)
+        sum((b[n] - a[n]).square().sum(dim=1, keepdim=True) for n in automaton.writable_levels)
         for a, b in pairs
     ]
     size = torch.cat([torch.as_tensor(row) for row in rows]).sqrt().cpu()
@@ -279,7 +281,7 @@ def _change(sight: Sight) -> list[Pane]:
 
 
 @view("alive", "alive mask", there=lambda s: s.automaton.alive is not None)
-def _alive(sight: Sight) -> list[Pane]:
-    living = sight.subject.turned(sight.moments[-1]).living(sight.state)
+def _alive(sight: ViewInput) -> list[Pane]:
+    living = sight.subject.turned(sight.moments[-1]).alive_mask(sight.state)
     assert living is not None
     return [Pane("alive", ramp(sight.plane(living.float().cpu())[0], SEQUENTIAL))]

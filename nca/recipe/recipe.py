@@ -14,21 +14,21 @@ from typing import Any, TypeVar
 import torch
 from pydantic import ValidationError
 
-from nca.engine.activation_memory import Memory
+from nca.engine.activation_memory import ActivationMemory
 from nca.engine.automaton import Automaton
 from nca.engine.layout import Layout, Level
 from nca.engine.topology import Topology
-from nca.engine.view import Place
+from nca.engine.view import RuleContext
 from nca.errors import PluginError, RegistryError
 from nca.jsonl import dumps
 from nca.recipe.errors import RecipeError, depth
 from nca.recipe.overrides import override
-from nca.recipe.tables import RuleTable, Tables, TaskTable, Train, relations
+from nca.recipe.tables import RuleTable, Tables, TaskTable, Train, check_relations
 from nca.registry.registry import Kind, registry
 from nca.suggest import did_you_mean
-from nca.tasks.task import Setting, Task
+from nca.tasks.task import Task, TaskContext
 from nca.validation.arguments import options_of, takes_place
-from nca.validation.faults import Fault, KeyPath, faults_of, shown, strange
+from nca.validation.faults import Fault, KeyPath, faults_of, strange, toml_value
 
 Wanted = TypeVar("Wanted")
 
@@ -128,7 +128,7 @@ class Recipe:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.tables.random_seed)
             for row in self.tables.levels:
-                place = Place(layout, row.name, axes, topology, self.tables.grid.coordinates)
+                place = RuleContext(layout, row.name, axes, topology, self.tables.grid.coordinates)
                 built = [_build("rule", rule, place) for rule in row.rules]
                 if built:
                     rules[row.name] = built
@@ -143,7 +143,7 @@ class Recipe:
             skips=rollout.skips,
             step_size=rollout.step_size,
             coordinates=self.tables.grid.coordinates,
-            memory=self.tables.train.memory if self.tables.train else Memory(),
+            memory=self.tables.train.memory if self.tables.train else ActivationMemory(),
         )
 
     def task(self) -> Task:
@@ -154,7 +154,7 @@ class Recipe:
         """
         table = self._needed("task", self.tables.task, "a table [task] with a name")
         seed, size = self.tables.random_seed, self.tables.grid.size
-        setting = Setting(self.layout, size, self.folder, seed)
+        setting = TaskContext(self.layout, size, self.folder, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)
             return _build("task", table, setting)
@@ -214,7 +214,7 @@ def _validate(tables: dict[str, Any]) -> tuple[list[Fault], Tables | None]:
     for path, kind, table in _plugin_tables(tables):
         found += _options(path, kind, table, tables.get("plugins"))
     if checked and not odd:
-        found += relations(checked)
+        found += check_relations(checked)
     covered = {fault.path[:length] for fault in odd for length in range(len(fault.path) + 1)}
     return odd + [fault for fault in found if fault.path not in covered], checked
 
@@ -249,7 +249,7 @@ def _options(path: KeyPath, kind: Kind, table: dict[str, Any], plugins: Any) -> 
             f"{did_you_mean(name, known)}choose among: {', '.join(known) or 'none'}; "
             f"a plugin's file brings more: --plugin {file}"
         )
-        return [Fault((*path, "name"), f"no {kind} {shown(name)}", to_do)]
+        return [Fault((*path, "name"), f"no {kind} {toml_value(name)}", to_do)]
     except PluginError as error:
         return [Fault((*path, "name"), error.what, f"{error.where}: {error.to_do}")]
     options = {key: value for key, value in table.items() if key != "name"}

@@ -12,11 +12,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 from torch import nn
 
-from nca.engine.activation_memory import Memory
+from nca.engine.activation_memory import ActivationMemory
 from nca.engine.conditions import Alive, Noise, Skip
 from nca.engine.layout import Level
 from nca.engine.settling import TOLERANCE
-from nca.tasks.pool import Renewal
+from nca.tasks.pool import PoolOptions
 from nca.types import (
     Boundary,
     Count,
@@ -26,9 +26,9 @@ from nca.types import (
     Natural,
     NonNegative,
     Positive,
-    Share,
+    ProperFraction,
 )
-from nca.validation.faults import Fault, KeyPath, shown
+from nca.validation.faults import Fault, KeyPath, toml_value
 
 FORMAT = 1
 
@@ -77,13 +77,13 @@ def _each(value: Any) -> Any:
     )
 
 
-class Table(BaseModel):
+class RecipeTable(BaseModel):
     """What all tables share: no unknown keys, no silent conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Grid(Table):
+class Grid(RecipeTable):
     """The grid: its size in cells along each axis, what lies beyond its edge, who knows where."""
 
     size: Annotated[tuple[Count, ...], Len(1, 3)]
@@ -99,7 +99,7 @@ class RuleTable(BaseModel):
     name: Name
 
 
-class LevelTable(Table):
+class LevelTable(RecipeTable):
     """One level, with its rules."""
 
     name: LevelName
@@ -108,7 +108,7 @@ class LevelTable(Table):
     rules: tuple[RuleTable, ...] = ()
 
 
-class Rollout(Table):
+class Rollout(RecipeTable):
     """How time passes."""
 
     steps: Annotated[tuple[Count, Count], BeforeValidator(_range)]
@@ -127,14 +127,14 @@ class TaskTable(BaseModel):
     name: Name
 
 
-class Train(Table):
+class Train(RecipeTable):
     """How weights are learnt."""
 
     batch: Count
     iterations: Count
     learning_rate: Positive
     optimiser: Literal["adam", "adamw"] = "adam"
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[ProperFraction, ProperFraction] = (0.9, 0.999)
     weight_decay: NonNegative = 0.0
     schedule: Literal["constant", "linear", "cosine", "drops"] = "constant"
     warmup: Natural = 0
@@ -143,10 +143,10 @@ class Train(Table):
     drop_factor: Fraction = 0.1
     gradient: Literal["plain", "normalised", "clipped"] = "plain"
     clip: Positive = 1.0
-    average: Share = 0.0
+    average: ProperFraction = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     last_states: Count = 1
-    memory: Annotated[Memory, BeforeValidator(_mode)] = Memory()
+    memory: Annotated[ActivationMemory, BeforeValidator(_mode)] = ActivationMemory()
     parts: Count = 1
     compile: Literal["auto", "never", "always"] = "never"
     validate_every: Natural = 0
@@ -154,7 +154,7 @@ class Train(Table):
     save_every: Count = 500
 
 
-class Evaluate(Table):
+class Evaluate(RecipeTable):
     """How the outcome is judged: at which steps, on how many samples, after which disturbance.
 
     `steps = "settle"` judges each sample where it comes to rest: where a step changes each of its
@@ -170,7 +170,7 @@ class Evaluate(Table):
     disturb: Literal["nothing", "damage", "swap"] = "nothing"
 
 
-class Tables(Table):
+class Tables(RecipeTable):
     """A whole recipe."""
 
     format: Annotated[Literal[1], BeforeValidator(_version)]
@@ -180,12 +180,12 @@ class Tables(Table):
     levels: Annotated[tuple[LevelTable, ...], Len(1)]
     rollout: Rollout
     task: TaskTable | None = None
-    pool: Renewal | None = None
+    pool: PoolOptions | None = None
     train: Train | None = None
     evaluate: Evaluate = Evaluate()
 
 
-def relations(tables: Tables) -> list[Fault]:
+def check_relations(tables: Tables) -> list[Fault]:
     """Return the faults of numbers that are fine alone, but not together."""
     return [*_levels(tables), *_grid(tables), *_rollout(tables), *_training(tables)]
 
@@ -195,9 +195,11 @@ def _levels(tables: Tables) -> Iterator[Fault]:
     for number, level in enumerate(tables.levels):
         path = ("levels", number, "name")
         if level.name in names[:number]:
-            yield Fault(path, f"is {shown(level.name)}, again", "name each level once")
+            yield Fault(path, f"is {toml_value(level.name)}, again", "name each level once")
         if hasattr(nn.ModuleDict, level.name) or hasattr(nn.ModuleDict(), level.name):
-            yield Fault(path, f"is {shown(level.name)}", "torch uses that word: choose another")
+            yield Fault(
+                path, f"is {toml_value(level.name)}", "torch uses that word: choose another"
+            )
         if level.input and level.rules:
             to_do = "nothing writes to an input level: move its rules to a level above"
             yield Fault(("levels", number, "rules"), "on an input level", to_do)

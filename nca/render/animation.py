@@ -32,7 +32,7 @@ GIF_LONGEST = 65_535
 """Hundredths of a second that a GIF can show one picture for."""
 
 
-class Clock(NamedTuple):
+class FrameClock(NamedTuple):
     """How a format measures time.
 
     Attributes:
@@ -44,7 +44,7 @@ class Clock(NamedTuple):
     least: int
 
 
-CLOCKS = {".gif": Clock(100, 2), ".apng": Clock(1000, 11), ".webp": Clock(1000, 11)}
+CLOCKS = {".gif": FrameClock(100, 2), ".apng": FrameClock(1000, 11), ".webp": FrameClock(1000, 11)}
 """By the ending of the file."""
 
 
@@ -140,7 +140,7 @@ def _webp(frames: Frames, rate: float) -> bytes:
 
 
 def _timed(
-    frames: list[Image.Image], rate: float, clock: Clock
+    frames: list[Image.Image], rate: float, clock: FrameClock
 ) -> tuple[list[Image.Image], list[int]]:
     """Return the frames that are shown, and for how many ticks each.
 

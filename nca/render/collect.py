@@ -14,7 +14,7 @@ from nca.engine.state import State
 from nca.render.sheet import Sheet, channel_picture, crowd, level_picture, levels_sheet, strip
 
 
-class Kept:
+class CollectedStates:
     """What is kept of each state: only what is to be seen.
 
     Args:

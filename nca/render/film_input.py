@@ -12,11 +12,11 @@ from PIL import ImageSequence
 from torch import Tensor
 
 from nca.checkpoint.trained import Trained
-from nca.engine.rollouts import video
+from nca.engine.rollouts import rollout_frames
 from nca.engine.state import State
 from nca.errors import NCAError
 from nca.render.load import SUFFIXES
-from nca.render.upload import fitted, opened
+from nca.render.upload import fit_to_grid, opened
 from nca.types import Size
 
 OPAQUE = SUFFIXES - {".svg"}
@@ -81,18 +81,18 @@ def screen(
         watch: Told how many frames have been seen.
     """
     automaton, task = trained.automaton, trained.task
-    batch = task.first_trials("test", samples)
+    batch = task.first_evaluation_batch("test", samples)
 
     def shown() -> Iterator[dict[str, Tensor]]:
         for number, frame in enumerate(frames):
             watch(number)
             whole = torch.cat([frame, torch.ones_like(frame[:1])]).to(trained.device)
-            written = task.write(batch, whole, "input").state
-            yield {name: written[name] for name in written if name not in automaton.written}
+            written = task.apply_picture(batch, whole, "input").state
+            yield {name: written[name] for name in written if name not in automaton.writable_levels}
         watch(len(frames))
 
     with trained.recipe.autocast(trained.device):
-        states = video(automaton, batch.state, shown(), steps)
+        states = rollout_frames(automaton, batch.state, shown(), steps)
     return [automaton.finish(state) for state in states]
 
 
@@ -103,5 +103,7 @@ def _counted(file: Path) -> list[str | int]:
 
 def _frames(file: Path, size: Size) -> list[Tensor]:
     with opened(file) as film:
-        sheets = [fitted(frame.convert("RGBA"), size) for frame in ImageSequence.Iterator(film)]
+        sheets = [
+            fit_to_grid(frame.convert("RGBA"), size) for frame in ImageSequence.Iterator(film)
+        ]
     return [sheet[:3] * sheet[3:] for sheet in sheets]

@@ -7,7 +7,7 @@ lightness both differ between neighbours in the list.
 import torch
 from torch import Tensor
 
-CLASSES = torch.tensor(
+CLASS_COLOURS = torch.tensor(
     [
         [0.00, 0.27, 0.53],
         [0.90, 0.62, 0.00],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nca.checkpoint.trained import Trained
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
 from nca.tasks.damage import Damage
@@ -19,7 +19,7 @@ from nca.types import Size
 
 
 @dataclass(frozen=True)
-class Event:
+class ScheduledEvent:
     """Something that happens once a step has been taken.
 
     Attributes:
@@ -31,7 +31,7 @@ class Event:
     happens: Callable[[State], State]
 
 
-def damage_at(text: str, trained: Trained) -> Event:
+def damage_at(text: str, trained: Trained) -> ScheduledEvent:
     """Return the damage that `STEP:SHAPE:SIZE` or `STEP:SHAPE:SIZE:PLACE` tells of.
 
     Raises:
@@ -41,13 +41,13 @@ def damage_at(text: str, trained: Trained) -> Event:
     damage = Damage.parse(rest)
 
     def hurt(state: State) -> State:
-        source = Source(state.random_seed, state.step, state.samples)
-        return damage.hurt(state, source, trained.automaton.written)
+        source = CellRNG(state.random_seed, state.step, state.samples)
+        return damage.hurt(state, source, trained.automaton.writable_levels)
 
-    return Event(step, hurt)
+    return ScheduledEvent(step, hurt)
 
 
-def turn_at(text: str, trained: Trained) -> Event:
+def turn_at(text: str, trained: Trained) -> ScheduledEvent:
     """Return the turn of perception that `STEP:DEGREES` tells of; it lasts until the next.
 
     Raises:
@@ -56,7 +56,7 @@ def turn_at(text: str, trained: Trained) -> Event:
     step, rest = _step(text, "--turn", "60:45")
     rules: list[Any] = [
         rule
-        for name in trained.automaton.written
+        for name in trained.automaton.writable_levels
         for rule in trained.automaton.rules_of(name)
         if hasattr(rule, "angle")
     ]
@@ -76,11 +76,11 @@ def turn_at(text: str, trained: Trained) -> Event:
             rule.angle = degrees * torch.pi / 180
         return state
 
-    return Event(step, turn)
+    return ScheduledEvent(step, turn)
 
 
-def perform(
-    trained: Trained, state: State, steps: int, every: int, events: Iterable[Event] = ()
+def rollout_with_events(
+    trained: Trained, state: State, steps: int, every: int, events: Iterable[ScheduledEvent] = ()
 ) -> Iterator[State]:
     """Yield the first state, every so many steps another, and the last; events have happened.
 
@@ -115,7 +115,7 @@ def perform(
             yield state
 
 
-def scattered(trained: Trained, state: State, size: Size, seeds: int) -> State:
+def place_seeds(trained: Trained, state: State, size: Size, seeds: int) -> State:
     """Return one sample of another size, with what first states hold at random places.
 
     Args:
@@ -138,7 +138,7 @@ def scattered(trained: Trained, state: State, size: Size, seeds: int) -> State:
             to_do="use an automaton that grows without input, and a stage that is large enough; "
             "where a task can, --set grid.size=[H,W] changes its own grid",
         )
-    source = Source(state.random_seed, 0, state.samples[:1])
+    source = CellRNG(state.random_seed, 0, state.samples[:1])
     places = source.each("stage", seeds * len(size)).view(seeds, len(size))
     levels = {name: torch.zeros_like(state[name][:1, :, *[slice(1)] * len(size)]) for name in state}
     levels = {name: one.repeat(1, 1, *size) for name, one in levels.items()}

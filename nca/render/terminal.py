@@ -35,7 +35,7 @@ def half_blocks(pictures: Sequence[Tensor], columns: int, rows: int) -> Segments
         columns: So many characters at most for each, from 1.
         rows: So many lines at most, from 1.
     """
-    bands = [_bands(fitted(picture, columns, rows)) for picture in pictures]
+    bands = [_bands(fit_to_terminal(picture, columns, rows)) for picture in pictures]
     segments: list[Segment] = []
     for line in itertools.zip_longest(*bands):
         for number, (band, styles) in enumerate(zip(bands, line, strict=True)):
@@ -67,7 +67,7 @@ def print_pictures(console: Console, pictures: Sequence[Tensor]) -> None:
         console.print(half_blocks(row, columns, console.height), end="")
 
 
-def fitted(picture: Tensor, columns: int, rows: int) -> Tensor:
+def fit_to_terminal(picture: Tensor, columns: int, rows: int) -> Tensor:
     """Return a picture as large as its place allows, at a scale that keeps cells whole.
 
     Args:
@@ -95,7 +95,7 @@ def abreast(picture: Tensor, columns: int, rows: int) -> int:
         columns: So many characters for all of them, from 1.
         rows: So many lines, from 1.
     """
-    wide = fitted(picture, columns, rows).shape[2]
+    wide = fit_to_terminal(picture, columns, rows).shape[2]
     return (columns + GAP) // (wide + GAP)
 
 

@@ -42,17 +42,17 @@ def decoded(text: str, size: Size) -> Tensor:
             where=f"{type(fault).__name__}: {fault}",
             to_do=f"give a PNG in base 64, of at most {LARGEST} pixels along a side",
         ) from fault
-    return fitted(picture, size)
+    return fit_to_grid(picture, size)
 
 
-def read(path: Path, size: Size) -> Tensor:
+def read_picture(path: Path, size: Size) -> Tensor:
     """Return a picture file of any kind that Pillow reads, as `decoded` does.
 
     Raises:
         NCAError: It is missing, or no picture.
     """
     with opened(path) as picture:
-        return fitted(picture.convert("RGBA"), size)
+        return fit_to_grid(picture.convert("RGBA"), size)
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         ) from fault
 
 
-def fitted(picture: Image.Image, size: Size) -> Tensor:
+def fit_to_grid(picture: Image.Image, size: Size) -> Tensor:
     """Return a picture with transparency in the middle of a sheet, `(4, *size)`, from 0 to 1."""
     height, width = size
     scale = min(height / picture.height, width / picture.width)

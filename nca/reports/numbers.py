@@ -50,12 +50,12 @@ def with_interval(one: Statistics | None) -> str:
     return format_number(one.mean) + ends
 
 
-def plain(value: Any) -> Any:
+def null_if_nan(value: Any) -> Any:
     """Return a value as JSON has it: keys of text, and null for what is no finite number."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(name): plain(inner) for name, inner in value.items()}
+        return {str(name): null_if_nan(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [null_if_nan(inner) for inner in value]
     return value

@@ -13,7 +13,7 @@ from nca.jsonl import dumps
 from nca.render.sheet import save_image
 
 
-def make_folder(folder: Path, verb: str) -> Path:
+def make_report_folder(folder: Path, verb: str) -> Path:
     """Make the folder of a report.
 
     Args:

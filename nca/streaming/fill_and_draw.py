@@ -8,18 +8,18 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.window import Window
 from nca.errors import ShapeError
-from nca.streaming.grid_file import Vast
+from nca.streaming.grid_file import GridFile
 from nca.tasks.task import Task
 
 AT_ONCE = 64
 SOWN = 1 << 11
 
 
-def plant(vast: Vast, task: Task) -> None:
+def tile_first_states(vast: GridFile, task: Task) -> None:
     """Pave a grid of two axes with first states of a task's test data, each in its own size.
 
     They come in the task's order, and again from the first where they run out. At the lower and
@@ -46,7 +46,7 @@ def plant(vast: Vast, task: Task) -> None:
         top += next(iter(levels.values())).shape[2]
 
 
-def sow(vast: Vast, share: float) -> None:
+def fill_random(vast: GridFile, share: float) -> None:
     """Let each number of each level be 1 with a chance, and 0 else; the random seed says where.
 
     Args:
@@ -55,7 +55,7 @@ def sow(vast: Vast, share: float) -> None:
     """
     samples = torch.zeros(1, dtype=torch.int64)
     for start, size in vast.tiles(SOWN):
-        source = Source(vast.random_seed, 0, samples, window=Window(start, vast.size))
+        source = CellRNG(vast.random_seed, 0, samples, window=Window(start, vast.size))
         levels = {
             name: source.chance(f"sown/{name}", share, level.channels, size).float()
             for name, level in vast.layout.items()
@@ -64,7 +64,7 @@ def sow(vast: Vast, share: float) -> None:
 
 
 @torch.no_grad()
-def picture(vast: Vast, draw: Callable[[State], Tensor], side: int) -> Image.Image:
+def draw(vast: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Image:
     """Return a grid of two axes as a picture, each pixel the mean over a square of cells.
 
     Args:
@@ -88,13 +88,13 @@ def picture(vast: Vast, draw: Callable[[State], Tensor], side: int) -> Image.Ima
     return Image.fromarray(bytes_)
 
 
-def plain(state: State) -> Tensor:
+def plain_colours(state: State) -> Tensor:
     """Return the first channel of the top level in grey: what is drawn where there is no task."""
     top = state[list(state)[-1]][:, :1]
     return top.expand(-1, 3, *top.shape[2:])
 
 
-def _two(vast: Vast) -> tuple[int, int]:
+def _two(vast: GridFile) -> tuple[int, int]:
     if len(vast.size) != 2:
         raise ShapeError(
             f"a grid of {len(vast.size)} axes cannot be paved or drawn.",
@@ -108,7 +108,7 @@ def _two(vast: Vast) -> tuple[int, int]:
 def _again_and_again(task: Task) -> Iterator[State]:
     while True:
         given = 0
-        for batch in task.trials("test", AT_ONCE):
+        for batch in task.evaluation_batches("test", AT_ONCE):
             for number in range(batch.state.batch):
                 yield batch.state.select(slice(number, number + 1))
             given += batch.state.batch

@@ -33,7 +33,7 @@ Watch = Callable[[int, float], None]
 
 
 @dataclass(frozen=True)
-class Vast:
+class GridFile:
     """The state of one sample, kept in files.
 
     Attributes:
@@ -57,7 +57,7 @@ class Vast:
     @classmethod
     def create(
         cls, folder: Path, layout: Layout, size: Size, *, dtype: torch.dtype, random_seed: int = 0
-    ) -> "Vast":
+    ) -> "GridFile":
         """Make an empty grid.
 
         Args:
@@ -151,14 +151,14 @@ class Vast:
 @torch.no_grad()
 def stream(
     automaton: Automaton,
-    vast: Vast,
+    vast: GridFile,
     steps: int,
     *,
     tile: int = 512,
     halo: int = 8,
     fire_rate: float | None = None,
     watch: Watch | None = None,
-) -> Vast:
+) -> GridFile:
     """Let steps pass on a grid that is too large for the memory.
 
     Args:
@@ -195,7 +195,7 @@ def stream(
             inner = tuple(
                 slice(s - low, s - low + n) for s, low, n in zip(start, lower, size, strict=True)
             )
-            written = {name: state[name][:, :, *inner] for name in automaton.written}
+            written = {name: state[name][:, :, *inner] for name in automaton.writable_levels}
             vast.write(start, written, ahead=True)
             done += count * math.prod(size)
             if watch:
@@ -206,7 +206,7 @@ def stream(
 
 def reach(automaton: Automaton) -> int:
     """Return how many cells away a cell's next state may depend on another."""
-    radii = [rule.radius for name in automaton.written for rule in automaton.rules_of(name)]
+    radii = [rule.radius for name in automaton.writable_levels for rule in automaton.rules_of(name)]
     alive = automaton.alive
     if alive is None:
         return max(radii, default=0)

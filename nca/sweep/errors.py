@@ -7,7 +7,7 @@ from nca.errors import NCAError
 
 
 @dataclass(frozen=True)
-class Complaint:
+class SweepFault:
     """One thing that is wrong with a sweep.
 
     Attributes:
@@ -29,7 +29,7 @@ class SweepError(NCAError):
         complaints: What is wrong.
     """
 
-    def __init__(self, what: str, complaints: Sequence[Complaint]) -> None:
+    def __init__(self, what: str, complaints: Sequence[SweepFault]) -> None:
         super().__init__(
             what,
             where="; ".join(each.where for each in complaints),

@@ -8,14 +8,14 @@ from typing import Any
 
 from nca.files import write_whole
 from nca.jsonl import dumps
-from nca.sweep.errors import Complaint, SweepError
-from nca.sweep.plan import Base, Planned
+from nca.sweep.errors import SweepError, SweepFault
+from nca.sweep.plan import Base, PlannedRun
 
 ASKED = "sweep.json"
 FORMAT = 1
 
 
-def write_asked(folder: Path, base: Base, runs: Sequence[Planned]) -> None:
+def write_asked(folder: Path, base: Base, runs: Sequence[PlannedRun]) -> None:
     """Write `sweep.json`: the recipe, and every run that has a folder here.
 
     Raises:
@@ -30,7 +30,7 @@ def write_asked(folder: Path, base: Base, runs: Sequence[Planned]) -> None:
     write_whole(folder / ASKED, dumps(told, indent=2).encode())
 
 
-def known_runs(folder: Path, base: Base) -> list[Planned]:
+def known_runs(folder: Path, base: Base) -> list[PlannedRun]:
     """Return the runs that have their places in a folder; none if it holds no sweep.
 
     Raises:
@@ -42,11 +42,11 @@ def known_runs(folder: Path, base: Base) -> list[Planned]:
     if told is None or not _of(base, told):
         what = "holds a damaged sweep" if told is None else "holds a sweep of another recipe"
         to_do = "move it away, or choose another folder: nca sweep ... --out FOLDER"
-        raise SweepError("the folder is taken.", [Complaint(str(folder), f"{what}.", to_do)])
+        raise SweepError("the folder is taken.", [SweepFault(str(folder), f"{what}.", to_do)])
     return _runs(told)
 
 
-def place(base: Base, runs: Sequence[Planned], root: Path) -> Path:
+def place(base: Base, runs: Sequence[PlannedRun], root: Path) -> Path:
     """Return the folder of the very same sweep, or else the next free `NAME-N`.
 
     Args:
@@ -68,8 +68,8 @@ def _of(base: Base, told: dict[str, Any]) -> bool:
     return (told["name"], told["recipe"]) == (base.name, base.text)
 
 
-def _runs(told: dict[str, Any]) -> list[Planned]:
-    return [Planned(**{**run, "overrides": tuple(run["overrides"])}) for run in told["runs"]]
+def _runs(told: dict[str, Any]) -> list[PlannedRun]:
+    return [PlannedRun(**{**run, "overrides": tuple(run["overrides"])}) for run in told["runs"]]
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

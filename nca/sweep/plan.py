@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nca.engine.rng import Draw
+from nca.engine.rng import HostRNG
 from nca.errors import NCAError
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
-from nca.sweep.errors import Complaint, SweepError
-from nca.sweep.request import SEEDS, Choice, sets_random_seed
+from nca.sweep.errors import SweepError, SweepFault
+from nca.sweep.request import SEEDS, Variant, sets_random_seed
 
 TITLE = 60
 """Characters of a folder's name that come from the combination."""
@@ -50,7 +50,7 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """One run of a sweep.
 
     Attributes:
@@ -72,7 +72,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SweepPlan:
     """What a sweep trains and compares.
 
     Attributes:
@@ -81,17 +81,17 @@ class Plan:
         better: Whether more or less of it is better.
     """
 
-    runs: tuple[Planned, ...]
+    runs: tuple[PlannedRun, ...]
     headline: str
     better: str
 
 
-def grid(axes: Sequence[Sequence[Choice]]) -> Iterator[Choice]:
+def grid(axes: Sequence[Sequence[Variant]]) -> Iterator[Variant]:
     """Yield every combination of one choice per axis, the last axis fastest."""
     return (_joined(row) for row in itertools.product(*axes))
 
 
-def sample(axes: Sequence[Sequence[Choice]], count: int, random_seed: int) -> Iterator[Choice]:
+def sample(axes: Sequence[Sequence[Variant]], count: int, random_seed: int) -> Iterator[Variant]:
     """Yield combinations drawn at random without repetition; the whole grid if it has no more.
 
     A larger sample of the same random seed begins with the smaller one.
@@ -101,7 +101,7 @@ def sample(axes: Sequence[Sequence[Choice]], count: int, random_seed: int) -> It
     for attempt in itertools.count():
         if len(drawn) == count:
             return
-        draw = Draw(random_seed, attempt)
+        draw = HostRNG(random_seed, attempt)
         place = tuple(draw.integer(f"axis {n}", 0, len(row) - 1) for n, row in enumerate(axes))
         if place not in drawn:
             drawn.add(place)
@@ -111,9 +111,9 @@ def sample(axes: Sequence[Sequence[Choice]], count: int, random_seed: int) -> It
 def planned(
     base: Base,
     common: Sequence[str],
-    combinations: Sequence[Choice],
+    combinations: Sequence[Variant],
     random_seeds: Sequence[int],
-) -> Plan:
+) -> SweepPlan:
     """Check every combination and plan its runs.
 
     Args:
@@ -139,15 +139,17 @@ def planned(
         names = " and ".join(sorted({name for name, _ in judged}))
         raise _unplanned("[task] name", f"{names} cannot be compared.", "sweep each task alone")
     runs = [
-        Planned(choice.title, number, (*common, *choice.overrides, f"random_seed={number}"))
+        PlannedRun(choice.title, number, (*common, *choice.overrides, f"random_seed={number}"))
         for choice, recipe in zip(combinations, recipes, strict=True)
         for number in random_seeds or (recipe.tables.random_seed,)
     ]
     (headline, better) = judged.pop()
-    return Plan(housed(runs), headline, better)
+    return SweepPlan(assign_folders(runs), headline, better)
 
 
-def housed(runs: Sequence[Planned], known: Sequence[Planned] = ()) -> tuple[Planned, ...]:
+def assign_folders(
+    runs: Sequence[PlannedRun], known: Sequence[PlannedRun] = ()
+) -> tuple[PlannedRun, ...]:
     """Give every run its folder; those that are known keep the one that they have."""
     folders = {run.overrides: run.folder for run in known}
     for run in runs:
@@ -157,15 +159,15 @@ def housed(runs: Sequence[Planned], known: Sequence[Planned] = ()) -> tuple[Plan
 
 
 def _unplanned(where: str, what: str, to_do: str) -> SweepError:
-    return SweepError("the sweep cannot be planned.", [Complaint(where, what, to_do)])
+    return SweepError("the sweep cannot be planned.", [SweepFault(where, what, to_do)])
 
 
-def _joined(choices: Sequence[Choice]) -> Choice:
+def _joined(choices: Sequence[Variant]) -> Variant:
     overrides = itertools.chain.from_iterable(choice.overrides for choice in choices)
-    return Choice("  ".join(choice.title for choice in choices), tuple(overrides))
+    return Variant("  ".join(choice.title for choice in choices), tuple(overrides))
 
 
-def _checked(base: Base, common: Sequence[str], combinations: Sequence[Choice]) -> list[Recipe]:
+def _checked(base: Base, common: Sequence[str], combinations: Sequence[Variant]) -> list[Recipe]:
     """Parse and build every combination, since levels that do not fit show only then."""
     recipes: list[Recipe] = []
     faults: dict[tuple[str, str], list[str]] = {}
@@ -189,7 +191,7 @@ def _checked(base: Base, common: Sequence[str], combinations: Sequence[Choice]) 
         f"{wrong} of {count} combination{'s' * (count > 1)} of {base.source} cannot be run, and "
         "none was.",
         [
-            Complaint("every combination" if len(t) == count else "\n".join(t), what, to_do)
+            SweepFault("every combination" if len(t) == count else "\n".join(t), what, to_do)
             for (what, to_do), t in faults.items()
         ],
     )

@@ -26,7 +26,7 @@ GRACE = 120.0
 """Seconds that a run gets to end its iteration and save."""
 
 
-class Display(Protocol):
+class SweepDisplay(Protocol):
     """Who shows how the jobs get on."""
 
     def started(self, job: Job) -> None:
@@ -113,7 +113,7 @@ class _Worker:
 
 
 def side_by_side(
-    jobs: Sequence[Job], slots: Sequence[Slot], display: Display, stopped: Callable[[], bool]
+    jobs: Sequence[Job], slots: Sequence[Slot], display: SweepDisplay, stopped: Callable[[], bool]
 ) -> dict[str, dict[str, Any]]:
     """Do all jobs, as many at a time as there are slots.
 
@@ -174,7 +174,7 @@ def _opened(log: Path) -> BinaryIO:
         ) from fault
 
 
-def _take(worker: _Worker, told: dict[str, Any], display: Display) -> None:
+def _take(worker: _Worker, told: dict[str, Any], display: SweepDisplay) -> None:
     if told["kind"] == "outcome":
         worker.outcome = told["outcome"]
         return

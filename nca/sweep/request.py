@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nca.sweep.errors import Complaint, SweepError
-from nca.validation.faults import shown
+from nca.sweep.errors import SweepError, SweepFault
+from nca.validation.faults import toml_value
 
 OPEN, CLOSED = "[{(", "]})"
 SEEDS = "give how many, --seeds 3, or which: --seeds 4,7 or --seeds [7]"
 
 
 @dataclass(frozen=True)
-class Choice:
+class Variant:
     """One of the things that a sweep tries in the same place.
 
     Attributes:
@@ -27,7 +27,7 @@ class Choice:
 
 
 @dataclass
-class Wish:
+class SweepRequest:
     """What the options ask for, and what is wrong with them.
 
     Attributes:
@@ -35,17 +35,17 @@ class Wish:
         complaints: What is wrong.
     """
 
-    axes: list[list[Choice]] = field(default_factory=list)
-    complaints: list[Complaint] = field(default_factory=list)
+    axes: list[list[Variant]] = field(default_factory=list)
+    complaints: list[SweepFault] = field(default_factory=list)
 
     def complain(self, where: str, what: str, to_do: str) -> None:
         """Note a complaint."""
-        self.complaints.append(Complaint(where, what, to_do))
+        self.complaints.append(SweepFault(where, what, to_do))
 
 
 def wishes(
     over: Sequence[str], variants: Sequence[str], file: Path | None, seeds_given: str | None
-) -> tuple[list[list[Choice]], tuple[int, ...]]:
+) -> tuple[list[list[Variant]], tuple[int, ...]]:
     """Return axes and random seeds as the options give them; no random seeds: the recipe's own.
 
     Args:
@@ -57,7 +57,7 @@ def wishes(
     Raises:
         SweepError: Everything that is wrong with them.
     """
-    wish = Wish()
+    wish = SweepRequest()
     named = [variant(given, wish) for given in variants]
     named += read_variants(file, wish) if file else []
     titles = [choice.title for choice in named]
@@ -73,7 +73,7 @@ def wishes(
         short = key.rpartition(".")[2]
         alone = sum(other.rpartition(".")[2] == short for other in keys) == 1
         word = short if alone and not short.isdigit() else key
-        wish.axes.append([Choice(f"{word}={value}", (f"{key}={value}",)) for value in values])
+        wish.axes.append([Variant(f"{word}={value}", (f"{key}={value}",)) for value in values])
     numbers = seeds(seeds_given, wish) if seeds_given is not None else ()
     if wish.complaints:
         raise SweepError("the sweep cannot be planned.", wish.complaints)
@@ -110,7 +110,7 @@ def pieces(text: str, mark: str = ",") -> list[str]:
     return [piece.strip() for piece in (*found, text[start:])]
 
 
-def axis(given: str, wish: Wish) -> tuple[str, list[str]]:
+def axis(given: str, wish: SweepRequest) -> tuple[str, list[str]]:
     """Return key and values of `table.key=value,value`; complain of what is wrong."""
     where, sample = f"--over {given}", "write --over table.key=value,value"
     key, equals, rest = given.partition("=")
@@ -133,7 +133,7 @@ def axis(given: str, wish: Wish) -> tuple[str, list[str]]:
     return key, values
 
 
-def seeds(text: str, wish: Wish) -> tuple[int, ...]:
+def seeds(text: str, wish: SweepRequest) -> tuple[int, ...]:
     """Return random seeds: `3` are the first three from 0; `4,7` and `[7]` are themselves."""
     words = [word.strip() for word in text.strip().removeprefix("[").removesuffix("]").split(",")]
     if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
@@ -147,7 +147,7 @@ def seeds(text: str, wish: Wish) -> tuple[int, ...]:
     return numbers
 
 
-def variant(given: str, wish: Wish) -> Choice:
+def variant(given: str, wish: SweepRequest) -> Variant:
     """Return the variant that `title: table.key=value; table.key=value` describes."""
     title, colon, rest = given.partition(":")
     where, overrides = f"--variant {given}", []
@@ -160,7 +160,7 @@ def variant(given: str, wish: Wish) -> Choice:
     return _variant(title.strip(), overrides, where, wish)
 
 
-def read_variants(path: Path, wish: Wish) -> list[Choice]:
+def read_variants(path: Path, wish: SweepRequest) -> list[Variant]:
     """Read a file of variants: a table for each, with `title` and `set`.
 
     Args:
@@ -179,26 +179,26 @@ def read_variants(path: Path, wish: Wish) -> list[Choice]:
     return [_from_table(name, table, path, wish) for name, table in tables.items()]
 
 
-def _from_table(name: str, table: Any, path: Path, wish: Wish) -> Choice:
+def _from_table(name: str, table: Any, path: Path, wish: SweepRequest) -> Variant:
     where, sample = f"{path} [{name}]", 'write set = ["table.key=value"], and perhaps title = "..."'
     if not isinstance(table, dict):
-        wish.complain(where, f"is {shown(table)}, but a variant is a table.", sample)
-        return Choice(name, ())
+        wish.complain(where, f"is {toml_value(table)}, but a variant is a table.", sample)
+        return Variant(name, ())
     for key in sorted(set(table) - {"title", "set"}):
-        wish.complain(where, f"unknown key {shown(key)}.", sample)
+        wish.complain(where, f"unknown key {toml_value(key)}.", sample)
     title, overrides = table.get("title", name), table.get("set")
     if not isinstance(title, str) or not title.strip():
-        wish.complain(where, f"its title is {shown(title)}.", sample)
+        wish.complain(where, f"its title is {toml_value(title)}.", sample)
     if not isinstance(overrides, list) or not all(isinstance(each, str) for each in overrides):
         wish.complain(where, "set is no list of texts.", sample)
         overrides = []
     return _variant(str(title), overrides, where, wish)
 
 
-def _variant(title: str, overrides: list[str], where: str, wish: Wish) -> Choice:
+def _variant(title: str, overrides: list[str], where: str, wish: SweepRequest) -> Variant:
     if any(sets_random_seed(override) for override in overrides):
         wish.complain(where, "random seeds are no variant, but what is averaged over.", SEEDS)
-    return Choice(title, tuple(overrides))
+    return Variant(title, tuple(overrides))
 
 
 def sets_random_seed(override: str) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 
 from nca.files import write_whole
 from nca.jsonl import dumps, nan_if_null
-from nca.reports.numbers import plain
+from nca.reports.numbers import null_if_nan
 from nca.reports.statistics import Statistics
-from nca.sweep.plan import Plan, Planned
+from nca.sweep.plan import PlannedRun, SweepPlan
 from nca.sweep.worker import Measure
 
 MOMENT = ("steps", "after", "samples")
@@ -25,7 +25,7 @@ PARTS = ("mean", "deviation", "least", "greatest")
 
 
 @dataclass(frozen=True)
-class Moment:
+class MeasuredMoment:
     """What was measured at one moment, over the runs of a combination.
 
     Attributes:
@@ -46,7 +46,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Line:
+class VariantResult:
     """One combination.
 
     Attributes:
@@ -64,7 +64,7 @@ class Line:
     random_seeds: tuple[int, ...]
     failed: dict[int, str]
     parameters: int
-    moments: tuple[Moment, ...]
+    moments: tuple[MeasuredMoment, ...]
     folder: str
 
     def to_json(self) -> dict[str, Any]:
@@ -78,35 +78,39 @@ class Line:
         return self.moments[0].metrics[name].mean
 
 
-def lines(plan: Plan, outcomes: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+def summarise_variants(
+    plan: SweepPlan, outcomes: Mapping[str, Mapping[str, Any]]
+) -> list[VariantResult]:
     """Return the combinations, best first; those without a number come last.
 
     Args:
         plan: What was asked.
         outcomes: What `perform` returned, or `failed`, by the name of the run's folder.
     """
-    groups: dict[tuple[str, ...], list[Planned]] = {}
+    groups: dict[tuple[str, ...], list[PlannedRun]] = {}
     for run in plan.runs:
         groups.setdefault(run.overrides[:-1], []).append(run)
     found = [_line(runs, outcomes, plan) for runs in groups.values()]
     sign = -1 if plan.better == "more" else 1
 
-    def place(line: Line) -> tuple[bool, float]:
+    def place(line: VariantResult) -> tuple[bool, float]:
         value = line.headline(plan.headline)
         return (True, 0.0) if math.isnan(value) else (False, sign * value)
 
     return sorted(found, key=place)
 
 
-def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], plan: Plan) -> Line:
+def _line(
+    runs: Sequence[PlannedRun], outcomes: Mapping[str, Mapping[str, Any]], plan: SweepPlan
+) -> VariantResult:
     done = [(run, outcomes[run.folder]) for run in runs if "measured" in outcomes[run.folder]]
     failed = {r.random_seed: outcomes[r.folder]["failed"] for r in runs if r not in dict(done)}
 
-    def first(pair: tuple[Planned, Mapping[str, Any]]) -> float:
+    def first(pair: tuple[PlannedRun, Mapping[str, Any]]) -> float:
         value = nan_if_null(pair[1]["measured"][0].get(plan.headline))
         return -math.inf if math.isnan(value) else value if plan.better == "more" else -value
 
-    return Line(
+    return VariantResult(
         title=runs[0].title,
         overrides=runs[0].overrides[:-1],
         random_seeds=tuple(run.random_seed for run, _ in done),
@@ -117,24 +121,24 @@ def _line(runs: Sequence[Planned], outcomes: Mapping[str, Mapping[str, Any]], pl
     )
 
 
-def _moments(measured: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[Moment]:
+def _moments(measured: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[MeasuredMoment]:
     for same in zip(*measured, strict=True):
         names = [n for n in same[0] if n not in MOMENT and all(n in row for row in same)]
         metrics = {name: _over_seeds([nan_if_null(row[name]) for row in same]) for name in names}
-        yield Moment(same[0]["steps"], same[0]["after"], metrics)
+        yield MeasuredMoment(same[0]["steps"], same[0]["after"], metrics)
 
 
 def write_results(
-    folder: Path, plan: Plan, measure: Measure, outcomes: Mapping[str, Mapping[str, Any]]
+    folder: Path, plan: SweepPlan, measure: Measure, outcomes: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Write `results.json` and `results.csv`, and return what is in the former.
 
     Raises:
         StorageError: They cannot be written.
     """
-    found = lines(plan, outcomes)
+    found = summarise_variants(plan, outcomes)
     told = {
-        **measure.told(),
+        **measure.to_json(),
         "headline": plan.headline,
         "better": plan.better,
         "combinations": [line.to_json() for line in found],
@@ -150,7 +154,7 @@ def write_results(
     return json.loads(text)
 
 
-def _csv(found: Sequence[Line], measure: Measure) -> str:
+def _csv(found: Sequence[VariantResult], measure: Measure) -> str:
     """Return one row for each combination and moment, and one without for a combination of none."""
     rows = []
     for line in found:
@@ -186,4 +190,4 @@ def _over_seeds(values: Sequence[float]) -> Statistics:
 
 
 def _parts(one: Statistics) -> dict[str, float | None]:
-    return plain({part: getattr(one, part) for part in PARTS})
+    return null_if_nan({part: getattr(one, part) for part in PARTS})

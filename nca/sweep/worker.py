@@ -11,17 +11,17 @@ from nca.checkpoint.find import keep_plugins
 from nca.data.dataset import Report
 from nca.device import pick_device
 from nca.errors import CheckpointError, DivergedError, NCAError
-from nca.evaluation.finish_run import best_of, judge
+from nca.evaluation.finish_run import evaluate_trained, load_best
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_files
 from nca.sweep.lock import alone
-from nca.training.compile_trial import settle_compile
+from nca.training.compile_trial import choose_compile
 from nca.training.loop import Watch, train
-from nca.training.memory_planner import settle_memory
+from nca.training.memory_planner import choose_memory
 from nca.training.run import Run
-from nca.training.tensorboard import Board
+from nca.training.tensorboard import TensorBoardLog
 
 OUTCOME = "outcome.json"
 STOPPED = 130
@@ -45,7 +45,7 @@ class Measure:
     steps: tuple[int, ...] = ()
     samples: int = 0
 
-    def told(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {"split": self.split, "steps": list(self.steps), "samples": self.samples}
 
@@ -94,7 +94,7 @@ class Stopped(BaseException):
     """Somebody wants the job to end where it stands; not an error, and not to be caught as one."""
 
 
-def perform(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
+def run_job(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
     """Train what is left to train, judge the best weights, and note the outcome in the folder.
 
     Args:
@@ -117,14 +117,14 @@ def perform(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
         watch.record({"kind": "begun", **told})
         try:
             with _boarded(folder, watch) as watched:
-                settle_memory(run, watched)
-                settle_compile(run, watched)
+                choose_memory(run, watched)
+                choose_compile(run, watched)
                 train(run, watched)
         except DivergedError as fault:  # it would again: everything random is counted
             return note(job, failed=f"{fault.what} ({fault.where})", final=True)
         if run.iteration < run.table.iterations:
             raise Stopped
-        trained = best_of(run)
+        trained = load_best(run)
         trained.prepare(data, report)
 
         def measured(done: int) -> None:
@@ -132,19 +132,19 @@ def perform(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
             if watch.stopped():
                 raise Stopped
 
-        wanted = {n: v for n, v in job.measure.told().items() if v and n != "split"}
-        rows = judge(trained, job.measure.split, Watch(measured=measured), **wanted)
+        wanted = {n: v for n, v in job.measure.to_json().items() if v and n != "split"}
+        rows = evaluate_trained(trained, job.measure.split, Watch(measured=measured), **wanted)
         return note(
             job,
             iteration=run.iteration,
             parameters=parameters,
-            measured=[row.told() for row in rows],
+            measured=[row.to_json() for row in rows],
         )
 
 
 def note(job: Job, **facts: Any) -> dict[str, Any]:
     """Write the outcome of a job into its folder, and return it."""
-    outcome = {"overrides": list(job.overrides), **job.measure.told(), **facts}
+    outcome = {"overrides": list(job.overrides), **job.measure.to_json(), **facts}
     text = dumps(outcome, indent=2)
     write_whole(Path(job.folder) / OUTCOME, text.encode())
     return json.loads(text)
@@ -163,7 +163,7 @@ def outcome_of(job: Job) -> dict[str, Any] | None:
         return None
     if outcome.get("final"):
         return outcome
-    same = all(outcome.get(name) == value for name, value in job.measure.told().items())
+    same = all(outcome.get(name) == value for name, value in job.measure.to_json().items())
     return outcome if same and "measured" in outcome else None
 
 
@@ -187,7 +187,7 @@ def _begun(job: Job, data: Path | None, report: Report) -> Run:
 
 @contextmanager
 def _boarded(folder: Path, watch: Watch) -> Iterator[Watch]:
-    with closing(Board(folder, watch.notice)) as board:
+    with closing(TensorBoardLog(folder, watch.notice)) as board:
 
         def record(told: dict[str, Any]) -> None:
             watch.record(told)

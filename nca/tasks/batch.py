@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from nca.engine.rng import Draw
+from nca.engine.rng import HostRNG
 from nca.engine.state import State
 
 
@@ -22,7 +22,7 @@ class Batch:
 
     state: State
     truth: Mapping[str, Tensor] = field(default_factory=dict)
-    draw: Draw = field(default=Draw(0, 0))
+    draw: HostRNG = field(default=HostRNG(0, 0))
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
         """Return the batch with `function` applied to all levels and truths."""

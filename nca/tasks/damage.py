@@ -12,12 +12,12 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.errors import ShapeError
 from nca.types import Fraction, Size
 from nca.validation.checked import Options
-from nca.validation.faults import Fault, shown
+from nca.validation.faults import Fault, toml_value
 
 Shape: TypeAlias = Literal["disc", "half", "scatter"]
 """Where damage lies; see `Damage`."""
@@ -29,7 +29,7 @@ PLACES = {"disc": ("middle", "anywhere"), "half": tuple(SIDES), "scatter": ("any
 """Where damage of each shape may lie; the first is meant if none is named."""
 
 
-def disc(state: State, source: Source, levels: list[str]) -> State:
+def disc(state: State, source: CellRNG, levels: list[str]) -> State:
     """Empty a random disc in every sample, on the given levels.
 
     The grid spans -1 to 1 along each axis; the centre is drawn from -0.5 to 0.5 on each, the
@@ -84,7 +84,7 @@ class Damage(Options):
         """Yield the fault of a place where damage of this shape cannot lie."""
         if self.place not in ("", *PLACES[self.shape]):
             to_do = f"place a {self.shape} {' or '.join(PLACES[self.shape])}"
-            yield Fault(("place",), f"is {shown(self.place)}", to_do)
+            yield Fault(("place",), f"is {toml_value(self.place)}", to_do)
 
     @classmethod
     def parse(cls, text: str) -> "Damage":
@@ -110,7 +110,7 @@ class Damage(Options):
         """Return what it is, in words."""
         return f"{self.shape} {100 * self.size:g} %, {self.place}"
 
-    def hurt(self, state: State, source: Source, levels: list[str]) -> State:
+    def hurt(self, state: State, source: CellRNG, levels: list[str]) -> State:
         """Return the state with its cells emptied on the given levels.
 
         Args:
@@ -127,7 +127,7 @@ class Damage(Options):
             kept[name] = state[name].masked_fill(hole.unsqueeze(1), 0)
         return state.replace(kept)
 
-    def hole(self, source: Source, size: Size) -> Tensor:
+    def hole(self, source: CellRNG, size: Size) -> Tensor:
         """Return which cells are emptied, bool `(B, *space)`."""
         if self.shape == "half":
             return self._side(size).expand(len(source.samples), *size)
@@ -138,7 +138,7 @@ class Damage(Options):
         ranks = order.flatten(1).argsort(dim=1, stable=True).argsort(dim=1)
         return (ranks < round(self.size * math.prod(size))).view(-1, *size)
 
-    def _away(self, source: Source, size: Size) -> Tensor:
+    def _away(self, source: CellRNG, size: Size) -> Tensor:
         """Return how far each cell is from the middle of the disc, squared, `(B, *space)`."""
         axes = len(size)
         drawn = source.each("damage/place", axes) if self.place == "anywhere" else None

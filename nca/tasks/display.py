@@ -1,6 +1,6 @@
 """How a task wants its automaton shown and touched, in words that no Python is needed to read.
 
-A `Portrait` says what a cell looks like (its own colours, or the colour of the class that it
+A `Display` says what a cell looks like (its own colours, or the colour of the class that it
 chooses), on which level a person may draw, and from which state all begins. A page in a browser
 is made from it.
 
@@ -13,10 +13,13 @@ from typing import Literal
 from torch import Tensor
 
 from nca.engine.state import State
+from nca.render.palettes import CLASS_COLOURS, paint
+
+__all__ = ["CLASS_COLOURS", "Canvas", "ChannelColours", "ClassColours", "Display", "paint"]
 
 
 @dataclass(frozen=True)
-class Colours:
+class ChannelColours:
     """Cells that show three of their channels as red, green and blue.
 
     Attributes:
@@ -34,7 +37,7 @@ class Colours:
 
 
 @dataclass(frozen=True)
-class Classes:
+class ClassColours:
     """Cells that show the class that they choose: the greatest of `weight x + bias`.
 
     Attributes:
@@ -59,7 +62,7 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Canvas:
     """A level that a person draws on, in pixels from 0 (dark) to 1.
 
     A cell holds `patch ** 2` pixels, row by row, each `(pixel - mean) / deviation`, and all of
@@ -83,7 +86,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Portrait:
+class Display:
     """What is seen, drawn and begun with.
 
     Attributes:
@@ -94,6 +97,6 @@ class Portrait:
     """
 
     first: State
-    look: Colours | Classes | None = None
-    drawing: Drawing | None = None
+    look: ChannelColours | ClassColours | None = None
+    drawing: Canvas | None = None
     hint: str = field(default="")

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
-from nca.engine.rng import Draw
+from nca.engine.rng import HostRNG
 from nca.tasks import damage
 from nca.tasks.batch import Batch
 from nca.types import Count, Natural
@@ -20,7 +20,7 @@ from nca.validation.faults import Fault, refuse
 
 
 @dataclass(frozen=True)
-class Renewal(Options):
+class PoolOptions(Options):
     """What happens to the states that an iteration draws, before they live on.
 
     Attributes:
@@ -51,7 +51,7 @@ class Renewal(Options):
         if batch > self.size:
             yield Fault(("size",), f"is {self.size}", f"at least one batch: {batch}")
 
-    def renew(self, batch: Batch, fresh: Batch, automaton: Automaton, draw: Draw) -> Batch:
+    def refresh(self, batch: Batch, fresh: Batch, automaton: Automaton, draw: HostRNG) -> Batch:
         """Return the batch to start from.
 
         Args:
@@ -69,21 +69,23 @@ class Renewal(Options):
         parts = [fresh.select(slice(0, first)), batch.select(slice(first, last))]
         if self.damaged:
             cut = batch.select(slice(last, last + self.damaged))
-            source = draw.source(fresh.state.samples[last : last + self.damaged])
-            parts.append(Batch(damage.disc(cut.state, source, automaton.written), cut.truth))
+            source = draw.cells(fresh.state.samples[last : last + self.damaged])
+            parts.append(
+                Batch(damage.disc(cut.state, source, automaton.writable_levels), cut.truth)
+            )
         if self.swapped:
             there = slice(count - self.swapped, count)
-            parts.append(swap(batch.select(there), fresh.select(there), automaton))
+            parts.append(swap_inputs(batch.select(there), fresh.select(there), automaton))
         parts = [part for part in parts if part.state.batch]
         renewed = Batch.cat([Batch(p.state.replace(remembered=()), p.truth) for p in parts])
         state = renewed.state.restart(fresh.state.random_seed, fresh.state.samples)
         return Batch(state, renewed.truth, draw)
 
 
-def swap(batch: Batch, fresh: Batch, automaton: Automaton) -> Batch:
+def swap_inputs(batch: Batch, fresh: Batch, automaton: Automaton) -> Batch:
     """Return the batch with input and truth of another one, and its dead buried."""
     inputs = {n: fresh.state[n] for n, level in automaton.layout.items() if level.input}
-    return Batch(automaton.bury(batch.state.replace(inputs)), fresh.truth)
+    return Batch(automaton.clear_dead(batch.state.replace(inputs)), fresh.truth)
 
 
 class Pool:
@@ -101,7 +103,7 @@ class Pool:
         """How many states the pool holds."""
         return self.batch.state.batch
 
-    def draw(self, draw: Draw, count: int) -> tuple[Tensor, Batch]:
+    def sample(self, draw: HostRNG, count: int) -> tuple[Tensor, Batch]:
         """Return the places and contents of `count` different states.
 
         Args:

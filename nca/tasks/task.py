@@ -16,18 +16,18 @@ from torch import Tensor, nn
 
 from nca.data.dataset import Report
 from nca.engine.layout import Layout
-from nca.engine.rng import Draw
+from nca.engine.rng import HostRNG
 from nca.engine.state import State
 from nca.errors import DataError, ShapeError
 from nca.registry.registry import registry
 from nca.tasks.batch import Batch
-from nca.tasks.display import Portrait
+from nca.tasks.display import Display
 from nca.tasks.metrics import Share
 from nca.types import Size, Split
 
 
 @dataclass(frozen=True)
-class Setting:
+class TaskContext:
     """What a task needs to know of the run that it belongs to.
 
     Attributes:
@@ -44,7 +44,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Vote:
+class ClassShare:
     """What the cells say about one class.
 
     Attributes:
@@ -62,7 +62,7 @@ class Task(nn.Module, ABC):
     """Make batches, judge states, show them.
 
     The keyword-only arguments of the constructor are the keys of the `[task]` table in a recipe,
-    as they are for update rules. The first, positional argument is the `Setting`.
+    as they are for update rules. The first, positional argument is the `TaskContext`.
 
     Attributes:
         headline: The metric by which the best checkpoint is chosen.
@@ -75,9 +75,9 @@ class Task(nn.Module, ABC):
     better: ClassVar[Literal["more", "less"]]
     roles: tuple[str, ...] = ()
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: TaskContext) -> None:
         super().__init__()
-        self.setting = setting
+        self.context = setting
 
     def prepare(
         self, device: torch.device, data: Path | None = None, report: Report | None = None
@@ -91,7 +91,7 @@ class Task(nn.Module, ABC):
         """
 
     @abstractmethod
-    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+    def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return a training batch: one fresh state, with its truth, for each sample number.
 
         Args:
@@ -116,7 +116,7 @@ class Task(nn.Module, ABC):
         """Return the metrics of a state."""
 
     @abstractmethod
-    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield first states to evaluate on, batch by batch.
 
         Args:
@@ -124,17 +124,17 @@ class Task(nn.Module, ABC):
             batch: At most so many samples at once.
         """
 
-    def first_trials(self, split: Split, batch: int) -> Batch:
+    def first_evaluation_batch(self, split: Split, batch: int) -> Batch:
         """Return the first samples of a split.
 
         Args:
-            split: As of `trials`.
+            split: As of `evaluation_batches`.
             batch: At most so many.
 
         Raises:
             DataError: The split has no samples.
         """
-        trials = (each for each in self.trials(split, batch) if each.state.batch)
+        trials = (each for each in self.evaluation_batches(split, batch) if each.state.batch)
         if (first := next(trials, None)) is None:
             raise self.no_samples(split)
         return first
@@ -151,7 +151,7 @@ class Task(nn.Module, ABC):
         """Return true segmentations of a batch, by name: none, unless the task knows some.
 
         Args:
-            batch: First states with their truth, as `trials` yields them.
+            batch: First states with their truth, as `evaluation_batches` yields them.
 
         Returns:
             For each kind of segment an int64 tensor `(B, *space)`: the number of the segment that
@@ -165,19 +165,19 @@ class Task(nn.Module, ABC):
         Unlike the number of a segment, a category means the same in all samples.
 
         Args:
-            batch: First states with their truth, as `trials` yields them.
+            batch: First states with their truth, as `evaluation_batches` yields them.
 
         Returns:
             For each kind an int64 tensor `(B, *space)`: from 1; 0: the cell does not count.
         """
         return {}
 
-    def portrait(self) -> Portrait:
+    def display(self) -> Display:
         """Return how a page in a browser shall show the automaton, and where all begins.
 
         A task need not say it: then all begins with nothing, and the levels are shown.
         """
-        return Portrait(self.setting.layout.zeros(1, self.setting.size))
+        return Display(self.context.layout.zeros(1, self.context.size))
 
     @abstractmethod
     def picture(self, state: State) -> Tensor:
@@ -187,7 +187,7 @@ class Task(nn.Module, ABC):
         """Return what the samples of a batch shall come to look like, for a person to compare.
 
         Args:
-            batch: First states with their truth, as `trials` yields them.
+            batch: First states with their truth, as `evaluation_batches` yields them.
 
         Returns:
             `(B, 3, height, width)`, from 0 to 1, of the size that `picture` has; or None.
@@ -199,16 +199,16 @@ class Task(nn.Module, ABC):
         targets = self.targets(batch)
         return {} if targets is None else {"target": targets}
 
-    def votes(self, batch: Batch) -> list[Vote]:
+    def votes(self, batch: Batch) -> list[ClassShare]:
         """Return what the cells say about each class; nothing unless they vote."""
         return []
 
     @property
     def canvas(self) -> Size:
         """Height and width, in pixels, of the pictures that `write` takes."""
-        return self.setting.size[-2:]
+        return self.context.size[-2:]
 
-    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+    def apply_picture(self, batch: Batch, picture: Tensor, role: str) -> Batch:
         """Lay a person's picture over a batch, whatever steps its states have taken.
 
         Args:
@@ -226,7 +226,7 @@ class Task(nn.Module, ABC):
             to_do="paint on a level instead",
         )
 
-    def plant(self, batch: Batch, cell: Size) -> Batch:
+    def add_seed(self, batch: Batch, cell: Size) -> Batch:
         """Put a seed into one cell: 1 in every channel of every level but the input.
 
         Args:
@@ -234,7 +234,7 @@ class Task(nn.Module, ABC):
             cell: Where, in the order of the axes.
         """
         levels = {}
-        for name, level in self.setting.layout.items():
+        for name, level in self.context.layout.items():
             if not level.input:
                 levels[name] = batch.state[name].clone()
                 levels[name][(slice(None), slice(None), *cell)] = 1
@@ -246,7 +246,7 @@ class Task(nn.Module, ABC):
         Args:
             size: Cells along each axis.
         """
-        self.setting = replace(self.setting, size=size)
+        self.context = replace(self.context, size=size)
 
 
 def _contract(thing: object) -> str | None:

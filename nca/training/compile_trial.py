@@ -11,7 +11,7 @@ from nca.backends.compiled import Compiled
 from nca.engine.automaton import Automaton
 from nca.errors import NCAError, ProcessError
 from nca.training.loop import Watch
-from nca.training.memory_planner import Trial
+from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
 
 LONG = 600.0
@@ -21,7 +21,7 @@ GAIN = 1.05
 """How many times as fast compiled steps must be at least."""
 
 
-def settle_compile(run: Run, watch: Watch) -> None:
+def choose_compile(run: Run, watch: Watch) -> None:
     """Give a run compiled steps if its recipe asks for them, and, if `auto`, if they pay; say so.
 
     Args:
@@ -46,9 +46,9 @@ Settled: TypeAlias = tuple[Automaton, dict[str, Any]]
 
 
 def _demanded(run: Run, why: str) -> Settled:
-    if run.crew.count > 1:
+    if run.group.count > 1:
         raise ProcessError(
-            f"steps that {run.crew.count} processes share are not compiled.",
+            f"steps that {run.group.count} processes share are not compiled.",
             where='[train] compile = "always"',
             to_do="leave it at auto or never, or run one process",
         )
@@ -65,7 +65,7 @@ def _demanded(run: Run, why: str) -> Settled:
 
 
 def _settled(run: Run) -> Settled:
-    if run.crew.count > 1:
+    if run.group.count > 1:
         return _plain(run, "several processes share them")
     known = run.log.last("compile")
     if known is not None:
@@ -73,7 +73,7 @@ def _settled(run: Run) -> Settled:
         return _demanded(run, why) if known.get("compiled") else _plain(run, why)
     if _spares(run.automaton):
         return _plain(run, "they spare the cells that cannot change, which compiled ones do not")
-    plain = Trial(run).seconds()
+    plain = IterationProbe(run).seconds()
     left = plain * (run.table.iterations - run.iteration)
     if left < LONG:
         return _plain(run, f"about {math.ceil(left / 60)} min are left, too few to try", plain)
@@ -92,7 +92,7 @@ def _seconds(run: Run, compiled: Compiled) -> float | str:
     plain = run.automaton
     run.modules["automaton"] = compiled
     try:
-        return Trial(run).seconds()
+        return IterationProbe(run).seconds()
     except NCAError:
         raise
     except Exception as fault:  # whatever a compiler may raise
@@ -110,5 +110,5 @@ def _spares(automaton: Automaton) -> bool:
     """Return whether steps may work on a list of cells, which comes out longer or shorter."""
     if automaton.alive is None or automaton.sparse is False:
         return False
-    rules = (automaton.rules_of(name) for name in automaton.written)
+    rules = (automaton.rules_of(name) for name in automaton.writable_levels)
     return any(own and all(rule.cellwise for rule in own) for own in rules)

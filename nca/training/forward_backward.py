@@ -12,7 +12,7 @@ from nca.tasks.batch import Batch
 from nca.training.run import Run
 
 
-class Lesson(nn.Module):
+class TrainingStep(nn.Module):
     """The part of an iteration that gradients flow through, as one module.
 
     Args:
@@ -27,18 +27,20 @@ class Lesson(nn.Module):
     def forward(self, batch: Batch, steps: int) -> tuple[list[State], dict[str, Tensor]]:
         """Return the last states of a batch, and the terms of their loss, each `(B,)`."""
         count = self.run.table.last_states
-        states = last_states(self.run.automaton, batch.state, steps, count)
+        states = final_states(self.run.automaton, batch.state, steps, count)
         return states, self.run.task.loss(states, batch)
 
 
-def learn(lesson: nn.Module, run: Run, batch: Batch, steps: int) -> tuple[State, dict[str, Tensor]]:
+def forward_backward(
+    lesson: nn.Module, run: Run, batch: Batch, steps: int
+) -> tuple[State, dict[str, Tensor]]:
     """Walk a batch forth and back, and leave the gradient of its mean loss with the weights.
 
     A batch in parts is walked part by part, and their gradients add up: what is kept for the
     gradient is that of one part.
 
     Args:
-        lesson: A `Lesson`, or what a crew has made of it.
+        lesson: A `TrainingStep`, or what a crew has made of it.
         run: Whose recipe says in how many parts.
         batch: The states to start from, with their truth.
         steps: How many steps they live.
@@ -75,7 +77,7 @@ def _added_up(lesson: nn.Module, last: bool) -> AbstractContextManager[None]:
     return lesson.no_sync()
 
 
-def last_states(automaton: Automaton, state: State, steps: int, count: int) -> list[State]:
+def final_states(automaton: Automaton, state: State, steps: int, count: int) -> list[State]:
     """Return the last `count` states of a rollout, the very last one last."""
     count = min(count, steps)
     states = [automaton.rollout(state, steps - count + 1)]

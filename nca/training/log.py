@@ -8,7 +8,7 @@ from nca.files import write_whole
 from nca.jsonl import JsonLines, dumps
 
 
-class Log:
+class MetricsLog:
     """`metrics.jsonl`: one line of JSON per record; a kill costs at most the last line.
 
     Args:

@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nca.engine.rng import Draw
+from nca.engine.rng import HostRNG
 from nca.engine.state import State
 from nca.errors import DivergedError
-from nca.evaluation.evaluate import Row, evaluate
+from nca.evaluation.evaluate import Measurement, evaluate
 from nca.recipe.tables import Train
 from nca.tasks.batch import Batch
-from nca.training.forward_backward import Lesson, learn
+from nca.training.forward_backward import TrainingStep, forward_backward
 from nca.training.run import Run
 
 REPORT_EVERY = 10
@@ -70,27 +70,27 @@ def train(run: Run, watch: Watch | None = None) -> None:
     watch = watch or Watch()
     table, rollout = run.table, run.recipe.tables.rollout
     weights = list(run.modules.parameters())
-    lesson = run.crew.engine(Lesson(run))
-    vitals = Vitals(run, watch)
+    lesson = run.group.wrap_ddp(TrainingStep(run))
+    vitals = TrainingMonitor(run, watch)
     run.modules.train()
     while run.iteration < table.iterations:
-        draw = Draw(run.recipe.tables.random_seed, run.iteration)
+        draw = HostRNG(run.recipe.tables.random_seed, run.iteration)
         index, batch = next_batch(run, draw)
         steps = draw.integer("steps", *rollout.steps)
         for group in run.optimiser.param_groups:
             group["lr"] = learning_rate(table, run.iteration)
 
-        last_state, terms = learn(lesson, run, batch, steps)
-        norm = treat_gradient(weights, table)
+        last_state, terms = forward_backward(lesson, run, batch, steps)
+        norm = clip_or_normalise(weights, table)
         run.optimiser.step()
-        if run.average:
-            run.average.update(run.iteration)
+        if run.ema:
+            run.ema.update(run.iteration)
         if run.pool is not None and index is not None:
             run.pool.put(index, Batch(last_state, batch.truth))
         run.iteration += 1
 
         vitals.take(terms, norm, last_state)
-        last, stopped = run.iteration == table.iterations, run.crew.any(watch.stopped())
+        last, stopped = run.iteration == table.iterations, run.group.any(watch.stopped())
         if table.validate_every and (run.iteration % table.validate_every == 0 or last):
             validate(run, watch)
         if run.iteration % table.save_every == 0 or last or stopped:
@@ -100,15 +100,15 @@ def train(run: Run, watch: Watch | None = None) -> None:
             return
 
 
-def next_batch(run: Run, draw: Draw) -> tuple[Tensor | None, Batch]:
+def next_batch(run: Run, draw: HostRNG) -> tuple[Tensor | None, Batch]:
     """Return the states to start from, and their places in the pool if there is one."""
     count = run.table.batch
     samples = torch.arange(count, device=run.device) + run.iteration * count
-    fresh = replace(run.task.draw(draw, samples), draw=draw)
+    fresh = replace(run.task.training_batch(draw, samples), draw=draw)
     renewal = run.recipe.tables.pool
     if run.pool is None or renewal is None:
         return None, fresh
-    index, drawn = run.pool.draw(draw, count)
+    index, drawn = run.pool.sample(draw, count)
     if run.iteration < renewal.begin:
         return index, fresh
     if renewal.order == "loss":
@@ -116,7 +116,7 @@ def next_batch(run: Run, draw: Draw) -> tuple[Tensor | None, Batch]:
             terms = run.task.loss([drawn.state], drawn)
             worst_first = sum(terms.values()).argsort(descending=True, stable=True)  # pyright: ignore
         index, drawn = index[worst_first], drawn.select(worst_first)
-    return index, renewal.renew(drawn, fresh, run.automaton, draw)
+    return index, renewal.refresh(drawn, fresh, run.automaton, draw)
 
 
 def learning_rate(table: Train, iteration: int) -> float:
@@ -137,7 +137,7 @@ def learning_rate(table: Train, iteration: int) -> float:
 
 
 @torch.no_grad()
-def treat_gradient(weights: Sequence[nn.Parameter], table: Train) -> Tensor:
+def clip_or_normalise(weights: Sequence[nn.Parameter], table: Train) -> Tensor:
     """Clip or normalise the gradients as the recipe asks; return their norm before that.
 
     `normalised` divides each tensor's gradient by its own norm (Mordvintsev et al. 2020), which
@@ -153,9 +153,9 @@ def treat_gradient(weights: Sequence[nn.Parameter], table: Train) -> Tensor:
     return norm
 
 
-def validate(run: Run, watch: Watch) -> Row:
+def validate(run: Run, watch: Watch) -> Measurement:
     """Measure on held-out data, log it, and keep the weights if they are the best so far."""
-    with averaged(run), run.recipe.autocast(run.device):
+    with ema_weights(run), run.recipe.autocast(run.device):
         (row,) = evaluate(
             run.automaton,
             run.task,
@@ -166,18 +166,18 @@ def validate(run: Run, watch: Watch) -> Row:
             disturb=False,
             watch=watch.measured,
         )
-    record = {"iteration": run.iteration, "kind": "held_out", **row.told()}
+    record = {"iteration": run.iteration, "kind": "held_out", **row.to_json()}
     run.log.write(record)
     watch.record(record)
     headline = row.metrics[run.task.headline]
     sign = 1 if run.task.better == "more" else -1
     if math.isfinite(headline) and (run.best is None or sign * headline > sign * run.best):
         run.best = headline
-        run.save_best({"held_out": [row.told()]})
+        run.save_best({"held_out": [row.to_json()]})
     return row
 
 
-class averaged:  # noqa: N801
+class ema_weights:  # noqa: N801
     """Put the averaged weights in place for a while, if there are any."""
 
     def __init__(self, run: Run) -> None:
@@ -193,13 +193,13 @@ class averaged:  # noqa: N801
 
     @torch.no_grad()
     def _exchange(self) -> None:
-        if self.run.average:
+        if self.run.ema:
             for name, weight in self.run.modules.named_parameters():
-                kept = self.run.average.tensors[name]
-                weight.data, self.run.average.tensors[name] = kept, weight.data
+                kept = self.run.ema.tensors[name]
+                weight.data, self.run.ema.tensors[name] = kept, weight.data
 
 
-class Vitals:
+class TrainingMonitor:
     """Gather what happens, report it every few iterations, and notice when things go wrong.
 
     Numbers stay on the device until they are reported, so that a GPU need not wait for them.
@@ -256,7 +256,7 @@ class Vitals:
         self._terms, self._since = [], time.perf_counter()
 
     def _heed_the_dead(self, state: State) -> None:
-        living = self.run.automaton.living(state)
+        living = self.run.automaton.alive_mask(state)
         if living is None or living.any():
             self._dead_since = None
             return
@@ -275,7 +275,7 @@ class Vitals:
             )
 
     def _heed_the_huge(self, state: State) -> None:
-        written = self.run.automaton.written
+        written = self.run.automaton.writable_levels
         greatest = max(state[name].abs().max().item() for name in written)
         if greatest > HUGE and not self._exploding:
             self.watch.notice(

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nca.engine.activation_memory import Memory
-from nca.engine.rng import Draw
+from nca.engine.activation_memory import ActivationMemory
+from nca.engine.rng import HostRNG
 from nca.training import probe as gauge
-from nca.training.forward_backward import Lesson, learn
+from nca.training.forward_backward import TrainingStep, forward_backward
 from nca.training.loop import Watch, next_batch
 from nca.training.run import Run
 
@@ -33,7 +33,7 @@ MEANING = {"store": "everything is kept", "recompute": "states are kept"}
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryNeed:
     """What an iteration needs in one mode.
 
     Attributes:
@@ -42,13 +42,13 @@ class Need:
         seconds: Time that the mean number of steps takes; None where nobody asked.
     """
 
-    memory: Memory
+    memory: ActivationMemory
     peak: int
     seconds: float | None = None
 
 
 @dataclass(frozen=True)
-class Choice:
+class MemoryChoice:
     """What `auto` takes: the fastest mode that fits, or the smallest where none does.
 
     Attributes:
@@ -56,7 +56,7 @@ class Choice:
         room: Bytes that an iteration may take; None where nobody knows.
     """
 
-    need: Need
+    need: MemoryNeed
     room: int | None
 
     @property
@@ -73,7 +73,7 @@ class Choice:
         return f"memory: {mode} ({words}) takes {self.need.peak / 1e6:,.0f} MB {room}{short}"
 
 
-def choose(needs: Iterable[Need], room: int | None) -> Choice:
+def fastest_that_fits(needs: Iterable[MemoryNeed], room: int | None) -> MemoryChoice:
     """Return what `auto` takes.
 
     Args:
@@ -82,14 +82,14 @@ def choose(needs: Iterable[Need], room: int | None) -> Choice:
     """
     choice = None
     for need in needs:
-        choice = Choice(need, room)
+        choice = MemoryChoice(need, room)
         if choice.fits:
             break
     assert choice is not None
     return choice
 
 
-def settle_memory(run: Run, watch: Watch) -> None:
+def choose_memory(run: Run, watch: Watch) -> None:
     """Give a run whose recipe says `auto` the fastest memory that fits, and say so.
 
     It changes no number of the run. Several processes take the same: what fits where the least is
@@ -101,12 +101,12 @@ def settle_memory(run: Run, watch: Watch) -> None:
     """
     if run.table.memory.mode != "auto" or run.iteration >= run.table.iterations:
         return
-    crew, room = run.crew, gauge.free(run.device)
+    crew, room = run.group, gauge.free(run.device)
     if room is not None:
-        room = -crew.most(-round((1 - MARGIN) * room / crew.sharing(run.device)))
-    with closing(Trial(run).needs()) as needs:
-        agreed = (replace(need, peak=crew.most(need.peak)) for need in needs)
-        choice = choose(agreed, room)
+        room = -crew.max(-round((1 - MARGIN) * room / crew.sharing(run.device)))
+    with closing(IterationProbe(run).needs()) as needs:
+        agreed = (replace(need, peak=crew.max(need.peak)) for need in needs)
+        choice = fastest_that_fits(agreed, room)
     run.automaton.memory = choice.need.memory
     watch.notice(choice.told())
     told = {"mode": choice.need.memory.mode, "every": choice.need.memory.every}
@@ -114,7 +114,7 @@ def settle_memory(run: Run, watch: Watch) -> None:
     run.log.write({"iteration": run.iteration, "kind": "memory", **told})
 
 
-class Trial:
+class IterationProbe:
     """Iterations of a run that nothing comes of, to be measured.
 
     Args:
@@ -122,7 +122,7 @@ class Trial:
     """
 
     def __init__(self, run: Run) -> None:
-        self.run, self.lesson = run, Lesson(run)
+        self.run, self.lesson = run, TrainingStep(run)
         self.least, self.most = run.recipe.tables.rollout.steps
         self.judged = min(run.table.last_states, self.most)
         self.state = self.whole = self.always = 0
@@ -131,17 +131,21 @@ class Trial:
     def spreads(self) -> bool:
         """Whether rules make the life that lists cells: what is measured is a grid full of it."""
         alive = self.run.automaton.alive
-        return alive is not None and alive.level in self.run.automaton.written
+        return alive is not None and alive.level in self.run.automaton.writable_levels
 
     @property
-    def modes(self) -> list[Memory]:
+    def modes(self) -> list[ActivationMemory]:
         """The modes, the fastest first; segments as the recipe has them, or the smallest."""
         asked = self.run.table.memory
-        segments = asked if asked.mode == "segments" else Memory("segments")
+        segments = asked if asked.mode == "segments" else ActivationMemory("segments")
         stride = segments.stride(self.most - self.judged + 1)
-        return [Memory("store"), Memory("recompute"), replace(segments, every=stride)]
+        return [
+            ActivationMemory("store"),
+            ActivationMemory("recompute"),
+            replace(segments, every=stride),
+        ]
 
-    def needs(self, *, timed: bool = False) -> Generator[Need]:
+    def needs(self, *, timed: bool = False) -> Generator[MemoryNeed]:
         """Yield what each mode needs, one by one; what is not asked for is not measured.
 
         More is held in any case: the last state of the iteration before, for the log, and what
@@ -151,25 +155,25 @@ class Trial:
             speed = self._speed() if timed else {}
             for memory in self.modes:
                 peak = self._stored() if memory.mode == "store" else self._kept(memory)
-                yield Need(memory, peak + self.always, speed.get(memory.mode))
+                yield MemoryNeed(memory, peak + self.always, speed.get(memory.mode))
 
-    def measure(self, memory: Memory) -> Need:
+    def measure(self, memory: ActivationMemory) -> MemoryNeed:
         """Return what an iteration really takes."""
         with self._ready():
             peak, seconds = self._peak(memory, self.most), self._time(memory, self._mean, 1)
-            return Need(memory, peak + self.always, seconds)
+            return MemoryNeed(memory, peak + self.always, seconds)
 
     def seconds(self) -> float:
         """Return what an iteration of the mean number of steps takes, in the memory of the run."""
         with self._ready():
             return self._time(self.run.automaton.memory, self._mean, 2)
 
-    def iterate(self, memory: Memory, steps: int) -> None:
+    def iterate(self, memory: ActivationMemory, steps: int) -> None:
         """Go forth and back once, and forget the gradients."""
         run = self.run
         run.automaton.memory = memory
-        _, batch = next_batch(run, Draw(run.recipe.tables.random_seed, run.iteration))
-        learn(self.lesson, run, batch, steps)
+        _, batch = next_batch(run, HostRNG(run.recipe.tables.random_seed, run.iteration))
+        forward_backward(self.lesson, run, batch, steps)
         run.modules.zero_grad()
 
     @contextmanager
@@ -180,7 +184,7 @@ class Trial:
         automaton.sparse = False if self.spreads else automaton.sparse
         run.modules.train()
         try:
-            self.iterate(Memory("store"), min(self.judged + 1, self.most))
+            self.iterate(ActivationMemory("store"), min(self.judged + 1, self.most))
             self.state, self.whole = self._state_sizes()
             self.always = self.whole + self._moments()
             yield
@@ -191,7 +195,7 @@ class Trial:
     def _state_sizes(self) -> tuple[int, int]:
         """Return the bytes that one more state of a step takes, and one with all it remembers."""
         run = self.run
-        _, batch = next_batch(run, Draw(run.recipe.tables.random_seed, run.iteration))
+        _, batch = next_batch(run, HostRNG(run.recipe.tables.random_seed, run.iteration))
         with torch.no_grad(), run.recipe.autocast(run.device):
             before = run.automaton.rollout(batch.state, 1)
             after = run.automaton.rollout(before, 1)
@@ -216,10 +220,10 @@ class Trial:
     def _stored(self) -> int:
         """Return the peak where everything is kept: that of few, and what a step adds to it."""
         short, long = (min(self.judged + more, self.most) for more in (1, 4))
-        few, many = (self._peak(Memory("store"), steps) for steps in (short, long))
+        few, many = (self._peak(ActivationMemory("store"), steps) for steps in (short, long))
         return round(many + (self.most - long) * (many - few) / max(long - short, 1))
 
-    def _kept(self, memory: Memory) -> int:
+    def _kept(self, memory: ActivationMemory) -> int:
         """Return the peak where states are kept: that of few, and so many states more.
 
         The end of a rollout is walked back while the states before all segments are kept, and so
@@ -229,8 +233,8 @@ class Trial:
         first = self.most - self.judged + 1
         stride = memory.stride(first)
         steps = min(self.judged + 3, self.most)
-        end = self._peak(Memory("recompute"), steps)
-        parts = self.run.table.parts * self.run.crew.count
+        end = self._peak(ActivationMemory("recompute"), steps)
+        parts = self.run.table.parts * self.run.group.count
         state, whole = (math.ceil(size / parts) for size in (self.state, self.whole))
         if stride == 1 or stride == first:
             return end + (self.most - steps) * state
@@ -240,7 +244,7 @@ class Trial:
         rest = max(1, 3 - self.judged)
         short = min(rest + self.judged, stride)
         probe = short + min(rest, short, first - short) + self.judged - 1
-        back = self._peak(Memory("segments", short), probe)
+        back = self._peak(ActivationMemory("segments", short), probe)
         return max(end, back + (stride - short) * state + (before - 1) * whole)
 
     def _speed(self) -> dict[str, float]:
@@ -248,7 +252,9 @@ class Trial:
         short, long = (min(self.judged + more, self.most) for more in (1, 5))
         seconds, each = {}, {}
         for mode in ("store", "recompute"):
-            few, many = (self._time(Memory(mode), steps, REPEATS) for steps in (short, long))
+            few, many = (
+                self._time(ActivationMemory(mode), steps, REPEATS) for steps in (short, long)
+            )
             each[mode] = max(many - few, 0.0) / max(long - short, 1)
             seconds[mode] = many + each[mode] * (self._mean - long)
         first = self._mean - self.judged + 1
@@ -261,10 +267,10 @@ class Trial:
     def _mean(self) -> int:
         return (self.least + self.most) // 2
 
-    def _peak(self, memory: Memory, steps: int) -> int:
+    def _peak(self, memory: ActivationMemory, steps: int) -> int:
         return gauge.peak(lambda: self.iterate(memory, steps), self.run.device)
 
-    def _time(self, memory: Memory, steps: int, repeats: int) -> float:
+    def _time(self, memory: ActivationMemory, steps: int, repeats: int) -> float:
         return min(
             gauge.seconds(lambda: self.iterate(memory, steps), self.run.device)
             for _ in range(repeats)

@@ -15,22 +15,22 @@ from torch import Tensor, nn
 
 from nca.checkpoint.file import MODULES, Checkpoint, weights
 from nca.data.dataset import Report
-from nca.distributed.group import ALONE, Crew
+from nca.distributed.group import SINGLE, ProcessGroup
 from nca.engine.automaton import Automaton
-from nca.engine.rng import Draw
+from nca.engine.rng import HostRNG
 from nca.errors import CheckpointError, ShapeError
 from nca.files import make_folder, write_whole
 from nca.recipe.recipe import Recipe
 from nca.recipe.tables import Train
 from nca.tasks.pool import Pool
 from nca.tasks.task import Task
-from nca.training.log import Log
+from nca.training.log import MetricsLog
 
 POOL_SAMPLES = 1 << 40
 """The pool's first states have sample numbers that no iteration reaches."""
 
 
-class Average:
+class EMA:
     """The exponential moving average of all trained weights.
 
     Early on the average is shorter, `(1 + t) / (10 + t)`, so that it forgets where it began.
@@ -71,12 +71,12 @@ class Run:
     device: torch.device
     modules: nn.ModuleDict
     optimiser: torch.optim.Optimizer
-    average: Average | None = None
+    ema: EMA | None = None
     pool: Pool | None = None
     iteration: int = 0
     best: float | None = None
-    crew: Crew = ALONE
-    log: Log = field(default=None)  # pyright: ignore[reportAssignmentType]
+    group: ProcessGroup = SINGLE
+    log: MetricsLog = field(default=None)  # pyright: ignore[reportAssignmentType]
 
     @classmethod
     def start(
@@ -86,7 +86,7 @@ class Run:
         device: torch.device,
         data: Path | None,
         report: Report,
-        crew: Crew = ALONE,
+        crew: ProcessGroup = SINGLE,
     ) -> "Run":
         """Build a run at its beginning and make its folder.
 
@@ -96,9 +96,9 @@ class Run:
             NCAError: What the task raises while it loads its data.
         """
         run = cls.build(recipe, folder, device, data, report, crew)
-        if crew.leads:
+        if crew.is_leader:
             run._make_folder()
-        run.log = Log(folder / "metrics.jsonl", 0, writes=crew.leads)
+        run.log = MetricsLog(folder / "metrics.jsonl", 0, writes=crew.is_leader)
         run.save()
         return run
 
@@ -110,7 +110,7 @@ class Run:
         data: Path | None,
         report: Report,
         overrides: tuple[str, ...] = (),
-        crew: Crew = ALONE,
+        crew: ProcessGroup = SINGLE,
     ) -> "Run":
         """Continue a run from its last checkpoint, whatever the number of processes was.
 
@@ -123,7 +123,7 @@ class Run:
             raise CheckpointError(
                 "there is no such run.", where=str(folder), to_do="give a run's folder: runs/NAME"
             )
-        for leftover in folder.glob(".*.part") if crew.leads else ():
+        for leftover in folder.glob(".*.part") if crew.is_leader else ():
             leftover.unlink()
         checkpoint = Checkpoint.read(path)
         recipe = checkpoint.parsed(path, overrides)
@@ -131,7 +131,7 @@ class Run:
         for name in MODULES:
             checkpoint.load(run.modules[name], name, path)
         run._restore(checkpoint, path)
-        run.log = Log(folder / "metrics.jsonl", run.iteration, writes=crew.leads)
+        run.log = MetricsLog(folder / "metrics.jsonl", run.iteration, writes=crew.is_leader)
         return run
 
     @classmethod
@@ -142,7 +142,7 @@ class Run:
         device: torch.device,
         data: Path | None,
         report: Report,
-        crew: Crew = ALONE,
+        crew: ProcessGroup = SINGLE,
     ) -> "Run":
         """Return a run at its beginning that has no folder yet.
 
@@ -153,7 +153,7 @@ class Run:
         crew.check(recipe.training().batch, recipe.training().parts)
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
-        automaton = crew.spread(recipe.automaton(), recipe.tables.grid.size)
+        automaton = crew.shard_steps(recipe.automaton(), recipe.tables.grid.size)
         task = recipe.task()
         with crew.leader_first():
             task.prepare(device, data, report)
@@ -161,12 +161,12 @@ class Run:
         table = recipe.tables.train
         assert table is not None
         optimiser = _optimiser(table, modules.parameters())
-        run = cls(recipe, folder, device, modules, optimiser, crew=crew)
+        run = cls(recipe, folder, device, modules, optimiser, group=crew)
         if table.average:
-            run.average = Average(modules, table.average)
+            run.ema = EMA(modules, table.average)
         if recipe.tables.pool:
             samples = POOL_SAMPLES + torch.arange(recipe.tables.pool.size, device=device)
-            run.pool = Pool(task.draw(Draw(recipe.tables.random_seed, 0), samples))
+            run.pool = Pool(task.training_batch(HostRNG(recipe.tables.random_seed, 0), samples))
         return run
 
     @property
@@ -192,24 +192,24 @@ class Run:
 
     def save(self) -> None:
         """Write `last.safetensors`: all that is needed to go on, by however many processes."""
-        if not self.crew.leads:
+        if not self.group.is_leader:
             return
         tensors = weights(automaton=self.automaton, task=self.task)
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{n}": torch.as_tensor(t) for n, t in moments.items()}
-        if self.average:
-            tensors |= {f"average.{n}": t for n, t in self.average.tensors.items()}
+        if self.ema:
+            tensors |= {f"average.{n}": t for n, t in self.ema.tensors.items()}
         if self.pool:
             tensors |= {f"pool.{n}": t for n, t in self.pool.tensors().items()}
         self._checkpoint(tensors, {}).write(self.folder / "last.safetensors")
 
     def save_best(self, metrics: dict[str, Any]) -> None:
         """Write `best.safetensors`: the averaged weights, or those of now, with their metrics."""
-        if not self.crew.leads:
+        if not self.group.is_leader:
             return
         tensors = weights(automaton=self.automaton, task=self.task)
-        if self.average:
-            tensors |= self.average.tensors
+        if self.ema:
+            tensors |= self.ema.tensors
         self._checkpoint(tensors, metrics).write(self.folder / "best.safetensors")
 
     def _make_folder(self) -> None:
@@ -236,8 +236,8 @@ class Run:
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
         try:
-            if self.average:
-                for name, tensor in self.average.tensors.items():
+            if self.ema:
+                for name, tensor in self.ema.tensors.items():
                     tensor.copy_(checkpoint.part("average")[name])
             if self.pool:
                 self.pool.load(checkpoint.part("pool"))

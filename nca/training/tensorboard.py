@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Board:
+class TensorBoardLog:
     """Curves of a run in the folder `tensorboard` beside its log.
 
     Args:

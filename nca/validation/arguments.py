@@ -69,7 +69,7 @@ def summary(thing: Any) -> str:
     return (inspect.getdoc(thing) or "").strip().split("\n")[0]
 
 
-def described(model: type[BaseModel]) -> dict[str, str]:
+def describe_options(model: type[BaseModel]) -> dict[str, str]:
     """Return for each field what may stand there, in words: `whole number, at least 1; 24`."""
     schema = model.model_json_schema()
     required = schema.get("required", [])

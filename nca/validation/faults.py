@@ -92,7 +92,7 @@ def strange(value: Any, path: KeyPath = ()) -> list[Fault]:
     if isinstance(value, float) and not abs(value) < float("inf"):
         return [Fault(path, f"is {value}", "expected: a number that is finite")]
     if isinstance(value, str) and re.search("[\0\ud800-\udfff]", value):
-        return [Fault(path, f"is {shown(value)}", "leave out what is no character")]
+        return [Fault(path, f"is {toml_value(value)}", "leave out what is no character")]
     if hasattr(value, "isoformat"):
         return [Fault(path, "is a date or time", f'expected: something else; text is "{value}"')]
     return []
@@ -105,7 +105,7 @@ def unknown(path: KeyPath, known: Sequence[str]) -> Fault:
     return Fault(path, "unknown key", f"{hint}{table} knows: {', '.join(sorted(known))}")
 
 
-def choose(name: str, known: Sequence[str]) -> str:
+def choose_among(name: str, known: Sequence[str]) -> str:
     """Return what to do about a name that is not among those known."""
     return f"{did_you_mean(name, known)}choose among: {', '.join(known) or 'none'}"
 
@@ -121,7 +121,7 @@ def place_of(path: KeyPath) -> str:
     return f"{_table(path[: cut - 1])} {_bare(path[cut - 1])}{numbers}".lstrip()
 
 
-def shown(value: Any) -> str:
+def toml_value(value: Any) -> str:
     """Return a value as TOML would have it, on one line and not too long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     text = text.encode("utf-8", "backslashreplace").decode()
@@ -183,7 +183,7 @@ def _faults(
 def _fault(
     path: KeyPath, detail: ErrorDetails, field: dict[str, Any], table: dict[str, Any]
 ) -> Fault:
-    given = shown(detail["input"])
+    given = toml_value(detail["input"])
     match detail["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             return unknown(path, list(table.get("properties", {})))
@@ -252,7 +252,7 @@ def _table(path: KeyPath) -> str:
 
 
 def _bare(key: str | int) -> str:
-    return str(key) if re.fullmatch("[A-Za-z0-9_-]+", str(key)) else shown(key)
+    return str(key) if re.fullmatch("[A-Za-z0-9_-]+", str(key)) else toml_value(key)
 
 
 def _list(field: dict[str, Any]) -> str:

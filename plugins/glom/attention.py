@@ -31,8 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Options, Place, View
-from nca.engine.program import Consensus, Untold
+from nca import AttentionTerm, NotDeclared, Options, RuleContext, View
 from nca.types import Count, Fraction, Natural, Positive
 
 TINY = 1e-6
@@ -63,7 +62,7 @@ class Attention(Options):
     lookahead: Fraction = 0.0
     itself: bool = True
 
-    def levels(self, place: Place) -> tuple[str, ...]:
+    def levels(self, place: RuleContext) -> tuple[str, ...]:
         """Return the levels whose agreement counts: the own one, then those above it."""
         names = list(place.layout)
         above = names[names.index(place.name) :]
@@ -78,7 +77,7 @@ class NeighbourAttention(nn.Module):
         options: How its cells heed their neighbours.
     """
 
-    def __init__(self, place: Place, options: Attention) -> None:
+    def __init__(self, place: RuleContext, options: Attention) -> None:
         super().__init__()
         self.options = options
         self.levels = options.levels(place)
@@ -102,12 +101,12 @@ class NeighbourAttention(nn.Module):
         rise = self.options.rise
         return full * min((step + 1) / rise, 1.0) if rise else full
 
-    def program(self, rate: float) -> Consensus | Untold:
+    def program(self, rate: float) -> AttentionTerm | NotDeclared:
         """Return a share of the way to `mean` in the words of a program."""
         if self.options.rise:
-            return Untold("sharpens its attention step by step, which no program can say")
+            return NotDeclared("sharpens its attention step by step, which no program can say")
         sharpness = self.sharpness(0)
-        return Consensus(
+        return AttentionTerm(
             rate,
             sharpness.item() if isinstance(sharpness, Tensor) else sharpness,
             self.options.similarity == "cosine",

@@ -6,8 +6,18 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from nca import Place, UpdateRule, View, register
-from nca.engine.program import Decay, Layer, Net, Program, Term, Untold
+from nca import (
+    DecayTerm,
+    Layer,
+    MLPTerm,
+    NotDeclared,
+    Program,
+    RuleContext,
+    UpdateRule,
+    View,
+    register,
+)
+from nca.engine.program import Term
 from nca.types import Count, Fraction
 from nca_plugins.glom.attention import SHARPEST, Attention, NeighbourAttention
 from nca_plugins.glom.nets import Activation, Prediction, Shown
@@ -40,7 +50,7 @@ class WeightedMean(UpdateRule):
 
     def __init__(
         self,
-        place: Place,
+        place: RuleContext,
         *,
         hidden: Count = 24,
         activation: Activation = "relu",
@@ -74,19 +84,19 @@ class WeightedMean(UpdateRule):
             return torch.full((self.count,), 1 / self.count)
         return torch.softmax(self.logits, dim=0)
 
-    def program(self) -> Program | Untold:
+    def program(self) -> Program | NotDeclared:
         """Return the pulls of the nets and of attention in the words of a program."""
         weights = self.weights().tolist()[1:]
         nets = [net for net in (self.bottom_up, self.top_down) if net is not None]
         terms: list[Term] = []
         for net, weight in zip(nets, weights, strict=False):
             said = net.program()
-            if isinstance(said, Untold):
+            if isinstance(said, NotDeclared):
                 return said
-            terms += [_scaled(term, weight) for term in said.terms if isinstance(term, Net)]
-            terms.append(Decay(weight))
+            terms += [_scaled(term, weight) for term in said.terms if isinstance(term, MLPTerm)]
+            terms.append(DecayTerm(weight))
         drift = self.attention.program(weights[-1])
-        return drift if isinstance(drift, Untold) else Program((*terms, drift))
+        return drift if isinstance(drift, NotDeclared) else Program((*terms, drift))
 
     def forward(self, view: View) -> Tensor:
         """Return the way from the level to the weighted mean."""
@@ -125,7 +135,7 @@ class ConsensusStep(UpdateRule):
 
     def __init__(
         self,
-        place: Place,
+        place: RuleContext,
         *,
         rate: Fraction = 0.2,
         learned: bool = True,
@@ -137,10 +147,10 @@ class ConsensusStep(UpdateRule):
         self.rate = Weight(rate, learned)
         self.attention = NeighbourAttention(place, attention)
 
-    def program(self) -> Program | Untold:
+    def program(self) -> Program | NotDeclared:
         """Return the way to the attention-weighted mean in the words of a program."""
         drift = self.attention.program(self.rate.number)
-        return drift if isinstance(drift, Untold) else Program((drift,))
+        return drift if isinstance(drift, NotDeclared) else Program((drift,))
 
     @property
     def sharpness(self) -> float:
@@ -186,7 +196,7 @@ class Fade(UpdateRule):
 
     def program(self) -> Program:
         """Return the share that is forgotten."""
-        return Program((Decay(self.rate()),))
+        return Program((DecayTerm(self.rate()),))
 
     @property
     def share(self) -> float:
@@ -226,11 +236,13 @@ class Weight(nn.Module):
         return self.value if self.logit is None else torch.sigmoid(self.logit)
 
 
-def _scaled(net: Net, factor: float) -> Net:
+def _scaled(net: MLPTerm, factor: float) -> MLPTerm:
     """Return a net whose change is so many times as great."""
     *before, last = net.layers
     bias = None if last.bias is None else factor * last.bias
-    return Net(net.sights, net.bias, (*before, Layer(factor * last.weight, bias, last.activation)))
+    return MLPTerm(
+        net.perceptions, net.bias, (*before, Layer(factor * last.weight, bias, last.activation))
+    )
 
 
 def _logit(value: float) -> float:

@@ -14,10 +14,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Kernel, Place, ShapeError, UpdateRule, View, per_cell, register
-from nca.engine.program import ACTIVATIONS, Correlation, Layer, Program, Untold
-from nca.engine.program import Net as Term
-from nca.types import Count, Natural, Share
+from nca import (
+    Correlation,
+    Kernel,
+    Layer,
+    MLPTerm,
+    NotDeclared,
+    Program,
+    RuleContext,
+    ShapeError,
+    UpdateRule,
+    View,
+    per_cell,
+    register,
+)
+from nca.engine.program import ACTIVATIONS
+from nca.types import Count, Natural, ProperFraction
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 
 Activation: TypeAlias = Literal["relu", "gelu", "silu", "tanh", "sine"]
@@ -58,7 +70,7 @@ class Prediction(nn.Module):
 
     def __init__(
         self,
-        place: Place,
+        place: RuleContext,
         source: Literal["below", "own", "above"],
         hidden: int,
         activation: Activation,
@@ -83,16 +95,16 @@ class Prediction(nn.Module):
         assert self.perceive.bias is not None
         return Kernel(self.source, self.perceive.weight, self.perceive.bias, self.through)
 
-    def program(self) -> Program | Untold:
+    def program(self) -> Program | NotDeclared:
         """Return the net in the words of a program."""
         if self.through is normalised:
-            return Untold("normalises each cell's embedding, which no program can say")
+            return NotDeclared("normalises each cell's embedding, which no program can say")
         if self.training and self.dropout:
-            return Untold("silences hidden units by chance in training")
+            return NotDeclared("silences hidden units by chance in training")
         bound = BOUND if self.through is squashed else None
         sight = Correlation(self.source, self.perceive.weight, bound)
         layer = Layer(self.change.weight, self.change.bias, self.named)
-        return Program((Term((sight,), self.perceive.bias, (layer,)),))
+        return Program((MLPTerm((sight,), self.perceive.bias, (layer,)),))
 
     def forward(self, perceived: Tensor, view: View) -> Tensor:
         """Return the embedding `(B, C, *space)` that follows from what the kernel perceived."""
@@ -103,7 +115,7 @@ class Prediction(nn.Module):
         return per_cell(self.change, hidden)
 
 
-class Net(UpdateRule):
+class LevelNet(UpdateRule):
     """A neighbourhood of one level, one hidden layer, a change.
 
     What it writes is added to the level (Hinton's weighted mean with a scaled residual in place
@@ -115,12 +127,12 @@ class Net(UpdateRule):
 
     def __init__(
         self,
-        place: Place,
+        place: RuleContext,
         *,
         hidden: Count = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
-        dropout: Share = 0.0,
+        dropout: ProperFraction = 0.0,
     ) -> None:
         super().__init__()
         self.reads = (self.source,)
@@ -130,7 +142,7 @@ class Net(UpdateRule):
         """Return the first layer of the net."""
         return self.net.kernel
 
-    def program(self) -> Program | Untold:
+    def program(self) -> Program | NotDeclared:
         """Return the net in the words of a program."""
         return self.net.program()
 
@@ -140,7 +152,7 @@ class Net(UpdateRule):
 
 
 @register.rule("bottom_up")
-class BottomUp(Net):
+class BottomUp(LevelNet):
     """What the level below suggests for this one.
 
     Args:
@@ -157,7 +169,7 @@ class BottomUp(Net):
 
 
 @register.rule("lateral")
-class Lateral(Net):
+class Lateral(LevelNet):
     """What the same level suggests in the neighbouring columns.
 
     Args:
@@ -174,12 +186,12 @@ class Lateral(Net):
 
     def __init__(
         self,
-        place: Place,
+        place: RuleContext,
         *,
         hidden: Count = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
-        dropout: Share = 0.0,
+        dropout: ProperFraction = 0.0,
         attention: Attention | None = None,
     ) -> None:
         super().__init__(place, hidden=hidden, activation=activation, shown=shown, dropout=dropout)
@@ -199,10 +211,10 @@ class Lateral(Net):
         """Return the first layer of the net, unless each cell scales its neighbours first."""
         return None if self.attention else super().kernel()
 
-    def program(self) -> Program | Untold:
+    def program(self) -> Program | NotDeclared:
         """Return the net in the words of a program, which know no attention."""
         if self.attention:
-            return Untold("heeds its neighbours by attention, which no program can say")
+            return NotDeclared("heeds its neighbours by attention, which no program can say")
         return super().program()
 
     def forward(self, view: View) -> Tensor:
@@ -220,7 +232,7 @@ class Lateral(Net):
 
 
 @register.rule("top_down")
-class TopDown(Net):
+class TopDown(LevelNet):
     """What the level above expects of this one.
 
     Args:
@@ -239,12 +251,12 @@ class TopDown(Net):
 
     def __init__(
         self,
-        place: Place,
+        place: RuleContext,
         *,
         hidden: Count = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
-        dropout: Share = 0.0,
+        dropout: ProperFraction = 0.0,
         location: Natural = 0,
     ) -> None:
         super().__init__(place, hidden=hidden, activation=activation, shown=shown, dropout=dropout)
@@ -264,10 +276,10 @@ class TopDown(Net):
         told = view.perceived + per_cell(self.place, self.code(view.coordinates))
         return self.net(told, view)
 
-    def program(self) -> Program | Untold:
+    def program(self) -> Program | NotDeclared:
         """Return the net in the words of a program, which know no places."""
         if self.place is not None:
-            return Untold("knows where its cells are, which no program can say")
+            return NotDeclared("knows where its cells are, which no program can say")
         return super().program()
 
     def code(self, coordinates: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from nca import Place, UpdateRule, View, per_cell, register
-from nca.types import Share
+from nca import RuleContext, UpdateRule, View, per_cell, register
+from nca.types import ProperFraction
 
 SCALE = 0.01  # of every change
 
@@ -41,10 +41,10 @@ class SeedGlom(UpdateRule):
 
     def __init__(
         self,
-        place: Place,
+        place: RuleContext,
         *,
         source: Literal["below", "own", "above"] = "own",
-        dropout: Share = 0.1,
+        dropout: ProperFraction = 0.1,
     ) -> None:
         super().__init__()
         self.source = source

@@ -51,7 +51,7 @@ class Storage:
 
 
 @dataclass(eq=False)
-class Window:
+class ByteWindow:
     """A tensor to be: a strided window on a storage, known to lie inside it."""
 
     storage: Storage
@@ -73,7 +73,7 @@ def of(kind: type[Kind], thing: Any) -> Kind:
     return thing
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Return text of the file in quotes, short and without control characters."""
     return ascii(text[:80])
 
@@ -83,13 +83,13 @@ def _known(name: str) -> Global:
     of_module = module == "__main__" or module.startswith("torch.nn.modules.")
     shell = of_module and last.isidentifier() and len(name) <= LONGEST_NAME
     if not shell and name not in _MEANINGS:
-        raise Refusal(f"asks for {shown(name)}, which is refused: no weight file needs it")
+        raise Refusal(f"asks for {printable(name)}, which is refused: no weight file needs it")
     return Global(name)
 
 
 def _shell(made: Any, base: Any = None, arguments: Any = None) -> Shell:
     if of(Global, made).name in _MEANINGS or arguments:
-        raise Refusal(f"makes {shown(made.name)} by running code, which is refused")
+        raise Refusal(f"makes {printable(made.name)} by running code, which is refused")
     return Shell()
 
 
@@ -100,13 +100,13 @@ def _naturals(numbers: Any) -> tuple[int, ...]:
     return checked
 
 
-def _window(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Window:
+def _window(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> ByteWindow:
     block, size, stride = of(Storage, storage), _naturals(size), _naturals(stride)
     numbers = math.prod(size)
     last = _naturals((offset,))[0] + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if numbers > block.length or (last >= block.length if numbers else offset > block.length):
         raise Refusal("has a tensor that reaches outside its storage")
-    return Window(block, offset, size, stride)
+    return ByteWindow(block, offset, size, stride)
 
 
 class Machine:
@@ -130,7 +130,7 @@ class Machine:
             elif name in _ACTS:
                 _ACTS[name](self, argument)
             else:
-                told = f" {shown(argument)}" if isinstance(argument, str) else ""
+                told = f" {printable(argument)}" if isinstance(argument, str) else ""
                 raise Refusal(f"has the pickle instruction {name}{told}, which is refused")
         return self.stack.pop()
 
@@ -156,7 +156,7 @@ class Machine:
         """Answer a call with what it means, if it means anything."""
         meaning = _MEANINGS.get(of(Global, function).name)
         if not callable(meaning):
-            raise Refusal(f"calls {shown(function.name)}, which is refused")
+            raise Refusal(f"calls {printable(function.name)}, which is refused")
         return meaning(*of(tuple, arguments))
 
     def refer(self, reference: Any) -> Any:
@@ -208,7 +208,7 @@ _MEANINGS: dict[str, Any] = {
     "torch.device": lambda *_: None,
     "torch._utils._rebuild_tensor": _window,
     "torch._utils._rebuild_tensor_v2": _window,
-    "torch._utils._rebuild_parameter": lambda data, *_: of(Window, data),
+    "torch._utils._rebuild_parameter": lambda data, *_: of(ByteWindow, data),
     "torch.nn.backends.thnn._get_thnn_function_backend": lambda: None,  # in old modules
     "collections.OrderedDict": lambda: {},
     **dict.fromkeys(("builtins.set", "__builtin__.set"), lambda items: of(list, items)),

@@ -20,13 +20,13 @@ from nca_plugins.importers.pickle_reader import (
     DEEPEST,
     LONGEST_NAME,
     MOST_STEPS,
+    ByteWindow,
     Machine,
     Refusal,
     Shell,
     Storage,
-    Window,
     of,
-    shown,
+    printable,
 )
 
 LARGEST_FILE = 1 << 28  # bytes; the weights of an automaton are a few hundred kilobytes
@@ -107,7 +107,7 @@ def _open_legacy(stream: BytesIO) -> tuple[Any, Fetch]:
     for key in of(list, Machine().run(stream)):
         storage = machine.storages[of(str, key)]
         if int.from_bytes(stream.read(8), "little") != storage.length:
-            raise Refusal(f"gives its storage {shown(key)} two sizes")
+            raise Refusal(f"gives its storage {printable(key)} two sizes")
         blocks[key] = stream.read(storage.length * storage.dtype.itemsize)
     return root, lambda storage: blocks[storage.key]
 
@@ -120,7 +120,7 @@ def _named_tensors(root: Any, fetch: Fetch) -> dict[str, Tensor]:
         if key not in storages:
             storages[key] = _numbers(view.storage, fetch(view.storage))
         if name in found or not 0 < len(name) <= LONGEST_NAME:
-            raise Refusal(f"has no usable name of its own for the tensor {shown(name)}")
+            raise Refusal(f"has no usable name of its own for the tensor {printable(name)}")
         found[name] = storages[key].as_strided(view.size, view.stride, view.offset)
     return found
 
@@ -137,11 +137,11 @@ def _numbers(storage: Storage, block: bytes) -> Tensor:
 
 def _views(
     thing: Any, path: tuple[str, ...], visits: Iterator[int]
-) -> Iterator[tuple[str, Window]]:
+) -> Iterator[tuple[str, ByteWindow]]:
     """Yield the tensors below `thing` with their dotted paths, in the order of the file."""
     if next(visits) > MOST_STEPS or len(path) > DEEPEST:
         raise Refusal("is nested too deeply, or contains itself")
-    if isinstance(thing, Window):
+    if isinstance(thing, ByteWindow):
         yield ".".join(path), thing
     children: Iterable[tuple[str | int, Any]] = ()
     if isinstance(thing, Shell):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nca import Source
+from nca import CellRNG
 from nca_plugins.part_whole.scenes import PARTS, Ellipses, Settings, arrange
 
 POINTS = 4
@@ -43,7 +43,7 @@ def scenes(settings: Settings, random_seed: int, numbers: Tensor) -> Scenes:
     The noise of the settings is not in them: it does not fit into a byte.
     """
     ellipses = arrange(settings, random_seed, numbers)
-    source = Source(random_seed, 0, numbers)
+    source = CellRNG(random_seed, 0, numbers)
     drawn = source.each("brightness", ellipses.present.shape[1])
     brightness = FAINT + (drawn * (WHITE - FAINT + 1)).long()  # (B, P)
     cover = _cover(ellipses, settings.side)  # (B, S, S, P)
@@ -62,7 +62,7 @@ def scenes(settings: Settings, random_seed: int, numbers: Tensor) -> Scenes:
 def noise(settings: Settings, random_seed: int, numbers: Tensor) -> Tensor:
     """Return the noise on the scenes of these numbers, float32 `(B, S, S)`, on their device."""
     size = (settings.side, settings.side)
-    return settings.noise * Source(random_seed, 0, numbers).normal("noise", 1, size).squeeze(1)
+    return settings.noise * CellRNG(random_seed, 0, numbers).normal("noise", 1, size).squeeze(1)
 
 
 def type_of(parts: Tensor) -> Tensor:

@@ -6,8 +6,7 @@ Legend: B batch, K class, H height, W width.
 import torch
 from torch import Tensor
 
-from nca import Share
-from nca.tasks import metrics
+from nca import Share, metrics
 
 
 def rightness(scores: Tensor, labels: Tensor, whole: Tensor) -> dict[str, Share]:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from nca import ShapeError, Source
+from nca import CellRNG, ShapeError
 
 PARTS = 5
 CLASSES = 6
@@ -104,7 +104,7 @@ def arrangements() -> tuple[Tensor, Tensor]:
     """Return centre `(class, 5, 2)` and angle `(class, 5)` of every class's parts."""
     centres, angles = [], []
     for kind in range(1, CLASSES + 1):
-        tries = Source(1000 + kind, 0, torch.arange(1024))
+        tries = CellRNG(1000 + kind, 0, torch.arange(1024))
         drawn = tries.each("centres", 2 * PARTS).double().view(-1, PARTS, 2) * 2 - 1
         drawn = drawn * REACH
         gaps = torch.cdist(drawn, drawn) + torch.eye(PARTS) * 9
@@ -122,7 +122,7 @@ def arrange(settings: Settings, random_seed: int, numbers: Tensor) -> Ellipses:
         random_seed: The data set's number.
         numbers: `(B,)`, int64, on the host.
     """
-    source = Source(random_seed, 0, numbers)
+    source = CellRNG(random_seed, 0, numbers)
     low, high = settings.wholes
     count = low + (source.each("count") * (high - low + 1)).long()  # (B, 1)
     here = torch.arange(high) < count  # (B, K)
@@ -142,7 +142,7 @@ def arrange(settings: Settings, random_seed: int, numbers: Tensor) -> Ellipses:
 
 
 def _poses(
-    settings: Settings, source: Source, here: Tensor, own: Tensor, shapes: Tensor
+    settings: Settings, source: CellRNG, here: Tensor, own: Tensor, shapes: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return matrix, shift and box of each whole: the first try whose boxes do not overlap."""
     high = here.shape[1]
@@ -204,7 +204,7 @@ def _apart(least: Tensor, most: Tensor, here: Tensor) -> Tensor:
 
 
 def _quarter(
-    source: Source, here: Tensor, least: Tensor, most: Tensor, numbers: Tensor
+    source: CellRNG, here: Tensor, least: Tensor, most: Tensor, numbers: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return factor and shift that put each whole into a quarter of its own.
 
@@ -222,7 +222,7 @@ def _quarter(
     return factor, corner - least * factor.unsqueeze(-1) + numbers * free
 
 
-def _stray(ambiguity: float, source: Source, angles: Tensor) -> tuple[Tensor, Tensor]:
+def _stray(ambiguity: float, source: CellRNG, angles: Tensor) -> tuple[Tensor, Tensor]:
     """Return axes and angles of parts that are not what they were, but at most by a factor 2."""
     axes = (AXES * SWELL).expand(*angles.shape, 2)
     if not ambiguity:
@@ -233,7 +233,7 @@ def _stray(ambiguity: float, source: Source, angles: Tensor) -> tuple[Tensor, Te
     return axes * factor, angles + ambiguity * math.pi * normal[..., 2]
 
 
-def _kept(removal: float, source: Source, high: int) -> Tensor:
+def _kept(removal: float, source: CellRNG, high: int) -> Tensor:
     """Return which parts are not removed, bool `(B, K, 5)`."""
     hit = source.chance("removal", removal, high, (1,))  # (B, K, 1)
     which = (source.each("removed", high) * PARTS).long().unsqueeze(-1)
@@ -256,7 +256,7 @@ def _transform(matrix: Tensor, points: Tensor) -> Tensor:
     return points @ matrix.mT
 
 
-def rising(name: str, pair: tuple[Any, Any]) -> tuple[Any, Any]:
+def ordered_pair(name: str, pair: tuple[Any, Any]) -> tuple[Any, Any]:
     """Return a pair of numbers whose smaller one comes first.
 
     Raises:

@@ -17,25 +17,26 @@ from torch import Tensor, nn
 
 from nca import (
     Batch,
-    Draw,
+    CellRNG,
+    ClassColours,
+    ClassShare,
+    Display,
+    HostRNG,
     Layout,
     Report,
-    Setting,
     Share,
-    Source,
     State,
     Task,
-    Vote,
+    TaskContext,
     register,
 )
-from nca.tasks.display import Classes, Portrait
 from nca.types import Count, Fraction, Name, Natural, NonNegative, Positive, Size, Split
-from nca_plugins.cells import discs, epochs, show
+from nca_plugins.cells import class_picture, discs, epochs
 from nca_plugins.part_whole.drawing import noise as noise_of
 from nca_plugins.part_whole.drawing import type_of
 from nca_plugins.part_whole.gallery import Gallery
 from nca_plugins.part_whole.measures import rightness
-from nca_plugins.part_whole.scenes import CLASSES, MOST, Settings, Shift, rising
+from nca_plugins.part_whole.scenes import CLASSES, MOST, Settings, Shift, ordered_pair
 from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged, colours
 from nca_plugins.part_whole.truth import truth_of
 from nca_plugins.pixels import Pixels
@@ -93,7 +94,7 @@ class PartWhole(Task):
 
     def __init__(
         self,
-        setting: Setting,
+        setting: TaskContext,
         *,
         side: Count = 32,
         patch: Count = 1,
@@ -130,8 +131,8 @@ class PartWhole(Task):
         self.pixels.check((1, side, side))
         settings = Settings(
             side=side,
-            wholes=rising("wholes", wholes),
-            rotation=rising("rotation", rotation),
+            wholes=ordered_pair("wholes", wholes),
+            rotation=ordered_pair("rotation", rotation),
             ambiguity=ambiguity,
             removal=removal,
             noise=noise,
@@ -165,17 +166,17 @@ class PartWhole(Task):
             for number, (split, count) in enumerate(counts.items())
         }
 
-    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+    def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return fresh states; a sample's number says its epoch and its place in it."""
         index = epochs(draw.random_seed, samples, len(self.galleries["train"]))
         batch = self._batch("train", index, samples, draw.random_seed)
-        return self._emptied(batch, draw.source(samples)) if self.masked else batch
+        return self._emptied(batch, draw.cells(samples)) if self.masked else batch
 
-    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield every scene of the split, whole; their sample numbers count down from -1."""
         gallery = self.galleries[split]
         for part in torch.arange(len(gallery), device=gallery.device).split(batch):
-            yield self._batch(split, part, -1 - part, self.setting.random_seed)
+            yield self._batch(split, part, -1 - part, self.context.random_seed)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return each term that has a weight, averaged over the states."""
@@ -196,10 +197,10 @@ class PartWhole(Task):
             "class of whole": batch.truth["class"],
         }
 
-    def portrait(self) -> Portrait:
+    def display(self) -> Display:
         """Return classes as colours, the image level to draw on, and some scenes to report on."""
-        zeros = self.setting.layout.zeros(
-            1, self.setting.size, random_seed=self.setting.random_seed
+        zeros = self.context.layout.zeros(
+            1, self.context.size, random_seed=self.context.random_seed
         )
         images = torch.zeros(0, 1, *self.canvas)
         if self.galleries:
@@ -207,35 +208,35 @@ class PartWhole(Task):
             shown = gallery.scenes(torch.arange(min(EXAMPLES, len(gallery)))).images.cpu()
             images = shown.unsqueeze(1).float() / 255
         head = self.naming.head
-        look = Classes(self.naming.level, head.weight, head.bias, NAMES, colours(), silent=0)
+        look = ClassColours(self.naming.level, head.weight, head.bias, NAMES, colours(), silent=0)
         pen = self.pixels.drawing(images, [f"scene {n}" for n in range(1, len(images) + 1)])
         first = self.pixels.darkened(zeros)
-        return Portrait(first, look, pen, "Choose a scene, and see what its cells make of it.")
+        return Display(first, look, pen, "Choose a scene, and see what its cells make of it.")
 
     def picture(self, state: State) -> Tensor:
         """Return each cell in the colour of its class, as strong as its ink; background grey."""
         chosen = self.naming.scores(state).argmax(dim=1)
-        return show(chosen, self.pixels.ink(state), colours())
+        return class_picture(chosen, self.pixels.ink(state), colours())
 
-    def votes(self, batch: Batch) -> list[Vote]:
+    def votes(self, batch: Batch) -> list[ClassShare]:
         """Return the share of background and of each class among all cells."""
         chosen = self.naming.scores(batch.state).argmax(dim=1).flatten(1)
         return [
-            Vote(name, tuple(colour), (chosen == number).double().mean(dim=1))
+            ClassShare(name, tuple(colour), (chosen == number).double().mean(dim=1))
             for number, (name, colour) in enumerate(zip(NAMES, colours().tolist(), strict=True))
         ]
 
     @property
     def pixels(self) -> Pixels:
         """How scenes lie in the level that gets them."""
-        return Pixels(self.image, self.patch, self.normalise, self.setting.size)
+        return Pixels(self.image, self.patch, self.normalise, self.context.size)
 
     @property
     def canvas(self) -> Size:
         """Height and width of the grid in pixels."""
         return self.pixels.canvas
 
-    def write(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+    def apply_picture(self, batch: Batch, picture: Tensor, role: str) -> Batch:
         """Lay a picture over the scene; the truth stays that of the scene before."""
         return Batch(self.pixels.covered(batch.state, picture), batch.truth)
 
@@ -262,14 +263,14 @@ class PartWhole(Task):
         truth = truth_of(scenes, self.pixels)
         truth["pixels"] = self.pixels.normalised(self.pixels.cut(clean))
         truth["hidden"] = torch.zeros_like(truth["part"], dtype=torch.bool)
-        empty = self.setting.layout.zeros(
-            len(index), self.setting.size, random_seed=random_seed, device=index.device
+        empty = self.context.layout.zeros(
+            len(index), self.context.size, random_seed=random_seed, device=index.device
         )
         state = self.pixels.laid(empty, self.pixels.cut(seen))
         return Batch(state.replace(samples=samples), truth)
 
-    def _emptied(self, batch: Batch, source: Source) -> Batch:
-        hidden = discs(source, self.masked, self.disc, self.setting.size)
+    def _emptied(self, batch: Batch, source: CellRNG) -> Batch:
+        hidden = discs(source, self.masked, self.disc, self.context.size)
         mean, deviation = self.normalise
         image = batch.state[self.image.name]
         image = torch.where(hidden.unsqueeze(1), (EMPTIED - mean) / deviation, image)

@@ -12,9 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Layout, Level, ShapeError, State, per_cell
-from nca.render.palettes import CLASSES as COLOURS
-from nca.tasks import losses as objectives
+from nca import Layout, Level, ShapeError, State, display, losses, per_cell
 from nca_plugins.part_whole.scenes import CLASSES
 
 SAMPLED = 8
@@ -41,7 +39,7 @@ class Naming(nn.Module):
     def forward(self, state: State, labels: Tensor) -> Tensor:
         """Return mean cross-entropy of cells with a class plus that of the background, `(B,)`."""
         error = F.cross_entropy(self.scores(state).float(), labels, reduction="none")
-        fore, back = (objectives.masked_mean(error, mask) for mask in (labels > 0, labels == 0))
+        fore, back = (losses.masked_mean(error, mask) for mask in (labels > 0, labels == 0))
         return fore + back
 
 
@@ -62,7 +60,7 @@ class Filling(nn.Module):
         """Return the mean squared error of hidden cells plus that of the others, `(B,)`."""
         told = per_cell(self.head, state[self.level]).float()
         error = (told - pixels).square().mean(dim=1)
-        return objectives.masked_mean(error, hidden) + objectives.masked_mean(error, ~hidden)
+        return losses.masked_mean(error, hidden) + losses.masked_mean(error, ~hidden)
 
 
 class Agreement(nn.Module):
@@ -107,7 +105,7 @@ class Agreement(nn.Module):
             state: What is judged.
             ink: Which cells count, bool `(B, H, W)`.
         """
-        order = state.source.uniform(f"agreement/{self.level}", 1, ink.shape[1:]).flatten(1)
+        order = state.rng.uniform(f"agreement/{self.level}", 1, ink.shape[1:]).flatten(1)
         order = order + ink.flatten(1)
         rank, index = order.topk(min(SAMPLED, order.shape[1]), dim=1)  # (B, N / B)
         valid = rank >= 1
@@ -122,7 +120,7 @@ class Agreement(nn.Module):
             for name, head in self.heads.items()
         ]
         mean = torch.stack(surprise).mean(dim=0).view(valid.shape)
-        return objectives.masked_mean(mean, valid)
+        return losses.masked_mean(mean, valid)
 
     def _surprise(self, told: Tensor, wanted: Tensor, compared: Tensor) -> Tensor:
         cosines = told @ wanted.T / self.temperature  # (N, N)
@@ -149,4 +147,4 @@ def averaged(terms: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 def colours() -> Tensor:
     """Return the colour of the background, then of each class."""
-    return torch.cat([torch.full((1, 3), 0.8), COLOURS[:CLASSES]])
+    return torch.cat([torch.full((1, 3), 0.8), display.CLASS_COLOURS[:CLASSES]])

@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca import TORUS, Source, Topology
+from nca import TORUS, CellRNG, Topology
 
 _BLUR = torch.tensor([0.0614, 0.2448, 0.3877, 0.2448, 0.0614])
 """A Gauss curve of standard deviation 1, cut at 2."""
 
 
-def directions(source: Source, stream: str, count: int, colours: int, patch: int) -> Tensor:
+def random_directions(source: CellRNG, stream: str, count: int, colours: int, patch: int) -> Tensor:
     """Return random directions of length 1 in the space of patches, `(K, C, patch, patch)`.
 
     Args:
@@ -36,7 +36,7 @@ def directions(source: Source, stream: str, count: int, colours: int, patch: int
     return F.normalize(drawn, dim=1).view(count, colours, patch, patch)
 
 
-def rows(
+def patch_rows(
     pictures: Tensor,
     along: Tensor,
     scale: int,
@@ -83,7 +83,7 @@ def carried(ones: Tensor, others: Tensor) -> Tensor:
 def distance(
     pictures: Tensor,
     target: Tensor,
-    source: Source,
+    source: CellRNG,
     *,
     count: int,
     patch: int,
@@ -105,13 +105,13 @@ def distance(
     plain = target.mean(dim=(2, 3), keepdim=True)
     total = pictures.new_zeros(len(pictures))
     for scale in range(scales):
-        along = directions(source, f"direction/{scale}", count, target.shape[1], patch)
-        wanted = rows(target, along, scale, edges)
+        along = random_directions(source, f"direction/{scale}", count, target.shape[1], patch)
+        wanted = patch_rows(target, along, scale, edges)
         flat = (along * plain.view(1, -1, 1, 1)).sum(dim=(1, 2, 3)).view(1, -1, 1)
         # what is twice as blurred needs half as many looks
         every = max(1, 2**scale // 2)
         offset = [int(share * every) for share in source.each(f"offset/{scale}", 2)[0].tolist()]
-        grown = rows(pictures, along, scale, TORUS, every, offset)
+        grown = patch_rows(pictures, along, scale, TORUS, every, offset)
         total = total + carried(grown, wanted) / carried(flat.expand_as(wanted), wanted)
     return total / scales
 

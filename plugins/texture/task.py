@@ -11,23 +11,24 @@ from torch import Tensor
 from nca import (
     TORUS,
     Batch,
-    Draw,
-    FirstState,
+    CellRNG,
+    ChannelColours,
+    Display,
+    HostRNG,
+    InitialState,
+    InitialStateSpec,
     Report,
-    Setting,
     ShapeError,
     Share,
-    Source,
-    Start,
     State,
     TargetError,
     Task,
+    TaskContext,
     Topology,
     load_texture,
+    losses,
     register,
 )
-from nca.tasks import losses as objectives
-from nca.tasks.display import Colours, Portrait
 from nca.types import Count, Name, NonNegative, Split
 from nca_plugins.texture.distance import distance
 
@@ -66,7 +67,7 @@ class Texture(Task):
 
     def __init__(
         self,
-        setting: Setting,
+        setting: TaskContext,
         *,
         target: Name,
         side: Count,
@@ -75,7 +76,7 @@ class Texture(Task):
         patch: Count = 5,
         scales: Annotated[Count, Le(8)] = 3,
         overflow: NonNegative = 1.0,
-        start: Start = Start(),  # noqa: B008, it is frozen
+        start: InitialStateSpec = InitialStateSpec(),  # noqa: B008, it is frozen
         level: str = "",
         trials: Count = 4,
     ) -> None:
@@ -86,7 +87,7 @@ class Texture(Task):
         self.directions, self.patch, self.scales = directions, patch, scales
         self.overflow = overflow
         self._check()
-        self.first = FirstState(setting.layout, start)
+        self.first = InitialState(setting.layout, start)
         # part of the checkpoint: whoever gets that file needs no picture
         self.register_buffer("target", torch.zeros(3, side, side))
         self.register_buffer("extent", torch.zeros(2, dtype=torch.int64))
@@ -100,7 +101,7 @@ class Texture(Task):
             TargetError: The picture cannot be had or used.
         """
         if not self.extent.any():
-            picture = load_texture(self.spec, side=self.side, folder=self.setting.folder)
+            picture = load_texture(self.spec, side=self.side, folder=self.context.folder)
             if picture.std(dim=(1, 2)).max() < 1 / 255:
                 raise TargetError(
                     "the target is of one colour, so that every patch of it is alike.",
@@ -118,40 +119,42 @@ class Texture(Task):
         height, width = self.extent.tolist()
         return self.target[:, :height, :width]
 
-    def draw(self, draw: Draw, samples: Tensor) -> Batch:
+    def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return one first state for each sample number."""
-        state = self.setting.layout.zeros(
-            len(samples), self.setting.size, random_seed=draw.random_seed, device=samples.device
+        state = self.context.layout.zeros(
+            len(samples), self.context.size, random_seed=draw.random_seed, device=samples.device
         )
         return Batch(self.first(state.replace(samples=samples)))
 
-    def trials(self, split: Split, batch: int) -> Iterator[Batch]:
+    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield first states; their sample numbers count down from -1."""
         samples = -1 - torch.arange(self.count, device=self.target.device)
         for part in samples.split(batch):
-            yield self.draw(Draw(self.setting.random_seed, 0), part)
+            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the distance along directions of the batch's own, and what overflows."""
-        source = batch.draw.source(torch.zeros(1, dtype=torch.int64, device=self.target.device))
+        source = batch.draw.cells(torch.zeros(1, dtype=torch.int64, device=self.target.device))
         far = [self._distance(state, source, self.directions) for state in states]
         terms = {"distance": torch.stack(far).mean(dim=0)}
         if self.overflow:
             cells = states[-1][self.level.name][0, 0].numel()
-            beyond = [objectives.overflow(state, [self.level.name], 1.0) for state in states]
+            beyond = [losses.overflow(state, [self.level.name], 1.0) for state in states]
             terms["overflow"] = self.overflow / cells * torch.stack(beyond).mean(dim=0)
         return terms
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return the distance along directions that no training sees, the same every time."""
-        held_out = Source(0, -1, torch.zeros(1, dtype=torch.int64, device=self.target.device))
+        held_out = CellRNG(0, -1, torch.zeros(1, dtype=torch.int64, device=self.target.device))
         return {"distance": Share.of(self._distance(state, held_out, HELD_OUT))}
 
-    def portrait(self) -> Portrait:
+    def display(self) -> Display:
         """Return the first state, and the colours of what covers it."""
-        first = self.draw(Draw(self.setting.random_seed, 0), -1 - torch.arange(1)).state
+        first = self.training_batch(
+            HostRNG(self.context.random_seed, 0), -1 - torch.arange(1)
+        ).state
         hint = "Cut a hole, and watch the pattern close it."
-        return Portrait(first, Colours(self.level.name, shift=0.5), hint=hint)
+        return Display(first, ChannelColours(self.level.name, shift=0.5), hint=hint)
 
     def picture(self, state: State) -> Tensor:
         """Return the texture, `(B, 3, H, W)`, from 0 to 1."""
@@ -161,13 +164,13 @@ class Texture(Task):
         """Return the target, repeated until it covers the grid, `(B, 3, H, W)`."""
         times = [
             -(-want // have)
-            for want, have in zip(self.setting.size, self.extent.tolist(), strict=True)
+            for want, have in zip(self.context.size, self.extent.tolist(), strict=True)
         ]
-        height, width = self.setting.size
+        height, width = self.context.size
         covered = self.pattern.repeat(1, *times)[:, :height, :width]
         return covered.expand(batch.state.batch, -1, -1, -1)
 
-    def _distance(self, state: State, source: Source, count: int) -> Tensor:
+    def _distance(self, state: State, source: CellRNG, count: int) -> Tensor:
         # sums of patches are sorted: in half precision most of them would be alike
         with torch.autocast(self.target.device.type, enabled=False):
             return distance(
@@ -184,9 +187,9 @@ class Texture(Task):
         return state[self.level.name][:, :3].float() + 0.5
 
     def _check(self) -> None:
-        if len(self.setting.size) != 2 or self.level.channels < 3:
+        if len(self.context.size) != 2 or self.level.channels < 3:
             raise ShapeError(
-                f"a texture does not fit a grid of {list(self.setting.size)} cells and "
+                f"a texture does not fit a grid of {list(self.context.size)} cells and "
                 f'{self.level.channels} channels at level "{self.level.name}".',
                 where="[grid] size, [[levels]] channels",
                 to_do="use two axes, and 3 channels or more",

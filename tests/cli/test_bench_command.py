@@ -5,16 +5,16 @@ import json
 import pytest
 import torch
 
-from nca.bench import Ceiling, Measured, Report, Result, cases, ways
-from nca.bench.flops import Work
+from nca.bench import BenchReport, Measured, Result, Roofline, cases, select_backends
+from nca.bench.flops import WorkPerCell
 from nca.cli.bench_table import show_machine, show_measured
 
-CEILING = Ceiling({"float32": 100e9, "bfloat16": 200e9}, 20e9)
+CEILING = Roofline({"float32": 100e9, "bfloat16": 200e9}, 20e9)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch) -> None:
-    monkeypatch.setattr(Ceiling, "measure", classmethod(lambda *_: CEILING))
+    monkeypatch.setattr(Roofline, "measure", classmethod(lambda *_: CEILING))
 
 
 def found() -> Measured:
@@ -38,10 +38,10 @@ def found() -> Measured:
             peak=rows[way.name][1] and int(rows[way.name][1]),
             difference=rows[way.name][2],
         )
-        for way in ways(list(rows))
+        for way in select_backends(list(rows))
     ]
-    results.append(Result("training", ways([])[0], failed="RuntimeError: no space"))
-    work = {"forward": Work(17248, 128), "training": Work(50880, 320)}
+    results.append(Result("training", select_backends([])[0], failed="RuntimeError: no space"))
+    work = {"forward": WorkPerCell(17248, 128), "training": WorkPerCell(50880, 320)}
     return Measured(case, 8336, (0.27, 0.27), work, results, {"training": "the budget is spent"})
 
 
@@ -76,7 +76,7 @@ def test_the_legend_fits_80_characters(capsys, monkeypatch):
         "system": "Linux",
         "time": "of the clock",
     }
-    show_machine(Report(machine, CEILING, CEILING, 61.2, [found()]))
+    show_machine(BenchReport(machine, CEILING, CEILING, 61.2, [found()]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "CPU, 2 threads, torch 2.9.0, Linux"
     assert "  medians of 3 to 3 rounds of all steps; 61 s in all" in lines

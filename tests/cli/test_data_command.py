@@ -16,8 +16,8 @@ from nca.data.dataset import (
     IdxDataset,
     IdxFile,
     LabelledImages,
-    Pair,
     Source,
+    SplitFiles,
     UnavailableError,
 )
 from nca.errors import DataError, RegistryError
@@ -45,9 +45,9 @@ class Shop(Source):
             intake.keep(file, BYTES[file.name])
 
 
-def pair(split: str) -> Pair:
+def pair(split: str) -> SplitFiles:
     names = f"{split}-images", f"{split}-labels"
-    return Pair(*(IdxFile(name, sha256(BYTES[name]).hexdigest()) for name in names))
+    return SplitFiles(*(IdxFile(name, sha256(BYTES[name]).hexdigest()) for name in names))
 
 
 class Dots(IdxDataset):

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nca.play import Session, Subject
+from nca.play import PlayedModel, Session
 from nca.play.follow import follower, newest, progress
-from nca.play.hub import Lab
+from nca.play.hub import Hub
 from nca.registry.discovery import load_file
 
 
@@ -84,13 +84,13 @@ def test_a_run_is_followed_to_its_newest_weights_whatever_fails_on_the_way(done,
     load_file(Path("blobs.py"))
     loads = []
 
-    def load() -> Subject:
+    def load() -> PlayedModel:
         loads.append(1)
         if len(loads) == 2:
             raise LookupError("a bug of our own")
-        return Subject.load(str(newest(done)), torch.device("cpu"))
+        return PlayedModel.load(str(newest(done)), torch.device("cpu"))
 
-    lab = Lab(Session(load(), 4))
+    lab = Hub(Session(load(), 4))
     first = lab.session
 
     async def watch() -> None:

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from tiny import PLUGIN, changed
 
-from nca import DataError, Layout, Level, Report, State, Vast
+from nca import DataError, GridFile, Layout, Level, Report, State
 from nca.checkpoint.trained import Trained
 from nca.registry.discovery import load_file
-from nca.streaming.fill_and_draw import picture, plain, plant, sow
+from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
 
 LIFE = """
 format = 1
@@ -62,7 +62,7 @@ def test_a_checkpoint_streams_from_its_test_data(nca, here, done):
     assert told["out"] == "wall.png"
     trained = Trained.load("done", torch.device("cpu"))
     trained.prepare(None, Report())
-    first = next(trained.task.trials("test", 3)).state
+    first = next(trained.task.evaluation_batches("test", 3)).state
     wall = {name: torch.cat(list(level), dim=-1).unsqueeze(0) for name, level in first.items()}
     with torch.no_grad():
         end = trained.automaton.rollout(State(wall, first.random_seed), 3)
@@ -75,10 +75,10 @@ def test_the_grid_is_paved_with_whole_first_states(here, done):
     load_file(here / "blobs.py")
     trained = Trained.load("done", torch.device("cpu"))
     trained.prepare(None, Report())
-    vast = Vast.create(here, trained.recipe.layout, (12, 20), dtype=torch.float32)
-    plant(vast, trained.task)
+    vast = GridFile.create(here, trained.recipe.layout, (12, 20), dtype=torch.float32)
+    tile_first_states(vast, trained.task)
     image = vast.read((0, 0), (12, 20))["image"]
-    tests = next(trained.task.trials("test", 6)).state["image"]
+    tests = next(trained.task.evaluation_batches("test", 6)).state["image"]
     assert image[0, :, :8, 8:16].equal(tests[1])
     assert image[0, :, 8:, :8].equal(tests[3][:, :4])
     assert image[0, :, :8, 16:].equal(tests[2][:, :, :4])
@@ -89,14 +89,14 @@ def test_test_data_without_samples_pave_no_grid(here, done):
     trained = Trained.load("done", torch.device("cpu"))
     trained.prepare(None, Report())
     task = trained.task
-    vast = Vast.create(here, trained.recipe.layout, (12, 20), dtype=torch.float32)
-    nothing = next(task.trials("test", 1)).select(slice(0, 0))
+    vast = GridFile.create(here, trained.recipe.layout, (12, 20), dtype=torch.float32)
+    nothing = next(task.evaluation_batches("test", 1)).select(slice(0, 0))
     for trials in ([], [nothing]):
-        task.trials = lambda split, batch, trials=trials: iter(trials)
+        task.evaluation_batches = lambda split, batch, trials=trials: iter(trials)
         with pytest.raises(DataError, match="the test split has no samples"):
-            plant(vast, task)
+            tile_first_states(vast, task)
         with pytest.raises(DataError, match="the test split has no samples"):
-            task.first_trials("test", 4)
+            task.first_evaluation_batch("test", 4)
 
 
 def test_a_data_set_without_test_images_is_refused_in_words(nca, here, done):
@@ -110,21 +110,21 @@ def test_a_data_set_without_test_images_is_refused_in_words(nca, here, done):
 
 def test_chance_is_the_same_in_every_tile_and_as_often_as_asked(tmp_path, monkeypatch):
     layout = Layout([Level("body", 3)])
-    whole = Vast.create(tmp_path, layout, (40, 50), dtype=torch.float32, random_seed=3)
-    sow(whole, 0.25)
+    whole = GridFile.create(tmp_path, layout, (40, 50), dtype=torch.float32, random_seed=3)
+    fill_random(whole, 0.25)
     wanted = whole.read((0, 0), (40, 50))["body"]
     assert wanted.mean().item() == pytest.approx(0.25, abs=0.02)
     assert set(wanted.unique().tolist()) == {0, 1}
     monkeypatch.setattr("nca.streaming.fill_and_draw.SOWN", 16)
-    sow(whole, 0.25)
+    fill_random(whole, 0.25)
     assert whole.read((0, 0), (40, 50))["body"].equal(wanted)
 
 
 def test_a_pixel_is_the_mean_of_a_square_of_cells(tmp_path):
-    vast = Vast.create(tmp_path, Layout([Level("body", 1)]), (3, 5), dtype=torch.float32)
+    vast = GridFile.create(tmp_path, Layout([Level("body", 1)]), (3, 5), dtype=torch.float32)
     numbers = torch.linspace(0, 1, 15).view(1, 1, 3, 5)
     vast.write((0, 0), {"body": numbers})
-    drawn = np.asarray(picture(vast, plain, 3)).astype(float)[..., 0] / 255
+    drawn = np.asarray(draw(vast, plain_colours, 3)).astype(float)[..., 0] / 255
     assert drawn.shape == (2, 3)
     assert drawn[0, 0] == pytest.approx(numbers[0, 0, :2, :2].mean().item(), abs=0.003)
     assert drawn[1, 2] == pytest.approx(1.0, abs=0.003)

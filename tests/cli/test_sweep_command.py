@@ -18,8 +18,8 @@ from nca.data.dataset import Report
 from nca.registry.discovery import load_file as load_plugin
 from nca.reports.statistics import Statistics
 from nca.sweep.processes import LOG, Slot, side_by_side
-from nca.sweep.results import Line, Moment
-from nca.sweep.worker import Job, Measure, perform
+from nca.sweep.results import MeasuredMoment, VariantResult
+from nca.sweep.worker import Job, Measure, run_job
 from nca.training.loop import Watch
 
 VARIANTS = """\
@@ -186,7 +186,7 @@ def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, m
         measure=Measure(),
         device="cpu",
     )
-    outcome = perform(whole, Watch(), Report(lambda _: None, lambda *_: None))
+    outcome = run_job(whole, Watch(), Report(lambda _: None, lambda *_: None))
     assert json.loads((run / "outcome.json").read_text()) == outcome
     for name in ("last.safetensors", "best.safetensors"):
         ours, theirs = load_file(run / name), load_file(here / "whole" / name)
@@ -287,12 +287,12 @@ def test_cores_and_gpus_are_shared_among_the_jobs(
     assert _slots(devices, jobs, runs) == [Slot(device, share) for device, share in expected]
 
 
-def line(title: str, *moments: Moment, failed=None) -> Line:
-    return Line(title, (), (0, 1), failed or {}, 1234, moments, title)
+def line(title: str, *moments: MeasuredMoment, failed=None) -> VariantResult:
+    return VariantResult(title, (), (0, 1), failed or {}, 1234, moments, title)
 
 
-def moment(steps: int, after: str, *values: float) -> Moment:
-    return Moment(steps, after, {"vote": Statistics.of(values)})
+def moment(steps: int, after: str, *values: float) -> MeasuredMoment:
+    return MeasuredMoment(steps, after, {"vote": Statistics.of(values)})
 
 
 def test_the_table_shows_mean_and_spread_at_every_moment(capsys, monkeypatch):

@@ -14,7 +14,14 @@ from torch import Tensor
 from nca import State
 from nca.checkpoint.file import Checkpoint
 from nca.cli.progress import watching
-from nca.render.terminal import UPPER, abreast, fitted, half_blocks, print_pictures, why_no_picture
+from nca.render.terminal import (
+    UPPER,
+    abreast,
+    fit_to_terminal,
+    half_blocks,
+    print_pictures,
+    why_no_picture,
+)
 
 BLACK, RED, GREEN, BLUE, WHITE = (0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255), (255,) * 3
 
@@ -82,17 +89,17 @@ def test_values_are_rounded_and_clipped_and_what_is_no_number_is_black():
 def test_a_wide_picture_is_scaled_down_to_the_means_of_whole_blocks():
     picture = grey([0, 1, 1, 1, 0.2], [1, 0, 0, 1, 0.4], [0, 0, 1, 1, 0.6])
     expected = grey([0.5, 0.75, 0.3], [0, 1, 0.6])
-    torch.testing.assert_close(fitted(picture, columns=4, rows=9), expected)
-    torch.testing.assert_close(fitted(picture, columns=9, rows=1), expected)
-    assert fitted(picture, columns=2, rows=9).shape == (3, 1, 2)  # blocks of three
-    assert fitted(picture, columns=5, rows=2).equal(picture)
+    torch.testing.assert_close(fit_to_terminal(picture, columns=4, rows=9), expected)
+    torch.testing.assert_close(fit_to_terminal(picture, columns=9, rows=1), expected)
+    assert fit_to_terminal(picture, columns=2, rows=9).shape == (3, 1, 2)  # blocks of three
+    assert fit_to_terminal(picture, columns=5, rows=2).equal(picture)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (48, 48), (5, 200), (300, 2)])
 @pytest.mark.parametrize("place", [(1, 1), (3, 2), (80, 12)])
 def test_a_picture_always_fits_its_place(size, place):
     columns, rows = place
-    _, height, width = fitted(torch.rand(3, *size), columns, rows).shape
+    _, height, width = fit_to_terminal(torch.rand(3, *size), columns, rows).shape
     assert 1 <= width <= columns
     assert 1 <= height <= 2 * rows
     lines = drawn([torch.rand(3, *size)], min(columns, 40), rows)
@@ -100,7 +107,7 @@ def test_a_picture_always_fits_its_place(size, place):
 
 
 def test_a_small_picture_is_enlarged_by_a_whole_number():
-    assert fitted(grey([0, 1]), columns=5, rows=9).equal(grey([0, 0, 1, 1], [0, 0, 1, 1]))
+    assert fit_to_terminal(grey([0, 1]), columns=5, rows=9).equal(grey([0, 0, 1, 1], [0, 0, 1, 1]))
 
 
 def test_as_many_stand_abreast_as_fit_at_full_height():

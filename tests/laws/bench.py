@@ -22,12 +22,12 @@ from torch.testing import assert_close
 from nca import (
     TORUS,
     Automaton,
+    CellRNG,
     Layout,
     Level,
     NCAError,
-    Place,
     PluginError,
-    Source,
+    RuleContext,
     State,
     UpdateRule,
 )
@@ -35,7 +35,7 @@ from nca.registry.registry import registry
 from nca.types import Size
 from nca.validation.arguments import options_of, takes_place
 
-PlaceRule = Callable[[Place], UpdateRule]
+PlaceRule = Callable[[RuleContext], UpdateRule]
 
 OWN = "middle"
 
@@ -114,7 +114,7 @@ class Bench:
         """Return the rule as it is made, without touching torch's global generator."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return self.place_rule(Place(self.layout, OWN, self.axes, TORUS))
+            return self.place_rule(RuleContext(self.layout, OWN, self.axes, TORUS))
 
     def automaton(self, random_seed: int, **settings: object) -> Automaton:
         """Return the rule's automaton in float64, awake, as in evaluation."""
@@ -130,7 +130,7 @@ class Bench:
 
     def drawn(self, state: State, name: str, stream: str) -> Tensor:
         """Return a random level, normal or on and off, in the shape that it has in the state."""
-        source, channels = state.source, self.layout[name].channels
+        source, channels = state.rng, self.layout[name].channels
         if self.binary:
             level = source.chance(f"test/{stream}/{name}", 0.4, channels, state.size(name))
         else:
@@ -162,13 +162,13 @@ class Bench:
         assert self.change(automaton, state.clone()).any(), "the rule stands still"
 
     def _names(self, reads: Sequence[str]) -> set[str]:
-        place = Place(self.layout, OWN, self.axes, TORUS)
+        place = RuleContext(self.layout, OWN, self.axes, TORUS)
         return {place.level(read).name for read in reads}
 
 
 def awake(automaton: Automaton, random_seed: int) -> Automaton:
     """Draw all weights, for a rule whose last layer starts at zero would pass by standing still."""
-    source = Source(random_seed, 0, torch.arange(1))
+    source = CellRNG(random_seed, 0, torch.arange(1))
     with torch.no_grad():
         for name, weight in automaton.named_parameters():
             fan_in = max(weight[0].numel(), 1) if weight.ndim > 1 else 4

@@ -39,7 +39,7 @@ def check_dead_stays_dead_away_from_life(
         own *= spread(own[:, :1] > 0.1, 1)
     state = state.replace({OWN: own})
     if dead == "cleared":
-        state = automaton.bury(state)
+        state = automaton.clear_dead(state)
     bench.assert_awake(automaton, state)
     first = state.clone()
 
@@ -48,7 +48,7 @@ def check_dead_stays_dead_away_from_life(
     assert_moved(after, first)
     # a step changes what lives, one cell around the mature, and may make that mature
     beyond = ~spread(own[:, :1] > 0.1, STEPS)
-    for name in automaton.written:
+    for name in automaton.writable_levels:
         assert_close(after[name] * beyond, first[name] * beyond, rtol=0, atol=0)
 
 

@@ -11,8 +11,8 @@ from strategies import random_seeds
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import TORUS, Place, State
-from nca.backends.lowering import Formula, Proportional, formulas
+from nca import TORUS, RuleContext, State
+from nca.backends.lowering import Formula, FusedScale, lower
 
 
 def check_the_formulas_are_the_change(place_rule: PlaceRule, random_seed: int = 0) -> None:
@@ -23,18 +23,18 @@ def check_the_formulas_are_the_change(place_rule: PlaceRule, random_seed: int = 
     rule = automaton.rules_of(OWN)[0]
     for training in (False, True):
         automaton.train(training)
-        known = formulas(rule.program())
+        known = lower(rule.program())
         if isinstance(known, str):
             assert known
         else:
-            place = Place(bench.layout, OWN, bench.axes)
+            place = RuleContext(bench.layout, OWN, bench.axes)
             summed = torch.stack([computed(formula, place, state) for formula in known]).sum(dim=0)
             assert_close(summed, bench.change(automaton, state))
 
 
-def computed(formula: Formula, place: Place, state: State) -> Tensor:
+def computed(formula: Formula, place: RuleContext, state: State) -> Tensor:
     """Return what a formula stands for."""
-    if isinstance(formula, Proportional):
+    if isinstance(formula, FusedScale):
         return formula.factor * state[OWN]
     kernel = formula.kernel
     level = state[place.level(kernel.level).name]
@@ -60,6 +60,6 @@ def test_the_rules_that_steps_are_fused_of_have_formulas():
     told = {
         name
         for name in rule_names()
-        if not isinstance(formulas(Bench(placed(name)).rule().program()), str)
+        if not isinstance(lower(Bench(placed(name)).rule().program()), str)
     }
     assert told >= {"growing", "bottom_up", "lateral", "top_down", "fade"}

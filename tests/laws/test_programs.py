@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nca import UpdateRule, View
-from nca.engine.program import Program, Untold, perform
+from nca.engine.program import NotDeclared, Program, run_program
 from nca.types import Size
 
 
@@ -21,7 +21,7 @@ class _Performed(UpdateRule):
         self.said, self.reads = program, rule.reads
 
     def forward(self, view: View) -> Tensor:
-        return perform(self.said, view)
+        return run_program(self.said, view)
 
 
 def check_a_program_says_what_is_computed(
@@ -32,7 +32,7 @@ def check_a_program_says_what_is_computed(
     (rule,) = automaton.rules_of("middle")
     bench.assert_awake(automaton, bench.state(random_seed, bench.roomy))
     program = rule.program()
-    if isinstance(program, Untold):
+    if isinstance(program, NotDeclared):
         assert program.why
         return
     state = bench.state(random_seed, size)

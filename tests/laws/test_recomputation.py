@@ -8,19 +8,19 @@ from strategies import fire_rates, memories, random_seeds
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Alive, Memory, Noise, Skip
+from nca import ActivationMemory, Alive, Noise, Skip
 
 
 def check_recomputed_gradients_are_the_same(
     place_rule: PlaceRule,
     steps: int = 5,
-    memory: Memory = Memory("segments", 2),  # noqa: B008, it is frozen
+    memory: ActivationMemory = ActivationMemory("segments", 2),  # noqa: B008, it is frozen
     fire_rate: float = 0.5,
     random_seed: int = 0,
 ) -> None:
     bench = Bench(place_rule)
 
-    def learn(memory: Memory) -> tuple[Tensor, dict[str, Tensor]]:
+    def learn(memory: ActivationMemory) -> tuple[Tensor, dict[str, Tensor]]:
         automaton = bench.automaton(
             random_seed,
             fire_rate=fire_rate,
@@ -38,7 +38,7 @@ def check_recomputed_gradients_are_the_same(
         gradients = {name: t.grad for name, t in asked.items() if t.grad is not None}
         return loss.detach(), gradients
 
-    loss, gradients = learn(Memory("store"))
+    loss, gradients = learn(ActivationMemory("store"))
     again, recomputed = learn(memory)
 
     assert any(gradient.any() for gradient in gradients.values()), "there is no gradient"

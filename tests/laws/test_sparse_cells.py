@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nca import TORUS, Alive, Automaton, Noise, State, Topology, UpdateRule
-from nca.backends.sparse import ListedScene
+from nca.backends.sparse import SparseInputs
 from nca.types import Size
 
 STEPS = 2
@@ -46,7 +46,7 @@ def check_listed_cells_have_the_future_of_the_grid(
             noise=Noise(0.1),
             sparse=sparse,
         ).train()
-        first = automaton.bury(state) if alive.dead == "cleared" else state
+        first = automaton.clear_dead(state) if alive.dead == "cleared" else state
         promised = all(rule.cellwise for rule in automaton.rules_of(OWN))
         views = seen_by(automaton.rules_of(OWN), lambda: automaton.step(first))
         assert all(listed == (sparse and promised) for listed in views)
@@ -62,7 +62,7 @@ def seen_by(rules: list[UpdateRule], act: Callable[[], object]) -> list[bool]:
     views: list[bool] = []
     hooks = [
         rule.register_forward_pre_hook(
-            lambda _, views_given: views.append(isinstance(views_given[0]._scene, ListedScene))
+            lambda _, views_given: views.append(isinstance(views_given[0]._scene, SparseInputs))
         )
         for rule in rules
     ]
@@ -77,7 +77,7 @@ def end_and_gradients(automaton: Automaton, state: State) -> tuple[State, list[T
     """Return the state after some steps, and how it depends on weights and the first state."""
     first = state.map(lambda level: level.detach().clone().requires_grad_())
     end = automaton.rollout(first, STEPS)
-    total = torch.stack([end[name].square().sum() for name in automaton.written]).sum()
+    total = torch.stack([end[name].square().sum() for name in automaton.writable_levels]).sum()
     sources = [*automaton.parameters(), *first.values()]
     return end.detach(), list(torch.autograd.grad(total, sources, materialize_grads=True))
 

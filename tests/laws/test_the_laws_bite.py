@@ -33,8 +33,8 @@ from test_unread_levels import (
 )
 from torch import Tensor, nn
 
-from nca import NCAError, Place, Topology, UpdateRule, View
-from nca.engine.program import Decay, Program
+from nca import NCAError, RuleContext, Topology, UpdateRule, View
+from nca.engine.program import DecayTerm, Program
 
 
 class Sound(UpdateRule):
@@ -43,7 +43,7 @@ class Sound(UpdateRule):
     reads = ("own", "below")
     cellwise = True
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RuleContext) -> None:
         super().__init__()
         self.pull = nn.Parameter(torch.ones(place.own.channels))
         self.lift = nn.Parameter(torch.ones(place.own.channels, place.below.channels))
@@ -65,7 +65,7 @@ class KnowsWhereItIs(Sound):
 
 class SaysSomethingElse(Sound):
     def program(self) -> Program:
-        return Program((Decay(0.5),))
+        return Program((DecayTerm(0.5),))
 
 
 class PadsWithZeros(Sound):
@@ -96,7 +96,7 @@ class LooksTwiceAsFar(Sound):
 
 
 class MixesTheSamples(Sound):
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RuleContext) -> None:
         super().__init__(place)
         norms = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
         self.norm = norms[place.axes](place.own.channels)
@@ -138,7 +138,7 @@ class WritesIntoTheInput(Sound):
 
 
 class HasAnIdleWeight(Sound):
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RuleContext) -> None:
         super().__init__(place)
         self.idle = nn.Parameter(torch.ones(3))
 
@@ -164,7 +164,7 @@ class AnswersForOneChannel(Sound):
 
 
 class RemembersItsCalls(Sound):
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RuleContext) -> None:
         super().__init__(place)
         self.calls = 0
 
@@ -180,7 +180,7 @@ class NumbersSamplesByPlace(Sound):
 
 
 class HidesAWeight(Sound):
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: RuleContext) -> None:
         super().__init__(place)
         self.hidden = None
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Automaton, Layout, Level, Place, State, Topology
+from nca import Automaton, Layout, Level, RuleContext, State, Topology
 from nca_plugins.glom.seed import SeedGlom
 
 SIZE = (5, 7)
@@ -20,7 +20,7 @@ def automaton_of(
 ) -> tuple[Automaton, SeedGlom]:
     layout = Layout([Level("low", 3), Level("middle", 4), Level("high", 5)])
     torch.manual_seed(0)
-    rule = SeedGlom(Place(layout, "middle", 2, Topology()), source=source, dropout=dropout)
+    rule = SeedGlom(RuleContext(layout, "middle", 2, Topology()), source=source, dropout=dropout)
     return Automaton(layout, {"middle": [rule]}).double(), rule
 
 
@@ -72,7 +72,7 @@ def test_in_training_each_cell_loses_its_own_share_of_each_input() -> None:
     automaton.train()
     state = random_state(automaton)
     masks = {
-        layer: state.source.chance(f"rule/middle/0/{layer}", 1 - CHANCE, inputs, SIZE).double()
+        layer: state.rng.chance(f"rule/middle/0/{layer}", 1 - CHANCE, inputs, SIZE).double()
         for layer, inputs in {"q": 27, "k": 4, "v": 4}.items()
     }
 

@@ -9,9 +9,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Draw, State
+from nca import HostRNG, State, losses
 from nca.checkpoint.trained import Trained
-from nca.tasks import losses as objectives
 
 FILE = "growing_lizard.safetensors"
 
@@ -27,7 +26,7 @@ def seen(checks: Callable[[str], dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def error(state: State, seen: dict[str, Tensor]) -> float:
-    return objectives.squared_error(state["body"][:, :4], seen["target"]).max().item()
+    return losses.squared_error(state["body"][:, :4], seen["target"]).max().item()
 
 
 def test_the_recipe_has_the_published_number_of_parameters(lizard: Trained) -> None:
@@ -56,7 +55,7 @@ def test_synchronous_steps_end_where_the_published_ones_do(
 def test_one_cell_grows_into_the_target_and_keeps_its_shape(
     lizard: Trained, seen: dict[str, Tensor]
 ) -> None:
-    seed = lizard.task.draw(Draw(0, 0), torch.arange(1)).state
+    seed = lizard.task.training_batch(HostRNG(0, 0), torch.arange(1)).state
     empty = error(seed.map(torch.zeros_like), seen)
 
     grown = lizard.automaton.rollout(seed, 200)

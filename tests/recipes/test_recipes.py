@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Dataset, LabelledImages, Source, register
+from nca import CellRNG, Dataset, LabelledImages, register
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.find import pretrained, read_recipe, recipe_text, recipes
 from nca.checkpoint.trained import Trained
 from nca.data.dataset import Report
-from nca.engine.rng import Draw
-from nca.training.forward_backward import Lesson, learn
+from nca.engine.rng import HostRNG
+from nca.training.forward_backward import TrainingStep, forward_backward
 from nca.training.loop import next_batch, train
 from nca.training.run import Run
 
@@ -67,7 +67,7 @@ def small(name: str) -> Iterator[str]:
 
 def nudge(run: Run) -> None:
     """Move all weights, for where they begin at zero nothing would be told apart."""
-    drawn = Source(1, 0, torch.arange(1))
+    drawn = CellRNG(1, 0, torch.arange(1))
     with torch.no_grad():
         for name, weight in run.modules.named_parameters():
             weight += 0.05 * drawn.normal(name, 1, (weight.numel(),)).view(weight.shape)
@@ -104,8 +104,8 @@ def test_a_recipe_learns_the_same_from_its_batch_in_parts(name, tmp_path):
         try:
             run = Run.start(recipe, tmp_path / str(parts), torch.device("cpu"), None, Report())
             nudge(run)
-            _, batch = next_batch(run, Draw(0, 0))
-            state, terms = learn(Lesson(run), run, batch.map(wide), 3)
+            _, batch = next_batch(run, HostRNG(0, 0))
+            state, terms = forward_backward(TrainingStep(run), run, batch.map(wide), 3)
         finally:
             torch.set_default_dtype(torch.float32)
         gradients = [weight.grad for weight in run.modules.parameters() if weight.grad is not None]

@@ -7,7 +7,7 @@ written in Triton, which is imported when first needed and never required.
 Going forward, a program holds a tile of cells of one level. For each net it gathers the
 neighbourhood by arithmetic modulo the sides, multiplies it with the first layer tap by tap, and the
 hidden layer with the last one, and adds share, noise, fire mask and living mask; the random numbers
-are those of `nca.noise`, bit by bit. All nets of all levels are one launch.
+are those of `nca.engine.rng`, bit by bit. All nets of all levels are one launch.
 
 Going backward, only the states from before the step are there. Three launches:
 1. a program for each net, or 128 of its hidden units, computes the hidden layer again, and from it
@@ -37,8 +37,8 @@ mask and clearing the dead are a launch each, before and after. What stays in to
 cells show of themselves (`through`).
 """
 
-from nca.backends.triton.mask import Life, bury, find
-from nca.backends.triton.step import Moment, Weights, advance, interpreted, prepare
+from nca.backends.triton.mask import AliveChannel, clear_dead_cells, find_alive
+from nca.backends.triton.step import StepArguments, Weights, advance, interpreted, prepare
 from nca.backends.triton.weights import LevelWeights, NetWeights
 
 __all__ = [
@@ -47,9 +47,9 @@ __all__ = [
     "Weights",
     "prepare",
     "interpreted",
-    "Moment",
+    "StepArguments",
     "advance",
-    "Life",
-    "find",
-    "bury",
+    "AliveChannel",
+    "find_alive",
+    "clear_dead_cells",
 ]

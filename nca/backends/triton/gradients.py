@@ -1,4 +1,4 @@
-"""The programs of the backward pass, in Triton. See `nca.kernels` for what each is for.
+"""The programs of the backward pass, in Triton. See `nca.backends.triton` for what each is for.
 
 Legend: M rows of a tile, K rows of a first layer, N hidden units, C channels.
 """
@@ -6,7 +6,7 @@ Legend: M rows of a tile, K rows of a first layer, N hidden units, C channels.
 import triton
 import triton.language as tl
 
-from nca.backends.triton.programs import beside, dot, moves_of, rows_of, seen_by, summed_by
+from nca.backends.triton.programs import dot, moves_of, seen_by, summed_by, tap_rows, tile_rows
 
 
 @triton.jit
@@ -41,7 +41,7 @@ def _of_hidden(
     of_matrix = tl.zeros((NET.wide, LEVEL.block), tl.float32)
     of_bias = tl.zeros((LEVEL.block,), tl.float32)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
-        row, inside = rows_of(tile, count, TILE)
+        row, inside = tile_rows(tile, count, TILE)
         _, told = _gradient(
             gradient, living, samples, draw, chance, size, row, inside, height, width,
             LEVEL, FIRE, FROZEN,
@@ -103,7 +103,7 @@ def _of_first(
     unit = START + tl.arange(0, NET.wide)[None, :]
     total = tl.zeros((NET.tall, NET.wide), tl.float32)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
-        row, inside = rows_of(tile, count, TILE)
+        row, inside = tile_rows(tile, count, TILE)
         seen = seen_by(field, row, inside, top, height, width, NET, NET.tall, True)
         at = row.to(tl.int64) * NET.hidden + unit
         back = tl.load(hidden + at, mask=inside, other=0.0).to(tl.float32)
@@ -138,7 +138,7 @@ def _through(
     heard = hidden + count.to(tl.int64) * NET.ahead
     for start in range(0, NET.hidden, NET.wide):
         for tap in range(9):
-            at = beside(row, tap, height, width, -1).to(tl.int64)
+            at = tap_rows(row, tap, height, width, -1).to(tl.int64)
             unit = start + tl.arange(0, NET.wide)
             back = tl.load(heard + at * NET.hidden + unit[None, :], mask=inside, other=0.0)
             place = (tap * NET.block + channel) * NET.hidden + unit[:, None]
@@ -154,7 +154,7 @@ def _of_field(
     TARGET: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    row, inside = rows_of(tl.program_id(0), count, TILE)
+    row, inside = tile_rows(tl.program_id(0), count, TILE)
     total = tl.zeros((TILE, TARGET.block), tl.float32)
     for n in tl.static_range(len(TARGET.nets)):
         total = _through(

@@ -1,4 +1,4 @@
-"""The programs that tell which cells live, in Triton. See `nca.kernels`.
+"""The programs that tell which cells live, in Triton. See `nca.backends.triton`.
 
 Legend: M rows of a tile, C channels.
 """
@@ -6,7 +6,7 @@ Legend: M rows of a tile, C channels.
 import triton
 import triton.language as tl
 
-from nca.backends.triton.programs import rows_of
+from nca.backends.triton.programs import tile_rows
 
 
 @triton.jit
@@ -35,7 +35,7 @@ def find_living(
     CHANNELS: tl.constexpr, CHANNEL: tl.constexpr, RADIUS: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Write 1 where a cell lives and 0 elsewhere."""
-    row, inside = rows_of(tl.program_id(0), count, TILE)
+    row, inside = tile_rows(tl.program_id(0), count, TILE)
     highest = _highest(level, row, inside, height, width, CHANNELS, CHANNEL, RADIUS)
     tl.store(living + row, (highest > above).to(tl.uint8), mask=inside)
 
@@ -55,7 +55,7 @@ def bury_dead(
     CHANNELS: tl.constexpr, CHANNEL: tl.constexpr, RADIUS: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Write levels with zeros where a cell does not live, or did not; and which cells do."""
-    row, inside = rows_of(tl.program_id(0), count, TILE)
+    row, inside = tile_rows(tl.program_id(0), count, TILE)
     highest = _highest(life, row, inside, height, width, CHANNELS, CHANNEL, RADIUS)
     lives = (highest > above) & (tl.load(lived + row, mask=inside, other=0) != 0)
     for n in tl.static_range(len(COUNTS)):

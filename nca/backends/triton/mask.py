@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from nca.backends.triton.plan import power
-from nca.backends.triton.step import cells_of, launch, rows_of
+from nca.backends.triton.step import cells_of, field_rows, launch
 
 TILE = 64
 """Rows that a program holds at once."""
 
 
 @dataclass(frozen=True)
-class Life:
+class AliveChannel:
     """What tells life.
 
     Attributes:
@@ -29,11 +29,11 @@ class Life:
     above: float
 
 
-def find(level: Tensor, life: Life) -> Tensor:
+def find_alive(level: Tensor, life: AliveChannel) -> Tensor:
     """Return which cells live, bool `(B, 1, H, W)`, as a level `(B, C, H, W)` tells it."""
     from nca.backends.triton.life import find_living
 
-    rows = rows_of(level.detach())
+    rows = field_rows(level.detach())
     living = torch.empty_like(rows[..., 0], dtype=torch.bool)
     count, size = cells_of(rows)
     grid = (-(-count // TILE),)
@@ -50,7 +50,9 @@ def find(level: Tensor, life: Life) -> Tensor:
     return living.unsqueeze(1)
 
 
-def bury(level: Tensor, levels: Sequence[Tensor], lived: Tensor, life: Life) -> tuple[Tensor, ...]:
+def clear_dead_cells(
+    level: Tensor, levels: Sequence[Tensor], lived: Tensor, life: AliveChannel
+) -> tuple[Tensor, ...]:
     """Return levels with zeros where no cell lives or none did.
 
     Args:
@@ -59,10 +61,10 @@ def bury(level: Tensor, levels: Sequence[Tensor], lived: Tensor, life: Life) -> 
         lived: Which cells lived before, bool `(B, 1, H, W)`.
         life: How life is told.
     """
-    return _Bury.apply(level.detach(), lived, life, *levels)  # pyright: ignore[reportReturnType]
+    return _ClearDead.apply(level.detach(), lived, life, *levels)  # pyright: ignore[reportReturnType]
 
 
-def _of(life: Life, rows: Tensor) -> dict[str, Any]:
+def _of(life: AliveChannel, rows: Tensor) -> dict[str, Any]:
     return {
         "CHANNELS": rows.shape[-1],
         "CHANNEL": life.channel,
@@ -72,17 +74,17 @@ def _of(life: Life, rows: Tensor) -> dict[str, Any]:
     }
 
 
-class _Bury(torch.autograd.Function):
+class _ClearDead(torch.autograd.Function):
     """Clear the dead; see `bury`."""
 
     @staticmethod
     def forward(
-        ctx: Any, level: Tensor, lived: Tensor, life: Life, *levels: Tensor
+        ctx: Any, level: Tensor, lived: Tensor, life: AliveChannel, *levels: Tensor
     ) -> tuple[Tensor, ...]:
         from nca.backends.triton.life import bury_dead
 
-        telling = rows_of(level)
-        rows = tuple(rows_of(level) for level in levels)
+        telling = field_rows(level)
+        rows = tuple(field_rows(level) for level in levels)
         outs = tuple(torch.empty_like(row) for row in rows)
         kept = torch.empty_like(lived, memory_format=torch.contiguous_format)
         count, size = cells_of(telling)

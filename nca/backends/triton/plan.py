@@ -13,7 +13,7 @@ SMALLEST = 16
 """The shortest side of a matrix that tensor cores multiply."""
 
 
-class Net(NamedTuple):
+class NetPlan(NamedTuple):
     """One net: see the module for the layout of its weights.
 
     Attributes:
@@ -43,19 +43,19 @@ class Net(NamedTuple):
     ahead: int
 
 
-class Level(NamedTuple):
+class LevelPlan(NamedTuple):
     """One level that is written: its own field, its nets, its streams of randomness."""
 
     field: int
     channels: int
     block: int
-    nets: tuple[Net, ...]
+    nets: tuple[NetPlan, ...]
     share: int
     fire: int
     noise: tuple[int, ...]
 
 
-class Plan(NamedTuple):
+class StepPlan(NamedTuple):
     """All levels that are written, and the sizes of the three parts of the weights.
 
     Attributes:
@@ -66,7 +66,7 @@ class Plan(NamedTuple):
         hidden: Hidden units of all nets.
     """
 
-    levels: tuple[Level, ...]
+    levels: tuple[LevelPlan, ...]
     firsts: int
     lasts: int
     shares: int
@@ -84,8 +84,8 @@ class Unit(NamedTuple):
     """
 
     place: int
-    level: Level
-    net: Net
+    level: LevelPlan
+    net: NetPlan
     start: int
 
 
@@ -105,13 +105,13 @@ class Target(NamedTuple):
     field: int
     channels: int
     block: int
-    nets: tuple[Net, ...]
+    nets: tuple[NetPlan, ...]
     place: int
-    level: Level
+    level: LevelPlan
     share: int
 
 
-def units(plan: Plan) -> tuple[Unit, ...]:
+def units(plan: StepPlan) -> tuple[Unit, ...]:
     """Return the hidden layers in pieces that a program can hold."""
     return tuple(
         Unit(place, level, net, start)
@@ -121,7 +121,7 @@ def units(plan: Plan) -> tuple[Unit, ...]:
     )
 
 
-def targets(plan: Plan, channels: Sequence[int], wanted: Sequence[bool]) -> tuple[Target, ...]:
+def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> tuple[Target, ...]:
     """Return what is needed to compute the gradients of the wanted fields.
 
     Args:

@@ -1,4 +1,4 @@
-"""The programs that run on the device, in Triton. See `nca.kernels` for what each is for.
+"""The programs that run on the device, in Triton. See `nca.backends.triton` for what each is for.
 
 A field is a tensor `(B, H, W, C)`; its cells, counted on from sample to sample, are rows. A program
 holds a tile of rows. On the torus the neighbour of a row is another row, found by arithmetic.
@@ -18,7 +18,7 @@ _NORMAL = tl.constexpr(65535**-0.5)
 
 @triton.jit
 def _absorb(key, number):
-    """Fold a number into a key: `nca.noise.absorb_tensor`, the same bits."""
+    """Fold a number into a key: `nca.engine.rng.absorb_tensor`, the same bits."""
     bits = (number ^ key) + _WEYL
     # `>>` copies the sign; the mask makes the shift a logical one
     bits = bits ^ (bits >> 16 & 0xFFFF)
@@ -54,7 +54,7 @@ def dot(a, b, total, PRODUCTS: tl.constexpr):
 
 
 @triton.jit
-def beside(row, tap, height, width, SIGN: tl.constexpr):
+def tap_rows(row, tap, height, width, SIGN: tl.constexpr):
     """Return the row of a neighbour on the torus; from the other side with `SIGN` -1."""
     x = row % width
     y = row // width % height
@@ -77,7 +77,7 @@ def seen_by(
     # where one product is within one tap, neighbours are found once for a row
     tap = start // NET.block if NET.block >= K else k // NET.block
     there = inside & (channel < NET.channels) & (tap < 9)
-    at = beside(row, tap, height, width, 1).to(tl.int64)
+    at = tap_rows(row, tap, height, width, 1).to(tl.int64)
     seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
     if ONE:  # the bias is multiplied with 1
         seen = tl.where((tap == 9) & (channel == 0), 1.0, seen)
@@ -136,7 +136,7 @@ def _change(
 
 @triton.jit
 def _noise(draw, sample, cell, channel, KIND: tl.constexpr):
-    """Return the noise of a level, `(M, C)`: `nca.noise.Source`, the same bits."""
+    """Return the noise of a level, `(M, C)`: `nca.engine.rng.CellRNG`, the same bits."""
     if len(KIND) == 1:
         bits = _drawn(draw, sample, cell, channel, KIND[0])
         noise = (bits >> 8 & 0xFFFFFF).to(tl.float32) * _UNIT
@@ -166,7 +166,7 @@ def moves_of(
 
 
 @triton.jit
-def rows_of(tile, count, TILE: tl.constexpr):
+def tile_rows(tile, count, TILE: tl.constexpr):
     """Return the rows of a tile, and which of them are cells, `(M, 1)` each."""
     row = tile * TILE + tl.arange(0, TILE)[:, None]
     return row, row < count
@@ -178,7 +178,7 @@ def _step_level(
     LEVEL: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    row, inside = rows_of(tl.program_id(0), count, TILE)
+    row, inside = tile_rows(tl.program_id(0), count, TILE)
     cells = height * width
     sample = tl.load(samples + row // cells, mask=inside, other=0).to(tl.int32)
     channel = tl.arange(0, LEVEL.block)[None, :]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nca.backends.triton.plan import Plan, Target, targets, units
+from nca.backends.triton.plan import StepPlan, Target, targets, units
 from nca.backends.triton.weights import LevelWeights, lay_out
 
 MASK = 0xFFFFFFFF
@@ -35,7 +35,7 @@ class Weights:
         products: `exact`, `reduced`, or `rounded`, which is `reduced` under an interpreter.
     """
 
-    plan: Plan
+    plan: StepPlan
     packed: Tensor
     low: Tensor
     products: str
@@ -47,7 +47,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepArguments:
     """What distinguishes one step from the next.
 
     Attributes:
@@ -86,7 +86,9 @@ def prepare(levels: Sequence[LevelWeights], *, reduced: bool) -> Weights:
     return Weights(plan, packed, low.bfloat16(), "reduced")
 
 
-def advance(weights: Weights, moment: Moment, fields: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def advance(
+    weights: Weights, moment: StepArguments, fields: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
     """Return the levels of the plan after one step, `(B, C, H, W)` each.
 
     Args:
@@ -116,13 +118,13 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, weights: Weights, moment: Moment, packed: Tensor, *fields: Tensor
+        ctx: Any, weights: Weights, moment: StepArguments, packed: Tensor, *fields: Tensor
     ) -> tuple[Tensor, ...]:
         from nca.backends.triton.programs import step_levels
 
         ctx.weights, ctx.moment = weights, moment
         ctx.save_for_backward(packed, *fields)
-        rows = [rows_of(field) for field in fields]
+        rows = [field_rows(field) for field in fields]
         outs = tuple(torch.empty_like(rows[level.field]) for level in weights.plan.levels)
         count, size = cells_of(rows[0])
         launch(
@@ -144,8 +146,8 @@ class _Step(torch.autograd.Function):
             ctx.weights,
             ctx.moment,
             packed,
-            tuple(rows_of(field) for field in fields),
-            tuple(rows_of(gradient) for gradient in gradients),
+            tuple(field_rows(field) for field in fields),
+            tuple(field_rows(gradient) for gradient in gradients),
         )
         _, _, of_weights, *wanted = ctx.needs_input_grad
         hidden, of_lasts = back.hidden()
@@ -161,7 +163,7 @@ class _Back:
     """The backward pass of one step; fields and gradients are `(B, H, W, C)`."""
 
     weights: Weights
-    moment: Moment
+    moment: StepArguments
     packed: Tensor
     rows: tuple[Tensor, ...]
     gradients: tuple[Tensor, ...]
@@ -244,7 +246,7 @@ class _Back:
         return max(1, min(self.tiles, PROGRAMS // max(shares, 1)))
 
 
-def rows_of(field: Tensor) -> Tensor:
+def field_rows(field: Tensor) -> Tensor:
     """Return `(B, C, H, W)` as `(B, H, W, C)`, without a copy if channels lie side by side."""
     return field.movedim(1, -1).contiguous()
 
@@ -255,14 +257,14 @@ def cells_of(rows: Tensor) -> tuple[int, tuple[int, int]]:
     return batch * height * width, (height, width)
 
 
-def _moment(moment: Moment, nothing: Tensor) -> tuple[Any, ...]:
+def _moment(moment: StepArguments, nothing: Tensor) -> tuple[Any, ...]:
     living = nothing if moment.living is None else moment.living.contiguous().view(torch.uint8)
     chance = round(moment.fire_rate * (1 << 24))
     seeds = moment.random_seed, moment.random_seed >> 32, moment.step
     return living, moment.samples.contiguous(), *map(_signed, seeds), chance, float(moment.size)
 
 
-def _kind(weights: Weights, moment: Moment) -> dict[str, Any]:
+def _kind(weights: Weights, moment: StepArguments) -> dict[str, Any]:
     return {
         "FIRE": moment.fire_rate < 1,
         "FROZEN": moment.living is not None,

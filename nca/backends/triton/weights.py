@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca.backends.triton.plan import SMALLEST, TAPS, Level, Net, Plan, power
+from nca.backends.triton.plan import SMALLEST, TAPS, LevelPlan, NetPlan, StepPlan, power
 
 WIDEST, DEEPEST = 128, 64
 """Hidden units that a program holds at once, and rows of a first layer that one product takes."""
@@ -66,7 +66,7 @@ class LevelWeights:
     noise: Sequence[int]
 
 
-def lay_out(levels: Sequence[LevelWeights], *, exact: bool) -> tuple[Plan, Tensor]:
+def lay_out(levels: Sequence[LevelWeights], *, exact: bool) -> tuple[StepPlan, Tensor]:
     """Return the plan and all weights in one row of numbers, as tensor operations of them.
 
     Args:
@@ -91,7 +91,7 @@ def lay_out(levels: Sequence[LevelWeights], *, exact: bool) -> tuple[Plan, Tenso
             share = shares + len(own)
             own.append(level.share.reshape(1))
         placed.append(
-            Level(
+            LevelPlan(
                 level.field,
                 level.channels,
                 block,
@@ -102,7 +102,7 @@ def lay_out(levels: Sequence[LevelWeights], *, exact: bool) -> tuple[Plan, Tenso
             )
         )
     lasts_begin = sum(net.rows * net.hidden for net in sizes)
-    plan = Plan(tuple(placed), lasts_begin, shares - lasts_begin, len(own), at.hidden)
+    plan = StepPlan(tuple(placed), lasts_begin, shares - lasts_begin, len(own), at.hidden)
     return plan, torch.cat([part.flatten() for part in (*firsts, *lasts, *own)])
 
 
@@ -114,7 +114,7 @@ class _Places:
     lasts: int
     hidden: int
 
-    def put(self, net: Net, block: int) -> Net:
+    def put(self, net: NetPlan, block: int) -> NetPlan:
         placed = net._replace(first=self.firsts, last=self.lasts, ahead=self.hidden)
         self.firsts += net.rows * net.hidden
         self.lasts += (net.hidden + 1) * block
@@ -122,12 +122,12 @@ class _Places:
         return placed
 
 
-def _sizes(weights: NetWeights, exact: bool) -> Net:
+def _sizes(weights: NetWeights, exact: bool) -> NetPlan:
     hidden, channels = weights.first.shape[:2]
     block = power(channels)
     wide = min(power(hidden, SMALLEST), WIDEST_EXACT if exact else WIDEST)
     tall = min(power(TAPS * block + 1, SMALLEST), TALLEST)
-    return Net(
+    return NetPlan(
         field=weights.field,
         channels=channels,
         block=block,
@@ -142,7 +142,7 @@ def _sizes(weights: NetWeights, exact: bool) -> Net:
     )
 
 
-def _first(weights: NetWeights, net: Net) -> Tensor:
+def _first(weights: NetWeights, net: NetPlan) -> Tensor:
     """Return a first layer and its bias, `(rows, hidden)`."""
     hidden, channels = weights.first.shape[:2]
     taps = weights.first.permute(2, 3, 1, 0).reshape(TAPS, channels, hidden)
@@ -151,7 +151,7 @@ def _first(weights: NetWeights, net: Net) -> Tensor:
     return F.pad(torch.cat([matrix, bias]), (0, 0, 0, net.rows - len(matrix) - 1))
 
 
-def _last(weights: NetWeights, net: Net, block: int) -> Tensor:
+def _last(weights: NetWeights, net: NetPlan, block: int) -> Tensor:
     """Return a last layer and its bias, `(hidden + 1, block)`."""
     channels, hidden = weights.last.shape
     matrix = F.pad(weights.last.T, (0, block - channels, 0, net.hidden - hidden))

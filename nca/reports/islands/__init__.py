@@ -8,17 +8,17 @@ the folder.
 """
 
 from nca.reports.islands.plan import IslandsPlan
-from nca.reports.islands.publish import publish, to_json
+from nca.reports.islands.publish import islands_to_json, publish_islands
 from nca.reports.islands.run import Group, IslandsResult, measure_islands
-from nca.reports.islands.verdict import headline, verdict
+from nca.reports.islands.verdict import islands_headline, verdict
 
 __all__ = [
     "Group",
     "IslandsPlan",
     "IslandsResult",
-    "headline",
+    "islands_headline",
     "measure_islands",
-    "publish",
-    "to_json",
+    "publish_islands",
+    "islands_to_json",
     "verdict",
 ]

@@ -17,14 +17,14 @@ LOOKS = {
 WIDE, HIGH = 2.9, 2.0
 
 
-def course(result: IslandsResult) -> Image.Image:
+def course_chart(result: IslandsResult) -> Image.Image:
     """Return contrast, collapse and number of islands over the steps, level by level."""
     plan = result.plan
     rows = ("contrast", "collapse", "islands")
     return _curves(result, "course", rows, plan.moments, plan.steps, "step")
 
 
-def sweep(result: IslandsResult) -> Image.Image:
+def threshold_chart(result: IslandsResult) -> Image.Image:
     """Return area, coverage and number of islands over the threshold, level by level."""
     plan, rows = result.plan, ("weighted share", "coverage", "islands")
     below = "threshold of the cosine"

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from nca import analysis
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.topology import Topology
 from nca.reports.islands.plan import IslandsPlan
@@ -85,7 +85,7 @@ def growth_figures(where: str, areas: Tensor) -> Figures:
     }
 
 
-def relations(labels: Mapping[str, Tensor], source: Source, plan: IslandsPlan) -> Figures:
+def level_relations(labels: Mapping[str, Tensor], source: CellRNG, plan: IslandsPlan) -> Figures:
     """Return how islands grow with level, and how they nest, also when moved by chance.
 
     Args:
@@ -190,7 +190,7 @@ def state_figures(
         labels[name] = analysis.islands(
             state[name], plan.threshold, topology, smallest=plan.smallest
         )
-    figures |= relations(labels, Source(random_seed, 0, state.samples), plan)
+    figures |= level_relations(labels, CellRNG(random_seed, 0, state.samples), plan)
     if len(names) > 1:
         swept = [figures["area", name, "weighted share"] for name in names]
         figures |= growth_figures("over all thresholds", torch.stack(swept, dim=1))
@@ -202,7 +202,7 @@ def joined(parts: Sequence[Figures]) -> Figures:
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def _offsets(source: Source, stream: str, labels: Tensor, count: int) -> list[Tensor]:
+def _offsets(source: CellRNG, stream: str, labels: Tensor, count: int) -> list[Tensor]:
     """Return random translations of each sample, `(B, axes)` each; none stands still."""
     size = labels.shape[1:]
     cells = labels[0].numel()

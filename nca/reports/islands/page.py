@@ -10,11 +10,11 @@ from nca.reports.html import answered, definitions, document, figure, section, t
 from nca.reports.islands import tables
 from nca.reports.islands.captions import CAPTIONS, MEANINGS
 from nca.reports.islands.run import IslandsResult
-from nca.reports.islands.verdict import headline, verdict
+from nca.reports.islands.verdict import islands_headline, verdict
 from nca.reports.publish import checkpoint_settings
 
 
-def page(result: IslandsResult, pictures: Mapping[str, Image.Image]) -> str:
+def islands_page(result: IslandsResult, pictures: Mapping[str, Image.Image]) -> str:
     """Return the page.
 
     Args:
@@ -44,7 +44,7 @@ def _head(result: IslandsResult, findings: list[Finding]) -> str:
         f"<header><h1>Islands of {name}</h1>\n"
         f"<p class=quiet>{result.samples} {plan.kind} samples at step "
         f"{plan.steps}. Numbers are means ± standard deviations across samples.</p></header>\n"
-        f"{answered(headline(findings), findings)}"
+        f"{answered(islands_headline(findings), findings)}"
     )
 
 
@@ -72,7 +72,7 @@ def _relations(result: IslandsResult) -> list[str]:
         f"<p>{escape(_filled('growth', result))}</p>",
         table(tables.growth(result)),
         f"<p>{escape(_filled('nesting', result))}</p>",
-        table(tables.nesting(result)),
+        table(tables.nesting_table(result)),
     ]
 
 
@@ -93,7 +93,7 @@ def _probes(result: IslandsResult) -> list[str]:
 
 def _time(result: IslandsResult, pictures: Mapping[str, Image.Image]) -> list[str]:
     shown = [_picture(pictures, name) for name in ("through_time", "pictures", "course", "rest")]
-    folded = f"<details><summary>The same in numbers</summary>{table(tables.course(result))}"
+    folded = f"<details><summary>The same in numbers</summary>{table(tables.course_table(result))}"
     return [*shown, f"{folded}</details>"]
 
 

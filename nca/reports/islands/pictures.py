@@ -19,7 +19,7 @@ FLAT = 1e-3
 """A mean over channels that varies less than this, relative to them, would show nothing."""
 
 
-def components(result: IslandsResult) -> Image.Image:
+def components_picture(result: IslandsResult) -> Image.Image:
     """Return levels by samples, in the colours of the first three principal components."""
     now = _now(result)
     return _sheet(result, {name: _colours(result, name)[now] for name in result.levels})
@@ -56,7 +56,7 @@ def through_time(result: IslandsResult, sample: int = 0) -> Image.Image:
     return sheet.image()
 
 
-def pictures(result: IslandsResult) -> Image.Image:
+def islands_pictures(result: IslandsResult) -> Image.Image:
     """Return what the task shows, samples by moments."""
     return strip(result.pictures, [f"step {state.step}" for state in result.own.states]).image()
 

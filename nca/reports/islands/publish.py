@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from nca.reports.islands import charts, pictures
-from nca.reports.islands.page import page
+from nca.reports.islands.page import islands_page
 from nca.reports.islands.run import IslandsResult
 from nca.reports.islands.summary import measurements
-from nca.reports.islands.verdict import headline, verdict
-from nca.reports.publish import make_folder, write_report
+from nca.reports.islands.verdict import islands_headline, verdict
+from nca.reports.publish import make_report_folder, write_report
 
 
-def publish(result: IslandsResult, folder: Path) -> None:
+def publish_islands(result: IslandsResult, folder: Path) -> None:
     """Write `islands.json`, `report.html` and a PNG of each picture.
 
     Args:
@@ -21,22 +21,22 @@ def publish(result: IslandsResult, folder: Path) -> None:
     Raises:
         StorageError: The folder cannot be made, or a file not written.
     """
-    make_folder(folder, "islands")
+    make_report_folder(folder, "islands")
     shown = {
-        "components": pictures.components(result),
+        "components": pictures.components_picture(result),
         "angles": pictures.angles(result),
         "outlines": pictures.outlines(result),
         "through_time": pictures.through_time(result),
-        "pictures": pictures.pictures(result),
-        "course": charts.course(result),
-        "sweep": charts.sweep(result),
+        "pictures": pictures.islands_pictures(result),
+        "course": charts.course_chart(result),
+        "sweep": charts.threshold_chart(result),
         "rest": charts.rest(result),
     }
-    write_report(folder, "islands", to_json(result), shown, page(result, shown))
+    write_report(folder, "islands", islands_to_json(result), shown, islands_page(result, shown))
 
 
-def to_json(result: IslandsResult) -> dict[str, Any]:
+def islands_to_json(result: IslandsResult) -> dict[str, Any]:
     """Return all figures and the verdict on them, ready for JSON."""
     found = verdict(result)
     answers = {one.question: {"answer": one.answer, "figures": one.words} for one in found}
-    return {"verdict": headline(found), "answers": answers, **measurements(result)}
+    return {"verdict": islands_headline(found), "answers": answers, **measurements(result)}

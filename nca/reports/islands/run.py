@@ -10,7 +10,7 @@ from torch import Tensor
 from nca import analysis
 from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.settling import has_diverged
 from nca.engine.state import State
 from nca.errors import ShapeError
@@ -114,7 +114,7 @@ def measure_islands(
     for name in group_names(trained):
         groups[name] = _group(trained, name, plan, tick)
     pictures = [trained.task.picture(state) for state in groups[TRAINED].states]
-    levels = trained.automaton.written
+    levels = trained.automaton.writable_levels
     return IslandsResult(trained, plan, levels, groups, done // len(groups), pictures)
 
 
@@ -129,7 +129,7 @@ def shuffled(state: State, trained: Trained) -> State:
 
     All input levels of a sample are shuffled alike.
     """
-    source = Source(trained.recipe.tables.random_seed, 0, state.samples)
+    source = CellRNG(trained.recipe.tables.random_seed, 0, state.samples)
     levels = {}
     for name, level in trained.automaton.layout.items():
         if level.input:
@@ -155,7 +155,7 @@ def _group(trained: Trained, name: str, plan: IslandsPlan, tick: Callable[[int],
         if plan.pictures:  # of which no truth is known
             truth, categories = {}, {}
         follow = min(to_follow, state.batch)
-        walk = _Walk(trained, automaton, plan, state.batch)
+        walk = _Measuring(trained, automaton, plan, state.batch)
         parts.append(walk.figures(state, truth, follow))
         group.states = group.states or walk.kept
         if categories:
@@ -174,7 +174,9 @@ def _batches(trained: Trained, plan: IslandsPlan) -> Iterator[Batch]:
     if plan.pictures:
         yield _pictured(trained, plan.pictures)
         return
-    for batch in trained.task.trials(plan.split, min(BATCH, trained.recipe.tables.evaluate.batch)):
+    for batch in trained.task.evaluation_batches(
+        plan.split, min(BATCH, trained.recipe.tables.evaluate.batch)
+    ):
         if plan.samples and done + batch.state.batch > plan.samples:
             batch = batch.select(slice(0, plan.samples - done))
         done += batch.state.batch
@@ -196,24 +198,24 @@ def _pictured(trained: Trained, pictures: Sequence[Tensor]) -> Batch:
             where=f"it takes them as: {', '.join(task.roles) or 'nothing'}",
             to_do="measure the task's own samples: leave --image out",
         )
-    first = task.first_trials("test", 1)
+    first = task.first_evaluation_batch("test", 1)
     seen = []
     for number, picture in enumerate(pictures):
         own = first.state.replace(samples=torch.full_like(first.state.samples, -1 - number))
         # nothing of the sample that it takes the place of may show through
         opaque = torch.cat([picture[:3] * picture[3:], torch.ones_like(picture[3:])])
-        seen.append(task.write(Batch(own, first.truth), opaque.to(trained.device), "input"))
+        seen.append(task.apply_picture(Batch(own, first.truth), opaque.to(trained.device), "input"))
     return Batch.cat(seen)
 
 
-class _Walk:
+class _Measuring:
     """One batch on its way, and what is noted of it."""
 
     def __init__(
         self, trained: Trained, automaton: Automaton, plan: IslandsPlan, batch: int
     ) -> None:
         self.trained, self.automaton, self.plan, self.batch = trained, automaton, plan, batch
-        self.names = automaton.written
+        self.names = automaton.writable_levels
         self.kept: list[State] = []
         self.diverged = torch.zeros(batch, dtype=torch.bool)
         self.changes: dict[str, list[Tensor]] = {name: [] for name in self.names}

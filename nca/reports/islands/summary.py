@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nca.engine.settling import TOLERANCE
 from nca.reports.islands.run import IslandsResult
-from nca.reports.numbers import plain
+from nca.reports.numbers import null_if_nan
 from nca.reports.statistics import CONFIDENCE, Statistics
 
 
@@ -53,7 +53,7 @@ def measurements(result: IslandsResult) -> dict[str, Any]:
 def _entry(values: Tensor) -> dict[str, Any]:
     if values.ndim == 1:
         one = over_samples(values)
-        return plain({"mean": round(one.mean, 6), "deviation": round(one.deviation, 6)}) | {
+        return null_if_nan({"mean": round(one.mean, 6), "deviation": round(one.deviation, 6)}) | {
             "samples": one.known
         }
     columns = [_entry(column) for column in values.T]

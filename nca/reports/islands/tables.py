@@ -25,7 +25,7 @@ FIT = ("ARI", "NMI", "overlap")
 BESIDE = ("contrast", "collapse", "islands", "weighted area", "coverage", "effective", "energy")
 
 
-def lines(result: IslandsResult) -> list[dict[str, str]]:
+def table_lines(result: IslandsResult) -> list[dict[str, str]]:
     """Return one line per level for the terminal: contrast and collapse side by side."""
     own, rows = result.own.figures, []
     for name in result.levels:
@@ -70,7 +70,7 @@ def growth(result: IslandsResult) -> Table:
     return Table(2, ["", "", "rank correlation", "share of samples that never fall"], rows)
 
 
-def nesting(result: IslandsResult) -> Table:
+def nesting_table(result: IslandsResult) -> Table:
     """Return how islands lie in those of the level above."""
     columns = ["level", "above it", "", "nesting", "moved at random", "difference", "samples"]
     rows = []
@@ -134,7 +134,7 @@ def probes(result: IslandsResult) -> Table:
     return Table(2, ["level", "", *kinds], rows)
 
 
-def course(result: IslandsResult) -> Table:
+def course_table(result: IslandsResult) -> Table:
     """Return contrast, collapse, islands, energy and change at each moment."""
     rows = []
     for name in result.levels:

@@ -23,7 +23,7 @@ def verdict(result: IslandsResult) -> list[Finding]:
     return [*found, _rest(result)]
 
 
-def headline(findings: Iterable[Finding]) -> str:
+def islands_headline(findings: Iterable[Finding]) -> str:
     """Return one sentence on whether a hierarchy of parts and wholes appears."""
     judged = [finding for finding in findings if finding.wanted]
     clauses = "; ".join(finding.clause for finding in judged)

@@ -7,15 +7,15 @@ seed, `cache` keeps the results, `summary` adds them up, `verdict` says it in wo
 """
 
 from nca.reports.robustness.cache import ResultCache
-from nca.reports.robustness.catalogue import CHECKS, choose
+from nca.reports.robustness.catalogue import CHECKS, select_checks
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.plan import RobustnessPlan
-from nca.reports.robustness.publish import publish, to_json
+from nca.reports.robustness.publish import publish_robustness, robustness_to_json
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.run import RobustnessResult, run_checks
 from nca.reports.robustness.seed_run import SeedRun
-from nca.reports.robustness.verdict import findings, headline
+from nca.reports.robustness.verdict import findings, robustness_headline
 
 __all__ = [
     "CHECKS",
@@ -27,10 +27,10 @@ __all__ = [
     "RobustnessPlan",
     "RobustnessResult",
     "SeedRun",
-    "choose",
+    "select_checks",
     "findings",
-    "headline",
-    "publish",
+    "robustness_headline",
+    "publish_robustness",
     "run_checks",
-    "to_json",
+    "robustness_to_json",
 ]

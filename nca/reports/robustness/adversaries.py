@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import SeedRun
-from nca.reports.robustness.thresholds import HOLDS, holds
+from nca.reports.robustness.thresholds import HOLDS, passes
 
 SHARES = (0.0, 0.01, 0.05, 0.1, 0.2)
 
@@ -48,18 +48,18 @@ def liars(model: ModelUnderTest, seed_run: SeedRun, share: float) -> Callable[[S
     """
     automaton = model.trained.automaton
     held = seed_run.clean.state.map(lambda level: level.float().nan_to_num(0, 0, 0))
-    sizes = {name: held[name].square().mean().sqrt().item() for name in automaton.written}
+    sizes = {name: held[name].square().mean().sqrt().item() for name in automaton.writable_levels}
 
     def lie(state: State) -> State:
-        levels, living = {}, automaton.living(state)
-        once = Source(seed_run.random_seed, 0, state.samples)
-        for name in automaton.written:
+        levels, living = {}, automaton.alive_mask(state)
+        once = CellRNG(seed_run.random_seed, 0, state.samples)
+        for name in automaton.writable_levels:
             size = state.size(name)
             chosen = once.chance("adversaries", share, 1, size)
             if living is not None and living.shape == chosen.shape:
                 chosen = chosen & living
             channels = automaton.layout[name].channels
-            said = state.source.normal(f"adversaries/{name}", channels, size) * sizes[name]
+            said = state.rng.normal(f"adversaries/{name}", channels, size) * sizes[name]
             levels[name] = said.to(state[name].dtype).where(chosen, state[name])
         return state.replace(levels)
 
@@ -76,5 +76,5 @@ ADVERSARIES = Check(
     f"steps again. {HOLDS}",
     Adversaries,
     _lie,
-    holds,
+    passes,
 )

@@ -32,7 +32,7 @@ class ResultCache:
         self.path = path
         to_do = "free some space; what is answered is not asked again"
         self._journal = JsonLines(path, "the answers", to_do)
-        self.key = key_of(model)
+        self.key = cache_key(model)
         self.answers: dict[tuple[str, int], list[CheckResult]] = {}
         self.outdated = 0
         conditions = {check.name: check.condition for check in CHECKS}
@@ -61,7 +61,7 @@ class ResultCache:
         self._journal.append(record)
 
 
-def key_of(model: ModelUnderTest) -> str:
+def cache_key(model: ModelUnderTest) -> str:
     """Return what tells models apart: weights, recipe, data and all of the plan but seeds."""
     plan, trained = model.plan, model.trained
     digest = hashlib.sha256()

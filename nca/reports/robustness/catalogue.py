@@ -27,7 +27,7 @@ CHECKS = (
 )
 
 
-def choose(names: Sequence[str]) -> list[Check]:
+def select_checks(names: Sequence[str]) -> list[Check]:
     """Return the checks of these names; all if none is named.
 
     Args:
@@ -38,4 +38,4 @@ def choose(names: Sequence[str]) -> list[Check]:
     """
     known = {check.name: check for check in CHECKS}
     wanted = [name.strip().lower().replace("-", " ").replace("_", " ") for name in names]
-    return suggest.choose("check", wanted, known, "--ask")
+    return suggest.select_named("check", wanted, known, "--ask")

@@ -17,7 +17,7 @@ MOST_TICKS = 11
 COLOURS = 10
 
 
-def course(result: RobustnessResult) -> Image.Image | None:
+def metric_chart(result: RobustnessResult) -> Image.Image | None:
     """Return the headline over time in the band of its interval, and that of the long run."""
     figure = _course(result)
     return figure and picture_of(figure)

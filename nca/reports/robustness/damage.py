@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
@@ -104,8 +104,8 @@ def _heal(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
         well = [value for _, value in unharmed.curve]
         for damage in asked[moment.step]:
             state = moment.state
-            source = Source(seed_run.random_seed, state.step, state.samples)
-            cut = damage.hurt(state, source, model.trained.automaton.written)
+            source = CellRNG(seed_run.random_seed, state.step, state.samples)
+            cut = damage.hurt(state, source, model.trained.automaton.writable_levels)
             yield _row(model, seed_run, moment.step, damage, cut, well)
 
 

@@ -7,7 +7,7 @@ from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import SeedRun
-from nca.reports.robustness.thresholds import holds
+from nca.reports.robustness.thresholds import passes
 
 TIMES = (1, 2, 4, 16)
 
@@ -78,7 +78,7 @@ DURATION = Check(
     "The same samples go on, and are measured again after 2, 4 and 16 times the trained steps.",
     Duration,
     _as_long,
-    holds,
+    passes,
 )
 
 LONG_RUN = Check(
@@ -89,6 +89,6 @@ LONG_RUN = Check(
     "themselves after the trained steps.",
     LongRun,
     _very_long,
-    holds,
+    passes,
     _short,
 )

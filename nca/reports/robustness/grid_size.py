@@ -18,7 +18,7 @@ from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import RolloutMoment, SeedRun
-from nca.reports.robustness.thresholds import HOLDS, holds
+from nca.reports.robustness.thresholds import HOLDS, passes
 from nca.types import Size
 
 FACTORS = {0.75: "three quarters", 1.5: "one and a half", 2.0: "twice"}
@@ -167,7 +167,7 @@ SIZE = Check(
     f"judges the middle of it. {HOLDS}",
     ScaledGrid,
     _on(_scaled),
-    holds,
+    passes,
     _one_grid,
 )
 
@@ -178,6 +178,6 @@ ASPECT = Check(
     f"The same with one side of the grid doubled. {HOLDS}",
     StretchedGrid,
     _on(_stretched),
-    holds,
+    passes,
     _one_grid,
 )

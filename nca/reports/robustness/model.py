@@ -55,7 +55,7 @@ class ModelUnderTest:
     def samples_of(self, task: Task) -> list[Batch]:
         """Return the batch of each random seed, as a task makes them."""
         found: list[Batch] = []
-        for batch in task.trials(self.plan.split, self.plan.samples):
+        for batch in task.evaluation_batches(self.plan.split, self.plan.samples):
             if len(found) == self.plan.seeds:
                 break
             if found and batch.state.batch < found[0].state.batch:

@@ -10,7 +10,7 @@ from nca.reports.publish import checkpoint_settings
 from nca.reports.robustness import tables
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.run import RobustnessResult
-from nca.reports.robustness.verdict import findings, headline
+from nca.reports.robustness.verdict import findings, robustness_headline
 
 CAPTIONS = {
     "course": "Over time. The mean over random seeds in the band of its interval, at the moments "
@@ -32,7 +32,7 @@ INTERVALS = (
 )
 
 
-def page(result: RobustnessResult, pictures: Mapping[str, Image.Image]) -> str:
+def robustness_page(result: RobustnessResult, pictures: Mapping[str, Image.Image]) -> str:
     """Return the page.
 
     Args:
@@ -76,7 +76,7 @@ def _head(result: RobustnessResult) -> str:
     return (
         f"<header><h1>Robustness of {name}</h1>\n"
         f"<p class=quiet>{INTERVALS}{escape(text)}</p></header>\n"
-        f"{answered(headline(result), findings(result))}"
+        f"{answered(robustness_headline(result), findings(result))}"
     )
 
 
@@ -90,7 +90,7 @@ def _check(result: RobustnessResult, check: Check) -> str:
         return section(title, [*parts, "<p>Not asked: there was no time.</p>"])
     measured = [line for line in lines if not line.barred]
     if measured:
-        parts.append(table(tables.table(result, check)))
+        parts.append(table(tables.check_table(result, check)))
     parts += [
         f"<p><b>{escape(str(line.condition))}</b> does not apply: {escape(line.barred)}</p>"
         for line in lines

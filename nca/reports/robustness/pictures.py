@@ -3,7 +3,7 @@
 import torch
 from PIL import Image
 
-from nca.engine.rng import Source
+from nca.engine.rng import CellRNG
 from nca.render.sheet import strip
 from nca.reports.robustness.duration import TIMES
 from nca.reports.robustness.model import ModelUnderTest
@@ -15,7 +15,7 @@ HURT = Damage("half", 0.5, "left")
 
 
 @torch.no_grad()
-def pictures(model: ModelUnderTest) -> Image.Image | None:
+def robustness_pictures(model: ModelUnderTest) -> Image.Image | None:
     """Return a few samples through time and after damage; None unless there are two axes."""
     trained, steps = model.trained, model.plan.steps
     if len(trained.recipe.tables.grid.size) != 2:
@@ -27,7 +27,9 @@ def pictures(model: ModelUnderTest) -> Image.Image | None:
         columns[f"step {moment.step}"] = moment.state
     state = columns[f"step {steps}"]
     cut = HURT.hurt(
-        state, Source(seed_run.random_seed, state.step, state.samples), trained.automaton.written
+        state,
+        CellRNG(seed_run.random_seed, state.step, state.samples),
+        trained.automaton.writable_levels,
     )
     for moment in seed_run.walk(cut, [0, steps, 4 * steps]):
         columns[f"cut, +{moment.step}"] = moment.state

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from nca.reports.publish import make_folder, write_report
+from nca.reports.publish import make_report_folder, write_report
 from nca.reports.robustness import charts
-from nca.reports.robustness.page import page, settings
-from nca.reports.robustness.pictures import pictures
+from nca.reports.robustness.page import robustness_page, settings
+from nca.reports.robustness.pictures import robustness_pictures
 from nca.reports.robustness.run import RobustnessResult
-from nca.reports.robustness.verdict import findings, headline
+from nca.reports.robustness.verdict import findings, robustness_headline
 
 
-def publish(result: RobustnessResult, folder: Path) -> None:
+def publish_robustness(result: RobustnessResult, folder: Path) -> None:
     """Write `examination.json`, `report.html` and a PNG of each picture.
 
     Args:
@@ -21,23 +21,25 @@ def publish(result: RobustnessResult, folder: Path) -> None:
     Raises:
         StorageError: The folder cannot be made, or a file not written.
     """
-    make_folder(folder, "examine")
+    make_report_folder(folder, "examine")
     drawn = {
-        "course": charts.course(result),
+        "course": charts.metric_chart(result),
         "conditions": charts.conditions(result),
         "healing": charts.healing(result),
-        "pictures": pictures(result.model),
+        "pictures": robustness_pictures(result.model),
     }
     shown = {name: picture for name, picture in drawn.items() if picture is not None}
-    write_report(folder, "examination", to_json(result), shown, page(result, shown))
+    write_report(
+        folder, "examination", robustness_to_json(result), shown, robustness_page(result, shown)
+    )
 
 
-def to_json(result: RobustnessResult) -> dict[str, Any]:
+def robustness_to_json(result: RobustnessResult) -> dict[str, Any]:
     """Return everything that was found, ready for JSON; what is undefined is null."""
     model = result.model
     answers = zip(result.checks, findings(result), strict=True)
     return {
-        "verdict": headline(result),
+        "verdict": robustness_headline(result),
         "headline": model.headline,
         "better": model.trained.task.better,
         "settings": settings(result),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from nca.reports.numbers import plain
+from nca.reports.numbers import null_if_nan
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Condition(ABC):
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
-        return plain(asdict(self))
+        return null_if_nan(asdict(self))
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
@@ -57,7 +57,7 @@ class CheckResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result for JSON: NaN as null, and no `unchanged` where there is none."""
-        record = plain(asdict(self))
+        record = null_if_nan(asdict(self))
         if self.unchanged is None:
             del record["unchanged"]
         return record

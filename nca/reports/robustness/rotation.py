@@ -18,7 +18,7 @@ from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import SeedRun
-from nca.reports.robustness.thresholds import HOLDS, holds
+from nca.reports.robustness.thresholds import HOLDS, passes
 
 QUARTERS = (1, 2, 3)
 DEGREES = (30, 45)
@@ -35,7 +35,7 @@ class Rotation(Condition):
         return f"{self.degrees} degrees" + ", interpolated" * bool(self.degrees % 90)
 
 
-def turned(level: Tensor, angle: float, pivot: Sequence[float]) -> Tensor:
+def rotated(level: Tensor, angle: float, pivot: Sequence[float]) -> Tensor:
     """Turn `(B, C, H, W)` back by an angle, bilinearly and across the edges of the torus.
 
     Args:
@@ -68,9 +68,9 @@ def _turn(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
             overrides = tuple(f"{key}={own + angle!r}" for key, own in angles.items())
             automaton = model.changed(*overrides).automaton
             (moment,) = seed_run.walk(seed_run.batch.state, steps, automaton=automaton)
-            back = moment.state.map(lambda t, by=angle: turned(t, by, pivot))
+            back = moment.state.map(lambda t, by=angle: rotated(t, by, pivot))
             blurred = seed_run.clean.state.map(
-                lambda t, by=angle: turned(turned(t, -by, pivot), by, pivot)
+                lambda t, by=angle: rotated(rotated(t, -by, pivot), by, pivot)
             )
             row = seed_run.result(
                 Rotation(degrees),
@@ -95,7 +95,7 @@ def _angles(model: ModelUnderTest) -> dict[str, float]:
     automaton = model.trained.automaton
     return {
         f"levels.{name}.rules.{number}.angle": float(rule.angle)  # pyright: ignore
-        for name in automaton.written
+        for name in automaton.writable_levels
         for number, rule in enumerate(automaton.rules_of(name))
         if hasattr(rule, "angle")
     }
@@ -129,6 +129,6 @@ ROTATION = Check(
     f"with the unturned outcome interpolated forth and back. {HOLDS}",
     Rotation,
     _turn,
-    holds,
+    passes,
     _cannot_turn,
 )

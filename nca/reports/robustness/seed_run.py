@@ -88,7 +88,7 @@ class SeedRun:
     @cached_property
     def bound(self) -> float:
         """How large a number may become before its sample counts as exploded."""
-        largest = _largest(self.clean.state, self.model.trained.automaton.written)
+        largest = _largest(self.clean.state, self.model.trained.automaton.writable_levels)
         return EXPLODED * largest.clamp(1.0, EXPLODED).min().item()
 
     def begun(self, batch: Batch) -> Batch:
@@ -134,12 +134,12 @@ class SeedRun:
             while taken < moment:
                 stride = min(STRIDE, moment - taken)
                 after = advance(state, stride)
-                lost = _largest(after, automaton.written) > bound
+                lost = _largest(after, automaton.writable_levels) > bound
                 if (lost & (exploded_at == 0)).any():  # the same chance leads there again
                     again = state
                     for step in range(taken + 1, taken + stride + 1):
                         again = advance(again, 1)
-                        lost = _largest(again, automaton.written) > bound
+                        lost = _largest(again, automaton.writable_levels) > bound
                         exploded_at[lost & (exploded_at == 0)] = step
                 state, taken = after, taken + stride
             yield RolloutMoment(moment, state, exploded_at.clone())

@@ -10,7 +10,7 @@ from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import SeedRun
-from nca.reports.robustness.thresholds import HOLDS, holds
+from nca.reports.robustness.thresholds import HOLDS, passes
 from nca.types import Boundary
 
 RATES = (0.25, 0.5, 0.75, 0.9, 1.0)
@@ -127,7 +127,7 @@ FIRE_RATE = Check(
     f"that it updates as often as it was trained for. {HOLDS}",
     FireRate,
     _rates,
-    holds,
+    passes,
 )
 
 NOISES = Check(
@@ -138,7 +138,7 @@ NOISES = Check(
     f"own. {HOLDS}",
     NoiseScale,
     _overridden(_noises),
-    holds,
+    passes,
 )
 
 TOPOLOGY = Check(
@@ -148,5 +148,5 @@ TOPOLOGY = Check(
     f"What lies beyond the edge of the grid is another. {HOLDS}",
     Edge,
     _overridden(_boundaries),
-    holds,
+    passes,
 )

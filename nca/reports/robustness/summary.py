@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nca.reports.numbers import plain
+from nca.reports.numbers import null_if_nan
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.statistics import Statistics
 
@@ -59,7 +59,7 @@ class CheckSummary:
             "exploded_at": self.exploded_at,
             "figures": {name: _interval(one) for name, one in self.figures.items()},
             "metrics": {name: _interval(one) for name, one in self.metrics.items()},
-            "curve": [[step, plain(one.mean)] for step, one in self.curve],
+            "curve": [[step, null_if_nan(one.mean)] for step, one in self.curve],
             "overrides": list(self.overrides),
         }
 
@@ -113,4 +113,6 @@ def _curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, Sta
 
 
 def _interval(one: Statistics) -> dict[str, Any]:
-    return plain({"mean": one.mean, "low": one.low, "high": one.high, "random_seeds": one.known})
+    return null_if_nan(
+        {"mean": one.mean, "low": one.low, "high": one.high, "random_seeds": one.known}
+    )

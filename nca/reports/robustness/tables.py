@@ -12,7 +12,7 @@ from nca.reports.table import Table
 PASSED = {True: "yes", False: "no", None: ""}
 
 
-def table(result: RobustnessResult, check: Check) -> Table:
+def check_table(result: RobustnessResult, check: Check) -> Table:
     """Return the conditions of a check as rows."""
     headline = result.model.headline
     lines = [line for line in result.summaries[check.name] if not line.barred]
@@ -51,7 +51,7 @@ def exploded(line: CheckSummary) -> str:
     return f"{format_share(line.exploded)} from step {line.exploded_at:,}"
 
 
-def rows(result: RobustnessResult) -> list[tuple[str, str, str, str]]:
+def result_rows(result: RobustnessResult) -> list[tuple[str, str, str, str]]:
     """Return check, condition, figure and change of each condition, for a narrow table."""
     found = []
     for check in result.checks:

@@ -19,7 +19,7 @@ HOLDS = (
 )
 
 
-def holds(line: CheckSummary, model: ModelUnderTest) -> bool | None:
+def passes(line: CheckSummary, model: ModelUnderTest) -> bool | None:
     """Tell whether the headline is kept; None where it is compared with nothing."""
     if line.unchanged is None:
         return None

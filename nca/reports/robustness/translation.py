@@ -43,7 +43,7 @@ def _move(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
             straight = automaton.step(before, fire_rate=1.0)
             moved = before.map(lambda level, by=offset, on=axes: level.roll(by, on))
             moved = automaton.step(moved, fire_rate=1.0)
-            for name in automaton.written:
+            for name in automaton.writable_levels:
                 apart = (moved[name] - straight[name].roll(offset, axes)).abs().max()
                 size = straight[name].abs().max().clamp(min=1.0)
                 largest = max(largest, (apart / size).item())

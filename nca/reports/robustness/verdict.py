@@ -26,7 +26,7 @@ def findings(result: RobustnessResult) -> list[Finding]:
     return [_finding(result, check) for check in result.checks]
 
 
-def headline(result: RobustnessResult) -> str:
+def robustness_headline(result: RobustnessResult) -> str:
     """Return what the checks amount to, in two or three sentences."""
     model = result.model
     name, steps = model.trained.recipe.name, model.plan.steps

@@ -1,0 +1,52 @@
+"""The front door: `import nca` loads nothing, and shows all that is public, and no more."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nca
+
+ROOT = Path(__file__).parent.parent
+
+
+def declared() -> dict[str, str]:
+    """Return what type checkers are shown: each public name, with where it is said to live."""
+    tree = ast.parse((ROOT / "nca/__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    shown = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            public = alias.asname or alias.name
+            home = f"{node.module}.{alias.name}"
+            shown[public] = home if public in nca.NAMESPACES else str(node.module)
+    return shown
+
+
+def test_type_checkers_are_shown_what_there_is():
+    homes = {name: module for module, names in nca.NAMES.items() for name in names}
+    assert declared() == {**homes, **nca.NAMESPACES}
+
+
+@pytest.mark.parametrize("name", dir(nca))
+def test_every_public_name_is_there(name):
+    found = getattr(nca, name)
+    if name in nca.NAMESPACES:
+        assert found is importlib.import_module(nca.NAMESPACES[name])
+    else:
+        assert found is not None
+
+
+def test_an_unknown_name_is_no_attribute():
+    with pytest.raises(AttributeError, match="module 'nca' has no attribute 'Automatom'"):
+        nca.Automatom  # noqa: B018
+
+
+def test_importing_the_house_alone_loads_no_torch():
+    code = "import sys, nca; print(sorted(m for m in sys.modules if m.split('.')[0] == 'torch'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
