@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from nca.data.dataset import Dataset as Dataset
     from nca.data.dataset import LabelledImages as LabelledImages
     from nca.data.sources import Report as Report
-    from nca.distributed.sharded import Spread as Spread
     from nca.distributed.sharding import BatchSharding as BatchSharding
     from nca.distributed.sharding import GridSharding as GridSharding
     from nca.engine import program as program
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from nca.engine.conditions import Alive as Alive
     from nca.engine.conditions import Noise as Noise
     from nca.engine.conditions import Skip as Skip
+    from nca.engine.context import RuleContext as RuleContext
     from nca.engine.initial import InitialState as InitialState
     from nca.engine.initial import InitialStateSpec as InitialStateSpec
     from nca.engine.layout import Layout as Layout
@@ -37,24 +37,26 @@ if TYPE_CHECKING:
     from nca.engine.perception import per_cell as per_cell
     from nca.engine.perception import perceptron as perceptron
     from nca.engine.program import AttentionTerm as AttentionTerm
+    from nca.engine.program import AttentionWeights as AttentionWeights
     from nca.engine.program import Correlation as Correlation
     from nca.engine.program import DecayTerm as DecayTerm
     from nca.engine.program import Layer as Layer
+    from nca.engine.program import Location as Location
     from nca.engine.program import MLPTerm as MLPTerm
     from nca.engine.program import NotDeclared as NotDeclared
     from nca.engine.program import Program as Program
+    from nca.engine.program import Squash as Squash
+    from nca.engine.program import Standardise as Standardise
     from nca.engine.program import Stencils as Stencils
     from nca.engine.rng import CellRNG as CellRNG
     from nca.engine.rng import HostRNG as HostRNG
+    from nca.engine.rollouts import Settled as Settled
     from nca.engine.rollouts import rollout_frames as rollout_frames
+    from nca.engine.rollouts import settle as settle
     from nca.engine.rule import UpdateRule as UpdateRule
-    from nca.engine.settling import Settled as Settled
-    from nca.engine.settling import settle as settle
     from nca.engine.state import State as State
-    from nca.engine.step_inputs import Kernel as Kernel
     from nca.engine.topology import TORUS as TORUS
     from nca.engine.topology import Topology as Topology
-    from nca.engine.view import RuleContext as RuleContext
     from nca.engine.view import View as View
     from nca.engine.window import Window as Window
     from nca.errors import CheckpointError as CheckpointError
@@ -117,13 +119,10 @@ NAMES = {
         "InitialState",
         "InitialStateSpec",
     ),
-    "nca.engine.settling": (
-        "Settled",
-        "settle",
-    ),
-    "nca.engine.rollouts": ("rollout_frames",),
+    "nca.engine.rollouts": ("Settled", "settle", "rollout_frames"),
     # write a rule
     "nca.engine.rule": ("UpdateRule",),
+    "nca.engine.context": ("RuleContext",),
     "nca.engine.view": (
         "RuleContext",
         "View",
@@ -138,12 +137,15 @@ NAMES = {
         "MLPTerm",
         "DecayTerm",
         "AttentionTerm",
+        "AttentionWeights",
         "Correlation",
         "Stencils",
+        "Location",
+        "Squash",
+        "Standardise",
         "Layer",
         "NotDeclared",
     ),
-    "nca.engine.step_inputs": ("Kernel",),
     "nca.engine.rng": (
         "CellRNG",
         "HostRNG",
@@ -157,7 +159,6 @@ NAMES = {
         "BatchSharding",
         "GridSharding",
     ),
-    "nca.distributed.sharded": ("Spread",),
     "nca.streaming.grid_file": (
         "GridFile",
         "stream",

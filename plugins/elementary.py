@@ -16,7 +16,7 @@ class Elementary(UpdateRule):
     Every channel is a world of its own; a cell is on where its number exceeds one half.
 
     Args:
-        place: Where the rule stands; the grid must have one axis.
+        context: Where the rule stands; the grid must have one axis.
         number: Bit `4 left + 2 centre + right` of it is the cell's successor.
 
     Raises:
@@ -26,12 +26,14 @@ class Elementary(UpdateRule):
     table: Tensor
     cellwise = True
 
-    def __init__(self, place: RuleContext, *, number: Annotated[int, Ge(0), Le(255)] = 110) -> None:
+    def __init__(
+        self, context: RuleContext, *, number: Annotated[int, Ge(0), Le(255)] = 110
+    ) -> None:
         super().__init__()
-        if place.axes != 1:
+        if context.axes != 1:
             raise ShapeError(
-                f"an elementary rule needs one axis, but the grid has {place.axes}.",
-                where=f"[[levels]] {place.name}, rule elementary",
+                f"an elementary rule needs one axis, but the grid has {context.axes}.",
+                where=f"[[levels]] {context.name}, rule elementary",
                 to_do="give the grid one axis: size = [64]",
             )
         bits = [number >> bit & 1 for bit in range(8)]

@@ -8,19 +8,9 @@ stands still. The rule knows nothing of targets, pools or life; those belong to 
 import math
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
-from nca import (
-    Layer,
-    MLPTerm,
-    Program,
-    RuleContext,
-    StencilPerception,
-    UpdateRule,
-    View,
-    perceptron,
-    register,
-)
+from nca import Layer, MLPTerm, Program, RuleContext, StencilPerception, UpdateRule, register
 from nca.types import Count, Positive
 
 
@@ -31,7 +21,7 @@ class Growing(UpdateRule):
     With 16 channels and 128 hidden units it has the paper's 8,336 parameters.
 
     Args:
-        place: Where the rule stands.
+        context: Where the rule stands.
         hidden: Units of the hidden layer.
         angle: Turn of the perception in radians (grids of two axes); no training needed.
         laplacian: Whether cells perceive the Laplacian too, as texture automata do.
@@ -46,7 +36,7 @@ class Growing(UpdateRule):
 
     def __init__(
         self,
-        place: RuleContext,
+        context: RuleContext,
         *,
         hidden: Count = 128,
         angle: float = 0.0,
@@ -55,11 +45,11 @@ class Growing(UpdateRule):
         gain: Positive = 1.0,
     ) -> None:
         super().__init__()
-        channels = place.own.channels
+        channels = context.own.channels
         self.perception = StencilPerception(
-            channels, place.axes, angle=angle, laplacian=laplacian, slopes=slopes, gain=gain
+            channels, context.axes, angle=angle, laplacian=laplacian, slopes=slopes, gain=gain
         )
-        if place.axes == 2 and slopes == "each":
+        if context.axes == 2 and slopes == "each":
             self.adjustable = {"angle of perception": ("angle", -math.pi, math.pi)}
         self.hidden = nn.Linear(self.perception.features, hidden)
         nn.init.xavier_uniform_(self.hidden.weight)
@@ -78,13 +68,7 @@ class Growing(UpdateRule):
         self.perception.angle = angle
 
     def program(self) -> Program:
-        """Return perception, the hidden layer and the change."""
+        """Return the change: `W2 relu(W1 perception + b1) + b2`."""
         hidden = Layer(self.hidden.weight, self.hidden.bias, "none")
         change = Layer(self.change.weight, self.change.bias, "relu")
-        return Program((MLPTerm((self.perception.perception("own"),), None, (hidden, change)),))
-
-    def forward(self, view: View) -> Tensor:
-        """Return the change: `W2 relu(W1 perception + b1) + b2`."""
-        perceived = self.perception.by_kernel(view, view.own)  # (B, features, *space)
-        hidden = self.perception.columns(self.hidden.weight), self.hidden.bias
-        return perceptron(perceived, hidden, self.change)
+        return Program((MLPTerm((self.perception.perception("own"),), (hidden, change)),))

@@ -15,7 +15,7 @@ class Life(UpdateRule):
     Every channel is a world of its own; a cell lives where its number exceeds one half.
 
     Args:
-        place: Where the rule stands; the grid must have two axes.
+        context: Where the rule stands; the grid must have two axes.
         rule: Birth and survival counts, such as `B3/S23` (Life) or `B36/S23` (HighLife).
 
     Raises:
@@ -25,13 +25,13 @@ class Life(UpdateRule):
     counts: Tensor
     cellwise = True
 
-    def __init__(self, place: RuleContext, *, rule: str = "B3/S23") -> None:
+    def __init__(self, context: RuleContext, *, rule: str = "B3/S23") -> None:
         super().__init__()
         found = re.fullmatch(r"[Bb]([0-8]*)/[Ss]([0-8]*)", rule)
-        if found is None or place.axes != 2:
+        if found is None or context.axes != 2:
             raise NCAError(
-                f"{rule!r} in a grid of {place.axes} axes is no life-like rule.",
-                where=f"[[levels]] {place.name}, rule life",
+                f"{rule!r} in a grid of {context.axes} axes is no life-like rule.",
+                where=f"[[levels]] {context.name}, rule life",
                 to_do="write B, the birth counts, /S, the survival counts, as in B3/S23, "
                 "in a grid of two axes",
             )

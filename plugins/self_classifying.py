@@ -5,19 +5,9 @@ it is a part. The picture is an input level; the level above holds hidden channe
 one channel per class.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
-from nca import (
-    Correlation,
-    Layer,
-    MLPTerm,
-    Program,
-    RuleContext,
-    UpdateRule,
-    View,
-    perceptron,
-    register,
-)
+from nca import Correlation, Layer, MLPTerm, Program, RuleContext, UpdateRule, register
 from nca.types import Count
 
 
@@ -28,7 +18,7 @@ class SelfClassifying(UpdateRule):
     With a picture of 1 channel, 19 of its own and 80 units it has the paper's 22,499 parameters.
 
     Args:
-        place: Where the rule stands; it reads the level below beside its own.
+        context: Where the rule stands; it reads the level below beside its own.
         perceive: Features that a cell perceives through learned kernels.
         hidden: Units of the hidden layer.
     """
@@ -36,12 +26,12 @@ class SelfClassifying(UpdateRule):
     reads = ("below", "own")
     cellwise = True
 
-    def __init__(self, place: RuleContext, *, perceive: Count = 80, hidden: Count = 80) -> None:
+    def __init__(self, context: RuleContext, *, perceive: Count = 80, hidden: Count = 80) -> None:
         super().__init__()
-        conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[place.axes]
-        self.perceive = conv(place.below.channels + place.own.channels, perceive, 3)
+        conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[context.axes]
+        self.perceive = conv(context.below.channels + context.own.channels, perceive, 3)
         self.hidden = nn.Linear(perceive, hidden)
-        self.change = nn.Linear(hidden, place.own.channels)
+        self.change = nn.Linear(hidden, context.own.channels)
         for layer in (self.perceive, self.hidden):
             nn.init.xavier_uniform_(layer.weight)
             assert layer.bias is not None
@@ -50,21 +40,16 @@ class SelfClassifying(UpdateRule):
         nn.init.zeros_(self.change.bias)
 
     def program(self) -> Program:
-        """Return perception of picture and state, the hidden layer and the change."""
-        weight = self.perceive.weight
+        """Return the change: three layers, the first over the neighbourhood."""
+        weight, bias = self.perceive.weight, self.perceive.bias
         below = weight.shape[1] - self.change.weight.shape[0]
-        sights = (Correlation("below", weight[:, :below]), Correlation("own", weight[:, below:]))
+        # one kernel over picture and state is the sum of a kernel over each
+        perceptions = (
+            Correlation("below", weight[:, :below], bias),
+            Correlation("own", weight[:, below:]),
+        )
         layers = (
             Layer(self.hidden.weight, self.hidden.bias, "relu"),
             Layer(self.change.weight, self.change.bias, "relu"),
         )
-        return Program((MLPTerm(sights, self.perceive.bias, layers),))
-
-    def forward(self, view: View) -> Tensor:
-        """Return the change: three layers, the first over the neighbourhood."""
-        # one kernel over picture and state is the sum of a kernel over each
-        below = view.below.shape[1]
-        weight, bias = self.perceive.weight, self.perceive.bias
-        perceived = view.correlate(view.below, weight[:, :below], bias)
-        perceived = perceived + view.correlate(view.own, weight[:, below:])
-        return perceptron(perceived.relu_(), self.hidden, self.change)
+        return Program((MLPTerm(perceptions, layers),))

@@ -11,7 +11,7 @@ from nca import (
     Alive,
     Automaton,
     CellRNG,
-    Kernel,
+    Correlation,
     Layout,
     Level,
     Noise,
@@ -22,7 +22,6 @@ from nca import (
     UpdateRule,
     View,
 )
-from nca.distributed.sharded import Spread
 from nca.distributed.sharding import BatchSharding, GridSharding, Sharding
 from nca.types import Size
 
@@ -43,12 +42,10 @@ class Blend(UpdateRule):
         self.weight = nn.Parameter(torch.zeros(shape))
         self.bias = nn.Parameter(torch.zeros(place.own.channels))
 
-    def kernel(self) -> Kernel | None:
-        return Kernel(self.source, self.weight, self.bias) if self.declared else None
-
     def forward(self, view: View) -> Tensor:
         if self.declared:
-            return view.perceived.tanh() + 0.1 * view.neighbours(view.own).square().mean(1)
+            seen = view.perceive(Correlation(self.source, self.weight, self.bias))
+            return seen.tanh() + 0.1 * view.neighbours(view.own).square().mean(1)
         where = view.coordinates.sum(1, keepdim=True)
         kept = view.chance(0.8, 1, "kept")
         return kept * (
@@ -112,7 +109,8 @@ def future(made: Automaton, state: State) -> tuple[dict[str, Tensor], list[Tenso
 
 def split_future(kind: str, shape: Size, size: Size, options: tuple[Any, ...]) -> Any:
     """Return the same of processes, gradients averaged over them as PyTorch's engine does."""
-    made = Spread(automaton(*options), parts_of(kind, shape, size))
+    made = automaton(*options)
+    made.sharding = parts_of(kind, shape, size)
     levels, gradients = future(made, first(size))
     for gradient in gradients:
         dist.all_reduce(gradient)
@@ -128,7 +126,8 @@ def own_block(shape: Size, size: Size, options: tuple[Any, ...]) -> Any:
     own = whole.map(
         lambda t: t[:, :, start[0] : start[0] + block[0], start[1] : start[1] + block[1]]
     )
-    made = Spread(automaton(*options), cells).part
+    made = automaton(*options)
+    made.topology = cells.topology(made.topology)
     with torch.no_grad():
         end = made.rollout(own.replace(window=cells.window), 3)
     return start, block, dict(end.levels)

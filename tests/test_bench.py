@@ -10,7 +10,7 @@ import pytest
 import torch
 from simple import Scale, one_level
 
-import nca.engine.automaton
+import nca.backends.sparse
 import nca.engine.step_inputs
 from nca import NCAError, State
 from nca.bench import (
@@ -193,9 +193,11 @@ class TestWays:
 
     def test_plain_convolves_for_each_rule_alone(self, monkeypatch):
         counted = []
-        convolve = nca.scene.correlate_valid
+        convolve = nca.engine.step_inputs.correlate_valid
         monkeypatch.setattr(
-            nca.scene, "correlate_valid", lambda *a, **k: counted.append(a) or convolve(*a, **k)
+            nca.engine.step_inputs,
+            "correlate_valid",
+            lambda *a, **k: counted.append(a) or convolve(*a, **k),
         )
         for way, expected in (("plain", 8), ("engine", 4)):
             counted.clear()
@@ -211,9 +213,11 @@ class TestWays:
 
     def test_plain_lists_no_cells_where_the_engine_does(self, monkeypatch):
         lists = []
-        listed = nca.automaton.listed
+        selected = nca.backends.sparse.select_cells
         monkeypatch.setattr(
-            nca.automaton, "listed", lambda *a, **k: lists.append(a) or listed(*a, **k)
+            nca.backends.sparse,
+            "select_cells",
+            lambda *a, **k: lists.append(a) or selected(*a, **k),
         )
         case = small()
         WAY["plain"].made(case.automaton())(case.first(), 1)

@@ -17,16 +17,14 @@ from nca import (
     Level,
     NCAError,
     Noise,
-    ProcessError,
     Report,
     RuleContext,
     Skip,
     State,
     register,
 )
-from nca.backends.compiled import Compiled
+from nca.backends.compiled import CompiledStepper
 from nca.checkpoint.find import read_recipe
-from nca.distributed.group import ProcessGroup
 from nca.registry.registry import registry
 from nca.training.compile_trial import choose_compile
 from nca.training.loop import Watch, train
@@ -80,7 +78,8 @@ def gradients(one: Automaton, state: State, steps: int) -> list[torch.Tensor]:
 def test_a_compiled_rollout_and_its_gradient_are_the_plain_ones(memory, quick):
     plain = automaton()
     plain.memory = ActivationMemory(memory)
-    compiled, state = Compiled(plain, always=True), first(plain)
+    compiled, state = copy.deepcopy(plain), first(plain)
+    compiled.compiled = "always"
     ends = [one.rollout(state, 5) for one in (plain, compiled)]
     assert ends[0].step == ends[1].step == 5
     assert len(ends[0].remembered) == len(ends[1].remembered) == 1
@@ -101,42 +100,47 @@ def test_what_torch_really_makes_of_a_step_is_the_step():
         torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(number))
     state = plain.seed(2, (6, 7), random_seed=3)
     state = state.replace({"body": state.rng.normal("body", 2, (6, 7))})
-    found = gradients(Compiled(plain), state, 3)
-    for ours, theirs in zip(found, gradients(plain, state, 3), strict=True):
+    wanted = gradients(plain, state, 3)
+    plain.compiled = "training"
+    for ours, theirs in zip(gradients(plain, state, 3), wanted, strict=True):
         assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_what_asks_for_no_gradient_is_not_compiled(monkeypatch):
-    plain = automaton()
-    compiled = Compiled(plain)
-    monkeypatch.setattr(compiled, "compiled_step", lambda *_: pytest.fail("was asked"))
+    one = automaton()
     with torch.no_grad():
-        after = compiled.rollout(first(plain), 3)
-        assert all(map(torch.equal, after.values(), plain.rollout(first(plain), 3).values()))
+        wanted = one.rollout(first(one), 3)
+        one.compiled = "training"
+        monkeypatch.setattr(CompiledStepper, "step", lambda *_: pytest.fail("was asked"))
+        assert all(map(torch.equal, one.rollout(first(one), 3).values(), wanted.values()))
 
 
-def test_a_copy_is_a_plain_automaton_with_weights_of_its_own(quick):
-    plain = automaton()
-    compiled = Compiled(plain)
-    twin = copy.deepcopy(compiled)
-    assert type(twin) is Automaton
-    assert set(compiled.state_dict()) == set(plain.state_dict()) == set(twin.state_dict())
-    weight, kept = next(compiled.parameters()), next(twin.parameters())
-    assert weight is next(plain.parameters())
-    assert weight is not kept
-    assert torch.equal(weight, kept)
+def test_what_was_compiled_is_kept_for_the_next_rollout_and_not_for_a_copy(quick):
+    one = automaton()
+    one.compiled = "training"
+    one.rollout(first(one), 2)
+    kept = one._compiled_steppers
+    (stepper,) = kept._kept
+    assert kept.stepper(one.spec) is stepper
+    one.step_size = 0.25
+    assert kept.stepper(one.spec) is not stepper
+    twin = copy.deepcopy(one)
+    assert twin._compiled_steppers._kept == []
+    weight, copied = next(one.parameters()), next(twin.parameters())
+    assert weight is not copied
+    assert torch.equal(weight, copied)
 
 
 class Clock:
     """Tells what an iteration takes: plain, and compiled."""
 
     def __init__(self, monkeypatch, plain: float, compiled: float | Exception) -> None:
-        self.asked: list[type] = []
+        self.asked: list[str] = []
 
         def seconds(trial: IterationProbe) -> float:
-            kind = type(trial.run.automaton)
+            kind = trial.run.automaton.compiled
             self.asked.append(kind)
-            if kind is Automaton:
+            if kind == "never":
                 return plain
             if isinstance(compiled, Exception):
                 raise compiled
@@ -145,17 +149,16 @@ class Clock:
         monkeypatch.setattr(IterationProbe, "seconds", seconds)
 
 
-def begun(folder, *more: str, name: str = "glom_mnist", crew: ProcessGroup | None = None) -> Run:
+def begun(folder, *more: str, name: str = "glom_mnist") -> Run:
     recipe = read_recipe(name, [*(LEVELS if name == "glom_mnist" else ()), *more])
     run = Run.start(recipe, folder, CPU, None, Report())
-    run.group = crew or run.group
     return run
 
 
 def settled(run: Run) -> tuple[bool, str]:
     said: list[str] = []
     choose_compile(run, Watch(notice=said.append))
-    return isinstance(run.automaton, Compiled), "".join(said)
+    return run.automaton.compiled == "training", "".join(said)
 
 
 LONG = ("train.compile=auto", "train.iterations=100000")
@@ -174,7 +177,7 @@ def test_auto_takes_what_is_faster_and_says_so(tmp_path, monkeypatch, quick):
         True,
         "compiled steps: 0.7 s an iteration compiled, 1 s plain",
     )
-    assert clock.asked == [Automaton, Compiled]
+    assert clock.asked == ["never", "training"]
     told = run.log.last("compile")
     assert told is not None
     assert (told["compiled"], told["seconds"], told["compiled seconds"]) == (True, 1.0, 0.7)
@@ -197,19 +200,14 @@ def test_auto_does_not_try_where_too_little_is_left(tmp_path, monkeypatch):
     clock = Clock(monkeypatch, 1.0, 0.1)
     run = begun(tmp_path / "run", "train.compile=auto", "train.iterations=90")
     assert settled(run) == (False, "plain steps: about 2 min are left, too few to try")
-    assert clock.asked == [Automaton]
+    assert clock.asked == ["never"]
 
 
-def test_auto_does_not_try_where_cells_are_spared_or_steps_shared(tmp_path, monkeypatch):
+def test_auto_does_not_try_where_cells_are_spared(tmp_path, monkeypatch):
     clock = Clock(monkeypatch, 1.0, 0.1)
     run = begun(tmp_path / "run", "train.compile=auto", "pool.size=8", name="growing")
     assert settled(run)[1].startswith("plain steps: they spare the cells that cannot change")
-    shared = begun(tmp_path / "shared", *LONG, crew=ProcessGroup(0, 2))
-    assert settled(shared) == (False, "plain steps: several processes share them")
     assert clock.asked == []
-    asked = begun(tmp_path / "asked", "train.compile=always", crew=ProcessGroup(0, 2))
-    with pytest.raises(ProcessError, match="steps that 2 processes share are not compiled"):
-        settled(asked)
 
 
 def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch, quick):
@@ -218,7 +216,7 @@ def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch, quick):
     clock = Clock(monkeypatch, 1.0, 2.0)
     again = Run.resume(tmp_path / "run", CPU, None, Report())
     assert settled(again) == (True, "compiled steps: as this run began")
-    assert clock.asked == [Compiled], "nothing is compared again"
+    assert clock.asked == ["training"], "nothing is compared again"
     Clock(monkeypatch, 1.0, RuntimeError("no g++"))
     with pytest.raises(NCAError, match=r"torch cannot compile steps here: no g\+\+"):
         settled(again)
@@ -230,20 +228,20 @@ def test_what_is_demanded_and_cannot_be_is_told_before_training(tmp_path, monkey
     with pytest.raises(NCAError, match=r"torch cannot compile steps here: no g\+\+") as fault:
         settled(run)
     assert "g++" in fault.value.to_do
-    assert type(run.automaton) is Automaton
+    assert run.automaton.compiled == "never"
 
 
 def test_what_was_tried_is_what_trains(tmp_path, monkeypatch, quick):
     tried = []
 
     def seconds(trial: IterationProbe) -> float:
-        tried.append(trial.run.automaton)
+        tried.append((trial.run.automaton, trial.run.automaton.compiled))
         return 1.0 / len(tried)
 
     monkeypatch.setattr(IterationProbe, "seconds", seconds)
     run = begun(tmp_path / "run", *LONG)
     assert settled(run)[0]
-    assert run.automaton is tried[1]
+    assert (run.automaton, "training") == tried[1]
 
 
 def test_a_compiled_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, quick):

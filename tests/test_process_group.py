@@ -12,7 +12,7 @@ from tiny import PLUGIN, RECIPE, changed
 from torch import nn
 from torch.testing import assert_close
 
-from nca import DeviceError, ProcessError, Spread
+from nca import DeviceError, ProcessError
 from nca.distributed.group import ProcessGroup, local_device
 
 ALL_OF_IT = """
@@ -123,11 +123,10 @@ def test_blocks_that_do_not_match_the_processes_are_refused(count, shard, told):
 def test_one_process_alone_does_as_if_there_were_no_others():
     crew, module = ProcessGroup(), nn.Linear(1, 1)
     assert crew.wrap_ddp(module) is module
-    assert crew.shard_steps(module, (3, 3)) is module
+    assert crew.sharding((3, 3)) is None
     assert [crew.any(wish) for wish in (False, True)] == [False, True]
     assert crew.broadcast("a word") == "a word"
     assert crew.first_fault()
-    assert not isinstance(crew.shard_steps(module, (3, 3)), Spread)
 
 
 def test_each_process_of_a_machine_takes_a_gpu_of_its_own():

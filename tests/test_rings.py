@@ -17,8 +17,8 @@ RINGS = (
     "errors types suggest validation registry/registry",
     "engine/state engine/layout engine/topology engine/stencils engine/window engine/rng "
     "backends/triton distributed/halo distributed/sharding",
-    "engine/view engine/step_inputs engine/rule engine/program engine/perception "
-    "backends/sparse backends/lowering",
+    "engine/context engine/view engine/step_inputs engine/rule engine/program "
+    "engine/run_program engine/perception backends/lowering",
     "engine backends distributed/sharded "
     "tasks/batch tasks/pool tasks/damage tasks/losses tasks/metrics",
     "files device jsonl recipe checkpoint registry data tasks streaming render analysis",

@@ -296,8 +296,8 @@ def test_dropout_silences_that_share_of_hidden_units_in_training_only():
     ("options", "reason"),
     [
         ({"activation": "gelu"}, "is no correlation with one hidden layer of relu"),
-        ({"attention": Attention()}, "heeds its neighbours by attention, which no program can say"),
-        ({"dropout": 0.1}, "silences hidden units by chance in training"),
+        ({"attention": Attention()}, "attends to its neighbours"),
+        ({"dropout": 0.1}, "drops hidden units by chance in training"),
     ],
 )
 def test_a_lateral_net_has_no_formula_for_what_is_unusual(options, reason):
@@ -322,4 +322,4 @@ def test_the_length_of_a_gradient_has_a_program_and_no_formula():
 def test_a_told_place_has_no_formula():
     place = RuleContext(TOWER, "middle", coordinates=True)
     told = lower(make("top_down", place, location=2).program())
-    assert told == "knows where its cells are, which no program can say"
+    assert told == "perceives where its cells are"

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from nca import Automaton, Layout, Level, OptionError, State, settle
 from nca.analysis import settling_time
-from nca.engine.settling import at_rest, has_diverged, relative_change
+from nca.engine.rollouts import at_rest, has_diverged, relative_change
 from nca.evaluation.evaluate import evaluate
 from nca.recipe.tables import Evaluate
 

@@ -13,12 +13,13 @@ from nca import (
     ActivationMemory,
     Alive,
     Automaton,
-    Kernel,
+    Correlation,
     Layout,
     Level,
     Noise,
     RuleContext,
     ShapeError,
+    Squash,
     State,
     UpdateRule,
     View,
@@ -43,10 +44,8 @@ class LooksInEveryWay(UpdateRule):
         self.bias = nn.Parameter(normal((4,), 3))
         self.stencils = nn.Parameter(normal((2, *(3,) * place.axes), 4))
 
-    def kernel(self) -> Kernel:
-        return Kernel("below", self.whole, self.bias)
-
     def forward(self, view: View) -> Tensor:
+        perceived = view.perceive(Correlation("below", self.whole, self.bias))
         far = view.neighbours(view.own, 2)
         rank = torch.arange(far.shape[1], dtype=far.dtype)
         weighed = torch.einsum("n,bnc...->bc...", rank.cos(), far)
@@ -54,7 +53,7 @@ class LooksInEveryWay(UpdateRule):
         first, second = view.stencils(view.own, self.stencils).split(4, dim=1)
         grouped = grouped + first * 0.3 + second
         drawn = view.normal(4) + view.uniform(4, "more") * view.chance(0.5, 4)
-        return torch.tanh(view.perceived + grouped + weighed) + drawn
+        return torch.tanh(perceived + grouped + weighed) + drawn
 
 
 class Asks(UpdateRule):
@@ -206,12 +205,11 @@ class ShowsAndKnows(UpdateRule):
         super().__init__()
         self.weight = nn.Parameter(normal((4, 4, 3, 3), 4))
 
-    def kernel(self) -> Kernel:
-        return Kernel("own", self.weight, torch.zeros(4).double(), torch.tanh)
-
     def forward(self, view: View) -> Tensor:
         first, *_, last = view.shifted(view.own)
-        return view.perceived + view.coordinates[:, :1] - 2 * view.coordinates[:, 1:] + first * last
+        squashed = Correlation("own", self.weight, torch.zeros(4).double(), Squash(1.0))
+        perceived = view.perceive(squashed)
+        return perceived + view.coordinates[:, :1] - 2 * view.coordinates[:, 1:] + first * last
 
 
 def test_a_list_shows_through_the_same_function_and_knows_its_place():

@@ -4,7 +4,19 @@ import pytest
 import torch
 from torch import nn
 
-from nca import Automaton, Kernel, Layout, Level, RuleContext, ShapeError, Topology, UpdateRule
+from nca import (
+    Automaton,
+    Correlation,
+    Layer,
+    Layout,
+    Level,
+    MLPTerm,
+    Program,
+    RuleContext,
+    Topology,
+    UpdateRule,
+)
+from nca.engine import step_inputs
 
 
 class Shared(UpdateRule):
@@ -13,17 +25,19 @@ class Shared(UpdateRule):
         self.reads = (source,)
         self.source = source
         self.conv = nn.Conv2d(place.level(source).channels, place.own.channels, side)
+        self.register_buffer("same", torch.eye(place.own.channels))
 
-    def kernel(self):
-        return Kernel(self.source, self.conv.weight, self.conv.bias)
-
-    def forward(self, view):
-        return torch.tanh(view.perceived)
+    def program(self):
+        reads = Correlation(self.source, self.conv.weight, self.conv.bias)
+        return Program((MLPTerm((reads,), (Layer(self.same, None, "tanh"),)),))
 
 
-class Alone(Shared):
-    def kernel(self):
-        return None
+class Alone(UpdateRule):
+    def __init__(self, place, source, side):
+        super().__init__()
+        self.reads = (source,)
+        self.source = source
+        self.conv = nn.Conv2d(place.level(source).channels, place.own.channels, side)
 
     def forward(self, view):
         level = view.level(self.source)
@@ -62,11 +76,14 @@ def test_shared_kernels_give_the_same_states_and_gradients(topology):
         torch.testing.assert_close(shared, alone)
 
 
-def test_a_rule_without_a_kernel_perceives_nothing():
-    class Hasty(Alone):
-        def forward(self, view):
-            return view.perceived
-
-    automaton = Automaton(LAYOUT, {"middle": [Hasty(RuleContext(LAYOUT, "middle"), "own", 3)]})
-    with pytest.raises(ShapeError, match="without having declared a kernel"):
-        automaton.step(automaton.seed(1, (4, 4)))
+def test_correlations_that_differ_in_numbers_alone_are_one_convolution(monkeypatch):
+    counted = []
+    convolve = step_inputs.correlate_valid
+    monkeypatch.setattr(
+        step_inputs, "correlate_valid", lambda *a, **k: counted.append(a) or convolve(*a, **k)
+    )
+    for kind, expected in ((Shared, 4), (Alone, 5)):
+        automaton = built(kind, Topology("torus"))
+        counted.clear()
+        automaton.step(automaton.seed(1, (4, 4)).map(torch.rand_like))
+        assert len(counted) == expected

@@ -35,9 +35,8 @@ from nca import (
     why_not_fused,
 )
 from nca.backends.device_check import matches_plain_step
-from nca.backends.fused import Fused
-from nca.engine import program
-from nca.engine.program import Correlation, DecayTerm, Layer, Program
+from nca.backends.fused import FusedStepper
+from nca.engine.program import Correlation, DecayTerm, Layer, MLPTerm, Program, Squash
 
 pytest.importorskip("triton")
 
@@ -71,9 +70,10 @@ class Net(UpdateRule):
         self.last = torch.nn.Linear(hidden, place.own.channels)
 
     def program(self) -> Program:
-        sight = Correlation(self.reads[0], self.first.weight, self.bound)
+        squash = Squash(self.bound) if self.bound else None
+        sight = Correlation(self.reads[0], self.first.weight, self.first.bias, squash)
         last = Layer(self.last.weight, self.last.bias, "relu")
-        return Program((program.MLPTerm((sight,), self.first.bias, (last,)),))
+        return Program((MLPTerm((sight,), (last,)),))
 
     def forward(self, view: View) -> Tensor:
         level = view.level(self.reads[0])
@@ -189,7 +189,10 @@ def test_the_living_are_the_same_also_beyond_the_grid_and_beside_nan(radius):
     automaton = one_net(3, 4, alive=Alive("body", 1, 1.4, radius))
     state = state_of(automaton, 2, (3, 11), 12)
     state["body"][0, 1, 1, 4] = torch.nan
-    living, wanted = Fused(automaton, state).alive_mask(state), automaton.alive_mask(state)
+    living, wanted = (
+        FusedStepper(automaton.spec, state).alive_mask(state),
+        automaton.alive_mask(state),
+    )
     assert wanted.any()
     assert not wanted.all()
     assert torch.equal(living, wanted)
@@ -305,11 +308,11 @@ def test_fused_steps_that_are_right_hold_and_are_tried_once(monkeypatch):
     automaton = three_levels()
     state = state_of(automaton, 2, (3, 4), 1)
     weights = [weight.clone() for weight in automaton.parameters()]
-    assert matches_plain_step(automaton, state)
+    assert matches_plain_step(automaton.spec, state)
     assert automaton.fused is None
     assert all(map(torch.equal, weights, automaton.parameters()))
     monkeypatch.setattr("nca.backends.device_check._fault", None)  # would be called for nothing
-    assert matches_plain_step(automaton, state)
+    assert matches_plain_step(automaton.spec, state)
 
 
 @pytest.mark.usefixtures("unproven")
@@ -322,12 +325,17 @@ def test_fused_steps_that_are_right_hold_and_are_tried_once(monkeypatch):
     ],
 )
 def test_fused_steps_that_are_wrong_or_break_are_given_up_with_a_warning(monkeypatch, wrong, told):
-    step = Fused.step
-    monkeypatch.setattr(Fused, "step", lambda *given: wrong(step(*given)))
+    step = FusedStepper.step
+
+    def wrongly(*given):
+        after = step(*given)
+        return after.replace(wrong(dict(after.levels)))
+
+    monkeypatch.setattr(FusedStepper, "step", wrongly)
     automaton = one_net(2, 3)
     with pytest.warns(UserWarning, match=told):
-        assert not matches_plain_step(automaton, state_of(automaton, 1, (3, 3), 1))
-    assert not matches_plain_step(automaton, state_of(automaton, 1, (3, 3), 1))
+        assert not matches_plain_step(automaton.spec, state_of(automaton, 1, (3, 3), 1))
+    assert not matches_plain_step(automaton.spec, state_of(automaton, 1, (3, 3), 1))
 
 
 def other_topology() -> Automaton:
@@ -351,7 +359,7 @@ def wide_kernel() -> Automaton:
         (
             without_formula(),
             {},
-            'rule 1 of level "body" (Silent) does not say what it computes (UpdateRule.program)',
+            'rule 1 of level "body" (Silent) does not declare what it computes (UpdateRule.program)',
         ),
         (
             wide_kernel(),
@@ -361,7 +369,6 @@ def wide_kernel() -> Automaton:
         (one_net(), {"dtype": torch.float64}, "the state holds float64, and not float32"),
         (one_net(), {"batch": 0}, "the state holds no sample"),
         (one_net(), {"size": (3,)}, "the grid has 1 axes, and not two"),
-        (one_net(sparse=True), {}, "listed cells are demanded (sparse=True)"),
         (one_net(channels=129), {}, "a level has 129 channels, more than 128"),
         (Automaton(Layout([Level("body", 2)]), {}), {}, "it has no rules"),
     ],

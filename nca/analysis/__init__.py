@@ -31,7 +31,7 @@ from nca.analysis.overlap import (
     translated,
 )
 from nca.analysis.probes import most_frequent, probe
-from nca.engine.settling import relative_change
+from nca.engine.rollouts import relative_change
 
 __all__ = [
     "agreement",

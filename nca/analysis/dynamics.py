@@ -6,7 +6,7 @@ Legend: B batch, T steps, N neighbours.
 import torch
 from torch import Tensor
 
-from nca.engine.settling import TOLERANCE, at_rest
+from nca.engine.rollouts import TOLERANCE, at_rest
 from nca.engine.topology import Topology
 
 

@@ -1,4 +1,4 @@
-"""Cells as a list: a step that works on the cells that can change, and on no others.
+"""Sparse step: computes only the cells that can change.
 
 Where an alive mask spares most of a grid, and the fire rate half of the rest, few cells can
 change. Their levels are laid out as rows, one cell each; what a cell sees of its neighbours is
@@ -17,8 +17,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nca.engine.program import CellMap, Correlation
 from nca.engine.rng import CellRNG
-from nca.engine.step_inputs import DenseInputs, Through
+from nca.engine.state import State
+from nca.engine.step_inputs import DenseInputs
+from nca.engine.stepper import (
+    DenseStepper,
+    StepSpec,
+    complete_step,
+    dense_update,
+    proposed_change,
+)
 from nca.engine.topology import Topology, windows
 from nca.errors import ShapeError
 from nca.types import Size
@@ -30,25 +39,88 @@ from nca.types import Size
 WORTH_LISTING = 0.35
 
 
+class SparseStepper:
+    """Steps that leave out the cells that cannot change, on every level where that is faster.
+
+    Args:
+        spec: What a step is; `spares_cells` holds for it.
+        always: Whether to leave cells out even where the whole grid would be faster.
+    """
+
+    def __init__(self, spec: StepSpec, *, always: bool = False) -> None:
+        self.spec, self.always = spec, always
+        self._dense = DenseStepper(spec)
+
+    def prepare(self, state: State) -> State:
+        """Return the state with the channels of each cell side by side."""
+        return self._dense.prepare(state)
+
+    def step(self, state: State, fire_rate: float) -> State:
+        """Let one step pass; see `nca.engine.stepper.Stepper.step`."""
+        spec = self.spec
+        inputs = DenseInputs(state, spec.topology, self._dense.shared)
+        alive = spec.alive_mask(state)
+        assert alive is not None
+        levels = {}
+        for name in spec.writable_levels:
+            updated = self._updated(inputs, name, alive, fire_rate)
+            if updated is not None:
+                levels[name] = updated
+        return complete_step(spec, state, levels, alive)
+
+    def restore(self, state: State, whole: State) -> State:
+        """Return the state as it is; see `nca.engine.stepper.Stepper.restore`."""
+        return state
+
+    def _updated(
+        self, inputs: DenseInputs, name: str, alive: Tensor, fire_rate: float
+    ) -> Tensor | None:
+        selected = self._selected(inputs, name, alive, fire_rate)
+        if selected is None:
+            return dense_update(self.spec, inputs, name, alive, fire_rate)
+        change = proposed_change(self.spec, selected, name)
+        return None if change is None else selected.changed(name, change)
+
+    def _selected(
+        self, inputs: DenseInputs, name: str, alive: Tensor, fire_rate: float
+    ) -> "SparseInputs | None":
+        """Return the cells of a level that can change, if leaving out the others is worth it."""
+        spec = self.spec
+        assert spec.alive is not None
+        if not all(rule.cellwise for rule in spec.rules_of(name)):
+            return None
+        if spec.alive.dead == "cleared" and name == spec.alive.level:
+            # next to the living, a cell that comes alive keeps them alive before it is cleared
+            alive = spec.topology.maximum(alive, spec.alive.radius)
+        return select_cells(inputs, alive, f"fire/{name}", fire_rate, always=self.always)
+
+
+def spares_cells(spec: StepSpec) -> bool:
+    """Return whether some level has cells that cannot change, and rules that can be listed."""
+    if spec.alive is None:
+        return False
+    rules = (spec.rules_of(name) for name in spec.writable_levels)
+    return any(own and all(rule.cellwise for rule in own) for own in rules)
+
+
 class SparseInputs:
     """One step's state, of which some cells are handed out as a list.
 
     It answers as `DenseInputs` does, with `(1, C, n)` in place of `(B, C, *space)`.
 
     Args:
-        scene: The whole state; its levels share one grid size.
+        inputs: The whole state; its levels share one grid size.
         cells: `(n,)`, int64: the listed cells, counted on from sample to sample.
     """
 
-    def __init__(self, scene: DenseInputs, cells: Tensor) -> None:
-        self.scene = scene
-        self.state = scene.state
-        self.topology = scene.topology
-        self.kernels = scene.kernels
+    def __init__(self, inputs: DenseInputs, cells: Tensor) -> None:
+        self.inputs = inputs
+        self.state = inputs.state
+        self.topology = inputs.topology
         self.cells = cells
-        self._size = scene.state.size(next(iter(scene.state)))
+        self._size = inputs.state.size(next(iter(inputs.state)))
         self._levels: dict[str, Tensor] = {}
-        self._seen: dict[tuple[str, Through, Size, bool], Tensor] = {}
+        self._seen: dict[tuple[str, CellMap | None, Size, bool], Tensor] = {}
         self._places: dict[Size, tuple[Tensor, Tensor | None]] = {}
 
     @property
@@ -78,7 +150,7 @@ class SparseInputs:
 
     def coordinates(self, name: str) -> Tensor:
         """Return where the listed cells are, `(1, axes, n)`."""
-        everywhere = cell_rows(self.scene.coordinates(name))  # (S, axes)
+        everywhere = cell_rows(self.inputs.coordinates(name))  # (S, axes)
         return everywhere[self.cells % len(everywhere)].T.unsqueeze(0)
 
     def correlate(self, tensor: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
@@ -100,10 +172,11 @@ class SparseInputs:
         features = self._filtered(name, None, radii, kernels.flatten(1).to(tensor.dtype))
         return features.transpose(0, 1).flatten(1).T.unsqueeze(0)
 
-    def perceived(self, stream: str) -> Tensor:
-        """Return the outcome of a rule's kernel, `(1, C out, n)`."""
-        kernel = self.kernels.declared(stream)
-        return self._correlated(kernel.level, kernel.through, kernel.weight, kernel.bias, 1)
+    def perceive(self, level: str, correlation: Correlation) -> Tensor:
+        """Return the outcome of a correlation that reads a level, `(1, C out, n)`."""
+        return self._correlated(
+            level, correlation.cell_map, correlation.weight, correlation.bias, 1
+        )
 
     def changed(self, name: str, change: Tensor) -> Tensor:
         """Return a level with `(1, C, n)` added to its listed cells: `(B, C, *space)`."""
@@ -113,36 +186,38 @@ class SparseInputs:
         return grid_of(summed.to(level.dtype), level.shape)
 
     def _correlated(
-        self, name: str, through: Through, weight: Tensor, bias: Tensor | None, groups: int
+        self, name: str, cell_map: CellMap | None, weight: Tensor, bias: Tensor | None, groups: int
     ) -> Tensor:
         radii = tuple(side // 2 for side in weight.shape[2:])
         laid = weight.movedim(1, -1).flatten(1, -2)  # (C out, N, C in / groups)
         if groups > 1:
             stencils = _stencils(laid, groups)
             if stencils is not None:
-                features = self._filtered(name, through, radii, stencils)
+                features = self._filtered(name, cell_map, radii, stencils)
                 return _biased(features.permute(1, 2, 0).flatten(1).T.unsqueeze(0), bias)
             laid = _spread(laid, groups)
-        seen = self._gathered(name, through, radii)
+        seen = self._gathered(name, cell_map, radii)
         return F.linear(seen.flatten(1), laid.flatten(1), bias).T.unsqueeze(0)
 
-    def _filtered(self, name: str, through: Through, radii: Size, stencils: Tensor) -> Tensor:
-        """Return every channel through each of the stencils `(K, N)`: `(K, n, C)`."""
-        seen = self._gathered(name, through, radii, neighbours_first=True)  # (N, n, C)
+    def _filtered(
+        self, name: str, cell_map: CellMap | None, radii: Size, stencils: Tensor
+    ) -> Tensor:
+        """Return every channel cell_map each of the stencils `(K, N)`: `(K, n, C)`."""
+        seen = self._gathered(name, cell_map, radii, neighbours_first=True)  # (N, n, C)
         return (stencils @ seen.flatten(1)).unflatten(1, seen.shape[1:])
 
     def _gathered(
-        self, name: str, through: Through, radii: Size, *, neighbours_first: bool = False
+        self, name: str, cell_map: CellMap | None, radii: Size, *, neighbours_first: bool = False
     ) -> Tensor:
         """Return what the listed cells see of a level, `(n, N, C)` or `(N, n, C)`."""
-        key = (name, through, radii, neighbours_first)
+        key = (name, cell_map, radii, neighbours_first)
         if key not in self._seen:
             if radii not in self._places:
                 self._places[radii] = self._reached(radii)
             places, beyond = self._places[radii]
             if neighbours_first:
                 places, beyond = places.T, None if beyond is None else beyond.T
-            shown = cell_rows(self.scene.shown(name, through))
+            shown = cell_rows(self.inputs.mapped(name, cell_map))
             seen = pick(shown, places.flatten()).unflatten(0, places.shape)
             if beyond is not None:
                 seen = seen.masked_fill(beyond.unsqueeze(-1), 0)
@@ -170,19 +245,19 @@ class SparseInputs:
 
 
 def select_cells(
-    scene: DenseInputs, living: Tensor, stream: str, fire_rate: float, *, always: bool = False
+    inputs: DenseInputs, living: Tensor, stream: str, fire_rate: float, *, always: bool = False
 ) -> SparseInputs | None:
-    """Return the scene of the cells that live and fire, if a list of them is worth it.
+    """Return the inputs of the cells that live and fire, if a list of them is worth it.
 
     Args:
-        scene: The whole state.
+        inputs: The whole state.
         living: Which cells may change if they fire, bool `(B, 1, *space)`.
         stream: The name of the randomness that decides which cells fire.
         fire_rate: Chance that a cell fires.
         always: Whether to list even where the whole grid would be faster.
     """
-    state = scene.state
-    if living.device.type != "cpu" or torch.compiler.is_compiling() or not scene.topology.local:
+    state = inputs.state
+    if living.device.type != "cpu" or torch.compiler.is_compiling() or not inputs.topology.local:
         return None
     if any(state.size(name) != living.shape[2:] for name in state):
         return None
@@ -192,7 +267,7 @@ def select_cells(
     if fire_rate < 1:
         source = replace(state.rng, cells=cells)
         cells = cells[source.chance(stream, fire_rate, 1, tuple(living.shape[2:])).flatten()]
-    return SparseInputs(scene, cells)
+    return SparseInputs(inputs, cells)
 
 
 class _Pick(torch.autograd.Function):

@@ -1,25 +1,23 @@
-"""The ways in which the engine can run one automaton. A new way is one more entry in `BACKENDS`.
+"""The backends that are timed: the ways in which the engine can run one automaton.
 
-A way gets an automaton of its own, which it may change as it likes, and returns what lets many
-steps pass. The first way, `plain`, is what all others are held against, for time and for result.
+Each gets an automaton of its own, which it may change, and returns what lets many steps pass. The
+first, `plain`, is what all others are held against, for time and for result. A new one is one
+more entry in `BACKENDS`.
 """
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias, get_args
 
 import torch
-from torch import Tensor
 
-from nca.backends.compiled import Compiled
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.automaton import Automaton
-from nca.engine.rule import UpdateRule
 from nca.engine.state import State
-from nca.engine.step_inputs import Kernel
+from nca.engine.stepper import DenseStepper
 from nca.suggest import select_named
 
 What: TypeAlias = Literal["forward", "training"]
@@ -57,27 +55,14 @@ class Backend:
 
 
 def _plain(automaton: Automaton) -> Rollout:
-    automaton.sparse = automaton.fused = False
-    automaton.memory = STORE
-    for name in automaton.rules:
-        for rule in automaton.rules_of(name):
-            _apart(rule)
-    return automaton.rollout
+    def rollout(state: State, steps: int) -> State:
+        stepper = DenseStepper(automaton.spec, share=False)
+        state = stepper.prepare(state)
+        for _ in range(steps):
+            state = stepper.step(state, automaton.fire_rate)
+        return state
 
-
-def _apart(rule: UpdateRule) -> None:
-    """Let the kernel of a rule be convolved alone: kernels are one where cells show the same."""
-    declare = rule.kernel
-
-    def shown_to_it_alone(level: Tensor) -> Tensor:
-        kernel = declare()
-        return level if kernel is None or kernel.through is None else kernel.through(level)
-
-    def kernel() -> Kernel | None:
-        declared = declare()
-        return declared and replace(declared, through=shown_to_it_alone)
-
-    rule.kernel = kernel
+    return rollout
 
 
 def _engine(automaton: Automaton) -> Rollout:
@@ -93,8 +78,8 @@ def _bfloat16(automaton: Automaton) -> Rollout:
 
 
 def _compiled(automaton: Automaton) -> Rollout:
-    automaton.memory = STORE
-    return Compiled(automaton, always=True).rollout
+    automaton.memory, automaton.compiled = STORE, "always"
+    return automaton.rollout
 
 
 def _fused(automaton: Automaton) -> Rollout:

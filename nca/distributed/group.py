@@ -17,9 +17,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nca.distributed.sharded import Spread
 from nca.distributed.sharding import BatchSharding, GridSharding, Sharding
-from nca.engine.automaton import Automaton
 from nca.errors import DeviceError, ProcessError
 from nca.types import Size
 
@@ -64,22 +62,20 @@ class ProcessGroup:
         """Whether this process writes and speaks."""
         return self.rank == 0
 
-    def shard_steps(self, automaton: Automaton, size: Size) -> Automaton:
-        """Return the automaton, its steps shared among the processes.
+    def sharding(self, size: Size) -> Sharding | None:
+        """Return how steps are divided among the processes; one alone takes all of them.
 
         Args:
-            automaton: Is left as it is.
             size: Cells of the grid along each axis.
 
         Raises:
             ShapeError: The grid cannot be split so.
         """
         if self.count == 1:
-            return automaton
-        parts: Sharding = BatchSharding(self.rank, self.count)
+            return None
         if self.shard is not None:
-            parts = GridSharding(self.rank, self.shard, size)
-        return Spread(automaton, parts)
+            return GridSharding(self.rank, self.shard, size)
+        return BatchSharding(self.rank, self.count)
 
     def wrap_ddp(self, module: nn.Module) -> nn.Module:
         """Return a module that does the same, and averages gradients over the processes."""

@@ -1,39 +1,45 @@
-"""An automaton whose steps are shared among processes.
+"""Sharded step: every process steps its part of the batch or of the grid.
 
-It takes and returns whole states, the same on every process; between, each process steps its
-part. So whatever makes states, judges them or keeps them in a pool need not know of it.
+Whole states come in and go out, the same on every process; between, each process has its part.
+So whatever makes states, judges them or keeps them in a pool need not know of it. For a grid too
+large for one process, let each make its own block and give the automaton the block's topology:
+`automaton.topology = sharding.topology(automaton.topology)`.
 """
 
+from collections.abc import Callable
+
 from nca.distributed.sharding import Sharding
-from nca.engine.automaton import Automaton
 from nca.engine.state import State
+from nca.engine.stepper import Stepper
 
 
-class Spread(Automaton):
-    """The same automaton, its weights too, of which every process steps a part of the state.
+class ShardedStepper:
+    """The steps of a process's part, taken in another way.
 
     Args:
-        automaton: Is left as it is; weights are shared with it.
-        parts: How states are split among the processes.
+        sharding: How states are divided among the processes.
+        choose: Returns the way to step a part.
     """
 
-    def __init__(self, automaton: Automaton, parts: Sharding) -> None:
-        self.__dict__.update(automaton.__dict__)
-        self.parts = parts
+    def __init__(self, sharding: Sharding, choose: Callable[[State], Stepper]) -> None:
+        self.sharding = sharding
+        self._choose = choose
+        self._inner: Stepper | None = None
+        self._part: State | None = None
 
-    @property
-    def part(self) -> Automaton:
-        """The automaton that steps this process's part: for states too large to be joined."""
-        part = Automaton.__new__(Automaton)
-        part.__dict__.update(self.__dict__)
-        part.topology = self.parts.topology(self.topology)
-        return part
+    def prepare(self, state: State) -> State:
+        """Return this process's part; see `nca.engine.stepper.Stepper.prepare`."""
+        self._part = self.sharding.scatter(state)
+        self._inner = self._choose(self._part)
+        return self._inner.prepare(self._part)
 
-    def step(self, state: State, *, fire_rate: float | None = None) -> State:
-        """Let one step pass, on all processes; see `Automaton.step`."""
-        return self.rollout(state, 1, fire_rate=fire_rate)
+    def step(self, state: State, fire_rate: float) -> State:
+        """Let one step pass, on all processes; see `nca.engine.stepper.Stepper.step`."""
+        assert self._inner is not None
+        return self._inner.step(state, fire_rate)
 
-    def rollout(self, state: State, steps: int, *, fire_rate: float | None = None) -> State:
-        """Let many steps pass, on all processes; see `Automaton.rollout`."""
-        part = self.part.rollout(self.parts.scatter(state), steps, fire_rate=fire_rate)
-        return self.parts.gather(part, state)
+    def restore(self, state: State, whole: State) -> State:
+        """Return the state whose parts the processes have."""
+        assert self._inner is not None
+        assert self._part is not None
+        return self.sharding.gather(self._inner.restore(state, self._part), whole)

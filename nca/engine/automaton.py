@@ -1,33 +1,27 @@
-"""The automaton: every rule reads the same old state, then time passes for all levels at once.
+"""The automaton: levels, their rules, and the passing of time.
 
-One step, in this order:
-1. the rules of each level propose changes, which are summed and scaled by the step size;
-2. noise is added to the change;
-3. the change is kept where the cell fires, and, where an alive mask freezes the dead, lives;
-4. it is added to the level;
-5. where an alive mask clears the dead, cells not alive both before and after become zero;
-6. temporal skip connections add a remembered state, and remember this one.
+What one step consists of is in `nca.engine.stepper`; how it is executed is chosen for each
+rollout by `nca.backends.choose`.
 """
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from nca.backends.fused import Fused, fuse
-from nca.backends.sparse import SparseInputs, select_cells
+from nca.backends.choose import CompileMode, Execution, choose_stepper
+from nca.backends.compiled import CompiledSteppers
+from nca.distributed.sharding import Sharding
 from nca.engine.activation_memory import ActivationMemory
-from nca.engine.conditions import Alive, Noise, Skip, remember
+from nca.engine.conditions import Alive, Noise, Skip
+from nca.engine.context import RuleContext
 from nca.engine.layout import Layout
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
-from nca.engine.step_inputs import DenseInputs, Kernels
+from nca.engine.stepper import Stepper, StepSpec
 from nca.engine.topology import TORUS, Topology
-from nca.engine.view import RuleContext, View
 from nca.errors import ShapeError
 from nca.types import Count, Fraction, Natural, Positive, Size
 from nca.validation.checked import checked, checked_value
@@ -52,6 +46,9 @@ class Automaton(nn.Module):
             spares the others and all rules of a level are cellwise; None: where it is faster.
         fused: Whether a step is one launch of a program made for it (`nca.why_not_fused`); None:
             where it is possible, on a CUDA device.
+        compiled: Whether `torch.compile` makes a program of the step of the whole grid: `never`,
+            in `training` (where gradients are asked for), or `always`.
+        sharding: How steps are divided among processes, or None: this process takes them alone.
 
     Raises:
         ShapeError: A rule on an input or missing level, or one that reads a missing level.
@@ -75,6 +72,8 @@ class Automaton(nn.Module):
         memory: ActivationMemory = ActivationMemory(),  # noqa: B008, it is frozen
         sparse: bool | None = None,
         fused: bool | None = None,
+        compiled: CompileMode = "never",
+        sharding: Sharding | None = None,
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -88,6 +87,9 @@ class Automaton(nn.Module):
         self.memory = memory
         self.sparse = sparse
         self.fused = fused
+        self.compiled: CompileMode = compiled
+        self.sharding = sharding
+        self._compiled_steppers = CompiledSteppers()
         for name in rules:
             if hasattr(nn.ModuleDict, name) or name in ("own", "below", "above", "training"):
                 raise ShapeError(
@@ -97,6 +99,23 @@ class Automaton(nn.Module):
                 )
         self.rules = nn.ModuleDict({name: nn.ModuleList(own) for name, own in rules.items()})
         self._check()
+
+    @property
+    def spec(self) -> StepSpec:
+        """What a step is as the automaton stands now."""
+        noise = self.noise
+        if noise and noise.when == "training" and not self.training:
+            noise = None
+        return StepSpec(
+            self.layout,
+            {name: tuple(self.rules_of(name)) for name in self.rules},
+            self.topology,
+            self.alive,
+            noise,
+            self.skips,
+            self.step_size,
+            self.coordinates,
+        )
 
     @property
     def writable_levels(self) -> list[str]:
@@ -132,17 +151,22 @@ class Automaton(nn.Module):
         """
         self.layout.check(state, "step(state)")
         rate = self._rate(fire_rate, "step(state, fire_rate=...)")
-        return self._advance_by(state, 1, rate, self._kernels(), fuse(self, state))
+        stepper = self._stepper(state)
+        return stepper.restore(stepper.step(stepper.prepare(state), rate), state)
 
     def rollout(self, state: State, steps: int, *, fire_rate: float | None = None) -> State:
         """Let many steps pass and return the last state; see `step`."""
         self.layout.check(state, "rollout(state)")
         steps = checked_value(Natural, "steps", steps, "rollout(state, steps)")
         rate = self._rate(fire_rate, "rollout(state, steps, fire_rate=...)")
-        advance = partial(
-            self._advance_by, fire_rate=rate, kernels=self._kernels(), fused=fuse(self, state)
-        )
-        return self.memory.run(advance, state, steps)
+        stepper = self._stepper(state)
+
+        def advance(state: State, steps: int) -> State:
+            for _ in range(steps):
+                state = stepper.step(state, rate)
+            return state
+
+        return stepper.restore(self.memory.run(advance, stepper.prepare(state), steps), state)
 
     def trajectory(
         self, state: State, steps: int, every: int = 1, *, fire_rate: float | None = None
@@ -169,108 +193,20 @@ class Automaton(nn.Module):
 
     def alive_mask(self, state: State) -> Tensor | None:
         """Return which cells live, bool `(B, 1, *space)`, or None without an alive mask."""
-        if self.alive is None:
-            return None
-        channel = state[self.alive.level].narrow(1, self.alive.channel, 1)
-        return self.topology.maximum(channel, self.alive.radius) > self.alive.above
+        return self.spec.alive_mask(state)
 
-    def clear_dead(self, state: State, lived: Tensor | None = None) -> State:
-        """Return the state with zeros wherever no cell lives, on every level but the input.
+    def clear_dead(self, state: State) -> State:
+        """Return the state with zeros wherever no cell lives, on every level but the input."""
+        return self.spec.clear_dead(state)
 
-        Args:
-            state: The state to clear.
-            lived: Which cells lived before, bool `(B, 1, *space)`; the others are cleared too.
-        """
-        living = self.alive_mask(state)
-        if living is None:
-            return state
-        if lived is not None:
-            living = living & lived
-        return state.replace({name: state[name] * living for name in self.writable_levels})
-
-    def _advance_by(
-        self, state: State, steps: int, fire_rate: float, kernels: Kernels, fused: Fused | None
-    ) -> State:
-        state = state.map(channels_last)
-        for _ in range(steps):
-            state = self._advance(DenseInputs(state, self.topology, kernels), fire_rate, fused)
-        return state
+    def _stepper(self, state: State) -> Stepper:
+        how = Execution(self.sparse, self.fused, self.compiled, self.sharding)
+        return choose_stepper(self.spec, how, state, self._compiled_steppers)
 
     def _rate(self, fire_rate: float | None, where: str) -> float:
         if fire_rate is None:
             return self.fire_rate
         return checked_value(Fraction, "fire_rate", fire_rate, where)
-
-    def _kernels(self) -> Kernels:
-        kernels = {}
-        for name in self.rules:
-            place = RuleContext(self.layout, name, topology=self.topology)
-            for number, rule in enumerate(self.rules_of(name)):
-                kernel = rule.kernel()
-                if kernel:
-                    level = place.level(kernel.level).name
-                    kernels[_stream(name, number)] = replace(kernel, level=level)
-        return Kernels(kernels)
-
-    def _advance(self, scene: DenseInputs, fire_rate: float, fused: Fused | None = None) -> State:
-        state = scene.state
-        before = (fused or self).alive_mask(state)
-        levels = fused.step(state, before, fire_rate) if fused else {}
-        for name in [] if fused else self.writable_levels:
-            few = self._few(scene, name, before, fire_rate)
-            change = self._change(few or scene, name)
-            if change is None:
-                continue
-            if few:
-                levels[name] = few.changed(name, change)
-                continue
-            if fire_rate < 1:
-                change = change * state.rng.chance(f"fire/{name}", fire_rate, 1, state.size(name))
-            if before is not None and self.alive and self.alive.dead == "frozen":
-                change = change * before
-            levels[name] = (state[name] + change).to(state[name].dtype)
-        after = state.replace(levels, step=state.step + 1)
-        if before is not None and self.alive and self.alive.dead == "cleared":
-            after = (fused or self).clear_dead(after, before)
-        return remember(self.skips, self.writable_levels, state, after)
-
-    def _few(
-        self, scene: DenseInputs, name: str, before: Tensor | None, fire_rate: float
-    ) -> SparseInputs | None:
-        """Return the cells of a level that can change as a list, if that is worth it."""
-        if before is None or self.alive is None or self.sparse is False:
-            return None
-        if not all(rule.cellwise for rule in self.rules_of(name)):
-            return None
-        if self.alive.dead == "cleared" and name == self.alive.level:
-            # next to the living, a cell that comes alive keeps them alive before it is cleared
-            before = self.topology.maximum(before, self.alive.radius)
-        return select_cells(scene, before, f"fire/{name}", fire_rate, always=bool(self.sparse))
-
-    def _change(self, scene: DenseInputs | SparseInputs, name: str) -> Tensor | None:
-        state = scene.state
-        change: Tensor | None = None
-        for number, rule in enumerate(self.rules_of(name)):
-            place = RuleContext(self.layout, name, state.axes, self.topology, self.coordinates)
-            reads = frozenset(place.level(read).name for read in rule.reads)
-            proposed = rule(View(scene, place, reads, _stream(name, number)))
-            if proposed.shape != scene.level(name).shape:
-                raise ShapeError(
-                    f'a change of "{name}" has shape {tuple(proposed.shape)}, '
-                    f"but the level {tuple(scene.level(name).shape)}.",
-                    where=f"{type(rule).__name__}, rule {number} of level {name!r}",
-                    to_do="return the change in the shape of `view.own`",
-                )
-            change = proposed if change is None else change + proposed
-        if change is not None and self.step_size != 1:
-            change = change * self.step_size
-        noise = self.noise
-        if noise and noise.scale and (self.training or noise.when == "always"):
-            draw = scene.rng.normal if noise.kind == "normal" else scene.rng.uniform
-            drawn = draw(f"noise/{name}", self.layout[name].channels, state.size(name))
-            drawn = noise.scale * drawn.to(state[name].dtype)
-            change = drawn if change is None else change + drawn
-        return change
 
     def _check(self) -> None:
         for name in self.rules:
@@ -289,14 +225,3 @@ class Automaton(nn.Module):
             refuse(skip.misfits(self.layout), f"{skip}")
         if self.alive:
             refuse(self.alive.misfits(self.layout), f"{self.alive}")
-
-
-def _stream(name: str, number: int) -> str:
-    return f"rule/{name}/{number}"
-
-
-def channels_last(tensor: Tensor) -> Tensor:
-    """Lay the channels of a cell side by side, as convolutions like it best (two axes only)."""
-    if tensor.ndim != 4:
-        return tensor
-    return tensor.contiguous(memory_format=torch.channels_last)

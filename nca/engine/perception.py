@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nca.engine import stencils
-from nca.engine.program import Stencils, filtered
+from nca.engine.program import Stencils
+from nca.engine.run_program import stencil_features
 from nca.engine.view import View
 
 Slopes: TypeAlias = Literal["each", "length"]
@@ -70,7 +71,7 @@ class StencilPerception(nn.Module):
         self._angle = angle
 
     def perception(self, level: str) -> Stencils:
-        """Return what is perceived of a level in the words of a program."""
+        """Return what is perceived of a level, for a program."""
         if self.slopes == "length":
             return Stencils(level, self.channels, self.kernels, length=self._gradient)
         slopes = (1, 2) if self.axes == 2 else None
@@ -78,18 +79,7 @@ class StencilPerception(nn.Module):
 
     def forward(self, view: View, tensor: Tensor) -> Tensor:
         """Return the features of `(B, C, *space)`: `(B, C * stencils, *space)`."""
-        return torch.stack(filtered(self.perception(""), tensor, view), dim=2).flatten(1, 2)
-
-    def by_kernel(self, view: View, tensor: Tensor) -> Tensor:
-        """Return the same features kernel by kernel, which is faster: see `columns`."""
-        sight = self.perception("")
-        if not sight.length:
-            return view.stencils(tensor, sight.kernels)
-        return torch.cat(filtered(sight, tensor, view), dim=1)
-
-    def columns(self, weight: Tensor) -> Tensor:
-        """Return the weight `(out, features)` of a layer for features that come by kernel."""
-        return weight.unflatten(1, (self.channels, -1)).transpose(1, 2).flatten(1)
+        return torch.stack(stencil_features(self.perception(""), tensor, view), dim=2).flatten(1, 2)
 
     @property
     def _gradient(self) -> tuple[int, ...]:

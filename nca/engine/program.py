@@ -1,23 +1,20 @@
-"""What a rule computes, said in a few words, for those who compute it elsewhere than in torch.
+"""What a rule computes, declared in a few words, for torch and for other ways to compute it.
 
 A rule that is perception followed by small layers, that forgets a share of itself, or that drifts
-towards neighbours like itself, can say so in a `Program`: a sum of terms, each an `MLPTerm`, a
-`DecayTerm` or an `AttentionTerm`. Whoever reads it (a page in a browser, a fused kernel) needs no
-Python of the rule. What does not fit into these words is `NotDeclared`, with the reason.
-`run_program` does in torch what a program says; a law holds every rule to its word.
+towards neighbours like itself, declares a `Program`: a sum of terms, each an `MLPTerm`, a
+`DecayTerm` or an `AttentionTerm`. `nca.engine.run_program` computes it in torch; a page in a
+browser or a fused step on a GPU reads it, and needs no Python of the rule. What does not fit into
+these words is `NotDeclared`, with the reason.
 
-Legend: B batch, C channel, K stencil, H height, W width.
+Legend: B batch, C channel, K stencil, N neighbour, H height, W width.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from nca.engine.view import View
 
 Activation: TypeAlias = Literal["none", "relu", "gelu", "silu", "tanh", "sine"]
 """A function of each number alone; `gelu` is the exact one."""
@@ -32,18 +29,82 @@ ACTIVATIONS = {
 
 
 @dataclass(frozen=True)
+class Squash:
+    """A function of each number x alone, `bound * tanh(x / bound)`, which stays within the bound.
+
+    Attributes:
+        bound: Above 0.
+    """
+
+    bound: float
+
+    def __call__(self, level: Tensor) -> Tensor:
+        """Return the squashed numbers, in the shape of the level."""
+        return self.bound * torch.tanh(level / self.bound)
+
+
+@dataclass(frozen=True)
+class Standardise:
+    """A function of each cell alone: its channels brought to mean 0 and variance 1."""
+
+    def __call__(self, level: Tensor) -> Tensor:
+        """Return the standardised cells, in the shape of the level `(B, C, *space)`."""
+        return F.layer_norm(level.movedim(1, -1), level.shape[1:2]).movedim(-1, 1)
+
+
+CellMap: TypeAlias = Squash | Standardise
+"""A function of each cell alone, which is applied before neighbours are read."""
+
+
+@dataclass(frozen=True)
+class AttentionWeights:
+    """How much each cell attends to each neighbour.
+
+    A neighbour q weighs `softmax over q of sharpness * sum over levels of factor * agreement`,
+    where agreement is the product of the two cells' numbers at that level. Cells beyond an edge
+    of zeros weigh nothing.
+
+    Attributes:
+        sharpness: See above; a number or `()`.
+        cosine: Whether numbers are scaled to length 1 before they are multiplied; a length l
+            counts as `sqrt(l ** 2 + tiny ** 2)`.
+        levels: `own` or names: the levels whose agreement counts.
+        factors: One for each of these levels.
+        radius: How far a cell looks along each axis.
+        itself: Whether a cell is among its neighbours.
+        rise: Steps, counted from a state's first, over which sharpness climbs to its value; 0:
+            it is there from the start.
+        tiny: See `cosine`.
+    """
+
+    sharpness: Tensor | float
+    cosine: bool
+    levels: tuple[str, ...]
+    factors: tuple[float, ...]
+    radius: int = 1
+    itself: bool = True
+    rise: int = 0
+    tiny: float = 1e-6
+
+
+@dataclass(frozen=True)
 class Correlation:
     """A learned kernel over all channels of a level.
 
     Attributes:
         level: The level that it reads: `own`, `below`, `above`, or a name.
         weight: `(C out, C, *kernel)`, every side odd; not flipped.
-        bound: The cells show `bound * tanh(x / bound)` of each number x; None: x itself.
+        bias: `(C out)`, or None.
+        cell_map: What is done to each cell of the level before it is read, or None.
+        attention: How each neighbour is scaled before it is read: by its weight times the number
+            of neighbours; None: not at all. Its radius is that of the kernel.
     """
 
     level: str
     weight: Tensor
-    bound: float | None = None
+    bias: Tensor | None = None
+    cell_map: CellMap | None = None
+    attention: AttentionWeights | None = None
 
     @property
     def features(self) -> int:
@@ -84,18 +145,42 @@ class Stencils:
 
 
 @dataclass(frozen=True)
+class Location:
+    """A layer over where a cell is: sines and cosines of its coordinates, times a weight.
+
+    Attributes:
+        weight: `(features, 2 * frequencies * axes)`.
+        frequencies: How many; the k-th turns k times along each axis.
+    """
+
+    weight: Tensor
+    frequencies: int
+
+    @property
+    def features(self) -> int:
+        """How many numbers a cell perceives."""
+        return self.weight.shape[0]
+
+
+Perception: TypeAlias = Correlation | Stencils | Location
+
+
+@dataclass(frozen=True)
 class Layer:
-    """A layer that all cells share: `weight activation(x) + bias`.
+    """A layer that all cells share: `weight drop(activation(x)) + bias`.
 
     Attributes:
         weight: `(out, in)`.
         bias: `(out)`, or None.
         activation: What is done to what comes in.
+        dropout: Chance that a number which comes in is dropped; the others grow by
+            `1 / (1 - dropout)`. A rule declares it in training only.
     """
 
     weight: Tensor
     bias: Tensor | None
     activation: Activation
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,13 +188,11 @@ class MLPTerm:
     """Perception, then layers that look at each cell alone.
 
     Attributes:
-        sights: What is perceived; their outcomes, equally many, are added.
-        bias: Added to what is perceived, `(features)`, or None.
+        perceptions: What is perceived; their outcomes, equally many numbers, are added.
         layers: At least one; the last returns the change.
     """
 
-    perceptions: tuple[Correlation | Stencils, ...]
-    bias: Tensor | None
+    perceptions: tuple[Perception, ...]
     layers: tuple[Layer, ...]
 
 
@@ -126,32 +209,15 @@ class DecayTerm:
 
 @dataclass(frozen=True)
 class AttentionTerm:
-    """A share of the way to the mean of the neighbours, weighed by how much they agree.
-
-    A neighbour q weighs `softmax over q of sharpness * sum over levels of factor * agreement`,
-    where agreement is the product of the two cells' numbers at that level. Beyond an edge of
-    zeros there is nobody.
+    """A share of the way to the mean of the neighbours, weighed by attention.
 
     Attributes:
-        rate: The share.
-        sharpness: See above.
-        cosine: Whether numbers are scaled to length 1 before they are multiplied; a length l
-            counts as `sqrt(l ** 2 + tiny ** 2)`.
-        levels: `own` or names: the levels whose agreement counts.
-        factors: One for each of these levels.
-        radius: How far a cell looks along each axis.
-        itself: Whether a cell is among its neighbours.
-        tiny: See `cosine`.
+        rate: The share, a number or `()`.
+        weights: How much each neighbour counts.
     """
 
-    rate: float
-    sharpness: float
-    cosine: bool
-    levels: tuple[str, ...]
-    factors: tuple[float, ...]
-    radius: int = 1
-    itself: bool = True
-    tiny: float = 1e-6
+    rate: Tensor | float
+    weights: AttentionWeights
 
 
 Term: TypeAlias = MLPTerm | DecayTerm | AttentionTerm
@@ -163,81 +229,20 @@ class Program:
 
     terms: tuple[Term, ...]
 
+    @property
+    def correlations(self) -> list[Correlation]:
+        """The correlations that read their level as it is: those that rules may share."""
+        nets = (term for term in self.terms if isinstance(term, MLPTerm))
+        found = (perception for net in nets for perception in net.perceptions)
+        return [one for one in found if isinstance(one, Correlation) and one.attention is None]
+
 
 @dataclass(frozen=True)
 class NotDeclared:
-    """The rule does not say what it computes.
+    """The rule does not declare what it computes.
 
     Attributes:
         why: The reason, as the end of a sentence that begins with the rule's name.
     """
 
     why: str
-
-
-def run_program(program: Program, view: "View") -> Tensor:
-    """Return the change that a program describes, `(B, C, *space)`."""
-    return torch.stack([_change(term, view) for term in program.terms]).sum(dim=0)
-
-
-def _change(term: Term, view: "View") -> Tensor:
-    match term:
-        case DecayTerm():
-            return -term.rate * view.own
-        case MLPTerm():
-            return _net(term, view)
-        case AttentionTerm():
-            return _drift(term, view)
-
-
-def _drift(term: AttentionTerm, view: "View") -> Tensor:
-    heard = view.neighbours(torch.ones_like(view.own[:1, :1]), term.radius) > 0  # (1, N, 1, H, W)
-    if not term.itself:
-        heard[:, heard.shape[1] // 2] = False
-    energy = torch.zeros_like(heard, dtype=view.own.dtype)
-    for name, factor in zip(term.levels, term.factors, strict=True):
-        level = view.level(name)
-        if term.cosine:
-            level = level / (level.square().sum(dim=1, keepdim=True) + term.tiny**2).sqrt()
-        likeness = (view.neighbours(level, term.radius) * level.unsqueeze(1)).sum(2, keepdim=True)
-        energy = energy + factor * likeness
-    weights = torch.softmax((term.sharpness * energy).masked_fill(~heard, -torch.inf), dim=1)
-    mean = (weights * view.neighbours(view.own, term.radius)).sum(dim=1)
-    return term.rate * (mean - view.own)
-
-
-def _net(net: MLPTerm, view: "View") -> Tensor:
-    seen = torch.stack([_seen(sight, view) for sight in net.perceptions]).sum(dim=0)
-    numbers = seen.movedim(1, -1)
-    if net.bias is not None:
-        numbers = numbers + net.bias
-    for layer in net.layers:
-        function = ACTIVATIONS.get(layer.activation)
-        numbers = function(numbers) if function else numbers
-        numbers = F.linear(numbers, layer.weight, layer.bias)
-    return numbers.movedim(-1, 1)
-
-
-def _seen(sight: Correlation | Stencils, view: "View") -> Tensor:
-    level = view.level(sight.level)
-    if isinstance(sight, Correlation):
-        shown = level if sight.bound is None else sight.bound * torch.tanh(level / sight.bound)
-        return view.correlate(shown, sight.weight)
-    return torch.stack(filtered(sight, level, view), dim=2).flatten(1, 2)
-
-
-def filtered(sight: Stencils, level: Tensor, view: "View") -> list[Tensor]:
-    """Return what stencils perceive of a level: `(B, C, *space)` for each number of a channel.
-
-    Args:
-        sight: The stencils.
-        level: What they look at.
-        view: That of the rule.
-    """
-    parts = list(view.stencils(level, sight.kernels).split(sight.channels, dim=1))
-    if not sight.length:
-        return parts
-    begin, end = sight.length[0], sight.length[-1] + 1
-    squares = torch.stack([part.square() for part in parts[begin:end]]).sum(dim=0)
-    # without the small number, the slope of the root would be infinite where all is flat
-    return [*parts[:begin], (squares + 1e-8).sqrt(), *parts[end:]]

@@ -1,12 +1,123 @@
-"""Show one picture after the other, and let the cells carry on what they hold."""
+"""Rollouts of another kind: until nothing moves any more, and over a film of inputs.
 
-from collections.abc import Iterable, Mapping
+A level is at rest once a step changes it by less than a small share of itself. A sample has
+converged once each of its levels is at rest or still empty, and has diverged once a number is
+infinite or none at all; what has diverged is never at rest.
+"""
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import ShapeError
+from nca.types import Count, Positive
+from nca.validation.checked import checked_value
+
+TOLERANCE = 1e-3
+"""A level is at rest once a step changes it by less than this share of itself."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Where settling has led.
+
+    Attributes:
+        state: Each sample as it was when it converged or diverged, or when the bound was reached.
+        steps: `(B,)`, int64: how many steps each sample took.
+        converged: `(B,)`, bool: whether it came to rest.
+        diverged: `(B,)`, bool: whether it left the finite numbers.
+    """
+
+    state: State
+    steps: Tensor
+    converged: Tensor
+    diverged: Tensor
+
+
+def settle(
+    automaton: Automaton,
+    state: State,
+    *,
+    tolerance: float = TOLERANCE,
+    at_most: int,
+    fire_rate: float | None = None,
+) -> Settled:
+    """Let each sample step until it converges or diverges, or `at_most` times.
+
+    A sample that has converged or diverged is left alone while others go on, so that the outcome
+    does not depend on who else is in the batch.
+
+    Args:
+        automaton: Lets the steps pass.
+        state: The first state.
+        tolerance: Above 0, see `at_rest`.
+        at_most: The bound on the number of steps, at least 1.
+        fire_rate: Use this chance instead of the automaton's own.
+
+    Raises:
+        OptionError: A tolerance or bound out of its range; what `Automaton.step` raises.
+    """
+    where = "settle(automaton, state, ...)"
+    tolerance = checked_value(Positive, "tolerance", tolerance, where)
+    at_most = checked_value(Count, "at_most", at_most, where)
+    levels = automaton.writable_levels
+    steps = torch.zeros_like(state.samples)
+    converged = torch.zeros_like(state.samples, dtype=torch.bool)
+    diverged = has_diverged(state, levels)
+    for _ in range(at_most):
+        moving = ~(converged | diverged)
+        if not moving.any():
+            break
+        after = automaton.step(state, fire_rate=fire_rate)
+        resting = _at_rest_or_empty(state, after, levels, tolerance)
+        steps += moving
+        state = after.where(moving, state)
+        diverged = has_diverged(state, levels)
+        converged = converged | moving & resting & ~diverged
+    return Settled(state, steps, converged, diverged)
+
+
+def relative_change(before: Tensor, after: Tensor) -> Tensor:
+    """Return how far cells have moved in one step, measured by how long their vectors are.
+
+    The mean length of the change over the mean length of the vectors after it: cells that are
+    empty, as those outside a living body, would make the mean of quotients infinite.
+
+    Args:
+        before: A level, `(B, C, *space)`.
+        after: The same level one step later.
+
+    Returns:
+        `(B,)`, from 0; NaN where the level is still empty, and so has not begun.
+    """
+    before, after = before.detach(), after.detach()
+    change = (after - before).norm(dim=1).flatten(1).double().mean(dim=1)
+    length = after.norm(dim=1).flatten(1).double().mean(dim=1)
+    return change / length.where(length > 0, torch.nan)
+
+
+def at_rest(change: Tensor, tolerance: float = TOLERANCE) -> Tensor:
+    """Return where a level is at rest, from its `relative_change`; NaN is no rest."""
+    return change < tolerance
+
+
+def has_diverged(state: State, levels: Sequence[str]) -> Tensor:
+    """Return which samples hold a number that is not finite on one of the levels, bool `(B,)`."""
+    return ~torch.stack([state[name].isfinite().flatten(1).all(dim=1) for name in levels]).all(0)
+
+
+def _at_rest_or_empty(
+    before: State, after: State, levels: Sequence[str], tolerance: float
+) -> Tensor:
+    still = []
+    for name in levels:
+        empty = ~(before[name].flatten(1).any(dim=1) | after[name].flatten(1).any(dim=1))
+        still.append(at_rest(relative_change(before[name], after[name]), tolerance) | empty)
+    return torch.stack(still).all(dim=0)
 
 
 def rollout_frames(

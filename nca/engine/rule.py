@@ -1,32 +1,36 @@
-"""The contract of update rules: what a rule must say.
+"""The contract of update rules: what a rule declares.
 
 A rule belongs to one level and proposes a change for it, from what its view shows. The automaton
 sums what the rules of a level propose; only the automaton writes.
 """
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
 from nca.engine.program import NotDeclared, Program
-from nca.engine.step_inputs import Kernel
+from nca.engine.run_program import run_program
 from nca.engine.view import View
 from nca.registry.registry import registry
 
 
 class UpdateRule(nn.Module, ABC):
-    """Propose a change for one level, from what its cells see.
+    """A proposal of a change for one level, from what its cells see.
+
+    A rule is written once: as `program`, if it is perception, small layers, decay or attention
+    (`nca.program`), or else as `forward`. What is declared as a program runs everywhere (in
+    torch, fused on a GPU, on a page in a browser), and rules share convolutions.
 
     The keyword-only arguments of the constructor are the keys of the rule's table in a recipe:
     their names, types, defaults and ranges (`Annotated[float, Ge(0)]`, see `nca.types`). A rule
-    that needs to know its surroundings takes a `Place` as its first, positional argument.
+    that needs to know its surroundings takes a `RuleContext` as its first, positional argument.
 
     Attributes:
         reads: Which levels the rule reads: `own`, `below`, `above`, or names. An instance may
             replace the class's answer in its constructor.
         cellwise: A promise that `forward` looks at other cells through the view alone: through
-            `perceived`, and `correlate` or `neighbours` of a level as it stands; all else it
+            `perceive`, and `correlate` or `neighbours` of a level as it stands; all else it
             does cell by cell. Then a step may hand it, for speed, a list of the cells that can
             change, as `(1, C, cells)` in place of `(B, C, *space)`.
         adjustable: Numbers that may be turned while the automaton runs: a few words for a person,
@@ -40,33 +44,31 @@ class UpdateRule(nn.Module, ABC):
     adjustable: Mapping[str, tuple[str, float, float]] = {}
     radius: int = 1
 
-    def kernel(self) -> Kernel | None:
-        """Return the correlation that the rule begins with, to find it in `view.perceived`.
-
-        A rule need not declare any; if it does, rules that read the same level share the work.
-        """
-        return None
-
     def program(self) -> Program | NotDeclared:
-        """Return what the rule computes as it stands, for those who compute it in another way.
+        """Return what the rule computes as it stands.
 
-        A page in a browser or a fused step on a GPU goes by it. Its weights are the rule's own,
-        so that gradients reach them. A rule need not say it; then it runs wherever torch does, and
-        nowhere else. It is asked anew for each rollout: what is unusual in training only, such
-        as dropout, is `NotDeclared` then.
+        The weights in it are the rule's own, so that gradients reach them. It is asked for anew
+        in every step: what holds in training only, such as dropout, is in it then.
         """
-        return NotDeclared("does not say what it computes (UpdateRule.program)")
+        return NotDeclared("does not declare what it computes (UpdateRule.program)")
 
-    @abstractmethod
     def forward(self, view: View) -> Tensor:
         """Return the change, in the shape of the rule's own level `(B, C, *space)`."""
+        program = self.program()
+        if isinstance(program, NotDeclared):
+            raise NotImplementedError(f"{type(self).__name__} {program.why}, nor a forward(view)")
+        return run_program(program, view)
 
 
 def _contract(thing: object) -> str | None:
     if not (isinstance(thing, type) and issubclass(thing, UpdateRule)):
         return "it is not a subclass of UpdateRule"
-    if thing.forward is UpdateRule.forward:
-        return "it does not define forward(view)"
+    forward = thing.forward is not UpdateRule.forward
+    program = thing.program is not UpdateRule.program
+    if forward and program:
+        return "it defines program() and forward(view), which could differ; one of them is enough"
+    if not (forward or program):
+        return "it defines neither program() nor forward(view)"
     return None
 
 

@@ -47,6 +47,8 @@ class State(Mapping[str, Tensor]):
 
     def __post_init__(self) -> None:
         """Number the samples and check that the levels agree."""
+        if self.samples is not None and torch.compiler.is_exporting():
+            return  # shapes are symbols, which a comparison would turn into numbers
         shapes = {name: tuple(tensor.shape) for name, tensor in self.levels.items()}
         kinds = {(shape[:1], len(shape)) for shape in shapes.values()}
         if len(kinds) != 1 or next(iter(kinds))[1] not in AXES:

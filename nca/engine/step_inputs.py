@@ -1,123 +1,158 @@
-"""What the rules of one step share: the old state, padded once, and perceived together.
+"""What the views of all rules of one step share: the old state, padded and correlated once.
 
-Here all cells are at hand, as a grid; in `nca.backends.sparse` they are a list of some.
+`DenseInputs` holds the whole grid; `nca.backends.sparse.SparseInputs` answers for some cells.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from nca.engine.program import CellMap, Correlation
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.topology import Topology, correlate_valid, stencils_valid, windows
 from nca.engine.window import Window
-from nca.errors import ShapeError
-
-Through: TypeAlias = Callable[[Tensor], Tensor] | None
-"""A function of each cell alone, or None: what is there as it is."""
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """A correlation with which a rule begins.
+class StepInputs(Protocol):
+    """What a view asks for; see `DenseInputs`."""
 
-    Attributes:
-        level: The level that it reads: `own`, `below`, `above`, or a name.
-        weight: `(C out, C, *kernel)`, every side odd.
-        bias: `(C out)`.
-        through: What the cells of the level show of themselves, a function of each cell alone
-            that keeps the shape `(B, C, *space)`; they show themselves as they are if None.
-    """
-
-    level: str
-    weight: Tensor
-    bias: Tensor
-    through: Through = None
-
-
-class Kernels:
-    """The kernels of all rules; those that read one level, alike in shape, become one.
-
-    One wide convolution takes about two thirds of the time of three narrow ones.
-
-    Args:
-        kernels: By the stream of the rule, with the level's own name.
-    """
-
-    def __init__(self, kernels: dict[str, Kernel]) -> None:
-        alike: dict[tuple[object, ...], list[str]] = {}
-        for stream, kernel in kernels.items():
-            key = (kernel.level, kernel.through, kernel.weight.shape[1:])
-            alike.setdefault(key, []).append(stream)
-        self.alone = kernels
-        self.groups: list[tuple[Kernel, dict[str, int]]] = []
-        for streams in alike.values():
-            first = kernels[streams[0]]
-            weight = torch.cat([kernels[stream].weight for stream in streams])
-            bias = torch.cat([kernels[stream].bias for stream in streams])
-            widths = {stream: len(kernels[stream].bias) for stream in streams}
-            self.groups.append((Kernel(first.level, weight, bias, first.through), widths))
-
-    def group(self, stream: str) -> tuple[Kernel, dict[str, int]]:
-        """Return the kernel that a rule shares, and how wide each rule's part of it is."""
-        return next((kernel, widths) for kernel, widths in self.groups if stream in widths)
-
-    def declared(self, stream: str) -> Kernel:
-        """Return the kernel that a rule has declared.
-
-        Raises:
-            ShapeError: It has declared none.
-        """
-        if stream not in self.alone:
-            raise ShapeError(
-                "a rule asks for what it perceived without having declared a kernel.",
-                where=stream,
-                to_do="return a `Kernel` from the rule's `kernel()`, or use `view.correlate`",
-            )
-        return self.alone[stream]
-
-
-class DenseInputs:
-    """One step's state, with what the views of all rules share of the work on it."""
-
-    def __init__(self, state: State, topology: Topology, kernels: Kernels | None = None) -> None:
-        self.state = state
-        self.topology = topology
-        self.kernels = kernels or Kernels({})
-        self._padded: dict[tuple[str, tuple[int, ...]], Tensor] = {}
-        self._perceived: dict[str, Tensor] = {}
-        self._shown: dict[tuple[str, Through], Tensor] = {}
+    state: State
+    topology: Topology
 
     @property
     def rng(self) -> CellRNG:
         """The randomness of the step."""
-        return self.state.rng
+        ...
+
+    def level(self, name: str) -> Tensor:
+        """Return a level."""
+        ...
+
+    def perceive(self, level: str, correlation: Correlation) -> Tensor:
+        """Return the outcome of a correlation that reads a level."""
+        ...
+
+    def coordinates(self, name: str) -> Tensor:
+        """Return where the cells of a level are."""
+        ...
+
+    def neighbours(self, tensor: Tensor, radius: int) -> Tensor:
+        """Return the neighbourhood of each cell."""
+        ...
+
+    def shifted(self, tensor: Tensor, radius: int) -> Sequence[Tensor]:
+        """Return the neighbourhood of each cell, one tensor for each neighbour."""
+        ...
+
+    def correlate(self, tensor: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+        """Correlate with an odd-sided kernel."""
+        ...
+
+    def stencils(self, tensor: Tensor, kernels: Tensor) -> Tensor:
+        """Correlate every channel with each of K kernels."""
+        ...
+
+
+class SharedCorrelation:
+    """Correlations of one level that differ in their numbers alone, as one wide convolution.
+
+    One wide convolution takes about two thirds of the time of three narrow ones.
+
+    Args:
+        members: At least two.
+
+    Attributes:
+        whole: All of them as one.
+    """
+
+    def __init__(self, members: Sequence[Correlation]) -> None:
+        self.members = members
+        first, weight = members[0], torch.cat([member.weight for member in members])
+        biases = [member.bias for member in members if member.bias is not None]
+        bias = torch.cat(biases) if biases else None
+        self.whole = Correlation(first.level, weight, bias, first.cell_map)
+
+    def index(self, correlation: Correlation) -> int | None:
+        """Return which of the members has the very numbers of a correlation, if one has."""
+        for number, member in enumerate(self.members):
+            if member.weight is correlation.weight and member.bias is correlation.bias:
+                return number
+        return None
+
+    def split(self, outcome: Tensor) -> tuple[Tensor, ...]:
+        """Return each member's part of the outcome of all."""
+        return outcome.split([member.features for member in self.members], dim=1)
+
+
+def shared_correlations(
+    correlations: Iterable[tuple[str, Correlation]],
+) -> dict[str, list[SharedCorrelation]]:
+    """Return, for each level by name, the correlations that can be one convolution.
+
+    Args:
+        correlations: Each with the name of the level that it reads.
+    """
+    alike: dict[tuple[object, ...], list[Correlation]] = {}
+    for level, one in correlations:
+        key = (level, one.cell_map, one.weight.shape[1:], one.bias is None)
+        alike.setdefault(key, []).append(one)
+    found: dict[str, list[SharedCorrelation]] = {}
+    for (level, *_), members in alike.items():
+        if len(members) > 1:
+            found.setdefault(str(level), []).append(SharedCorrelation(members))
+    return found
+
+
+class DenseInputs:
+    """One step's state on the whole grid, with the work on it that the views of all rules share.
+
+    Args:
+        state: The state before the step.
+        topology: What lies beyond the edge of the grid.
+        shared: Correlations that are one convolution, by the level that they read.
+        rng: The randomness of the step, if it is not the state's own.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        topology: Topology,
+        shared: dict[str, list[SharedCorrelation]] | None = None,
+        rng: CellRNG | None = None,
+    ) -> None:
+        self.state = state
+        self.topology = topology
+        self.shared = shared or {}
+        self.rng = rng or state.rng
+        self._padded: dict[tuple[str, CellMap | None, tuple[int, ...]], Tensor] = {}
+        self._outcomes: dict[tuple[str, int], tuple[Tensor, ...]] = {}
+        self._mapped: dict[tuple[str, CellMap], Tensor] = {}
 
     def level(self, name: str) -> Tensor:
         """Return a level, `(B, C, *space)`."""
         return self.state[name]
 
-    def perceived(self, stream: str) -> Tensor:
-        """Return the outcome of a rule's kernel; all that share its convolution come with it."""
-        if stream not in self._perceived:
-            kernel, widths = self.kernels.group(stream)
-            radii = tuple(side // 2 for side in kernel.weight.shape[2:])
-            padded = self.pad(self.shown(kernel.level, kernel.through), radii)
-            whole = correlate_valid(padded, kernel.weight, kernel.bias)
-            parts = whole.split(list(widths.values()), dim=1)
-            self._perceived.update(zip(widths, parts, strict=True))
-        return self._perceived[stream]
+    def perceive(self, level: str, correlation: Correlation) -> Tensor:
+        """Return the outcome of a correlation; those that share its convolution come with it."""
+        for number, group in enumerate(self.shared.get(level, ())):
+            index = group.index(correlation)
+            if index is not None:
+                key = (level, number)
+                if key not in self._outcomes:
+                    self._outcomes[key] = group.split(self._correlated(level, group.whole))
+                return self._outcomes[key][index]
+        return self._correlated(level, correlation)
 
-    def shown(self, name: str, through: Through) -> Tensor:
-        """Return what the cells of a level show of themselves, computed once a step."""
-        if through is None:
+    def mapped(self, name: str, cell_map: CellMap | None) -> Tensor:
+        """Return a level with a function of each cell applied, once a step."""
+        if cell_map is None:
             return self.state[name]
-        if (name, through) not in self._shown:
-            self._shown[name, through] = through(self.state[name])
-        return self._shown[name, through]
+        if (name, cell_map) not in self._mapped:
+            self._mapped[name, cell_map] = cell_map(self.state[name])
+        return self._mapped[name, cell_map]
 
     def coordinates(self, name: str) -> Tensor:
         """Return where the cells of a level are, `(1, axes, *space)`, each axis from 0 to 1."""
@@ -133,24 +168,32 @@ class DenseInputs:
 
     def shifted(self, tensor: Tensor, radius: int) -> list[Tensor]:
         """Return the neighbourhood of each cell as N views `(B, C, *space)`."""
-        return windows(self.pad(tensor, (radius,) * (tensor.ndim - 2)), radius)
+        return windows(self._pad(tensor, (radius,) * (tensor.ndim - 2)), radius)
 
     def correlate(self, tensor: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
         """Correlate `(B, C, *space)` with an odd-sided kernel."""
         radii = tuple(side // 2 for side in weight.shape[2:])
-        return correlate_valid(self.pad(tensor, radii), weight, bias, groups=groups)
+        return correlate_valid(self._pad(tensor, radii), weight, bias, groups=groups)
 
     def stencils(self, tensor: Tensor, kernels: Tensor) -> Tensor:
         """Correlate every channel of `(B, C, *space)` with each of K kernels, kernel by kernel."""
         radii = tuple(side // 2 for side in kernels.shape[1:])
-        return stencils_valid(self.pad(tensor, radii), kernels)
+        return stencils_valid(self._pad(tensor, radii), kernels)
 
-    def pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
-        """Pad a tensor; a level of the state is padded once for all who ask."""
+    def _correlated(self, level: str, correlation: Correlation) -> Tensor:
+        radii = tuple(side // 2 for side in correlation.weight.shape[2:])
+        padded = self._pad_level(level, correlation.cell_map, radii)
+        return correlate_valid(padded, correlation.weight, correlation.bias)
+
+    def _pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
+        """Pad a tensor; a level of the state is padded once for all rules."""
         for name, level in self.state.items():
             if tensor is level:
-                key = (name, radii)
-                if key not in self._padded:
-                    self._padded[key] = self.topology.pad(tensor, radii)
-                return self._padded[key]
+                return self._pad_level(name, None, radii)
         return self.topology.pad(tensor, radii)
+
+    def _pad_level(self, name: str, cell_map: CellMap | None, radii: tuple[int, ...]) -> Tensor:
+        key = (name, cell_map, radii)
+        if key not in self._padded:
+            self._padded[key] = self.topology.pad(self.mapped(name, cell_map), radii)
+        return self._padded[key]

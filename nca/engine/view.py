@@ -1,4 +1,4 @@
-"""What a rule may see: where it stands, and one step's state from there.
+"""What a rule may see of one step.
 
 The view hands out the levels that the rule has declared to read, their wrapped neighbourhoods and
 shares of randomness, and nothing else: no other sample, no clock but the step, and no absolute
@@ -6,107 +6,32 @@ coordinates unless they are granted.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torch import Tensor
 
-from nca.backends.sparse import SparseInputs
-from nca.engine.layout import Layout, Level
-from nca.engine.step_inputs import DenseInputs
-from nca.engine.topology import TORUS, Topology
+from nca.engine.context import RuleContext
+from nca.engine.program import Correlation
+from nca.engine.step_inputs import StepInputs
+from nca.engine.topology import Topology
 from nca.errors import ShapeError
 from nca.types import Size
-
-
-@dataclass(frozen=True)
-class RuleContext:
-    """Where a rule stands: its level among the levels, in a grid of so many axes.
-
-    A rule that needs to know takes it as its first argument.
-
-    Attributes:
-        layout: All levels, bottom level first.
-        name: The level that the rule belongs to.
-        axes: Axes of the grid: 1, 2 or 3.
-        topology: What lies beyond the edge of the grid.
-        coordinates: Whether cells may know where in the grid they are.
-    """
-
-    layout: Layout
-    name: str
-    axes: int = 2
-    topology: Topology = TORUS
-    coordinates: bool = False
-
-    @property
-    def own(self) -> Level:
-        """The rule's own level."""
-        return self.layout[self.name]
-
-    @property
-    def below(self) -> Level:
-        """The level below.
-
-        Raises:
-            ShapeError: The rule's level is the bottom level.
-        """
-        return self._beside(-1, "below", "bottom")
-
-    @property
-    def above(self) -> Level:
-        """The level above.
-
-        Raises:
-            ShapeError: The rule's level is the top level.
-        """
-        return self._beside(1, "above", "top")
-
-    def level(self, name: str) -> Level:
-        """Return any level, by name, or `own`, `below`, `above`.
-
-        Raises:
-            ShapeError: There is no such level.
-        """
-        match name:
-            case "own":
-                return self.own
-            case "below":
-                return self.below
-            case "above":
-                return self.above
-            case _:
-                return self.layout[name]
-
-    def _beside(self, offset: int, word: str, end: str) -> Level:
-        level = self.layout.beside(self.name, offset)
-        if level is None:
-            raise ShapeError(
-                f'there is no level {word} "{self.name}", but a rule of it reads one.',
-                where=f'"{self.name}" is the {end} level of {", ".join(self.layout)}',
-                to_do=f'move the rule to another level, or add a level {word} "{self.name}"',
-            )
-        return level
 
 
 class View:
     """All that a rule may see of one step.
 
     Args:
-        scene: The state before the step, as a grid or as a list of the cells that can change.
-        place: Where the rule stands.
+        inputs: The state before the step, as a grid or as a list of the cells that can change.
+        context: The surroundings of the rule.
         reads: What the rule has declared to read.
         stream: A name that no other rule of the automaton has, for its randomness.
     """
 
     def __init__(
-        self,
-        scene: DenseInputs | SparseInputs,
-        place: RuleContext,
-        reads: frozenset[str],
-        stream: str,
+        self, inputs: StepInputs, context: RuleContext, reads: frozenset[str], stream: str
     ) -> None:
-        self._scene = scene
-        self._place = place
+        self._inputs = inputs
+        self._context = context
         self._reads = reads
         self._stream = stream
 
@@ -126,17 +51,6 @@ class View:
         return self.level("above")
 
     @property
-    def perceived(self) -> Tensor:
-        """The outcome of the kernel that the rule has declared, `(B, C out, *space)`.
-
-        Raises:
-            ShapeError: The rule has declared no kernel, or not to read its level.
-        """
-        level = self._scene.kernels.declared(self._stream).level
-        self._permit(level, level)
-        return self._scene.perceived(self._stream)
-
-    @property
     def coordinates(self) -> Tensor:
         """Where each cell is, `(1, axes, *space)`, from 0 (included) to 1 (excluded) on each axis.
 
@@ -144,23 +58,23 @@ class View:
             ShapeError: The automaton does not grant them; they end its indifference to where a
                 pattern stands.
         """
-        if not self._place.coordinates:
+        if not self._context.coordinates:
             raise ShapeError(
-                f'a rule of "{self._place.name}" asks where its cells are.',
+                f'a rule of "{self._context.name}" asks where its cells are.',
                 where=self._stream,
                 to_do="grant it: Automaton(..., coordinates=True), in a recipe [grid] coordinates",
             )
-        return self._scene.coordinates(self._place.name)
+        return self._inputs.coordinates(self._context.name)
 
     @property
     def step(self) -> int:
         """How many steps the state has taken before this one."""
-        return self._scene.state.step
+        return self._inputs.state.step
 
     @property
     def topology(self) -> Topology:
         """What lies beyond the edge of the grid, as it is now: a person may turn it."""
-        return self._scene.topology
+        return self._inputs.topology
 
     def level(self, name: str) -> Tensor:
         """Return a level by name, or by `own`, `below`, `above`: `(B, C, *space)`.
@@ -168,9 +82,9 @@ class View:
         Raises:
             ShapeError: The rule has not declared to read it.
         """
-        level = self._place.level(name).name
+        level = self._context.level(name).name
         self._permit(level, name)
-        return self._scene.level(level)
+        return self._inputs.level(level)
 
     def neighbours(self, tensor: Tensor, radius: int = 1) -> Tensor:
         """Return each cell's neighbourhood, itself included: `(B, N, C, *space)`.
@@ -182,7 +96,7 @@ class View:
         Returns:
             `N = (2 radius + 1) ** axes` neighbours in raster order of their offset.
         """
-        return self._scene.neighbours(tensor, radius)
+        return self._inputs.neighbours(tensor, radius)
 
     def shifted(self, tensor: Tensor, radius: int = 1) -> Sequence[Tensor]:
         """Return `neighbours` one by one, N times `(B, C, *space)`, without copying them.
@@ -191,7 +105,7 @@ class View:
             tensor: `(B, C, *space)`: a level of this view, or anything computed from one.
             radius: Reach in cells along each axis.
         """
-        return self._scene.shifted(tensor, radius)
+        return self._inputs.shifted(tensor, radius)
 
     def correlate(
         self, tensor: Tensor, weight: Tensor, bias: Tensor | None = None, *, groups: int = 1
@@ -204,7 +118,20 @@ class View:
             bias: `(C out)`.
             groups: Into how many separate groups the channels fall.
         """
-        return self._scene.correlate(tensor, weight, bias, groups)
+        return self._inputs.correlate(tensor, weight, bias, groups)
+
+    def perceive(self, correlation: Correlation) -> Tensor:
+        """Return the outcome of a declared correlation, `(B, C out, *space)`.
+
+        Rules whose programs hold correlations of one level that differ in nothing but their
+        numbers share one convolution.
+
+        Args:
+            correlation: Reads a level that the rule has declared to read.
+        """
+        level = self._context.level(correlation.level).name
+        self._permit(level, correlation.level)
+        return self._inputs.perceive(level, correlation)
 
     def stencils(self, tensor: Tensor, kernels: Tensor) -> Tensor:
         """Correlate every channel with each of K kernels.
@@ -216,7 +143,7 @@ class View:
         Returns:
             `(B, K * C, *space)`: all channels through kernel 0, then all through kernel 1.
         """
-        return self._scene.stencils(tensor, kernels)
+        return self._inputs.stencils(tensor, kernels)
 
     def uniform(self, channels: int, share: str = "") -> Tensor:
         """Return the rule's own uniform numbers in [0, 1), float32 `(B, channels, *space)`.
@@ -225,27 +152,27 @@ class View:
             channels: How many numbers each cell gets.
             share: A name for each further draw in the same step; the same name, the same numbers.
         """
-        return self._scene.rng.uniform(self._named(share), channels, self._size)
+        return self._inputs.rng.uniform(self._named(share), channels, self._size)
 
     def normal(self, channels: int, share: str = "") -> Tensor:
         """Return the rule's own normal numbers, float32 `(B, channels, *space)`; see `uniform`."""
-        return self._scene.rng.normal(self._named(share), channels, self._size)
+        return self._inputs.rng.normal(self._named(share), channels, self._size)
 
     def chance(self, probability: float, channels: int, share: str = "") -> Tensor:
         """Return True with a probability, bool `(B, channels, *space)`; see `uniform`."""
-        return self._scene.rng.chance(self._named(share), probability, channels, self._size)
+        return self._inputs.rng.chance(self._named(share), probability, channels, self._size)
 
     def _permit(self, level: str, name: str) -> None:
         if level not in self._reads:
             raise ShapeError(
-                f'a rule of "{self._place.name}" reads "{level}" without having said so.',
+                f'a rule of "{self._context.name}" reads "{level}" without having said so.',
                 where=f"it has declared: {', '.join(sorted(self._reads)) or 'nothing'}",
                 to_do=f"add {name!r} to the rule's `reads`",
             )
 
     @property
     def _size(self) -> Size:
-        return self._scene.state.size(self._place.name)
+        return self._inputs.state.size(self._context.name)
 
     def _named(self, share: str) -> str:
         return f"{self._stream}/{share}"

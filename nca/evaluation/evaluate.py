@@ -11,7 +11,7 @@ import torch
 
 from nca.engine.automaton import Automaton
 from nca.engine.rng import CellRNG
-from nca.engine.settling import settle
+from nca.engine.rollouts import settle
 from nca.engine.state import State
 from nca.recipe.tables import Evaluate
 from nca.tasks import damage

@@ -1,6 +1,5 @@
 """Bring a run to its end: judge it on test data and draw what a person wants to see."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,8 @@ def load_best(run: Run) -> Trained:
 def sharded(trained: Trained, crew: ProcessGroup) -> Trained:
     """Return a trained automaton, its steps shared among the processes of a crew."""
     size = trained.recipe.tables.grid.size
-    return replace(trained, automaton=crew.shard_steps(trained.automaton, size))
+    trained.automaton.sharding = crew.sharding(size)
+    return trained
 
 
 def evaluate_trained(

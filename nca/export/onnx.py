@@ -1,4 +1,4 @@
-"""Write one step of an automaton as ONNX, for any grid size, any batch, and anyone's fire mask.
+"""ONNX model of one step: for any grid size, any batch, and fire masks given from outside.
 
 The model's inputs are the levels, for each level that rules write to a fire mask (1 where a cell
 fires, 0 where it waits), and, where the recipe adds noise after training, the noise's numbers
@@ -14,14 +14,17 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
+from nca.engine.rng import CellRNG
 from nca.engine.state import State
+from nca.engine.step_inputs import DenseInputs
+from nca.engine.stepper import dense_step, shared_correlations_of
 from nca.errors import ExportError
 from nca.export.verify import Difference, compare, example_state, torch_states, warmed_up
 from nca.files import write_whole
@@ -30,19 +33,25 @@ from nca.jsonl import dumps
 OPSET = 20
 
 
-class _Given:
-    """A source whose numbers were drawn elsewhere."""
+class GivenNumbers:
+    """Random numbers that are given from outside, by the name of their stream.
+
+    Args:
+        numbers: Fire masks and noise, as the inputs of the model are named.
+    """
 
     def __init__(self, numbers: Mapping[str, Tensor]) -> None:
         self.numbers = numbers
 
     def chance(self, stream: str, probability: float, channels: int, size: Any) -> Tensor:
+        """Return a mask."""
         return self._named(stream)
 
     def normal(self, stream: str, channels: int, size: Any) -> Tensor:
+        """Return noise, whatever its distribution."""
         return self._named(stream)
 
-    uniform = normal  # whichever it is, the numbers are the same inputs
+    uniform = normal
 
     def _named(self, stream: str) -> Tensor:
         if stream not in self.numbers:
@@ -52,26 +61,6 @@ class _Given:
                 to_do="export an automaton whose rules draw none outside of training",
             )
         return self.numbers[stream]
-
-
-class _Driven(State):
-    """A state whose randomness is given from outside, and lasts for one step."""
-
-    given: _Given
-
-    def __post_init__(self) -> None:
-        """Number no samples, and take the shapes on trust: they are symbols here."""
-        if self.samples is None:
-            object.__setattr__(self, "samples", torch.zeros(1, dtype=torch.int64))
-
-    @property
-    def source(self) -> Any:
-        return self.given
-
-    def replace(self, levels: Mapping[str, Tensor] | None = None, **others: Any) -> Self:
-        replaced = super().replace(levels, **others)
-        object.__setattr__(replaced, "given", self.given)
-        return replaced
 
 
 class Step(nn.Module):
@@ -84,13 +73,13 @@ class Step(nn.Module):
     def __init__(self, automaton: Automaton) -> None:
         super().__init__()
         self.automaton = copy.deepcopy(automaton).eval()
-        self.automaton.sparse = False  # a list of cells has another length every step
+        self.spec = self.automaton.spec
         self.levels = list(automaton.layout)
-        self.fires = [
-            n for n in automaton.writable_levels if automaton.rules_of(n) or _noisy(automaton)
-        ]
-        self.noises = automaton.writable_levels if _noisy(automaton) else []
-        self.changes = automaton.writable_levels if automaton.alive else self.fires
+        noisy = bool(self.spec.noise and self.spec.noise.scale)
+        writable = self.spec.writable_levels
+        self.fires = [name for name in writable if self.spec.rules_of(name) or noisy]
+        self.noises = writable if noisy else []
+        self.changes = writable if self.spec.alive else self.fires
 
     @property
     def inputs(self) -> list[str]:
@@ -106,15 +95,18 @@ class Step(nn.Module):
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Return the levels that may have changed, after a step."""
         given = dict(zip(self.inputs, tensors, strict=True))
-        state = _Driven({name: given[name] for name in self.levels})
-        object.__setattr__(state, "given", _Given(given))
+        samples = torch.zeros(1, dtype=torch.int64)
+        state = State({name: given[name] for name in self.levels}, samples=samples)
+        rng = cast(CellRNG, GivenNumbers(given))
+        shared = shared_correlations_of(self.spec)
+        inputs = DenseInputs(state, self.spec.topology, shared, rng)
         # a rate below 1 makes the step ask for the mask
-        after = self.automaton.step(state, fire_rate=0.5)
+        after = dense_step(self.spec, inputs, fire_rate=0.5)
         return tuple(after[name].contiguous() for name in self.changes)
 
     def tensors(self, state: State, fire_rate: float) -> list[Tensor]:
         """Return the inputs for the step that a state takes next, as torch would draw them."""
-        source, noise = state.rng, self.automaton.noise
+        source, noise = state.rng, self.spec.noise
         found = [state[name].contiguous() for name in self.levels]
         for name in self.fires:
             size = state.size(name)
@@ -263,11 +255,6 @@ def _note(model: Any, trained: Trained, step: Step, checked: Difference | None) 
     for key, value in notes.items():
         model.metadata_props.add(key=key, value=value)
     model.producer_name = "nca"
-
-
-def _noisy(automaton: Automaton) -> bool:
-    noise = automaton.noise
-    return bool(noise and noise.scale and noise.when == "always")
 
 
 def _installed(*wanted: str) -> None:

@@ -10,19 +10,23 @@ import torch
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
+from nca.engine.context import RuleContext
 from nca.engine.program import (
     AttentionTerm,
     Correlation,
     DecayTerm,
+    Location,
     MLPTerm,
+    NotDeclared,
     Program,
+    Squash,
+    Standardise,
     Stencils,
     Term,
 )
 from nca.engine.rng import number_of
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
-from nca.engine.view import RuleContext
 from nca.errors import ExportError
 from nca.export.texels import Packer, base64_of, perceived_order
 
@@ -127,10 +131,11 @@ def _programs(automaton: Automaton) -> dict[str, list[tuple]]:
         found[name] = []
         for rule in automaton.rules_of(name):
             program = rule.program()
-            if isinstance(program, Program):
+            obstacle = _obstacle(program)
+            if obstacle:
+                faults.append(f'{_said(rule)} of level "{name}" {obstacle}')
+            elif isinstance(program, Program):
                 found[name].append(program.terms)
-            else:
-                faults.append(f'{_said(rule)} of level "{name}" {program.why}')
     if faults:
         raise _unfit("; ".join(dict.fromkeys(faults)), "--engine onnx")
     return found
@@ -152,22 +157,34 @@ def _term(term: Term, place: RuleContext, names: list[str], packer: Packer) -> d
     if isinstance(term, DecayTerm):
         return {"kind": "decay", "rate": torch.as_tensor(term.rate).item()}
     if isinstance(term, AttentionTerm):
-        levels = [names.index(place.level(name).name) for name in term.levels]
-        return {"kind": "consensus", **asdict(term), "levels": levels}
+        weights = term.weights
+        return {
+            "kind": "consensus",
+            "rate": torch.as_tensor(term.rate).item(),
+            "sharpness": torch.as_tensor(weights.sharpness).item(),
+            "cosine": weights.cosine,
+            "levels": [names.index(place.level(name).name) for name in weights.levels],
+            "factors": weights.factors,
+            "radius": weights.radius,
+            "itself": weights.itself,
+            "tiny": weights.tiny,
+        }
     return _net(term, place, names, packer)
 
 
 def _net(term: MLPTerm, place: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
-    first = term.perceptions[0]
-    if len(term.perceptions) > 1 and any(isinstance(sight, Stencils) for sight in term.perceptions):
+    perceptions = [one for one in term.perceptions if not isinstance(one, Location)]
+    first = perceptions[0]
+    if len(perceptions) > 1 and any(isinstance(one, Stencils) for one in perceptions):
         raise ExportError(
             "a net adds what stencils perceive to what something else does.",
             where=f'level "{place.name}"',
             to_do="give each a net of its own, or export it with --to onnx",
         )
     order = perceived_order(first) if isinstance(first, Stencils) else None
-    bias = term.bias if order is None or term.bias is None else _placed(term.bias, order)
     width = first.features if order is None else len(order)
+    biases = [one.bias for one in perceptions if isinstance(one, Correlation)]
+    biases = [bias for bias in biases if bias is not None]
     layers = []
     for number, layer in enumerate(term.layers):
         layers.append(
@@ -181,33 +198,49 @@ def _net(term: MLPTerm, place: RuleContext, names: list[str], packer: Packer) ->
     return {
         "kind": "net",
         "width": width,
-        "sights": [_sight(sight, place, names, packer) for sight in term.perceptions],
-        "bias": packer.bias(bias, width),
+        "sights": [_perception(one, place, names, packer) for one in perceptions],
+        "bias": packer.bias(torch.stack(biases).sum(dim=0) if biases else None, width),
         "layers": layers,
     }
 
 
-def _placed(bias: Tensor, order: list[int]) -> Tensor:
-    return torch.stack([bias[n] if n >= 0 else bias.new_zeros(()) for n in order])
-
-
-def _sight(
-    sight: Correlation | Stencils, place: RuleContext, names: list[str], packer: Packer
+def _perception(
+    perception: Correlation | Stencils, place: RuleContext, names: list[str], packer: Packer
 ) -> dict[str, Any]:
-    level = names.index(place.level(sight.level).name)
-    if isinstance(sight, Correlation):
+    level = names.index(place.level(perception.level).name)
+    if isinstance(perception, Correlation):
+        squash = perception.cell_map
         return {
             "kind": "correlation",
             "level": level,
-            "kernel": list(sight.weight.shape[2:]),
-            "bound": sight.bound,
-            "at": packer.correlation(sight),
+            "kernel": list(perception.weight.shape[2:]),
+            "bound": squash.bound if isinstance(squash, Squash) else None,
+            "at": packer.correlation(perception),
         }
     return {
         "kind": "stencils",
         "level": level,
-        "kernel": list(sight.kernels.shape[1:]),
-        "stencils": sight.kernels.flatten(1).tolist(),
-        "slopes": sight.slopes,
-        "length": sight.length,
+        "kernel": list(perception.kernels.shape[1:]),
+        "stencils": perception.kernels.flatten(1).tolist(),
+        "slopes": perception.slopes,
+        "length": perception.length,
     }
+
+
+def _obstacle(program: Program | NotDeclared) -> str | None:
+    """Return what of a program no page can do, as the end of a sentence, or None."""
+    if isinstance(program, NotDeclared):
+        return program.why
+    for term in program.terms:
+        if isinstance(term, AttentionTerm) and term.weights.rise:
+            return "sharpens its attention step by step, which no page can do"
+        for one in term.perceptions if isinstance(term, MLPTerm) else ():
+            if isinstance(one, Location):
+                return "knows where its cells are, which no page can do"
+            if isinstance(one, Correlation) and one.attention:
+                return "scales its neighbours by attention, which no page can do"
+            if isinstance(one, Correlation) and isinstance(one.cell_map, Standardise):
+                return "standardises each cell's channels, which no page can do"
+        if isinstance(term, MLPTerm) and any(layer.dropout for layer in term.layers):
+            return "drops hidden units by chance in training, which no page can do"
+    return None

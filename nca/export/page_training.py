@@ -22,7 +22,7 @@ def input_change(recipe: Recipe) -> InputChange:
     """Return what the cells do when their input changes, which is what they did in training.
 
     `carry on`: states go on, and cells that are dead under the new input are cleared, as
-    `swap_inputs` of the pool does. `begin anew`: they start again from their first state, at its step.
+    `swap_inputs` of the pool does. `begin anew`: they start again from their first state.
     """
     pool = recipe.tables.pool
     return "carry on" if pool and pool.swapped else "begin anew"

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.automaton import Automaton
+from nca.engine.context import RuleContext
 from nca.engine.layout import Layout, Level
 from nca.engine.topology import Topology
-from nca.engine.view import RuleContext
 from nca.errors import PluginError, RegistryError
 from nca.jsonl import dumps
 from nca.recipe.errors import RecipeError, depth

@@ -15,7 +15,7 @@ from torch import nn
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.conditions import Alive, Noise, Skip
 from nca.engine.layout import Level
-from nca.engine.settling import TOLERANCE
+from nca.engine.rollouts import TOLERANCE
 from nca.tasks.pool import PoolOptions
 from nca.types import (
     Boundary,

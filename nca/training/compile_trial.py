@@ -5,11 +5,10 @@ that settles on compiled steps keeps to them when it is resumed, because they ro
 """
 
 import math
-from typing import Any, TypeAlias
+from typing import Any
 
-from nca.backends.compiled import Compiled
-from nca.engine.automaton import Automaton
-from nca.errors import NCAError, ProcessError
+from nca.backends.sparse import spares_cells
+from nca.errors import NCAError
 from nca.training.loop import Watch
 from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
@@ -29,31 +28,19 @@ def choose_compile(run: Run, watch: Watch) -> None:
         watch: Who is told.
 
     Raises:
-        ProcessError: They are asked for, and several processes share the steps.
         NCAError: They are asked for, and torch cannot compile them here.
     """
     asked = run.table.compile
     if asked == "never" or run.iteration >= run.table.iterations:
         return
-    automaton, told = _settled(run) if asked == "auto" else _demanded(run, "as the recipe asks")
-    run.modules["automaton"] = automaton
-    watch.notice(f"{'compiled' if told['compiled'] else 'plain'} steps: {told['why']}")
-    run.log.write({"iteration": run.iteration, "kind": "compile", **told})
+    record = _tried(run) if asked == "auto" else _demanded(run, "as the recipe asks")
+    run.automaton.compiled = "training" if record["compiled"] else "never"
+    watch.notice(f"{'compiled' if record['compiled'] else 'plain'} steps: {record['why']}")
+    run.log.write({"iteration": run.iteration, "kind": "compile", **record})
 
 
-Settled: TypeAlias = tuple[Automaton, dict[str, Any]]
-"""What the run goes on with, and what there is to say of it."""
-
-
-def _demanded(run: Run, why: str) -> Settled:
-    if run.group.count > 1:
-        raise ProcessError(
-            f"steps that {run.group.count} processes share are not compiled.",
-            where='[train] compile = "always"',
-            to_do="leave it at auto or never, or run one process",
-        )
-    compiled = Compiled(run.automaton)
-    seconds = _seconds(run, compiled)
+def _demanded(run: Run, why: str) -> dict[str, Any]:
+    seconds = _compiled_seconds(run)
     if isinstance(seconds, str):
         raise NCAError(
             f"torch cannot compile steps here: {seconds}",
@@ -61,54 +48,50 @@ def _demanded(run: Run, why: str) -> Settled:
             to_do="install what torch needs, a C++ compiler such as g++ on a CPU, or let compile "
             'be "never"',
         )
-    return compiled, {"compiled": True, "why": why, "compiled seconds": seconds}
+    return {"compiled": True, "why": why, "compiled seconds": seconds}
 
 
-def _settled(run: Run) -> Settled:
-    if run.group.count > 1:
-        return _plain(run, "several processes share them")
+def _tried(run: Run) -> dict[str, Any]:
     known = run.log.last("compile")
     if known is not None:
         why = "as this run began"
-        return _demanded(run, why) if known.get("compiled") else _plain(run, why)
-    if _spares(run.automaton):
-        return _plain(run, "they spare the cells that cannot change, which compiled ones do not")
-    plain = IterationProbe(run).seconds()
+        return _demanded(run, why) if known.get("compiled") else _plain(why)
+    if run.automaton.sparse is not False and spares_cells(run.automaton.spec):
+        return _plain("they spare the cells that cannot change, which compiled ones do not")
+    plain = _slowest(run, IterationProbe(run).seconds())
     left = plain * (run.table.iterations - run.iteration)
     if left < LONG:
-        return _plain(run, f"about {math.ceil(left / 60)} min are left, too few to try", plain)
-    compiled = Compiled(run.automaton)
-    seconds = _seconds(run, compiled)
+        return _plain(f"about {math.ceil(left / 60)} min are left, too few to try", plain)
+    seconds = _compiled_seconds(run)
     if isinstance(seconds, str):
-        return _plain(run, f"torch cannot compile them here: {seconds}", plain)
+        return _plain(f"torch cannot compile them here: {seconds}", plain)
     why = f"{seconds:.3g} s an iteration compiled, {plain:.3g} s plain"
     pays = seconds * GAIN < plain
-    told = {"compiled": pays, "why": why, "seconds": plain, "compiled seconds": seconds}
-    return compiled if pays else run.automaton, told
+    return {"compiled": pays, "why": why, "seconds": plain, "compiled seconds": seconds}
 
 
-def _seconds(run: Run, compiled: Compiled) -> float | str:
-    """Return what an iteration by compiled steps takes, or why there are none."""
-    plain = run.automaton
-    run.modules["automaton"] = compiled
+def _compiled_seconds(run: Run) -> float | str:
+    """Return what an iteration by compiled steps takes in the slowest process, or why none can."""
+    automaton, before, fault, seconds = run.automaton, run.automaton.compiled, "", 0.0
+    automaton.compiled = "training"
     try:
-        return IterationProbe(run).seconds()
+        seconds = IterationProbe(run).seconds()
     except NCAError:
         raise
-    except Exception as fault:  # whatever a compiler may raise
-        return (str(fault).strip().splitlines() or [type(fault).__name__])[0]
+    except Exception as error:  # whatever a compiler may raise
+        fault = (str(error).strip().splitlines() or [type(error).__name__])[0]
     finally:
-        run.modules["automaton"] = plain
+        automaton.compiled = before
+    if run.group.any(bool(fault)):
+        return fault or "another process cannot"
+    return _slowest(run, seconds)
 
 
-def _plain(run: Run, why: str, seconds: float | None = None) -> Settled:
-    told = {} if seconds is None else {"seconds": seconds}
-    return run.automaton, {"compiled": False, "why": why, **told}
+def _slowest(run: Run, seconds: float) -> float:
+    """Return the seconds of the slowest process, to the microsecond if there are several."""
+    return seconds if run.group.count == 1 else run.group.max(round(seconds * 1e6)) / 1e6
 
 
-def _spares(automaton: Automaton) -> bool:
-    """Return whether steps may work on a list of cells, which comes out longer or shorter."""
-    if automaton.alive is None or automaton.sparse is False:
-        return False
-    rules = (automaton.rules_of(name) for name in automaton.writable_levels)
-    return any(own and all(rule.cellwise for rule in own) for own in rules)
+def _plain(why: str, seconds: float | None = None) -> dict[str, Any]:
+    measured = {} if seconds is None else {"seconds": seconds}
+    return {"compiled": False, "why": why, **measured}

@@ -153,7 +153,8 @@ class Run:
         crew.check(recipe.training().batch, recipe.training().parts)
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
-        automaton = crew.shard_steps(recipe.automaton(), recipe.tables.grid.size)
+        automaton = recipe.automaton()
+        automaton.sharding = crew.sharding(recipe.tables.grid.size)
         task = recipe.task()
         with crew.leader_first():
             task.prepare(device, data, report)

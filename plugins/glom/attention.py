@@ -29,9 +29,9 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from nca import AttentionTerm, NotDeclared, Options, RuleContext, View
+from nca import AttentionWeights, Options, RuleContext
 from nca.types import Count, Fraction, Natural, Positive
 
 TINY = 1e-6
@@ -62,10 +62,10 @@ class Attention(Options):
     lookahead: Fraction = 0.0
     itself: bool = True
 
-    def levels(self, place: RuleContext) -> tuple[str, ...]:
+    def levels(self, context: RuleContext) -> tuple[str, ...]:
         """Return the levels whose agreement counts: the own one, then those above it."""
-        names = list(place.layout)
-        above = names[names.index(place.name) :]
+        names = list(context.layout)
+        above = names[names.index(context.name) :]
         return tuple(above if self.lookahead else above[:1])
 
 
@@ -73,14 +73,14 @@ class NeighbourAttention(nn.Module):
     """Attention of the cells of one level to their neighbourhood.
 
     Args:
-        place: Where the rule stands that asks.
+        context: Where the rule stands that asks.
         options: How its cells heed their neighbours.
     """
 
-    def __init__(self, place: RuleContext, options: Attention) -> None:
+    def __init__(self, context: RuleContext, options: Attention) -> None:
         super().__init__()
         self.options = options
-        self.levels = options.levels(place)
+        self.levels = options.levels(context)
         raw = torch.tensor(_raw(options.sharpness))
         self.raw = nn.Parameter(raw) if options.learned else None
 
@@ -95,73 +95,18 @@ class NeighbourAttention(nn.Module):
         if self.raw is not None:
             self.raw.data.fill_(_raw(sharpness))
 
-    def sharpness(self, step: int) -> Tensor | float:
-        """Return the factor of the similarity at a step."""
-        full = self.options.sharpness if self.raw is None else F.softplus(self.raw)
-        rise = self.options.rise
-        return full * min((step + 1) / rise, 1.0) if rise else full
-
-    def program(self, rate: float) -> AttentionTerm | NotDeclared:
-        """Return a share of the way to `mean` in the words of a program."""
-        if self.options.rise:
-            return NotDeclared("sharpens its attention step by step, which no program can say")
-        sharpness = self.sharpness(0)
-        return AttentionTerm(
-            rate,
-            sharpness.item() if isinstance(sharpness, Tensor) else sharpness,
-            self.options.similarity == "cosine",
+    def weights(self) -> AttentionWeights:
+        """Return how much each cell attends to each neighbour, for a program."""
+        options = self.options
+        return AttentionWeights(
+            options.sharpness if self.raw is None else F.softplus(self.raw),
+            options.similarity == "cosine",
             self.levels,
-            tuple(self.options.lookahead**height for height in range(len(self.levels))),
-            self.options.radius,
-            self.options.itself,
-            TINY,
+            tuple(options.lookahead**height for height in range(len(self.levels))),
+            options.radius,
+            options.itself,
+            options.rise,
         )
-
-    def weights(self, view: View) -> Tensor:
-        """Return how much each cell heeds each neighbour, `(B, N, 1, *space)`; sums to 1 over N.
-
-        Neighbours stand in raster order, as `view.neighbours` gives them. Beyond an edge of zeros
-        there is nobody to heed.
-        """
-        energy: Tensor | float = 0.0
-        for height, name in enumerate(self.levels):
-            level = view.level(name)
-            if self.options.similarity == "cosine":
-                level = unit(level)
-            others = view.shifted(level, self.options.radius)
-            likeness = [(other * level).sum(dim=1, keepdim=True) for other in others]
-            energy = energy + self.options.lookahead**height * torch.stack(likeness, dim=1)
-        assert isinstance(energy, Tensor)
-        energy = self.sharpness(view.step) * energy
-        heard = self._heard(view, energy)
-        if heard is not None:
-            energy = energy.masked_fill(~heard, -torch.inf)
-        return torch.softmax(energy, dim=1)
-
-    def mean(self, view: View) -> Tensor:
-        """Return the attention-weighted mean of the neighbours, `A` above: `(B, C, *space)`."""
-        others = view.shifted(view.own, self.options.radius)
-        weights = self.weights(view).to(view.own.dtype)
-        mean = weights[:, 0] * others[0]
-        for number, other in enumerate(others[1:], start=1):
-            mean = torch.addcmul(mean, weights[:, number], other)
-        return mean
-
-    def _heard(self, view: View, energy: Tensor) -> Tensor | None:
-        """Return who may be heeded, bool `(1, N, 1, *space)`, or None: everybody."""
-        bounded = "zeros" in view.topology.of(energy.ndim - 3)
-        if self.options.itself and not bounded:
-            return None
-        ones = torch.ones_like(energy[:1, 0])  # (1, 1, *space)
-        heard = view.neighbours(ones, self.options.radius) > 0
-        if not self.options.itself:
-            heard[:, heard.shape[1] // 2] = False
-        return heard
-
-
-def unit(level: Tensor) -> Tensor:
-    """Return `(B, C, *space)` with each cell's embedding scaled to length 1; zeros stay zeros."""
-    return level / level.square().sum(dim=1, keepdim=True).add(TINY**2).sqrt()
 
 
 def _raw(sharpness: float) -> float:

@@ -2,22 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from nca import (
-    DecayTerm,
-    Layer,
-    MLPTerm,
-    NotDeclared,
-    Program,
-    RuleContext,
-    UpdateRule,
-    View,
-    register,
-)
-from nca.engine.program import Term
+from nca import AttentionTerm, DecayTerm, MLPTerm, Program, RuleContext, UpdateRule, register
 from nca.types import Count, Fraction
 from nca_plugins.glom.attention import SHARPEST, Attention, NeighbourAttention
 from nca_plugins.glom.nets import Activation, Prediction, Shown
@@ -36,7 +26,7 @@ class WeightedMean(UpdateRule):
     be none.
 
     Args:
-        place: Where the rule stands.
+        context: Where the rule stands.
         hidden: Units of the hidden layer of each of its two nets.
         activation: What they do with their sum.
         shown: How cells show their embedding to the nets; see `bottom_up`.
@@ -50,7 +40,7 @@ class WeightedMean(UpdateRule):
 
     def __init__(
         self,
-        place: RuleContext,
+        context: RuleContext,
         *,
         hidden: Count = 24,
         activation: Activation = "relu",
@@ -60,12 +50,12 @@ class WeightedMean(UpdateRule):
     ) -> None:
         super().__init__()
         self.radius = attention.radius
-        top = place.layout.beside(place.name, 1) is None
-        self.bottom_up = Prediction(place, "below", hidden, activation, shown)
-        self.top_down = None if top else Prediction(place, "above", hidden, activation, shown)
-        self.attention = NeighbourAttention(place, attention)
+        top = context.layout.beside(context.name, 1) is None
+        self.bottom_up = Prediction(context, "below", hidden, activation, shown)
+        self.top_down = None if top else Prediction(context, "above", hidden, activation, shown)
+        self.attention = NeighbourAttention(context, attention)
         nearby = ("below", "own") if top else ("below", "own", "above")
-        self.reads = tuple(dict.fromkeys((*nearby, *attention.levels(place))))
+        self.reads = tuple(dict.fromkeys((*nearby, *attention.levels(context))))
         self.logits = nn.Parameter(torch.zeros(3 if top else 4)) if learned else None
         self.count = 3 if top else 4
 
@@ -84,35 +74,14 @@ class WeightedMean(UpdateRule):
             return torch.full((self.count,), 1 / self.count)
         return torch.softmax(self.logits, dim=0)
 
-    def program(self) -> Program | NotDeclared:
-        """Return the pulls of the nets and of attention in the words of a program."""
-        weights = self.weights().tolist()[1:]
-        nets = [net for net in (self.bottom_up, self.top_down) if net is not None]
-        terms: list[Term] = []
-        for net, weight in zip(nets, weights, strict=False):
-            said = net.program()
-            if isinstance(said, NotDeclared):
-                return said
-            terms += [_scaled(term, weight) for term in said.terms if isinstance(term, MLPTerm)]
-            terms.append(DecayTerm(weight))
-        drift = self.attention.program(weights[-1])
-        return drift if isinstance(drift, NotDeclared) else Program((*terms, drift))
-
-    def forward(self, view: View) -> Tensor:
+    def program(self) -> Program:
         """Return the way from the level to the weighted mean."""
-        parts = [self._predicted(view, self.bottom_up)]
-        if self.top_down is not None:
-            parts.append(self._predicted(view, self.top_down))
-        parts.append(self.attention.mean(view))
-        weights = self.weights().to(view.own.device)[1:]
-        pulls = [w * (part - view.own) for w, part in zip(weights, parts, strict=True)]
-        return torch.stack(pulls).sum(dim=0)
-
-    def _predicted(self, view: View, net: Prediction) -> Tensor:
-        kernel = net.kernel
-        level = view.level(kernel.level)
-        shown = kernel.through(level) if kernel.through else level
-        return net(view.correlate(shown, kernel.weight, kernel.bias), view)
+        weights = self.weights()[1:]
+        nets = [net for net in (self.bottom_up, self.top_down) if net is not None]
+        terms: list[MLPTerm | DecayTerm] = []
+        for net, weight in zip(nets, weights, strict=False):
+            terms += [_scaled(net.term(), weight), DecayTerm(weight)]
+        return Program((*terms, AttentionTerm(weights[-1], self.attention.weights())))
 
 
 @register.rule("consensus_step")
@@ -122,7 +91,7 @@ class ConsensusStep(UpdateRule):
     The change is `rate (A - s)`, with `A` the attention-weighted mean of the neighbours.
 
     Args:
-        place: Where the rule stands.
+        context: Where the rule stands.
         rate: How far of the way a cell goes in a step.
         learned: Whether the rate is a weight, which stays between 0 and 1.
         attention: How the cells heed their neighbours.
@@ -135,22 +104,21 @@ class ConsensusStep(UpdateRule):
 
     def __init__(
         self,
-        place: RuleContext,
+        context: RuleContext,
         *,
         rate: Fraction = 0.2,
         learned: bool = True,
         attention: Attention = Attention(),  # noqa: B008, it is frozen
     ) -> None:
         super().__init__()
-        self.reads = attention.levels(place)
+        self.reads = attention.levels(context)
         self.radius = attention.radius
         self.rate = Weight(rate, learned)
-        self.attention = NeighbourAttention(place, attention)
+        self.attention = NeighbourAttention(context, attention)
 
-    def program(self) -> Program | NotDeclared:
-        """Return the way to the attention-weighted mean in the words of a program."""
-        drift = self.attention.program(self.rate.number)
-        return drift if isinstance(drift, NotDeclared) else Program((drift,))
+    def program(self) -> Program:
+        """Return the way to the attention-weighted mean, or a share of it."""
+        return Program((AttentionTerm(self.rate(), self.attention.weights()),))
 
     @property
     def sharpness(self) -> float:
@@ -169,10 +137,6 @@ class ConsensusStep(UpdateRule):
     @share.setter
     def share(self, share: float) -> None:
         self.rate.set(share)
-
-    def forward(self, view: View) -> Tensor:
-        """Return the way to the attention-weighted mean, or a share of it."""
-        return self.rate() * (self.attention.mean(view) - view.own)
 
 
 @register.rule("fade")
@@ -195,7 +159,7 @@ class Fade(UpdateRule):
         self.rate = Weight(rate, learned)
 
     def program(self) -> Program:
-        """Return the share that is forgotten."""
+        """Return a share of the level, taken away."""
         return Program((DecayTerm(self.rate()),))
 
     @property
@@ -206,10 +170,6 @@ class Fade(UpdateRule):
     @share.setter
     def share(self, share: float) -> None:
         self.rate.set(share)
-
-    def forward(self, view: View) -> Tensor:
-        """Return a share of the level, taken away."""
-        return -self.rate() * view.own
 
 
 class Weight(nn.Module):
@@ -236,13 +196,12 @@ class Weight(nn.Module):
         return self.value if self.logit is None else torch.sigmoid(self.logit)
 
 
-def _scaled(net: MLPTerm, factor: float) -> MLPTerm:
+def _scaled(net: MLPTerm, factor: Tensor) -> MLPTerm:
     """Return a net whose change is so many times as great."""
     *before, last = net.layers
     bias = None if last.bias is None else factor * last.bias
-    return MLPTerm(
-        net.perceptions, net.bias, (*before, Layer(factor * last.weight, bias, last.activation))
-    )
+    last = replace(last, weight=factor * last.weight, bias=bias)
+    return MLPTerm(net.perceptions, (*before, last))
 
 
 def _logit(value: float) -> float:

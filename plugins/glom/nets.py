@@ -7,49 +7,37 @@ their 3-wide neighbourhood on the torus, and each is a rule of its own, so that 
 leave one out, or give one more room.
 """
 
-import math
 from typing import ClassVar, Literal, TypeAlias
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from nca import (
+    AttentionWeights,
     Correlation,
-    Kernel,
     Layer,
+    Location,
     MLPTerm,
-    NotDeclared,
     Program,
     RuleContext,
     ShapeError,
+    Squash,
+    Standardise,
     UpdateRule,
-    View,
-    per_cell,
+    program,
     register,
 )
-from nca.engine.program import ACTIVATIONS
 from nca.types import Count, Natural, ProperFraction
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 
 Activation: TypeAlias = Literal["relu", "gelu", "silu", "tanh", "sine"]
 Shown: TypeAlias = Literal["plain", "normalised", "squashed"]
 
-BOUND = 4.0
-"""What a squashed channel stays below."""
-
-
-def normalised(level: Tensor) -> Tensor:
-    """Return `(B, C, *space)` with each cell's embedding brought to mean 0 and variance 1."""
-    return F.layer_norm(level.movedim(1, -1), level.shape[1:2]).movedim(-1, 1)
-
-
-def squashed(level: Tensor) -> Tensor:
-    """Return `(B, C, *space)` nearly as it is where small, and never beyond -4 to 4."""
-    return BOUND * torch.tanh(level / BOUND)
-
-
-SHOWN = {"plain": None, "normalised": normalised, "squashed": squashed}
+SHOWN: dict[Shown, program.CellMap | None] = {
+    "plain": None,
+    "normalised": Standardise(),
+    "squashed": Squash(4.0),
+}
+"""What cells show of their embedding; squashed channels stay between -4 and 4."""
 
 
 class Prediction(nn.Module):
@@ -60,7 +48,7 @@ class Prediction(nn.Module):
     iterations.
 
     Args:
-        place: Where the rule stands that asks.
+        context: The surroundings of the rule.
         source: The level that is read.
         hidden: Units of the hidden layer.
         activation: What they do with their sum.
@@ -70,7 +58,7 @@ class Prediction(nn.Module):
 
     def __init__(
         self,
-        place: RuleContext,
+        context: RuleContext,
         source: Literal["below", "own", "above"],
         hidden: int,
         activation: Activation,
@@ -78,47 +66,39 @@ class Prediction(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[place.axes]
+        conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[context.axes]
         self.source: str = source
-        self.perceive = conv(place.level(source).channels, hidden, 3)
-        self.change = nn.Linear(hidden, place.own.channels)
+        self.perceive = conv(context.level(source).channels, hidden, 3)
+        self.change = nn.Linear(hidden, context.own.channels)
         nn.init.xavier_uniform_(self.change.weight, gain=0.5)
         nn.init.zeros_(self.change.bias)
-        self.named: Activation = activation
-        self.activation = ACTIVATIONS[activation]
-        self.through = SHOWN[shown]
+        self.activation: Activation = activation
+        self.cell_map = SHOWN[shown]
         self.dropout = dropout
 
-    @property
-    def kernel(self) -> Kernel:
-        """The first layer: nets that read the same level share one convolution."""
-        assert self.perceive.bias is not None
-        return Kernel(self.source, self.perceive.weight, self.perceive.bias, self.through)
+    def term(
+        self,
+        *,
+        attention: AttentionWeights | None = None,
+        beside: tuple[program.Perception, ...] = (),
+    ) -> MLPTerm:
+        """Return the net as a term of a program.
 
-    def program(self) -> Program | NotDeclared:
-        """Return the net in the words of a program."""
-        if self.through is normalised:
-            return NotDeclared("normalises each cell's embedding, which no program can say")
-        if self.training and self.dropout:
-            return NotDeclared("silences hidden units by chance in training")
-        bound = BOUND if self.through is squashed else None
-        sight = Correlation(self.source, self.perceive.weight, bound)
-        layer = Layer(self.change.weight, self.change.bias, self.named)
-        return Program((MLPTerm((sight,), self.perceive.bias, (layer,)),))
-
-    def forward(self, perceived: Tensor, view: View) -> Tensor:
-        """Return the embedding `(B, C, *space)` that follows from what the kernel perceived."""
-        hidden = self.activation(perceived)
-        if self.training and self.dropout:
-            kept = view.chance(1 - self.dropout, hidden.shape[1], f"dropout/{self.source}")
-            hidden = hidden * kept / (1 - self.dropout)
-        return per_cell(self.change, hidden)
+        Args:
+            attention: How neighbours are scaled before they are read, or None: not at all.
+            beside: What the hidden units are told beside the neighbourhood.
+        """
+        weight, bias = self.perceive.weight, self.perceive.bias
+        reads = Correlation(self.source, weight, bias, self.cell_map, attention)
+        dropout = self.dropout if self.training else 0.0
+        layer = Layer(self.change.weight, self.change.bias, self.activation, dropout)
+        return MLPTerm((reads, *beside), (layer,))
 
 
 class LevelNet(UpdateRule):
     """A neighbourhood of one level, one hidden layer, a change.
 
-    What it writes is added to the level (Hinton's weighted mean with a scaled residual in place
+    What it writes is added to the level (Hinton's weighted mean with a scaled residual in context
     of the previous state's share).
     """
 
@@ -127,7 +107,7 @@ class LevelNet(UpdateRule):
 
     def __init__(
         self,
-        place: RuleContext,
+        context: RuleContext,
         *,
         hidden: Count = 24,
         activation: Activation = "relu",
@@ -136,19 +116,11 @@ class LevelNet(UpdateRule):
     ) -> None:
         super().__init__()
         self.reads = (self.source,)
-        self.net = Prediction(place, self.source, hidden, activation, shown, dropout)
+        self.net = Prediction(context, self.source, hidden, activation, shown, dropout)
 
-    def kernel(self) -> Kernel | None:
-        """Return the first layer of the net."""
-        return self.net.kernel
-
-    def program(self) -> Program | NotDeclared:
-        """Return the net in the words of a program."""
-        return self.net.program()
-
-    def forward(self, view: View) -> Tensor:
+    def program(self) -> Program:
         """Return what the net makes of the neighbourhood in the level that it reads."""
-        return self.net(view.perceived, view)
+        return Program((self.net.term(),))
 
 
 @register.rule("bottom_up")
@@ -156,7 +128,7 @@ class BottomUp(LevelNet):
     """What the level below suggests for this one.
 
     Args:
-        place: Where the rule stands.
+        context: Where the rule stands.
         hidden: Units of the hidden layer.
         activation: What they do with their sum.
         shown: How cells show their embedding to the net: as it is; with mean 0 and variance 1; or
@@ -173,7 +145,7 @@ class Lateral(LevelNet):
     """What the same level suggests in the neighbouring columns.
 
     Args:
-        place: Where the rule stands.
+        context: Where the rule stands.
         hidden: Units of the hidden layer.
         activation: What they do with their sum.
         shown: As for `bottom_up`.
@@ -186,7 +158,7 @@ class Lateral(LevelNet):
 
     def __init__(
         self,
-        place: RuleContext,
+        context: RuleContext,
         *,
         hidden: Count = 24,
         activation: Activation = "relu",
@@ -194,41 +166,24 @@ class Lateral(LevelNet):
         dropout: ProperFraction = 0.0,
         attention: Attention | None = None,
     ) -> None:
-        super().__init__(place, hidden=hidden, activation=activation, shown=shown, dropout=dropout)
-        self.attention = NeighbourAttention(place, attention) if attention else None
+        super().__init__(
+            context, hidden=hidden, activation=activation, shown=shown, dropout=dropout
+        )
+        self.attention = NeighbourAttention(context, attention) if attention else None
         if attention:
             self.cellwise = False
-            self.reads = attention.levels(place)
+            self.reads = attention.levels(context)
             if attention.radius != 1:
                 raise ShapeError(
                     f"attention of radius {attention.radius} cannot scale what a net of radius 1 "
                     "reads.",
-                    where=f'rule "lateral" of level "{place.name}"',
+                    where=f'rule "lateral" of level "{context.name}"',
                     to_do="leave radius at 1, or add a rule `consensus_step` with that radius",
                 )
 
-    def kernel(self) -> Kernel | None:
-        """Return the first layer of the net, unless each cell scales its neighbours first."""
-        return None if self.attention else super().kernel()
-
-    def program(self) -> Program | NotDeclared:
-        """Return the net in the words of a program, which know no attention."""
-        if self.attention:
-            return NotDeclared("heeds its neighbours by attention, which no program can say")
-        return super().program()
-
-    def forward(self, view: View) -> Tensor:
+    def program(self) -> Program:
         """Return what the net makes of the neighbourhood, scaled by attention if it is there."""
-        if self.attention is None:
-            return super().forward(view)
-        through = self.net.through
-        own = through(view.own) if through else view.own
-        neighbours = view.neighbours(own)  # (B, N, C, *space)
-        heeded = neighbours * self.attention.weights(view) * neighbours.shape[1]
-        stacked = heeded.transpose(1, 2).flatten(1, 2)  # (B, C * N, *space), as a kernel's weight
-        first = self.net.perceive
-        flat = F.linear(stacked.movedim(1, -1), first.weight.flatten(1), first.bias)
-        return self.net(flat.movedim(-1, 1), view)
+        return Program((self.net.term(attention=self.attention and self.attention.weights()),))
 
 
 @register.rule("top_down")
@@ -236,7 +191,7 @@ class TopDown(LevelNet):
     """What the level above expects of this one.
 
     Args:
-        place: Where the rule stands.
+        context: Where the rule stands.
         hidden: Units of the hidden layer.
         activation: What they do with their sum; Hinton suggests `sine` where there is a location
             code.
@@ -251,7 +206,7 @@ class TopDown(LevelNet):
 
     def __init__(
         self,
-        place: RuleContext,
+        context: RuleContext,
         *,
         hidden: Count = 24,
         activation: Activation = "relu",
@@ -259,32 +214,22 @@ class TopDown(LevelNet):
         dropout: ProperFraction = 0.0,
         location: Natural = 0,
     ) -> None:
-        super().__init__(place, hidden=hidden, activation=activation, shown=shown, dropout=dropout)
-        if location and not place.coordinates:
+        super().__init__(
+            context, hidden=hidden, activation=activation, shown=shown, dropout=dropout
+        )
+        if location and not context.coordinates:
             raise ShapeError(
                 "a location code needs to know where its cells are, and the grid does not tell.",
-                where=f'rule "top_down" of level "{place.name}", location = {location}',
+                where=f'rule "top_down" of level "{context.name}", location = {location}',
                 to_do="set [grid] coordinates = true, or leave location at 0",
             )
         self.location = location
-        self.place = nn.Linear(2 * location * place.axes, hidden, bias=False) if location else None
+        self.place = (
+            nn.Linear(2 * location * context.axes, hidden, bias=False) if location else None
+        )
 
-    def forward(self, view: View) -> Tensor:
-        """Return what the net makes of the neighbourhood above, and of the place."""
+    def program(self) -> Program:
+        """Return what the net makes of the neighbourhood above, and of where the cell is."""
         if self.place is None:
-            return super().forward(view)
-        told = view.perceived + per_cell(self.place, self.code(view.coordinates))
-        return self.net(told, view)
-
-    def program(self) -> Program | NotDeclared:
-        """Return the net in the words of a program, which know no places."""
-        if self.place is not None:
-            return NotDeclared("knows where its cells are, which no program can say")
-        return super().program()
-
-    def code(self, coordinates: Tensor) -> Tensor:
-        """Return the location code, `(1, 2 * location * axes, *space)`, of where the cells are."""
-        kind = {"device": coordinates.device, "dtype": coordinates.dtype}
-        turns = torch.arange(1, self.location + 1, **kind) * (2 * math.pi)
-        angles = torch.einsum("f,ba...->bfa...", turns, coordinates)
-        return torch.cat([angles.sin(), angles.cos()], dim=1).flatten(1, 2)
+            return super().program()
+        return Program((self.net.term(beside=(Location(self.place.weight, self.location),)),))

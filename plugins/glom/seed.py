@@ -30,7 +30,7 @@ class SeedGlom(UpdateRule):
     With ten channels on both levels, in two axes, a net has the published 1,130 parameters.
 
     Args:
-        place: Where the rule stands.
+        context: Where the rule stands.
         source: The level that the net reads.
         dropout: Chance, in training only, that a number which a cell feeds to a layer is zero;
             the others grow by `1 / (1 - dropout)`. Each cell draws for each of its own inputs:
@@ -41,7 +41,7 @@ class SeedGlom(UpdateRule):
 
     def __init__(
         self,
-        place: RuleContext,
+        context: RuleContext,
         *,
         source: Literal["below", "own", "above"] = "own",
         dropout: ProperFraction = 0.1,
@@ -50,8 +50,8 @@ class SeedGlom(UpdateRule):
         self.source = source
         self.reads = (source,)
         self.dropout = dropout
-        channels = place.own.channels
-        self.q = nn.Linear(3**place.axes * place.level(source).channels, channels)
+        channels = context.own.channels
+        self.q = nn.Linear(3**context.axes * context.level(source).channels, channels)
         self.k = nn.Linear(channels, channels)
         self.v = nn.Linear(channels, channels)
 

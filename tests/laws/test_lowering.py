@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nca import TORUS, RuleContext, State
-from nca.backends.lowering import Formula, FusedScale, lower
+from nca.backends.lowering import FusedScale, FusedTerm, lower
 
 
 def check_the_formulas_are_the_change(place_rule: PlaceRule, random_seed: int = 0) -> None:
@@ -32,13 +32,13 @@ def check_the_formulas_are_the_change(place_rule: PlaceRule, random_seed: int = 
             assert_close(summed, bench.change(automaton, state))
 
 
-def computed(formula: Formula, place: RuleContext, state: State) -> Tensor:
+def computed(formula: FusedTerm, place: RuleContext, state: State) -> Tensor:
     """Return what a formula stands for."""
     if isinstance(formula, FusedScale):
         return formula.factor * state[OWN]
-    kernel = formula.kernel
+    kernel = formula.correlation
     level = state[place.level(kernel.level).name]
-    shown = kernel.through(level) if kernel.through else level
+    shown = kernel.cell_map(level) if kernel.cell_map else level
     hidden = torch.relu(TORUS.correlate(shown, kernel.weight, kernel.bias))
     change = torch.einsum("oh,bh...->bo...", formula.weight, hidden)
     return change + formula.bias.view(-1, *(1,) * place.axes)

@@ -1,15 +1,16 @@
-"""A rule that says what it computes computes what it says."""
+"""A rule that declares what it computes computes what it declares, and declares it once."""
 
 import pytest
 import torch
 from bench import Bench, PlaceRule, few, placed, rule_names, variants
 from hypothesis import given
+from naive_program import naive
 from strategies import random_seeds, sizes
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import UpdateRule, View
-from nca.engine.program import NotDeclared, Program, run_program
+from nca import DecayTerm, PluginError, UpdateRule, View, register
+from nca.engine.program import NotDeclared, Program
 from nca.types import Size
 
 
@@ -21,7 +22,7 @@ class _Performed(UpdateRule):
         self.said, self.reads = program, rule.reads
 
     def forward(self, view: View) -> Tensor:
-        return run_program(self.said, view)
+        return naive(self.said, view)
 
 
 def check_a_program_says_what_is_computed(
@@ -67,3 +68,27 @@ def test_the_rules_that_pages_are_made_of_have_programs():
         "consensus_step",
         "weighted_mean",
     }
+
+
+@pytest.mark.parametrize("name", rule_names())
+def test_a_rule_is_declared_once(name):
+    kind = type(Bench(placed(name)).rule())
+    by_program = kind.program is not UpdateRule.program
+    assert by_program != (kind.forward is not UpdateRule.forward)
+
+
+def test_a_rule_that_is_declared_twice_or_never_is_refused():
+    class Twice(UpdateRule):
+        def program(self) -> Program:
+            return Program((DecayTerm(0.1),))
+
+        def forward(self, view: View) -> Tensor:
+            return -0.1 * view.own
+
+    class Never(UpdateRule):
+        pass
+
+    with pytest.raises(PluginError, match="defines program\\(\\) and forward\\(view\\)"):
+        register.rule("twice")(Twice)
+    with pytest.raises(PluginError, match="neither program\\(\\) nor forward\\(view\\)"):
+        register.rule("never")(Never)

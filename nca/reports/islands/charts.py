@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from nca.engine.settling import TOLERANCE
+from nca.engine.rollouts import TOLERANCE
 from nca.reports.figures import INK, MARK, panels, picture_of
 from nca.reports.islands.run import IslandsResult
 

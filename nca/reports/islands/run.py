@@ -11,7 +11,7 @@ from nca import analysis
 from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
 from nca.engine.rng import CellRNG
-from nca.engine.settling import has_diverged
+from nca.engine.rollouts import has_diverged
 from nca.engine.state import State
 from nca.errors import ShapeError
 from nca.reports.islands.measures import (

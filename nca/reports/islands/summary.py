@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nca.engine.settling import TOLERANCE
+from nca.engine.rollouts import TOLERANCE
 from nca.reports.islands.run import IslandsResult
 from nca.reports.numbers import null_if_nan
 from nca.reports.statistics import CONFIDENCE, Statistics

@@ -1,0 +1,88 @@
+"""Which way a rollout takes its steps: the first of these that it asks for and that can be had.
+
+Sharded among processes; compiled; fused; sparse; or else dense. A new way is a file beside this
+one, and a line here.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import torch
+
+from nca.backends.compiled import CompiledSteppers
+from nca.backends.device_check import matches_plain_step
+from nca.backends.fused import FusedStepper, fusion_obstacle
+from nca.backends.sparse import SparseStepper, spares_cells
+from nca.distributed.sharded import ShardedStepper
+from nca.distributed.sharding import Sharding
+from nca.engine.state import State
+from nca.engine.stepper import DenseStepper, Stepper, StepSpec
+from nca.errors import ShapeError
+
+CompileMode: TypeAlias = Literal["never", "training", "always"]
+"""Where `torch.compile` makes the program of a step: nowhere, under gradients, everywhere."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How steps are wanted to be executed; see the arguments of `nca.Automaton`.
+
+    Attributes:
+        sparse: Whether cells that cannot change are left out; None: where that is faster.
+        fused: Whether a step is one launch; None: where that is possible, on a CUDA device.
+        compiled: Where `torch.compile` makes the program of a step.
+        sharding: How steps are divided among processes, or None.
+    """
+
+    sparse: bool | None = None
+    fused: bool | None = None
+    compiled: CompileMode = "never"
+    sharding: Sharding | None = None
+
+
+def choose_stepper(
+    spec: StepSpec, how: Execution, state: State, compiled: CompiledSteppers
+) -> Stepper:
+    """Return the way to take the steps of a rollout.
+
+    Args:
+        spec: What a step is.
+        how: What is wanted.
+        state: Where the rollout starts.
+        compiled: Keeps what was compiled for earlier rollouts.
+
+    Raises:
+        ShapeError: Fused steps are demanded, and impossible.
+    """
+    if how.sharding:
+        alone = replace(how, sharding=None)
+        part = replace(spec, topology=how.sharding.topology(spec.topology))
+        return ShardedStepper(
+            how.sharding, lambda state: choose_stepper(part, alone, state, compiled)
+        )
+    if _fused(spec, how, state):
+        return FusedStepper(spec, state)
+    if how.compiled == "always" or (how.compiled == "training" and torch.is_grad_enabled()):
+        return compiled.stepper(spec)
+    if how.sparse is not False and spares_cells(spec):
+        return SparseStepper(spec, always=bool(how.sparse))
+    return DenseStepper(spec)
+
+
+def _fused(spec: StepSpec, how: Execution, state: State) -> bool:
+    if how.fused is False or torch.compiler.is_compiling():  # which makes programs of its own
+        return False
+    if how.fused is None and next(iter(state.values())).device.type != "cuda":
+        return False
+    obstacle = fusion_obstacle(spec, state)
+    if obstacle is None and how.sparse:
+        obstacle = "sparse steps are demanded (sparse=True)"
+    if obstacle is None and (how.fused or matches_plain_step(spec, state)):
+        return True
+    if how.fused:
+        raise ShapeError(
+            f"this automaton cannot take fused steps: {obstacle}.",
+            where="Automaton(..., fused=True)",
+            to_do="leave `fused` at None, to take them wherever they are possible",
+        )
+    return False
