@@ -62,7 +62,7 @@ def seen_by(rules: list[UpdateRule], act: Callable[[], object]) -> list[bool]:
     views: list[bool] = []
     hooks = [
         rule.register_forward_pre_hook(
-            lambda _, views_given: views.append(isinstance(views_given[0]._scene, SparseInputs))
+            lambda _, views_given: views.append(isinstance(views_given[0]._inputs, SparseInputs))
         )
         for rule in rules
     ]

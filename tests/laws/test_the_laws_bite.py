@@ -107,13 +107,13 @@ class MixesTheSamples(Sound):
 
 class PeeksAbove(Sound):
     def forward(self, view: View) -> Tensor:
-        above = view._scene.state["over"]
+        above = view._inputs.state["over"]
         return super().forward(view) + above.mean(dim=1, keepdim=True)
 
 
 class PeeksAtAll(Sound):
     def forward(self, view: View) -> Tensor:
-        return torch.tanh(view._scene.state["middle"]) * self.pull.sum() * self.lift.sum()
+        return torch.tanh(view._inputs.state["middle"]) * self.pull.sum() * self.lift.sum()
 
 
 class RollsTheDice(Sound):
