@@ -1,7 +1,7 @@
 """The live page: run an automaton, touch it, go back in time, and save what happened.
 
     nca play CHECKPOINT
-    nca play CHECKPOINT --size 96x96
+    nca play life --size 96x96        a rule alone, without weights
     nca play RUN --follow
     nca play CHECKPOINT --history FILE
 
