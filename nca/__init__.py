@@ -15,7 +15,7 @@ Limits:
 - `nca plan` does not predict what an allocator adds; see `nca help memory`.
 - `nca stream` refuses temporal skips, and does not resume.
 - Pages on the graphics card refuse skips, axes other than two, normalised embeddings, location
-  codes and attention inside a net of an own level; see `nca help export`.
+  codes and attention inside `lateral`; see `nca help export`.
 - A history of `nca play` replays to the same bits on the same device and build of torch only.
 - A condition of `nca examine` passes by fixed thresholds, and its intervals are over random
   seeds of one checkpoint, not of its training.

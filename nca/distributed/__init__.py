@@ -9,7 +9,7 @@ its block. The outcome does not depend on how many processes there are (1e-10 in
 processes, gloo): fire masks, noise and draws are counted by sample and cell. `nca evaluate` shares
 its steps in the same ways.
 
-Ctrl-C saves. A process that is lost ends all, with a sentence that names it;
+Ctrl-C saves. A process that is lost ends all, with a sentence that says so;
 `nca run --resume RUN`, in any number of processes, continues.
 
 Each process draws the whole batch, holds the whole pool, and computes the loss of the whole batch.

@@ -11,7 +11,7 @@ itself, as long as the graph needs only some eighty operations; one that it does
 by name. ONNX needs `pip install "nca[onnx]"`.
 
 Pages on the graphics card refuse skips, axes other than two, normalised embeddings, location codes
-and attention inside a net of an own level. All but skips can go to ONNX, and with `--engine onnx`
+and attention inside `lateral`. All but skips can go to ONNX, and with `--engine onnx`
 all but skips and other axes go into a page. What was measured: `nca help measured`.
 
 `html` writes pages, `onnx` models, `verify` compares with torch; `page_data`, `page_views`,
