@@ -1,8 +1,28 @@
-"""Neural cellular automata: levels on a torus, update rules as plugins, runs as recipes.
+"""Neural cellular automata in PyTorch: what is public in Python, and the limits of all of it.
 
 All that is public is named here, and imported when it is first asked for: `import nca` alone
 loads nothing, not even torch. `NAMES` says where each name lives, `NAMESPACES` which modules
 are public as a whole (`from nca import losses`).
+
+Limits:
+- Grids have one, two or three axes; pictures and pages show two, `nca play` all.
+- No recipe that comes along was trained on a GPU, and the fused programs have not run on one;
+  see `nca help gpu`.
+- In several processes each one holds the whole run and draws the whole batch; only steps and
+  their gradients are divided. nccl and several GPUs have not been run; see
+  `nca help distributed`.
+- Compiled and fused steps round otherwise than plain ones; see `nca help speed`.
+- `nca plan` does not predict what an allocator adds; see `nca help memory`.
+- `nca stream` refuses temporal skips, and does not resume.
+- Pages on the graphics card refuse skips, axes other than two, normalised embeddings, location
+  codes and attention inside `lateral`; see `nca help export`.
+- A history of `nca play` replays to the same bits on the same device and build of torch only.
+- A condition of `nca examine` passes by fixed thresholds, and its intervals are over random
+  seeds of one checkpoint, not of its training.
+- `last.safetensors` holds the pool, hence hundreds of megabytes where the pool is large.
+- Rules without weights run from Python, in `nca play`, `nca stream` and `nca bench`, but there is
+  nothing for `nca run` to train.
+What a recipe can and cannot do stands in its first lines: `nca recipes show NAME`.
 """
 
 import importlib

@@ -1,1 +1,5 @@
-"""Update rules, tasks, datasets and targets of the recipes: plugins like any stranger's."""
+"""Update rules, tasks, data sets, targets and importers of the recipes.
+
+They enter through the same entry points as yours, and import only what is public:
+`nca help rules`.
+"""

@@ -1,4 +1,18 @@
-"""Grow a picture from one cell (Mordvintsev et al. 2020), or one of several pictures."""
+"""Grow a picture from one cell (Mordvintsev et al. 2020), or one of several pictures.
+
+    nca play growing                     cut the lizard, go back in time, plant a second one
+    nca render growing --out lizard.gif --steps 100
+    nca render growing --size 64x160 --seeds 6 --steps 100 --damage 60:half:0.5:left --out film.gif
+    nca run growing --set task.target=my.png --set task.side=32
+    nca export growing --to html
+    nca import growing FILE              published weights, as a checkpoint
+
+The second film is of six lizards, half of whose grid is cut away. Recipes, after the articles:
+`growing_once` (no pool), `growing_persistent` (a pool), `growing` (a pool and damage),
+`growing_butterfly`, `growing_isotropic` (cells that cannot tell up from down) and `growing_lizard`
+(the paper's numbers, for a GPU). `nca recipes show NAME` says what each measured. Targets:
+`lizard`, `butterfly`, `planarian`, `emoji`, or a file.
+"""
 
 import colorsys
 import math

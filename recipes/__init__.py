@@ -1,1 +1,1 @@
-"""Recipes as package data: one file is the whole truth of one run."""
+"""Recipes as package data: a file decides all of a run; its first lines say what it measured."""

@@ -1,16 +1,24 @@
 """What the README shows is what happens."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
+from commands import commands, parse
+from typer.main import get_command
 
 from nca import Automaton, Layout, Level, registry
 from nca.checkpoint.find import read_recipe, recipes
+from nca.cli.help import topics
+from nca.data.sources import Report
 from nca.registry.discovery import load_file
+from nca.training.loop import train
+from nca.training.run import Run
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -39,16 +47,21 @@ def test_the_rule_of_the_readme_is_a_rule(tmp_path):
     assert after["scene"].var(dim=(2, 3)).mean() < state["scene"].var(dim=(2, 3)).mean() / 2
 
 
-def test_the_rule_of_the_readme_fits_its_table(tmp_path):
+def test_the_recipe_of_the_readme_trains_its_rule(tmp_path):
     _, rule = blocks("python")
+    (text,) = blocks("toml")
     (tmp_path / "consensus.py").write_text(rule)
-    table = next(text for text in blocks("toml") if "consensus.py" in text)
-    recipe = tmp_path / "mine.toml"
-    head, levels = table.split("\n\n", 1)
-    rest = "format = 1\n[grid]\nsize = [8, 8]\n[rollout]\nsteps = 4\n"
-    recipe.write_text(f"{head}\n{rest}{levels}")
-    checked = read_recipe(str(recipe))
-    assert checked.automaton().rules["scene"][0].sharpness.item() == 2.0
+    (tmp_path / "mine.toml").write_text(text)
+    small = ("train.iterations=2", "rollout.steps=[2, 3]", "task.trials=2")
+    recipe = read_recipe(str(tmp_path / "mine.toml"), small)
+    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, Report())
+    consensus = run.automaton.rules["body"][1]
+    assert consensus.sharpness.item() == 2.0
+    before = [weight.detach().clone() for weight in run.modules.parameters()]
+    train(run)
+    assert run.iteration == 2
+    after = list(run.modules.parameters())
+    assert any(not old.equal(new) for old, new in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize("name", sorted(recipes()))
@@ -56,11 +69,34 @@ def test_every_recipe_has_its_row(name):
     assert f"| `{name}` |" in README
 
 
-def test_every_command_of_the_readme_exists():
-    from nca.cli import app
+COMMANDS = list(dict.fromkeys(commands(README)))
 
-    known = {command.name for command in app.registered_commands}
-    known |= {group.name for group in app.registered_groups}
-    used = set(re.findall(r"`nca (\w+)", README)) | set(re.findall(r"&& nca (\w+)", README))
-    assert used
-    assert used <= known
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme_parses(command):
+    assert parse(command)
+
+
+def test_the_readme_shows_every_verb():
+    app = get_command(import_module("nca.cli").app)
+    assert {parse(command)[0] for command in COMMANDS} == set(app.commands)
+
+
+def test_every_topic_that_the_readme_names_exists():
+    named = re.findall(r"`nca help (\w+)`", README)
+    assert len(named) > 2
+    assert set(named) <= set(topics())
+
+
+def test_every_folder_of_the_house_has_its_row():
+    folders = {path.parent.name for path in (ROOT / "nca").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)/` \|", README, re.MULTILINE)) == folders
+
+
+def test_the_readme_fits_a_screen_or_two():
+    assert len(README.encode()) < 10_000
+
+
+def test_the_line_that_installs_and_runs_the_tests_stands_alone():
+    (line,) = re.findall(r"^(pip install .*&& pytest.*)$", README, re.MULTILINE)
+    assert line == 'pip install ".[test]" && pytest -n auto'

@@ -5,6 +5,9 @@ Pure functions of tensors: of the features of one level `(B, C, *space)`, or of 
 unless they say otherwise; where a sample has nothing to measure, that number is NaN. What the
 measures are to show, and why, is in G. Hinton, "How to represent part-whole hierarchies in a
 neural network" (2021): cells agree in islands, which grow with level and lie in one another.
+
+Public to the other folders: what `__all__` names; users take it from `nca.analysis`.
+`nca islands` applies all of it to a checkpoint: `nca help islands`.
 """
 
 from nca.analysis.agreement import (

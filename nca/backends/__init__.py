@@ -1,1 +1,25 @@
-"""Other ways to execute the same step: sparse, compiled, tiled, fused."""
+"""Other ways to execute the same step: sparse, compiled, fused.
+
+All ways draw the same random numbers, and agree with the plain step up to rounding. `choose` picks
+one for an automaton and a state; `nca bench RECIPE` times them beside each other.
+
+- `sparse`: where an alive mask spares most of the grid, only the cells that can change are
+  computed, for rules that promise to be `cellwise`.
+- `compiled`: one step by `torch.compile`. `[train] compile = "auto"` times on the run's own next
+  batch whether compiled steps pay for the rest of the run, prints what it found, and keeps to it
+  when the run is resumed; without it nothing is compiled, since compiled steps round differently.
+  Weights that a short rollout does not reach have a gradient of zero rather than none, which Adam
+  counts.
+- `fused`: perception, hidden layer and change in one launch on a CUDA device, forward and
+  backward. `lowering` says what fits: two axes, torus, float32 states, levels of one size, at most
+  128 channels, 3x3 kernels, one hidden layer with relu. Two hidden layers, attention, other
+  activations, and dropout in training take the plain step, and so do parts of a shared grid. There
+  are no second derivatives and no `torch.func.vmap` through a fused step: `fused=False` for those.
+  `nca.why_not_fused(automaton, state)` says what stands in the way. `triton` holds the programs,
+  `device_check` compares them with the plain step the first time on a device.
+
+`[train] precision = "bfloat16"` computes matrix products in bfloat16; states and weights stay in
+float32. `[train] memory` and `parts`: `nca help memory`. What was measured: `nca help measured`.
+
+Public to the other folders: every module. Of their names `nca` exports `why_not_fused`.
+"""

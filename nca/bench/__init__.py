@@ -1,8 +1,18 @@
 """How fast an automaton runs, in every way that the engine can run it, beside the plain one.
 
+    nca bench                                        the built-in set
+    nca bench RECIPE --way engine                    one recipe, one way
+    nca bench --device cuda --out bench.json
+    nca bench --way engine --way bfloat16 --processor-time --budget 600
+
+`plain` is the whole grid, every rule its own convolution, eager, float32. Forward rollouts and
+training iterations are timed; the ways take turns, and medians, quartiles and memory are printed
+beside the device's best. What was measured: `nca help measured`.
+
 `case` is what is measured, `backends` how it may be run, `flops` the least that must be computed
 and moved, `roofline` what the device can do at best, `timing` the clock, and `results` what follows
-from its readings.
+from its readings. Public to the other folders: `backends`, `results`, `timing`, and what `__all__`
+names.
 """
 
 from nca.bench.backends import BACKENDS, Backend, select_backends

@@ -11,6 +11,7 @@ from nca.cli import (
     evaluate,
     examine,
     export,
+    help,
     imports,
     inspect,
     islands,
@@ -51,6 +52,7 @@ app.add_typer(recipes.app, name="recipes")
 app.command("plugins")(plugins.plugins)
 app.command("import")(imports.import_)
 app.add_typer(data.app, name="data")
+app.command("help")(help.help_)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

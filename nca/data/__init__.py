@@ -1,4 +1,16 @@
-"""Data sets: named, verified, and fetched from whichever source answers first."""
+"""Data sets: named, verified, and fetched from whichever source answers first.
+
+    nca data list
+    nca data fetch NAME
+    nca data check NAME
+
+Files lie in torchvision's layout, so that both share one copy; `--data FOLDER` says where. The
+sha256 of the uncompressed bytes is checked at every reading. A data set of your own is a subclass
+of `nca.Dataset` under `@register.dataset("name")`; `nca help rules` says how plugins enter.
+
+`dataset` is the contract, `idx` reads and keeps files, `sources` fetches them. Public to the other
+folders: `dataset`, `idx`, and what `__all__` names.
+"""
 
 from nca.data.dataset import Dataset, IdxDataset, LabelledImages, Split
 from nca.data.idx import FileStatus, IdxFile, SplitFiles, cache_folder, roots

@@ -1,1 +1,32 @@
-"""The engine: state, rules, and the passing of time."""
+"""The engine: the state of an automaton, the rules that change it, and the steps of time.
+
+A state maps the name of each level to a tensor `(batch, channel, *space)`. It also carries the
+counters of its randomness, so that `rollout(state, 96)` and `rollout(rollout(state, 40), 56)` are
+the same rollout, on every device. `step`, `rollout` and `trajectory` of an automaton need no
+recipe, no task and no command line. `nca.settle(automaton, state, tolerance=1e-3, at_most=200)`
+lets each sample step until it is at rest; `nca.rollout_frames(automaton, state, frames, steps)`
+shows frame after frame on the input levels while the cells carry on what they hold.
+
+Read this folder in this order:
+- `layout`: the levels there are, bottom level first, and which of them hold the input.
+- `state`: one tensor per level, with random seed, step and sample numbers.
+- `topology`: what lies beyond the edge of the grid; a torus, unless a recipe says otherwise.
+- `stencils`: fixed 3-wide kernels: identity, gradient, Laplacian.
+- `window`: a part of a larger grid whose cells know where in the whole they are.
+- `rng`: random numbers as a function of seed, step, sample, channel and cell.
+- `context`: what a rule knows when it is built: its level among the levels, axes, topology.
+- `view`: what a rule may see of one step.
+- `rule`: the contract of update rules, `UpdateRule`.
+- `program`: a rule's arithmetic as data: nets, decay and attention.
+- `perception`: correlations, and small nets applied to every cell.
+- `step_inputs`: what the rules of one step share: the padded state and common correlations.
+- `conditions`: alive mask, noise and temporal skips.
+- `stepper`: one step, dense; `nca.backends` holds the other ways to execute it.
+- `automaton`: `Automaton`: layout, rules and conditions together; `step`, `rollout`, `trajectory`.
+- `activation_memory`: what a rollout keeps for its gradient, and what it computes again.
+- `initial`: first states: zeros, uniform numbers or learned vectors.
+- `rollouts`: rollouts with changing input.
+- `settling`: rollouts until nothing changes.
+
+Public to the other folders: every module. Users take the same names from `nca`.
+"""

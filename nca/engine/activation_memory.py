@@ -1,11 +1,19 @@
 """What is kept of a rollout for its gradient, and what is computed again.
 
 The gradient of a step needs what the step computed on its way: several times as much as a state.
-To keep all of it is fastest. To keep the states alone, and to compute each step again when its
-gradient is due, costs one more rollout without gradient. To keep every so many states, and those
-between them only while their stretch is walked back, costs another one (Chen et al. 2016).
+`[train] memory` chooses, and changes no bit of the gradient:
+
+    store       keeps everything; each step is computed once
+    recompute   keeps the state before each step; each step is computed twice
+    segments    keeps about 2 sqrt(steps) states; each step is computed nearly three times
+                (Chen et al. 2016)
+    auto        takes the fastest of these that fits what is free, less a tenth
+
 Randomness is counted, so that a step that is computed again is the same step, and the gradient
-has the same bits.
+has the same bits. `nca plan RECIPE --measure` predicts and measures each mode; it does not predict
+what an allocator adds. `[train] parts = 8` runs a batch in eight parts, one after the other, and
+adds up their gradients, so that what is kept is that of one part; `auto` leaves `parts` to you.
+What was measured: `nca help measured`.
 """
 
 import math

@@ -1,1 +1,13 @@
-"""Measure a checkpoint."""
+"""Measure a checkpoint on data that it was not trained on.
+
+    nca evaluate CHECKPOINT                        as its recipe's [evaluate] says
+    nca evaluate CHECKPOINT --steps 8 --steps 16   at these steps
+    nca evaluate CHECKPOINT --steps settle         where nothing moves any more
+
+Metrics are the task's own; `[evaluate] disturb` continues after another input or a cut.
+`--split held_out` measures on training data that no training saw. Other questions:
+`nca help islands`, `nca help robustness`.
+
+`evaluate` measures, `finish_run` evaluates a finished run and draws its pictures. Public to the
+other folders: every module.
+"""

@@ -1,6 +1,22 @@
 """Take an automaton out of torch: as a page that runs in a browser, or as ONNX.
 
-What is exported is run where it will run, and compared with torch before it is written.
+    nca export CHECKPOINT --to html                  a page; the graphics card computes it
+    nca export CHECKPOINT --to html --engine onnx    a page for any rule, on the processor
+    nca export CHECKPOINT --to onnx                  one step, for any grid size and fire mask
+
+What is exported is run where it will run, and compared with torch before it is written. A page is
+one file that asks for nothing else, with the same fire masks as torch. Rules that declare no
+`program()` go into a page with `--engine onnx`: it holds the ONNX graph of a step and computes it
+itself, as long as the graph needs only some eighty operations; one that it does not know is refused
+by name. ONNX needs `pip install "nca[onnx]"`.
+
+Pages on the graphics card refuse skips, axes other than two, normalised embeddings, location codes
+and attention inside `lateral`. All but skips can go to ONNX, and with `--engine onnx`
+all but skips and other axes go into a page. What was measured: `nca help measured`.
+
+`html` writes pages, `onnx` models, `verify` compares with torch; `page_data`, `page_views`,
+`page_training`, `texels`, `onnx_json` and `browser` serve them. Public to the other folders:
+`browser`, and what `__all__` names.
 """
 
 from nca.export.html import write_html

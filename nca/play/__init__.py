@@ -1,8 +1,24 @@
-"""The living lab: play an automaton, touch it, go back in time, and take what happened with you.
+"""The live page: run an automaton, touch it, go back in time, and save what happened.
 
-The engine comes first and knows nothing of pages: a subject (what is played), events (what a
-person does), a history (which branches of time there are), a session (where one stands), views
-(what one sees). The server and its page stand on top of it.
+    nca play CHECKPOINT
+    nca play life --size 96x96        a rule alone, without weights
+    nca play RUN --follow
+    nca play CHECKPOINT --history FILE
+
+It needs `pip install "nca[play]"`. The page comes from your own machine (127.0.0.1, a token in its
+address) and shows the automaton itself, at the recipe's numbers, on CPU or GPU: paint, draw an
+input, cut, change rates, go back, compare, save a film. Where you touch the past a new branch
+begins, and "beside" shows both. `?` lists the keys.
+
+Randomness is counted, so that a history is its random seed, its start and what you did: a file of a
+few hundred bytes that replays to the same bits, on the same device and build of torch. The brush
+works on the first branch shown. `--follow` shows a run's newest weights as it trains; every new
+checkpoint starts a new history.
+
+`model` (what is played), `events` (what a person does), `history` (which branches of time there
+are), `session` (the current moment) and `views` (what is shown) know nothing of pages; `hub`,
+`protocol`, `server` and `page/` stand on top of them. Public to the other folders: `follow`,
+`hub`, `model`, `server`, `session`, and what `__all__` names.
 """
 
 from nca.play.events import Event, parse_event

@@ -1,1 +1,21 @@
-"""Recipes: TOML in, checked, built."""
+"""Recipes: one TOML file with all that decides a run, checked as a whole, and built.
+
+    nca recipes list                         names, first lines, and which have weights
+    nca recipes show NAME > mine.toml        a recipe of your own to start from
+    nca recipes check mine.toml              every fault, with its line
+    nca recipes schema > recipe.schema.json  for editors: all keys, with the options of plugins
+    nca run mine.toml --set train.batch=32   any key can be overridden
+
+Tables, in order: `[grid]` (size, topology), `[[levels]]` from the bottom up (channels, and rules
+as `{ name = "RULE", ... }`), `[rollout]` (steps, fire rate, noise, alive mask, skips), `[task]`,
+`[pool]`, `[train]`, `[evaluate]`. `plugins = ["file.py"]` at the top names files beside the recipe
+that register more. The options of a rule or task are the arguments of its class: `nca plugins`
+lists them. The first lines of a recipe say what it is and what was measured with it.
+
+The text of a recipe, overrides written into it, is saved with the weights, so that a checkpoint
+alone says what was run.
+
+`recipe` is the front: `Recipe.parse`, `automaton()`, `task()`; `tables` the keys with their types;
+`overrides`, `lines`, `errors` and `json_schema` serve it. Public to the other folders: `recipe`,
+`tables`, `errors`, `json_schema`.
+"""

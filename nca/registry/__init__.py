@@ -1,8 +1,49 @@
-"""Plugins: the things that come in under a name, and how they are discovered.
+"""Write a rule of your own; how rules, tasks, data sets, targets and importers come in.
 
-`register.rule("name")` and its like put a class or function under a name, `get("rule", "name")`
-returns it. `discovery` finds what installed packages and files offer, `importer` is the contract
-of those that read foreign weights.
+A rule is a class with `@register.rule("name")` that sees a view of the old state and returns the
+change that it proposes for its level. The automaton adds the changes of all rules of a level, and
+applies fire rate, noise, alive mask and skips. A rule never writes to the state and never pads.
+
+Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--plugin mine.py`:
+
+    nca plugins --plugin mine.py           what is registered, with all options
+    nca recipes check RECIPE --plugin mine.py
+
+- The keyword-only arguments of the constructor are the keys of the rule's table in a recipe, with
+  their types and defaults. `Annotated` types set ranges; `nca.types` has the usual ones (`Count`,
+  `Positive`, `Fraction`, ...).
+- A rule that sizes its weights by its surroundings takes a `RuleContext` as its first argument:
+  `own`, `below`, `above` and `level(name)` have `.name` and `.channels`; `axes` is 1, 2 or 3.
+- `reads = ("below", "own")` declares the levels that it reads: `own`, `below`, `above`, or names.
+- The view has `own`, `below`, `above` and `level(name)`, each `(B, C, *space)`;
+  `neighbours(tensor, radius=1)`, the wrapped neighbourhood `(B, N, C, *space)` with the cell in the
+  middle; `correlate(tensor, weight, bias)`, a wrapped convolution; `stencils(tensor, kernels)`,
+  every channel through each of K kernels, `(B, K * C, *space)`; `uniform(channels)`,
+  `normal(channels)` and `chance(probability, channels)`, counted randomness; `step`; and
+  `coordinates`, where the recipe grants them (`[grid] coordinates = true`).
+- `nca.per_cell(linear, tensor)` applies one `nn.Linear` to every cell,
+  `nca.perceptron(tensor, *layers)` several with relu between.
+- `program()` declares a rule that is perception, small layers and a change, as `nca.Program`. Then
+  pages run it (`nca help export`), and on a CUDA device a step with one hidden layer of relu is one
+  launch (`nca help speed`).
+- `cellwise = True` promises that the rule looks at its neighbours through the view alone. Where an
+  alive mask spares most of the grid, the rule then gets only cells that can change, `(1, C, n)`,
+  with the same results in a third of the time.
+- `radius = 2` declares a rule that sees further than one cell in a step.
+- `adjustable` names numbers that may change while the automaton runs; `nca play` has a control for
+  each.
+
+To share a rule, declare an entry point in your package; `pip install` is then all that others need.
+Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.datasets`,
+`nca.targets`, `nca.importers`), and `nca.topics` adds a text to `nca help`:
+
+    [project.entry-points."nca.rules"]
+    consensus = "my_package.consensus:Consensus"
+
+`registry` keeps names: `register.rule("name")` and its like put a class or function under a name,
+`get("rule", "name")` returns it. `discovery` finds what installed packages and files offer,
+`importer` is the contract of those that read foreign weights. Public to the other folders:
+`registry`, `discovery`, `importer`.
 """
 
 from nca.registry.registry import Entry, register, registry

@@ -1,1 +1,13 @@
-"""Grids larger than memory: a state in a file, stepped tile by tile."""
+"""Grids larger than memory: a state in a file, stepped tile by tile.
+
+    nca stream CHECKPOINT --size 4096x4096 --steps 96 --out field.png
+
+keeps the grid on disk and one tile in memory; the outcome is that of stepping the whole. It
+refuses temporal skips, and does not resume.
+
+Measured: the Game of Life on a torus of 16,384 x 16,384 cells at 6.4 million cell-steps per second
+in 1.0 GB of memory (4 steps, tiles of 1,024, one thread of a loaded two-core CPU, one run).
+
+`grid_file` is the file and its step, `fill_and_draw` first states and pictures of it. Public to
+the other folders: `grid_file`, `fill_and_draw`.
+"""

@@ -1,1 +1,21 @@
-"""The training loop, and what is chosen before it."""
+"""The training loop, and what is chosen before it.
+
+    nca run RECIPE                 train, evaluate on test data, draw
+    nca run --resume RUN           continue after any interruption, to the same bits
+    nca plan RECIPE --free 24GB    what an iteration will need, before it is trained
+
+A run's folder holds `recipe.toml`, `last.safetensors` (all that is needed to go on),
+`best.safetensors` (the weights that were best on held-out data, with what they measured),
+`metrics.jsonl`, `evaluation.json`, `states.png`, `levels.png` and `curve.png`.
+
+`[train]` sets batch, iterations, learning rate and its schedule, treatment of gradients, averaged
+weights, precision, memory (`nca help memory`), compiled steps (`nca help speed`), and when to
+validate and to save. Everything random is counted, so that an iteration depends on the weights, the
+pool and its own number alone. Before a terminal with colours the cells are drawn as they train
+(`--no-picture`: not).
+
+`loop` is the loop from top to bottom, `forward_backward` one iteration's rollout, loss and
+gradient, `run` the folder, the modules and the counters, `memory_planner` and `compile_trial`
+choose before the first iteration, `log` and `tensorboard` write. Public to the other folders:
+every module.
+"""

@@ -1,1 +1,54 @@
-"""Part-whole data with truth: ellipses that are parts of wholes (PartWhole-E)."""
+"""Part-whole data with truth: ellipses that are parts of wholes (PartWhole-E).
+
+    nca run glom_parts
+    nca evaluate glom_parts --set task.shift=rotated
+    nca islands glom_parts --samples 200 --set task.wholes=[2,2]
+
+The recipe `glom_parts` learns the class of the whole that each cell belongs to; parts are known,
+and no loss uses them. Do parts appear? On held-out scenes with two wholes (200 scenes; every figure
+a foreground adjusted Rand index of average-linkage clusters of a level's embeddings, the number of
+clusters given), after 300 iterations, one run each, random seed 0:
+
+    variant                                          parts at level   parts at   wholes at
+                                                     `part`           the top    the top
+    with attention at two levels (the recipe)        0.381            0.280      0.959
+    without attention                                0.236            0.273      0.964
+    attention twice as sharp, steps of 0.6           0.361            0.289      0.944
+    without class supervision at level `part`        0.304            0.317      0.950
+    connected components of the ink                  0.220            0.220      0.676
+
+The wholes do not collapse under supervision alone.
+
+What else the paper offers, at the same 300 iterations and measured alike, run again together
+(random seed 0, and 1 where there are two figures; parts at level `edge`, at level `part` and at the
+top, wholes at the top):
+
+    variant                                 edge          part          top           wholes
+    the recipe                             0.041, 0.102  0.364, 0.364  0.276, 0.327  0.957, 0.938
+    agreement with the levels beside it    0.333, 0.306  0.399, 0.308  0.353, 0.272  0.935, 0.940
+      (task.agreement=0.3)
+    without filling                        0.176         0.367         0.279         0.973
+      (task.masked=0 task.fill=0)
+    attention of Kilcher, lookahead = 0.7  0.022         0.351         0.291         0.955
+
+Agreement brings the parts down to the lowest level, under both random seeds. Elsewhere none of the
+three moves anything further than another random seed does.
+
+So parts that no loss names show at the level below the top, and more than in the pixels, where
+cells attend to neighbours that agree; without attention they do not. The lowest level holds neither
+(below 0.06). The checkpoint that comes along (1,000 iterations, a pool in the second half) has, on
+200 test scenes with two wholes: wholes 0.982 at the top and 0.986 one level below, parts 0.322 at
+level `part`, 0.236 at the top and below 0 at the lowest level, against 0.232 for the connected
+components. On scenes drawn from a random seed that nothing was chosen by (`--set task.drawn_from=7
+--set 'task.wholes=[2,2]'`, 200 scenes): wholes 0.981 at the top and 0.983 one level below, parts
+0.315 at level `part`, 0.240 at the top, 0.238 for the connected components. The pool costs parts
+some of their sharpness (without it, 900 iterations: 0.372 at level `part`, 0.305 at the top) and
+buys time: at 56 steps 99.3 % of the wholes are right, where 59.9 % were.
+
+Shifted scenes (`--set task.shift=...`, 500 each, step 14): 99.8 % of the wholes right with three
+wholes where one or two were learnt (`crowded`), 78.4 % under pixel noise (`noisy`), 69.5 % turned
+further than was learnt (`rotated`), 43.7 % with parts that stray (`ambiguous`); 99.9 % unshifted.
+
+`scenes` places ellipses, `drawing` draws them, `gallery` keeps them, `truth` says what each cell is
+part of, `terms` are losses, `measures` metrics, `task` puts them together.
+"""

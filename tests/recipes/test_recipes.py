@@ -144,7 +144,9 @@ def test_where_only_live_cells_learn_their_vote_chooses_the_best(name, headline)
 def test_a_pretrained_checkpoint_is_of_the_recipe_of_its_name_and_tells_its_figures(name):
     checkpoint = Checkpoint.read(pretrained()[name])
     assert checkpoint.name == name
-    assert checkpoint.recipe == recipe_text(recipes()[name])
+    # comments may be written anew, tables may not
+    now = recipe_text(recipes()[name])
+    assert tomllib.loads(checkpoint.recipe) == tomllib.loads(now)
     assert not checkpoint.overrides
     moments = read_recipe(name).tables.evaluate.steps
     assert [row["steps"] for row in checkpoint.metrics["test"] if not row["after"]] == [*moments]
