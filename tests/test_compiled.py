@@ -25,7 +25,7 @@ from nca import (
     register,
 )
 from nca.backends.compiled import Compiled
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.distributed.group import ProcessGroup
 from nca.registry.registry import registry
 from nca.training.compile_trial import choose_compile

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nca import Automaton, Layout, Level, registry
-from nca.checkpoint.find import read_recipe, recipes
+from nca.checkpoint.find import recipes
+from nca.checkpoint.read import read_recipe
 from nca.registry.discovery import load_file
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nca.bench import BenchPlan, Case, Measured, bench, cases, select_backends
 from nca.bench.timing import Clock
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.cli.bench_table import show_machine, show_measured
 from nca.cli.console import (
     AsJson,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nca.checkpoint.file import Checkpoint, weights
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.cli.console import PluginFiles, load_plugins, print_result, say
 from nca.registry.registry import registry
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from nca.checkpoint.file import Checkpoint
-from nca.checkpoint.find import checkpoint_path, read_checkpoint
+from nca.checkpoint.find import checkpoint_path
+from nca.checkpoint.read import read_checkpoint
 from nca.cli.console import (
     AsJson,
     CheckpointName,

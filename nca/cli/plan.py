@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.cli.console import (
     AsJson,
     Data,

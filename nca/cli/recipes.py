@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from nca.checkpoint.find import pretrained, read_recipe, recipe_path, recipe_text, recipes
+from nca.checkpoint.find import pretrained, recipe_path, recipe_text, recipes
+from nca.checkpoint.read import read_recipe
 from nca.cli.console import (
     Overrides,
     PluginFiles,

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nca.checkpoint.find import keep_plugins, read_recipe, recipe_text
+from nca.checkpoint.find import recipe_text
+from nca.checkpoint.read import keep_plugins, read_recipe
 from nca.cli.console import (
     Data,
     Device,

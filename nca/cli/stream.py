@@ -12,7 +12,7 @@ import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
