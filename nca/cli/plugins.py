@@ -12,7 +12,7 @@ from nca.suggest import did_you_mean
 from nca.validation.arguments import describe_options, options_of, summary
 
 
-def plugins(
+def plugins_command(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Only plugins of this name.")
     ] = None,
