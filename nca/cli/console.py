@@ -16,10 +16,10 @@ from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.registry.discovery import load_file
 from nca.reports.numbers import NONE
-from nca.types import Size
 
 if TYPE_CHECKING:
     from nca.distributed.group import ProcessGroup
+    from nca.types import Size
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -77,7 +77,7 @@ SIDES = f"{SIDE}([xX]{SIDE})*"
 """How sides are written: any number of whole numbers from 1, with an x between."""
 
 
-def sides(text: str, option: str, form: str = SIDES, wanted: str = "") -> Size:
+def sides(text: str, option: str, form: str = SIDES, wanted: str = "") -> "Size":
     """Return what is written as 512x256: (512, 256).
 
     Args:

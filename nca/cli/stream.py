@@ -27,7 +27,6 @@ from nca.cli.console import (
     sides,
 )
 from nca.cli.data import terminal_report
-from nca.types import Size
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from nca.recipe.recipe import Recipe
     from nca.streaming.grid_file import Watch
     from nca.tasks.task import Task
+    from nca.types import Size
 
 LINE_EVERY = 10.0
 
@@ -173,7 +173,7 @@ def _counting(total: int) -> "Iterator[Watch]":
         yield watch
 
 
-def _tell(size: Size, steps: int, seconds: float, out: Path | None, as_json: bool) -> None:
+def _tell(size: "Size", steps: int, seconds: float, out: Path | None, as_json: bool) -> None:
     done = steps * math.prod(size)
     if as_json:
         told = {"size": list(size), "steps": steps, "cell-steps": done, "seconds": seconds}
