@@ -143,10 +143,7 @@ NAMES = {
     # write a rule
     "nca.engine.rule": ("UpdateRule",),
     "nca.engine.context": ("RuleContext",),
-    "nca.engine.view": (
-        "RuleContext",
-        "View",
-    ),
+    "nca.engine.view": ("View",),
     "nca.engine.perception": (
         "StencilPerception",
         "per_cell",

@@ -11,7 +11,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn.parallel import DistributedDataParallel
 
 from nca import ActivationMemory, CellRNG, Report
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.distributed.group import ProcessGroup
 from nca.evaluation.finish_run import finish_run
 from nca.registry.discovery import discover, load_file

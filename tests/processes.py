@@ -29,7 +29,7 @@ MOST = 4
 @functools.cache
 def _context() -> ForkServerContext:
     context = get_context("forkserver")
-    context.set_forkserver_preload(["processes", "nca", "nca.cli", "parts_case", "crew_case"])
+    context.set_forkserver_preload(["processes", "sharding_case", "process_group_case"])
     return context
 
 

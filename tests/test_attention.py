@@ -11,9 +11,11 @@ from torch.testing import assert_close
 
 from nca import (
     TORUS,
+    AttentionTerm,
     Automaton,
     Layout,
     Level,
+    Program,
     RuleContext,
     ShapeError,
     State,
@@ -21,7 +23,8 @@ from nca import (
     UpdateRule,
     registry,
 )
-from nca_plugins.glom.attention import Attention, NeighbourAttention, unit
+from nca.engine.run_program import attention_weights, location_code, run_program
+from nca_plugins.glom.attention import Attention, NeighbourAttention
 
 LAYOUT = Layout([Level("low", 3), Level("high", 2)])
 BLIND = 1e-9
@@ -37,8 +40,9 @@ class Heed(UpdateRule):
         self.attention = NeighbourAttention(place, options)
 
     def forward(self, view):
-        self.weights = self.attention.weights(view)
-        self.mean = self.attention.mean(view)
+        weights = self.attention.weights()
+        self.weights = attention_weights(weights, view)
+        self.mean = view.own + run_program(Program((AttentionTerm(1.0, weights),)), view)
         return torch.zeros_like(view.own)
 
 
@@ -145,12 +149,20 @@ def test_agreement_above_draws_unlike_cells_together():
 
 def test_sharpness_rises_with_the_steps_of_a_state():
     attention = NeighbourAttention(RuleContext(LAYOUT, "low"), Attention(sharpness=4.0, rise=4))
-    assert [attention.sharpness(step) for step in (0, 1, 3, 9)] == [1.0, 2.0, 4.0, 4.0]
+    assert attention.weights().rise == 4
+    with torch.no_grad():
+        state = random_state()
+        found = [
+            heed(state.replace(step=step), sharpness=4.0, rise=4).weights for step in (0, 1, 3, 9)
+        ]
+        wanted = [heed(state, sharpness=sharpness).weights for sharpness in (1.0, 2.0, 4.0, 4.0)]
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert_close(ours, theirs)
 
 
 def test_a_learned_sharpness_starts_where_it_is_told_and_gets_gradient():
     rule = heed(random_state(), sharpness=2.5, learned=True)
-    assert_close(rule.attention.sharpness(0), torch.tensor(2.5).double())
+    assert_close(rule.attention.weights().sharpness, torch.tensor(2.5).double())
     rule.mean.square().sum().backward()
     assert rule.attention.raw.grad.abs() > 0
 
@@ -176,8 +188,8 @@ def test_moving_a_level_moves_its_attention(height, width, offset, random_seed, 
 
 
 def test_an_empty_cell_has_no_direction():
-    assert not unit(torch.zeros(1, 3, 2, 2)).any()
-    assert_close(unit(torch.full((1, 4, 1, 1), 3.0)), torch.full((1, 4, 1, 1), 0.5))
+    weights = heed(random_state().map(torch.zeros_like), similarity="cosine").weights
+    assert_close(weights, torch.full_like(weights, 1 / 9))
 
 
 # the rules that attend
@@ -267,7 +279,8 @@ def test_a_location_code_tells_places_apart_and_wraps():
     blank = tower().map(torch.zeros_like)
     told = automaton.step(blank)["middle"]
     assert (told[:, :, 0] - told[:, :, 1]).abs().max() > 1e-3
-    code = rule.code(torch.tensor([[0.0, 0.25], [1.0, 0.25]]).double().view(2, 2, 1, 1))
+    places = torch.tensor([[0.0, 0.25], [1.0, 0.25]]).double().view(2, 2, 1, 1)
+    code = location_code(places, frequencies=3)
     assert code.shape == (2, 12, 1, 1)
     assert_close(code[0], code[1])  # one turn further is the same place on the torus
 

@@ -19,7 +19,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from nca.checkpoint.file import Checkpoint
-from nca.checkpoint.find import read_checkpoint
+from nca.checkpoint.read import read_checkpoint
 from nca.errors import CheckpointError, StorageError
 from nca.recipe.errors import RecipeError
 

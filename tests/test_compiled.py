@@ -24,7 +24,7 @@ from nca import (
     register,
 )
 from nca.backends.compiled import CompiledStepper
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.registry.registry import registry
 from nca.training.compile_trial import choose_compile
 from nca.training.loop import Watch, train

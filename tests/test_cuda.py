@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nca import Report
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.engine.rng import CellRNG, HostRNG
 from nca.training.loop import next_batch, train
 from nca.training.memory_planner import IterationProbe

@@ -7,7 +7,7 @@ from tiny import PLUGIN, RECIPE
 
 from nca import NCAError, rollout_frames
 from nca.checkpoint.file import Checkpoint, weights
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
 from nca.registry.discovery import load_file
 from nca.render.film_input import demand_input, read_frames, screen

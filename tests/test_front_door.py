@@ -50,3 +50,12 @@ def test_importing_the_house_alone_loads_no_torch():
     code = "import sys, nca; print(sorted(m for m in sys.modules if m.split('.')[0] == 'torch'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_importing_every_public_name_loads_no_compiler():
+    code = (
+        "import sys, nca; [getattr(nca, name) for name in dir(nca)]\n"
+        "print(sorted({'torch._dynamo', 'torch._inductor', 'sympy', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

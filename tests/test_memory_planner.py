@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from nca import ActivationMemory, Dataset, LabelledImages, Report, register
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.training import probe as gauge
 from nca.training.loop import Watch, train
 from nca.training.memory_planner import IterationProbe, MemoryNeed, choose_memory, fastest_that_fits

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nca.checkpoint.find import read_recipe, recipes
+from nca.checkpoint.find import recipes
+from nca.checkpoint.read import read_recipe
 from nca.engine.topology import TORUS, Topology
 from nca.errors import NCAError
 from nca.play import History, PlayedModel, PlayStart, Session, parse_event

@@ -10,7 +10,8 @@ from commands import commands, parse
 from typer.main import get_command
 
 from nca import Automaton, Layout, Level, registry
-from nca.checkpoint.find import read_recipe, recipes
+from nca.checkpoint.find import recipes
+from nca.checkpoint.read import read_recipe
 from nca.cli.help import topics
 from nca.data.sources import Report
 from nca.registry.discovery import load_file

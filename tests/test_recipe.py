@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import PLUGIN, RECIPE, changed
 
-from nca.checkpoint.find import read_recipe, recipes
+from nca.checkpoint.find import recipes
+from nca.checkpoint.read import read_recipe
 from nca.errors import NCAError, PluginError
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe

@@ -13,7 +13,7 @@ from torch._dynamo.testing import CompileCounter
 from torch.testing import assert_close
 
 from nca import CellRNG, HostRNG
-from nca.engine.rng import absorb, absorb_tensor, key_tensor, mix, mix_tensor, stream_key
+from nca.engine.rng import absorb, absorb_tensor, key_tensor, mix, mix_tensor, number_of, stream_key
 
 WORDS = st.integers(0, 2**32 - 1)
 GOLDEN = [0x5C82445C, 0x454C7D92, 0xFA259EA3, 0x4CEC906A]
@@ -57,6 +57,12 @@ def test_absorbing_gives_the_same_bits_on_host_and_in_tensors(key, number):
 def test_a_key_has_the_same_bits_on_host_and_in_tensors(random_seed, stream, step):
     wanted = stream_key(random_seed, stream, step)
     assert unsigned(key_tensor(random_seed, stream, step, CPU)) == wanted
+
+
+def test_the_number_of_a_stream_bears_the_mark_that_torch_gives_constants():
+    marked = torch.compiler.assume_constant_result(lambda: 0)
+    assert vars(marked)
+    assert vars(number_of) == vars(marked)
 
 
 @given(

@@ -10,7 +10,7 @@ from training_case import begun, weight
 
 from nca import Report
 from nca.checkpoint.file import Checkpoint
-from nca.checkpoint.find import read_recipe
+from nca.checkpoint.read import read_recipe
 from nca.engine.rng import HostRNG
 from nca.errors import DivergedError
 from nca.evaluation.finish_run import finish_run

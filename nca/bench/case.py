@@ -14,7 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from nca.checkpoint.find import benchmarks, read_recipe
+from nca.checkpoint.find import benchmarks
+from nca.checkpoint.read import read_recipe
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.recipe.recipe import Recipe

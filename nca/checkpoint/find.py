@@ -2,19 +2,15 @@
 
 Installed packages offer recipes through the entry-point group `nca.recipes`, whose value is a
 package of `*.toml` files; pretrained checkpoints lie in its folder `pretrained`, and recipes that
-are there to be timed in `bench`.
+are there to be timed in `bench`. Finding imports no torch; `read` parses what was found.
 """
 
-from collections.abc import Iterable
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 
-from nca.checkpoint.file import Checkpoint
 from nca.errors import CheckpointError, NCAError
-from nca.files import is_file, write_whole
-from nca.recipe.recipe import Recipe
-from nca.registry.discovery import load_files
+from nca.files import is_file
 from nca.suggest import did_you_mean
 
 
@@ -72,33 +68,6 @@ def recipe_text(path: Path) -> str:
     ) from cause
 
 
-def read_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
-    """Read and check a recipe; the plugin files that it names are executed first.
-
-    Raises:
-        NCAError: There is no such recipe.
-        PluginError: A plugin file of it does not load.
-        RecipeError: Everything that is wrong with it.
-    """
-    path = recipe_path(source)
-    text = recipe_text(path)
-    load_files(Recipe.plugins_in(text), path.parent)
-    return Recipe.parse(
-        text, name=path.stem, folder=path.parent, overrides=overrides, source=str(path)
-    )
-
-
-def keep_plugins(recipe: Recipe, folder: Path) -> None:
-    """Copy the plugin files that a recipe names, so that a run's folder is complete.
-
-    Raises:
-        StorageError: They cannot be written.
-    """
-    for file in recipe.tables.plugins:
-        source = recipe.folder / file
-        write_whole(folder / source.name, source.read_bytes())
-
-
 def checkpoint_path(source: str) -> Path:
     """Return the file of a checkpoint, given by path, by run folder, or by name.
 
@@ -121,20 +90,6 @@ def checkpoint_path(source: str) -> Path:
         to_do=f"{did_you_mean(path.stem, known)}give a .safetensors file, a run's folder "
         "(runs/NAME), or one of these names",
     )
-
-
-def read_checkpoint(
-    source: str, overrides: tuple[str, ...] = ()
-) -> tuple[Checkpoint, Recipe, Path]:
-    """Read a checkpoint and the recipe in it; plugin files that it names are not executed.
-
-    Raises:
-        CheckpointError: It is missing, damaged, foreign or newer.
-        RecipeError: Its recipe does not fit; a missing plugin is named.
-    """
-    path = checkpoint_path(source)
-    checkpoint = Checkpoint.read(path)
-    return checkpoint, checkpoint.parsed(path, overrides), path
 
 
 def _installed(folder: str, ending: str) -> dict[str, Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from nca.checkpoint.file import MODULES, Checkpoint
-from nca.checkpoint.find import read_checkpoint
+from nca.checkpoint.read import read_checkpoint
 from nca.data.dataset import Report
 from nca.engine.automaton import Automaton
 from nca.recipe.recipe import Recipe

@@ -1,4 +1,8 @@
-"""The command line: one file per verb; this one puts them together and shows errors."""
+"""The command line: one file per verb; this one puts them together and shows errors.
+
+Help, lists and completion answer at once, without torch: a verb's module imports at its top only
+what its options need, and what does the work where the work is done.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -24,35 +28,49 @@ from nca.cli import (
     stream,
     sweep,
 )
-from nca.cli.console import fail, out_of_memory
+from nca.cli.console import fail, out_of_memory, say
 from nca.errors import NCAError
 from nca.registry.discovery import discover
 
 INTERRUPTED = 130
 
 app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     rich_markup_mode=None,
     help="Neural cellular automata: train, evaluate, export.\n\nExample: nca run glom_mnist",
 )
-app.command("run")(run.run)
-app.command("plan")(plan.plan)
-app.command("sweep")(sweep.sweep)
-app.command("evaluate")(evaluate.evaluate)
-app.command("render")(render.render)
-app.command("export")(export.export)
-app.command("examine")(examine.examine)
-app.command("stream")(stream.stream_)
-app.command("islands")(islands.islands)
-app.command("bench")(bench.bench_)
-app.command("play")(play.play)
-app.command("inspect")(inspect.inspect)
+app.command("run")(run.run_command)
+app.command("plan")(plan.plan_command)
+app.command("sweep")(sweep.sweep_command)
+app.command("evaluate")(evaluate.evaluate_command)
+app.command("render")(render.render_command)
+app.command("export")(export.export_command)
+app.command("examine")(examine.examine_command)
+app.command("stream")(stream.stream_command)
+app.command("islands")(islands.islands_command)
+app.command("bench")(bench.bench_command)
+app.command("play")(play.play_command)
+app.command("inspect")(inspect.inspect_command)
 app.add_typer(recipes.app, name="recipes")
-app.command("plugins")(plugins.plugins)
-app.command("import")(imports.import_)
+app.command("plugins")(plugins.plugins_command)
+app.command("import")(imports.import_command)
 app.add_typer(data.app, name="data")
-app.command("help")(help.help_)
+app.command("help")(help.help_command)
+
+TRY_FIRST = """
+Try first:
+  nca recipes list   What can be trained, and what is trained already.
+  nca play growing   Touch a trained automaton on a page of your browser.
+  nca run growing    Train one: an image that grows from a single cell.
+"""
+
+
+@app.callback()
+def greet(context: typer.Context) -> None:
+    """Show the verbs, and what to try first, where no verb is given."""
+    if context.invoked_subcommand is None:
+        say(f"{context.get_help()}\n{TRY_FIRST.rstrip()}")
+        raise typer.Exit(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,16 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from nca.bench import BenchPlan, Case, Measured, bench, cases, select_backends
-from nca.bench.timing import Clock
-from nca.checkpoint.find import read_recipe
-from nca.cli.bench_table import show_machine, show_measured
+from nca.cli.completion import complete_recipe
 from nca.cli.console import (
     AsJson,
     Device,
@@ -22,19 +18,23 @@ from nca.cli.console import (
     say,
     show_json,
 )
-from nca.device import pick_device
 from nca.errors import DeviceError, StorageError
 from nca.files import write_whole
 from nca.jsonl import dumps
 
+if TYPE_CHECKING:
+    from nca.bench import Measured
+
 LINE_EVERY = 5.0
 
 
-def bench_(
+def bench_command(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RECIPE]", help="A .toml file, or an installed name; else the built-in set."
+            metavar="[RECIPE]",
+            help="A .toml file, or an installed name; else the built-in set.",
+            autocompletion=complete_recipe,
         ),
     ] = None,
     case: Annotated[
@@ -71,6 +71,14 @@ def bench_(
 
     Example: nca bench growing --way engine
     """
+    import torch
+
+    from nca.bench import BenchPlan, Case, bench, cases, select_backends
+    from nca.bench.timing import Clock
+    from nca.checkpoint.read import read_recipe
+    from nca.cli.bench_table import show_machine
+    from nca.device import pick_device
+
     if recipe is not None and case:
         raise typer.BadParameter("give either a RECIPE or --case", param_hint="--case")
     if by_work and (threads or 1) > 1:
@@ -142,8 +150,10 @@ class _Display:
             self.last = time.monotonic()
             say(words)
 
-    def done(self, measured: Measured) -> None:
+    def done(self, measured: "Measured") -> None:
         """Show a case."""
+        from nca.cli.bench_table import show_measured
+
         if self.quiet:
             return
         self.progress.stop()

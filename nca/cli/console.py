@@ -5,27 +5,40 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from nca.distributed.group import ProcessGroup
+from nca.cli.completion import complete_checkpoint, complete_recipe
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.registry.discovery import load_file
 from nca.reports.numbers import NONE
-from nca.types import Size
+
+if TYPE_CHECKING:
+    from nca.distributed.group import ProcessGroup
+    from nca.types import Size
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 CheckpointName = Annotated[
-    str, typer.Argument(metavar="CHECKPOINT", help="A file, a run's folder, or a name.")
+    str,
+    typer.Argument(
+        metavar="CHECKPOINT",
+        help="A file, a run's folder, or a name.",
+        autocompletion=complete_checkpoint,
+    ),
 ]
 RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A .toml file, or an installed name.")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A .toml file, or an installed name.",
+        autocompletion=complete_recipe,
+    ),
 ]
 MeasuredOn = Annotated[
     Literal["test", "held_out"], typer.Option("--split", help="Which data to measure on.")
@@ -64,7 +77,7 @@ SIDES = f"{SIDE}([xX]{SIDE})*"
 """How sides are written: any number of whole numbers from 1, with an x between."""
 
 
-def sides(text: str, option: str, form: str = SIDES, wanted: str = "") -> Size:
+def sides(text: str, option: str, form: str = SIDES, wanted: str = "") -> "Size":
     """Return what is written as 512x256: (512, 256).
 
     Args:
@@ -115,7 +128,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def speaking(crew: ProcessGroup) -> Iterator[None]:
+def speaking(crew: "ProcessGroup") -> Iterator[None]:
     """Let one of several processes speak: the leader, or else the first that meets a fault."""
     err.quiet = out.quiet = not crew.is_leader
     try:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from nca.cli.completion import complete_data_set
 from nca.data.dataset import Dataset, IdxDataset, Report, Split
 from nca.data.idx import tilde
 from nca.errors import PluginError
@@ -65,7 +66,7 @@ def terminal_report() -> Iterator[Report]:
 
 
 @app.command("list")
-def list_() -> None:
+def list_data_sets() -> None:
     """Name each data set, its classes, and where it lies.
 
     Example: nca data list
@@ -88,9 +89,14 @@ def list_() -> None:
         typer.echo(textwrap.fill(classes, WIDTH, initial_indent=margin, subsequent_indent=margin))
 
 
-@app.command()
-def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As in `nca data list`.")],
+@app.command("fetch")
+def fetch_data_set(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="As in `nca data list`.", autocompletion=complete_data_set
+        ),
+    ],
     data: Data = None,
 ) -> None:
     """Fetch a data set, verify it, and print where it lies.
@@ -108,10 +114,15 @@ def fetch(
         typer.echo(folder)
 
 
-@app.command()
-def check(
+@app.command("check")
+def check_data_sets(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="As in `nca data list`; all without it.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="As in `nca data list`; all without it.",
+            autocompletion=complete_data_set,
+        ),
     ] = None,
     data: Annotated[
         Path | None,

@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
     AtMost,
@@ -24,14 +23,9 @@ from nca.cli.console import (
     speaking,
 )
 from nca.cli.data import terminal_report
-from nca.cli.progress import counting
-from nca.device import hardware, pick_device
-from nca.distributed.group import join, local_device
-from nca.evaluation.finish_run import evaluate_trained, sharded
-from nca.training.loop import Watch
 
 
-def evaluate(
+def evaluate_command(
     checkpoint: CheckpointName,
     steps: Annotated[
         list[str] | None,
@@ -57,6 +51,13 @@ def evaluate(
 
     On several devices: torchrun --nproc-per-node 2 -m nca evaluate glom_mnist
     """
+    from nca.checkpoint.trained import Trained
+    from nca.cli.progress import counting
+    from nca.device import hardware, pick_device
+    from nca.distributed.group import join, local_device
+    from nca.evaluation.finish_run import evaluate_trained, sharded
+    from nca.training.loop import Watch
+
     load_plugins(plugin)
     options: dict[str, Any] = {"samples": samples, "fire_rate": fire_rate}
     if steps:

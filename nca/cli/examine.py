@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
     CheckpointName,
@@ -27,23 +26,16 @@ from nca.cli.console import (
     show_json,
 )
 from nca.cli.data import terminal_report
-from nca.device import hardware, pick_device
-from nca.reports.publish import make_report_folder
-from nca.reports.robustness import (
-    ModelUnderTest,
-    ResultCache,
-    RobustnessPlan,
-    RobustnessResult,
-    publish_robustness,
-    robustness_headline,
-    robustness_to_json,
-    run_checks,
-    select_checks,
-)
-from nca.reports.robustness.tables import result_rows
+
+if TYPE_CHECKING:
+    from nca.reports.robustness import RobustnessResult
 
 
-def examine(
+LONG = 10_000
+"""Steps of the long run; a `RobustnessPlan` has as many."""
+
+
+def examine_command(
     checkpoint: CheckpointName,
     out_: Annotated[
         Path | None,
@@ -61,9 +53,7 @@ def examine(
         int, typer.Option("--samples", min=1, help="Samples per random seed, at most.")
     ] = 64,
     split: MeasuredOn = "test",
-    long: Annotated[
-        int, typer.Option("--long", min=1, help="Steps of the long run.")
-    ] = RobustnessPlan.long_steps,
+    long: Annotated[int, typer.Option("--long", min=1, help="Steps of the long run.")] = LONG,
     budget: Annotated[
         float | None,
         typer.Option("--budget", metavar="MINUTES", min=0.0, help="Begin no check after these."),
@@ -83,6 +73,20 @@ def examine(
 
     Example: nca examine growing --quick
     """
+    from nca.checkpoint.trained import Trained
+    from nca.device import hardware, pick_device
+    from nca.reports.publish import make_report_folder
+    from nca.reports.robustness import (
+        ModelUnderTest,
+        ResultCache,
+        RobustnessPlan,
+        publish_robustness,
+        robustness_headline,
+        robustness_to_json,
+        run_checks,
+        select_checks,
+    )
+
     load_plugins(plugin)
     chosen = select_checks(checks or ())
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
@@ -144,7 +148,9 @@ def _watching() -> Iterator[Callable[[str, int, int], None]]:
         yield watch
 
 
-def _show_table(result: RobustnessResult) -> None:
+def _show_table(result: "RobustnessResult") -> None:
+    from nca.reports.robustness.tables import result_rows
+
     table = Table(box=None, pad_edge=False, header_style="", collapse_padding=True)
     for name in ("check", "condition"):
         table.add_column(name)

@@ -1,12 +1,10 @@
 """`nca export`: write a checkpoint as a page for any browser, or as ONNX."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 import typer
 
-from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
     CheckpointName,
@@ -20,11 +18,12 @@ from nca.cli.console import (
 )
 from nca.cli.data import terminal_report
 from nca.errors import DataError
-from nca.export import write_html, write_onnx
-from nca.export.browser import find_browser
+
+if TYPE_CHECKING:
+    from nca.checkpoint.trained import Trained
 
 
-def export(
+def export_command(
     checkpoint: CheckpointName,
     to: Annotated[
         Literal["html", "onnx"],
@@ -57,6 +56,12 @@ def export(
 
     Example: nca export growing --to html --out lizard.html
     """
+    import torch
+
+    from nca.checkpoint.trained import Trained
+    from nca.export import write_html, write_onnx
+    from nca.export.browser import find_browser
+
     load_plugins(plugin)
     trained = Trained.load(checkpoint, torch.device("cpu"), tuple(overrides or ()))
     out = out or Path(f"{trained.recipe.name}.{to}")
@@ -82,7 +87,7 @@ def export(
     print_result(f"{out}  {size / 1000:,.0f} kB")
 
 
-def _examples(trained: Trained, data: Path | None) -> None:
+def _examples(trained: "Trained", data: Path | None) -> None:
     """Let the task load what it can show examples of; without, one can still draw."""
     with terminal_report() as report:
         try:

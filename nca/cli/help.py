@@ -46,7 +46,7 @@ TOPICS = {
 WIDTH = 80
 
 
-def help_(
+def help_command(
     topic: Annotated[
         str | None, typer.Argument(metavar="TOPIC", help="One of those that `nca help` lists.")
     ] = None,

@@ -5,13 +5,11 @@ from typing import Annotated
 
 import typer
 
-from nca.checkpoint.file import Checkpoint, weights
-from nca.checkpoint.find import read_recipe
 from nca.cli.console import PluginFiles, load_plugins, print_result, say
 from nca.registry.registry import registry
 
 
-def import_(
+def import_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An importer, as in `nca plugins`.")],
     source: Annotated[
         Path, typer.Argument(metavar="FOLDER_OR_FILE", help="The published weights.")
@@ -25,6 +23,9 @@ def import_(
 
     Example: nca import seed-glom best_models --out seed.safetensors
     """
+    from nca.checkpoint.file import Checkpoint, weights
+    from nca.checkpoint.read import read_recipe
+
     load_plugins(plugin)
     imported = registry.get("importer", name)(source)
     recipe = read_recipe(imported.recipe, imported.overrides)

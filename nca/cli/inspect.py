@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nca.checkpoint.file import Checkpoint
-from nca.checkpoint.find import checkpoint_path, read_checkpoint
+from nca.checkpoint.find import checkpoint_path
 from nca.cli.console import (
     AsJson,
     CheckpointName,
@@ -18,7 +17,7 @@ from nca.cli.console import (
 )
 
 
-def inspect(
+def inspect_command(
     checkpoint: CheckpointName,
     recipe: Annotated[bool, typer.Option("--recipe", help="Print the recipe alone.")] = False,
     plugin: PluginFiles = None,
@@ -28,6 +27,9 @@ def inspect(
 
     Example: nca inspect runs/glom_mnist-1
     """
+    from nca.checkpoint.file import Checkpoint
+    from nca.checkpoint.read import read_checkpoint
+
     load_plugins(plugin)
     if recipe:  # without parsing it: whoever lacks its plugins may read it too
         print_result(Checkpoint.read(checkpoint_path(checkpoint)).recipe.rstrip())

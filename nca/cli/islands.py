@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     AsJson,
     AtMost,
@@ -22,23 +21,10 @@ from nca.cli.console import (
     show_rows,
 )
 from nca.cli.data import terminal_report
-from nca.cli.progress import counting
-from nca.device import hardware, pick_device
 from nca.errors import ShapeError
-from nca.render.upload import read_picture
-from nca.reports.islands import (
-    IslandsPlan,
-    islands_headline,
-    islands_to_json,
-    measure_islands,
-    publish_islands,
-    verdict,
-)
-from nca.reports.islands.run import group_names
-from nca.reports.islands.tables import table_lines
 
 
-def islands(
+def islands_command(
     checkpoint: CheckpointName,
     out: Annotated[
         Path | None,
@@ -67,6 +53,21 @@ def islands(
 
     Example: nca islands glom_mnist --samples 200
     """
+    from nca.checkpoint.trained import Trained
+    from nca.cli.progress import counting
+    from nca.device import hardware, pick_device
+    from nca.render.upload import read_picture
+    from nca.reports.islands import (
+        IslandsPlan,
+        islands_headline,
+        islands_to_json,
+        measure_islands,
+        publish_islands,
+        verdict,
+    )
+    from nca.reports.islands.run import group_names
+    from nca.reports.islands.tables import table_lines
+
     load_plugins(plugin)
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     size = trained.recipe.tables.grid.size

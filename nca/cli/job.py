@@ -47,7 +47,7 @@ class _Line:
         threading.Thread(target=wait, daemon=True).start()
 
 
-def main() -> int:
+def serve_job() -> int:
     """Do the job; return 0 with an outcome, 130 if it was stopped, 1 on a bug of ours."""
     line = _Line()
     job = Job.read(sys.stdin.readline())
@@ -86,4 +86,4 @@ def _done(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve_job())

@@ -1,11 +1,10 @@
 """`nca plan`: say what training a recipe will need, before it is trained."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nca.checkpoint.find import read_recipe
 from nca.cli.console import (
     AsJson,
     Data,
@@ -19,19 +18,12 @@ from nca.cli.console import (
     show_rows,
 )
 from nca.cli.data import terminal_report
-from nca.device import hardware, pick_device
-from nca.training import probe as gauge
-from nca.training.memory_planner import (
-    MARGIN,
-    IterationProbe,
-    MemoryChoice,
-    MemoryNeed,
-    fastest_that_fits,
-)
-from nca.training.run import Run
+
+if TYPE_CHECKING:
+    from nca.training.memory_planner import IterationProbe, MemoryChoice, MemoryNeed
 
 
-def plan(
+def plan_command(
     recipe: RecipeName,
     free: Annotated[
         str,
@@ -50,6 +42,12 @@ def plan(
 
     Example: nca plan growing --set grid.size=[256,256] --free 24GB
     """
+    from nca.checkpoint.read import read_recipe
+    from nca.device import hardware, pick_device
+    from nca.training import probe as gauge
+    from nca.training.memory_planner import IterationProbe, MemoryChoice, fastest_that_fits
+    from nca.training.run import Run
+
     load_plugins(plugin)
     bound = gauge.bytes_of(free) if free else None
     wanted = pick_device(device)
@@ -85,13 +83,16 @@ NOT_MEASURED = {"measured_bytes": None, "measured_seconds": None}
 
 def _room(bound: int | None, device: Any) -> int | None:
     """Return the bytes that an iteration may take."""
+    from nca.training import probe as gauge
+    from nca.training.memory_planner import MARGIN
+
     if bound is not None:
         return bound - gauge.held(device)
     now = gauge.free(device)
     return None if now is None else round((1 - MARGIN) * now)
 
 
-def _row(need: MemoryNeed, choice: MemoryChoice, taken: bool) -> dict[str, Any]:
+def _row(need: "MemoryNeed", choice: "MemoryChoice", taken: bool) -> dict[str, Any]:
     return {
         "mode": need.memory.mode,
         "every": need.memory.every,
@@ -102,7 +103,7 @@ def _row(need: MemoryNeed, choice: MemoryChoice, taken: bool) -> dict[str, Any]:
     }
 
 
-def _measured(trial: IterationProbe, need: MemoryNeed) -> dict[str, Any]:
+def _measured(trial: "IterationProbe", need: "MemoryNeed") -> dict[str, Any]:
     found = trial.measure(need.memory)
     return {"measured_bytes": found.peak, "measured_seconds": found.seconds}
 
@@ -125,7 +126,9 @@ COLUMNS: dict[str, tuple[str, Any]] = {
 }
 
 
-def _last(held: int, room: int | None, bound: int | None, taken: MemoryChoice) -> str:
+def _last(held: int, room: int | None, bound: int | None, taken: "MemoryChoice") -> str:
+    from nca.training.memory_planner import MARGIN
+
     beside = f"beside it {held / 1e6:,.0f} MB are held by program, data, weights and pool"
     if room is None:
         return f"{beside}; how much is free, nobody says: give --free"

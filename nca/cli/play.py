@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nca.cli.completion import complete_either
 from nca.cli.console import (
     Data,
     Device,
@@ -18,7 +19,6 @@ from nca.cli.console import (
     sides,
 )
 from nca.cli.data import terminal_report
-from nca.device import pick_device
 from nca.errors import NCAError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -26,11 +26,13 @@ GRID = r"[1-9]\d{0,6}(x[1-9]\d{0,6}){0,2}"
 """How the sides of a grid of up to three axes are written."""
 
 
-def play(
+def play_command(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="CHECKPOINT|RECIPE", help="A file, a run's folder, or the name of either."
+            metavar="CHECKPOINT|RECIPE",
+            help="A file, a run's folder, or the name of either.",
+            autocompletion=complete_either,
         ),
     ],
     port: Annotated[
@@ -64,6 +66,8 @@ def play(
 
     Example: nca play growing
     """
+    from nca.device import pick_device
+
     _need_extra()
     load_plugins(plugin)
     if host not in LOOPBACK:

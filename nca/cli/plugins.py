@@ -9,10 +9,9 @@ from nca.errors import PluginError
 from nca.registry.discovery import REFUSED
 from nca.registry.registry import Entry, registry
 from nca.suggest import did_you_mean
-from nca.validation.arguments import describe_options, options_of, summary
 
 
-def plugins(
+def plugins_command(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Only plugins of this name.")
     ] = None,
@@ -48,6 +47,8 @@ def plugins(
 
 
 def _told(entry: Entry) -> dict[str, Any]:
+    from nca.validation.arguments import describe_options, options_of, summary
+
     facts: dict[str, Any] = {"kind": entry.kind, "name": entry.name, "origin": entry.origin}
     try:
         thing = registry.get(entry.kind, entry.name)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from nca.checkpoint.find import pretrained, read_recipe, recipe_path, recipe_text, recipes
+from nca.checkpoint.find import pretrained, recipe_path, recipe_text, recipes
+from nca.cli.completion import complete_recipe
 from nca.cli.console import (
     Overrides,
     PluginFiles,
@@ -12,7 +13,6 @@ from nca.cli.console import (
     print_result,
     show_json,
 )
-from nca.recipe.json_schema import recipe_schema
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,11 +20,16 @@ app = typer.Typer(
     help="List, show and check recipes.\n\nExample: nca recipes check mine.toml",
 )
 
-Source = Annotated[str, typer.Argument(metavar="RECIPE", help="A .toml file or a name.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help="A .toml file or a name.", autocompletion=complete_recipe
+    ),
+]
 
 
 @app.command("list")
-def list_() -> None:
+def list_recipes() -> None:
     """List the installed recipes with their first line.
 
     Example: nca recipes list
@@ -38,7 +43,7 @@ def list_() -> None:
 
 
 @app.command("show")
-def show_(recipe: Source) -> None:
+def show_recipe(recipe: Source) -> None:
     """Print a recipe.
 
     Example: nca recipes show glom_mnist > mine.toml
@@ -46,12 +51,14 @@ def show_(recipe: Source) -> None:
     print_result(recipe_text(recipe_path(recipe)).rstrip())
 
 
-@app.command()
-def check(recipe: Source, overrides: Overrides = None, plugin: PluginFiles = None) -> None:
+@app.command("check")
+def check_recipe(recipe: Source, overrides: Overrides = None, plugin: PluginFiles = None) -> None:
     """Say all that is wrong with a recipe, or that nothing is.
 
     Example: nca recipes check mine.toml
     """
+    from nca.checkpoint.read import read_recipe
+
     load_plugins(plugin)
     checked = read_recipe(recipe, overrides or ())
     automaton = checked.automaton()
@@ -64,11 +71,13 @@ def check(recipe: Source, overrides: Overrides = None, plugin: PluginFiles = Non
     )
 
 
-@app.command()
-def schema(plugin: PluginFiles = None) -> None:
+@app.command("schema")
+def print_schema(plugin: PluginFiles = None) -> None:
     """Print the JSON schema of recipes, with the options of all plugins.
 
     Example: nca recipes schema > recipe.schema.json
     """
+    from nca.recipe.json_schema import recipe_schema
+
     load_plugins(plugin)
     show_json(recipe_schema())

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 import typer
-from torch import Tensor
 
-from nca.checkpoint.trained import Trained
 from nca.cli.console import (
     CheckpointName,
     Data,
@@ -22,15 +19,14 @@ from nca.cli.console import (
 )
 from nca.cli.console import out as stdout
 from nca.cli.data import terminal_report
-from nca.cli.progress import counting
-from nca.device import pick_device
 from nca.errors import NCAError
 from nca.render.animation import FASTEST, SLOWEST, is_animation, omission, save_animation
-from nca.render.collect import CollectedStates
-from nca.render.film_input import demand_input, read_frames, screen
-from nca.render.schedule import damage_at, place_seeds, rollout_with_events, turn_at
-from nca.render.sheet import save_image
-from nca.render.terminal import print_pictures, why_no_picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nca.checkpoint.trained import Trained
+    from nca.render.collect import CollectedStates
 
 TERMINAL = Path("-")
 MOMENTS = 8
@@ -39,7 +35,7 @@ STAGE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
 """How the sides of a stage are written."""
 
 
-def render(
+def render_command(
     checkpoint: CheckpointName,
     out: Annotated[
         Path | None,
@@ -110,6 +106,16 @@ def render(
 
     Example: nca render runs/glom_mnist-1 --out votes.gif --samples 8
     """
+    import torch
+
+    from nca.checkpoint.trained import Trained
+    from nca.cli.progress import counting
+    from nca.device import pick_device
+    from nca.render.collect import CollectedStates
+    from nca.render.schedule import damage_at, place_seeds, rollout_with_events, turn_at
+    from nca.render.sheet import save_image
+    from nca.render.terminal import print_pictures
+
     if out == TERMINAL:
         _demand_colours()
     given = {"--steps": steps, "--every": every, "--columns": columns, "--size": size}
@@ -149,17 +155,23 @@ def render(
     print_result(str(out))
 
 
-def _film(frames: Path, trained: Trained) -> list[Tensor]:
+def _film(frames: Path, trained: "Trained") -> "list[Tensor]":
+    from nca.render.film_input import demand_input, read_frames
+
     demand_input(trained)
     return read_frames(frames, trained.task.canvas)
 
 
-@torch.no_grad()
 def _show(
-    film: list[Tensor], kept: CollectedStates, steps: int, samples: int, moving: bool
+    film: "list[Tensor]", kept: "CollectedStates", steps: int, samples: int, moving: bool
 ) -> None:
     """Show a film, and keep what is to be seen after each frame, or after some on a still sheet."""
-    with counting("frames", len(film)) as watch:
+    import torch
+
+    from nca.cli.progress import counting
+    from nca.render.film_input import screen
+
+    with torch.no_grad(), counting("frames", len(film)) as watch:
         states = screen(kept.trained, film, steps, samples, watch.measured)
     stride = 1 if moving else -(-len(film) // MOMENTS)
     for number in range((len(film) - 1) % stride, len(film), stride):  # the last is among them
@@ -179,6 +191,8 @@ def _check_film(
 
 
 def _demand_colours() -> None:
+    from nca.render.terminal import why_no_picture
+
     if reason := why_no_picture(stdout):
         raise NCAError(
             f"nothing can be drawn here: {reason}.",

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nca.checkpoint.find import keep_plugins, read_recipe, recipe_text
+from nca.checkpoint.find import recipe_text
+from nca.cli.completion import complete_recipe
 from nca.cli.console import (
     Data,
     Device,
@@ -25,25 +26,24 @@ from nca.cli.console import (
     speaking,
 )
 from nca.cli.data import terminal_report
-from nca.cli.progress import counting, watching
-from nca.device import hardware, pick_device
-from nca.distributed.group import ProcessGroup, join, local_device
 from nca.errors import NCAError
-from nca.evaluation.finish_run import finish_run
-from nca.recipe.recipe import Recipe
 from nca.registry import discovery as plugins
-from nca.training.compile_trial import choose_compile
-from nca.training.loop import Watch, train
-from nca.training.memory_planner import choose_memory
-from nca.training.run import Run
-from nca.training.tensorboard import TensorBoardLog
+
+if TYPE_CHECKING:
+    from nca.distributed.group import ProcessGroup
+    from nca.training.run import Run
 
 TWICE_WITHIN = 2.0
 
 
-def run(
+def run_command(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A .toml file, or an installed name.")
+        str | None,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A .toml file, or an installed name.",
+            autocompletion=complete_recipe,
+        ),
     ] = None,
     device: Device = "auto",
     out: Annotated[
@@ -72,6 +72,14 @@ def run(
 
     On several devices: torchrun --nproc-per-node 2 -m nca run glom_mnist
     """
+    from nca.checkpoint.read import keep_plugins, read_recipe
+    from nca.cli.progress import counting
+    from nca.device import pick_device
+    from nca.distributed.group import join, local_device
+    from nca.evaluation.finish_run import finish_run
+    from nca.training.loop import Watch
+    from nca.training.run import Run
+
     load_plugins(plugin)
     if (recipe is None) == (resume is None):
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
@@ -106,15 +114,23 @@ def run(
         say(f"next: nca render {going.folder}{_flags([*(plugin or ()), *own])}")
 
 
-def _introduce(run: Run) -> None:
+def _introduce(run: "Run") -> None:
+    from nca.device import hardware
+
     parameters = sum(weight.numel() for weight in run.modules.parameters())
     shared = f", {run.group.count} processes" if run.group.count > 1 else ""
     on = hardware(run.device)
     say(f"{run.recipe.name}: {parameters:,} parameters on {on}{shared}, {run.folder}")
 
 
-def _trained(run: Run, picture: bool | None) -> bool:
+def _trained(run: "Run", picture: bool | None) -> bool:
     """Train; return False if it was interrupted."""
+    from nca.cli.progress import watching
+    from nca.training.compile_trial import choose_compile
+    from nca.training.loop import Watch, train
+    from nca.training.memory_planner import choose_memory
+    from nca.training.tensorboard import TensorBoardLog
+
     with interruptible(alone=run.group.count == 1) as stopped:
         if not run.group.is_leader:
             choose_memory(run, Watch())
@@ -171,7 +187,7 @@ def _next_folder(name: str) -> Path:
     return Path("runs") / f"{name}-{number}"
 
 
-def _folder(crew: ProcessGroup, out: Path | None, name: str) -> Path:
+def _folder(crew: "ProcessGroup", out: Path | None, name: str) -> Path:
     """Return the run's folder, which must not hold one yet: the leader's choice."""
     chosen = _unused(out or _next_folder(name)) if crew.is_leader else Path()
     return Path(crew.broadcast(str(chosen)))
@@ -189,6 +205,8 @@ def _unused(folder: Path) -> Path:
 
 def _own_plugins(folder: Path) -> None:
     """Execute the copies that the run was started with."""
+    from nca.recipe.recipe import Recipe
+
     recipe = folder / "recipe.toml"
     if recipe.is_file():
         files = Recipe.plugins_in(recipe_text(recipe))

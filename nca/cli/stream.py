@@ -6,14 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nca.checkpoint.find import read_recipe
-from nca.checkpoint.trained import Trained
+from nca.cli.completion import complete_checkpoint
 from nca.cli.console import (
     AsJson,
     Data,
@@ -29,24 +27,26 @@ from nca.cli.console import (
     sides,
 )
 from nca.cli.data import terminal_report
-from nca.device import hardware, pick_device
-from nca.engine.automaton import Automaton
-from nca.recipe.recipe import Recipe
-from nca.render.sheet import save_image
-from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
-from nca.streaming.grid_file import GridFile, Watch, stream
-from nca.tasks.task import Task
-from nca.types import Size
+
+if TYPE_CHECKING:
+    import torch
+
+    from nca.engine.automaton import Automaton
+    from nca.recipe.recipe import Recipe
+    from nca.streaming.grid_file import Watch
+    from nca.tasks.task import Task
+    from nca.types import Size
 
 LINE_EVERY = 10.0
 
 
-def stream_(
+def stream_command(
     checkpoint: Annotated[
         str,
         typer.Argument(
             metavar="CHECKPOINT",
             help="A file, a run's folder, a name, or a recipe without weights.",
+            autocompletion=complete_checkpoint,
         ),
     ],
     size: Annotated[str, typer.Option("--size", metavar="HxW", help="Cells of the grid.")],
@@ -87,6 +87,13 @@ def stream_(
 
     Example: nca stream growing --size 4096x4096 --steps 96 --out field.png
     """
+    import torch
+
+    from nca.device import hardware, pick_device
+    from nca.render.sheet import save_image
+    from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
+    from nca.streaming.grid_file import GridFile, stream
+
     load_plugins(plugin)
     wanted, cells = pick_device(device), sides(size, "--size")
     recipe, automaton, task = _loaded(checkpoint, wanted, tuple(overrides or ()), data)
@@ -125,9 +132,12 @@ def stream_(
 
 
 def _loaded(
-    source: str, device: torch.device, overrides: tuple[str, ...], data: Path | None
-) -> tuple[Recipe, Automaton, Task | None]:
+    source: str, device: "torch.device", overrides: tuple[str, ...], data: Path | None
+) -> "tuple[Recipe, Automaton, Task | None]":
     """Return a trained automaton with its task, or one that needs no training, without."""
+    from nca.checkpoint.read import read_recipe
+    from nca.checkpoint.trained import Trained
+
     if source.endswith(".toml"):
         recipe = read_recipe(source, overrides)
         automaton = recipe.automaton().to(device).eval()
@@ -144,7 +154,7 @@ def _loaded(
 
 
 @contextmanager
-def _counting(total: int) -> Iterator[Watch]:
+def _counting(total: int) -> "Iterator[Watch]":
     """Return a watch that shows how far it is, and how fast: a bar, or a line now and then."""
     columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     spoken = time.monotonic()
@@ -163,7 +173,7 @@ def _counting(total: int) -> Iterator[Watch]:
         yield watch
 
 
-def _tell(size: Size, steps: int, seconds: float, out: Path | None, as_json: bool) -> None:
+def _tell(size: "Size", steps: int, seconds: float, out: Path | None, as_json: bool) -> None:
     done = steps * math.prod(size)
     if as_json:
         told = {"size": list(size), "steps": steps, "cell-steps": done, "seconds": seconds}

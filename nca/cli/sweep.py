@@ -4,9 +4,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 import typer
 
 from nca.checkpoint.find import recipe_path, recipe_text
@@ -22,22 +21,15 @@ from nca.cli.console import (
     say,
     show_json,
 )
-from nca.cli.jobs_progress import showing
-from nca.cli.run import interruptible
-from nca.cli.sweep_table import show_lines
-from nca.device import pick_device
-from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_files
-from nca.sweep.folder import known_runs, place, write_asked
-from nca.sweep.lock import alone
-from nca.sweep.plan import Base, SweepPlan, assign_folders, grid, planned, sample
-from nca.sweep.processes import Slot, side_by_side
-from nca.sweep.request import wishes
-from nca.sweep.results import summarise_variants, write_results
-from nca.sweep.worker import Job, Measure, outcome_of
+
+if TYPE_CHECKING:
+    from nca.sweep.plan import Base, SweepPlan
+    from nca.sweep.processes import Slot
+    from nca.sweep.worker import Job, Measure
 
 
-def sweep(
+def sweep_command(
     recipe: RecipeName,
     over: Annotated[
         list[str] | None,
@@ -97,6 +89,13 @@ def sweep(
 
     Example: nca sweep glom_mnist --over rollout.fire_rate=0.5,1 --seeds 3
     """
+    from nca.sweep.folder import place
+    from nca.sweep.lock import alone
+    from nca.sweep.plan import grid, planned, sample
+    from nca.sweep.request import wishes
+    from nca.sweep.results import write_results
+    from nca.sweep.worker import Measure
+
     load_plugins(plugin)
     devices = _devices(device)
     axes, random_seeds = wishes(over or (), variant or (), variants, seeds)
@@ -113,15 +112,21 @@ def sweep(
     _show(told, plan, outcomes, folder, as_json, plugin or ())
 
 
-def _base(source: str) -> Base:
+def _base(source: str) -> "Base":
+    from nca.recipe.recipe import Recipe
+    from nca.sweep.plan import Base
+
     path = recipe_path(source)
     text = recipe_text(path)
     load_files(Recipe.plugins_in(text), path.parent)
     return Base(text, path.stem, path.parent, str(path))
 
 
-def _settled(plan: SweepPlan, base: Base, folder: Path) -> SweepPlan:
+def _settled(plan: "SweepPlan", base: "Base", folder: Path) -> "SweepPlan":
     """Give every run its folder, and write down which runs have one."""
+    from nca.sweep.folder import known_runs, write_asked
+    from nca.sweep.plan import assign_folders
+
     known = known_runs(folder, base)
     plan = replace(plan, runs=assign_folders(plan.runs, known))
     ours = {run.overrides for run in plan.runs}
@@ -130,13 +135,15 @@ def _settled(plan: SweepPlan, base: Base, folder: Path) -> SweepPlan:
 
 
 def _jobs(
-    plan: SweepPlan,
-    base: Base,
+    plan: "SweepPlan",
+    base: "Base",
     folder: Path,
-    measure: Measure,
+    measure: "Measure",
     plugins: Sequence[Path],
     data: Path | None,
-) -> list[Job]:
+) -> "list[Job]":
+    from nca.sweep.worker import Job
+
     return [
         Job(
             folder=str(folder / run.folder),
@@ -153,8 +160,15 @@ def _jobs(
     ]
 
 
-def _done(plan: SweepPlan, jobs: Sequence[Job], slots: Sequence[Slot]) -> dict[str, dict[str, Any]]:
+def _done(
+    plan: "SweepPlan", jobs: "Sequence[Job]", slots: "Sequence[Slot]"
+) -> dict[str, dict[str, Any]]:
     """Do what is left to do; return what came of every run, by the name of its folder."""
+    from nca.cli.jobs_progress import showing
+    from nca.cli.run import interruptible
+    from nca.sweep.processes import side_by_side
+    from nca.sweep.worker import outcome_of
+
     outcomes = {job.folder: told for job in jobs if (told := outcome_of(job))}
     left = [job for job in jobs if job.folder not in outcomes]
     names = {job.folder: run.words for job, run in zip(jobs, plan.runs, strict=True)}
@@ -180,14 +194,20 @@ def _devices(wanted: str) -> list[str]:
     Raises:
         DeviceError: The device is not there.
     """
+    import torch
+
+    from nca.device import pick_device
+
     device = pick_device(wanted)
     if device.type == "cuda" and device.index is None:
         return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     return [str(device)]
 
 
-def _slots(devices: Sequence[str], jobs: int | None, runs: int) -> list[Slot]:
+def _slots(devices: Sequence[str], jobs: int | None, runs: int) -> "list[Slot]":
     """Return the places for runs; all the runs count, so that going on changes no place."""
+    from nca.sweep.processes import Slot
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = cores or 1
     threads = os.environ.get("OMP_NUM_THREADS", "")
@@ -200,12 +220,15 @@ def _slots(devices: Sequence[str], jobs: int | None, runs: int) -> list[Slot]:
 
 def _show(
     told: dict[str, Any],
-    plan: SweepPlan,
+    plan: "SweepPlan",
     outcomes: dict[str, dict[str, Any]],
     folder: Path,
     as_json: bool,
     plugins: Sequence[Path],
 ) -> None:
+    from nca.cli.sweep_table import show_lines
+    from nca.sweep.results import summarise_variants
+
     found = summarise_variants(plan, outcomes)
     if as_json:
         show_json(told)

@@ -9,10 +9,7 @@ import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from nca.data.idx import (
     MARGIN,
@@ -39,6 +36,9 @@ from nca.data.sources import (
 )
 from nca.errors import DataError, ShapeError
 from nca.registry.registry import registry
+
+if TYPE_CHECKING:  # data sets are listed, fetched and checked without torch
+    from torch import Tensor
 
 __all__ = [
     "Dataset",
@@ -74,11 +74,13 @@ class LabelledImages:
         ShapeError: Another dtype, another number of axes, or unequal counts.
     """
 
-    images: Tensor
-    labels: Tensor
+    images: "Tensor"
+    labels: "Tensor"
 
     def __post_init__(self) -> None:
         """Refuse what no task could use."""
+        import torch
+
         images, labels = self.images, self.labels
         if (
             (images.dtype, images.ndim) != (torch.uint8, 4)
@@ -248,20 +250,20 @@ class IdxDataset(Dataset):
         mine = (entry.name for entry in registry.entries() if entry.thing is type(self))
         return next(mine, type(self).__name__)
 
-    def _join(self, images: Tensor, labels: Tensor) -> LabelledImages:
+    def _join(self, images: "Tensor", labels: "Tensor") -> LabelledImages:
         if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
             raise DataError(
                 f"the files of {self.folder} do not belong together.",
                 where=f"images are {tuple(images.shape)}, labels are {tuple(labels.shape)}",
-                to_do="mend the data set's table of files",
+                to_do="correct the data set's table of files",
             )
         if int(labels.max()) >= len(self.classes):
             raise DataError(
                 f"{self.folder} has more classes than names for them.",
                 where=f"label {int(labels.max())}, but {len(self.classes)} classes",
-                to_do="mend the data set's `classes`",
+                to_do="correct the data set's `classes`",
             )
-        return LabelledImages(images.unsqueeze(1), labels.to(torch.int64))
+        return LabelledImages(images.unsqueeze(1), labels.long())
 
 
 def _in(shelves: list[RawFolder], word: str = "in") -> str:

@@ -20,13 +20,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from nca.errors import DataError
 from nca.files import make_folder, write_whole
+
+if TYPE_CHECKING:  # data sets are listed, fetched and checked without torch
+    from torch import Tensor
 
 UNSIGNED_BYTE = 0x08
 LARGEST = 1 << 30  # bytes; a foreign archive that swells beyond this is refused, not unpacked
@@ -196,7 +196,7 @@ def gunzip(data: bytes) -> bytes:
     return bytes(plain)
 
 
-def parse_idx(data: bytes, name: str) -> Tensor:
+def parse_idx(data: bytes, name: str) -> "Tensor":
     """Return the values of an idx file of unsigned bytes as a uint8 tensor that may be written to.
 
     Args:
@@ -206,6 +206,7 @@ def parse_idx(data: bytes, name: str) -> Tensor:
     Raises:
         DataError: Another magic number, another type, or a length that does not fit the sides.
     """
+    import torch
 
     def fault(what: str) -> DataError:
         return DataError(

@@ -15,18 +15,19 @@ Read this folder in this order:
 - `window`: a part of a larger grid whose cells know where in the whole they are.
 - `rng`: random numbers as a function of seed, step, sample, channel and cell.
 - `context`: what a rule knows when it is built: its level among the levels, axes, topology.
-- `view`: what a rule may see of one step.
-- `rule`: the contract of update rules, `UpdateRule`.
-- `program`: a rule's arithmetic as data: nets, decay and attention.
-- `perception`: correlations, and small nets applied to every cell.
+- `program`: a rule's arithmetic as data: perception and small nets, decay, attention.
 - `step_inputs`: what the rules of one step share: the padded state and common correlations.
+- `view`: what a rule may see of one step.
+- `run_program`: a program computed in torch.
+- `rule`: the contract of update rules, `UpdateRule`: a program or a forward.
+- `perception`: fixed perception, and small nets applied to every cell.
 - `conditions`: alive mask, noise and temporal skips.
-- `stepper`: one step, dense; `nca.backends` holds the other ways to execute it.
-- `automaton`: `Automaton`: layout, rules and conditions together; `step`, `rollout`, `trajectory`.
+- `stepper`: what one step is (`StepSpec`), how it may be executed (`Stepper`), and the plain way
+  (`DenseStepper`); `nca.backends` holds the other ways, `nca.backends.choose` picks one.
 - `activation_memory`: what a rollout keeps for its gradient, and what it computes again.
+- `automaton`: `Automaton`: layout, rules and conditions together; `step`, `rollout`, `trajectory`.
 - `initial`: first states: zeros, uniform numbers or learned vectors.
-- `rollouts`: rollouts with changing input.
-- `settling`: rollouts until nothing changes.
+- `rollouts`: rollouts until nothing changes, and with changing input.
 
 Public to the other folders: every module. Users take the same names from `nca`.
 """

@@ -64,10 +64,13 @@ def absorb_tensor(key: int | Tensor, numbers: Tensor) -> Tensor:
     return mix_tensor((numbers ^ key) + _signed(_WEYL))
 
 
-@torch.compiler.assume_constant_result
 def number_of(stream: str) -> int:
     """Return the 32-bit number of a stream's name, which compilers take for a constant."""
     return zlib.crc32(stream.encode())
+
+
+# what torch.compiler.assume_constant_result does, which would import all of torch._dynamo first
+number_of._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def stream_key(random_seed: int, stream: str, step: int) -> int:

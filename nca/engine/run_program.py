@@ -140,7 +140,7 @@ def _perceive(perception: Perception, view: View) -> Tensor:
             parts = stencil_features(perception, level, view)
             return torch.stack(parts, dim=2).flatten(1, 2)
         case Location():
-            code = _location_code(view.coordinates, perception.frequencies)
+            code = location_code(view.coordinates, perception.frequencies)
             return F.linear(code.movedim(1, -1), perception.weight).movedim(-1, 1)
 
 
@@ -179,7 +179,7 @@ def _neighbours_there(weights: AttentionWeights, view: View, energy: Tensor) -> 
     return there
 
 
-def _location_code(coordinates: Tensor, frequencies: int) -> Tensor:
+def location_code(coordinates: Tensor, frequencies: int) -> Tensor:
     """Return sines and cosines of coordinates, `(1, 2 * frequencies * axes, *space)`."""
     kind = {"device": coordinates.device, "dtype": coordinates.dtype}
     turns = torch.arange(1, frequencies + 1, **kind) * (2 * math.pi)

@@ -17,7 +17,8 @@ import torch
 from annotated_types import Le
 
 from nca.checkpoint.file import is_file, weights
-from nca.checkpoint.find import pretrained, read_recipe, recipes
+from nca.checkpoint.find import pretrained, recipes
+from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
 from nca.data.dataset import Report
 from nca.engine.automaton import Automaton

@@ -26,8 +26,9 @@ def discover() -> None:
     The groups are `nca.rules`, `nca.tasks`, `nca.datasets`, `nca.targets`, `nca.importers`; the
     name is the plugin's, the value `module:attribute`.
     """
+    installed = entry_points()  # once for all groups, since it reads a file of every package
     for kind in KINDS:
-        points = entry_points(group=f"nca.{kind}s")
+        points = installed.select(group=f"nca.{kind}s")
         for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "", p.name)):
             package = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
             try:

@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeVar, get_args
 
 from nca.errors import PluginError, RegistryError
 from nca.suggest import did_you_mean
-from nca.validation.checked import checked_options
 
 Kind = Literal["rule", "task", "dataset", "target", "importer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -59,6 +58,8 @@ class Registry:
             RegistryError: The name is taken by another thing.
             PluginError: The thing does not keep the contract of its kind.
         """
+        from nca.validation.checked import checked_options  # pydantic, which names do without
+
         place = f"{thing.__module__}:{thing.__qualname__}"
         self._check(kind, name, thing, place)
         checked_options(thing)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from nca.checkpoint.find import keep_plugins
+from nca.checkpoint.read import keep_plugins
 from nca.data.dataset import Report
 from nca.device import pick_device
 from nca.errors import CheckpointError, DivergedError, NCAError

@@ -73,7 +73,7 @@ def test_what_is_interrupted_says_how_to_go_on(nca, here, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nca.cli.examine.run_checks", interrupt)
+    monkeypatch.setattr("nca.reports.robustness.run_checks", interrupt)
     result = nca("examine", "case.safetensors", "--ask", "damage")
     assert (result.code, result.out) == (130, "")
     assert "answers are kept in examine-case/examination.jsonl; the same command" in result.err

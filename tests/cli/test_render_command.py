@@ -142,8 +142,10 @@ def test_a_film_becomes_a_still_sheet_that_ends_with_its_last_frame(nca, done, h
 
 def test_the_last_frame_is_shown_in_the_terminal(nca, done, film, monkeypatch):
     seen: list = []
-    monkeypatch.setattr("nca.cli.render.why_no_picture", lambda console: "")
-    monkeypatch.setattr("nca.cli.render.print_pictures", lambda _, pictures: seen.extend(pictures))
+    monkeypatch.setattr("nca.render.terminal.why_no_picture", lambda console: "")
+    monkeypatch.setattr(
+        "nca.render.terminal.print_pictures", lambda _, pictures: seen.extend(pictures)
+    )
     result = nca("render", "done", *FILM, "--frames", film, "--out", "-", "--samples", "2")
     assert (result.code, len(seen)) == (0, 3)
     assert seen[0].eq(1).all()

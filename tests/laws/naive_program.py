@@ -1,4 +1,4 @@
-"""What a program says, term by term and as plainly as it can be written: the judge of the engine."""
+"""What a program says, written as plainly as it can be: the judge of the engine."""
 
 import math
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nca.checkpoint.trained import Trained
-from nca.cli.imports import import_
+from nca.cli.imports import import_command
 from nca.registry.discovery import discover
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "fixtures"
@@ -42,7 +42,7 @@ def brought_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Traine
 
     def bring(importer: str, source: Path, *overrides: str) -> Trained:
         out = tmp_path_factory.mktemp("imported") / f"{importer}.safetensors"
-        import_(importer, source, out)
+        import_command(importer, source, out)
         return Trained.load(str(out), torch.device("cpu"), overrides)
 
     return bring

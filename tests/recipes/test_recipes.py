@@ -12,7 +12,8 @@ from torch.testing import assert_close
 
 from nca import CellRNG, Dataset, LabelledImages, register
 from nca.checkpoint.file import Checkpoint
-from nca.checkpoint.find import pretrained, read_recipe, recipe_text, recipes
+from nca.checkpoint.find import pretrained, recipe_text, recipes
+from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
 from nca.data.dataset import Report
 from nca.engine.rng import HostRNG
