@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nca import (
+    SILENT,
     TORUS,
     Batch,
     Canvas,
@@ -24,7 +25,7 @@ from nca import (
     HostRNG,
     InitialState,
     InitialStateSpec,
-    Report,
+    Progress,
     ShapeError,
     Share,
     State,
@@ -113,7 +114,7 @@ class CellClassification(Task):
         self.labels: dict[str, Tensor] = {}
 
     def prepare(
-        self, device: torch.device, data: Path | None = None, report: Report | None = None
+        self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
     ) -> None:
         """Load the data set onto the device and set some of its training images aside.
 
@@ -122,7 +123,7 @@ class CellClassification(Task):
             ShapeError: Its images do not fit the grid or the image level.
         """
         for split in ("train", "test"):
-            loaded = self.dataset.load(split, data, report)
+            loaded = self.dataset.load(split, data, progress)
             images, labels = loaded.images.to(device), loaded.labels.to(device)
             if not len(labels):
                 raise self.no_samples(split)

@@ -6,11 +6,13 @@ from functools import partial
 
 import pytest
 import torch
+from observed import Observed
 from simple import one_level
 from test_memory_planner import Noise as NoiseImages
 from torch.testing import assert_close
 
 from nca import (
+    SILENT,
     ActivationMemory,
     Automaton,
     Layout,
@@ -18,7 +20,6 @@ from nca import (
     NCAError,
     Noise,
     ProcessError,
-    Report,
     RuleContext,
     Skip,
     State,
@@ -29,7 +30,7 @@ from nca.checkpoint.find import read_recipe
 from nca.distributed.group import ProcessGroup
 from nca.registry.registry import registry
 from nca.training.compile_trial import choose_compile
-from nca.training.loop import Watch, train
+from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
 
@@ -145,17 +146,17 @@ class Clock:
         monkeypatch.setattr(IterationProbe, "seconds", seconds)
 
 
-def begun(folder, *more: str, name: str = "glom_mnist", crew: ProcessGroup | None = None) -> Run:
+def begun(folder, *more: str, name: str = "glom_mnist", group: ProcessGroup | None = None) -> Run:
     recipe = read_recipe(name, [*(LEVELS if name == "glom_mnist" else ()), *more])
-    run = Run.start(recipe, folder, CPU, None, Report())
-    run.group = crew or run.group
+    run = Run.start(recipe, folder, CPU, None, SILENT)
+    run.group = group or run.group
     return run
 
 
 def settled(run: Run) -> tuple[bool, str]:
-    said: list[str] = []
-    choose_compile(run, Watch(notice=said.append))
-    return isinstance(run.automaton, Compiled), "".join(said)
+    observed = Observed()
+    choose_compile(run, observed)
+    return isinstance(run.automaton, Compiled), "".join(observed.notes)
 
 
 LONG = ("train.compile=auto", "train.iterations=100000")
@@ -204,10 +205,10 @@ def test_auto_does_not_try_where_cells_are_spared_or_steps_shared(tmp_path, monk
     clock = Clock(monkeypatch, 1.0, 0.1)
     run = begun(tmp_path / "run", "train.compile=auto", "pool.size=8", name="growing")
     assert settled(run)[1].startswith("plain steps: they spare the cells that cannot change")
-    shared = begun(tmp_path / "shared", *LONG, crew=ProcessGroup(0, 2))
+    shared = begun(tmp_path / "shared", *LONG, group=ProcessGroup(0, 2))
     assert settled(shared) == (False, "plain steps: several processes share them")
     assert clock.asked == []
-    asked = begun(tmp_path / "asked", "train.compile=always", crew=ProcessGroup(0, 2))
+    asked = begun(tmp_path / "asked", "train.compile=always", group=ProcessGroup(0, 2))
     with pytest.raises(ProcessError, match="steps that 2 processes share are not compiled"):
         settled(asked)
 
@@ -216,7 +217,7 @@ def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch, quick):
     Clock(monkeypatch, 1.0, 0.5)
     assert settled(begun(tmp_path / "run", *LONG))[0]
     clock = Clock(monkeypatch, 1.0, 2.0)
-    again = Run.resume(tmp_path / "run", CPU, None, Report())
+    again = Run.resume(tmp_path / "run", CPU, None, SILENT)
     assert settled(again) == (True, "compiled steps: as this run began")
     assert clock.asked == [Compiled], "nothing is compared again"
     Clock(monkeypatch, 1.0, RuntimeError("no g++"))
@@ -252,9 +253,9 @@ def test_a_compiled_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, quic
     train(whole)
     half = begun(tmp_path / "half", "train.compile=always")
     settled(half)
-    train(half, Watch(stopped=lambda: half.iteration == 2))
+    train(half, Observed(stops=lambda: half.iteration == 2))
     assert half.iteration == 2
-    rest = Run.resume(tmp_path / "half", CPU, None, Report())
+    rest = Run.resume(tmp_path / "half", CPU, None, SILENT)
     settled(rest)
     train(rest)
     plain = begun(tmp_path / "plain")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from observed import Observed
 from tiny import PLUGIN, RECIPE
 
-from nca.data.dataset import Report
 from nca.errors import StorageError
+from nca.progress import SILENT
 from nca.registry.discovery import load_file
 from nca.sweep.errors import SweepError
 from nca.sweep.folder import known_runs, place, write_asked
@@ -21,10 +22,8 @@ from nca.sweep.plan import Base, PlannedRun, SweepPlan, assign_folders, grid, pl
 from nca.sweep.request import Variant, pieces, wishes
 from nca.sweep.results import summarise_variants, write_results
 from nca.sweep.worker import Job, Measure, Stopped, note, outcome_of, run_job
-from nca.training.loop import Watch
 
 BASE = Base(RECIPE, "tiny", Path(), "tiny.toml")
-QUIET = Report(lambda _: None, lambda *_: None)
 
 
 class TestPieces:
@@ -400,19 +399,19 @@ class TestJob:
 
     def test_ends_with_an_outcome_that_makes_it_needless_to_do_it_again(self, job):
         assert outcome_of(job) is None
-        told = run_job(job, Watch(), QUIET)
+        told = run_job(job, SILENT)
         assert [(row["steps"], row["samples"]) for row in told["measured"]] == [(3, 8)]
         assert (told["split"], told["iteration"], told["parameters"]) == ("held_out", 4, 82)
         assert outcome_of(job) == told
         assert outcome_of(replace(job, overrides=("random_seed=6",))) is None
 
     def test_that_is_judged_otherwise_is_judged_anew_and_trained_no_more(self, job):
-        run_job(job, Watch(), QUIET)
+        run_job(job, SILENT)
         last = Path(job.folder) / "last.safetensors"
         before = last.stat().st_mtime_ns
         other = replace(job, measure=Measure("test", (2, 4), 5))
         assert outcome_of(other) is None
-        told = run_job(other, Watch(), QUIET)
+        told = run_job(other, SILENT)
         assert [(row["steps"], row["samples"]) for row in told["measured"]] == [(2, 5), (4, 5)]
         assert told["split"] == "test"
         assert last.stat().st_mtime_ns == before
@@ -420,11 +419,11 @@ class TestJob:
     def test_that_is_stopped_has_no_outcome_and_goes_on(self, job):
         asked = iter([False, True])
         with pytest.raises(Stopped):
-            run_job(job, Watch(stopped=lambda: next(asked)), QUIET)
+            run_job(job, Observed(stops=lambda: next(asked)))
         assert outcome_of(job) is None
-        records = []
-        run_job(job, Watch(record=records.append), QUIET)
-        assert records[0]["iteration"] == 2
+        observed = Observed()
+        run_job(job, observed)
+        assert observed.rows[0]["iteration"] == 2
 
     def test_whose_metric_is_undefined_leaves_json_that_every_reader_takes(self, job):
         Path(job.folder).mkdir()
@@ -436,7 +435,7 @@ class TestJob:
 
     def test_that_diverges_says_so_and_is_not_tried_again(self, job):
         job = replace(job, overrides=("train.learning_rate=1e30", "train.iterations=30"))
-        told = run_job(job, Watch(), QUIET)
+        told = run_job(job, SILENT)
         assert told["failed"].startswith("the loss is nan: the states or weights have left the ")
         assert outcome_of(job) == told
 

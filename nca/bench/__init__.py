@@ -1,7 +1,8 @@
-"""How fast an automaton runs, in every way that the engine can run it, beside the plain one.
+"""Benchmarks: how fast an automaton runs with every backend, compared with the plain one.
 
 `case` is what is measured, `backends` how it may be run, `flops` the least that must be computed
-and moved, `roofline` what the device can do at best, `timing` the clock, and `results` what follows from its readings.
+and moved, `roofline` what the device can do at best, `timing` the clock, and `results` what
+follows from its readings.
 """
 
 from nca.bench.backends import BACKENDS, Backend, select_backends

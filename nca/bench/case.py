@@ -84,7 +84,7 @@ class Case:
         automaton = self.recipe.automaton()
         generator = torch.Generator().manual_seed(self.recipe.tables.random_seed)
         for weight in automaton.parameters():
-            # an automaton that stands still hides what a way gets wrong
+            # an automaton that stands still hides what a backend gets wrong
             if weight.ndim > 1 and not weight.any():
                 nn.init.normal_(weight, std=AWAKE, generator=generator)
         return automaton.to(self.device)

@@ -18,7 +18,7 @@ from nca.cli.console import (
     say,
     show_json,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 from nca.errors import DataError
 from nca.export import write_html, write_onnx
 from nca.export.browser import find_browser
@@ -84,8 +84,8 @@ def export(
 
 def _examples(trained: Trained, data: Path | None) -> None:
     """Let the task load what it can show examples of; without, one can still draw."""
-    with terminal_report() as report:
+    with terminal_progress() as progress:
         try:
-            trained.prepare(data, report)
+            trained.prepare(data, progress)
         except DataError as fault:
             say(f"no examples to choose from: {fault.what}")

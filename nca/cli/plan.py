@@ -18,9 +18,9 @@ from nca.cli.console import (
     show_json,
     show_rows,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 from nca.device import hardware, pick_device
-from nca.training import probe as gauge
+from nca.training import probe
 from nca.training.memory_planner import (
     MARGIN,
     IterationProbe,
@@ -51,13 +51,13 @@ def plan(
     Example: nca plan growing --set grid.size=[256,256] --free 24GB
     """
     load_plugins(plugin)
-    bound = gauge.bytes_of(free) if free else None
+    bound = probe.bytes_of(free) if free else None
     wanted = pick_device(device)
     checked = read_recipe(recipe, overrides or ())
     checked.training()
-    with terminal_report() as report:
-        run = Run.build(checked, Path(), wanted, data, report)
-    held, room = gauge.held(wanted), _room(bound, wanted)
+    with terminal_progress() as progress:
+        run = Run.build(checked, Path(), wanted, data, progress)
+    held, room = probe.held(wanted), _room(bound, wanted)
     trial = IterationProbe(run)
     say(
         f"{checked.name} on {hardware(wanted)}: batch {run.table.batch}, "
@@ -86,8 +86,8 @@ NOT_MEASURED = {"measured_bytes": None, "measured_seconds": None}
 def _room(bound: int | None, device: Any) -> int | None:
     """Return the bytes that an iteration may take."""
     if bound is not None:
-        return bound - gauge.held(device)
-    now = gauge.free(device)
+        return bound - probe.held(device)
+    now = probe.free(device)
     return None if now is None else round((1 - MARGIN) * now)
 
 

@@ -17,7 +17,7 @@ from nca.cli.console import (
     say,
     sides,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 from nca.device import pick_device
 from nca.errors import NCAError
 
@@ -87,14 +87,14 @@ def play(
     place = pick_device(device)
 
     def load() -> PlayedModel:
-        with terminal_report() as report:
+        with terminal_progress() as progress:
             return PlayedModel.load(
                 told,
                 place,
                 size=cells,
                 overrides=tuple(overrides or ()),
                 data=data,
-                report=report,
+                progress=progress,
             )
 
     subject = load()

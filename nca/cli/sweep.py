@@ -22,7 +22,7 @@ from nca.cli.console import (
     say,
     show_json,
 )
-from nca.cli.jobs_progress import showing
+from nca.cli.jobs_progress import sweep_progress
 from nca.cli.run import interruptible
 from nca.cli.sweep_table import show_lines
 from nca.device import pick_device
@@ -163,10 +163,10 @@ def _done(plan: SweepPlan, jobs: Sequence[Job], slots: Sequence[Slot]) -> dict[s
     say(f"{len(jobs)} run{'s' * (len(jobs) > 1)}{kept}" + f"; {at_once} at a time" * bool(left))
     if left:
         with (
-            interruptible() as stopped,
-            showing(names, plan.headline, len(outcomes)) as display,
+            interruptible() as interruption,
+            sweep_progress(names, plan.headline, len(outcomes)) as progress,
         ):
-            outcomes |= side_by_side(left, slots, display, stopped)
+            outcomes |= side_by_side(left, slots, progress.job, interruption.stopped)
     if len(outcomes) < len(jobs):
         say(f"stopped with {len(outcomes)} of {len(jobs)} runs done; what is trained is saved.")
         say("continue with: the same command again")

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from nca.backends.compiled import Compiled
 from nca.engine.automaton import Automaton
 from nca.errors import NCAError, ProcessError
-from nca.training.loop import Watch
+from nca.progress import Progress
 from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
 
@@ -21,12 +21,12 @@ GAIN = 1.05
 """How many times as fast compiled steps must be at least."""
 
 
-def choose_compile(run: Run, watch: Watch) -> None:
+def choose_compile(run: Run, progress: Progress) -> None:
     """Give a run compiled steps if its recipe asks for them, and, if `auto`, if they pay; say so.
 
     Args:
         run: Where training stands.
-        watch: Who is told.
+        progress: Where the choice is noted.
 
     Raises:
         ProcessError: They are asked for, and several processes share the steps.
@@ -37,7 +37,7 @@ def choose_compile(run: Run, watch: Watch) -> None:
         return
     automaton, told = _settled(run) if asked == "auto" else _demanded(run, "as the recipe asks")
     run.modules["automaton"] = automaton
-    watch.notice(f"{'compiled' if told['compiled'] else 'plain'} steps: {told['why']}")
+    progress.note(f"{'compiled' if told['compiled'] else 'plain'} steps: {told['why']}")
     run.log.write({"iteration": run.iteration, "kind": "compile", **told})
 
 
