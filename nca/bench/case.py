@@ -1,4 +1,4 @@
-"""What is measured: a recipe's automaton on random states, with a loss that needs no data.
+"""Benchmark case: a recipe's automaton on random states, with a loss that needs no data.
 
 A recipe says what there is (levels, rules, grid) and how much of it: batch and steps. Its task is
 left out, so that nothing is fetched and nothing but the automaton is timed. The built-in cases

@@ -1,4 +1,4 @@
-"""The least that a step must compute and move, counted from the weights.
+"""Work of a step: the least that it must compute and move, counted from the weights.
 
 Operations are those of matrix products and convolutions (two for each multiplication with its
 addition), as torch counts them while plain runs; sums, masks and activations cost

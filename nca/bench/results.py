@@ -1,4 +1,4 @@
-"""What follows from the readings of the clock: medians, spreads, ratios, verdicts."""
+"""Results of a benchmark: medians, spreads, speed-ups and verdicts."""
 
 import statistics
 from dataclasses import dataclass, field
@@ -113,7 +113,7 @@ class Measured:
     Attributes:
         case: What was measured.
         parameters: Its weights.
-        alive: Share of the cells that lived in the first state and, with plain, in the last.
+        alive: Share of the cells alive in the first state and, with plain, in the last.
         work: What one cell needs for one step.
         results: Forward first, plain first in each.
         left_out: What was not measured, and why.

@@ -67,8 +67,8 @@ def export(
         checked = write_onnx(trained, out, steps, not no_check)
     size = out.stat().st_size
     if as_json:
-        told = checked.to_json() if checked else None
-        show_json({"file": str(out), "to": to, "bytes": size, "checked": told})
+        report = checked.to_json() if checked else None
+        show_json({"file": str(out), "to": to, "bytes": size, "checked": report})
         return
     if checked:
         print_result(str(checked))

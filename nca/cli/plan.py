@@ -64,7 +64,7 @@ def plan(
         f"{trial.least} to {trial.most} steps"
     )
     if trial.spreads:
-        say("rules make the life here, and it may spread: predicted as if all cells lived")
+        say("rules change which cells live here: predicted as if all cells lived")
     needs = list(trial.needs(timed=True))
     taken = fastest_that_fits(needs, room)
     rows = [_row(need, MemoryChoice(need, room), need is taken.need) for need in needs]
@@ -128,7 +128,7 @@ COLUMNS: dict[str, tuple[str, Any]] = {
 def _last(held: int, room: int | None, bound: int | None, taken: MemoryChoice) -> str:
     beside = f"beside it {held / 1e6:,.0f} MB are held by program, data, weights and pool"
     if room is None:
-        return f"{beside}; how much is free, nobody says: give --free"
+        return f"{beside}; how much is free is unknown: give --free"
     left = "after them" if bound is not None else f"now, less a {MARGIN:.0%} margin"
     short = "" if taken.fits else "; nothing fits, and auto takes the least"
     return f"{beside}; {max(room, 0) / 1e6:,.0f} MB are free {left}{short}"

@@ -29,10 +29,10 @@ from nca.device import pick_device
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_files
 from nca.sweep.folder import known_runs, place, write_asked
-from nca.sweep.lock import alone
+from nca.sweep.lock import folder_lock
 from nca.sweep.plan import Base, SweepPlan, assign_folders, grid, planned, sample
 from nca.sweep.processes import Slot, side_by_side
-from nca.sweep.request import wishes
+from nca.sweep.request import parse_request
 from nca.sweep.results import summarise_variants, write_results
 from nca.sweep.worker import Job, Measure, outcome_of
 
@@ -99,18 +99,18 @@ def sweep(
     """
     load_plugins(plugin)
     devices = _devices(device)
-    axes, random_seeds = wishes(over or (), variant or (), variants, seeds)
+    axes, random_seeds = parse_request(over or (), variant or (), variants, seeds)
     base = _base(recipe)
     choices = list(sample(axes, random, random_seed) if random else grid(axes))
     plan = planned(base, overrides or (), choices, random_seeds)
     folder = out or place(base, plan.runs, Path("sweeps"))
     measure = Measure(split, tuple(sorted(set(steps or ()))), samples)
-    with alone(folder):
+    with folder_lock(folder):
         plan = _settled(plan, base, folder)
         made = _jobs(plan, base, folder, measure, plugin or (), data)
         outcomes = _done(plan, made, _slots(devices, jobs, len(made)))
-        told = write_results(folder, plan, measure, outcomes)
-    _show(told, plan, outcomes, folder, as_json, plugin or ())
+        results = write_results(folder, plan, measure, outcomes)
+    _show(results, plan, outcomes, folder, as_json, plugin or ())
 
 
 def _base(source: str) -> Base:
@@ -155,7 +155,7 @@ def _jobs(
 
 def _done(plan: SweepPlan, jobs: Sequence[Job], slots: Sequence[Slot]) -> dict[str, dict[str, Any]]:
     """Do what is left to do; return what came of every run, by the name of its folder."""
-    outcomes = {job.folder: told for job in jobs if (told := outcome_of(job))}
+    outcomes = {job.folder: outcome for job in jobs if (outcome := outcome_of(job))}
     left = [job for job in jobs if job.folder not in outcomes]
     names = {job.folder: run.words for job, run in zip(jobs, plan.runs, strict=True)}
     kept = f", {len(outcomes)} of them done already" if outcomes else ""
@@ -171,7 +171,7 @@ def _done(plan: SweepPlan, jobs: Sequence[Job], slots: Sequence[Slot]) -> dict[s
         say(f"stopped with {len(outcomes)} of {len(jobs)} runs done; what is trained is saved.")
         say("continue with: the same command again")
         raise KeyboardInterrupt
-    return {Path(name).name: told for name, told in outcomes.items()}
+    return {Path(name).name: outcome for name, outcome in outcomes.items()}
 
 
 def _devices(wanted: str) -> list[str]:
@@ -199,7 +199,7 @@ def _slots(devices: Sequence[str], jobs: int | None, runs: int) -> list[Slot]:
 
 
 def _show(
-    told: dict[str, Any],
+    results: dict[str, Any],
     plan: SweepPlan,
     outcomes: dict[str, dict[str, Any]],
     folder: Path,
@@ -208,7 +208,7 @@ def _show(
 ) -> None:
     found = summarise_variants(plan, outcomes)
     if as_json:
-        show_json(told)
+        show_json(results)
     else:
         show_lines(found, plan.headline)
         print_result(str(folder / "results.json"))

@@ -1,1 +1,1 @@
-"""Measure a checkpoint."""
+"""Evaluation: metrics of a checkpoint on held-out or test data."""

@@ -15,7 +15,7 @@ from nca.jsonl import dumps
 from nca.progress import SILENT, Progress, ProgressList
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_files
-from nca.sweep.lock import alone
+from nca.sweep.lock import folder_lock
 from nca.training.compile_trial import choose_compile
 from nca.training.loop import train
 from nca.training.memory_planner import choose_memory
@@ -124,7 +124,7 @@ def run_job(job: Job, progress: Progress = SILENT) -> dict[str, Any]:
         NCAError: What went wrong, other than with the training itself.
     """
     folder, data = Path(job.folder), Path(job.data) if job.data else None
-    with alone(folder, PATIENCE):
+    with folder_lock(folder, PATIENCE):
         run = _start_or_resume(job, data, progress)
         parameters = sum(weight.numel() for weight in run.modules.parameters())
         row = {"iteration": run.iteration, "of": run.table.iterations, "parameters": parameters}

@@ -1,1 +1,1 @@
-"""The training loop, and what is chosen before it."""
+"""Training: the loop, the run that it moves forward, and what is chosen before it."""

@@ -1,9 +1,9 @@
-"""Predict what each memory mode needs, and take the fastest that fits.
+"""Memory planner: predicts what each memory mode needs, and takes the fastest that fits.
 
 Nothing is derived from the rules, which may be anybody's. A few steps of the run's own next batch
 are run in each mode and measured; from there on every further step adds what it keeps. Where
 steps are sparse and rules change which cells live, life may spread: then everything is measured
-as if all cells lived.
+as if all cells were alive.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""What is watched while an automaton trains: means for the log, and signs of failure."""
+"""Monitor of a training: means for the log, and signs of failure."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Measure whether the cells of a trained automaton form islands, and those a hierarchy.
+"""Report on islands: whether the cells of a trained automaton form them, and a hierarchy.
 
 The automaton runs beside two controls, and every figure is taken alike of all three: the same
 recipe untrained, and the trained one on inputs whose cells are shuffled. `plan` says what is

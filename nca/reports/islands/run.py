@@ -1,4 +1,4 @@
-"""Run the trained automaton and its controls over the same samples, and measure all alike."""
+"""Rollouts of the trained automaton and its controls over the same samples, measured alike."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Check a trained automaton: duration, damage, shifts, turns, adversaries, translation.
+"""Report on robustness: duration, damage, shifts, turns, adversaries, translation.
 
 `catalogue` lists the checks, each of which lives in a file with its kin; `model` is what is
 checked, `seed_run` its samples under one random seed, `run` runs every check under every random
