@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from nca.checkpoint.trained import Trained as Trained
     from nca.data.dataset import Dataset as Dataset
     from nca.data.dataset import LabelledImages as LabelledImages
-    from nca.data.sources import Report as Report
     from nca.distributed.sharding import BatchSharding as BatchSharding
     from nca.distributed.sharding import GridSharding as GridSharding
     from nca.engine import program as program
@@ -91,6 +90,8 @@ if TYPE_CHECKING:
     from nca.errors import ShapeError as ShapeError
     from nca.errors import StorageError as StorageError
     from nca.errors import TargetError as TargetError
+    from nca.progress import SILENT as SILENT
+    from nca.progress import Progress as Progress
     from nca.recipe.recipe import Recipe as Recipe
     from nca.registry.importer import Imported as Imported
     from nca.registry.registry import register as register
@@ -198,7 +199,10 @@ NAMES = {
         "Dataset",
         "LabelledImages",
     ),
-    "nca.data.sources": ("Report",),
+    "nca.progress": (
+        "Progress",
+        "SILENT",
+    ),
     "nca.render.load": (
         "load_target",
         "load_texture",

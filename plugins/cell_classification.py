@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from nca import (
+    SILENT,
     TORUS,
     Batch,
     Canvas,
@@ -29,7 +30,7 @@ from nca import (
     HostRNG,
     InitialState,
     InitialStateSpec,
-    Report,
+    Progress,
     ShapeError,
     Share,
     State,
@@ -118,7 +119,7 @@ class CellClassification(Task):
         self.labels: dict[str, Tensor] = {}
 
     def prepare(
-        self, device: torch.device, data: Path | None = None, report: Report | None = None
+        self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
     ) -> None:
         """Load the data set onto the device and set some of its training images aside.
 
@@ -127,7 +128,7 @@ class CellClassification(Task):
             ShapeError: Its images do not fit the grid or the image level.
         """
         for split in ("train", "test"):
-            loaded = self.dataset.load(split, data, report)
+            loaded = self.dataset.load(split, data, progress)
             images, labels = loaded.images.to(device), loaded.labels.to(device)
             if not len(labels):
                 raise self.no_samples(split)

@@ -25,11 +25,12 @@ from annotated_types import Len
 from torch import Tensor, nn
 
 from nca import (
+    SILENT,
     Batch,
     ChannelColours,
     Display,
     HostRNG,
-    Report,
+    Progress,
     ShapeError,
     Share,
     State,
@@ -101,7 +102,7 @@ class ImageGrowth(Task):
         self.register_buffer("target", torch.zeros(*many, VISIBLE, *setting.size))
 
     def prepare(
-        self, device: torch.device, data: Path | None = None, report: Report | None = None
+        self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
     ) -> None:
         """Draw or load the targets, unless a checkpoint has brought them.
 

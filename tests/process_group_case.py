@@ -10,14 +10,14 @@ from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
-from nca import ActivationMemory, CellRNG, Report
+from nca import SILENT, ActivationMemory, CellRNG
 from nca.checkpoint.read import read_recipe
 from nca.distributed.group import ProcessGroup
 from nca.evaluation.finish_run import finish_run
 from nca.registry.discovery import discover, load_file
 from nca.registry.registry import registry
-from nca.training import probe as gauge
-from nca.training.loop import Watch, train
+from nca.training import probe
+from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe, choose_memory
 from nca.training.run import Run
 from nca.types import Size
@@ -43,45 +43,45 @@ def settled(
 
     And whether two iterations then peak at what was predicted, within 15 %.
     """
-    crew = ProcessGroup(dist.get_rank(), dist.get_world_size(), None, shard)
+    group = ProcessGroup(dist.get_rank(), dist.get_world_size(), None, shard)
     discover()
     if "blobs" not in registry.names("dataset"):
         load_file(here / "blobs.py")
     # a validation would hold more at once than so small a batch
     keys = ["rollout.steps=24", "train.memory=auto", "train.iterations=2", "train.validate_every=0"]
     recipe = read_recipe(str(here / "tiny.toml"), keys)
-    run = Run.start(recipe, here / name, CPU, None, Report(), crew)
-    left = free if crew.rank < crew.count - 1 else free // 4
-    with patch.object(gauge, "free", lambda device: left):
-        choose_memory(run, Watch())
+    run = Run.start(recipe, here / name, CPU, None, SILENT, group)
+    left = free if group.rank < group.count - 1 else free // 4
+    with patch.object(probe, "free", lambda device: left):
+        choose_memory(run, SILENT)
     predicted = {need.memory.mode: need.peak for need in IterationProbe(run).needs()}
-    measured = gauge.peak(lambda: train(run), CPU)
+    measured = probe.peak(lambda: train(run), CPU)
     memory = run.automaton.memory
     return memory, abs(measured / predicted[memory.mode] - 1) < 0.15
 
 
 def averaged(here: Path, name: str) -> int:
     """Return how often the processes average gradients in two iterations."""
-    crew = ProcessGroup(dist.get_rank(), dist.get_world_size())
+    group = ProcessGroup(dist.get_rank(), dist.get_world_size())
     discover()
     if "blobs" not in registry.names("dataset"):
         load_file(here / "blobs.py")
     recipe = read_recipe(str(here / "tiny.toml"), ["train.iterations=2", "train.validate_every=0"])
-    run = Run.start(recipe, here / name, CPU, None, Report(), crew)
-    engine, count = ProcessGroup.wrap_ddp, 0
+    run = Run.start(recipe, here / name, CPU, None, SILENT, group)
+    wrap_ddp, count = ProcessGroup.wrap_ddp, 0
 
-    def counted(group: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+    def counted(state: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
         nonlocal count
         count += 1
-        return allreduce_hook(group, bucket)
+        return allreduce_hook(state, bucket)
 
     def counting(self: ProcessGroup, module: nn.Module) -> nn.Module:
-        made = engine(self, module)
+        made = wrap_ddp(self, module)
         assert isinstance(made, DistributedDataParallel)
         made.register_comm_hook(None, counted)
         return made
 
-    with patch.object(ProcessGroup, "engine", counting):
+    with patch.object(ProcessGroup, "wrap_ddp", counting):
         train(run)
     return count
 
@@ -98,21 +98,21 @@ def trained(
 
     Its weights are moved first; in float32 it is the run that the command line starts.
     """
-    crew = ProcessGroup(dist.get_rank(), dist.get_world_size(), None, shard)
+    group = ProcessGroup(dist.get_rank(), dist.get_world_size(), None, shard)
     torch.set_default_dtype(dtype)
     try:
         discover()
         if "blobs" not in registry.names("dataset"):
             load_file(here / "blobs.py")
         if going_on:
-            run = Run.resume(here / name, CPU, None, Report(), overrides, crew)
+            run = Run.resume(here / name, CPU, None, SILENT, overrides, group)
         else:
             recipe = read_recipe(str(here / "tiny.toml"), overrides)
-            run = Run.start(recipe, here / name, CPU, None, Report(), crew)
+            run = Run.start(recipe, here / name, CPU, None, SILENT, group)
             if dtype == torch.float64:
                 shake(run)
         train(run)
-        rows = finish_run(run, None, Report(), Watch())
+        rows = finish_run(run, None)
         return [row.to_json() for row in rows]
     finally:
         torch.set_default_dtype(torch.float32)

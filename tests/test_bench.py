@@ -102,7 +102,7 @@ class TestCases:
         chosen = [way for way in able if compiled or not way.compiles]
         (found,) = bench(BenchPlan([small(name)], chosen, 2, 1e6, Clock(CPU))).measured
         assert not [result.failed for result in found.results if result.failed]
-        done = {(result.what, result.way.name): result.difference for result in found.results}
+        done = {(result.what, result.backend.name): result.difference for result in found.results}
         assert list(done) == [
             (what, way.name)
             for what in ("forward", "training")
@@ -160,7 +160,7 @@ class TestCases:
         (found,) = bench(
             BenchPlan([case], select_backends(["segments"]), 1, 1e6, Clock(CPU))
         ).measured
-        assert [(r.what, r.way.name, r.failed) for r in found.results] == [
+        assert [(r.what, r.backend.name, r.failed) for r in found.results] == [
             ("forward", "plain", ""),
             ("training", "plain", ""),
             ("training", "segments", ""),
@@ -340,7 +340,7 @@ class TestSession:
         chosen = [time.taking("plain", 2.0), time.taking("hare", 1.0), time.taking("snail", 4.0)]
         found = measured(time, *chosen)
         for what in ("forward", "training"):
-            rows = {r.way.name: r for r in found.results if r.what == what}
+            rows = {r.backend.name: r for r in found.results if r.what == what}
             assert {name: row.seconds for name, row in rows.items()} == {
                 "plain": [2.0] * 3,
                 "hare": [1.0] * 3,
@@ -370,7 +370,7 @@ class TestSession:
     def test_a_way_that_gets_it_wrong_is_found_out(self):
         idle = Backend("idle", "", lambda automaton: lambda state, steps: state, whats=("forward",))
         found = measured(Time(), PLAIN, idle)
-        assert [result.difference for result in found.results if result.way is idle] == [1.0]
+        assert [result.difference for result in found.results if result.backend is idle] == [1.0]
 
     def test_a_way_that_cannot_says_why_and_the_others_go_on(self):
         def made(automaton: Automaton) -> Rollout:
@@ -383,7 +383,7 @@ class TestSession:
         poor = time.taking("poor", 1.0, lacks=lambda device: f"needs more than a {device.type}")
         chosen = [PLAIN, Backend("broken", "", made), poor, time.taking("good", 1.0)]
         found = measured(time, *chosen)
-        failed = [(result.way.name, result.failed) for result in found.results]
+        failed = [(result.backend.name, result.failed) for result in found.results]
         assert failed == 2 * [
             ("plain", ""),
             ("broken", "RuntimeError: no such"),

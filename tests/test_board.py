@@ -8,12 +8,13 @@ from types import ModuleType
 
 import pytest
 import torch
+from observed import Observed
 from tiny import PLUGIN, RECIPE
 
-from nca.data.dataset import Report
+from nca.progress import SILENT
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_file
-from nca.training.loop import Watch, train
+from nca.training.loop import train
 from nca.training.run import Run
 from nca.training.tensorboard import TensorBoardLog
 
@@ -70,26 +71,26 @@ def writer(monkeypatch) -> type[Writer]:
     return Fresh
 
 
-def trained(folder: Path, record) -> Run:
+def trained(folder: Path, curves: TensorBoardLog) -> Run:
     """Train the tiny recipe, its records going where they are found to."""
     (folder / "blobs.py").write_text(PLUGIN)
     load_file(folder / "blobs.py")
     recipe = Recipe.parse(RECIPE, name="tiny", folder=folder)
-    run = Run.start(recipe, folder / "run", torch.device("cpu"), None, Report())
-    train(run, Watch(record=record))
+    run = Run.start(recipe, folder / "run", torch.device("cpu"), None, SILENT)
+    train(run, curves)
     return run
 
 
 def test_every_number_with_a_fraction_becomes_a_scalar_under_its_kind(tmp_path, writer):
-    said = []
-    board = TensorBoardLog(tmp_path, said.append)
+    observed = Observed()
+    board = TensorBoardLog(tmp_path, observed)
     for record in (TRAIN, HELD_OUT):
         board.record(record)
     assert writer.scalars == SCALARS
     assert not writer.closed
     board.close()
     assert writer.closed
-    assert not said
+    assert not observed.notes
 
 
 @pytest.mark.parametrize(
@@ -102,27 +103,27 @@ def test_every_number_with_a_fraction_becomes_a_scalar_under_its_kind(tmp_path, 
 )
 def test_a_writer_that_fails_is_noticed_once_and_dropped(tmp_path, writer, fails_at, kept, said):
     writer.fails_at = fails_at
-    notices = []
-    board = TensorBoardLog(tmp_path, notices.append)
+    observed = Observed()
+    board = TensorBoardLog(tmp_path, observed)
     for record in (TRAIN, HELD_OUT):
         board.record(record)
     board.close()
     board.record(TRAIN)
     board.close()
     words = said.replace("FOLDER", str(tmp_path / "tensorboard"))
-    assert notices == [f"TensorBoard gets no more records: {words}"]
+    assert observed.notes == [f"TensorBoard gets no more records: {words}"]
     assert writer.scalars == SCALARS[:kept]
 
 
 @pytest.mark.parametrize("fails_at", ["open", "add", "close"])
 def test_training_goes_on_without_a_board_that_fails(tmp_path, writer, fails_at):
     writer.fails_at = fails_at
-    notices = []
-    board = TensorBoardLog(tmp_path / "run", notices.append)
-    run = trained(tmp_path, board.record)
+    observed = Observed()
+    board = TensorBoardLog(tmp_path / "run", observed)
+    run = trained(tmp_path, board)
     board.close()
     assert run.iteration == 4
-    assert len(notices) == 1
+    assert len(observed.notes) == 1
     assert [row["iteration"] for row in run.log.records() if row["kind"] == "train"] == [2, 4]
 
 
@@ -151,11 +152,11 @@ class Raising:
 def test_a_missing_package_is_no_news_and_a_broken_one_is(tmp_path, monkeypatch, fault, said):
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     monkeypatch.setattr(sys, "meta_path", [Raising(fault), *sys.meta_path])
-    notices = []
-    board = TensorBoardLog(tmp_path, notices.append)
+    observed = Observed()
+    board = TensorBoardLog(tmp_path, observed)
     board.record(TRAIN)
     board.close()
-    assert notices == said
+    assert observed.notes == said
     assert not list(tmp_path.iterdir())
 
 
@@ -166,12 +167,12 @@ needs_tensorboard = pytest.mark.skipif(
 
 @needs_tensorboard
 def test_tensorboard_itself_reads_what_was_recorded(tmp_path):
-    notices = []
-    board = TensorBoardLog(tmp_path, notices.append)
+    observed = Observed()
+    board = TensorBoardLog(tmp_path, observed)
     for record in (TRAIN, HELD_OUT):
         board.record(record)
     board.close()
-    assert not notices
+    assert not observed.notes
     module = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
     events = module.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
@@ -186,10 +187,10 @@ def test_tensorboard_itself_reads_what_was_recorded(tmp_path):
 @needs_tensorboard
 def test_a_file_where_its_folder_should_be_is_noticed_and_left_alone(tmp_path):
     (tmp_path / "tensorboard").write_text("mine")
-    notices = []
-    board = TensorBoardLog(tmp_path, notices.append)
+    observed = Observed()
+    board = TensorBoardLog(tmp_path, observed)
     board.record(TRAIN)
     board.close()
-    (said,) = notices
+    (said,) = observed.notes
     assert said.startswith("TensorBoard gets no more records: FileExistsError: ")
     assert (tmp_path / "tensorboard").read_text() == "mine"

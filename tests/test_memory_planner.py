@@ -4,12 +4,13 @@ import json
 
 import pytest
 import torch
+from observed import Observed
 from torch.testing import assert_close
 
-from nca import ActivationMemory, Dataset, LabelledImages, Report, register
+from nca import SILENT, ActivationMemory, Dataset, LabelledImages, register
 from nca.checkpoint.read import read_recipe
-from nca.training import probe as gauge
-from nca.training.loop import Watch, train
+from nca.training import probe
+from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe, MemoryNeed, choose_memory, fastest_that_fits
 from nca.training.run import Run
 
@@ -33,7 +34,7 @@ class Noise(Dataset):
 
     classes = tuple("0123456789")
 
-    def load(self, split, folder=None, report=None):
+    def load(self, split, folder=None, progress=SILENT):
         pixels = torch.randint(256, (24, 1, 12, 12), generator=torch.Generator().manual_seed(0))
         images = torch.nn.functional.pad(pixels.to(torch.uint8), [8] * 4)
         return LabelledImages(images, torch.arange(24) % 10)
@@ -47,7 +48,7 @@ def noise() -> None:
 def begun(folder, kind: tuple[str, ...], *more: str) -> Run:
     name, *keys = kind
     keys += ["train.iterations=2", "train.warmup=0", "train.validate_every=0", *more]
-    return Run.start(read_recipe(name, keys), folder, CPU, None, Report())
+    return Run.start(read_recipe(name, keys), folder, CPU, None, SILENT)
 
 
 def needs(run: Run) -> dict[str, MemoryNeed]:
@@ -58,7 +59,7 @@ def trained(run: Run, memory: ActivationMemory) -> int:
     """Return what two iterations of training really hold at their peak."""
     run.automaton.memory = memory
     run.automaton.sparse = False if IterationProbe(run).spreads else None
-    return gauge.peak(lambda: train(run), CPU)
+    return probe.peak(lambda: train(run), CPU)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -116,7 +117,7 @@ def test_life_that_rules_make_needs_no_more_than_was_predicted(tmp_path):
         assert run.pool is not None
         for mode, need in predicted.items():
             run.automaton.memory = need.memory
-            found = gauge.peak(lambda m=need.memory: IterationProbe(run).iterate(m, 8), CPU)
+            found = probe.peak(lambda m=need.memory: IterationProbe(run).iterate(m, 8), CPU)
             assert found < 1.15 * need.peak, (mode, bias)
 
 
@@ -138,11 +139,11 @@ def test_the_fastest_that_fits_is_taken_and_no_slower_one_looked_at():
 
 @pytest.mark.parametrize(("free", "mode"), [(10**12, "store"), (None, "store"), (0, "segments")])
 def test_auto_settles_on_a_mode_and_says_so(free, mode, tmp_path, monkeypatch):
-    monkeypatch.setattr(gauge, "free", lambda device: free)
-    run, told = begun(tmp_path / "run", SPREADING, "rollout.steps=9"), []
-    choose_memory(run, Watch(notice=told.append))
+    monkeypatch.setattr(probe, "free", lambda device: free)
+    run, observed = begun(tmp_path / "run", SPREADING, "rollout.steps=9"), Observed()
+    choose_memory(run, observed)
     assert run.automaton.memory.mode == mode
-    (sentence,) = told
+    (sentence,) = observed.notes
     assert sentence.startswith(f"memory: {mode} (")
     assert ("will not fit" in sentence) == (free == 0)
     (row,) = [json.loads(line) for line in run.log.path.read_text().splitlines()]
@@ -153,7 +154,7 @@ def test_auto_settles_on_a_mode_and_says_so(free, mode, tmp_path, monkeypatch):
 def test_what_the_recipe_says_is_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(IterationProbe, "needs", None)
     run = begun(tmp_path / "run", SPREADING, "train.memory=recompute")
-    choose_memory(run, Watch())
+    choose_memory(run, SILENT)
     assert run.automaton.memory == ActivationMemory("recompute")
     assert run.log.path.read_text() == ""
 
@@ -162,7 +163,7 @@ def test_a_run_at_its_end_is_not_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(IterationProbe, "needs", None)
     run = begun(tmp_path / "run", SPREADING)
     run.iteration = 2
-    choose_memory(run, Watch())
+    choose_memory(run, SILENT)
     assert run.log.path.read_text() == ""
 
 
@@ -204,7 +205,7 @@ def test_times_are_of_the_mean_steps_and_in_order(tmp_path, monkeypatch):
 
     automaton = run.automaton
     automaton.rules_of(automaton.writable_levels[0])[0].register_forward_hook(stepped)
-    monkeypatch.setattr(gauge, "seconds", walked)
+    monkeypatch.setattr(probe, "seconds", walked)
     trial = IterationProbe(run)
     needs = list(trial.needs(timed=True))
     assert needs[0].seconds == 30 < needs[1].seconds < needs[2].seconds

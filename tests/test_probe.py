@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nca import NCAError
-from nca.training import probe as gauge
+from nca.training import probe
 
 CPU = torch.device("cpu")
 KILO = 1000
@@ -27,7 +27,7 @@ def test_the_peak_counts_what_is_held_at_once_and_not_what_was_there():
         del first, second
         return there, bytes_(4 * KILO)
 
-    assert gauge.peak(call, CPU) == 5 * KILO
+    assert probe.peak(call, CPU) == 5 * KILO
 
 
 def test_what_a_call_frees_makes_room_for_what_it_takes_later():
@@ -36,7 +36,7 @@ def test_what_a_call_frees_makes_room_for_what_it_takes_later():
         held.clear()
         held.append(bytes_(4 * KILO))
 
-    assert gauge.peak(call, CPU) == 10 * KILO
+    assert probe.peak(call, CPU) == 10 * KILO
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows it")
@@ -46,20 +46,20 @@ def test_the_resident_peak_is_found_again_and_again():
 
     torch.ones(1).sum()
     for megabytes in (96, 32, 96):
-        peak = gauge.resident_peak(fill(megabytes), CPU)
+        peak = probe.resident_peak(fill(megabytes), CPU)
         assert peak is not None
         assert megabytes - 1 < peak / 2**20 < megabytes + 16  # the system counts in lumps
 
 
 def test_where_the_system_cannot_reset_it_the_resident_peak_is_unknown(monkeypatch, tmp_path):
-    monkeypatch.setattr(gauge, "CLEAR", tmp_path / "no" / "such" / "file")
+    monkeypatch.setattr(probe, "CLEAR", tmp_path / "no" / "such" / "file")
     ran = []
-    assert gauge.resident_peak(lambda: ran.append(1), CPU) is None
+    assert probe.resident_peak(lambda: ran.append(1), CPU) is None
     assert ran == [1]
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("measure", [gauge.peak, gauge.resident_peak])
+@pytest.mark.parametrize("measure", [probe.peak, probe.resident_peak])
 def test_the_peak_on_a_gpu_is_counted_by_torch(measure):
     device = torch.device("cuda")
 
@@ -72,15 +72,15 @@ def test_the_peak_on_a_gpu_is_counted_by_torch(measure):
 
 
 def test_a_call_takes_time():
-    assert 0 < gauge.seconds(lambda: torch.ones(9), CPU) < 60
+    assert 0 < probe.seconds(lambda: torch.ones(9), CPU) < 60
 
 
 HOLDS = """
 import torch
-from nca.training import probe as gauge
-before = gauge.held(torch.device("cpu"))
+from nca.training import probe
+before = probe.held(torch.device("cpu"))
 ballast = torch.ones(100_000_000, dtype=torch.uint8)
-print(gauge.held(torch.device("cpu")) - before)
+print(probe.held(torch.device("cpu")) - before)
 """
 
 
@@ -92,18 +92,18 @@ def test_this_process_holds_what_it_allocates():
 
 
 def test_more_is_free_than_nothing():
-    assert 100 * KILO * KILO < (gauge.free(CPU) or 0) < 1e15
+    assert 100 * KILO * KILO < (probe.free(CPU) or 0) < 1e15
 
 
 def test_a_limit_of_the_group_bounds_what_is_free(tmp_path, monkeypatch):
-    monkeypatch.setattr(gauge, "GROUPS", tmp_path)
-    unbounded = gauge.free(CPU) or 0
+    monkeypatch.setattr(probe, "GROUPS", tmp_path)
+    unbounded = probe.free(CPU) or 0
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("300\n")
-    assert gauge.free(CPU) != 700
+    assert probe.free(CPU) != 700
     (tmp_path / "memory.max").write_text("1000\n")
     assert unbounded > 700
-    assert gauge.free(CPU) == 700
+    assert probe.free(CPU) == 700
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_a_limit_of_the_group_bounds_what_is_free(tmp_path, monkeypatch):
     ],
 )
 def test_a_size_is_read_as_it_is_written(text, size):
-    assert gauge.bytes_of(text) == size
+    assert probe.bytes_of(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "much", "GB", "-1GB", "0", "1,5GB", "24PB", "3 iB", "nan"])
 def test_what_is_no_size_is_told(text):
     with pytest.raises(NCAError) as fault:
-        gauge.bytes_of(text)
+        probe.bytes_of(text)
     assert str(fault.value) == (
         f"{text!r} is no size of a memory.\n  where:  --free\n"
         "  to do:  give a number with a unit: 24GB, 800MB or 16GiB"
@@ -134,8 +134,8 @@ def test_what_is_no_size_is_told(text):
 
 def test_measuring_says_nothing():
     code = (
-        "import torch; from nca.training import probe as gauge;"
-        "gauge.peak(lambda: torch.ones(9) + 1, torch.device('cpu'))"
+        "import torch; from nca.training import probe;"
+        "probe.peak(lambda: torch.ones(9) + 1, torch.device('cpu'))"
     )
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ}

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from islands_case import RECIPE, blocks
+from observed import Observed
 from torch.testing import assert_close
 
 from nca.reports.islands import (
@@ -163,9 +164,10 @@ def test_only_some_samples_go_on_beyond_the_step_that_counts(monkeypatch):
 
 
 def test_as_many_samples_are_taken_as_the_plan_says():
-    seen = []
-    assert measure_islands(blocks(), IslandsPlan(1, samples=7), seen.append).samples == 7
-    assert seen[-1] == 3 * 7
+    observed = Observed()
+    assert measure_islands(blocks(), IslandsPlan(1, samples=7), observed).samples == 7
+    assert observed.pieces == [("islands", 3 * 7, 0, "samples")]
+    assert observed.steps[-1] == 3 * 7
 
 
 def test_all_of_it_is_told_as_json(found):

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 
 RINGS = (
-    "errors types suggest validation registry/registry",
+    "errors types progress suggest validation registry/registry",
     "engine/state engine/layout engine/topology engine/stencils engine/window engine/rng "
     "backends/triton distributed/halo distributed/sharding",
     "engine/context engine/view engine/step_inputs engine/rule engine/program "

@@ -65,10 +65,10 @@ def test_all_of_it_is_timed_beside_the_engine(monkeypatch, capsys):
     monkeypatch.setattr(Roofline, "measure", classmethod(lambda *_: ceiling))
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
     reports = list(main(1, SMALL))
-    rows = [[(r.what, r.way.name) for r in report.measured[0].results] for report in reports]
+    rows = [[(r.what, r.backend.name) for r in report.measured[0].results] for report in reports]
     names = [way for what, way in rows[2] if what == "forward"]
     assert names == ["plain", "by hand", "whole grid", "engine", "bfloat16"]
     assert [len(row) for row in rows] == [8, 6, 10]
     assert "plain is the notebook, beside the same nets" in capsys.readouterr().out
-    same = {r.way.name: r.difference for r in reports[0].measured[0].results}
+    same = {r.backend.name: r.difference for r in reports[0].measured[0].results}
     assert same["engine"] < 1e-4

@@ -9,22 +9,21 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from observed import Observed
 from tiny import PLUGIN, RECIPE
 
-from nca.data.dataset import Report
 from nca.errors import StorageError
+from nca.progress import SILENT
 from nca.registry.discovery import load_file
 from nca.sweep.errors import SweepError
 from nca.sweep.folder import known_runs, place, write_asked
-from nca.sweep.lock import alone
+from nca.sweep.lock import folder_lock
 from nca.sweep.plan import Base, PlannedRun, SweepPlan, assign_folders, grid, planned, sample
-from nca.sweep.request import Variant, pieces, wishes
+from nca.sweep.request import Variant, parse_request, pieces
 from nca.sweep.results import summarise_variants, write_results
 from nca.sweep.worker import Job, Measure, Stopped, note, outcome_of, run_job
-from nca.training.loop import Watch
 
 BASE = Base(RECIPE, "tiny", Path(), "tiny.toml")
-QUIET = Report(lambda _: None, lambda *_: None)
 
 
 class TestPieces:
@@ -67,7 +66,7 @@ class TestPieces:
 
 class TestWishes:
     def test_become_axes_and_random_seeds(self):
-        axes, seeds = wishes(
+        axes, seeds = parse_request(
             ["train.batch=2,4", "levels.1.channels=3", "levels.0.channels=1"],
             ["wide: train.batch=8; levels.1.channels=9", "as it is:"],
             None,
@@ -89,7 +88,7 @@ class TestWishes:
     def test_come_from_a_file_as_well(self, tmp_path):
         file = tmp_path / "variants.toml"
         file.write_text('[whole]\nset = []\n[bare]\ntitle = "no x, no y"\nset = ["a=1", "b=2"]\n')
-        ((whole, bare),), seeds = wishes((), (), file, None)
+        ((whole, bare),), seeds = parse_request((), (), file, None)
         assert (whole, bare) == (Variant("whole", ()), Variant("no x, no y", ("a=1", "b=2")))
         assert seeds == ()
 
@@ -98,13 +97,13 @@ class TestWishes:
         [("1", (0,)), ("3", (0, 1, 2)), ("4,7", (4, 7)), ("[7]", (7,)), (" [1, 2] ", (1, 2))],
     )
     def test_name_random_seeds_by_count_or_by_number(self, given, expected):
-        assert wishes((), (), None, given)[1] == expected
+        assert parse_request((), (), None, given)[1] == expected
 
     def test_that_are_wrong_are_all_told_at_once(self, tmp_path):
         file = tmp_path / "variants.toml"
         file.write_text('[a]\nsett = []\n[b]\nset = ["random_seed=1"]\n')
         with pytest.raises(SweepError) as caught:
-            wishes(
+            parse_request(
                 ["train.batch", "a=[1", "b=1,1", "c=1,,2", "random_seed=1", "d=1", "d=2"],
                 ["x=1", "b: a=1"],
                 file,
@@ -132,13 +131,13 @@ class TestWishes:
     @pytest.mark.parametrize("seeds", ["0", "", "-1", "x", "1.5", "[]", "\u00b2"])
     def test_for_no_random_seeds_are_refused(self, seeds):
         with pytest.raises(SweepError):
-            wishes((), (), None, seeds)
+            parse_request((), (), None, seeds)
 
     @pytest.mark.parametrize("text", ["", "[a", "a = 1", "[a]\nset = 1", "[a]\nset = [1]"])
     def test_in_a_file_that_holds_no_variants_are_refused(self, tmp_path, text):
         (tmp_path / "variants.toml").write_text(text)
         with pytest.raises(SweepError):
-            wishes((), (), tmp_path / "variants.toml", None)
+            parse_request((), (), tmp_path / "variants.toml", None)
 
 
 def axes_of(*lengths: int) -> list[list[Variant]]:
@@ -186,7 +185,7 @@ def blobs(tmp_path) -> None:
 @pytest.mark.usefixtures("blobs")
 class TestPlan:
     def test_gives_every_run_its_overrides_and_a_folder_of_its_own(self):
-        axes, seeds = wishes(["rollout.steps=[2,3],[4,5]"], (), None, "2")
+        axes, seeds = parse_request(["rollout.steps=[2,3],[4,5]"], (), None, "2")
         plan = planned(BASE, ["train.batch=2"], list(grid(axes)), seeds)
         assert (plan.headline, plan.better) == ("vote", "more")
         assert [(run.folder, run.overrides[1:]) for run in plan.runs] == [
@@ -204,7 +203,7 @@ class TestPlan:
     def test_tells_every_fault_of_every_combination_at_once(self):
         choices = list(
             grid(
-                wishes(
+                parse_request(
                     ["levels.body.channels=0,4,x", "train.bach=1"],
                     ["a:", "b: rollout.fire_rate=2"],
                     None,
@@ -295,9 +294,9 @@ class TestFolders:
     def test_hold_one_sweep_at_a_time(self, tmp_path):
         pytest.importorskip("fcntl")
         taken = pytest.raises(StorageError, match="another sweep is at work")
-        with alone(tmp_path / "here"), taken, alone(tmp_path / "here"):
+        with folder_lock(tmp_path / "here"), taken, folder_lock(tmp_path / "here"):
             pass
-        with alone(tmp_path / "here"):
+        with folder_lock(tmp_path / "here"):
             pass
 
 
@@ -400,19 +399,19 @@ class TestJob:
 
     def test_ends_with_an_outcome_that_makes_it_needless_to_do_it_again(self, job):
         assert outcome_of(job) is None
-        told = run_job(job, Watch(), QUIET)
+        told = run_job(job, SILENT)
         assert [(row["steps"], row["samples"]) for row in told["measured"]] == [(3, 8)]
         assert (told["split"], told["iteration"], told["parameters"]) == ("held_out", 4, 82)
         assert outcome_of(job) == told
         assert outcome_of(replace(job, overrides=("random_seed=6",))) is None
 
     def test_that_is_judged_otherwise_is_judged_anew_and_trained_no_more(self, job):
-        run_job(job, Watch(), QUIET)
+        run_job(job, SILENT)
         last = Path(job.folder) / "last.safetensors"
         before = last.stat().st_mtime_ns
         other = replace(job, measure=Measure("test", (2, 4), 5))
         assert outcome_of(other) is None
-        told = run_job(other, Watch(), QUIET)
+        told = run_job(other, SILENT)
         assert [(row["steps"], row["samples"]) for row in told["measured"]] == [(2, 5), (4, 5)]
         assert told["split"] == "test"
         assert last.stat().st_mtime_ns == before
@@ -420,11 +419,11 @@ class TestJob:
     def test_that_is_stopped_has_no_outcome_and_goes_on(self, job):
         asked = iter([False, True])
         with pytest.raises(Stopped):
-            run_job(job, Watch(stopped=lambda: next(asked)), QUIET)
+            run_job(job, Observed(stops=lambda: next(asked)))
         assert outcome_of(job) is None
-        records = []
-        run_job(job, Watch(record=records.append), QUIET)
-        assert records[0]["iteration"] == 2
+        observed = Observed()
+        run_job(job, observed)
+        assert observed.rows[0]["iteration"] == 2
 
     def test_whose_metric_is_undefined_leaves_json_that_every_reader_takes(self, job):
         Path(job.folder).mkdir()
@@ -436,7 +435,7 @@ class TestJob:
 
     def test_that_diverges_says_so_and_is_not_tried_again(self, job):
         job = replace(job, overrides=("train.learning_rate=1e30", "train.iterations=30"))
-        told = run_job(job, Watch(), QUIET)
+        told = run_job(job, SILENT)
         assert told["failed"].startswith("the loss is nan: the states or weights have left the ")
         assert outcome_of(job) == told
 

@@ -1,29 +1,31 @@
 """What an iteration starts from, what it does to the weights, and when training stops."""
 
 import math
+import re
 
 import pytest
 import torch
+from observed import Observed
 from torch import nn
 from torch.testing import assert_close
 from training_case import begun, weight
 
-from nca import Report
+from nca import SILENT
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.read import read_recipe
 from nca.engine.rng import HostRNG
 from nca.errors import DivergedError
 from nca.evaluation.finish_run import finish_run
 from nca.recipe.tables import Train
+from nca.training import loop
+from nca.training.ema import EMA, ema_weights
 from nca.training.loop import (
-    Watch,
     clip_or_normalise,
-    ema_weights,
     learning_rate,
     next_batch,
     train,
 )
-from nca.training.run import EMA, Run
+from nca.training.run import Run
 
 SMALL = (
     "grid.size=[12, 12]",
@@ -34,9 +36,23 @@ SMALL = (
 )
 
 
+def test_the_loop_without_a_recipe_trains():
+    (code,) = re.findall(r"```python\n(.*?)```", loop.__doc__ or "", re.DOTALL)
+    assert 20 <= len([line for line in code.splitlines() if line.strip()]) <= 32
+    code, marked = re.subn(
+        r"( +)optimiser\.step\(\)\n", r"\g<0>\1losses.append(loss.item())\n", code
+    )
+    assert marked == 1
+    losses: list[float] = []
+    torch.manual_seed(0)  # of the first weights
+    exec(code, {"losses": losses, "__name__": "loop"})
+    assert len(losses) > 20
+    assert losses[-1] < 0.6 * losses[0]
+
+
 def test_all_states_are_fresh_until_the_pool_begins(tmp_path):
     run = Run.start(
-        read_recipe("growing", SMALL), tmp_path / "run", torch.device("cpu"), None, Report()
+        read_recipe("growing", SMALL), tmp_path / "run", torch.device("cpu"), None, SILENT
     )
     assert run.pool is not None
     index = torch.arange(16)
@@ -204,7 +220,7 @@ def test_averaged_weights_are_validated_kept_and_evaluated_and_those_of_now_are_
         assert_close(mean.item(), MEAN)
     (held_out,) = [row for row in run.log.records() if row["kind"] == "held_out"]
     assert_close(held_out["height"], 1 + used, rtol=1e-5, atol=1e-6)
-    (row,) = finish_run(run, None, Report(), Watch())
+    (row,) = finish_run(run, None)
     assert_close(row.metrics["height"], 1 + used, rtol=1e-5, atol=1e-6)
     name = "automaton.rules.body.0.share"
     for file, wanted in (("best", used), ("last", WEIGHT)):
@@ -226,7 +242,7 @@ def test_the_trained_weights_come_back_even_from_an_evaluation_that_fails(tmp_pa
     seen = []
 
     def evaluation() -> None:
-        with ema_weights(run):
+        with ema_weights(run.ema):
             seen.append(weight(run))
             raise ZeroDivisionError
 
@@ -263,9 +279,9 @@ def test_a_loss_that_is_no_number_ends_training_before_anything_is_saved(tmp_pat
         "train.learning_rate=0.01",
         begins=lambda iteration: lost if iteration >= 11 else 1.0,
     )
-    records = []
+    observed = Observed()
     with pytest.raises(DivergedError) as caught:
-        train(run, Watch(record=records.append))
+        train(run, observed)
     assert str(caught.value) == (
         f"the loss is {loss}: the states or weights have left the finite numbers.\n"
         "  where:  iterations 9 to 12\n"
@@ -276,7 +292,7 @@ def test_a_loss_that_is_no_number_ends_training_before_anything_is_saved(tmp_pat
     assert last.iteration == 8
     share = last.tensors["automaton.rules.body.0.share"].item()
     assert_close(share, -0.08, rtol=1e-4, atol=0)
-    assert [record["iteration"] for record in records] == [4, 8]
+    assert [row["iteration"] for row in observed.rows] == [4, 8]
     assert all(math.isfinite(record["loss"]) for record in run.log.records())
 
 
@@ -295,10 +311,10 @@ def test_training_stops_after_a_hundred_iterations_in_which_all_are_dead(tmp_pat
         "train.save_every=50",
         begins=lambda iteration: 0.0 if iteration >= 15 else 1.0,
     )
-    notices = []
+    observed = Observed()
     with pytest.raises(DivergedError) as caught:
-        train(run, Watch(notice=notices.append))
-    assert notices == [f"iteration 20: {DEAD}"]
+        train(run, observed)
+    assert observed.notes == [f"iteration 20: {DEAD}"]
     assert str(caught.value) == (
         "every cell of every batch has been dead for 100 iterations.\n"
         "  where:  since iteration 20\n"
@@ -317,24 +333,24 @@ def test_one_batch_that_lives_begins_the_count_anew(tmp_path):
         "train.iterations=150",
         begins=lambda iteration: 1.0 if iteration == 59 else 0.0,
     )
-    notices = []
-    train(run, Watch(notice=notices.append))
-    assert notices == [f"iteration 10: {DEAD}", f"iteration 70: {DEAD}"]
+    observed = Observed()
+    train(run, observed)
+    assert observed.notes == [f"iteration 10: {DEAD}", f"iteration 70: {DEAD}"]
 
 
 def test_where_no_cell_can_die_none_is_dead(tmp_path):
     run = begun(tmp_path, SLOW, "train.iterations=150", begins=lambda iteration: 0.0)
-    notices = []
-    train(run, Watch(notice=notices.append))
-    assert not notices
+    observed = Observed()
+    train(run, observed)
+    assert not observed.notes
 
 
 def test_states_that_explode_are_noticed_once_and_again_after_they_have_recovered(tmp_path):
     heights = [999.0, 2000.0, -3000.0, 4e5, 1.0, 5000.0, 6000.0]
     run = begun(tmp_path, SLOW, "train.iterations=70", begins=lambda at: heights[at // 10])
-    notices = []
-    train(run, Watch(notice=notices.append))
-    assert notices == [
+    observed = Observed()
+    train(run, observed)
+    assert observed.notes == [
         f"iteration 20: states explode, up to 2e+03; {HUGE}",
         f"iteration 60: states explode, up to 5e+03; {HUGE}",
     ]

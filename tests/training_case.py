@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nca import Batch, Report, Share, Task, UpdateRule, View, register
+from nca import SILENT, Batch, Share, Task, UpdateRule, View, register
 from nca.recipe.recipe import Recipe
 from nca.training.run import Run
 
@@ -94,7 +94,7 @@ def begun(
     register.rule("weighted")(Weighted)
     register.task("sinking")(Sinking)
     made = Recipe.parse(RECIPE, name="sinking", folder=folder, overrides=overrides)
-    run = Run.start(made, folder / "run", torch.device("cpu"), None, Report())
+    run = Run.start(made, folder / "run", torch.device("cpu"), None, SILENT)
     task = run.task
     assert isinstance(task, Sinking)
     task.begins, task.tried = begins, list(tried)

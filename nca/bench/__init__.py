@@ -1,4 +1,4 @@
-"""How fast an automaton runs, in every way that the engine can run it, beside the plain one.
+"""Benchmarks: how fast an automaton runs with every backend, compared with the plain one.
 
     nca bench                                        the built-in set
     nca bench RECIPE --way engine                    one recipe, one way

@@ -1,4 +1,4 @@
-"""What is measured: a recipe's automaton on random states, with a loss that needs no data.
+"""Benchmark case: a recipe's automaton on random states, with a loss that needs no data.
 
 A recipe says what there is (levels, rules, grid) and how much of it: batch and steps. Its task is
 left out, so that nothing is fetched and nothing but the automaton is timed. The built-in cases
@@ -85,7 +85,7 @@ class Case:
         automaton = self.recipe.automaton()
         generator = torch.Generator().manual_seed(self.recipe.tables.random_seed)
         for weight in automaton.parameters():
-            # an automaton that stands still hides what a way gets wrong
+            # an automaton that stands still hides what a backend gets wrong
             if weight.ndim > 1 and not weight.any():
                 nn.init.normal_(weight, std=AWAKE, generator=generator)
         return automaton.to(self.device)

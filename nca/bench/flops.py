@@ -1,9 +1,10 @@
-"""The least that a step must compute and move, counted from the weights.
+"""Work of a step: the least that it must compute and move, counted from the weights.
 
 Operations are those of matrix products and convolutions (two for each multiplication with its
-addition), as torch counts them while the plain way runs; sums, masks and activations cost
-nothing here. Every cell of the grid counts, so that a way that spares cells which cannot change
-may do better than this floor. Bytes are those of a step that keeps everything else to itself.
+addition), as torch counts them while plain runs; sums, masks and activations cost
+nothing here. Every cell of the grid counts, so that a backend that skips cells which cannot
+change may do better than this floor. Bytes are those of a step that keeps everything else to
+itself.
 """
 
 from dataclasses import dataclass

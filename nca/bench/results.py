@@ -1,4 +1,4 @@
-"""What follows from the readings of the clock: medians, spreads, ratios, verdicts."""
+"""Results of a benchmark: medians, spreads, speed-ups and verdicts."""
 
 import statistics
 from dataclasses import dataclass, field
@@ -16,28 +16,28 @@ UNSTEADY = 0.1
 """Half the distance of the quartiles, as a share of the median, from which on a row is unsteady."""
 
 Verdict: TypeAlias = Literal["reference", "faster", "level", "slower"]
-"""Against the plain way; `level` where rounds disagree about it."""
+"""Compared with plain; `level` where rounds disagree about it."""
 
 
 @dataclass
 class Result:
-    """One way to do one thing.
+    """What one backend has measured of one task.
 
     Attributes:
         what: Forward or training.
-        way: How.
+        backend: How.
         seconds: Of each round.
-        plain: The plain way's seconds in the same rounds.
+        plain: Seconds of the plain backend in the same rounds.
         worked: For which share of each round this process was at work; more than 1 with threads.
         floor: The least seconds that the device needs, and what it waits for; see `work`.
         first: Seconds of the first call.
         peak: Bytes that it adds to the memory.
-        difference: How far its outcome is from the plain way's, as a share of the change.
+        difference: How far its outcome is from plain's, as a share of the change.
         failed: Why there is nothing of all this, or nothing.
     """
 
     what: What
-    way: Backend
+    backend: Backend
     seconds: list[float] = field(default_factory=list)
     plain: list[float] = field(default_factory=list)
     worked: list[float] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Result:
     @property
     def verdict(self) -> Verdict:
         """Whether that is faster; rounds whose quartiles lie on both sides of 1 do not say."""
-        if self.way.name == PLAIN.name:
+        if self.backend.name == PLAIN.name:
             return "reference"
         if self.speedup.low > 1:
             return "faster"
@@ -78,12 +78,12 @@ class Result:
 
     @property
     def compiling(self) -> float | None:
-        """Seconds that the first call took longer than the others, if the way compiles."""
-        return max(0.0, self.first - self.time.median) if self.way.compiles else None
+        """Seconds that the first call took longer than the others, if the backend compiles."""
+        return max(0.0, self.first - self.time.median) if self.backend.compiles else None
 
     def to_json(self, cell_steps: int) -> dict[str, Any]:
         """Return the result for JSON."""
-        head = {"what": self.what, "way": self.way.name}
+        head = {"what": self.what, "way": self.backend.name}
         if self.failed:
             return {**head, "failed": self.failed}
         time, speedup = self.time, self.speedup
@@ -108,14 +108,14 @@ class Result:
 
 @dataclass
 class Measured:
-    """One case in all ways.
+    """One case with all backends.
 
     Attributes:
         case: What was measured.
         parameters: Its weights.
-        alive: Share of the cells that lived in the first state and, the plain way, in the last.
+        alive: Share of the cells alive in the first state and, with plain, in the last.
         work: What one cell needs for one step.
-        results: Forward first, the plain way first in each.
+        results: Forward first, plain first in each.
         left_out: What was not measured, and why.
     """
 

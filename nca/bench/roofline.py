@@ -1,4 +1,4 @@
-"""What the device can do at best: matrix products and copies, measured before all else."""
+"""Roofline of the device: its matrix products and copies per second, measured first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

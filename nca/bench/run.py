@@ -1,14 +1,14 @@
-"""One session at the bench: the ceiling, then case by case, all ways round by round.
+"""A benchmark: the roofline of the device, then case by case, all backends round by round.
 
-In each round every way runs once, so that whatever slows the machine down slows all of them. The
-order turns from round to round. Each way runs once before the rounds: that is where it compiles,
-and its outcome is held against the plain way's; and once after them, watched for its memory, since
-a process that has just given its memory back is slow to begin with.
+In each round every backend runs once, so that whatever slows the machine down slows all of them.
+The order rotates from round to round. Each backend runs once before the rounds: that is where it
+compiles, and its outcome is compared with plain's; and once after them, to measure its memory,
+since a process that has just freed memory is slow to begin with.
 """
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +25,10 @@ from nca.bench.timing import Budget, Clock
 from nca.device import hardware
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
+from nca.progress import SILENT, Progress
 from nca.training.probe import resident_peak
 
 Outcome = Mapping[str, Tensor]
-
-
-def _nothing(_: object) -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -40,21 +37,20 @@ class BenchPlan:
 
     Attributes:
         cases: What is measured.
-        ways: How, the plain way first.
+        backends: How, plain first.
         repeats: Rounds, if there is time for them.
         budget: Seconds that all may take; a call that has begun is brought to its end.
         clock: What time is read from.
-        told: Takes what is being done, before it is done.
-        done: Takes a case when it is measured.
+        progress: Where it is reported what is being measured, and, as a record of the kind
+            `case`, what each case has come to.
     """
 
     cases: Sequence[Case]
-    ways: Sequence[Backend]
+    backends: Sequence[Backend]
     repeats: int
     budget: float
     clock: Clock
-    told: Callable[[str], None] = _nothing
-    done: Callable[[Measured], None] = _nothing
+    progress: Progress = SILENT
 
     @property
     def parts(self) -> int:
@@ -63,7 +59,7 @@ class BenchPlan:
 
 
 def bench(plan: BenchPlan) -> BenchReport:
-    """Measure all cases in all ways.
+    """Measure all cases with all backends.
 
     Args:
         plan: At least one case, all on one device.
@@ -73,7 +69,7 @@ def bench(plan: BenchPlan) -> BenchReport:
     """
     budget = Budget(plan.budget, plan.clock)
     device = plan.clock.device
-    plan.told("the ceiling of the device")
+    plan.progress.begin("the ceiling of the device")
     ceiling = Roofline.measure(device, plan.clock)
     measured, left = [], plan.parts
     for case in plan.cases:
@@ -85,14 +81,14 @@ def bench(plan: BenchPlan) -> BenchReport:
                 found.results += _part(plan, found, what, ceiling, budget, left)
             left -= 1
         measured.append(found)
-        plan.done(found)
+        plan.progress.record({"kind": "case", "measured": found})
     after = Roofline.measure(device, plan.clock)
     spent = budget.seconds - budget.left
     return BenchReport(machine(plan.clock), ceiling, after, spent, measured)
 
 
 def machine(clock: Clock) -> dict[str, Any]:
-    """Return what is measured on and by, in words, by name."""
+    """Return what it is measured on and with, by name."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "device": hardware(clock.device),
@@ -125,37 +121,37 @@ def _spared(found: Measured, what: What, budget: Budget) -> str:
 def _part(
     plan: BenchPlan, found: Measured, what: What, ceiling: Roofline, budget: Budget, parts: int
 ) -> list[Result]:
-    """Measure forward or training of one case in all ways."""
+    """Measure forward or training of one case with all backends."""
     case, until = found.case, plan.clock.now() + budget.left / parts
     words = f"{case.name}, {what}"
     work = found.work[what] = work_per_cell(case, what)
     results, calls = [], {}
-    chosen = [way for way in plan.ways if what in way.whats]
-    with compiled_afresh() if any(way.compiles for way in chosen) else nullcontext():
-        for way in chosen:
-            plan.told(f"{words}: {way.name}, for the first time")
-            floor, by = ceiling.floor(work, way.dtype)
-            result = Result(what, way, floor=(floor * case.cell_steps, by))
+    chosen = [backend for backend in plan.backends if what in backend.whats]
+    with compiled_afresh() if any(backend.compiles for backend in chosen) else nullcontext():
+        for backend in chosen:
+            plan.progress.begin(f"{words}: {backend.name}, for the first time")
+            floor, by = ceiling.floor(work, backend.dtype)
+            result = Result(what, backend, floor=(floor * case.cell_steps, by))
             results.append(result)
             call = _begun(plan, case, result, calls.get(PLAIN.name))
             if call:
-                calls[way.name] = call
+                calls[backend.name] = call
         running = [result for result in results if not result.failed]
         _rounds(plan, words, running, calls, until)
         for result in running:
-            plan.told(f"{words}: {result.way.name}, its memory")
-            result.peak = resident_peak(calls[result.way.name], case.device)
+            plan.progress.begin(f"{words}: {result.backend.name}, its memory")
+            result.peak = resident_peak(calls[result.backend.name], case.device)
     if what == "forward":
         found.alive = (found.alive[0], calls[PLAIN.name].alive())
     return results
 
 
 def _begun(plan: BenchPlan, case: Case, result: Result, plain: "Call | None") -> "Call | None":
-    """Run a way for the first time; return None and say why if it cannot."""
-    if lack := result.way.lacks(case.device):
+    """Run a backend for the first time; return None and say why if it cannot."""
+    if lack := result.backend.lacks(case.device):
         result.failed = lack
         return None
-    call = Call(case, result.way, result.what)
+    call = Call(case, result.backend, result.what)
     try:
         result.first = plan.clock.seconds(call)
     except (RuntimeError, MemoryError) as fault:
@@ -174,28 +170,28 @@ def _rounds(
     for number in range(plan.repeats):
         if number and plan.clock.now() > until:
             return
-        plan.told(f"{words}: round {number + 1} of {plan.repeats}")
+        plan.progress.begin(f"{words}: round {number + 1} of {plan.repeats}")
         start = number % len(results)
         seconds = {}
         for result in results[start:] + results[:start]:
-            seconds[result.way.name], worked = plan.clock.reading(calls[result.way.name])
-            result.seconds.append(seconds[result.way.name])
+            seconds[result.backend.name], worked = plan.clock.reading(calls[result.backend.name])
+            result.seconds.append(seconds[result.backend.name])
             result.worked.append(worked)
         for result in results:
             result.plain.append(seconds[PLAIN.name])
 
 
 class Call:
-    """One way's rollout, or training iteration, from the same state and weights every time.
+    """One backend's rollout, or training iteration, from the same state and weights every time.
 
     The optimiser's learning rate is zero: it works as ever, and every call does the same.
     """
 
-    def __init__(self, case: Case, way: Backend, what: What) -> None:
+    def __init__(self, case: Case, backend: Backend, what: What) -> None:
         self.case = case
         self.what = what
         self.automaton: Automaton = case.automaton().train(what == "training")
-        self.rollout: Rollout = way.made(self.automaton)
+        self.rollout: Rollout = backend.made(self.automaton)
         self.first = case.first()
         self.last: State | None = None
         self.optimiser = (

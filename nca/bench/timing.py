@@ -1,4 +1,4 @@
-"""The clock: how long a call takes, and how much of the processor it was given meanwhile."""
+"""Timing: how long a call takes, and for which share of that a processor worked for it."""
 
 import time
 from collections.abc import Callable

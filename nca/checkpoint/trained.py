@@ -7,8 +7,8 @@ import torch
 
 from nca.checkpoint.file import MODULES, Checkpoint
 from nca.checkpoint.read import read_checkpoint
-from nca.data.dataset import Report
 from nca.engine.automaton import Automaton
+from nca.progress import SILENT, Progress
 from nca.recipe.recipe import Recipe
 from nca.tasks.task import Task
 
@@ -52,10 +52,10 @@ class Trained:
             module.to(device).eval()
         return cls(path, checkpoint, recipe, automaton, task, device)
 
-    def prepare(self, data: Path | None, report: Report) -> None:
+    def prepare(self, data: Path | None, progress: Progress = SILENT) -> None:
         """Let the task load what it needs.
 
         Raises:
             DataError: Its data cannot be had.
         """
-        self.task.prepare(self.device, data, report)
+        self.task.prepare(self.device, data, progress)

@@ -1,11 +1,10 @@
-"""`nca bench`: how fast an automaton runs, in every way that the engine can run it."""
+"""`nca bench`: how fast an automaton runs with every backend that can run it."""
 
-import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from nca.cli.completion import complete_recipe
 from nca.cli.console import (
@@ -13,17 +12,18 @@ from nca.cli.console import (
     Device,
     Overrides,
     PluginFiles,
-    err,
     load_plugins,
     say,
     show_json,
 )
+from nca.cli.progress import TerminalProgress, terminal_progress
 from nca.errors import DeviceError, StorageError
 from nca.files import write_whole
 from nca.jsonl import dumps
+from nca.progress import Progress, ProgressList
 
 if TYPE_CHECKING:
-    from nca.bench import Measured
+    pass
 
 LINE_EVERY = 5.0
 
@@ -101,11 +101,10 @@ def bench_command(
         )
     if threads or by_work:
         torch.set_num_threads(threads or 1)
-    with _Display(as_json) as display:
+    with terminal_progress(every=LINE_EVERY) as terminal:
+        progress = terminal if as_json else ProgressList(terminal, _Tables(terminal))
         clock = Clock(where, by_work=by_work)
-        report = bench(
-            BenchPlan(asked, chosen, repeats, budget, clock, display.heard, display.done)
-        )
+        report = bench(BenchPlan(asked, chosen, repeats, budget, clock, progress))
     if out:
         write_whole(out, dumps(report.to_json(), indent=2).encode())
     if as_json:
@@ -116,46 +115,20 @@ def bench_command(
         say(str(out))
 
 
-class _Display:
-    """What is being done, on stderr: a line that changes on a terminal, plain lines in a pipe.
+class _Tables(Progress):
+    """Prints each case on stdout when it is measured.
 
     Args:
-        quiet: Whether cases are kept from stdout.
+        terminal: Interrupted meanwhile.
     """
 
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-        self.last = -LINE_EVERY
-        self.progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            console=err,
-            transient=True,
-            disable=not err.is_terminal,
-        )
-        self.line = self.progress.add_task("")
+    def __init__(self, terminal: TerminalProgress) -> None:
+        self.terminal = terminal
 
-    def __enter__(self) -> "_Display":
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def heard(self, words: str) -> None:
-        """Say what is being done."""
-        self.progress.update(self.line, description=words)
-        if not err.is_terminal and time.monotonic() - self.last >= LINE_EVERY:
-            self.last = time.monotonic()
-            say(words)
-
-    def done(self, measured: "Measured") -> None:
-        """Show a case."""
+    def record(self, row: Mapping[str, Any]) -> None:
+        """Print a case."""
         from nca.cli.bench_table import show_measured
 
-        if self.quiet:
-            return
-        self.progress.stop()
-        show_measured(measured)
-        self.progress.start()
+        if row["kind"] == "case":
+            with self.terminal.interrupted():
+                show_measured(row["measured"])

@@ -1,4 +1,4 @@
-"""Print what was measured: for each case two tables, the plain way first, and what to know."""
+"""Print what was measured: for each case two tables, plain first, and what to know."""
 
 from collections.abc import Iterator
 
@@ -14,10 +14,10 @@ WIDTH = 80
 """At least so wide, since figures that are cut in two cannot be compared."""
 
 OFF = 1e-3
-"""From which difference on a way's outcome is said to be another than the plain way's."""
+"""From which difference on the outcome of a backend is said to be another than plain's."""
 
 DISTURBED = 0.9
-"""Below which share of the time at work a way is said to have been disturbed by other load."""
+"""Below which share of the time at work a backend is said to have been disturbed by other load."""
 
 LEGEND = (
     "spread   half the distance of the quartiles, as a share of the median",
@@ -88,7 +88,7 @@ def _show_table(results: list[Result], cell_steps: int) -> None:
         table.add_column(column, justify="left" if column == "" else "right", no_wrap=True)
     for result in results:
         if not result.failed:
-            table.add_row(f"  {result.way.name}", *_row(result, cell_steps))
+            table.add_row(f"  {result.backend.name}", *_row(result, cell_steps))
     Console(highlight=False, width=max(out.width, WIDTH)).print(table)
 
 
@@ -106,7 +106,7 @@ def _row(result: Result, cell_steps: int) -> Iterator[str]:
 
 def _notes(results: list[Result]) -> Iterator[str]:
     for result in results:
-        name = result.way.name
+        name = result.backend.name
         if result.failed:
             yield f"{name} cannot: {result.failed}"
             continue

@@ -1,18 +1,14 @@
 """`nca data`: list the data sets there are, fetch them, and check them byte by byte."""
 
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from rich.console import Console
-from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from nca.cli.completion import complete_data_set
-from nca.data.dataset import Dataset, IdxDataset, Report, Split
+from nca.cli.progress import terminal_progress
+from nca.data.dataset import Dataset, IdxDataset, Split
 from nca.data.idx import tilde
 from nca.errors import PluginError
 from nca.registry.registry import registry
@@ -34,35 +30,6 @@ Data = Annotated[
         help="Keep the files here, in torchvision's layout, instead of $NCA_DATA or the cache.",
     ),
 ]
-
-
-@contextmanager
-def terminal_report() -> Iterator[Report]:
-    """Show bars on stderr while something is fetched; in a pipe, only the lines that matter."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[size]}", justify="right"),
-        TimeElapsedColumn(),
-    )
-    bars: dict[str, TaskID] = {}
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as shown:
-
-        def message(text: str) -> None:
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        def progress(what: str, done: int, total: int | None) -> None:
-            if what not in bars:
-                while bars:  # one at a time: what came before is done, or was given up
-                    shown.remove_task(bars.popitem()[1])
-                bars[what] = shown.add_task(what, total=total, size="")
-            size = f"{decimal(done)} of {decimal(total)}" if total else decimal(done) * (done > 0)
-            shown.update(bars[what], completed=done, total=total, size=size)
-
-        yield Report(message, progress)
 
 
 @app.command("list")
@@ -104,12 +71,12 @@ def fetch_data_set(
     Example: nca data fetch fashion_mnist
     """
     dataset: Dataset = registry.get("dataset", name)()
-    with terminal_report() as report:
+    with terminal_progress() as progress:
         if not isinstance(dataset, IdxDataset):
             for split in get_args(Split):
-                dataset.load(split, data, report)
+                dataset.load(split, data, progress)
             return
-        dataset.fetch(data, report)
+        dataset.fetch(data, progress)
     for folder in _folders(dataset, data):
         typer.echo(folder)
 

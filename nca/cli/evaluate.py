@@ -22,7 +22,7 @@ from nca.cli.console import (
     sides,
     speaking,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 
 
 def evaluate_command(
@@ -52,29 +52,27 @@ def evaluate_command(
     On several devices: torchrun --nproc-per-node 2 -m nca evaluate glom_mnist
     """
     from nca.checkpoint.trained import Trained
-    from nca.cli.progress import counting
     from nca.device import hardware, pick_device
     from nca.distributed.group import join, local_device
     from nca.evaluation.finish_run import evaluate_trained, sharded
-    from nca.training.loop import Watch
 
     load_plugins(plugin)
     options: dict[str, Any] = {"samples": samples, "fire_rate": fire_rate}
     if steps:
         options["steps"] = _moments(steps)
     wanted = pick_device(local_device(device))
-    crew = join(wanted, sides(shard, "--shard") if shard else None)
-    with speaking(crew), crew.guard():
-        trained = sharded(Trained.load(checkpoint, wanted, tuple(overrides or ())), crew)
-        with crew.leader_first(), terminal_report() as report:
-            trained.prepare(data, report)
-        among = f", {crew.count} processes" if crew.count > 1 else ""
+    group = join(wanted, sides(shard, "--shard") if shard else None)
+    with speaking(group), group.guard():
+        trained = sharded(Trained.load(checkpoint, wanted, tuple(overrides or ())), group)
+        with group.leader_first(), terminal_progress() as progress:
+            trained.prepare(data, progress)
+        among = f", {group.count} processes" if group.count > 1 else ""
         say(f"{trained.path}: {split} data on {hardware(trained.device)}{among}")
-        with counting(split, samples or None) as watch:
-            rows = evaluate_trained(trained, split, Watch(measured=watch.measured), **options)
-        crew.close()
-        told = [row.to_json() for row in rows]
-        show_json(told) if as_json else show_rows(told)
+        with terminal_progress() as progress:
+            rows = evaluate_trained(trained, split, progress, **options)
+        group.close()
+        found = [row.to_json() for row in rows]
+        show_json(found) if as_json else show_rows(found)
 
 
 def _moments(words: list[str]) -> list[int] | Literal["settle"]:

@@ -1,13 +1,10 @@
 """`nca examine`: the report card of a checkpoint."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from nca.cli.console import (
@@ -18,14 +15,13 @@ from nca.cli.console import (
     MeasuredOn,
     Overrides,
     PluginFiles,
-    err,
     load_plugins,
     out,
     print_result,
     say,
     show_json,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 
 if TYPE_CHECKING:
     from nca.reports.robustness import RobustnessResult
@@ -90,8 +86,8 @@ def examine_command(
     load_plugins(plugin)
     chosen = select_checks(checks or ())
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
-    with terminal_report() as report:
-        trained.prepare(data, report)
+    with terminal_progress() as progress:
+        trained.prepare(data, progress)
     whole = RobustnessPlan(
         steps=steps or trained.recipe.tables.rollout.steps[1],
         seeds=seeds,
@@ -109,8 +105,8 @@ def examine_command(
         say(f"{cache.path}: {cache.outdated} lines of another format are not read")
     seconds = None if budget is None else 60 * budget
     try:
-        with _watching() as watch:
-            found = run_checks(model, chosen, cache, seconds=seconds, watch=watch)
+        with terminal_progress(every=0) as progress:
+            found = run_checks(model, chosen, cache, seconds=seconds, progress=progress)
     except KeyboardInterrupt:
         say(f"\nanswers are kept in {cache.path}; the same command goes on from there")
         raise
@@ -124,28 +120,6 @@ def examine_command(
     if missing:
         print_result(f"Cut short: {'; '.join(missing)}.")
     print_result(f"\n{folder / 'report.html'}")
-
-
-@contextmanager
-def _watching() -> Iterator[Callable[[str, int, int], None]]:
-    """Yield what shows how far the checks are: a bar, or a line per answer in a pipe."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=not err.is_terminal,
-    ) as progress:
-        bar = progress.add_task("examining", total=None)
-
-        def watch(check: str, done: int, total: int) -> None:
-            progress.update(bar, description=check, completed=done, total=total)
-            if not err.is_terminal:
-                say(f"{done:>4}/{total}  {check}")
-
-        yield watch
 
 
 def _show_table(result: "RobustnessResult") -> None:

@@ -16,7 +16,7 @@ from nca.cli.console import (
     say,
     show_json,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 from nca.errors import DataError
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def export_command(
         checked = write_onnx(trained, out, steps, not no_check)
     size = out.stat().st_size
     if as_json:
-        told = checked.to_json() if checked else None
-        show_json({"file": str(out), "to": to, "bytes": size, "checked": told})
+        report = checked.to_json() if checked else None
+        show_json({"file": str(out), "to": to, "bytes": size, "checked": report})
         return
     if checked:
         print_result(str(checked))
@@ -89,8 +89,8 @@ def export_command(
 
 def _examples(trained: "Trained", data: Path | None) -> None:
     """Let the task load what it can show examples of; without, one can still draw."""
-    with terminal_report() as report:
+    with terminal_progress() as progress:
         try:
-            trained.prepare(data, report)
+            trained.prepare(data, progress)
         except DataError as fault:
             say(f"no examples to choose from: {fault.what}")

@@ -20,7 +20,7 @@ from nca.cli.console import (
     show_json,
     show_rows,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 from nca.errors import ShapeError
 
 
@@ -54,7 +54,6 @@ def islands_command(
     Example: nca islands glom_mnist --samples 200
     """
     from nca.checkpoint.trained import Trained
-    from nca.cli.progress import counting
     from nca.device import hardware, pick_device
     from nca.render.upload import read_picture
     from nca.reports.islands import (
@@ -65,7 +64,6 @@ def islands_command(
         publish_islands,
         verdict,
     )
-    from nca.reports.islands.run import group_names
     from nca.reports.islands.tables import table_lines
 
     load_plugins(plugin)
@@ -77,8 +75,8 @@ def islands_command(
             where=f"{trained.path}, [grid] size = {list(size)}",
             to_do="measure it in Python: nca.analysis takes one, two or three axes",
         )
-    with terminal_report() as report:
-        trained.prepare(data, report)
+    with terminal_progress() as progress:
+        trained.prepare(data, progress)
     pictures = tuple(read_picture(file, trained.task.canvas) for file in image or ())
     plan = IslandsPlan(
         steps=steps or trained.recipe.evaluation_steps[0],
@@ -89,9 +87,8 @@ def islands_command(
     )
     what = f"{len(pictures)} pictures" if pictures else f"{split} data"
     say(f"{trained.path}: {what} on {hardware(trained.device)}")
-    total = (len(pictures) or samples) * len(group_names(trained)) or None
-    with counting("islands", total) as watch:
-        found = measure_islands(trained, plan, watch.measured)
+    with terminal_progress() as progress:
+        found = measure_islands(trained, plan, progress)
     folder = out or Path(f"islands-{trained.recipe.name}")
     publish_islands(found, folder)
     if as_json:

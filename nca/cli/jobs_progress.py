@@ -1,30 +1,32 @@
-"""Show how the jobs of a sweep get on: a line for each on a terminal, plain lines in a pipe."""
+"""Progress of the jobs of a sweep: a line for each on a terminal, plain lines in a pipe."""
 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from rich.live import Live
 from rich.table import Table
 
 from nca.cli.console import err, format_figure, say
-from nca.sweep.processes import SweepDisplay
+from nca.cli.progress import Piece
+from nca.progress import Progress
 from nca.sweep.worker import Job
 
 LINE_EVERY = 15.0
 
 
 @contextmanager
-def showing(names: Mapping[str, str], headline: str, done: int) -> Iterator[SweepDisplay]:
-    """Return a display of the jobs that are under way.
+def sweep_progress(names: Mapping[str, str], headline: str, done: int) -> Iterator["SweepProgress"]:
+    """Show the jobs that are under way.
 
     Args:
         names: What to call a job, by its folder; there is one for every run of the sweep.
         headline: The metric to show.
         done: How many runs are done already.
     """
-    progress = _Progress(names, headline, done, live=err.is_terminal)
+    progress = SweepProgress(names, headline, done, live=err.is_terminal)
     if err.is_terminal:
         with Live(get_renderable=progress.render, console=err, transient=True):
             yield progress
@@ -32,77 +34,89 @@ def showing(names: Mapping[str, str], headline: str, done: int) -> Iterator[Swee
         yield progress
 
 
-class _Progress:
-    """Say when a run begins and ends, and show in a panel, or now and then, what is between."""
+class SweepProgress:
+    """All jobs of a sweep; each reports to a `Progress` of its own."""
 
     def __init__(self, names: Mapping[str, str], headline: str, done: int, live: bool) -> None:
         self.names, self.headline, self.live = names, headline, live
         self.done, self.total = done, len(names)
         self.begun = time.monotonic()
-        self.spoken: dict[str, float] = {}
-        self.length: dict[str, int] = {}
-        self.now: dict[str, dict[str, str]] = {}
+        self.jobs: dict[str, _JobProgress] = {}
 
-    def started(self, job: Job) -> None:
-        """Remember the job."""
-        self.now[job.folder] = {"at": "starts"}
-
-    def told(self, job: Job, record: dict[str, Any]) -> None:
-        """Take what a job tells; say what is worth a line."""
-        now = self.now[job.folder]
-        match record["kind"]:
-            case "notice":
-                self._say(job, record["text"])
-            case "measured":
-                now["at"] = f"evaluating, {record['samples']:,} samples"
-            case "begun":
-                self.length[job.folder] = record["of"]
-                self.spoken[job.folder] = time.monotonic()
-                self._at(job, record["iteration"])
-                if not self.live:
-                    at = record["iteration"]
-                    self._say(job, f"goes on at iteration {at:,}" if at else "begins")
-            case "train":
-                self._at(job, record["iteration"])
-                now["loss"] = f"loss {format_figure(record['loss'])}"
-                self._now_and_then(job)
-            case "held_out" if self.headline in record:
-                value = format_figure(record[self.headline])
-                now["held out"] = f"held out {self.headline} {value}"
-
-    def ended(self, job: Job, outcome: dict[str, Any] | None) -> None:
-        """Say what came of a job."""
-        del self.now[job.folder]
-        if outcome is None:
-            self._say(job, "stopped")
-            return
-        self.done += 1
-        if "failed" in outcome:
-            self._say(job, f"failed: {outcome['failed']}")
-            return
-        first = outcome["measured"][0]
-        value = f"  {self.headline} {format_figure(first[self.headline])}" * (
-            self.headline in first
-        )
-        self._say(job, f"done{value}")
-
-    def _at(self, job: Job, iteration: int) -> None:
-        self.now[job.folder]["at"] = f"{iteration:,}/{self.length[job.folder]:,}"
-
-    def _now_and_then(self, job: Job) -> None:
-        if not self.live and time.monotonic() - self.spoken[job.folder] >= LINE_EVERY:
-            self.spoken[job.folder] = time.monotonic()
-            self._say(job, "  ".join(self.now[job.folder].values()))
-
-    def _say(self, job: Job, text: str) -> None:
-        passed = time.monotonic() - self.begun
-        say(f"{passed:6.0f} s  {self.done:>3}/{self.total}  {self.names[job.folder]}  {text}")
+    def job(self, job: Job) -> Progress:
+        """Return where a job that begins is reported."""
+        self.jobs[job.folder] = _JobProgress(self, job)
+        return self.jobs[job.folder]
 
     def render(self) -> Table:
         """Return the panel as it is now."""
         table = Table(box=None, pad_edge=False, show_header=False)
-        for folder, now in list(self.now.items()):
-            rest = "  ".join(text for name, text in list(now.items()) if name != "at")
-            table.add_row(self.names[folder], now["at"], rest)
+        for folder, job in list(self.jobs.items()):
+            table.add_row(self.names[folder], job.at, "  ".join(job.figures.values()))
         table.add_row(f"{self.done} of {self.total} runs are done")
         return table
+
+
+class _JobProgress(Progress):
+    """One job: prints when it begins and ends, and keeps what the panel shows in between."""
+
+    def __init__(self, sweep: SweepProgress, job: Job) -> None:
+        self.sweep, self.folder = sweep, job.folder
+        self.piece: Piece | None = None
+        self.figures: dict[str, str] = {}
+        self.said = time.monotonic()
+
+    @property
+    def at(self) -> str:
+        """How far it is, in words."""
+        if self.piece is None:
+            return "starts"
+        if self.piece.unit == "iterations":
+            return self.piece.amount
+        if self.piece.unit == "samples":
+            return f"evaluating, {self.piece.done:,} samples"
+        return f"{self.piece.what}  {self.piece.amount}".rstrip()
+
+    def begin(self, what: str, total: int | None = None, *, done: int = 0, unit: str = "") -> None:
+        """Keep it for the panel."""
+        self.piece = Piece(what, total, done, unit)
+
+    def advance(self, done: int, part: str = "") -> None:
+        """Keep it for the panel."""
+        self.piece = replace(self.piece or Piece(), done=done)
+
+    def note(self, text: str) -> None:
+        """Print it as a line of this job."""
+        passed, done = time.monotonic() - self.sweep.begun, self.sweep.done
+        name = self.sweep.names[self.folder]
+        say(f"{passed:6.0f} s  {done:>3}/{self.sweep.total}  {name}  {text}")
+
+    def record(self, row: Mapping[str, Any]) -> None:
+        """Print beginning and end, and in a pipe now and then what training has come to."""
+        headline = self.sweep.headline
+        match row["kind"]:
+            case "begun" if not self.sweep.live:
+                at = row["iteration"]
+                self.note(f"goes on at iteration {at:,}" if at else "begins")
+            case "train":
+                self.figures["loss"] = f"loss {format_figure(row['loss'])}"
+                if not self.sweep.live and time.monotonic() - self.said >= LINE_EVERY:
+                    self.said = time.monotonic()
+                    self.note("  ".join([self.at, *self.figures.values()]))
+            case "held_out" if headline in row:
+                self.figures["held out"] = f"held out {headline} {format_figure(row[headline])}"
+            case "ended":
+                self._end(row["outcome"])
+
+    def _end(self, outcome: Mapping[str, Any] | None) -> None:
+        del self.sweep.jobs[self.folder]
+        if outcome is None:
+            self.note("stopped")
+            return
+        self.sweep.done += 1
+        if "failed" in outcome:
+            self.note(f"failed: {outcome['failed']}")
+            return
+        headline, first = self.sweep.headline, outcome["measured"][0]
+        value = f"  {headline} {format_figure(first[headline])}" * (headline in first)
+        self.note(f"done{value}")

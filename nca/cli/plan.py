@@ -17,7 +17,7 @@ from nca.cli.console import (
     show_json,
     show_rows,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 
 if TYPE_CHECKING:
     from nca.training.memory_planner import IterationProbe, MemoryChoice, MemoryNeed
@@ -44,25 +44,25 @@ def plan_command(
     """
     from nca.checkpoint.read import read_recipe
     from nca.device import hardware, pick_device
-    from nca.training import probe as gauge
+    from nca.training import probe
     from nca.training.memory_planner import IterationProbe, MemoryChoice, fastest_that_fits
     from nca.training.run import Run
 
     load_plugins(plugin)
-    bound = gauge.bytes_of(free) if free else None
+    bound = probe.bytes_of(free) if free else None
     wanted = pick_device(device)
     checked = read_recipe(recipe, overrides or ())
     checked.training()
-    with terminal_report() as report:
-        run = Run.build(checked, Path(), wanted, data, report)
-    held, room = gauge.held(wanted), _room(bound, wanted)
+    with terminal_progress() as progress:
+        run = Run.build(checked, Path(), wanted, data, progress)
+    held, room = probe.held(wanted), _room(bound, wanted)
     trial = IterationProbe(run)
     say(
         f"{checked.name} on {hardware(wanted)}: batch {run.table.batch}, "
         f"{trial.least} to {trial.most} steps"
     )
     if trial.spreads:
-        say("rules make the life here, and it may spread: predicted as if all cells lived")
+        say("rules change which cells live here: predicted as if all cells lived")
     needs = list(trial.needs(timed=True))
     taken = fastest_that_fits(needs, room)
     rows = [_row(need, MemoryChoice(need, room), need is taken.need) for need in needs]
@@ -83,12 +83,12 @@ NOT_MEASURED = {"measured_bytes": None, "measured_seconds": None}
 
 def _room(bound: int | None, device: Any) -> int | None:
     """Return the bytes that an iteration may take."""
-    from nca.training import probe as gauge
+    from nca.training import probe
     from nca.training.memory_planner import MARGIN
 
     if bound is not None:
-        return bound - gauge.held(device)
-    now = gauge.free(device)
+        return bound - probe.held(device)
+    now = probe.free(device)
     return None if now is None else round((1 - MARGIN) * now)
 
 
@@ -131,7 +131,7 @@ def _last(held: int, room: int | None, bound: int | None, taken: "MemoryChoice")
 
     beside = f"beside it {held / 1e6:,.0f} MB are held by program, data, weights and pool"
     if room is None:
-        return f"{beside}; how much is free, nobody says: give --free"
+        return f"{beside}; how much is free is unknown: give --free"
     left = "after them" if bound is not None else f"now, less a {MARGIN:.0%} margin"
     short = "" if taken.fits else "; nothing fits, and auto takes the least"
     return f"{beside}; {max(room, 0) / 1e6:,.0f} MB are free {left}{short}"

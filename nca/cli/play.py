@@ -18,7 +18,7 @@ from nca.cli.console import (
     say,
     sides,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 from nca.errors import NCAError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -85,20 +85,20 @@ def play_command(
             where=f"{newest(run)} is not there",
             to_do="give the folder of a run that has begun: runs/NAME",
         )
-    told = str(newest(run)) if follow else source
+    checkpoint = str(newest(run)) if follow else source
     wanted = "give the cells along each axis: 96x96"
     cells = None if size is None else sides(size, "--size", GRID, wanted)
     place = pick_device(device)
 
     def load() -> PlayedModel:
-        with terminal_report() as report:
+        with terminal_progress() as progress:
             return PlayedModel.load(
-                told,
+                checkpoint,
                 place,
                 size=cells,
                 overrides=tuple(overrides or ()),
                 data=data,
-                report=report,
+                progress=progress,
             )
 
     subject = load()

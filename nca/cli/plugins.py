@@ -23,8 +23,8 @@ def plugins_command(
     Example: nca plugins life
     """
     load_plugins(plugin)
-    told = [_told(entry) for entry in registry.entries() if name in (None, entry.name)]
-    if not told:
+    rows = [_to_json(entry) for entry in registry.entries() if name in (None, entry.name)]
+    if not rows:
         near = did_you_mean(name or "", [entry.name for entry in registry.entries()])
         raise PluginError(
             f"there is no plugin {name!r}.",
@@ -32,9 +32,9 @@ def plugins_command(
             to_do=f"{near}run nca plugins to see all",
         )
     if as_json:
-        show_json(told)
+        show_json(rows)
         return
-    for facts in told:
+    for facts in rows:
         print_result(f"{facts['kind']:<9} {facts['name']:<20} {facts['origin']}")
         if "broken" in facts:
             print_result(f"          broken: {facts['broken']}")
@@ -46,7 +46,7 @@ def plugins_command(
         say(str(clash))
 
 
-def _told(entry: Entry) -> dict[str, Any]:
+def _to_json(entry: Entry) -> dict[str, Any]:
     from nca.validation.arguments import describe_options, options_of, summary
 
     facts: dict[str, Any] = {"kind": entry.kind, "name": entry.name, "origin": entry.origin}

@@ -18,7 +18,7 @@ from nca.cli.console import (
     sides,
 )
 from nca.cli.console import out as stdout
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 from nca.errors import NCAError
 from nca.render.animation import FASTEST, SLOWEST, is_animation, omission, save_animation
 
@@ -109,7 +109,6 @@ def render_command(
     import torch
 
     from nca.checkpoint.trained import Trained
-    from nca.cli.progress import counting
     from nca.device import pick_device
     from nca.render.collect import CollectedStates
     from nca.render.schedule import damage_at, place_seeds, rollout_with_events, turn_at
@@ -129,19 +128,20 @@ def render_command(
     film = _film(frames, trained) if frames else []
     out = out or Path(f"{trained.recipe.name}.{'gif' if film else 'png'}")
     kept = CollectedStates(trained, show_ == "levels", level, channels)
-    with terminal_report() as report:
-        trained.prepare(data, report)
+    with terminal_progress() as progress:
+        trained.prepare(data, progress)
     moving, steps = is_animation(out), steps or trained.recipe.evaluation_steps[0]
     if film:
         _show(film, kept, steps_per_frame or steps, samples or 1, moving)
     else:
         every = every or (1 if moving else -(-steps // (MOMENTS - 1)))
-        with torch.no_grad(), counting("steps", steps) as watch:
+        with torch.no_grad(), terminal_progress() as progress:
+            progress.begin("steps", steps, unit="steps")
             first = trained.task.first_evaluation_batch("test", samples or 4).state
             first = place_seeds(trained, first, stage, seeds) if stage else first
             for state in rollout_with_events(trained, first, steps, every, events):
                 kept.keep(trained.automaton.finish(state))
-                watch.measured(state.step)
+                progress.advance(state.step)
     if out == TERMINAL:
         say(f"{trained.recipe.name}, {kept.words[-1]}")
         print_pictures(stdout, kept.last())
@@ -168,11 +168,10 @@ def _show(
     """Show a film, and keep what is to be seen after each frame, or after some on a still sheet."""
     import torch
 
-    from nca.cli.progress import counting
     from nca.render.film_input import screen
 
-    with torch.no_grad(), counting("frames", len(film)) as watch:
-        states = screen(kept.trained, film, steps, samples, watch.measured)
+    with torch.no_grad(), terminal_progress() as progress:
+        states = screen(kept.trained, film, steps, samples, progress)
     stride = 1 if moving else -(-len(film) // MOMENTS)
     for number in range((len(film) - 1) % stride, len(film), stride):  # the last is among them
         kept.keep(states[number], film[number])

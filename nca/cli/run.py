@@ -2,11 +2,10 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,8 +24,9 @@ from nca.cli.console import (
     sides,
     speaking,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 from nca.errors import NCAError
+from nca.progress import Progress, ProgressList
 from nca.registry import discovery as plugins
 
 if TYPE_CHECKING:
@@ -73,31 +73,29 @@ def run_command(
     On several devices: torchrun --nproc-per-node 2 -m nca run glom_mnist
     """
     from nca.checkpoint.read import keep_plugins, read_recipe
-    from nca.cli.progress import counting
     from nca.device import pick_device
     from nca.distributed.group import join, local_device
     from nca.evaluation.finish_run import finish_run
-    from nca.training.loop import Watch
     from nca.training.run import Run
 
     load_plugins(plugin)
     if (recipe is None) == (resume is None):
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
     wanted = pick_device(local_device(device))
-    crew = join(wanted, sides(shard, "--shard") if shard else None)
-    with speaking(crew), crew.guard():
-        with terminal_report() as report:
+    group = join(wanted, sides(shard, "--shard") if shard else None)
+    with speaking(group), group.guard():
+        with terminal_progress() as progress:
             if resume is not None:
                 _own_plugins(resume)
                 overridden = tuple(overrides or ())
-                going = Run.resume(resume, wanted, data, report, overridden, crew)
+                going = Run.resume(resume, wanted, data, progress, overridden, group)
             else:
                 assert recipe is not None
                 checked = read_recipe(recipe, overrides or ())
                 checked.training()
-                folder = _folder(crew, out, checked.name)
-                going = Run.start(checked, folder, wanted, data, report, crew)
-                if crew.is_leader:
+                folder = _folder(group, out, checked.name)
+                going = Run.start(checked, folder, wanted, data, progress, group)
+                if group.is_leader:
                     keep_plugins(checked, going.folder)
         _introduce(going)
         if not _trained(going, picture):
@@ -105,9 +103,9 @@ def run_command(
             say(f"continue with: nca run --resume {going.folder}{_flags(plugin or ())}")
             raise KeyboardInterrupt
         say("evaluating on test data")
-        with terminal_report() as report, counting("test", None) as watch:
-            rows = finish_run(going, data, report, Watch(measured=watch.measured))
-        crew.close()
+        with terminal_progress() as progress:
+            rows = finish_run(going, data, progress)
+        group.close()
         show_rows([row.to_json() for row in rows])
         print_result(f"{going.folder / 'best.safetensors'}")
         own = [going.folder / Path(file).name for file in going.recipe.tables.plugins]
@@ -125,33 +123,51 @@ def _introduce(run: "Run") -> None:
 
 def _trained(run: "Run", picture: bool | None) -> bool:
     """Train; return False if it was interrupted."""
-    from nca.cli.progress import watching
+    from nca.cli.live_picture import live_picture
     from nca.training.compile_trial import choose_compile
-    from nca.training.loop import Watch, train
+    from nca.training.loop import train
     from nca.training.memory_planner import choose_memory
     from nca.training.tensorboard import TensorBoardLog
 
-    with interruptible(alone=run.group.count == 1) as stopped:
+    with interruptible(alone=run.group.count == 1) as interruption:
         if not run.group.is_leader:
-            choose_memory(run, Watch())
-            choose_compile(run, Watch())
-            train(run, Watch(stopped=stopped))
+            choose_memory(run, interruption)
+            choose_compile(run, interruption)
+            train(run, interruption)
         else:
-            with watching(run, picture) as watch, closing(TensorBoardLog(run.folder, say)) as board:
-
-                def record(told: dict[str, Any]) -> None:
-                    watch.record(told)
-                    board.record(told)
-
-                choose_memory(run, watch)
-                choose_compile(run, watch)
-                train(run, replace(watch, record=record, stopped=stopped))
+            with (
+                terminal_progress(keep=True) as terminal,
+                closing(TensorBoardLog(run.folder, terminal)) as curves,
+            ):
+                show = live_picture(run, terminal, picture)
+                choose_memory(run, terminal)
+                choose_compile(run, terminal)
+                train(run, ProgressList(terminal, curves, interruption), show)
     return run.iteration >= run.table.iterations
 
 
+class _Interruption(Progress):
+    """Stops a training at the first Ctrl-C."""
+
+    def __init__(self, alone: bool) -> None:
+        self.alone = alone
+        self.pressed: list[float] = []
+
+    def press(self, *_: object) -> None:
+        """Take a press; the second raises."""
+        now = time.monotonic()
+        if self.pressed and (self.alone or now - self.pressed[0] > TWICE_WITHIN):
+            raise KeyboardInterrupt
+        self.pressed.append(now)
+
+    def stopped(self) -> bool:
+        """Return whether it was pressed."""
+        return bool(self.pressed)
+
+
 @contextmanager
-def interruptible(*, alone: bool = True) -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a question to be asked between iterations.
+def interruptible(*, alone: bool = True) -> Iterator[Progress]:
+    """Let the first Ctrl-C stop the work between two iterations.
 
     An iteration that is cut in the middle could not be resumed to the same bits. A second Ctrl-C
     stops at once; then the last checkpoint is the one to resume from.
@@ -160,17 +176,10 @@ def interruptible(*, alone: bool = True) -> Iterator[Callable[[], bool]]:
         alone: Whether this process is the only one; to those of torchrun one press comes twice,
             from the terminal and from torchrun.
     """
-    pressed: list[float] = []
-
-    def press(*_: object) -> None:
-        now = time.monotonic()
-        if pressed and (alone or now - pressed[0] > TWICE_WITHIN):
-            raise KeyboardInterrupt
-        pressed.append(now)
-
-    before = signal.signal(signal.SIGINT, press)
+    interruption = _Interruption(alone)
+    before = signal.signal(signal.SIGINT, interruption.press)
     try:
-        yield lambda: bool(pressed)
+        yield interruption
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -187,10 +196,10 @@ def _next_folder(name: str) -> Path:
     return Path("runs") / f"{name}-{number}"
 
 
-def _folder(crew: "ProcessGroup", out: Path | None, name: str) -> Path:
+def _folder(group: "ProcessGroup", out: Path | None, name: str) -> Path:
     """Return the run's folder, which must not hold one yet: the leader's choice."""
-    chosen = _unused(out or _next_folder(name)) if crew.is_leader else Path()
-    return Path(crew.broadcast(str(chosen)))
+    chosen = _unused(out or _next_folder(name)) if group.is_leader else Path()
+    return Path(group.broadcast(str(chosen)))
 
 
 def _unused(folder: Path) -> Path:

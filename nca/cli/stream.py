@@ -1,15 +1,12 @@
-"""`nca stream`: let a trained automaton live on a grid that is too large for the memory."""
+"""`nca stream`: run a trained automaton on a grid that is too large for the memory."""
 
 import math
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nca.cli.completion import complete_checkpoint
 from nca.cli.console import (
@@ -19,21 +16,19 @@ from nca.cli.console import (
     FireRate,
     Overrides,
     PluginFiles,
-    err,
     load_plugins,
     print_result,
     say,
     show_json,
     sides,
 )
-from nca.cli.data import terminal_report
+from nca.cli.progress import terminal_progress
 
 if TYPE_CHECKING:
     import torch
 
     from nca.engine.automaton import Automaton
     from nca.recipe.recipe import Recipe
-    from nca.streaming.grid_file import Watch
     from nca.tasks.task import Task
     from nca.types import Size
 
@@ -59,7 +54,7 @@ def stream_command(
             "--soup",
             min=0.0,
             max=1.0,
-            help="Start from chance: this share is 1. Otherwise the test data pave the grid.",
+            help="Start from chance: this share is 1. Otherwise the test data tile the grid.",
         ),
     ] = None,
     store: Annotated[
@@ -83,7 +78,7 @@ def stream_command(
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a checkpoint live on a huge grid, tile by tile, with the grid on disk.
+    """Run a checkpoint on a huge grid, tile by tile, with the grid on disk.
 
     Example: nca stream growing --size 4096x4096 --steps 96 --out field.png
     """
@@ -107,7 +102,7 @@ def stream_command(
             "the recipe has no task to start from: give --soup 0.3", param_hint="--soup"
         )
     with tempfile.TemporaryDirectory(prefix="nca-stream-", dir=folder) as place:
-        vast = GridFile.create(
+        grid = GridFile.create(
             Path(place),
             recipe.layout,
             cells,
@@ -115,20 +110,20 @@ def stream_command(
             random_seed=recipe.tables.random_seed,
         )
         if soup is not None:
-            fill_random(vast, soup)
+            fill_random(grid, soup)
         elif task is not None:
-            tile_first_states(vast, task)
+            tile_first_states(grid, task)
         written = " x ".join(map(str, cells))
         say(f"{recipe.name}: {written} cells, {steps} steps on {hardware(wanted)}")
         begun = time.perf_counter()
-        with _counting(steps * math.prod(cells)) as watch:
-            vast = stream(
-                automaton, vast, steps, tile=tile, halo=halo, fire_rate=fire_rate, watch=watch
+        with terminal_progress(every=LINE_EVERY) as progress:
+            grid = stream(
+                automaton, grid, steps, tile=tile, halo=halo, fire_rate=fire_rate, progress=progress
             )
         seconds = time.perf_counter() - begun
         if out is not None:
-            save_image(draw(vast, task.picture if task else plain_colours, pixels), out)
-    _tell(cells, steps, seconds, out, as_json)
+            save_image(draw(grid, task.picture if task else plain_colours, pixels), out)
+    _show(cells, steps, seconds, out, as_json)
 
 
 def _loaded(
@@ -148,36 +143,16 @@ def _loaded(
             )
         return recipe, automaton, None
     trained = Trained.load(source, device, overrides)
-    with terminal_report() as report:
-        trained.prepare(data, report)
+    with terminal_progress() as progress:
+        trained.prepare(data, progress)
     return trained.recipe, trained.automaton, trained.task
 
 
-@contextmanager
-def _counting(total: int) -> "Iterator[Watch]":
-    """Return a watch that shows how far it is, and how fast: a bar, or a line now and then."""
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    spoken = time.monotonic()
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task("", total=total)
-
-        def watch(done: int, seconds: float) -> None:
-            nonlocal spoken
-            speed = f"{done / seconds:,.0f} cell-steps per second"
-            progress.update(bar, completed=done, description=speed)
-            now = time.monotonic()
-            if not err.is_terminal and now - spoken >= LINE_EVERY:
-                spoken = now
-                say(f"{seconds:6.0f} s  {done / total:6.1%}  {speed}")
-
-        yield watch
-
-
-def _tell(size: "Size", steps: int, seconds: float, out: Path | None, as_json: bool) -> None:
+def _show(size: "Size", steps: int, seconds: float, out: Path | None, as_json: bool) -> None:
     done = steps * math.prod(size)
     if as_json:
-        told = {"size": list(size), "steps": steps, "cell-steps": done, "seconds": seconds}
-        show_json(told | {"cell-steps per second": done / seconds, "out": out and str(out)})
+        row = {"size": list(size), "steps": steps, "cell-steps": done, "seconds": seconds}
+        show_json(row | {"cell-steps per second": done / seconds, "out": out and str(out)})
         return
     print_result(f"{done:,} cell-steps in {seconds:,.1f} s: {done / seconds:,.0f} per second")
     if out is not None:

@@ -90,26 +90,26 @@ def sweep_command(
     Example: nca sweep glom_mnist --over rollout.fire_rate=0.5,1 --seeds 3
     """
     from nca.sweep.folder import place
-    from nca.sweep.lock import alone
+    from nca.sweep.lock import folder_lock
     from nca.sweep.plan import grid, planned, sample
-    from nca.sweep.request import wishes
+    from nca.sweep.request import parse_request
     from nca.sweep.results import write_results
     from nca.sweep.worker import Measure
 
     load_plugins(plugin)
     devices = _devices(device)
-    axes, random_seeds = wishes(over or (), variant or (), variants, seeds)
+    axes, random_seeds = parse_request(over or (), variant or (), variants, seeds)
     base = _base(recipe)
     choices = list(sample(axes, random, random_seed) if random else grid(axes))
     plan = planned(base, overrides or (), choices, random_seeds)
     folder = out or place(base, plan.runs, Path("sweeps"))
     measure = Measure(split, tuple(sorted(set(steps or ()))), samples)
-    with alone(folder):
+    with folder_lock(folder):
         plan = _settled(plan, base, folder)
         made = _jobs(plan, base, folder, measure, plugin or (), data)
         outcomes = _done(plan, made, _slots(devices, jobs, len(made)))
-        told = write_results(folder, plan, measure, outcomes)
-    _show(told, plan, outcomes, folder, as_json, plugin or ())
+        results = write_results(folder, plan, measure, outcomes)
+    _show(results, plan, outcomes, folder, as_json, plugin or ())
 
 
 def _base(source: str) -> "Base":
@@ -164,12 +164,12 @@ def _done(
     plan: "SweepPlan", jobs: "Sequence[Job]", slots: "Sequence[Slot]"
 ) -> dict[str, dict[str, Any]]:
     """Do what is left to do; return what came of every run, by the name of its folder."""
-    from nca.cli.jobs_progress import showing
+    from nca.cli.jobs_progress import sweep_progress
     from nca.cli.run import interruptible
     from nca.sweep.processes import side_by_side
     from nca.sweep.worker import outcome_of
 
-    outcomes = {job.folder: told for job in jobs if (told := outcome_of(job))}
+    outcomes = {job.folder: outcome for job in jobs if (outcome := outcome_of(job))}
     left = [job for job in jobs if job.folder not in outcomes]
     names = {job.folder: run.words for job, run in zip(jobs, plan.runs, strict=True)}
     kept = f", {len(outcomes)} of them done already" if outcomes else ""
@@ -177,15 +177,15 @@ def _done(
     say(f"{len(jobs)} run{'s' * (len(jobs) > 1)}{kept}" + f"; {at_once} at a time" * bool(left))
     if left:
         with (
-            interruptible() as stopped,
-            showing(names, plan.headline, len(outcomes)) as display,
+            interruptible() as interruption,
+            sweep_progress(names, plan.headline, len(outcomes)) as progress,
         ):
-            outcomes |= side_by_side(left, slots, display, stopped)
+            outcomes |= side_by_side(left, slots, progress.job, interruption.stopped)
     if len(outcomes) < len(jobs):
         say(f"stopped with {len(outcomes)} of {len(jobs)} runs done; what is trained is saved.")
         say("continue with: the same command again")
         raise KeyboardInterrupt
-    return {Path(name).name: told for name, told in outcomes.items()}
+    return {Path(name).name: outcome for name, outcome in outcomes.items()}
 
 
 def _devices(wanted: str) -> list[str]:
@@ -219,7 +219,7 @@ def _slots(devices: Sequence[str], jobs: int | None, runs: int) -> "list[Slot]":
 
 
 def _show(
-    told: dict[str, Any],
+    results: dict[str, Any],
     plan: "SweepPlan",
     outcomes: dict[str, dict[str, Any]],
     folder: Path,
@@ -231,7 +231,7 @@ def _show(
 
     found = summarise_variants(plan, outcomes)
     if as_json:
-        show_json(told)
+        show_json(results)
     else:
         show_lines(found, plan.headline)
         print_result(str(folder / "results.json"))

@@ -29,12 +29,12 @@ from nca.data.sources import (
     Download,
     LocalFolder,
     NpmPackage,
-    Report,
     Source,
     TorchvisionMirrors,
     UnavailableError,
 )
 from nca.errors import DataError, ShapeError
+from nca.progress import SILENT, Progress
 from nca.registry.registry import registry
 
 if TYPE_CHECKING:  # data sets are listed, fetched and checked without torch
@@ -48,7 +48,6 @@ __all__ = [
     "IdxFile",
     "SplitFiles",
     "FileStatus",
-    "Report",
     "Source",
     "Download",
     "UnavailableError",
@@ -106,14 +105,14 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(
-        self, split: Split, folder: Path | None = None, report: Report | None = None
+        self, split: Split, folder: Path | None = None, progress: Progress = SILENT
     ) -> LabelledImages:
         """Return one split, fetching it first if it is not here.
 
         Args:
             split: Pictures to train on, or those kept apart for the test.
             folder: Where to look first and to put what is fetched; see `roots`.
-            report: Whom to tell about a fetch.
+            progress: Where a fetch is reported.
 
         Raises:
             DataError: The data cannot be had, or are not what they claim to be.
@@ -136,7 +135,7 @@ class IdxDataset(Dataset):
     sources: ClassVar[tuple[Source, ...]] = ()
 
     def load(
-        self, split: Split, folder: Path | None = None, report: Report | None = None
+        self, split: Split, folder: Path | None = None, progress: Progress = SILENT
     ) -> LabelledImages:
         """Return one split, every byte of it verified."""
         if split not in get_args(Split):
@@ -149,7 +148,7 @@ class IdxDataset(Dataset):
         shelves = self._shelves(folder)
         images, labels = read_file(pair.images, shelves), read_file(pair.labels, shelves)
         if images is None or labels is None:
-            self._fetch(shelves, list(self.sources), report or Report())
+            self._fetch(shelves, list(self.sources), progress)
             images, labels = read_file(pair.images, shelves), read_file(pair.labels, shelves)
         if images is None or labels is None:
             raise DataError(
@@ -159,27 +158,26 @@ class IdxDataset(Dataset):
             )
         return self._join(parse_idx(images, pair.images.name), parse_idx(labels, pair.labels.name))
 
-    def fetch(self, folder: Path | None = None, report: Report | None = None) -> None:
+    def fetch(self, folder: Path | None = None, progress: Progress = SILENT) -> None:
         """Make sure that all files are here, each of them verified.
 
         Args:
             folder: Where they shall lie, also if they already lie elsewhere; without it,
                 anywhere among `roots()` will do.
-            report: Whom to tell.
+            progress: Where the fetch is reported.
 
         Raises:
             DataError: No source can serve, or a file that is here has other bytes.
         """
-        report = report or Report()
         shelves = self._shelves(folder)
         own, others = (shelves, []) if folder is None else (shelves[:1], shelves[1:])
         for file in self._files():
             read_file(file, own)
         sources = [*map(LocalFolder, others), *self.sources]
-        if not self._fetch(own, sources, report):
+        if not self._fetch(own, sources, progress):
             here = dict.fromkeys(path.parent for path in self.find(folder).values() if path)
             there = _in([RawFolder(path) for path in here])
-            report.message(f"{self.folder}: {len(self._files())} files already {there}")
+            progress.note(f"{self.folder}: {len(self._files())} files already {there}")
 
     def find(self, folder: Path | None = None) -> dict[str, Path | None]:
         """Return where each file lies, unverified; only in `folder` if that is given."""
@@ -205,10 +203,10 @@ class IdxDataset(Dataset):
     def _shelves(self, folder: Path | None) -> list[RawFolder]:
         return [RawFolder(root / self.folder / "raw") for root in roots(folder)]
 
-    def _fetch(self, shelves: list[RawFolder], sources: list[Source], report: Report) -> bool:
+    def _fetch(self, shelves: list[RawFolder], sources: list[Source], progress: Progress) -> bool:
         """Put what is on none of the shelves onto the first; return whether anything was not."""
         missing = [file for file in self._files() if find_file(file, shelves) is None]
-        intake = Download(tuple(missing), shelves[0], report)
+        intake = Download(tuple(missing), shelves[0], progress)
         served, said = [], []
         for source in sources if missing else ():
             before = len(intake.left)
@@ -220,7 +218,7 @@ class IdxDataset(Dataset):
             if count := before - len(intake.left):
                 served.append(f"{count} file{'s' * (count > 1)} from {source.label}")
             if not intake.left:
-                report.message(f"{self.folder}: {', '.join(served)} {_in(shelves[:1], 'into')}")
+                progress.note(f"{self.folder}: {', '.join(served)} {_in(shelves[:1], 'into')}")
                 break
             said.append(f"{source.label}: {reason}")
         if intake.left:

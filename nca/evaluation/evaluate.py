@@ -1,9 +1,9 @@
-"""Judge a trained automaton: the same states at several steps, and after a disturbance.
+"""Evaluation of an automaton: its metrics at several steps, and after a disturbance.
 
-Nothing here learns, and the test set is touched nowhere else.
+Nothing here is trained, and the test set is touched nowhere else.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.rng import CellRNG
 from nca.engine.rollouts import settle
 from nca.engine.state import State
+from nca.progress import SILENT, Progress
 from nca.recipe.tables import Evaluate
 from nca.tasks import damage
 from nca.tasks.batch import Batch
@@ -61,7 +62,7 @@ def evaluate(
     samples: int = 0,
     disturb: bool = True,
     fire_rate: float | None = None,
-    watch: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> list[Measurement]:
     """Measure at every one of `steps`, over all batches of a split.
 
@@ -74,7 +75,7 @@ def evaluate(
         samples: Stop after so many samples; 0: the whole split.
         disturb: Whether to disturb at all.
         fire_rate: Use this chance instead of the automaton's own.
-        watch: Told how many samples are done.
+        progress: Where it is reported how many samples are done.
 
     Returns:
         One row per moment; after the disturbance the same moments again. A row of settling also
@@ -82,13 +83,14 @@ def evaluate(
         mean number of steps that all took.
     """
     moments = (table.at_most,) if steps == "settle" else tuple(steps)
-    walk = _Rollouts(automaton, task, () if steps == "settle" else moments, table, fire_rate)
+    rollouts = _Rollouts(automaton, task, () if steps == "settle" else moments, table, fire_rate)
     training = automaton.training
     automaton.eval()
     task.eval()
     after = table.disturb if disturb and table.disturb != "nothing" else ""
     sums = {(moment, how): _Sum() for how in ("", after) for moment in moments}
     done = 0
+    progress.begin(split, samples or None, unit="samples")
     try:
         for batch in task.evaluation_batches(split, table.batch):
             if samples and done >= samples:
@@ -96,12 +98,11 @@ def evaluate(
             if samples:
                 batch = batch.select(slice(0, samples - done))
             done += batch.state.batch
-            batch = walk.measure(batch, {moment: sums[moment, ""] for moment in moments})
+            batch = rollouts.measure(batch, {moment: sums[moment, ""] for moment in moments})
             if after:
                 batch = _disturbed(automaton, batch, after)
-                walk.measure(batch, {moment: sums[moment, after] for moment in moments})
-            if watch:
-                watch(done)
+                rollouts.measure(batch, {moment: sums[moment, after] for moment in moments})
+            progress.advance(done)
     finally:
         automaton.train(training)
         task.train(training)
@@ -114,7 +115,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Rollouts:
-    """The way from a batch's first states to all moments at which they are measured."""
+    """Rollouts of batches through all moments at which they are measured."""
 
     automaton: Automaton
     task: Task
@@ -135,7 +136,7 @@ class _Rollouts:
         return Batch(state, batch.truth)
 
     def _stops(self, state: State) -> Iterator[tuple[int, State, dict[str, Share]]]:
-        """Yield each moment with its states, and with what else is to be told of them."""
+        """Yield each moment with its states, and further measurements of them."""
         taken = 0
         for moment in self.steps:
             state = self.automaton.rollout(state, moment - taken, fire_rate=self.fire_rate)

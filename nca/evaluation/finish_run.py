@@ -1,4 +1,4 @@
-"""Bring a run to its end: judge it on test data and draw what a person wants to see."""
+"""The end of a run: evaluate its best weights on test data, and draw states and curves."""
 
 from pathlib import Path
 from typing import Any
@@ -7,42 +7,40 @@ import torch
 
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.trained import Trained
-from nca.data.dataset import Report
 from nca.device import hardware
 from nca.distributed.group import ProcessGroup
 from nca.engine.state import State
 from nca.evaluation.evaluate import Measurement, evaluate
 from nca.files import write_whole
 from nca.jsonl import dumps
+from nca.progress import SILENT, Progress
 from nca.render.sheet import Sheet, levels_sheet, save_curve, save_image, strip
-from nca.training.loop import Watch
 from nca.training.run import Run
 
 SAMPLES = 6
 MOMENTS = 8
 
 
-def finish_run(run: Run, data: Path | None, report: Report, watch: Watch) -> list[Measurement]:
+def finish_run(run: Run, data: Path | None, progress: Progress = SILENT) -> list[Measurement]:
     """Evaluate the best weights on test data, note the outcome in them, and draw the run.
 
     Args:
-        run: A run that has been trained; its best checkpoint is judged, or else its last weights.
+        run: A trained run; its best checkpoint is evaluated, or else its last weights.
         data: Folder of data sets, if the user named one.
-        report: Told how far fetching is.
-        watch: Told how far evaluation is.
+        progress: Where it is reported how far fetching and evaluation are.
 
     Returns:
         What was measured on the test data.
     """
     trained = load_best(run)
     with run.group.leader_first():
-        trained.prepare(data, report)
-    rows = evaluate_trained(trained, "test", watch)
+        trained.prepare(data, progress)
+    rows = evaluate_trained(trained, "test", progress)
     drawn = draw_sheets(trained)
     if not run.group.is_leader:
         return rows
-    told = {"test": [row.to_json() for row in rows], "device": hardware(run.device)}
-    metrics = {**trained.checkpoint.metrics, **told}
+    found = {"test": [row.to_json() for row in rows], "device": hardware(run.device)}
+    metrics = {**trained.checkpoint.metrics, **found}
     Checkpoint(**{**trained.checkpoint.__dict__, "metrics": metrics}).write(trained.path)
     write_whole(run.folder / "evaluation.json", dumps(metrics, indent=2).encode())
     for name, sheet in drawn.items():
@@ -60,15 +58,15 @@ def load_best(run: Run) -> Trained:
     return sharded(Trained.load(str(best), run.device), run.group)
 
 
-def sharded(trained: Trained, crew: ProcessGroup) -> Trained:
-    """Return a trained automaton, its steps shared among the processes of a crew."""
+def sharded(trained: Trained, group: ProcessGroup) -> Trained:
+    """Return a trained automaton whose steps are shared among the processes of a group."""
     size = trained.recipe.tables.grid.size
-    trained.automaton.sharding = crew.sharding(size)
+    trained.automaton.sharding = group.sharding(size)
     return trained
 
 
 def evaluate_trained(
-    trained: Trained, split: str, watch: Watch, **options: Any
+    trained: Trained, split: str, progress: Progress = SILENT, **options: Any
 ) -> list[Measurement]:
     """Evaluate a trained automaton as its recipe says."""
     recipe, table = trained.recipe, trained.recipe.tables.evaluate
@@ -81,7 +79,7 @@ def evaluate_trained(
                 "steps": "settle" if table.steps == "settle" else recipe.evaluation_steps,
                 "table": table,
                 "samples": table.samples,
-                "watch": watch.measured,
+                "progress": progress,
                 **options,
             },
         )
@@ -102,9 +100,9 @@ def draw_sheets(trained: Trained) -> dict[str, Sheet]:
     states = [trained.automaton.finish(state) for state in states]
     with torch.no_grad():
         pictures = [trained.task.picture(state) for state in states]
-        wanted = trained.task.targets(trained.task.first_evaluation_batch("test", SAMPLES))
+        targets = trained.task.targets(trained.task.first_evaluation_batch("test", SAMPLES))
     words = [f"step {state.step}" for state in states]
-    beside = ([], []) if wanted is None else ([wanted], ["target"])
+    beside = ([], []) if targets is None else ([targets], ["target"])
     return {
         "states.png": strip([*pictures, *beside[0]], [*words, *beside[1]]),
         "levels.png": levels_sheet(states, pictures),

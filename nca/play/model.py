@@ -20,11 +20,11 @@ from nca.checkpoint.file import is_file, weights
 from nca.checkpoint.find import pretrained, recipes
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
-from nca.data.dataset import Report
 from nca.engine.automaton import Automaton
 from nca.errors import NCAError, ShapeError
 from nca.play.controls import Control, Value, knobs_of, with_controls
 from nca.play.snapshot import Snapshot
+from nca.progress import SILENT, Progress
 from nca.recipe.recipe import Recipe
 from nca.registry.registry import registry
 from nca.tasks.batch import Batch
@@ -95,7 +95,7 @@ class PlayedModel:
         size: Size | None = None,
         overrides: tuple[str, ...] = (),
         data: Path | None = None,
-        report: Report | None = None,
+        progress: Progress = SILENT,
     ) -> "PlayedModel":
         """Load what is played.
 
@@ -105,7 +105,7 @@ class PlayedModel:
             size: Cells along each axis, instead of the recipe's.
             overrides: `table.key=value`.
             data: Folder of data sets.
-            report: Told how far the task's preparation is.
+            progress: Where it is reported how far the task's preparation is.
 
         Raises:
             NCAError: What loading, checking or preparing raises.
@@ -123,7 +123,7 @@ class PlayedModel:
         if task is not None:
             if size != recipe.tables.grid.size:
                 task.resize(size)
-            task.prepare(device, data, report)
+            task.prepare(device, data, progress)
             task.to(device)
         trained = _is_checkpoint(source)
         return cls(recipe.name, recipe, trained, automaton, task, device, size, iteration)

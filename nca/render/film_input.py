@@ -4,7 +4,7 @@ Legend: B batch, H height, W width.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from nca.checkpoint.trained import Trained
 from nca.engine.rollouts import rollout_frames
 from nca.engine.state import State
 from nca.errors import NCAError
+from nca.progress import SILENT, Progress
 from nca.render.load import SUFFIXES
 from nca.render.upload import fit_to_grid, opened
 from nca.types import Size
@@ -69,7 +70,7 @@ def screen(
     frames: Sequence[Tensor],
     steps: int,
     samples: int,
-    watch: Callable[[int], None],
+    progress: Progress = SILENT,
 ) -> list[State]:
     """Return the state after each frame, as it is shown; nothing starts anew between frames.
 
@@ -78,18 +79,19 @@ def screen(
         frames: Red, green and blue, `(3, H, W)` each, on the canvas of the task.
         steps: How many steps pass while a frame is shown.
         samples: How many look at them, each with randomness of its own.
-        watch: Told how many frames have been seen.
+        progress: Where it is reported how many frames have been shown.
     """
     automaton, task = trained.automaton, trained.task
     batch = task.first_evaluation_batch("test", samples)
+    progress.begin("frames", len(frames), unit="frames")
 
     def shown() -> Iterator[dict[str, Tensor]]:
         for number, frame in enumerate(frames):
-            watch(number)
+            progress.advance(number)
             whole = torch.cat([frame, torch.ones_like(frame[:1])]).to(trained.device)
             written = task.apply_picture(batch, whole, "input").state
             yield {name: written[name] for name in written if name not in automaton.writable_levels}
-        watch(len(frames))
+        progress.advance(len(frames))
 
     with trained.recipe.autocast(trained.device):
         states = rollout_frames(automaton, batch.state, shown(), steps)

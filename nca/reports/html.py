@@ -1,4 +1,4 @@
-"""The pieces that pages are made of; a page of them needs no network and no other file."""
+"""Building blocks of the pages in HTML, which need no network and no other file."""
 
 import base64
 import io

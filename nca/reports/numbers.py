@@ -1,4 +1,4 @@
-"""The one way in which reports write numbers, in words and in JSON."""
+"""Number format of all reports, in text and in JSON."""
 
 import math
 from collections.abc import Mapping

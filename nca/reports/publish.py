@@ -1,4 +1,4 @@
-"""Write the files of a report into a folder."""
+"""The files of a report, written into a folder."""
 
 from collections.abc import Mapping
 from pathlib import Path

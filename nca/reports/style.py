@@ -1,4 +1,4 @@
-"""How the page looks, by light and by dark."""
+"""Style sheet of the pages, light and dark."""
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fbfaf8; --card: #ffffff; --ink: #22252a;

@@ -15,26 +15,26 @@ from nca.errors import ShapeError
 from nca.streaming.grid_file import GridFile
 from nca.tasks.task import Task
 
-AT_ONCE = 64
-SOWN = 1 << 11
+BATCH = 64
+FILL_TILE = 1 << 11
 
 
-def tile_first_states(vast: GridFile, task: Task) -> None:
-    """Pave a grid of two axes with first states of a task's test data, each in its own size.
+def tile_first_states(grid: GridFile, task: Task) -> None:
+    """Tile a grid of two axes with first states of a task's test data, each in its own size.
 
     They come in the task's order, and again from the first where they run out. At the lower and
     right edge the last ones are cut off.
 
     Args:
-        vast: An empty grid.
+        grid: An empty grid.
         task: One that has been prepared.
 
     Raises:
         ShapeError: The grid has other than two axes.
         DataError: The test data hold no sample.
     """
-    height, width = _two(vast)
-    states = _again_and_again(task)
+    height, width = _height_and_width(grid)
+    states = _repeated(task)
     top = 0
     while top < height:
         row: list[State] = []
@@ -42,45 +42,45 @@ def tile_first_states(vast: GridFile, task: Task) -> None:
             row.append(next(states))
         room = height - top
         levels = {n: torch.cat([s[n] for s in row], dim=-1)[:, :, :room, :width] for n in row[0]}
-        vast.write((top, 0), levels)
+        grid.write((top, 0), levels)
         top += next(iter(levels.values())).shape[2]
 
 
-def fill_random(vast: GridFile, share: float) -> None:
-    """Let each number of each level be 1 with a chance, and 0 else; the random seed says where.
+def fill_random(grid: GridFile, share: float) -> None:
+    """Set each number of each level to 1 with a chance, else to 0; the random seed says where.
 
     Args:
-        vast: A grid.
+        grid: A grid.
         share: The chance.
     """
     samples = torch.zeros(1, dtype=torch.int64)
-    for start, size in vast.tiles(SOWN):
-        source = CellRNG(vast.random_seed, 0, samples, window=Window(start, vast.size))
+    for start, size in grid.tiles(FILL_TILE):
+        source = CellRNG(grid.random_seed, 0, samples, window=Window(start, grid.size))
         levels = {
             name: source.chance(f"sown/{name}", share, level.channels, size).float()
-            for name, level in vast.layout.items()
+            for name, level in grid.layout.items()
         }
-        vast.write(start, levels)
+        grid.write(start, levels)
 
 
 @torch.no_grad()
-def draw(vast: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Image:
+def draw(grid: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Image:
     """Return a grid of two axes as a picture, each pixel the mean over a square of cells.
 
     Args:
-        vast: The grid.
+        grid: The grid.
         draw: Makes `(1, 3, height, width)`, from 0 to 1, of a state, each cell by itself.
         side: At most so many pixels along each side.
 
     Raises:
         ShapeError: The grid has other than two axes.
     """
-    height, width = _two(vast)
+    height, width = _height_and_width(grid)
     square = math.ceil(max(height, width) / side)
     canvas = torch.empty(3, math.ceil(height / square), math.ceil(width / square))
-    for start, size in vast.tiles(square * max(1, 1024 // square)):
-        state = vast.read(start, size)
-        drawn = draw(state if vast.dtype == torch.float64 else state.to(torch.float32)).cpu()
+    for start, size in grid.tiles(square * max(1, 1024 // square)):
+        state = grid.read(start, size)
+        drawn = draw(state if grid.dtype == torch.float64 else state.to(torch.float32)).cpu()
         pixels = F.avg_pool2d(drawn, square, ceil_mode=True, count_include_pad=False)[0]
         top, left = (s // square for s in start)
         canvas[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = pixels
@@ -94,21 +94,21 @@ def plain_colours(state: State) -> Tensor:
     return top.expand(-1, 3, *top.shape[2:])
 
 
-def _two(vast: GridFile) -> tuple[int, int]:
-    if len(vast.size) != 2:
+def _height_and_width(grid: GridFile) -> tuple[int, int]:
+    if len(grid.size) != 2:
         raise ShapeError(
-            f"a grid of {len(vast.size)} axes cannot be paved or drawn.",
-            where=f"{vast.size}",
+            f"a grid of {len(grid.size)} axes cannot be tiled or drawn.",
+            where=f"{grid.size}",
             to_do="use a grid of two axes",
         )
-    height, width = vast.size
+    height, width = grid.size
     return height, width
 
 
-def _again_and_again(task: Task) -> Iterator[State]:
+def _repeated(task: Task) -> Iterator[State]:
     while True:
         given = 0
-        for batch in task.evaluation_batches("test", AT_ONCE):
+        for batch in task.evaluation_batches("test", BATCH):
             for number in range(batch.state.batch):
                 yield batch.state.select(slice(number, number + 1))
             given += batch.state.batch

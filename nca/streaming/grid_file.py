@@ -1,4 +1,4 @@
-"""A grid too large for the memory: on disk, and stepped tile by tile.
+"""Streaming: a grid too large for the memory lies on disk, and steps tile by tile.
 
 A tile is read with a margin, steps several times, and is written without it; what is wrong at
 the margin's edge has not reached the tile by then. Since randomness is counted by the cells of
@@ -8,8 +8,7 @@ the whole grid, the outcome is that of stepping the whole. Memory holds one tile
 import itertools
 import math
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,13 +22,11 @@ from nca.engine.state import State
 from nca.engine.topology import Topology
 from nca.engine.window import Window
 from nca.errors import ShapeError, StorageError
+from nca.progress import SILENT, Progress
 from nca.types import Size
 
 STORED = {torch.float64: "f8", torch.float32: "f4", torch.float16: "f2", torch.bfloat16: "i2"}
 """As what numbers are kept on disk; numpy knows no bfloat16, so that its bits are taken."""
-
-Watch = Callable[[int, float], None]
-"""Told how many cell-steps are done, and how many seconds that has taken."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +67,8 @@ class GridFile:
         Raises:
             StorageError: There is too little room, or the files cannot be made.
         """
-        vast = cls(folder, layout, size, dtype, random_seed)
-        paths = {path: vast._bytes(name) for name in layout for path in vast._paths(name)}
+        grid = cls(folder, layout, size, dtype, random_seed)
+        paths = {path: grid._bytes(name) for name in layout for path in grid._paths(name)}
         try:
             free, wanted = shutil.disk_usage(folder).free, sum(paths.values())
             if free < wanted:
@@ -89,7 +86,7 @@ class GridFile:
                 where=str(folder),
                 to_do="choose a folder that you may write to",
             ) from fault
-        return vast
+        return grid
 
     def read(self, start: Size, size: Size, dtype: torch.dtype | None = None) -> State:
         """Return a block of cells, with their place in the whole.
@@ -151,25 +148,25 @@ class GridFile:
 @torch.no_grad()
 def stream(
     automaton: Automaton,
-    vast: GridFile,
+    grid: GridFile,
     steps: int,
     *,
     tile: int = 512,
     halo: int = 8,
     fire_rate: float | None = None,
-    watch: Watch | None = None,
+    progress: Progress = SILENT,
 ) -> GridFile:
-    """Let steps pass on a grid that is too large for the memory.
+    """Run steps on a grid that is too large for the memory.
 
     Args:
         automaton: Its weights' device steps the tiles. How far its rules see is taken from their
             `radius`.
-        vast: The grid, which is used up: the files go on with the outcome.
+        grid: Changed in place: its files hold the outcome afterwards.
         steps: How many.
         tile: Cells along each side of a tile.
         halo: Steps that a tile takes at once; its margin is as many times as wide as a cell sees.
         fire_rate: Use this chance instead of the automaton's own.
-        watch: Told how far it is, after each tile.
+        progress: Where it is reported how far it is, after each tile.
 
     Raises:
         ShapeError: The automaton has skips, which remember states, or numbers that make no sense.
@@ -179,29 +176,29 @@ def stream(
             "a grid on disk keeps no remembered states."
             if automaton.skips
             else f"tiles of {tile} cells take {halo} steps at once.",
-            where="stream(automaton, vast, ...)",
+            where="stream(automaton, grid, ...)",
             to_do="use an automaton without skips, and a tile and halo from 1",
         )
     weight = next(itertools.chain(automaton.parameters(), automaton.buffers()), torch.empty(0))
     dtype = weight.dtype if weight.is_floating_point() else torch.float32
-    begun, done = time.perf_counter(), 0
+    done = 0
+    progress.begin("stream", steps * math.prod(grid.size), unit="cell-steps")
     for first in range(0, steps, halo):
         count = min(halo, steps - first)
         margin = count * reach(automaton)
-        for start, size in vast.tiles(tile):
-            lower, extent = _surrounded(automaton.topology, start, size, vast.size, margin)
-            state = vast.read(lower, extent, dtype).to(weight.device)
+        for start, size in grid.tiles(tile):
+            lower, extent = _surrounded(automaton.topology, start, size, grid.size, margin)
+            state = grid.read(lower, extent, dtype).to(weight.device)
             state = automaton.rollout(state, count, fire_rate=fire_rate)
             inner = tuple(
                 slice(s - low, s - low + n) for s, low, n in zip(start, lower, size, strict=True)
             )
             written = {name: state[name][:, :, *inner] for name in automaton.writable_levels}
-            vast.write(start, written, ahead=True)
+            grid.write(start, written, ahead=True)
             done += count * math.prod(size)
-            if watch:
-                watch(done, time.perf_counter() - begun)
-        vast = replace(vast, step=vast.step + count, turn=1 - vast.turn)
-    return vast
+            progress.advance(done)
+        grid = replace(grid, step=grid.step + count, turn=1 - grid.turn)
+    return grid
 
 
 def reach(automaton: Automaton) -> int:

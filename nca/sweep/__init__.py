@@ -1,4 +1,4 @@
-"""Compare variants of a recipe: plan what to train, train each alone, and gather the outcome.
+"""Sweeps: variants of a recipe, each trained under several random seeds, and compared.
 
     nca sweep RECIPE --over rollout.fire_rate=0.5,1 --seeds 3
     nca sweep RECIPE --variants variants.toml --jobs 2

@@ -1,4 +1,4 @@
-"""Say all that is wrong with a sweep at once, before anything runs."""
+"""Faults of a sweep, all of them at once, before anything runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A sweep's folder: what was asked, so that the same command goes on where it stopped."""
+"""The folder of a sweep: its request and runs, so that the same command can continue it."""
 
 import json
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ def write_asked(folder: Path, base: Base, runs: Sequence[PlannedRun]) -> None:
     Raises:
         StorageError: It cannot be written.
     """
-    told = {
+    request = {
         "format": FORMAT,
         "name": base.name,
         "recipe": base.text,
         "runs": [asdict(run) for run in runs],
     }
-    write_whole(folder / ASKED, dumps(told, indent=2).encode())
+    write_whole(folder / ASKED, dumps(request, indent=2).encode())
 
 
 def known_runs(folder: Path, base: Base) -> list[PlannedRun]:
@@ -36,14 +36,14 @@ def known_runs(folder: Path, base: Base) -> list[PlannedRun]:
     Raises:
         SweepError: It holds a sweep of another recipe, or a damaged one.
     """
-    told = _read(folder)
-    if told is None and not (folder / ASKED).exists():
+    request = _read(folder)
+    if request is None and not (folder / ASKED).exists():
         return []
-    if told is None or not _of(base, told):
-        what = "holds a damaged sweep" if told is None else "holds a sweep of another recipe"
+    if request is None or not _of(base, request):
+        what = "holds a damaged sweep" if request is None else "holds a sweep of another recipe"
         to_do = "move it away, or choose another folder: nca sweep ... --out FOLDER"
         raise SweepError("the folder is taken.", [SweepFault(str(folder), f"{what}.", to_do)])
-    return _runs(told)
+    return _runs(request)
 
 
 def place(base: Base, runs: Sequence[PlannedRun], root: Path) -> Path:
@@ -57,26 +57,28 @@ def place(base: Base, runs: Sequence[PlannedRun], root: Path) -> Path:
     wanted = {run.overrides for run in runs}
     number = 1
     while (folder := root / f"{base.name}-{number}").exists():
-        told = _read(folder)
-        if told and _of(base, told) and {run.overrides for run in _runs(told)} == wanted:
+        request = _read(folder)
+        if request and _of(base, request) and {run.overrides for run in _runs(request)} == wanted:
             return folder
         number += 1
     return folder
 
 
-def _of(base: Base, told: dict[str, Any]) -> bool:
-    return (told["name"], told["recipe"]) == (base.name, base.text)
+def _of(base: Base, request: dict[str, Any]) -> bool:
+    return (request["name"], request["recipe"]) == (base.name, base.text)
 
 
-def _runs(told: dict[str, Any]) -> list[PlannedRun]:
-    return [PlannedRun(**{**run, "overrides": tuple(run["overrides"])}) for run in told["runs"]]
+def _runs(request: dict[str, Any]) -> list[PlannedRun]:
+    return [PlannedRun(**{**run, "overrides": tuple(run["overrides"])}) for run in request["runs"]]
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
     """Return what a sweep has written; None where there is none, or a damaged one."""
     try:
-        told = json.loads((folder / ASKED).read_text(encoding="utf-8"))
-        _runs(told)
+        request = json.loads((folder / ASKED).read_text(encoding="utf-8"))
+        _runs(request)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return told if told.get("format") == FORMAT and {"name", "recipe"} <= set(told) else None
+    return (
+        request if request.get("format") == FORMAT and {"name", "recipe"} <= set(request) else None
+    )

@@ -1,4 +1,4 @@
-"""Keep two processes from writing into one folder.
+"""A lock on a folder, so that two processes never write into it.
 
 The system takes the lock back when its process ends, however it ends. Where it knows no such
 locks, nothing is locked.
@@ -21,8 +21,8 @@ PAUSE = 0.1
 
 
 @contextmanager
-def alone(folder: Path, patience: float = 0.0) -> Iterator[None]:
-    """Make the folder if need be, and be the only one in it.
+def folder_lock(folder: Path, patience: float = 0.0) -> Iterator[None]:
+    """Make the folder if need be, and hold its lock.
 
     Args:
         folder: The folder.

@@ -1,4 +1,4 @@
-"""Decide what a sweep trains: which combinations, under which random seeds, in which folders."""
+"""The plan of a sweep: its combinations, their random seeds and their folders."""
 
 import itertools
 import math
@@ -134,16 +134,16 @@ def planned(
             raise _unplanned(twins, "are the same thing.", "give each combination once")
         first[choice.overrides] = choice.title
     recipes = _checked(base, common, combinations)
-    judged = {(task.headline, task.better) for task in (recipe.task() for recipe in recipes)}
-    if len(judged) > 1:
-        names = " and ".join(sorted({name for name, _ in judged}))
+    headlines = {(task.headline, task.better) for task in (recipe.task() for recipe in recipes)}
+    if len(headlines) > 1:
+        names = " and ".join(sorted({name for name, _ in headlines}))
         raise _unplanned("[task] name", f"{names} cannot be compared.", "sweep each task alone")
     runs = [
         PlannedRun(choice.title, number, (*common, *choice.overrides, f"random_seed={number}"))
         for choice, recipe in zip(combinations, recipes, strict=True)
         for number in random_seeds or (recipe.tables.random_seed,)
     ]
-    (headline, better) = judged.pop()
+    (headline, better) = headlines.pop()
     return SweepPlan(assign_folders(runs), headline, better)
 
 

@@ -1,4 +1,4 @@
-"""Do the jobs of a sweep side by side, each in a process of its own.
+"""Worker processes of a sweep: its jobs side by side, each in a process of its own.
 
 A process that fails, or is killed for its memory, takes no other with it. All of them end with
 the sweep: they listen to a pipe, and stop when it closes.
@@ -11,32 +11,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from nca.errors import StorageError
+from nca.progress import Progress
 from nca.sweep.worker import STOPPED, Job
 
 LOG = "log.txt"
 WAKE = 0.1
 GRACE = 120.0
 """Seconds that a run gets to end its iteration and save."""
-
-
-class SweepDisplay(Protocol):
-    """Who shows how the jobs get on."""
-
-    def started(self, job: Job) -> None:
-        """A job has its process."""
-
-    def told(self, job: Job, record: dict[str, Any]) -> None:
-        """A job has told something."""
-
-    def ended(self, job: Job, outcome: dict[str, Any] | None) -> None:
-        """A job has come to its end, or was stopped."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +43,13 @@ class Slot:
 class _Worker:
     """A job and its process."""
 
-    def __init__(self, job: Job, slot: Slot, inbox: "queue.Queue[tuple[_Worker, Any]]") -> None:
+    def __init__(
+        self,
+        job: Job,
+        slot: Slot,
+        inbox: "queue.Queue[tuple[_Worker, Any]]",
+        progress_of: Callable[[Job], Progress],
+    ) -> None:
         self.job, self.slot = replace(job, device=slot.device), slot
         self.begun, self.outcome = False, None
         self.log = Path(job.folder) / LOG
@@ -66,12 +60,13 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, "OMP_NUM_THREADS": str(slot.threads)},
-                start_new_session=True,  # Ctrl-C is for the sweep, which tells its jobs
+                start_new_session=True,  # Ctrl-C is for the sweep, which stops its jobs
             )
         assert self.process.stdin is not None
         with suppress(OSError):  # it has ended already, and its end will be read
             self.process.stdin.write(f"{self.job.written()}\n".encode())
             self.process.stdin.flush()
+        self.progress = progress_of(self.job)
         self.thread = threading.Thread(target=self._read, args=(inbox,), daemon=True)
         self.thread.start()
 
@@ -79,10 +74,26 @@ class _Worker:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             with suppress(ValueError):
-                told = json.loads(line)
-                if isinstance(told, dict) and "kind" in told:
-                    inbox.put((self, told))
+                message = json.loads(line)
+                if isinstance(message, dict) and "kind" in message:
+                    inbox.put((self, message))
         inbox.put((self, None))
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        """Report what the process has written: a call of `PipeProgress`, or its outcome."""
+        match message["kind"]:
+            case "outcome":
+                self.outcome = message["outcome"]
+            case "begin":
+                what, total = message["what"], message["total"]
+                self.progress.begin(what, total, done=message["done"], unit=message["unit"])
+            case "advance":
+                self.progress.advance(message["done"], message["part"])
+            case "note":
+                self.progress.note(message["text"])
+            case kind:
+                self.begun = self.begun or kind == "begun"
+                self.progress.record(message)
 
     def stop(self) -> None:
         """Ask the process to save and end; one that has nothing to save ends at once."""
@@ -113,14 +124,18 @@ class _Worker:
 
 
 def side_by_side(
-    jobs: Sequence[Job], slots: Sequence[Slot], display: SweepDisplay, stopped: Callable[[], bool]
+    jobs: Sequence[Job],
+    slots: Sequence[Slot],
+    progress_of: Callable[[Job], Progress],
+    stopped: Callable[[], bool],
 ) -> dict[str, dict[str, Any]]:
     """Do all jobs, as many at a time as there are slots.
 
     Args:
         jobs: What to do, in this order.
-        slots: Where; a job's own device is of no matter.
-        display: Told what happens.
+        slots: Where; they replace the jobs' own devices.
+        progress_of: Returns where a job is reported, when its process has begun; the last thing
+            reported is a record of the kind `ended`, with its outcome, or null.
         stopped: Asked now and then whether to save and stop.
 
     Returns:
@@ -137,23 +152,23 @@ def side_by_side(
                 for worker in busy:
                     worker.stop()
             while waiting and free and not stopped():
-                busy.append(_Worker(waiting.pop(0), free.pop(0), inbox))
-                display.started(busy[-1].job)
+                busy.append(_Worker(waiting.pop(0), free.pop(0), inbox, progress_of))
             if deadline is not None and time.monotonic() > deadline:
                 break
             try:
-                worker, told = inbox.get(timeout=WAKE)
+                worker, message = inbox.get(timeout=WAKE)
             except queue.Empty:
                 continue
-            if told is not None:
-                _take(worker, told, display)
+            if message is not None:
+                worker.receive(message)
                 continue
             busy.remove(worker)
             free.insert(0, worker.slot)
             outcome = worker.end()
             if outcome is not None and not (deadline and worker.outcome is None):
                 outcomes[worker.job.folder] = outcome
-            display.ended(worker.job, outcomes.get(worker.job.folder))
+            outcome = outcomes.get(worker.job.folder)
+            worker.progress.record({"kind": "ended", "outcome": outcome})
     finally:
         for worker in busy:  # a second Ctrl-C, a bug, or no end in sight
             worker.process.kill()
@@ -172,11 +187,3 @@ def _opened(log: Path) -> BinaryIO:
             where=str(log.parent),
             to_do="free some space or choose another folder: nca sweep ... --out FOLDER",
         ) from fault
-
-
-def _take(worker: _Worker, told: dict[str, Any], display: SweepDisplay) -> None:
-    if told["kind"] == "outcome":
-        worker.outcome = told["outcome"]
-        return
-    worker.begun = True
-    display.told(worker.job, told)

@@ -1,4 +1,4 @@
-"""Take apart what the command line gives a sweep: values, random seeds, variants."""
+"""The request of a sweep as the command line gives it: values, random seeds, variants."""
 
 import tomllib
 from collections.abc import Sequence
@@ -39,11 +39,11 @@ class SweepRequest:
     complaints: list[SweepFault] = field(default_factory=list)
 
     def complain(self, where: str, what: str, to_do: str) -> None:
-        """Note a complaint."""
+        """Note what is wrong."""
         self.complaints.append(SweepFault(where, what, to_do))
 
 
-def wishes(
+def parse_request(
     over: Sequence[str], variants: Sequence[str], file: Path | None, seeds_given: str | None
 ) -> tuple[list[list[Variant]], tuple[int, ...]]:
     """Return axes and random seeds as the options give them; no random seeds: the recipe's own.
@@ -57,27 +57,27 @@ def wishes(
     Raises:
         SweepError: Everything that is wrong with them.
     """
-    wish = SweepRequest()
-    named = [variant(given, wish) for given in variants]
-    named += read_variants(file, wish) if file else []
+    request = SweepRequest()
+    named = [variant(given, request) for given in variants]
+    named += read_variants(file, request) if file else []
     titles = [choice.title for choice in named]
     for title in sorted({title for title in titles if titles.count(title) > 1}):
-        wish.complain(title, "two variants have this title.", "give each its own")
+        request.complain(title, "two variants have this title.", "give each its own")
     if named:
-        wish.axes.append(named)
-    found = [axis(given, wish) for given in over]
+        request.axes.append(named)
+    found = [axis(given, request) for given in over]
     keys = [key for key, _ in found]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
-        wish.complain(f"--over {key}", "is given twice.", "give all its values at once")
+        request.complain(f"--over {key}", "is given twice.", "give all its values at once")
     for key, values in found:
         short = key.rpartition(".")[2]
         alone = sum(other.rpartition(".")[2] == short for other in keys) == 1
         word = short if alone and not short.isdigit() else key
-        wish.axes.append([Variant(f"{word}={value}", (f"{key}={value}",)) for value in values])
-    numbers = seeds(seeds_given, wish) if seeds_given is not None else ()
-    if wish.complaints:
-        raise SweepError("the sweep cannot be planned.", wish.complaints)
-    return wish.axes, numbers
+        request.axes.append([Variant(f"{word}={value}", (f"{key}={value}",)) for value in values])
+    numbers = seeds(seeds_given, request) if seeds_given is not None else ()
+    if request.complaints:
+        raise SweepError("the sweep cannot be planned.", request.complaints)
+    return request.axes, numbers
 
 
 def pieces(text: str, mark: str = ",") -> list[str]:
@@ -110,94 +110,96 @@ def pieces(text: str, mark: str = ",") -> list[str]:
     return [piece.strip() for piece in (*found, text[start:])]
 
 
-def axis(given: str, wish: SweepRequest) -> tuple[str, list[str]]:
-    """Return key and values of `table.key=value,value`; complain of what is wrong."""
+def axis(given: str, request: SweepRequest) -> tuple[str, list[str]]:
+    """Return key and values of `table.key=value,value`; note what is wrong."""
     where, sample = f"--over {given}", "write --over table.key=value,value"
     key, equals, rest = given.partition("=")
     key = key.strip()
     if not equals or not key:
-        wish.complain(where, "names no key with values.", sample)
+        request.complain(where, "names no key with values.", sample)
         return key, []
     try:
         values = pieces(rest)
     except ValueError as fault:
-        wish.complain(where, f"{fault}.", "mind the shell, and quote the whole: --over '...'")
+        request.complain(where, f"{fault}.", "mind the shell, and quote the whole: --over '...'")
         return key, []
     if not all(values):
-        wish.complain(where, "a value is empty.", sample)
+        request.complain(where, "a value is empty.", sample)
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
-        wish.complain(where, f"{', '.join(twice)} is there twice.", "give each value once")
+        request.complain(where, f"{', '.join(twice)} is there twice.", "give each value once")
     if key == "random_seed":
-        wish.complain(where, "random seeds are no axis, but what is averaged over.", SEEDS)
+        request.complain(where, "random seeds are no axis, but what is averaged over.", SEEDS)
     return key, values
 
 
-def seeds(text: str, wish: SweepRequest) -> tuple[int, ...]:
+def seeds(text: str, request: SweepRequest) -> tuple[int, ...]:
     """Return random seeds: `3` are the first three from 0; `4,7` and `[7]` are themselves."""
     words = [word.strip() for word in text.strip().removeprefix("[").removesuffix("]").split(",")]
     if not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
-        wish.complain(f"--seeds {text}", "random seeds are whole numbers from 0.", SEEDS)
+        request.complain(f"--seeds {text}", "random seeds are whole numbers from 0.", SEEDS)
         return ()
     numbers = tuple(int(word) for word in words)
     if len(numbers) == 1 and "[" not in text:
         numbers = tuple(range(min(numbers[0], 10_000)))
     if not numbers or len(set(numbers)) < len(numbers):
-        wish.complain(f"--seeds {text}", "gives none, or one twice.", SEEDS)
+        request.complain(f"--seeds {text}", "gives none, or one twice.", SEEDS)
     return numbers
 
 
-def variant(given: str, wish: SweepRequest) -> Variant:
+def variant(given: str, request: SweepRequest) -> Variant:
     """Return the variant that `title: table.key=value; table.key=value` describes."""
     title, colon, rest = given.partition(":")
     where, overrides = f"--variant {given}", []
     try:
         overrides = [piece for piece in pieces(rest, ";") if piece]
     except ValueError as fault:
-        wish.complain(where, f"{fault}.", "mind the shell, and quote the whole: --variant '...'")
+        request.complain(where, f"{fault}.", "mind the shell, and quote the whole: --variant '...'")
     if not colon or not title.strip():
-        wish.complain(where, "has no title.", "write --variant 'title: table.key=value; ...'")
-    return _variant(title.strip(), overrides, where, wish)
+        request.complain(where, "has no title.", "write --variant 'title: table.key=value; ...'")
+    return _variant(title.strip(), overrides, where, request)
 
 
-def read_variants(path: Path, wish: SweepRequest) -> list[Variant]:
+def read_variants(path: Path, request: SweepRequest) -> list[Variant]:
     """Read a file of variants: a table for each, with `title` and `set`.
 
     Args:
         path: TOML: `[name]`, then `title = "..."` (the name without it) and
             `set = ["table.key=value", ...]`; an empty list is the recipe as it is.
-        wish: Where to complain.
+        request: Where faults are noted.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as fault:
         words = getattr(fault, "strerror", None) or str(fault)
-        wish.complain(str(path), f"the variants cannot be read: {words}.", "mend or name the file")
+        request.complain(
+            str(path), f"the variants cannot be read: {words}.", "correct the file, or name another"
+        )
         return []
     if not tables:
-        wish.complain(str(path), "there is no variant in it.", "add [name] with set = [...]")
-    return [_from_table(name, table, path, wish) for name, table in tables.items()]
+        request.complain(str(path), "there is no variant in it.", "add [name] with set = [...]")
+    return [_from_table(name, table, path, request) for name, table in tables.items()]
 
 
-def _from_table(name: str, table: Any, path: Path, wish: SweepRequest) -> Variant:
+def _from_table(name: str, table: Any, path: Path, request: SweepRequest) -> Variant:
     where, sample = f"{path} [{name}]", 'write set = ["table.key=value"], and perhaps title = "..."'
     if not isinstance(table, dict):
-        wish.complain(where, f"is {toml_value(table)}, but a variant is a table.", sample)
+        request.complain(where, f"is {toml_value(table)}, but a variant is a table.", sample)
         return Variant(name, ())
     for key in sorted(set(table) - {"title", "set"}):
-        wish.complain(where, f"unknown key {toml_value(key)}.", sample)
+        request.complain(where, f"unknown key {toml_value(key)}.", sample)
     title, overrides = table.get("title", name), table.get("set")
     if not isinstance(title, str) or not title.strip():
-        wish.complain(where, f"its title is {toml_value(title)}.", sample)
+        request.complain(where, f"its title is {toml_value(title)}.", sample)
     if not isinstance(overrides, list) or not all(isinstance(each, str) for each in overrides):
-        wish.complain(where, "set is no list of texts.", sample)
+        request.complain(where, "set is no list of texts.", sample)
         overrides = []
-    return _variant(str(title), overrides, where, wish)
+    return _variant(str(title), overrides, where, request)
 
 
-def _variant(title: str, overrides: list[str], where: str, wish: SweepRequest) -> Variant:
+def _variant(title: str, overrides: list[str], where: str, request: SweepRequest) -> Variant:
     if any(sets_random_seed(override) for override in overrides):
-        wish.complain(where, "random seeds are no variant, but what is averaged over.", SEEDS)
+        request.complain(where, "random seeds are no variant, but what is averaged over.", SEEDS)
     return Variant(title, tuple(overrides))
 
 

@@ -1,4 +1,4 @@
-"""What a sweep found: mean and deviation over random seeds, best combination first."""
+"""Results of a sweep: mean and deviation over random seeds, best combination first."""
 
 import csv
 import io
@@ -137,7 +137,7 @@ def write_results(
         StorageError: They cannot be written.
     """
     found = summarise_variants(plan, outcomes)
-    told = {
+    report = {
         **measure.to_json(),
         "headline": plan.headline,
         "better": plan.better,
@@ -148,7 +148,7 @@ def write_results(
             for r in plan.runs
         ],
     }
-    text = dumps(told, indent=2)
+    text = dumps(report, indent=2)
     write_whole(folder / "results.json", text.encode())
     write_whole(folder / "results.csv", _csv(found, measure).encode())
     return json.loads(text)

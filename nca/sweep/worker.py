@@ -1,31 +1,30 @@
 """One run of a sweep, from its beginning or from where it stopped to its outcome."""
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from nca.checkpoint.read import keep_plugins
-from nca.data.dataset import Report
 from nca.device import pick_device
 from nca.errors import CheckpointError, DivergedError, NCAError
 from nca.evaluation.finish_run import evaluate_trained, load_best
 from nca.files import write_whole
 from nca.jsonl import dumps
+from nca.progress import SILENT, Progress, ProgressList
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_files
-from nca.sweep.lock import alone
+from nca.sweep.lock import folder_lock
 from nca.training.compile_trial import choose_compile
-from nca.training.loop import Watch, train
+from nca.training.loop import train
 from nca.training.memory_planner import choose_memory
 from nca.training.run import Run
 from nca.training.tensorboard import TensorBoardLog
 
 OUTCOME = "outcome.json"
 STOPPED = 130
-"""How the process of a job exits that was told to stop."""
+"""Exit code of a job's process that was asked to stop."""
 
 PATIENCE = 60.0
 """Seconds to wait for a run that is just being saved by a sweep that was killed."""
@@ -33,7 +32,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Measure:
-    """How the runs of a sweep are judged.
+    """How the runs of a sweep are evaluated.
 
     Attributes:
         split: On which data.
@@ -52,7 +51,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Job:
-    """All that a process needs to know of the run that it shall do.
+    """One run of a sweep, with all that its process needs to know.
 
     Attributes:
         folder: The run's folder.
@@ -60,7 +59,7 @@ class Job:
         name: The recipe's name.
         home: The recipe's folder, from which relative paths start.
         overrides: What makes it this run's recipe.
-        measure: How it is judged.
+        measure: How it is evaluated.
         device: Where it runs.
         plugins: Files to execute first.
         data: Folder of data sets, if the user named one.
@@ -83,57 +82,67 @@ class Job:
     @classmethod
     def read(cls, line: str) -> "Job":
         """Return the job that `written` has written."""
-        told: dict[str, Any] = json.loads(line)
-        told |= {name: tuple(told[name]) for name in ("overrides", "plugins")}
-        measure = told["measure"]
-        told["measure"] = Measure(**{**measure, "steps": tuple(measure["steps"])})
-        return cls(**told)
+        fields: dict[str, Any] = json.loads(line)
+        fields |= {name: tuple(fields[name]) for name in ("overrides", "plugins")}
+        measure = fields["measure"]
+        fields["measure"] = Measure(**{**measure, "steps": tuple(measure["steps"])})
+        return cls(**fields)
 
 
 class Stopped(BaseException):
-    """Somebody wants the job to end where it stands; not an error, and not to be caught as one."""
+    """The job was asked to stop; not an error, and not to be caught as one."""
 
 
-def run_job(job: Job, watch: Watch, report: Report) -> dict[str, Any]:
-    """Train what is left to train, judge the best weights, and note the outcome in the folder.
+class _StopEvaluation(Progress):
+    """Ends an evaluation between two batches if the sweep asks for it.
+
+    Args:
+        progress: Asked whether to stop.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def advance(self, done: int, part: str = "") -> None:
+        """Raise `Stopped` where the job should stop."""
+        if self.progress.stopped():
+            raise Stopped
+
+
+def run_job(job: Job, progress: Progress = SILENT) -> dict[str, Any]:
+    """Train what is left to train, evaluate the best weights, and write the outcome.
 
     Args:
         job: The run.
-        watch: Told how it gets on; its `stopped` is asked between iterations and batches.
-        report: Told how far fetching is.
+        progress: Where it is reported; its `stopped` is asked between iterations and batches.
 
     Returns:
         The outcome, as it was written.
 
     Raises:
-        Stopped: `watch` said so; what is needed to go on is saved.
+        Stopped: `progress` said so; what is needed to go on is saved.
         NCAError: What went wrong, other than with the training itself.
     """
     folder, data = Path(job.folder), Path(job.data) if job.data else None
-    with alone(folder, PATIENCE):
-        run = _begun(job, data, report)
+    with folder_lock(folder, PATIENCE):
+        run = _start_or_resume(job, data, progress)
         parameters = sum(weight.numel() for weight in run.modules.parameters())
-        told = {"iteration": run.iteration, "of": run.table.iterations, "parameters": parameters}
-        watch.record({"kind": "begun", **told})
+        row = {"iteration": run.iteration, "of": run.table.iterations, "parameters": parameters}
+        progress.record({"kind": "begun", **row})
         try:
-            with _boarded(folder, watch) as watched:
-                choose_memory(run, watched)
-                choose_compile(run, watched)
-                train(run, watched)
+            choose_memory(run, progress)
+            choose_compile(run, progress)
+            with closing(TensorBoardLog(folder, progress)) as curves:
+                train(run, ProgressList(progress, curves))
         except DivergedError as fault:  # it would again: everything random is counted
             return note(job, failed=f"{fault.what} ({fault.where})", final=True)
         if run.iteration < run.table.iterations:
             raise Stopped
         trained = load_best(run)
-        trained.prepare(data, report)
-
-        def measured(done: int) -> None:
-            watch.measured(done)
-            if watch.stopped():
-                raise Stopped
-
-        wanted = {n: v for n, v in job.measure.to_json().items() if v and n != "split"}
-        rows = evaluate_trained(trained, job.measure.split, Watch(measured=measured), **wanted)
+        trained.prepare(data, progress)
+        observed = ProgressList(progress, _StopEvaluation(progress))
+        options = {n: v for n, v in job.measure.to_json().items() if v and n != "split"}
+        rows = evaluate_trained(trained, job.measure.split, observed, **options)
         return note(
             job,
             iteration=run.iteration,
@@ -167,15 +176,15 @@ def outcome_of(job: Job) -> dict[str, Any] | None:
     return outcome if same and "measured" in outcome else None
 
 
-def _begun(job: Job, data: Path | None, report: Report) -> Run:
+def _start_or_resume(job: Job, data: Path | None, progress: Progress) -> Run:
     folder, home, device = Path(job.folder), Path(job.home), pick_device(job.device)
     load_files(Recipe.plugins_in(job.text), home)
     recipe = Recipe.parse(job.text, name=job.name, folder=home, overrides=job.overrides)
     if not (folder / "last.safetensors").is_file():
-        run = Run.start(recipe, folder, device, data, report)
+        run = Run.start(recipe, folder, device, data, progress)
         keep_plugins(recipe, folder)
         return run
-    run = Run.resume(folder, device, data, report)
+    run = Run.resume(folder, device, data, progress)
     if run.recipe.text != recipe.text:
         raise CheckpointError(
             "the folder holds a run of another recipe.",
@@ -183,17 +192,6 @@ def _begun(job: Job, data: Path | None, report: Report) -> Run:
             to_do="move it away, or choose another folder: nca sweep ... --out FOLDER",
         )
     return run
-
-
-@contextmanager
-def _boarded(folder: Path, watch: Watch) -> Iterator[Watch]:
-    with closing(TensorBoardLog(folder, watch.notice)) as board:
-
-        def record(told: dict[str, Any]) -> None:
-            watch.record(told)
-            board.record(told)
-
-        yield replace(watch, record=record)
 
 
 def reason(fault: NCAError) -> str:

@@ -14,11 +14,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from nca.data.dataset import Report
 from nca.engine.layout import Layout
 from nca.engine.rng import HostRNG
 from nca.engine.state import State
 from nca.errors import DataError, ShapeError
+from nca.progress import SILENT, Progress
 from nca.registry.registry import registry
 from nca.tasks.batch import Batch
 from nca.tasks.display import Display
@@ -80,14 +80,14 @@ class Task(nn.Module, ABC):
         self.context = setting
 
     def prepare(
-        self, device: torch.device, data: Path | None = None, report: Report | None = None
+        self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
     ) -> None:
         """Load what the task needs, once, before any batch is asked for.
 
         Args:
             device: Where batches shall be made.
             data: Folder of data sets, if the user named one.
-            report: Told how far it is.
+            progress: Where it is reported how far that is.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from typing import Any
 
 from nca.backends.sparse import spares_cells
 from nca.errors import NCAError
-from nca.training.loop import Watch
+from nca.progress import Progress
 from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
 
@@ -20,12 +20,12 @@ GAIN = 1.05
 """How many times as fast compiled steps must be at least."""
 
 
-def choose_compile(run: Run, watch: Watch) -> None:
+def choose_compile(run: Run, progress: Progress) -> None:
     """Give a run compiled steps if its recipe asks for them, and, if `auto`, if they pay; say so.
 
     Args:
         run: Where training stands.
-        watch: Who is told.
+        progress: Where the choice is noted.
 
     Raises:
         NCAError: They are asked for, and torch cannot compile them here.
@@ -35,7 +35,7 @@ def choose_compile(run: Run, watch: Watch) -> None:
         return
     record = _tried(run) if asked == "auto" else _demanded(run, "as the recipe asks")
     run.automaton.compiled = "training" if record["compiled"] else "never"
-    watch.notice(f"{'compiled' if record['compiled'] else 'plain'} steps: {record['why']}")
+    progress.note(f"{'compiled' if record['compiled'] else 'plain'} steps: {record['why']}")
     run.log.write({"iteration": run.iteration, "kind": "compile", **record})
 
 

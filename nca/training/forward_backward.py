@@ -1,4 +1,4 @@
-"""What a batch lives through, and what it is told of it: the part that gradients flow through."""
+"""Forward and backward pass of a batch: rollout, loss and gradient, whole or part by part."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -16,12 +16,12 @@ class TrainingStep(nn.Module):
     """The part of an iteration that gradients flow through, as one module.
 
     Args:
-        run: Whose automaton and task learn from it.
+        run: Whose automaton and task it trains.
     """
 
     def __init__(self, run: Run) -> None:
         super().__init__()
-        self.learners = run.modules
+        self.trained = run.modules
         self.run = run
 
     def forward(self, batch: Batch, steps: int) -> tuple[list[State], dict[str, Tensor]]:
@@ -32,18 +32,18 @@ class TrainingStep(nn.Module):
 
 
 def forward_backward(
-    lesson: nn.Module, run: Run, batch: Batch, steps: int
+    step: nn.Module, run: Run, batch: Batch, steps: int
 ) -> tuple[State, dict[str, Tensor]]:
-    """Walk a batch forth and back, and leave the gradient of its mean loss with the weights.
+    """Run a batch forward and backward; add the gradient of its mean loss to the weights.
 
-    A batch in parts is walked part by part, and their gradients add up: what is kept for the
-    gradient is that of one part.
+    A batch in parts runs part by part, and their gradients add up: what is kept for the gradient
+    is that of one part.
 
     Args:
-        lesson: A `TrainingStep`, or what a crew has made of it.
+        step: A `TrainingStep`, or what a process group has made of it.
         run: Whose recipe says in how many parts.
         batch: The states to start from, with their truth.
-        steps: How many steps they live.
+        steps: How many steps the rollout takes.
 
     Returns:
         The last state, cut off from its past, and the terms of the loss, each `(B,)`.
@@ -51,30 +51,30 @@ def forward_backward(
     run.optimiser.zero_grad()
     size = batch.state.batch // run.table.parts
     ends: list[State] = []
-    told: list[dict[str, Tensor]] = []
+    parts: list[dict[str, Tensor]] = []
     for start in range(0, batch.state.batch, size):
-        with _added_up(lesson, start + size == batch.state.batch):
+        with _accumulated(step, start + size == batch.state.batch):
             with run.recipe.autocast(run.device):
-                states, terms = lesson(batch.select(slice(start, start + size)), steps)
+                states, terms = step(batch.select(slice(start, start + size)), steps)
             share = size / batch.state.batch
             loss = torch.stack([share * term.mean() for term in terms.values()]).sum()
             ends.append(states[-1].detach())
             del states  # what no loss looks at need not be kept or computed again
             loss.backward()
-        told.append({name: term.detach() for name, term in terms.items()})
+        parts.append({name: term.detach() for name, term in terms.items()})
     if len(ends) == 1:
-        return ends[0], told[0]
-    return State.cat(ends), {name: torch.cat([terms[name] for terms in told]) for name in told[0]}
+        return ends[0], parts[0]
+    return State.cat(ends), {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def _added_up(lesson: nn.Module, last: bool) -> AbstractContextManager[None]:
-    """Return a context in which gradients pile up here until the last part is walked back.
+def _accumulated(step: nn.Module, last: bool) -> AbstractContextManager[None]:
+    """Return a context in which gradients are accumulated in this process.
 
-    Then alone they are averaged over the processes, if there are several.
+    Only with the last part are they averaged over the processes, if there are several.
     """
-    if last or not isinstance(lesson, DistributedDataParallel):
+    if last or not isinstance(step, DistributedDataParallel):
         return nullcontext()
-    return lesson.no_sync()
+    return step.no_sync()
 
 
 def final_states(automaton: Automaton, state: State, steps: int, count: int) -> list[State]:

@@ -1,4 +1,4 @@
-"""The log of a run: what was measured on its way, line by line."""
+"""The log of a run: its metrics, line by line."""
 
 from collections.abc import Iterator
 from pathlib import Path

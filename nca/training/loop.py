@@ -1,78 +1,86 @@
 """The training loop, from top to bottom.
 
-Each iteration: make or draw a batch, let it live for some steps, judge the last state (or the
-last few), walk against the gradient, put the states back. Everything random is counted, so that
-an iteration depends on the weights, the pool and its own number alone.
+Each iteration makes a batch or draws it from the pool, runs it for some steps, computes the loss
+of the last state (or the last few), follows the gradient, and puts the states back. Everything
+random is counted, so that an iteration depends on the weights, the pool and its own number alone.
+Several processes compute all of this alike, from the same numbers, and divide only the steps of
+the automaton and their gradients among them; so they agree on every decision without asking.
 
-Several processes do all of this alike, from the same numbers, and divide only the steps of the
-automaton and their gradients among them. So they agree on every decision without asking.
+`train` does that for a recipe. Without one, an automaton is a module like any other:
+
+```python
+import torch
+from torch import nn
+
+import nca
+
+
+class Rule(nca.UpdateRule):
+    def __init__(self, channels: int = 8, hidden: int = 32) -> None:
+        super().__init__()
+        self.perceive = nca.StencilPerception(channels, axes=2)
+        self.hidden = nn.Linear(self.perceive.features, hidden)
+        self.change = nn.Linear(hidden, channels)
+        nn.init.zeros_(self.change.weight)
+
+    def forward(self, view: nca.View) -> torch.Tensor:
+        return nca.perceptron(self.perceive(view, view.own), self.hidden, self.change)
+
+
+layout = nca.Layout([nca.Level("body", channels=8)])
+automaton = nca.Automaton(layout, {"body": [Rule()]}, fire_rate=0.5)
+optimiser = torch.optim.Adam(automaton.parameters(), lr=2e-3)
+target = torch.zeros(4, 16, 16)
+target[:, 4:12, 4:12] = 1.0  # a white square, opaque
+for iteration in range(60):
+    state = automaton.seed(batch=4, size=(16, 16), random_seed=iteration)
+    state["body"][:, 3:, 8, 8] = 1.0  # one living cell in the middle
+    state = automaton.rollout(state, steps=12)
+    loss = (state["body"][:, :4] - target).square().mean()
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+```
 """
 
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from nca.engine.rng import HostRNG
-from nca.engine.state import State
-from nca.errors import DivergedError
 from nca.evaluation.evaluate import Measurement, evaluate
+from nca.progress import SILENT, Progress
 from nca.recipe.tables import Train
 from nca.tasks.batch import Batch
+from nca.training.ema import ema_weights
 from nca.training.forward_backward import TrainingStep, forward_backward
+from nca.training.monitor import ShowStates, TrainingMonitor
 from nca.training.run import Run
 
-REPORT_EVERY = 10
-DEAD_FOR = 100
-HUGE = 1e3
 
-
-def _nothing(*_: Any) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Who wants to see how training goes; all of it may be left out.
-
-    Attributes:
-        record: Takes each record of `metrics.jsonl`.
-        states: Takes the last states now and then, for a picture.
-        notice: Takes a sentence that a person should read.
-        measured: Takes how many samples of an evaluation are done.
-        stopped: Asked after every iteration whether to save and stop there.
-    """
-
-    record: Callable[[dict[str, Any]], None] = _nothing
-    states: Callable[[State], None] = _nothing
-    notice: Callable[[str], None] = _nothing
-    measured: Callable[[int], None] = _nothing
-    stopped: Callable[[], bool] = bool
-
-
-def train(run: Run, watch: Watch | None = None) -> None:
-    """Train until the recipe's last iteration, or until told to stop.
+def train(run: Run, progress: Progress = SILENT, show: ShowStates | None = None) -> None:
+    """Train until the recipe's last iteration, or until `progress.stopped()`.
 
     Logs, validates and saves on the way; where it stops, the last checkpoint is of that moment.
 
     Args:
         run: Where training stands; it is moved forward.
-        watch: Who wants to see.
+        progress: Where it is reported: iterations, the records of `metrics.jsonl`, warnings.
+        show: Takes the last states now and then, for a picture.
 
     Raises:
-        DivergedError: The loss is no number any more, or all states stay dead.
+        DivergedError: The loss is not finite any more, or all states stay dead.
         StorageError: A checkpoint or the log cannot be written; the last one is whole.
     """
-    watch = watch or Watch()
     table, rollout = run.table, run.recipe.tables.rollout
     weights = list(run.modules.parameters())
-    lesson = run.group.wrap_ddp(TrainingStep(run))
-    vitals = TrainingMonitor(run, watch)
+    step = run.group.wrap_ddp(TrainingStep(run))
+    monitor = TrainingMonitor(run, progress, show)
     run.modules.train()
+    _begin(run, progress)
     while run.iteration < table.iterations:
         draw = HostRNG(run.recipe.tables.random_seed, run.iteration)
         index, batch = next_batch(run, draw)
@@ -80,7 +88,7 @@ def train(run: Run, watch: Watch | None = None) -> None:
         for group in run.optimiser.param_groups:
             group["lr"] = learning_rate(table, run.iteration)
 
-        last_state, terms = forward_backward(lesson, run, batch, steps)
+        last_state, terms = forward_backward(step, run, batch, steps)
         norm = clip_or_normalise(weights, table)
         run.optimiser.step()
         if run.ema:
@@ -89,15 +97,21 @@ def train(run: Run, watch: Watch | None = None) -> None:
             run.pool.put(index, Batch(last_state, batch.truth))
         run.iteration += 1
 
-        vitals.take(terms, norm, last_state)
-        last, stopped = run.iteration == table.iterations, run.group.any(watch.stopped())
+        monitor.take(terms, norm, last_state)
+        last, stopped = run.iteration == table.iterations, run.group.any(progress.stopped())
         if table.validate_every and (run.iteration % table.validate_every == 0 or last):
-            validate(run, watch)
+            validate(run, progress)
         if run.iteration % table.save_every == 0 or last or stopped:
-            vitals.report()
+            monitor.report()
             run.save()
         if stopped:
             return
+
+
+def _begin(run: Run, progress: Progress) -> None:
+    """Report the beginning of training, or its return from a validation."""
+    total = run.table.iterations
+    progress.begin(run.recipe.name, total, done=run.iteration, unit="iterations")
 
 
 def next_batch(run: Run, draw: HostRNG) -> tuple[Tensor | None, Batch]:
@@ -105,30 +119,30 @@ def next_batch(run: Run, draw: HostRNG) -> tuple[Tensor | None, Batch]:
     count = run.table.batch
     samples = torch.arange(count, device=run.device) + run.iteration * count
     fresh = replace(run.task.training_batch(draw, samples), draw=draw)
-    renewal = run.recipe.tables.pool
-    if run.pool is None or renewal is None:
+    options = run.recipe.tables.pool
+    if run.pool is None or options is None:
         return None, fresh
     index, drawn = run.pool.sample(draw, count)
-    if run.iteration < renewal.begin:
+    if run.iteration < options.begin:
         return index, fresh
-    if renewal.order == "loss":
+    if options.order == "loss":
         with torch.no_grad():
             terms = run.task.loss([drawn.state], drawn)
             worst_first = sum(terms.values()).argsort(descending=True, stable=True)  # pyright: ignore
         index, drawn = index[worst_first], drawn.select(worst_first)
-    return index, renewal.refresh(drawn, fresh, run.automaton, draw)
+    return index, options.refresh(drawn, fresh, run.automaton, draw)
 
 
 def learning_rate(table: Train, iteration: int) -> float:
     """Return the learning rate of an iteration, counted from 0."""
     if iteration < table.warmup:
         return table.learning_rate * (iteration + 1) / (table.warmup + 1)
-    way = (iteration - table.warmup) / max(table.iterations - table.warmup, 1)
+    passed = (iteration - table.warmup) / max(table.iterations - table.warmup, 1)
     match table.schedule:
         case "linear":
-            share = 1 - (1 - table.final) * way
+            share = 1 - (1 - table.final) * passed
         case "cosine":
-            share = table.final + (1 - table.final) * (1 + math.cos(math.pi * way)) / 2
+            share = table.final + (1 - table.final) * (1 + math.cos(math.pi * passed)) / 2
         case "drops":
             share = table.drop_factor ** sum(iteration >= drop for drop in table.drops)
         case "constant":
@@ -153,9 +167,9 @@ def clip_or_normalise(weights: Sequence[nn.Parameter], table: Train) -> Tensor:
     return norm
 
 
-def validate(run: Run, watch: Watch) -> Measurement:
+def validate(run: Run, progress: Progress = SILENT) -> Measurement:
     """Measure on held-out data, log it, and keep the weights if they are the best so far."""
-    with ema_weights(run), run.recipe.autocast(run.device):
+    with ema_weights(run.ema), run.recipe.autocast(run.device):
         (row,) = evaluate(
             run.automaton,
             run.task,
@@ -164,122 +178,15 @@ def validate(run: Run, watch: Watch) -> Measurement:
             table=run.recipe.tables.evaluate,
             samples=run.table.validate_samples,
             disturb=False,
-            watch=watch.measured,
+            progress=progress,
         )
     record = {"iteration": run.iteration, "kind": "held_out", **row.to_json()}
     run.log.write(record)
-    watch.record(record)
+    _begin(run, progress)
+    progress.record(record)
     headline = row.metrics[run.task.headline]
     sign = 1 if run.task.better == "more" else -1
     if math.isfinite(headline) and (run.best is None or sign * headline > sign * run.best):
         run.best = headline
         run.save_best({"held_out": [row.to_json()]})
     return row
-
-
-class ema_weights:  # noqa: N801
-    """Put the averaged weights in place for a while, if there are any."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def __enter__(self) -> None:
-        """Exchange the weights."""
-        self._exchange()
-
-    def __exit__(self, *_: object) -> None:
-        """Exchange them back."""
-        self._exchange()
-
-    @torch.no_grad()
-    def _exchange(self) -> None:
-        if self.run.ema:
-            for name, weight in self.run.modules.named_parameters():
-                kept = self.run.ema.tensors[name]
-                weight.data, self.run.ema.tensors[name] = kept, weight.data
-
-
-class TrainingMonitor:
-    """Gather what happens, report it every few iterations, and notice when things go wrong.
-
-    Numbers stay on the device until they are reported, so that a GPU need not wait for them.
-    """
-
-    def __init__(self, run: Run, watch: Watch) -> None:
-        self.run, self.watch = run, watch
-        self._terms: list[dict[str, Tensor]] = []
-        self._norm: Tensor | None = None
-        self._state: State | None = None
-        self._since = time.perf_counter()
-        self._dead_since: int | None = None
-        self._exploding = False
-
-    def take(self, terms: dict[str, Tensor], norm: Tensor, state: State) -> None:
-        """Take what an iteration has brought."""
-        self._terms.append({name: term.detach().mean() for name, term in terms.items()})
-        self._norm, self._state = norm, state.detach()
-        if len(self._terms) >= REPORT_EVERY:
-            self.report()
-
-    def report(self) -> None:
-        """Write one record over the iterations since the last one.
-
-        Raises:
-            DivergedError: The loss is no number, or all states have been dead for long.
-        """
-        if not self._terms or self._norm is None or self._state is None:
-            return
-        count, run = len(self._terms), self.run
-        means = {n: torch.stack([t[n] for t in self._terms]).mean().item() for n in self._terms[0]}
-        loss, now = sum(means.values()), time.perf_counter()
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss is {loss}: the states or weights have left the finite numbers.",
-                where=f"iterations {run.iteration - count + 1} to {run.iteration}",
-                to_do='lower [train] learning_rate, or set gradient = "normalised" or "clipped"; '
-                "last.safetensors is from before",
-            )
-        record = {
-            "iteration": run.iteration,
-            "kind": "train",
-            "loss": loss,
-            **(means if len(means) > 1 else {}),
-            "learning rate": learning_rate(run.table, run.iteration - 1),
-            "gradient norm": self._norm.item(),
-            "samples per second": count * run.table.batch / (now - self._since),
-        }
-        self._heed_the_dead(self._state)
-        self._heed_the_huge(self._state)
-        run.log.write(record)
-        self.watch.record(record)
-        self.watch.states(self._state)
-        self._terms, self._since = [], time.perf_counter()
-
-    def _heed_the_dead(self, state: State) -> None:
-        living = self.run.automaton.alive_mask(state)
-        if living is None or living.any():
-            self._dead_since = None
-            return
-        if self._dead_since is None:
-            self._dead_since = self.run.iteration
-            self.watch.notice(
-                f"iteration {self.run.iteration}: every cell of the batch is dead, "
-                "so that nothing can be learnt from it"
-            )
-        if self.run.iteration - self._dead_since >= DEAD_FOR:
-            raise DivergedError(
-                f"every cell of every batch has been dead for {DEAD_FOR} iterations.",
-                where=f"since iteration {self._dead_since}",
-                to_do="train without [pool] first, lower [train] learning_rate, or try another "
-                "random_seed",
-            )
-
-    def _heed_the_huge(self, state: State) -> None:
-        written = self.run.automaton.writable_levels
-        greatest = max(state[name].abs().max().item() for name in written)
-        if greatest > HUGE and not self._exploding:
-            self.watch.notice(
-                f"iteration {self.run.iteration}: states explode, up to {greatest:.3g}; a lower "
-                'learning_rate, gradient = "normalised" or fewer steps may help'
-            )
-        self._exploding = greatest > HUGE

@@ -1,9 +1,9 @@
-"""Predict what each memory mode needs, and take the fastest that fits.
+"""Memory planner: predicts what each memory mode needs, and takes the fastest that fits.
 
 Nothing is derived from the rules, which may be anybody's. A few steps of the run's own next batch
-are taken in each mode and measured; from there on every further step adds what it keeps. Where
-cells are listed and rules make the life that lists them, it may spread: then everything is
-measured as if all cells lived.
+are run in each mode and measured; from there on every further step adds what it keeps. Where
+steps are sparse and rules change which cells live, life may spread: then everything is measured
+as if all cells were alive.
 """
 
 import copy
@@ -17,9 +17,10 @@ from torch import Tensor
 
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.rng import HostRNG
-from nca.training import probe as gauge
+from nca.progress import Progress
+from nca.training import probe
 from nca.training.forward_backward import TrainingStep, forward_backward
-from nca.training.loop import Watch, next_batch
+from nca.training.loop import next_batch
 from nca.training.run import Run
 
 MARGIN = 0.1
@@ -39,7 +40,7 @@ class MemoryNeed:
     Attributes:
         memory: The mode, with the steps of its segments.
         peak: Bytes that the most steps of the recipe take beyond what is held between iterations.
-        seconds: Time that the mean number of steps takes; None where nobody asked.
+        seconds: Time that the mean number of steps takes; None where it was not asked for.
     """
 
     memory: ActivationMemory
@@ -53,7 +54,7 @@ class MemoryChoice:
 
     Attributes:
         need: The mode and what it needs.
-        room: Bytes that an iteration may take; None where nobody knows.
+        room: Bytes that an iteration may take; None where that is unknown.
     """
 
     need: MemoryNeed
@@ -64,7 +65,7 @@ class MemoryChoice:
         """Whether it fits."""
         return self.room is None or self.need.peak <= self.room
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         """Return the choice as a sentence."""
         mode, every = self.need.memory.mode, self.need.memory.every
         words = f"a state every {every} steps" if every else MEANING[mode]
@@ -89,7 +90,7 @@ def fastest_that_fits(needs: Iterable[MemoryNeed], room: int | None) -> MemoryCh
     return choice
 
 
-def choose_memory(run: Run, watch: Watch) -> None:
+def choose_memory(run: Run, progress: Progress) -> None:
     """Give a run whose recipe says `auto` the fastest memory that fits, and say so.
 
     It changes no number of the run. Several processes take the same: what fits where the least is
@@ -97,39 +98,39 @@ def choose_memory(run: Run, watch: Watch) -> None:
 
     Args:
         run: Where training stands.
-        watch: Who is told.
+        progress: Where the choice is noted.
     """
     if run.table.memory.mode != "auto" or run.iteration >= run.table.iterations:
         return
-    crew, room = run.group, gauge.free(run.device)
+    group, room = run.group, probe.free(run.device)
     if room is not None:
-        room = -crew.max(-round((1 - MARGIN) * room / crew.sharing(run.device)))
+        room = -group.max(-round((1 - MARGIN) * room / group.sharing(run.device)))
     with closing(IterationProbe(run).needs()) as needs:
-        agreed = (replace(need, peak=crew.max(need.peak)) for need in needs)
+        agreed = (replace(need, peak=group.max(need.peak)) for need in needs)
         choice = fastest_that_fits(agreed, room)
     run.automaton.memory = choice.need.memory
-    watch.notice(choice.told())
-    told = {"mode": choice.need.memory.mode, "every": choice.need.memory.every}
-    told |= {"predicted bytes": choice.need.peak, "free bytes": choice.room}
-    run.log.write({"iteration": run.iteration, "kind": "memory", **told})
+    progress.note(choice.sentence())
+    row = {"mode": choice.need.memory.mode, "every": choice.need.memory.every}
+    row |= {"predicted bytes": choice.need.peak, "free bytes": choice.room}
+    run.log.write({"iteration": run.iteration, "kind": "memory", **row})
 
 
 class IterationProbe:
-    """Iterations of a run that nothing comes of, to be measured.
+    """Trial iterations of a run, which change nothing in it, to measure memory and time.
 
     Args:
         run: It is left as it was; gradients are dropped.
     """
 
     def __init__(self, run: Run) -> None:
-        self.run, self.lesson = run, TrainingStep(run)
+        self.run, self.step = run, TrainingStep(run)
         self.least, self.most = run.recipe.tables.rollout.steps
-        self.judged = min(run.table.last_states, self.most)
+        self.last_states = min(run.table.last_states, self.most)
         self.state = self.whole = self.always = 0
 
     @property
     def spreads(self) -> bool:
-        """Whether rules make the life that lists cells: what is measured is a grid full of it."""
+        """Whether rules change which cells live: then a grid full of life is measured."""
         alive = self.run.automaton.alive
         return alive is not None and alive.level in self.run.automaton.writable_levels
 
@@ -138,7 +139,7 @@ class IterationProbe:
         """The modes, the fastest first; segments as the recipe has them, or the smallest."""
         asked = self.run.table.memory
         segments = asked if asked.mode == "segments" else ActivationMemory("segments")
-        stride = segments.stride(self.most - self.judged + 1)
+        stride = segments.stride(self.most - self.last_states + 1)
         return [
             ActivationMemory("store"),
             ActivationMemory("recompute"),
@@ -149,7 +150,7 @@ class IterationProbe:
         """Yield what each mode needs, one by one; what is not asked for is not measured.
 
         More is held in any case: the last state of the iteration before, for the log, and what
-        the optimiser remembers from its first update on.
+        the optimiser keeps from its first update on.
         """
         with self._ready():
             speed = self._speed() if timed else {}
@@ -169,22 +170,22 @@ class IterationProbe:
             return self._time(self.run.automaton.memory, self._mean, 2)
 
     def iterate(self, memory: ActivationMemory, steps: int) -> None:
-        """Go forth and back once, and forget the gradients."""
+        """Run forward and backward once, and drop the gradients."""
         run = self.run
         run.automaton.memory = memory
         _, batch = next_batch(run, HostRNG(run.recipe.tables.random_seed, run.iteration))
-        forward_backward(self.lesson, run, batch, steps)
+        forward_backward(self.step, run, batch, steps)
         run.modules.zero_grad()
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
-        """Put the run to trial and back as it was; what is done once only is done before."""
+        """Put the run into training mode and back as it was, after one iteration to warm up."""
         run, automaton = self.run, self.run.automaton
         before = automaton.memory, automaton.sparse, run.modules.training
         automaton.sparse = False if self.spreads else automaton.sparse
         run.modules.train()
         try:
-            self.iterate(ActivationMemory("store"), min(self.judged + 1, self.most))
+            self.iterate(ActivationMemory("store"), min(self.last_states + 1, self.most))
             self.state, self.whole = self._state_sizes()
             self.always = self.whole + self._moments()
             yield
@@ -219,20 +220,20 @@ class IterationProbe:
 
     def _stored(self) -> int:
         """Return the peak where everything is kept: that of few, and what a step adds to it."""
-        short, long = (min(self.judged + more, self.most) for more in (1, 4))
+        short, long = (min(self.last_states + more, self.most) for more in (1, 4))
         few, many = (self._peak(ActivationMemory("store"), steps) for steps in (short, long))
         return round(many + (self.most - long) * (many - few) / max(long - short, 1))
 
     def _kept(self, memory: ActivationMemory) -> int:
         """Return the peak where states are kept: that of few, and so many states more.
 
-        The end of a rollout is walked back while the states before all segments are kept, and so
-        is, further back, each segment; gradients pile up over the first few steps on the way. So
-        the end is measured without segments, and what is further back with two of them.
+        The backward pass through the end of a rollout runs while the states before all segments
+        are kept, and so does, later, that of each segment; gradients add up over its first steps.
+        So the end is measured without segments, and what is further back with two of them.
         """
-        first = self.most - self.judged + 1
+        first = self.most - self.last_states + 1
         stride = memory.stride(first)
-        steps = min(self.judged + 3, self.most)
+        steps = min(self.last_states + 3, self.most)
         end = self._peak(ActivationMemory("recompute"), steps)
         parts = self.run.table.parts * self.run.group.count
         state, whole = (math.ceil(size / parts) for size in (self.state, self.whole))
@@ -240,16 +241,16 @@ class IterationProbe:
             return end + (self.most - steps) * state
         before = -(-first // stride) - 1  # segments before the last
         last = first - before * stride
-        end += (last + self.judged - steps) * state + (before - 1) * whole
-        rest = max(1, 3 - self.judged)
-        short = min(rest + self.judged, stride)
-        probe = short + min(rest, short, first - short) + self.judged - 1
-        back = self._peak(ActivationMemory("segments", short), probe)
+        end += (last + self.last_states - steps) * state + (before - 1) * whole
+        rest = max(1, 3 - self.last_states)
+        short = min(rest + self.last_states, stride)
+        trial = short + min(rest, short, first - short) + self.last_states - 1
+        back = self._peak(ActivationMemory("segments", short), trial)
         return max(end, back + (stride - short) * state + (before - 1) * whole)
 
     def _speed(self) -> dict[str, float]:
-        """Return the seconds of each mode; segments are walked forth once more than states."""
-        short, long = (min(self.judged + more, self.most) for more in (1, 5))
+        """Return the seconds of each mode; segments run forward once more than states."""
+        short, long = (min(self.last_states + more, self.most) for more in (1, 5))
         seconds, each = {}, {}
         for mode in ("store", "recompute"):
             few, many = (
@@ -257,7 +258,7 @@ class IterationProbe:
             )
             each[mode] = max(many - few, 0.0) / max(long - short, 1)
             seconds[mode] = many + each[mode] * (self._mean - long)
-        first = self._mean - self.judged + 1
+        first = self._mean - self.last_states + 1
         stride = self.modes[-1].stride(first)
         again = (first - 1) // stride * (stride - 1)  # the last step of each is not needed
         seconds["segments"] = seconds["recompute"] + again * (each["recompute"] - each["store"])
@@ -268,11 +269,11 @@ class IterationProbe:
         return (self.least + self.most) // 2
 
     def _peak(self, memory: ActivationMemory, steps: int) -> int:
-        return gauge.peak(lambda: self.iterate(memory, steps), self.run.device)
+        return probe.peak(lambda: self.iterate(memory, steps), self.run.device)
 
     def _time(self, memory: ActivationMemory, steps: int, repeats: int) -> float:
         return min(
-            gauge.seconds(lambda: self.iterate(memory, steps), self.run.device)
+            probe.seconds(lambda: self.iterate(memory, steps), self.run.device)
             for _ in range(repeats)
         )
 

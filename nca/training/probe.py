@@ -1,4 +1,4 @@
-"""How much memory and time a call takes, and how much memory there is."""
+"""Probe: how much memory and time a call takes, and how much memory there is."""
 
 import ctypes
 import gc

@@ -14,39 +14,21 @@ import torch
 from torch import Tensor, nn
 
 from nca.checkpoint.file import MODULES, Checkpoint, weights
-from nca.data.dataset import Report
 from nca.distributed.group import SINGLE, ProcessGroup
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
 from nca.errors import CheckpointError, ShapeError
 from nca.files import make_folder, write_whole
+from nca.progress import Progress
 from nca.recipe.recipe import Recipe
 from nca.recipe.tables import Train
 from nca.tasks.pool import Pool
 from nca.tasks.task import Task
+from nca.training.ema import EMA
 from nca.training.log import MetricsLog
 
 POOL_SAMPLES = 1 << 40
 """The pool's first states have sample numbers that no iteration reaches."""
-
-
-class EMA:
-    """The exponential moving average of all trained weights.
-
-    Early on the average is shorter, `(1 + t) / (10 + t)`, so that it forgets where it began.
-    """
-
-    def __init__(self, modules: nn.ModuleDict, decay: float) -> None:
-        self.modules = modules
-        self.decay = decay
-        self.tensors = {n: p.detach().clone() for n, p in modules.named_parameters()}
-
-    @torch.no_grad()
-    def update(self, iteration: int) -> None:
-        """Move a little towards the weights as they are now."""
-        decay = min(self.decay, (1 + iteration) / (10 + iteration))
-        for name, weight in self.modules.named_parameters():
-            self.tensors[name].lerp_(weight, 1 - decay)
 
 
 @dataclass
@@ -59,11 +41,11 @@ class Run:
         device: Where it runs.
         modules: The automaton and the task, by name.
         optimiser: Over all their parameters.
-        average: Averaged weights, if the recipe asks for them.
+        ema: Averaged weights, if the recipe asks for them.
         pool: States that outlive their iteration, if the recipe asks for them.
         iteration: How many updates lie behind.
         best: The headline of the best checkpoint so far.
-        crew: The processes that share it; the leader alone writes.
+        group: The processes that share it; the leader alone writes.
     """
 
     recipe: Recipe
@@ -85,8 +67,8 @@ class Run:
         folder: Path,
         device: torch.device,
         data: Path | None,
-        report: Report,
-        crew: ProcessGroup = SINGLE,
+        progress: Progress,
+        group: ProcessGroup = SINGLE,
     ) -> "Run":
         """Build a run at its beginning and make its folder.
 
@@ -95,10 +77,10 @@ class Run:
             ProcessError: Its batch cannot be split among the processes.
             NCAError: What the task raises while it loads its data.
         """
-        run = cls.build(recipe, folder, device, data, report, crew)
-        if crew.is_leader:
+        run = cls.build(recipe, folder, device, data, progress, group)
+        if group.is_leader:
             run._make_folder()
-        run.log = MetricsLog(folder / "metrics.jsonl", 0, writes=crew.is_leader)
+        run.log = MetricsLog(folder / "metrics.jsonl", 0, writes=group.is_leader)
         run.save()
         return run
 
@@ -108,9 +90,9 @@ class Run:
         folder: Path,
         device: torch.device,
         data: Path | None,
-        report: Report,
+        progress: Progress,
         overrides: tuple[str, ...] = (),
-        crew: ProcessGroup = SINGLE,
+        group: ProcessGroup = SINGLE,
     ) -> "Run":
         """Continue a run from its last checkpoint, whatever the number of processes was.
 
@@ -123,15 +105,15 @@ class Run:
             raise CheckpointError(
                 "there is no such run.", where=str(folder), to_do="give a run's folder: runs/NAME"
             )
-        for leftover in folder.glob(".*.part") if crew.is_leader else ():
+        for leftover in folder.glob(".*.part") if group.is_leader else ():
             leftover.unlink()
         checkpoint = Checkpoint.read(path)
         recipe = checkpoint.parsed(path, overrides)
-        run = cls.build(recipe, folder, device, data, report, crew)
+        run = cls.build(recipe, folder, device, data, progress, group)
         for name in MODULES:
             checkpoint.load(run.modules[name], name, path)
         run._restore(checkpoint, path)
-        run.log = MetricsLog(folder / "metrics.jsonl", run.iteration, writes=crew.is_leader)
+        run.log = MetricsLog(folder / "metrics.jsonl", run.iteration, writes=group.is_leader)
         return run
 
     @classmethod
@@ -141,8 +123,8 @@ class Run:
         folder: Path,
         device: torch.device,
         data: Path | None,
-        report: Report,
-        crew: ProcessGroup = SINGLE,
+        progress: Progress,
+        group: ProcessGroup = SINGLE,
     ) -> "Run":
         """Return a run at its beginning that has no folder yet.
 
@@ -150,19 +132,19 @@ class Run:
             ProcessError: Its batch cannot be split among the processes.
             NCAError: What the task raises while it loads its data.
         """
-        crew.check(recipe.training().batch, recipe.training().parts)
+        group.check(recipe.training().batch, recipe.training().parts)
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
         automaton = recipe.automaton()
-        automaton.sharding = crew.sharding(recipe.tables.grid.size)
+        automaton.sharding = group.sharding(recipe.tables.grid.size)
         task = recipe.task()
-        with crew.leader_first():
-            task.prepare(device, data, report)
+        with group.leader_first():
+            task.prepare(device, data, progress)
         modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
         table = recipe.tables.train
         assert table is not None
         optimiser = _optimiser(table, modules.parameters())
-        run = cls(recipe, folder, device, modules, optimiser, group=crew)
+        run = cls(recipe, folder, device, modules, optimiser, group=group)
         if table.average:
             run.ema = EMA(modules, table.average)
         if recipe.tables.pool:

@@ -1,37 +1,39 @@
 """TensorBoard, where it is installed: the same records as `metrics.jsonl`, as curves.
 
-The log on disk is the truth; a board that fails is dropped with a notice, and training goes on.
+The log on disk is the truth; a writer that fails is dropped with a note, and training goes on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nca.progress import Progress
 
-class TensorBoardLog:
+
+class TensorBoardLog(Progress):
     """Curves of a run in the folder `tensorboard` beside its log.
 
     Args:
         folder: The run's folder.
-        notice: Called with a sentence if the board fails.
+        progress: Where a failure is noted.
     """
 
-    def __init__(self, folder: Path, notice: Callable[[str], None]) -> None:
-        self._notice = notice
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self._progress = progress
         self._writer: Any = None
         with self._dropped_on_failure():
             self._writer = _writer(folder / "tensorboard")
 
-    def record(self, record: dict[str, Any]) -> None:
-        """Take a record of `metrics.jsonl`."""
-        if self._writer is None:
+    def record(self, row: Mapping[str, Any]) -> None:
+        """Take a record of `metrics.jsonl`; what has no iteration is no point of a curve."""
+        if self._writer is None or "iteration" not in row:
             return
         with self._dropped_on_failure():
-            for name, value in record.items():
+            for name, value in row.items():
                 if isinstance(value, float):
-                    name = f"{record['kind']}/{name}".replace(" ", "_")
-                    self._writer.add_scalar(name, value, record["iteration"])
+                    name = f"{row['kind']}/{name}".replace(" ", "_")
+                    self._writer.add_scalar(name, value, row["iteration"])
 
     def close(self) -> None:
         """Write what is still in memory."""
@@ -46,7 +48,9 @@ class TensorBoardLog:
             yield
         except Exception as fault:  # whatever a foreign library may raise
             self._writer = None
-            self._notice(f"TensorBoard gets no more records: {type(fault).__name__}: {fault}")
+            self._progress.note(
+                f"TensorBoard gets no more records: {type(fault).__name__}: {fault}"
+            )
 
 
 def _writer(folder: Path) -> Any:

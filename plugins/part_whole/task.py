@@ -16,6 +16,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from nca import (
+    SILENT,
     Batch,
     CellRNG,
     ClassColours,
@@ -23,7 +24,7 @@ from nca import (
     Display,
     HostRNG,
     Layout,
-    Report,
+    Progress,
     Share,
     State,
     Task,
@@ -156,7 +157,7 @@ class PartWhole(Task):
         self.galleries: dict[str, Gallery] = {}
 
     def prepare(
-        self, device: torch.device, data: Path | None = None, report: Report | None = None
+        self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
     ) -> None:
         """Make room for the scenes; each is drawn when it is first asked for."""
         scenes, trials = self.counts

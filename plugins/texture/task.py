@@ -9,6 +9,7 @@ from annotated_types import Le
 from torch import Tensor
 
 from nca import (
+    SILENT,
     TORUS,
     Batch,
     CellRNG,
@@ -17,7 +18,7 @@ from nca import (
     HostRNG,
     InitialState,
     InitialStateSpec,
-    Report,
+    Progress,
     ShapeError,
     Share,
     State,
@@ -93,7 +94,7 @@ class Texture(Task):
         self.register_buffer("extent", torch.zeros(2, dtype=torch.int64))
 
     def prepare(
-        self, device: torch.device, data: Path | None = None, report: Report | None = None
+        self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
     ) -> None:
         """Draw or load the target, unless a checkpoint has brought it.
 

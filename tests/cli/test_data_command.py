@@ -21,6 +21,7 @@ from nca.data.dataset import (
     UnavailableError,
 )
 from nca.errors import DataError, RegistryError
+from nca.progress import SILENT
 from nca.registry.registry import register, registry
 
 IMAGES = bytes([0, 0, 8, 3]) + struct.pack(">3I", 1, 1, 2) + b"\x07\x08"
@@ -41,7 +42,8 @@ class Shop(Source):
         if self.closed:
             raise UnavailableError("closed")
         for file in intake.left:
-            intake.report.progress(file.name, 1, 2)
+            intake.progress.begin(file.name, 2, unit="bytes")
+            intake.progress.advance(1)
             intake.keep(file, BYTES[file.name])
 
 
@@ -62,7 +64,7 @@ class Made(Dataset):
     classes = ("only",)
     asked: list[str] = []  # noqa: RUF012
 
-    def load(self, split, folder=None, report=None):
+    def load(self, split, folder=None, progress=SILENT):
         self.asked.append(split)
         one = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
         return LabelledImages(one, torch.zeros(1, dtype=torch.int64))

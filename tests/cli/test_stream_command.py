@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from tiny import PLUGIN, changed
 
-from nca import DataError, GridFile, Layout, Level, Report, State
+from nca import SILENT, DataError, GridFile, Layout, Level, State
 from nca.checkpoint.trained import Trained
 from nca.registry.discovery import load_file
 from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
@@ -61,7 +61,7 @@ def test_a_checkpoint_streams_from_its_test_data(nca, here, done):
     assert told["cell-steps per second"] == pytest.approx(576 / told["seconds"])
     assert told["out"] == "wall.png"
     trained = Trained.load("done", torch.device("cpu"))
-    trained.prepare(None, Report())
+    trained.prepare(None, SILENT)
     first = next(trained.task.evaluation_batches("test", 3)).state
     wall = {name: torch.cat(list(level), dim=-1).unsqueeze(0) for name, level in first.items()}
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_a_checkpoint_streams_from_its_test_data(nca, here, done):
 def test_the_grid_is_paved_with_whole_first_states(here, done):
     load_file(here / "blobs.py")
     trained = Trained.load("done", torch.device("cpu"))
-    trained.prepare(None, Report())
+    trained.prepare(None, SILENT)
     vast = GridFile.create(here, trained.recipe.layout, (12, 20), dtype=torch.float32)
     tile_first_states(vast, trained.task)
     image = vast.read((0, 0), (12, 20))["image"]
@@ -87,7 +87,7 @@ def test_the_grid_is_paved_with_whole_first_states(here, done):
 def test_test_data_without_samples_pave_no_grid(here, done):
     load_file(here / "blobs.py")
     trained = Trained.load("done", torch.device("cpu"))
-    trained.prepare(None, Report())
+    trained.prepare(None, SILENT)
     task = trained.task
     vast = GridFile.create(here, trained.recipe.layout, (12, 20), dtype=torch.float32)
     nothing = next(task.evaluation_batches("test", 1)).select(slice(0, 0))
@@ -115,7 +115,7 @@ def test_chance_is_the_same_in_every_tile_and_as_often_as_asked(tmp_path, monkey
     wanted = whole.read((0, 0), (40, 50))["body"]
     assert wanted.mean().item() == pytest.approx(0.25, abs=0.02)
     assert set(wanted.unique().tolist()) == {0, 1}
-    monkeypatch.setattr("nca.streaming.fill_and_draw.SOWN", 16)
+    monkeypatch.setattr("nca.streaming.fill_and_draw.FILL_TILE", 16)
     fill_random(whole, 0.25)
     assert whole.read((0, 0), (40, 50))["body"].equal(wanted)
 

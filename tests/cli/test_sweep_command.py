@@ -10,17 +10,17 @@ import time
 from pathlib import Path
 
 import pytest
+from observed import Observed
 from safetensors.torch import load_file
 
 from nca.cli.sweep import _slots
 from nca.cli.sweep_table import show_lines
-from nca.data.dataset import Report
+from nca.progress import SILENT
 from nca.registry.discovery import load_file as load_plugin
 from nca.reports.statistics import Statistics
 from nca.sweep.processes import LOG, Slot, side_by_side
 from nca.sweep.results import MeasuredMoment, VariantResult
 from nca.sweep.worker import Job, Measure, run_job
-from nca.training.loop import Watch
 
 VARIANTS = """\
 [small]
@@ -186,29 +186,13 @@ def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, m
         measure=Measure(),
         device="cpu",
     )
-    outcome = run_job(whole, Watch(), Report(lambda _: None, lambda *_: None))
+    outcome = run_job(whole)
     assert json.loads((run / "outcome.json").read_text()) == outcome
     for name in ("last.safetensors", "best.safetensors"):
         ours, theirs = load_file(run / name), load_file(here / "whole" / name)
         assert ours.keys() == theirs.keys()
         assert not [key for key in ours if not ours[key].equal(theirs[key])], name
     assert not (run / LOG).exists()
-
-
-class Silent:
-    """A display that keeps what came of the jobs."""
-
-    def __init__(self) -> None:
-        self.seen = []
-
-    def started(self, job):
-        self.seen.append("started")
-
-    def told(self, job, record):
-        self.seen.append(record)
-
-    def ended(self, job, outcome):
-        self.seen.append(outcome)
 
 
 def job_in(folder: Path) -> Job:
@@ -228,14 +212,16 @@ class TestProcess:
     def test_that_is_killed_is_a_failure_with_its_reason(self, here, monkeypatch):
         program(here, monkeypatch, "kill -9 $$")
         jobs = [job_in(here / "a"), job_in(here / "b")]
-        outcomes = side_by_side(jobs, [Slot("cpu", 1)], Silent(), lambda: False)
+        outcomes = side_by_side(jobs, [Slot("cpu", 1)], lambda job: SILENT, lambda: False)
         assert set(outcomes) == {str(here / "a"), str(here / "b")}
         why = outcomes[str(here / "a")]["failed"]
         assert why.startswith("its process ended with signal 9, perhaps for want of memory (")
 
     def test_that_fails_leaves_what_it_wrote(self, here, monkeypatch):
         program(here, monkeypatch, "echo what it wrote >&2", "exit 3")
-        outcomes = side_by_side([job_in(here / "a")], [Slot("cpu", 1)], Silent(), lambda: False)
+        outcomes = side_by_side(
+            [job_in(here / "a")], [Slot("cpu", 1)], lambda job: SILENT, lambda: False
+        )
         log = here / "a" / LOG
         assert outcomes[str(here / "a")] == {
             "failed": f"its process ended with exit code 3 ({log})"
@@ -254,17 +240,19 @@ class TestProcess:
             'device=$(echo $job | sed \'s/.*"device": "\\([^"]*\\)".*/\\1/\')',
             f"printf '{line}\\n' $OMP_NUM_THREADS $device",
         )
-        outcomes = side_by_side([job_in(here / "a")], [Slot("cuda:1", 3)], Silent(), lambda: False)
+        outcomes = side_by_side(
+            [job_in(here / "a")], [Slot("cuda:1", 3)], lambda job: SILENT, lambda: False
+        )
         assert outcomes == {str(here / "a"): {"threads": 3, "device": "cuda:1"}}
 
     def test_that_is_stopped_has_no_outcome_and_the_rest_is_never_begun(self, here, monkeypatch):
         # ends when the pipe to it closes, and not before
         program(here, monkeypatch, 'echo \'{"kind": "begun"}\'', "cat > /dev/null", "exit 130")
-        display = Silent()
+        observed = Observed()
         jobs = [job_in(here / "a"), job_in(here / "b")]
-        stopped = lambda: {"kind": "begun"} in display.seen  # noqa: E731
-        assert side_by_side(jobs, [Slot("cpu", 1)], display, stopped) == {}
-        assert display.seen == ["started", {"kind": "begun"}, None]
+        stopped = lambda: {"kind": "begun"} in observed.rows  # noqa: E731
+        assert side_by_side(jobs, [Slot("cpu", 1)], lambda job: observed, stopped) == {}
+        assert observed.rows == [{"kind": "begun"}, {"kind": "ended", "outcome": None}]
         assert not (here / "b").exists()
 
 

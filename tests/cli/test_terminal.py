@@ -13,7 +13,8 @@ from torch import Tensor
 
 from nca import State
 from nca.checkpoint.file import Checkpoint
-from nca.cli.progress import watching
+from nca.cli.live_picture import LivePicture
+from nca.cli.progress import TerminalProgress
 from nca.render.terminal import (
     UPPER,
     abreast,
@@ -169,18 +170,13 @@ def test_pictures_come_once_a_second_at_most_and_take_little_of_the_time(monkeyp
         now[0] += each
         return torch.ones(state.batch, 3, 8, 8)
 
-    monkeypatch.setattr("nca.cli.progress.err", console())
-    monkeypatch.setattr("nca.cli.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
-    run = SimpleNamespace(
-        recipe=SimpleNamespace(name="fake"),
-        table=SimpleNamespace(iterations=100),
-        iteration=0,
-        task=SimpleNamespace(picture=picture),
-    )
-    with watching(run) as watch:  # pyright: ignore[reportArgumentType]
-        while now[0] < 109.5:
-            watch.states(State({"body": torch.zeros(2, 1, 8, 8)}))
-            now[0] += 0.125
+    monkeypatch.setattr("nca.cli.live_picture.err", console())
+    monkeypatch.setattr("nca.cli.live_picture.time", SimpleNamespace(monotonic=lambda: now[0]))
+    run = SimpleNamespace(task=SimpleNamespace(picture=picture))
+    show = LivePicture(run, TerminalProgress())  # pyright: ignore[reportArgumentType]
+    while now[0] < 109.5:
+        show(State({"body": torch.zeros(2, 1, 8, 8)}))
+        now[0] += 0.125
     assert len(made) == count
     assert all(later - sooner >= 1 for sooner, later in pairwise(made))
 

@@ -15,8 +15,8 @@ from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.find import pretrained, recipe_text, recipes
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
-from nca.data.dataset import Report
 from nca.engine.rng import HostRNG
+from nca.progress import SILENT
 from nca.training.forward_backward import TrainingStep, forward_backward
 from nca.training.loop import next_batch, train
 from nca.training.run import Run
@@ -45,7 +45,7 @@ class Noise(Dataset):
 
     classes = tuple("0123456789")
 
-    def load(self, split, folder=None, report=None):
+    def load(self, split, folder=None, progress=SILENT):
         pixels = torch.randint(256, (24, 1, 20, 20), generator=torch.Generator().manual_seed(0))
         images = torch.nn.functional.pad(pixels.to(torch.uint8), [4] * 4)
         return LabelledImages(images, torch.arange(24) % 10)
@@ -81,7 +81,7 @@ def wide(tensor: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_trains_for_two_iterations(name, tmp_path):
     recipe = read_recipe(name, small(name))
-    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, Report())
+    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, SILENT)
     before = [weight.detach().clone() for weight in run.modules.parameters()]
     train(run)
     assert run.iteration == 2
@@ -103,7 +103,7 @@ def test_a_recipe_learns_the_same_from_its_batch_in_parts(name, tmp_path):
         recipe = read_recipe(name, [*small(name), *keys])
         torch.set_default_dtype(torch.float64)
         try:
-            run = Run.start(recipe, tmp_path / str(parts), torch.device("cpu"), None, Report())
+            run = Run.start(recipe, tmp_path / str(parts), torch.device("cpu"), None, SILENT)
             nudge(run)
             _, batch = next_batch(run, HostRNG(0, 0))
             state, terms = forward_backward(TrainingStep(run), run, batch.map(wide), 3)

@@ -1,4 +1,4 @@
-"""Measure whether the cells of a trained automaton form islands, and those a hierarchy.
+"""Report on islands: whether the cells of a trained automaton form them, and a hierarchy.
 
     nca islands CHECKPOINT --samples 200
     nca islands CHECKPOINT --image my.png      on pictures of your own

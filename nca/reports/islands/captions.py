@@ -1,4 +1,4 @@
-"""What each measure and picture means, in a sentence."""
+"""Captions: what each measure and picture means, in a sentence."""
 
 MEANINGS = {
     "contrast": "How much more neighbouring cells agree (cosine, the mean of the grid taken away) "

@@ -1,4 +1,4 @@
-"""Draw curves of islands: over steps, over thresholds, and towards rest."""
+"""Charts of islands: curves over steps, over thresholds, and towards rest."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Take all figures of a state: of each level, from level to level, and against the truth.
+"""Measures of a state: of each level, from level to level, and against the truth.
 
 Figures have names of several words, the first of which says of what kind they are:
 

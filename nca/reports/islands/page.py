@@ -1,4 +1,4 @@
-"""Write islands as one page of HTML that needs nothing else: no network, no other file."""
+"""The report on islands as one page of HTML, without network or other files."""
 
 from collections.abc import Mapping
 from html import escape

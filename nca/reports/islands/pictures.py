@@ -1,4 +1,4 @@
-"""Lay the levels of an automaton out as pictures: samples or moments side by side, top level above.
+"""Pictures of the levels of an automaton: samples or moments side by side, top level above.
 
 Colours are fitted to the moments up to the step that counts: what a level does long after would
 else leave nothing to see before.

@@ -1,4 +1,4 @@
-"""What is measured of islands, and when."""
+"""The plan of a report on islands: samples, steps and thresholds."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Write the report on islands into a folder."""
+"""The files of the report on islands."""
 
 from pathlib import Path
 from typing import Any

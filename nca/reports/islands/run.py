@@ -1,8 +1,7 @@
-"""Run the trained automaton and its controls over the same samples, and measure all alike."""
+"""Rollouts of the trained automaton and its controls over the same samples, measured alike."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from nca.engine.rng import CellRNG
 from nca.engine.rollouts import has_diverged
 from nca.engine.state import State
 from nca.errors import ShapeError
+from nca.progress import SILENT, Progress
 from nca.reports.islands.measures import (
     Figures,
     joined,
@@ -93,26 +93,21 @@ class IslandsResult:
 
 @torch.no_grad()
 def measure_islands(
-    trained: Trained, plan: IslandsPlan, watch: Callable[[int], Any] | None = None
+    trained: Trained, plan: IslandsPlan, progress: Progress = SILENT
 ) -> IslandsResult:
     """Measure a trained automaton whose task is prepared, and its controls.
 
     Args:
         trained: Checkpoint, recipe, automaton and task.
         plan: What to measure.
-        watch: Called with how many samples are done, over all groups.
+        progress: Where it is reported how many samples are done, over all groups.
     """
     groups: dict[str, Group] = {}
-    done = 0
-
-    def tick(samples: int) -> None:
-        nonlocal done
-        done += samples
-        if watch:
-            watch(done)
-
-    for name in group_names(trained):
-        groups[name] = _group(trained, name, plan, tick)
+    names, done = group_names(trained), 0
+    total = (len(plan.pictures) or plan.samples) * len(names) or None
+    progress.begin("islands", total, unit="samples")
+    for name in names:
+        groups[name], done = _group(trained, name, plan, progress, done)
     pictures = [trained.task.picture(state) for state in groups[TRAINED].states]
     levels = trained.automaton.writable_levels
     return IslandsResult(trained, plan, levels, groups, done // len(groups), pictures)
@@ -141,7 +136,10 @@ def shuffled(state: State, trained: Trained) -> State:
     return state.replace(levels)
 
 
-def _group(trained: Trained, name: str, plan: IslandsPlan, tick: Callable[[int], None]) -> Group:
+def _group(
+    trained: Trained, name: str, plan: IslandsPlan, progress: Progress, done: int
+) -> tuple[Group, int]:
+    """Measure one group; return it, and how many samples are done with it."""
     automaton = trained.automaton
     if name == UNTRAINED:
         automaton = trained.recipe.automaton().to(trained.device).eval()
@@ -155,18 +153,19 @@ def _group(trained: Trained, name: str, plan: IslandsPlan, tick: Callable[[int],
         if plan.pictures:  # of which no truth is known
             truth, categories = {}, {}
         follow = min(to_follow, state.batch)
-        walk = _Measuring(trained, automaton, plan, state.batch)
-        parts.append(walk.figures(state, truth, follow))
-        group.states = group.states or walk.kept
+        measuring = _Measuring(trained, automaton, plan, state.batch)
+        parts.append(measuring.figures(state, truth, follow))
+        group.states = group.states or measuring.kept
         if categories:
-            probed.append(Batch(walk.read, categories))
+            probed.append(Batch(measuring.read, categories))
         to_follow -= follow
-        tick(state.batch)
+        done += state.batch
+        progress.advance(done, name)
     group.figures = joined(parts)
     if probed:
         whole = Batch.cat(probed)
         group.figures |= probe_figures(whole.state, whole.truth)
-    return group
+    return group, done
 
 
 def _batches(trained: Trained, plan: IslandsPlan) -> Iterator[Batch]:

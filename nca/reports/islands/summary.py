@@ -1,4 +1,4 @@
-"""Add up figures over samples, compare groups sample by sample, and give all of it for JSON."""
+"""Summary of islands: figures over samples, groups compared sample by sample, for JSON."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Lay the figures of islands out in tables of text."""
+"""Tables of the figures of islands."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -61,10 +61,14 @@ def beside_controls(result: IslandsResult) -> Table:
 
 def growth(result: IslandsResult) -> Table:
     """Return how islands grow with level."""
-    ways = dict.fromkeys(name[1] for name in result.own.figures if name[0] == "growth")
+    measures = dict.fromkeys(name[1] for name in result.own.figures if name[0] == "growth")
     rows = [
-        [way, group, *(_cell(own.figures["growth", way, f]) for f in ("spearman", "rising"))]
-        for way in ways
+        [
+            measure,
+            group,
+            *(_cell(own.figures["growth", measure, f]) for f in ("spearman", "rising")),
+        ]
+        for measure in measures
         for group, own in result.groups.items()
     ]
     return Table(2, ["", "", "rank correlation", "share of samples that never fall"], rows)

@@ -1,4 +1,4 @@
-"""Say in words what the figures of islands amount to; every word follows from a number."""
+"""Verdict on islands: findings in words, each of which follows from a number."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Check a trained automaton: duration, damage, shifts, turns, adversaries, translation.
+"""Report on robustness: duration, damage, shifts, turns, adversaries, translation.
 
     nca examine CHECKPOINT                all checks under eight random seeds
     nca examine CHECKPOINT --quick        three random seeds, fewer samples

@@ -1,4 +1,4 @@
-"""Adversaries: some cells say random things."""
+"""Check of adversaries: some cells hold random values in every step."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -28,11 +28,11 @@ class Adversaries(Condition):
 def _lie(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
     steps = model.plan.steps
     for share in SHARES:
-        (moment,) = seed_run.walk(
+        (moment,) = seed_run.rollout(
             seed_run.batch.state, [steps], before=liars(model, seed_run, share)
         )
         metrics = seed_run.measure(moment.state)
-        (later,) = seed_run.walk(moment.state, [steps])
+        (later,) = seed_run.rollout(moment.state, [steps])
         figures = {"once they stop": seed_run.measure(later.state)[model.headline]}
         row = seed_run.result(Adversaries(share), moment, metrics)
         unchanged = row.unchanged if share else None  # without any, it is what it is compared with

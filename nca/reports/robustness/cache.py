@@ -1,4 +1,4 @@
-"""Keep every result as a line of JSON, so that what is known is not measured again.
+"""Cache of results, a line of JSON each, so that what is known is not measured again.
 
 A line holds the results of one check under one random seed, and says of what: checkpoint, recipe
 and plan. Lines of another model stay in the file and are not read, nor are those of another format.
@@ -31,12 +31,12 @@ class ResultCache:
     def __init__(self, path: Path, model: ModelUnderTest) -> None:
         self.path = path
         to_do = "free some space; what is answered is not asked again"
-        self._journal = JsonLines(path, "the answers", to_do)
+        self._lines = JsonLines(path, "the answers", to_do)
         self.key = cache_key(model)
         self.answers: dict[tuple[str, int], list[CheckResult]] = {}
         self.outdated = 0
         conditions = {check.name: check.condition for check in CHECKS}
-        for record in self._journal.records():
+        for record in self._lines.records():
             if record.get("format") != FORMAT:
                 self.outdated += 1
             elif record["of"] == self.key and record["question"] in conditions:
@@ -58,7 +58,7 @@ class ResultCache:
             "random_seed": random_seed,
             "rows": [row.to_json() for row in rows],
         }
-        self._journal.append(record)
+        self._lines.append(record)
 
 
 def cache_key(model: ModelUnderTest) -> str:

@@ -1,4 +1,4 @@
-"""All checks, in the order of the report. The next one is a file and a line here."""
+"""Catalogue of all checks, in the order of the report. A new one is a file and a line here."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Draw the checks: over time, condition by condition, and how wounds heal."""
+"""Charts of the checks: over time, condition by condition, and how damage heals."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a check is: a name, a question, and how one random seed answers it."""
+"""A check: a name, a question, and a function that measures it for one random seed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

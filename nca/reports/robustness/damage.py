@@ -1,4 +1,4 @@
-"""Does it heal what is cut out of it, and how long does that take?
+"""Check of damage: does it heal what is cut out of it, and how long does that take?
 
 The same samples go on undamaged beside the damaged ones, so that what time does to them is not
 taken for the wound.
@@ -98,7 +98,7 @@ def looks(steps: int) -> list[int]:
 def _heal(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
     at = looks(model.plan.steps)
     asked = moments(model)
-    for moment in seed_run.walk(seed_run.batch.state, asked):
+    for moment in seed_run.rollout(seed_run.batch.state, asked):
         unharmed = _unharmed(model, seed_run, moment, at)
         yield unharmed
         well = [value for _, value in unharmed.curve]
@@ -113,7 +113,7 @@ def _unharmed(
     model: ModelUnderTest, seed_run: SeedRun, begin: RolloutMoment, at: Sequence[int]
 ) -> CheckResult:
     course, last, metrics = [], begin, {}
-    for last in seed_run.walk(begin.state, at):
+    for last in seed_run.rollout(begin.state, at):
         metrics = seed_run.measure(last.state)
         course.append((last.step, metrics[model.headline]))
     row = seed_run.result(Wound(begin.step), last, metrics)
@@ -132,7 +132,7 @@ def _row(
 ) -> CheckResult:
     at = looks(model.plan.steps)
     course, last, metrics = [], None, {}
-    for last in seed_run.walk(cut, at):
+    for last in seed_run.rollout(cut, at):
         metrics = seed_run.measure(last.state)
         course.append((last.step, metrics[model.headline]))
     assert last is not None

@@ -1,4 +1,4 @@
-"""Does it keep what it does, far beyond the steps that it was trained for?"""
+"""Check of duration: is it stable far beyond the steps that it was trained for?"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ class LongRun(Condition):
 
 def _as_long(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
     steps = model.plan.steps
-    moments = seed_run.walk(seed_run.batch.state, [times * steps for times in TIMES])
+    moments = seed_run.rollout(seed_run.batch.state, [times * steps for times in TIMES])
     for times, moment in zip(TIMES, moments, strict=True):
         row = seed_run.result(Duration(times), moment, seed_run.measure(moment.state))
         # what is as trained is what all else is compared with
@@ -47,7 +47,7 @@ def _very_long(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult
     plan = model.plan
     batch = seed_run.batch.select(slice(0, plan.long_samples))
     course, measured = [], {}
-    for moment in seed_run.walk(batch.state, _stops(plan.steps, plan.long_steps)):
+    for moment in seed_run.rollout(batch.state, _stops(plan.steps, plan.long_steps)):
         measured[moment.step] = seed_run.measure(moment.state, batch=batch)
         course.append((moment.step, measured[moment.step][model.headline]))
         if moment.step == plan.long_steps:

@@ -1,4 +1,4 @@
-"""Does it bear grids of another size or aspect?
+"""Check of the grid: does it work on grids of another size or aspect?
 
 Where the recipe can be built anew on the other grid, its task makes the samples and judges them.
 Where weights are tied to the grid (a target picture, say), first states are set into the middle
@@ -109,7 +109,7 @@ def _result(grid: OtherGrid, model: ModelUnderTest, seed_run: SeedRun) -> CheckR
         state = None if given else _set_into(seed_run.batch.state, grid.size)
         if state is None:
             return CheckResult(grid, model.plan.steps, barred=fault.what)
-        (moment,) = seed_run.walk(state, [model.plan.steps])
+        (moment,) = seed_run.rollout(state, [model.plan.steps])
         back = _set_into(moment.state, model.trained.recipe.tables.grid.size, whole=False)
         assert back is not None
         return seed_run.result(replace(grid, inserted=True), moment, seed_run.measure(back))
@@ -121,7 +121,7 @@ def _anew(
 ) -> tuple[RolloutMoment, dict[str, float]]:
     other = model.changed(override, task=True)
     batch = seed_run.begun(model.samples_of(other.task)[seed_run.number])
-    (moment,) = seed_run.walk(batch.state, [model.plan.steps], automaton=other.automaton)
+    (moment,) = seed_run.rollout(batch.state, [model.plan.steps], automaton=other.automaton)
     return moment, seed_run.measure(
         moment.state, batch=batch, task=other.task, automaton=other.automaton
     )

@@ -1,4 +1,4 @@
-"""Write the checks as one page of HTML that needs nothing else."""
+"""The report on robustness as one page of HTML, without network or other files."""
 
 from collections.abc import Mapping
 from html import escape

@@ -1,4 +1,4 @@
-"""What the task shows of a few samples: through time, and after damage."""
+"""Pictures of a few samples: through time, and after damage."""
 
 import torch
 from PIL import Image
@@ -23,7 +23,7 @@ def robustness_pictures(model: ModelUnderTest) -> Image.Image | None:
     seed_run = SeedRun(model, 0)
     batch = seed_run.batch.select(slice(0, SHOWN))
     columns = {}
-    for moment in seed_run.walk(batch.state, [0, *(times * steps for times in TIMES)]):
+    for moment in seed_run.rollout(batch.state, [0, *(times * steps for times in TIMES)]):
         columns[f"step {moment.step}"] = moment.state
     state = columns[f"step {steps}"]
     cut = HURT.hurt(
@@ -31,7 +31,7 @@ def robustness_pictures(model: ModelUnderTest) -> Image.Image | None:
         CellRNG(seed_run.random_seed, state.step, state.samples),
         trained.automaton.writable_levels,
     )
-    for moment in seed_run.walk(cut, [0, steps, 4 * steps]):
+    for moment in seed_run.rollout(cut, [0, steps, 4 * steps]):
         columns[f"cut, +{moment.step}"] = moment.state
     shown = [trained.task.picture(trained.automaton.finish(one)) for one in columns.values()]
     return strip(shown, list(columns)).image()

@@ -1,4 +1,4 @@
-"""How much is asked: of how many random seeds, samples and steps."""
+"""The plan of a report on robustness: random seeds, samples and steps."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Write the report on robustness into a folder."""
+"""The files of the report on robustness."""
 
 from pathlib import Path
 from typing import Any

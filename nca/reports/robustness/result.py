@@ -1,4 +1,4 @@
-"""What one random seed gives under one condition: records that JSON holds and gives back."""
+"""Results of one random seed under one condition, as records that JSON can hold."""
 
 import math
 from abc import ABC, abstractmethod

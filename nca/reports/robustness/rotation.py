@@ -1,4 +1,4 @@
-"""Does it work as well turned, when its perception is turned?
+"""Check of rotation: does it work as well turned, when its perception is turned?
 
 By quarter turns, first states are turned along and the outcome is turned back, which loses
 nothing. By other angles the outcome is turned back by interpolation, and is compared with the
@@ -67,7 +67,7 @@ def _turn(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
             angle = math.radians(degrees)
             overrides = tuple(f"{key}={own + angle!r}" for key, own in angles.items())
             automaton = model.changed(*overrides).automaton
-            (moment,) = seed_run.walk(seed_run.batch.state, steps, automaton=automaton)
+            (moment,) = seed_run.rollout(seed_run.batch.state, steps, automaton=automaton)
             back = moment.state.map(lambda t, by=angle: rotated(t, by, pivot))
             blurred = seed_run.clean.state.map(
                 lambda t, by=angle: rotated(rotated(t, -by, pivot), by, pivot)
@@ -84,7 +84,7 @@ def _turn(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
         overrides = tuple(f"{key}={own + quarters * math.pi / 2!r}" for key, own in angles.items())
         automaton = model.changed(*overrides).automaton
         along = seed_run.batch.state.map(lambda t, by=quarters: torch.rot90(t, by, (-2, -1)))
-        (moment,) = seed_run.walk(along, steps, automaton=automaton)
+        (moment,) = seed_run.rollout(along, steps, automaton=automaton)
         back = moment.state.map(lambda t, by=quarters: torch.rot90(t, -by, (-2, -1)))
         measured = seed_run.measure(back)
         yield seed_run.result(Rotation(90 * quarters), moment, measured, overrides=overrides)

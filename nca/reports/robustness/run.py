@@ -1,15 +1,16 @@
-"""Ask all checks of every random seed, one random seed after the other.
+"""Robustness checks of a model, run for one random seed after the other.
 
-So that where time runs out, every check has been asked of the same random seeds; the long run
+So that where time runs out, every check has been run for the same random seeds; the long run
 comes last.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
+from nca.progress import SILENT, Progress
 from nca.reports.robustness.cache import ResultCache
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.duration import LONG_RUN
@@ -55,16 +56,16 @@ def run_checks(
     cache: ResultCache,
     *,
     seconds: float | None = None,
-    watch: Callable[[str, int, int], object] | None = None,
+    progress: Progress = SILENT,
 ) -> RobustnessResult:
     """Run checks of a model under every random seed, and keep the results.
 
     Args:
         model: What is checked.
         checks: In the order of the report.
-        cache: What it holds already is not asked again.
-        seconds: After so many no further check is asked; None: no bound.
-        watch: Called with the check, and how many answers of how many there are, after each.
+        cache: What it holds already is not run again.
+        seconds: After so many no further check is run; None: no bound.
+        progress: Where it is reported how many results there are, after each check.
     """
     begun = time.monotonic()
     barred = {one.name: reason for one in checks if (reason := one.bars(model))}
@@ -75,6 +76,7 @@ def run_checks(
     total = len(open_) * len(seeds)
     pairs = [(one, number) for part in (order, late) for number in seeds for one in part]
     seed_run: SeedRun | None = None
+    progress.begin("examining", total, unit="results")
     for done, (check, number) in enumerate(pairs, start=1):
         if seconds is not None and time.monotonic() - begun > seconds:
             break
@@ -83,8 +85,7 @@ def run_checks(
         if (check.name, seed_run.random_seed) not in cache.answers:
             rows = list(check.run(model, seed_run))
             cache.write(check.name, seed_run.random_seed, rows)
-        if watch:
-            watch(check.name, done, total)
+        progress.advance(done, check.name)
     return gathered(model, checks, cache, barred)
 
 

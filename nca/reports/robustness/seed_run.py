@@ -31,7 +31,7 @@ class RolloutMoment:
     """Samples at one moment.
 
     Attributes:
-        step: How many steps the walk has taken.
+        step: How many steps the rollout has taken.
         state: The samples.
         exploded_at: The step at which each sample exploded, int64 `(B,)`; 0: it has not.
     """
@@ -77,7 +77,7 @@ class SeedRun:
     @cached_property
     def clean(self) -> RolloutMoment:
         """The samples after the trained steps, with nothing changed."""
-        (moment,) = self.walk(self.batch.state, [self.model.plan.steps], bound=math.inf)
+        (moment,) = self.rollout(self.batch.state, [self.model.plan.steps], bound=math.inf)
         return moment
 
     @cached_property
@@ -96,7 +96,7 @@ class SeedRun:
         state = batch.state
         return Batch(state.restart(self.random_seed, state.samples), batch.truth)
 
-    def walk(
+    def rollout(
         self,
         state: State,
         moments: Iterable[int],
@@ -109,7 +109,7 @@ class SeedRun:
         """Yield the samples at each moment.
 
         Args:
-            state: Where the walk begins.
+            state: Where the rollout begins.
             moments: Steps from there, rising; a moment at 0 is where it begins.
             automaton: Instead of the trained one.
             fire_rate: Instead of the automaton's own.

@@ -1,4 +1,4 @@
-"""Does it bear other chances, noise and boundaries than it was trained with?"""
+"""Check of shifts: other fire rates, noise and boundaries than it was trained with."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -82,7 +82,7 @@ def _rates(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
             continue
         # as many updates of a cell as it was trained for, on average
         steps = max(1, round(model.plan.steps * own / rate))
-        (moment,) = seed_run.walk(seed_run.batch.state, [steps], fire_rate=rate)
+        (moment,) = seed_run.rollout(seed_run.batch.state, [steps], fire_rate=rate)
         metrics = seed_run.measure(moment.state)
         other = FireRate(rate)
         yield seed_run.result(other, moment, metrics, overrides=(other.override,))
@@ -100,7 +100,9 @@ def _overridden(
             except NCAError as fault:
                 yield CheckResult(shift, model.plan.steps, barred=fault.what)
                 continue
-            (moment,) = seed_run.walk(seed_run.batch.state, [model.plan.steps], automaton=automaton)
+            (moment,) = seed_run.rollout(
+                seed_run.batch.state, [model.plan.steps], automaton=automaton
+            )
             metrics = seed_run.measure(moment.state, automaton=automaton)
             yield seed_run.result(shift, moment, metrics, overrides=(shift.override,))
 

@@ -1,4 +1,4 @@
-"""Add up the results of all random seeds, condition by condition."""
+"""Summary of the results of all random seeds, condition by condition."""
 
 import math
 import statistics

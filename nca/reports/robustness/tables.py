@@ -1,4 +1,4 @@
-"""Lay the checks out in tables of text, and in rows for the terminal."""
+"""Tables of the checks, for the page and for the terminal."""
 
 from nca.reports.numbers import format_number, format_share, with_interval
 from nca.reports.robustness.check import Check

@@ -1,4 +1,4 @@
-"""When the numbers of a condition count as a yes."""
+"""Thresholds: when the numbers of a condition count as a yes."""
 
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.summary import CheckSummary

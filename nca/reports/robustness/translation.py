@@ -1,4 +1,4 @@
-"""Is it the same everywhere on the torus? It must be, exactly."""
+"""Check of translation: it must be the same everywhere on the torus, exactly."""
 
 import copy
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Say in words what the checks amount to; every word follows from a number."""
+"""Verdict on robustness: findings in words, each of which follows from a number."""
 
 import math
 
