@@ -14,8 +14,8 @@ from nca.play import PlayedModel, PlayStart, Session
 from nca.play.frames import Viewer, frame, to_bytes
 from nca.play.recording import RecordingRequest, record
 from nca.play.views import ROWS, VIEWS, ViewRequest
-from nca.render.pca import Basis
-from nca.render.ramps import ceiling
+from nca.render.palettes import ceiling
+from nca.render.pca import SteadyColours
 
 CPU = torch.device("cpu")
 CUBE = """\
@@ -114,7 +114,7 @@ def test_three_axes_are_cut_into_slices(tmp_path):
 def test_components_keep_their_colours_when_nothing_moves_and_when_signs_would_flip():
     generator = torch.Generator().manual_seed(0)
     level = torch.randn(1, 8, 6, 6, generator=generator)
-    basis = Basis()
+    basis = SteadyColours()
     basis.fit(level)
     first = basis.colours(level)
     for _ in range(5):
@@ -123,7 +123,7 @@ def test_components_keep_their_colours_when_nothing_moves_and_when_signs_would_f
 
 
 def test_two_cells_have_colours_too():
-    basis = Basis()
+    basis = SteadyColours()
     colours = basis.colours(torch.arange(8.0).view(1, 4, 1, 2))
     assert colours.shape == (1, 3, 1, 2)
     assert (colours[..., 0] != colours[..., 1]).any()

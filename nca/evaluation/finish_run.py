@@ -15,7 +15,8 @@ from nca.engine.state import State
 from nca.evaluation.evaluate import Measurement, evaluate
 from nca.files import write_whole
 from nca.jsonl import dumps
-from nca.render.sheet import Sheet, levels_sheet, save_curve, save_image, strip
+from nca.render.curve import save_curve
+from nca.render.sheet import Sheet, levels_sheet, save_image, strip
 from nca.training.loop import Watch
 from nca.training.run import Run
 

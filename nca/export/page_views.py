@@ -13,7 +13,7 @@ from torch import Tensor
 from nca.engine.program import Layer
 from nca.engine.state import State
 from nca.export.texels import Packer, base64_of
-from nca.render.sheet import principal_axes
+from nca.render.pca import PrincipalAxes
 from nca.tasks.display import Canvas, ChannelColours, ClassColours, Display
 
 DARK = torch.tensor([11, 12, 14]) / 255
@@ -127,9 +127,9 @@ def _classes(look: ClassColours, packer: Packer, names: list[str]) -> dict[str, 
 
 def _principal(levels: Sequence[Tensor], packer: Packer) -> dict[str, Any]:
     """Return the axes along which cells of a level differ most; where they are, the page sees."""
-    _, axes, _ = principal_axes(levels)
-    if len(axes) < 3:  # of one or two channels: the first is grey
-        axes = torch.cat([axes, axes[:1].expand(3 - len(axes), -1)])
+    axes, channels = PrincipalAxes.fit(levels).axes, levels[0].shape[1]
+    if channels < 3:  # of one or two channels: the first is grey
+        axes = torch.cat([axes[:channels], axes[:1].expand(3 - channels, -1)])
     return {
         "kind": "principal",
         "at": packer.layer(Layer(axes, None, "none")),

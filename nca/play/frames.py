@@ -16,7 +16,7 @@ from nca.jsonl import dumps
 from nca.play.model import PlayedModel
 from nca.play.session import Session, TimelinePosition
 from nca.play.views import ROWS, VIEWS, Pane, ViewInput, ViewRequest, see
-from nca.render.pca import Basis
+from nca.render.pca import SteadyColours
 
 MOST_MARKS = 400
 """So many steps with events are marked on the timeline of a branch."""
@@ -32,7 +32,7 @@ class Viewer:
     """
 
     look: ViewRequest = field(default_factory=ViewRequest)
-    bases: dict[str, Basis] = field(default_factory=dict)
+    bases: dict[str, SteadyColours] = field(default_factory=dict)
 
     def turn(self, look: ViewRequest) -> None:
         """Look at something else, with fresh colours."""

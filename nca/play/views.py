@@ -21,8 +21,8 @@ from nca.errors import NCAError
 from nca.play.model import PlayedModel
 from nca.play.snapshot import Snapshot
 from nca.render.outlines import outlined
-from nca.render.pca import Basis
-from nca.render.ramps import DIVERGING, SEQUENTIAL, ceiling, ramp
+from nca.render.palettes import DIVERGING, SEQUENTIAL, ceiling, ramp
+from nca.render.pca import SteadyColours
 from nca.render.sheet import level_picture
 from nca.tasks.batch import Batch
 from nca.types import Natural
@@ -77,7 +77,7 @@ class ViewInput:
     moments: Sequence[Snapshot]
     previous: Snapshot | None
     look: ViewRequest
-    bases: dict[str, Basis] = field(default_factory=dict)
+    bases: dict[str, SteadyColours] = field(default_factory=dict)
     fits: bool = True
 
     @property
@@ -134,7 +134,7 @@ class ViewInput:
         pictured = self.subject.automaton.layout[name].input and mean.std() > FLAT * level.std()
         if level.shape[1] < LEAST_FOR_COLOURS or pictured:
             return self.plane(level_picture([mean])[0])
-        basis = self.bases.setdefault(name, Basis())
+        basis = self.bases.setdefault(name, SteadyColours())
         if self.fits:
             basis.fit(level)
         return self.plane(basis.colours(level).float())
