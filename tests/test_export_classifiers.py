@@ -9,8 +9,8 @@ from playwright.sync_api import Page
 
 from nca import State
 from nca.checkpoint.trained import Trained
+from nca.export.example import example_state
 from nca.export.page_views import CONTRAST, DARK, colour_contrast, legible
-from nca.export.verify import example_state
 from nca.render.palettes import CLASS_COLOURS
 
 ENOUGH = {

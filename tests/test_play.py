@@ -15,7 +15,7 @@ from nca.errors import NCAError
 from nca.play import History, PlayedModel, PlayStart, Session, parse_event
 from nca.play.brush import touched
 from nca.play.controls import knobs_of, with_controls
-from nca.play.snapshot_cache import SnapshotCache
+from nca.play.snapshot import SnapshotCache
 
 CPU = torch.device("cpu")
 

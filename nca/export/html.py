@@ -19,13 +19,14 @@ from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.export.browser import answer, find_browser, version_of
+from nca.export.example import example_state, warmed_up
 from nca.export.onnx import step_model
 from nca.export.onnx_json import graph
 from nca.export.page_data import check_exportable, page_data
 from nca.export.page_training import input_change, pause
 from nca.export.page_views import drawing, views
 from nca.export.texels import Packer, base64_of, numbers_of
-from nca.export.verify import Difference, compare, example_state, torch_states, warmed_up
+from nca.export.verify import Difference, compare, torch_states
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.tasks.display import Display

@@ -23,7 +23,8 @@ from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import ExportError
-from nca.export.verify import Difference, compare, example_state, torch_states, warmed_up
+from nca.export.example import example_state, warmed_up
+from nca.export.verify import Difference, compare, torch_states
 from nca.files import write_whole
 from nca.jsonl import dumps
 

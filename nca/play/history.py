@@ -22,8 +22,7 @@ from nca.play.history_file import (
     read_history,
 )
 from nca.play.model import PlayedModel, PlayStart
-from nca.play.snapshot import Snapshot
-from nca.play.snapshot_cache import SnapshotCache
+from nca.play.snapshot import Snapshot, SnapshotCache
 
 BUDGET = 256_000_000
 """Bytes of moments that are kept for going back."""
