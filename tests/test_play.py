@@ -15,6 +15,7 @@ from nca.errors import NCAError
 from nca.play import History, PlayedModel, PlayStart, Session, parse_event
 from nca.play.brush import touched
 from nca.play.controls import knobs_of, with_controls
+from nca.play.frames import Viewer, frame
 from nca.play.snapshot import SnapshotCache
 
 CPU = torch.device("cpu")
@@ -267,16 +268,105 @@ def test_a_drawn_digit_lies_on_the_input_and_has_no_known_class():
     assert max(votes, key=lambda vote: vote.share.item()).name.startswith("1")
 
 
-def test_exchanging_the_input_keeps_what_live_cells_hold():
-    subject = PlayedModel.load("glom_mnist", CPU)
-    session = Session(subject)
+INK = {"kind": "ink", "value": 1.0, "radius": 1.0, "points": [[5.5, 14.5], [22.5, 14.5]]}
+BLANK = {"kind": "drop", "role": "input", "png": png((0, 0, 0), 28)}
+
+
+@pytest.fixture(scope="module")
+def digits() -> PlayedModel:
+    """A classifier whose input was swapped in training."""
+    return PlayedModel.load("self_classifying_mnist_small", CPU)
+
+
+@pytest.fixture(scope="module")
+def glom() -> PlayedModel:
+    """A classifier whose input never changed in training, and which does not hold."""
+    return PlayedModel.load("glom_mnist", CPU)
+
+
+def test_an_exchanged_input_leaves_live_cells_as_they_are_where_training_swapped_it(digits):
+    session = Session(digits)
     session.advance(3)
-    before = session.here.moment
+    before = session.here.moment.state
     session.act({"kind": "exchange", "sample": 4})
-    after = session.here.moment
-    assert not torch.equal(before.state["image"], after.state["image"])
-    assert torch.equal(before.state["scene"], after.state["scene"])
-    assert torch.equal(after.state["image"], subject.first(PlayStart(sample=4), 0).state["image"])
+    after = session.here.moment.state
+    assert after.step == 3
+    assert torch.equal(after["image"], digits.first(PlayStart(sample=4), 0).state["image"])
+    alive = digits.automaton.alive_mask(after)
+    for name in digits.automaton.writable_levels:
+        assert torch.equal(after[name], before[name] * alive)
+        assert after[name].abs().max() > 0
+
+
+def test_an_exchanged_input_begins_anew_where_training_never_changed_it(glom):
+    session = Session(glom)
+    session.advance(3)
+    session.act({"kind": "exchange", "sample": 4})
+    assert session.step == 3
+    assert session.here.moment.state == glom.first(PlayStart(sample=4), 0).state
+    other = Session(glom, start=PlayStart(sample=4))
+    for each in (session, other):
+        each.advance(4)
+    assert session.step == 7
+    assert session.here.moment.state == other.here.moment.state
+
+
+def test_a_drawn_input_begins_anew_at_the_first_step_or_carries_on_as_in_training(glom, digits):
+    session = Session(glom)
+    session.advance(3)
+    session.act(INK)
+    state = session.here.moment.state
+    first = glom.first(PlayStart(), 0).state
+    assert (session.step, state.step) == (3, 0)
+    assert all(torch.equal(state[name], first[name]) for name in glom.automaton.writable_levels)
+    assert not torch.equal(state["image"], first["image"])
+    session.advance()
+    with glom.recipe.autocast(CPU):
+        assert session.here.moment.state == glom.automaton.step(state)
+
+    session = Session(digits)
+    session.advance(3)
+    session.act(INK)
+    assert session.here.moment.state.step == 3
+
+
+def test_a_blank_input_is_blank_and_its_vote_begins_from_nothing(digits, glom):
+    for subject in (digits, glom):
+        session = Session(subject)
+        session.advance(5)
+        assert not subject.is_blank(session.here.moment.state)
+        session.act(BLANK)
+        state, first = session.here.moment.state, subject.first(PlayStart(), 0).state
+        assert subject.is_blank(state)
+        assert state.step == 0
+        assert all(torch.equal(state[n], first[n]) for n in subject.automaton.writable_levels)
+        session.advance(5)
+        assert not any(vote["share"] for vote in header(session)["places"][0]["votes"])
+        session.act(INK)
+        assert session.here.moment.state.step == 0, "after a blank all begins anew"
+        session.advance(2)
+        assert any(vote["share"] for vote in header(session)["places"][0]["votes"])
+
+
+def header(session: Session) -> dict:
+    data = frame(session, Viewer(), {})
+    return json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")])
+
+
+def test_a_history_that_begins_anew_replays_to_the_same_bits(glom):
+    session = Session(glom)
+    session.advance(3)
+    session.act(INK)
+    session.advance(4)
+    session.act({"kind": "exchange", "sample": 2})
+    session.act({"kind": "damage"})
+    session.advance(2)
+    wanted = {step: bits(session, step) for step in (2, 3, 5, 7, 9)}
+    again = Session(glom)
+    again.load(session.save())
+    for step in (9, 5, 3, 7, 2):
+        found = bits(again, step)
+        assert all(torch.equal(found[name], wanted[step][name]) for name in found)
 
 
 def test_a_dropped_target_is_what_errors_are_measured_from(lizard):

@@ -316,3 +316,31 @@ def test_what_is_taken_away_can_be_brought_back(served):
         assert get(served, "/take/film.gif", params=wished).content[:4] == b"GIF8"
         bad = get(served, "/take/film.gif", params={**wished, "last": "x"})
         assert bad.status_code == 400
+
+
+def test_an_automaton_that_does_not_hold_pauses_at_the_last_evaluated_step_and_says_so():
+    fading = PlayedModel.load("glom_mnist", torch.device("cpu"))
+    assert fading.pause is not None
+    session = Session(fading)
+    with serving(session) as served, talk(served) as wire:
+        about = said(wire, "about")
+        assert about["pause"]["measured"] == 40
+        assert about["pause"]["why"].startswith("It does not hold")
+        assert about["input_change"] == "begin anew"
+        send(wire, "speed", value=None)
+        send(wire, "play", on=True)
+        text = "Paused: trained for 10 steps; measured to 40: press play to go on."
+        assert said(wire, "notice")["text"] == text
+        assert (session.step, served.lab.playing) == (40, False)
+        stroke = {"kind": "ink", "value": 1.0, "radius": 1.0, "points": [[5.5, 14.5]]}
+        send(wire, "act", event=stroke)  # all begins anew, so time goes on, to the same step
+        assert said(wire, "notice")["text"] == text
+        assert (session.step, session.here.moment.state.step) == (80, 40)
+        send(wire, "play", on=True)
+        until(lambda: session.here.moment.state.step > 45)  # a person may go on
+
+
+def test_an_automaton_that_holds_is_never_paused(served, subject):
+    with talk(served) as wire:
+        assert said(wire, "about")["pause"] is None
+        assert subject.pause is None

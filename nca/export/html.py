@@ -7,7 +7,7 @@ written, a browser on this machine runs the very same scripts, and what they com
 with torch.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from nca.checkpoint.trained import Trained
+from nca.checkpoint.trained_conditions import input_change, pause
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.export.browser import answer, find_browser, version_of
@@ -23,7 +24,6 @@ from nca.export.example import example_state, warmed_up
 from nca.export.onnx import step_model
 from nca.export.onnx_json import graph
 from nca.export.page_data import check_exportable, page_data
-from nca.export.page_training import input_change, pause
 from nca.export.page_views import drawing, views
 from nca.export.texels import Packer, base64_of, numbers_of
 from nca.export.verify import Difference, compare, torch_states
@@ -101,6 +101,7 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
     if engine == "onnx":
         computed = graph(*step_model(trained.automaton, portrait.first))
     told = page_data(trained.automaton, portrait.first, packer, computed)
+    pausing = pause(trained)
     begun = warmed_up(trained.automaton, example_state(portrait), steps)
     seen = views(portrait, _seen(trained.automaton, portrait, steps), packer, names)
     return Page(
@@ -114,7 +115,7 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
             "drawing": drawing(portrait.drawing, names),
             "hint": portrait.hint,
             "inputChange": input_change(trained.recipe),
-            "pause": pause(trained),
+            "pause": asdict(pausing) if pausing else None,
             "weights": packer.base64(),
         },
         begun,

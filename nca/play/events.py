@@ -5,6 +5,7 @@ and pages, so that every number is bounded, and nothing of them is executed.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -12,7 +13,6 @@ from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nca.engine.rng import CellRNG
-from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
 from nca.jsonl import dumps
 from nca.play.brush import touched
@@ -108,7 +108,7 @@ class Paint(Event):
         painted = moment.state[self.level].clone()
         for channel in self.channels or range(level.channels):
             painted[0, channel][cover] = self.value
-        return _with(moment, moment.state.replace({self.level: painted}))
+        return moment.with_state(moment.state.replace({self.level: painted}))
 
 
 class Erase(Event):
@@ -124,7 +124,7 @@ class Erase(Event):
         for name in subject.automaton.writable_levels:
             cover = _cover(self.points, self.radius, moment, subject, name) > 0.5
             levels[name] = moment.state[name].masked_fill(cover, 0)
-        return _with(moment, moment.state.replace(levels))
+        return moment.with_state(moment.state.replace(levels))
 
 
 class Ink(Event):
@@ -136,7 +136,7 @@ class Ink(Event):
     points: Points
 
     def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
-        """Draw; what the new picture leaves dead is emptied."""
+        """Draw; the cells carry on or begin anew, as in training."""
         task = _task_with(subject, "input")
         _check_axes(self.points, subject)
         fine = [have / want for have, want in zip(task.canvas, subject.size, strict=True)]
@@ -179,7 +179,7 @@ class Plant(Event):
             for level in levels.values():
                 level[(slice(None), slice(None), *cell)] = 1
             batch = Batch(batch.state.replace(levels), batch.truth)
-        return Snapshot(batch, moment.knobs)
+        return replace(moment, batch=batch)
 
 
 class DamageEvent(Event):
@@ -191,11 +191,11 @@ class DamageEvent(Event):
         """Cut."""
         state = moment.state
         source = CellRNG(state.random_seed, state.step, state.samples)
-        return _with(moment, damage.disc(state, source, subject.automaton.writable_levels))
+        return moment.with_state(damage.disc(state, source, subject.automaton.writable_levels))
 
 
 class Exchange(Event):
-    """Put another sample's input under what the cells hold."""
+    """Lay another sample's input under the cells, which carry on or begin anew, as in training."""
 
     kind: Literal["exchange"] = "exchange"
     sample: Sample
@@ -203,8 +203,10 @@ class Exchange(Event):
     def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
         """Exchange input and truth."""
         fresh = subject.first(PlayStart(sample=self.sample), moment.state.random_seed)
+        if subject.input_change == "begin anew":
+            return replace(fresh, knobs=moment.knobs, begun=moment.step)
         batch = swap_inputs(moment.batch, fresh.batch, subject.turned(moment))
-        return Snapshot(batch, moment.knobs)
+        return replace(moment, batch=batch, first=fresh.first)
 
 
 class Turn(Event):
@@ -226,19 +228,25 @@ class Turn(Event):
         knobs = {name: value for name, value in moment.knobs.items() if name != self.knob}
         if self.value != knob.value:
             knobs[self.knob] = knob.check(self.knob, self.value)
-        return Snapshot(moment.batch, knobs)
-
-
-def _with(moment: Snapshot, state: State) -> Snapshot:
-    return Snapshot(Batch(state, moment.batch.truth), moment.knobs)
+        return replace(moment, knobs=knobs)
 
 
 def _written(moment: Snapshot, subject: PlayedModel, picture: torch.Tensor, role: str) -> Snapshot:
     assert subject.task is not None
     batch = subject.task.apply_picture(moment.batch, picture.to(subject.device), role)
-    if role == "input":
-        batch = Batch(subject.turned(moment).clear_dead(batch.state), batch.truth)
-    return Snapshot(batch, moment.knobs)
+    after = replace(moment, batch=batch)
+    return _carried_on(moment, after, subject) if role == "input" else after
+
+
+def _carried_on(before: Snapshot, after: Snapshot, subject: PlayedModel) -> Snapshot:
+    """Return what the cells make of a changed input: what they did in training.
+
+    Where nothing is drawn, or nothing was drawn before, they begin anew in any case.
+    """
+    blank = subject.is_blank(before.state) or subject.is_blank(after.state)
+    if blank or subject.input_change == "begin anew":
+        return after.begin_anew(subject.automaton.writable_levels)
+    return after.with_state(subject.turned(before).clear_dead(after.state))
 
 
 def _task_with(subject: PlayedModel, role: str) -> Any:

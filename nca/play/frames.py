@@ -6,7 +6,7 @@ each. What changes from step to step is in the header; what does not is told onc
 
 import math
 import struct
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -80,6 +80,8 @@ def about(session: Session) -> dict[str, Any]:
         "canvas": list(task.canvas) if task else list(subject.size[-2:]),
         "starts": ["task", "noise", "point", "empty"] if task else ["noise", "point", "empty"],
         "inputs": any(level.input for level in layout.values()),
+        "input_change": subject.input_change,
+        "pause": asdict(subject.pause) if subject.pause else None,
     }
 
 
@@ -146,9 +148,14 @@ def _told(session: Session, place: TimelinePosition) -> dict[str, Any]:
     if subject.task is not None:
         with torch.no_grad():
             batch = ViewInput(subject, [moment], None, ViewRequest()).batch
+            drawn = not subject.is_blank(moment.state)  # nothing is said of nothing
             votes = [
-                {"name": v.name, "colour": _hex(v.colour), "share": round(v.share.item(), 4)}
-                for v in subject.task.votes(batch)
+                {
+                    "name": vote.name,
+                    "colour": _hex(vote.colour),
+                    "share": round(vote.share.item(), 4) if drawn else 0.0,
+                }
+                for vote in subject.task.votes(batch)
             ]
     return {
         "branch": session.history.branches.index(place.branch),

@@ -83,6 +83,7 @@ class Hub:
         self.session = session
         self.guests: list[Client] = []
         self.playing = False
+        self.paused = False
         self.speed: float | None = 10.0
         self.news: dict[str, Any] = {}
         self.goal: int | None = None
@@ -120,9 +121,24 @@ class Hub:
 
     def play(self, on: bool) -> None:
         """Let time pass, or stand still."""
-        self.playing, self.goal = on, None
+        self.playing, self.paused, self.goal = on, False, None
         self._consider()
         self.changed()
+
+    async def pause(self) -> None:
+        """Stand still where the automaton does not hold, and say so."""
+        self.play(False)
+        self.paused = True
+        pause = self.session.subject.pause
+        assert pause is not None
+        words = f"Paused: trained for {pause.trained} steps; measured to {pause.measured}"
+        await self.tell("notice", text=f"{words}: press play to go on.")
+
+    def resume(self) -> None:
+        """Go on where the automaton paused by itself and has begun anew."""
+        pause = self.session.subject.pause
+        if self.paused and pause and self.session.here.moment.state.step < pause.measured:
+            self.play(True)
 
     def seek(self, step: int) -> None:
         """Go to a step, a little at a time; another wish takes the place of this one."""
@@ -185,9 +201,16 @@ class Hub:
                 owed -= steps
             last = began
             if steps >= 1:
-                enough = partial(_late, clock, began + BUSY)
+                late = partial(_late, clock, began + BUSY)
+
+                def enough(late: Callable[[], bool] = late) -> bool:
+                    return self.session.at_pause or late()
+
                 done = await self.do(self.session.advance, int(steps), enough)
                 self._passed.append((clock(), done))
+                if self.session.at_pause:
+                    await self.pause()
+                    continue
                 self.changed()
             wait = 0.0 if self.speed is None else min(max((1 - owed) / self.speed, 0.001), REST)
             await asyncio.sleep(wait)

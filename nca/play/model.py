@@ -7,20 +7,23 @@ all be played.
 import math
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Le
+from torch import Tensor
 
 from nca.checkpoint.file import is_file, weights
 from nca.checkpoint.find import pretrained, read_recipe, recipes
 from nca.checkpoint.trained import Trained
+from nca.checkpoint.trained_conditions import InputChange, PausePoint, input_change, pause
 from nca.data.dataset import Report
 from nca.engine.automaton import Automaton
+from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
 from nca.play.controls import Control, Value, knobs_of, with_controls
 from nca.play.snapshot import Snapshot
@@ -66,6 +69,7 @@ class PlayedModel:
         device: Where it runs.
         size: Cells along each axis of the grid.
         iteration: How many updates lie behind its weights.
+        pause: Where it pauses, if it was measured not to hold.
     """
 
     name: str
@@ -76,6 +80,7 @@ class PlayedModel:
     device: torch.device
     size: Size
     iteration: int = 0
+    pause: PausePoint | None = None
     knobs: Mapping[str, Control] = field(init=False, repr=False)
     tuned: Callable[[tuple[tuple[str, Value], ...]], Automaton] = field(init=False, repr=False)
 
@@ -109,11 +114,11 @@ class PlayedModel:
         Raises:
             NCAError: What loading, checking or preparing raises.
         """
-        iteration = 0
+        iteration, pausing = 0, None
         if _is_checkpoint(source):
             loaded = Trained.load(source, device, overrides)
             recipe, automaton, task = loaded.recipe, loaded.automaton, loaded.task
-            iteration = loaded.checkpoint.iteration
+            iteration, pausing = loaded.checkpoint.iteration, pause(loaded)
         else:
             recipe = _recipe(source, overrides, size)
             automaton = recipe.automaton().to(device).eval()
@@ -125,7 +130,7 @@ class PlayedModel:
             task.prepare(device, data, report)
             task.to(device)
         trained = _is_checkpoint(source)
-        return cls(recipe.name, recipe, trained, automaton, task, device, size, iteration)
+        return cls(recipe.name, recipe, trained, automaton, task, device, size, iteration, pausing)
 
     @property
     def more(self) -> bool:
@@ -134,6 +139,28 @@ class PlayedModel:
             return False
         own = type(self.task)
         return own.pictures is not Task.pictures or own.targets is not Task.targets
+
+    @property
+    def input_change(self) -> InputChange:
+        """What the cells do when their input changes."""
+        return input_change(self.recipe)
+
+    @cached_property
+    def _blank(self) -> dict[str, Tensor]:
+        """The input levels with nothing on them, by name; none, unless one may draw on them."""
+        if self.task is None or "input" not in self.task.roles:
+            return {}
+        first = self.task.display().first
+        inputs = [name for name, level in self.automaton.layout.items() if level.input]
+        return {name: first[name].to(self.device) for name in inputs}
+
+    def is_blank(self, state: State) -> bool:
+        """Return whether nothing is drawn on the input."""
+        blank = self._blank
+        return bool(blank) and all(
+            torch.allclose(state[name], empty.to(state[name]), atol=1e-5)
+            for name, empty in blank.items()
+        )
 
     @property
     def fingerprint(self) -> int:
@@ -164,14 +191,14 @@ class PlayedModel:
                 elif start.kind == "point":
                     level[(slice(None), slice(None), *(side // 2 for side in self.size))] = 1
             state = state.replace(levels)
-        return Snapshot(Batch(state, batch.truth))
+        return Snapshot(Batch(state, batch.truth), state)
 
     @torch.no_grad()
     def next(self, moment: Snapshot) -> Snapshot:
         """Return what is one step later, if nobody interferes."""
         with self.recipe.autocast(self.device):
             state = self.turned(moment).step(moment.state)
-        return replace(moment, batch=Batch(state, moment.batch.truth))
+        return moment.with_state(state)
 
     def turned(self, moment: Snapshot) -> Automaton:
         """Return the automaton with its knobs as they stand."""

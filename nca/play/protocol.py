@@ -123,6 +123,7 @@ class Act(Message):
         """Do it to what is seen, wherever that is."""
         lab.goal = None
         await lab.do(lab.session.act, self.event)
+        lab.resume()
         lab.changed()
 
 
@@ -147,6 +148,7 @@ class Reset(Message):
         seed = secrets.randbelow(2**31) if self.random_seed == "new" else self.random_seed
         start = self.start and PlayStart(self.start.kind, self.start.sample)
         await lab.do(lab.session.reset, seed, start)
+        lab.resume()
         guest.eye.bases.clear()
         lab.changed()
 

@@ -49,6 +49,12 @@ class Session:
         return self.here.moment.step
 
     @property
+    def at_pause(self) -> bool:
+        """Whether one stands where the automaton pauses because it does not hold."""
+        pause = self.subject.pause
+        return pause is not None and self.here.moment.state.step == pause.measured
+
+    @property
     def places(self) -> list[TimelinePosition]:
         """Where one stands, and what it is compared with."""
         return [self.here, *([self.beside] if self.beside else [])]

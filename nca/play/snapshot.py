@@ -1,7 +1,7 @@
-"""A moment: all that decides what comes next."""
+"""A snapshot: all that decides what comes next; and those that are kept for going back."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from nca.engine.state import State
 from nca.play.controls import Value
@@ -14,11 +14,15 @@ class Snapshot:
 
     Attributes:
         batch: The state, of one sample, and its truth.
+        first: The state to begin anew from.
         knobs: Those that do not stand where the recipe put them, by name.
+        begun: The step of the history at which the state's own steps began.
     """
 
     batch: Batch
+    first: State
     knobs: Mapping[str, Value] = field(default_factory=dict)
+    begun: int = 0
 
     @property
     def state(self) -> State:
@@ -27,8 +31,8 @@ class Snapshot:
 
     @property
     def step(self) -> int:
-        """How many steps have passed."""
-        return self.batch.state.step
+        """The step of the history; the state counts its own since it last began anew."""
+        return self.begun + self.batch.state.step
 
     @property
     def size(self) -> int:
@@ -36,6 +40,16 @@ class Snapshot:
         memories = [t for old in self.state.remembered for t in old.values()]
         tensors = [*self.state.values(), *self.batch.truth.values(), *memories]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    def with_state(self, state: State) -> "Snapshot":
+        """Return the snapshot with another state and the same truth."""
+        return replace(self, batch=Batch(state, self.batch.truth))
+
+    def begin_anew(self, levels: Collection[str]) -> "Snapshot":
+        """Return the snapshot with levels as they were at first, at the state's step 0."""
+        state = self.state.restart(self.state.random_seed, self.state.samples)
+        anew = self.with_state(state.replace({name: self.first[name] for name in levels}))
+        return replace(anew, begun=self.step)
 
 
 class SnapshotCache:

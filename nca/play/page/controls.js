@@ -244,6 +244,10 @@ export function start() {
   box("film-box").addEventListener("close", () => box("film-box").returnValue === "yes" && takeFilm());
   listenToDrops();
   on("about", build);
+  on("about", ({ pause }) => {
+    box("pause").hidden = !pause;
+    if (pause) box("pause").textContent = `${pause.why} It pauses at step ${pause.measured}.`;
+  });
   on("frame", (head) => {
     const rows = note(head);
     turned(head.places[0].knobs);
