@@ -51,7 +51,7 @@ def test_the_model_says_what_it_is_and_how_far_it_strays(growing):
     notes = {entry.key: entry.value for entry in model.metadata_props}
     assert checked.greatest < 1e-4
     assert checked.scale > 1
-    assert json.loads(notes["checked"]) == checked.told()
+    assert json.loads(notes["checked"]) == checked.to_json()
     assert notes["name"] == "growing"
     assert 'name = "growing"' in notes["recipe"]
     assert [entry.name for entry in model.graph.input] == ["body", "fire/body"]

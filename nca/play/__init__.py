@@ -1,8 +1,8 @@
-"""The living lab: play an automaton, touch it, go back in time, and take what happened with you.
+"""The live page: run an automaton, disturb it, go back in time, branch, record.
 
-The engine comes first and knows nothing of pages: a subject (what is played), events (what a
-person does), a history (which branches of time there are), a session (where one stands), views
-(what one sees). The server and its page stand on top of it.
+The lower half knows nothing of pages: `model` (what is played), `events` (what a person does to
+it), `history` (the branches of time), `session` (the position in a history), `views` (what is
+shown). On top of it: `hub` (one session, many pages), `protocol` (the messages), `server`, `page/`.
 """
 
 from nca.play.events import Event, parse_event

@@ -25,7 +25,7 @@ from nca.data.dataset import Report
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
-from nca.play.controls import Control, Value, knobs_of, with_controls
+from nca.play.controls import Control, Value, controls_of, with_controls
 from nca.play.snapshot import Snapshot
 from nca.recipe.recipe import Recipe
 from nca.registry.registry import registry
@@ -81,12 +81,12 @@ class PlayedModel:
     size: Size
     iteration: int = 0
     pause: PausePoint | None = None
-    knobs: Mapping[str, Control] = field(init=False, repr=False)
+    controls: Mapping[str, Control] = field(init=False, repr=False)
     tuned: Callable[[tuple[tuple[str, Value], ...]], Automaton] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Read the knobs off the automaton."""
-        object.__setattr__(self, "knobs", knobs_of(self.automaton))
+        """Read the controls off the automaton."""
+        object.__setattr__(self, "controls", controls_of(self.automaton))
         cached = lru_cache(maxsize=8)(lambda items: with_controls(self.automaton, dict(items)))
         object.__setattr__(self, "tuned", cached)
 
@@ -109,7 +109,7 @@ class PlayedModel:
             size: Cells along each axis, instead of the recipe's.
             overrides: `table.key=value`.
             data: Folder of data sets.
-            report: Told how far the task's preparation is.
+            report: Called with the progress of the task's preparation.
 
         Raises:
             NCAError: What loading, checking or preparing raises.
@@ -173,7 +173,7 @@ class PlayedModel:
 
     @torch.no_grad()
     def first(self, start: PlayStart, random_seed: int) -> Snapshot:
-        """Return the moment at which a history begins.
+        """Return the snapshot at which a history begins.
 
         Raises:
             ShapeError: The task has no such sample.
@@ -194,15 +194,15 @@ class PlayedModel:
         return Snapshot(Batch(state, batch.truth), state)
 
     @torch.no_grad()
-    def next(self, moment: Snapshot) -> Snapshot:
-        """Return what is one step later, if nobody interferes."""
+    def next(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot one step later, without events."""
         with self.recipe.autocast(self.device):
-            state = self.turned(moment).step(moment.state)
-        return moment.with_state(state)
+            state = self.turned(snapshot).step(snapshot.state)
+        return snapshot.with_state(state)
 
-    def turned(self, moment: Snapshot) -> Automaton:
-        """Return the automaton with its knobs as they stand."""
-        return self.tuned(tuple(sorted(moment.knobs.items())))
+    def turned(self, snapshot: Snapshot) -> Automaton:
+        """Return the automaton with its controls as they stand."""
+        return self.tuned(tuple(sorted(snapshot.controls.items())))
 
     def _sample(self, number: int) -> Batch:
         if self.task is None:

@@ -10,18 +10,18 @@ from nca.tasks.batch import Batch
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One sample at one step, with the knobs as they stand.
+    """One sample at one step, with the controls as they stand.
 
     Attributes:
         batch: The state, of one sample, and its truth.
         first: The state to begin anew from.
-        knobs: Those that do not stand where the recipe put them, by name.
+        controls: Those that do not stand where the recipe put them, by name.
         begun: The step of the history at which the state's own steps began.
     """
 
     batch: Batch
     first: State
-    knobs: Mapping[str, Value] = field(default_factory=dict)
+    controls: Mapping[str, Value] = field(default_factory=dict)
     begun: int = 0
 
     @property
@@ -56,31 +56,31 @@ class SnapshotCache:
     """Moments by step, at multiples of a stride that doubles when memory is short."""
 
     def __init__(self) -> None:
-        self.moments: dict[int, Snapshot] = {}
+        self.snapshots: dict[int, Snapshot] = {}
         self.stride = 1
         self.size = 0
 
-    def keep(self, moment: Snapshot) -> None:
-        """Keep a moment if its step is one of those that are kept."""
-        if moment.step % self.stride == 0 and moment.step not in self.moments:
-            self.moments[moment.step] = moment
-            self.size += moment.size
+    def keep(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot if its step is one of those that are kept."""
+        if snapshot.step % self.stride == 0 and snapshot.step not in self.snapshots:
+            self.snapshots[snapshot.step] = snapshot
+            self.size += snapshot.size
 
     def nearest(self, step: int) -> Snapshot | None:
-        """Return the last moment kept that is not after a step."""
+        """Return the last snapshot kept that is not after a step."""
         for candidate in range(step, max(step - self.stride, -1), -1):
-            if candidate in self.moments:
-                return self.moments[candidate]
-        before = [kept for kept in self.moments if kept <= step]
-        return self.moments[max(before)] if before else None
+            if candidate in self.snapshots:
+                return self.snapshots[candidate]
+        before = [kept for kept in self.snapshots if kept <= step]
+        return self.snapshots[max(before)] if before else None
 
     def thin(self) -> None:
-        """Let go of every other moment."""
+        """Let go of every other snapshot."""
         self.stride *= 2
-        kept = {step: m for step, m in self.moments.items() if step % self.stride == 0}
-        self.moments, self.size = kept, sum(moment.size for moment in kept.values())
+        kept = {step: m for step, m in self.snapshots.items() if step % self.stride == 0}
+        self.snapshots, self.size = kept, sum(snapshot.size for snapshot in kept.values())
 
     def cut(self, step: int) -> None:
-        """Let go of all moments after a step."""
-        self.moments = {at: moment for at, moment in self.moments.items() if at <= step}
-        self.size = sum(moment.size for moment in self.moments.values())
+        """Let go of all snapshots after a step."""
+        self.snapshots = {at: snapshot for at, snapshot in self.snapshots.items() if at <= step}
+        self.size = sum(snapshot.size for snapshot in self.snapshots.values())
