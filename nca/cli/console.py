@@ -71,7 +71,7 @@ def sides(text: str, option: str, form: str = SIDES, wanted: str = "") -> Size:
         text: What the user wrote.
         option: The option it was written for.
         form: The regular expression of all that may be written.
-        wanted: What to tell those who wrote something else.
+        wanted: The error text for anything else.
 
     Raises:
         typer.BadParameter: It is nothing of the kind.
@@ -96,7 +96,7 @@ def fail(fault: NCAError) -> None:
 
 
 def out_of_memory(fault: BaseException) -> NCAError | None:
-    """Return what to tell where memory was short, or None where that is not what happened."""
+    """Return the error of a lack of memory, or None if the fault is another one."""
     words = str(fault).splitlines() or [""]
     short = ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
     if not isinstance(fault, MemoryError) and not any(word in str(fault) for word in short):
@@ -115,13 +115,13 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def speaking(crew: ProcessGroup) -> Iterator[None]:
+def speaking(group: ProcessGroup) -> Iterator[None]:
     """Let one of several processes speak: the leader, or else the first that meets a fault."""
-    err.quiet = out.quiet = not crew.is_leader
+    err.quiet = out.quiet = not group.is_leader
     try:
         yield
     except NCAError:
-        err.quiet = not crew.first_fault()
+        err.quiet = not group.first_fault()
         raise
     finally:
         out.quiet = False

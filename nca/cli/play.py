@@ -81,7 +81,7 @@ def play(
             where=f"{newest(run)} is not there",
             to_do="give the folder of a run that has begun: runs/NAME",
         )
-    told = str(newest(run)) if follow else source
+    checkpoint = str(newest(run)) if follow else source
     wanted = "give the cells along each axis: 96x96"
     cells = None if size is None else sides(size, "--size", GRID, wanted)
     place = pick_device(device)
@@ -89,7 +89,7 @@ def play(
     def load() -> PlayedModel:
         with terminal_report() as report:
             return PlayedModel.load(
-                told,
+                checkpoint,
                 place,
                 size=cells,
                 overrides=tuple(overrides or ()),

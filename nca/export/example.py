@@ -7,23 +7,23 @@ from nca.engine.state import State
 from nca.tasks.display import Canvas, Display
 
 
-def example_state(portrait: Display, number: int = 0) -> State:
+def example_state(display: Display, number: int = 0) -> State:
     """Return the first state with an example drawn, or chance, where one may draw."""
-    pen = portrait.drawing
-    if pen is None:
-        return portrait.first
-    level = portrait.first[pen.level]
-    if len(pen.examples):
-        pixels = pen.examples[number].to(level)
+    canvas = display.drawing
+    if canvas is None:
+        return display.first
+    level = display.first[canvas.level]
+    if len(canvas.examples):
+        pixels = canvas.examples[number].to(level)
     else:
-        sides = [side * pen.patch for side in level.shape[2:]]
-        pixels = portrait.first.rng.uniform("export", 1, sides)[0, 0].to(level)
-    return portrait.first.replace({pen.level: _cells(pixels, pen, level)})
+        sides = [side * canvas.patch for side in level.shape[2:]]
+        pixels = display.first.rng.uniform("export", 1, sides)[0, 0].to(level)
+    return display.first.replace({canvas.level: _cells(pixels, canvas, level)})
 
 
-def _cells(pixels: torch.Tensor, pen: Canvas, level: torch.Tensor) -> torch.Tensor:
-    cut = torch.nn.functional.pixel_unshuffle(pixels[None, None], pen.patch)
-    shown = (cut - pen.mean) / pen.deviation
+def _cells(pixels: torch.Tensor, canvas: Canvas, level: torch.Tensor) -> torch.Tensor:
+    cut = torch.nn.functional.pixel_unshuffle(pixels[None, None], canvas.patch)
+    shown = (cut - canvas.mean) / canvas.deviation
     return shown.repeat(1, level.shape[1] // shown.shape[1], 1, 1)
 
 

@@ -56,22 +56,22 @@ class Page:
     """A page in the making.
 
     Attributes:
-        told: What it has to know, ready for JSON.
+        data: What the page needs, ready for JSON.
         begun: The state that its trial begins with.
         engine: How it computes.
     """
 
-    told: dict[str, Any]
+    data: dict[str, Any]
     begun: State
     engine: Engine
 
     def html(self, checked: Difference | None = None, trial: dict[str, Any] | None = None) -> str:
         """Return the page, with what its trial has shown, or with a trial to run."""
-        told = {**self.told, "checked": checked.to_json() if checked else None}
+        data = {**self.data, "checked": checked.to_json() if checked else None}
         parts = {
-            "TITLE": escape(told["name"]),
+            "TITLE": escape(data["name"]),
             "STYLE": _web("page/page.css"),
-            "PLAN": _safe(told),
+            "PLAN": _safe(data),
             "TRIAL": _safe(trial),
             "CHECKED": escape(str(checked) if checked else UNCHECKED),
             "SCRIPT": "\n".join(_web(name) for name in ("rng.js", *ENGINES[self.engine], *SHOWN)),
@@ -93,27 +93,27 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
     Raises:
         ExportError: The automaton does something that the page cannot do.
     """
-    portrait = trained.task.display()
+    display = trained.task.display()
     packer = Packer()
     names = list(trained.automaton.layout)
-    check_exportable(trained.automaton, portrait.first.axes)
+    check_exportable(trained.automaton, display.first.axes)
     computed = None
     if engine == "onnx":
-        computed = graph(*step_model(trained.automaton, portrait.first))
-    told = page_data(trained.automaton, portrait.first, packer, computed)
+        computed = graph(*step_model(trained.automaton, display.first))
+    data = page_data(trained.automaton, display.first, packer, computed)
     pausing = pause(trained)
-    begun = warmed_up(trained.automaton, example_state(portrait), steps)
-    seen = views(portrait, _seen(trained.automaton, portrait, steps), packer, names)
+    begun = warmed_up(trained.automaton, example_state(display), steps)
+    seen = views(display, _seen(trained.automaton, display, steps), packer, names)
     return Page(
         {
             "name": trained.recipe.name,
             "recipe": trained.recipe.text,
             "versions": dict(trained.checkpoint.versions),
             "parameters": sum(p.numel() for p in trained.automaton.parameters()),
-            **told,
+            **data,
             "views": seen,
-            "drawing": drawing(portrait.drawing, names),
-            "hint": portrait.hint,
+            "drawing": drawing(display.drawing, names),
+            "hint": display.hint,
             "inputChange": input_change(trained.recipe),
             "pause": asdict(pausing) if pausing else None,
             "weights": packer.base64(),
@@ -167,11 +167,11 @@ def _tried(trained: Trained, page: Page, steps: int, browser: str) -> Difference
 
 
 @torch.no_grad()
-def _seen(automaton: Automaton, portrait: Display, steps: int) -> list[State]:
-    """Return what all examples become, at a few moments, to find colours for."""
-    pen = portrait.drawing
-    count = len(pen.examples) if pen else 0
-    first = State.cat([example_state(portrait, number) for number in range(max(count, 1))])
+def _seen(automaton: Automaton, display: Display, steps: int) -> list[State]:
+    """Return what all examples become, at a few steps, to find colours for."""
+    canvas = display.drawing
+    count = len(canvas.examples) if canvas else 0
+    first = State.cat([example_state(display, number) for number in range(max(count, 1))])
     return automaton.trajectory(first, 2 * steps, max(steps // 2, 1))[1:]
 
 

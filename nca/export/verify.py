@@ -1,6 +1,6 @@
 """Compare what an export computes with what torch computes.
 
-Both start from a state that the automaton has lived in for a while, so that its hidden channels
+Both start from a state some steps after the first, so that its hidden channels
 are at work, and let the same steps pass: with all cells firing, and firing as the recipe says.
 """
 
@@ -87,6 +87,7 @@ def compare(
             f"where numbers reach {scale:.2g}.",
             where=engine,
             to_do="nothing was written; this is a fault of nca or of the engine, unless a rule "
-            "heeds the step or a random number of its own: please report it with the checkpoint",
+            "depends on the step or on a random number of its own: please report it with the "
+            "checkpoint",
         )
     return Difference(greatest, far["synchronous"], far["asynchronous"], steps, scale, engine)

@@ -78,7 +78,7 @@ def screen(
         frames: Red, green and blue, `(3, H, W)` each, on the canvas of the task.
         steps: How many steps pass while a frame is shown.
         samples: How many look at them, each with randomness of its own.
-        watch: Told how many frames have been seen.
+        watch: Called with the number of frames seen so far.
     """
     automaton, task = trained.automaton, trained.task
     batch = task.first_evaluation_batch("test", samples)

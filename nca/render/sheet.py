@@ -87,11 +87,11 @@ class Sheet:
 
 
 def strip(pictures: Sequence[Tensor], words: Sequence[str]) -> Sheet:
-    """Return samples as rows and moments as columns.
+    """Return samples as rows and steps as columns.
 
     Args:
-        pictures: One `(B, 3, H, W)` per moment.
-        words: What stands above each moment.
+        pictures: One `(B, 3, H, W)` per step.
+        words: What stands above each step.
     """
     sheet = Sheet(words)
     for sample in range(pictures[0].shape[0]):
@@ -100,7 +100,7 @@ def strip(pictures: Sequence[Tensor], words: Sequence[str]) -> Sheet:
 
 
 def crowd(pictures: Tensor, word: str, columns: int | None = None) -> Sheet:
-    """Return samples of one moment in rows and columns, with a word above.
+    """Return samples of one step in rows and columns, with a word above.
 
     Args:
         pictures: `(B, 3, H, W)`.
@@ -131,7 +131,7 @@ def channel_picture(level: Tensor, channels: Sequence[int], name: str) -> Tensor
 
 
 def level_picture(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return a level at several moments as pictures: grey for one channel, else colours."""
+    """Return a level at several steps as pictures: grey for one channel, else colours."""
     if tensors[0].shape[1] > 2:
         return principal_colours(tensors)
     grey = [tensor.detach().float().mean(dim=1, keepdim=True) for tensor in tensors]
@@ -142,13 +142,13 @@ def level_picture(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def levels_sheet(states: Sequence[State], pictures: Sequence[Tensor], sample: int = 0) -> Sheet:
-    """Return moments as rows and levels as columns, with the task's picture last."""
+    """Return steps as rows and levels as columns, with the task's picture last."""
     names = list(states[0])
     by_level = {name: level_picture([state[name] for state in states]) for name in names}
     sheet = Sheet([*names, "picture"])
-    for moment, state in enumerate(states):
-        row = [by_level[name][moment][sample] for name in names]
-        sheet.add(f"step {state.step}", [*row, pictures[moment][sample]])
+    for number, state in enumerate(states):
+        row = [by_level[name][number][sample] for name in names]
+        sheet.add(f"step {state.step}", [*row, pictures[number][sample]])
     return sheet
 
 

@@ -87,7 +87,7 @@ class Task(nn.Module, ABC):
         Args:
             device: Where batches shall be made.
             data: Folder of data sets, if the user named one.
-            report: Told how far it is.
+            report: Called with its progress.
         """
 
     @abstractmethod
