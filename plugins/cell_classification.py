@@ -194,7 +194,7 @@ class CellClassification(Task):
             "cells right": metrics.cell_accuracy(scores, labels),
             "live cells right": metrics.cell_accuracy(scores, labels, live),
         }
-        known = (labels >= 0).double()  # nobody knows what a person draws
+        known = (labels >= 0).double()  # what a person draws has no known class
         judged = {name: Share(s.part * known, s.whole * known) for name, s in right.items()}
         return judged | {"total agreement": metrics.total_agreement(scores, live)}
 
@@ -233,7 +233,7 @@ class CellClassification(Task):
     def picture(self, state: State) -> Tensor:
         """Return each cell in the colour of its class, as bright as its ink.
 
-        Where live cells alone count, the others are white: what they say is nobody's business.
+        Where live cells alone count, the others are white.
         """
         ink = self.pixels.ink(state)  # (B, H, W)
         chosen = self.scores(state).argmax(dim=1)
@@ -269,7 +269,7 @@ class CellClassification(Task):
         return self.pixels.canvas
 
     def apply_picture(self, batch: Batch, picture: Tensor, role: str) -> Batch:
-        """Lay a picture over the image; nobody knows its class any more."""
+        """Lay a picture over the image; its class is unknown from then on."""
         state = self.pixels.covered(batch.state, picture)
         label = torch.full_like(batch.truth["label"], -1)
         return Batch(state, {"label": label, "live": self.pixels.ink(state) > self.ink})

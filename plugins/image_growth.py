@@ -66,9 +66,9 @@ class ImageGrowth(Task):
         level: The level that grows; the top level unless named.
         trials: How many seeds an evaluation grows; of each target alike, as far as they go round.
         free: Whether the target may stand at any angle and be mirrored, as it fits best. The
-            least of all errors counts: what cannot tell up from down cannot be asked to.
+            least of all errors counts: a rule without directions cannot know up from down.
         points: Cells of the seed: one in the middle, or several on a circle, each in a colour of
-            its own, which tell directions to cells that know none.
+            its own, which give directions to cells that have none.
         circle: Radius of that circle, in cells.
     """
 
@@ -97,7 +97,7 @@ class ImageGrowth(Task):
         self.side, self.count, self.free = side, trials, free
         self._check(points, circle)
         self.points = spots(points, circle)
-        # part of the checkpoint: whoever gets that file needs no picture
+        # part of the checkpoint: that file alone needs no picture
         many = (self.genes,) if self.genes else ()
         self.register_buffer("target", torch.zeros(*many, VISIBLE, *setting.size))
 

@@ -1,4 +1,4 @@
-"""A lab that is served while a test looks at it."""
+"""A hub that is served while a test looks at it."""
 
 import threading
 import time
@@ -15,27 +15,27 @@ from nca.play.session import Session
 class Served:
     """A running server and what it serves."""
 
-    lab: Hub
+    hub: Hub
     server: Server
 
     @property
     def address(self) -> str:
-        return self.server.gate.address
+        return self.server.auth.address
 
     @property
     def session(self) -> Session:
-        return self.lab.session
+        return self.hub.session
 
 
 @contextmanager
 def serving(session: Session) -> Iterator[Served]:
     """Serve a session from a thread, and stop afterwards."""
-    lab = Hub(session)
-    server = Server(lab, "127.0.0.1", 0)
+    hub = Hub(session)
+    server = Server(hub, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        yield Served(lab, server)
+        yield Served(hub, server)
     finally:
         server.stop()
         thread.join(timeout=10)

@@ -73,11 +73,11 @@ class Giver(Source):
     def __init__(self, label="giver", files=BYTES, fault=None):
         self.label, self.files, self.fault, self.asked = label, files, fault, []
 
-    def serve(self, intake):
-        self.asked.append([file.name for file in intake.left])
-        for file in intake.left:
+    def serve(self, download):
+        self.asked.append([file.name for file in download.left])
+        for file in download.left:
             if file.name in self.files:
-                intake.keep(file, self.files[file.name])
+                download.keep(file, self.files[file.name])
         if self.fault is not None:
             raise self.fault
 
@@ -449,9 +449,9 @@ class TestInterruption:
         meet = threading.Barrier(2, timeout=10)
 
         class Both(Giver):
-            def serve(self, intake):
+            def serve(self, download):
                 meet.wait()
-                super().serve(intake)
+                super().serve(download)
 
         def load(_: int) -> list[int]:
             return dots(Both()).load("train").labels.tolist()

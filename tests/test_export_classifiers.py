@@ -9,8 +9,8 @@ from playwright.sync_api import Page
 
 from nca import State
 from nca.checkpoint.trained import Trained
+from nca.export.example import example_state
 from nca.export.page_views import CONTRAST, DARK, colour_contrast, legible
-from nca.export.verify import example_state
 from nca.render.palettes import CLASS_COLOURS
 
 ENOUGH = {
@@ -98,7 +98,7 @@ def test_every_example_is_judged_as_from_a_fresh_start(page, pages, name):
         examples.nth(number).click()
         expected = example
         if name in CARRYING:
-            expected = loaded.automaton.bury(before.replace({image: example[image]}))
+            expected = loaded.automaton.clear_dead(before.replace({image: example[image]}))
         begun = shown(page, loaded)
         assert_close_levels(begun, expected)
         passed(page, ENOUGH[name])
@@ -146,7 +146,7 @@ def test_cells_that_a_changed_input_leaves_dead_are_cleared_and_the_others_carry
     before = shown(page, loaded)
     stroke(page, "rub", (0.5, 0.2), (0.5, 0.4))
     after = shown(page, loaded)
-    expected = loaded.automaton.bury(before.replace({"image": after["image"]}))
+    expected = loaded.automaton.clear_dead(before.replace({"image": after["image"]}))
     assert expected["cells"].ne(before["cells"]).any(), "nothing died"
     assert expected["cells"].ne(0).any(), "nothing was left"
     assert_close_levels(after, expected)

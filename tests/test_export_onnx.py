@@ -41,7 +41,7 @@ def test_the_model_steps_as_torch_does_on_another_grid_and_batch(growing):
     assert expected.ne(state["body"]).any()
     assert_close(torch.from_numpy(after), expected.contiguous(), rtol=1e-5, atol=1e-5)
     (still,) = session.run(None, {**inputs, "fire/body": fire.float().numpy() * 0})
-    assert_close(torch.from_numpy(still), loaded.automaton.bury(state)["body"])
+    assert_close(torch.from_numpy(still), loaded.automaton.clear_dead(state)["body"])
 
 
 def test_the_model_says_what_it_is_and_how_far_it_strays(growing):
@@ -51,7 +51,7 @@ def test_the_model_says_what_it_is_and_how_far_it_strays(growing):
     notes = {entry.key: entry.value for entry in model.metadata_props}
     assert checked.greatest < 1e-4
     assert checked.scale > 1
-    assert json.loads(notes["checked"]) == checked.told()
+    assert json.loads(notes["checked"]) == checked.to_json()
     assert notes["name"] == "growing"
     assert 'name = "growing"' in notes["recipe"]
     assert [entry.name for entry in model.graph.input] == ["body", "fire/body"]

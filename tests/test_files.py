@@ -13,7 +13,8 @@ from PIL import Image
 from nca.data.idx import IdxFile, RawFolder, sha256
 from nca.errors import NCAError, StorageError
 from nca.files import is_file, make_folder, write_whole
-from nca.render.sheet import save_curve, save_image
+from nca.render.curve import save_curve
+from nca.render.sheet import save_image
 
 OLD, NEW = b"old", b"the new content"
 

@@ -14,7 +14,7 @@ from nca.errors import StorageError
 from nca.evaluation.evaluate import Measurement
 from nca.jsonl import JsonLines, dumps, nan_if_null, read_lines
 from nca.play.follow import progress
-from nca.render.sheet import save_curve
+from nca.render.curve import save_curve
 from nca.training.log import MetricsLog
 
 ROOT = Path(__file__).parent.parent

@@ -15,8 +15,9 @@ from nca.engine.topology import TORUS, Topology
 from nca.errors import NCAError
 from nca.play import History, PlayedModel, PlayStart, Session, parse_event
 from nca.play.brush import touched
-from nca.play.controls import knobs_of, with_controls
-from nca.play.snapshot_cache import SnapshotCache
+from nca.play.controls import controls_of, with_controls
+from nca.play.frames import Viewer, frame
+from nca.play.snapshot import SnapshotCache
 
 CPU = torch.device("cpu")
 
@@ -46,9 +47,9 @@ def corner() -> str:
     return base64.b64encode(held.getvalue()).decode()
 
 
-def played(subject: PlayedModel) -> Session:
+def played(model: PlayedModel) -> Session:
     """Play with everything that there is to do to a picture that grows."""
-    session = Session(subject, random_seed=5)
+    session = Session(model, random_seed=5)
     session.advance(4)
     session.act({"kind": "plant", "points": [[3.5, 30.5]]})
     session.act({"kind": "turn", "knob": "body/0/angle", "value": 0.7})
@@ -74,7 +75,7 @@ def played(subject: PlayedModel) -> Session:
 
 def bits(session: Session, step: int) -> dict[str, torch.Tensor]:
     session.go(step)
-    return dict(session.here.moment.state)
+    return dict(session.here.snapshot.state)
 
 
 def test_what_plays_is_what_the_automaton_does(lizard):
@@ -84,12 +85,12 @@ def test_what_plays_is_what_the_automaton_does(lizard):
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         state = lizard.automaton.rollout(batch.state.replace(random_seed=3), 6)
     assert session.step == 6
-    assert session.here.moment.state == state
+    assert session.here.snapshot.state == state
 
 
 def test_a_saved_history_replays_to_the_same_bits(lizard):
     session = played(lizard)
-    last = dict(session.here.moment.state)
+    last = dict(session.here.snapshot.state)
     again = Session(lizard)
     assert again.load(session.save()) is False
     assert again.here.branch.random_seed == 5
@@ -111,17 +112,17 @@ def test_every_event_of_the_history_matters(lizard):
         assert not torch.equal(bits(other, 13)["body"], end), f"event {number} did nothing"
 
 
-def test_going_back_and_on_comes_to_the_same_bits_however_few_moments_are_kept(lizard):
+def test_going_back_and_on_comes_to_the_same_bits_however_few_snapshots_are_kept(lizard):
     session = Session(lizard)
     session.advance(12)
-    end = session.here.moment.state
+    end = session.here.snapshot.state
     for _ in range(3):
-        session.here.branch.film.thin()
-    assert sorted(session.here.branch.film.moments) == [0, 8]
+        session.here.branch.cache.thin()
+    assert sorted(session.here.branch.cache.snapshots) == [0, 8]
     session.go(3)
     assert session.step == 3
     session.advance(9)
-    assert session.here.moment.state == end
+    assert session.here.snapshot.state == end
 
 
 def test_a_long_way_can_be_gone_in_pieces(lizard):
@@ -134,7 +135,7 @@ def test_a_long_way_can_be_gone_in_pieces(lizard):
         pieces += 1
         assert session.step == 5 + pieces
     assert pieces == 3
-    assert session.here.moment.state == wanted.here.moment.state
+    assert session.here.snapshot.state == wanted.here.snapshot.state
     assert session.approach(2, lambda: True)
     assert session.step == 2
 
@@ -142,21 +143,23 @@ def test_a_long_way_can_be_gone_in_pieces(lizard):
 def test_doing_something_in_the_past_branches_and_overwrites_nothing(lizard):
     session = Session(lizard)
     session.advance(10)
-    end = session.here.moment.state
+    end = session.here.snapshot.state
     session.go(6)
     session.act({"kind": "damage"})
     session.advance(4)
     first, second = session.history.branches
     assert (second.parent, second.fork, first.events) == (first, 6, [])
-    assert session.here.moment.state != end
+    assert session.here.snapshot.state != end
     session.show(0)
     session.go(10)
-    assert session.here.moment.state == end
+    assert session.here.snapshot.state == end
     session.compare(1)
     assert session.beside.branch is second
-    assert session.beside.moment.state != end
+    assert session.beside.snapshot.state != end
     session.go(5)
-    assert session.beside.moment.state == session.here.moment.state, "before the fork they are one"
+    assert session.beside.snapshot.state == session.here.snapshot.state, (
+        "before the fork they are one"
+    )
 
 
 def test_branches_of_branches_are_saved_with_their_names(lizard):
@@ -169,14 +172,14 @@ def test_branches_of_branches_are_saved_with_their_names(lizard):
     session.rename(2, "  cut  ")
     session.act({"kind": "turn", "knob": "fire_rate", "value": 1.0})
     session.advance(2)
-    end = session.here.moment
+    end = session.here.snapshot
     again = Session(lizard)
     again.load(session.save())
     assert [branch.name for branch in again.history.branches] == ["main", "cut", "cut 2"]
     again.show(2)
     again.go(8)
-    assert again.here.moment.state == end.state
-    assert again.here.moment.knobs == {"fire_rate": 1.0}
+    assert again.here.snapshot.state == end.state
+    assert again.here.snapshot.controls == {"fire_rate": 1.0}
     with pytest.raises(NCAError, match="cannot be removed"):
         again.remove(1)
     again.remove(2)
@@ -194,38 +197,38 @@ def test_a_reset_keeps_what_was_done_and_forgets_what_was_not(lizard):
     assert session.step == 0
 
 
-def test_a_knob_under_the_hand_is_noted_once(lizard):
+def test_a_control_under_the_hand_is_noted_once(lizard):
     session = Session(lizard)
     for value in (0.1, 0.2, 0.3):
         session.act({"kind": "turn", "knob": "fire_rate", "value": value})
     assert [event.value for event in session.here.branch.events] == [0.3]
     session.act({"kind": "turn", "knob": "fire_rate", "value": 0.5})  # the recipe's
-    assert session.here.moment.knobs == {}
+    assert session.here.snapshot.controls == {}
 
 
-def test_turned_knobs_reach_the_automaton_and_leave_the_first_one_alone(lizard):
+def test_turned_controls_reach_the_automaton_and_leave_the_first_one_alone(lizard):
     session = Session(lizard)
-    for knob, value in (("fire_rate", 0.0), ("body/0/angle", 1.0), ("noise", 0.0)):
-        session.act({"kind": "turn", "knob": knob, "value": value})
-    before = session.here.moment.state
+    for control, value in (("fire_rate", 0.0), ("body/0/angle", 1.0), ("noise", 0.0)):
+        session.act({"kind": "turn", "knob": control, "value": value})
+    before = session.here.snapshot.state
     session.advance(3)
-    assert torch.equal(session.here.moment.state["body"], before["body"]), "nothing fires"
+    assert torch.equal(session.here.snapshot.state["body"], before["body"]), "nothing fires"
     assert lizard.automaton.fire_rate == 0.5
     assert lizard.automaton.rules_of("body")[0].angle == 0.0
-    assert lizard.turned(session.here.moment).rules_of("body")[0].angle == 1.0
+    assert lizard.turned(session.here.snapshot).rules_of("body")[0].angle == 1.0
 
 
 def test_sharpness_of_attention_can_be_turned():
-    subject = PlayedModel.load("glom_parts", CPU)
-    name = next(each for each in subject.knobs if each.endswith("sharpness"))
-    session = Session(subject)
+    model = PlayedModel.load("glom_parts", CPU)
+    name = next(each for each in model.controls if each.endswith("sharpness"))
+    session = Session(model)
     session.act({"kind": "turn", "knob": name, "value": 30.0})
     session.advance(2)
     level = name.split("/")[0]
-    assert subject.turned(session.here.moment).rules_of(level)[4].sharpness == 30.0
-    plain = Session(subject)
+    assert model.turned(session.here.snapshot).rules_of(level)[4].sharpness == 30.0
+    plain = Session(model)
     plain.advance(2)
-    assert plain.here.moment.state != session.here.moment.state
+    assert plain.here.snapshot.state != session.here.snapshot.state
 
 
 def test_a_turned_topology_is_that_of_a_recipe_that_has_it():
@@ -233,69 +236,158 @@ def test_a_turned_topology_is_that_of_a_recipe_that_has_it():
         Session(PlayedModel.load("glom_parts", CPU, overrides=overrides))
         for overrides in ((), ("grid.topology=zeros",))
     )
-    plain = Session(turning.subject)
+    plain = Session(turning.model)
     turning.act({"kind": "turn", "knob": "topology", "value": "zeros"})
     for session in (turning, built, plain):
         session.advance(3)
-    assert turning.here.moment.state == built.here.moment.state
-    assert turning.here.moment.state != plain.here.moment.state
+    assert turning.here.snapshot.state == built.here.snapshot.state
+    assert turning.here.snapshot.state != plain.here.snapshot.state
 
 
 @pytest.mark.parametrize("name", sorted(recipes()))
-def test_every_knob_of_every_recipe_turns_to_its_ends(name):
+def test_every_control_of_every_recipe_turns_to_its_ends(name):
     automaton = read_recipe(name).automaton()
-    for knob, told in knobs_of(automaton).items():
+    for control, told in controls_of(automaton).items():
         for end in told.choices or (told.low, told.high):
-            changed = with_controls(automaton, {knob: end})
+            changed = with_controls(automaton, {control: end})
             # a learned share is never quite 0 or 1
-            assert knobs_of(changed)[knob].value == pytest.approx(end, abs=2e-3)
-        assert knobs_of(automaton)[knob].value == told.value
+            assert controls_of(changed)[control].value == pytest.approx(end, abs=2e-3)
+        assert controls_of(automaton)[control].value == told.value
 
 
 def test_a_drawn_digit_lies_on_the_input_and_has_no_known_class():
-    subject = PlayedModel.load("self_classifying_mnist_small", CPU)
-    session = Session(subject)
+    model = PlayedModel.load("self_classifying_mnist_small", CPU)
+    session = Session(model)
     session.act({"kind": "drop", "role": "input", "png": png((0, 0, 0), 28)})
-    assert session.here.moment.state["image"].abs().max() == 0
+    assert session.here.snapshot.state["image"].abs().max() == 0
     session.act({"kind": "ink", "value": 1.0, "radius": 1.0, "points": [[5.5, 14.5], [22.5, 14.5]]})
-    image = session.here.moment.state["image"][0, 0]
+    image = session.here.snapshot.state["image"][0, 0]
     assert image[14, 14] == 10.0, "white, as the recipe scales pixels"
     assert image[14, 18] == 0.0
-    assert session.here.moment.batch.truth["live"].sum() == (image > 1).sum()
+    assert session.here.snapshot.batch.truth["live"].sum() == (image > 1).sum()
     session.advance(30)
-    votes = subject.task.votes(session.here.moment.batch)
+    votes = model.task.votes(session.here.snapshot.batch)
     assert sum(vote.share.item() for vote in votes) == pytest.approx(1)
     assert max(votes, key=lambda vote: vote.share.item()).name.startswith("1")
 
 
-def test_exchanging_the_input_keeps_what_live_cells_hold():
-    subject = PlayedModel.load("glom_mnist", CPU)
-    session = Session(subject)
+INK = {"kind": "ink", "value": 1.0, "radius": 1.0, "points": [[5.5, 14.5], [22.5, 14.5]]}
+BLANK = {"kind": "drop", "role": "input", "png": png((0, 0, 0), 28)}
+
+
+@pytest.fixture(scope="module")
+def digits() -> PlayedModel:
+    """A classifier whose input was swapped in training."""
+    return PlayedModel.load("self_classifying_mnist_small", CPU)
+
+
+@pytest.fixture(scope="module")
+def glom() -> PlayedModel:
+    """A classifier whose input never changed in training, and which does not hold."""
+    return PlayedModel.load("glom_mnist", CPU)
+
+
+def test_an_exchanged_input_leaves_live_cells_as_they_are_where_training_swapped_it(digits):
+    session = Session(digits)
     session.advance(3)
-    before = session.here.moment
+    before = session.here.snapshot.state
     session.act({"kind": "exchange", "sample": 4})
-    after = session.here.moment
-    assert not torch.equal(before.state["image"], after.state["image"])
-    assert torch.equal(before.state["scene"], after.state["scene"])
-    assert torch.equal(after.state["image"], subject.first(PlayStart(sample=4), 0).state["image"])
+    after = session.here.snapshot.state
+    assert after.step == 3
+    assert torch.equal(after["image"], digits.first(PlayStart(sample=4), 0).state["image"])
+    alive = digits.automaton.alive_mask(after)
+    for name in digits.automaton.writable_levels:
+        assert torch.equal(after[name], before[name] * alive)
+        assert after[name].abs().max() > 0
+
+
+def test_an_exchanged_input_begins_anew_where_training_never_changed_it(glom):
+    session = Session(glom)
+    session.advance(3)
+    session.act({"kind": "exchange", "sample": 4})
+    assert session.step == 3
+    assert session.here.snapshot.state == glom.first(PlayStart(sample=4), 0).state
+    other = Session(glom, start=PlayStart(sample=4))
+    for each in (session, other):
+        each.advance(4)
+    assert session.step == 7
+    assert session.here.snapshot.state == other.here.snapshot.state
+
+
+def test_a_drawn_input_begins_anew_at_the_first_step_or_carries_on_as_in_training(glom, digits):
+    session = Session(glom)
+    session.advance(3)
+    session.act(INK)
+    state = session.here.snapshot.state
+    first = glom.first(PlayStart(), 0).state
+    assert (session.step, state.step) == (3, 0)
+    assert all(torch.equal(state[name], first[name]) for name in glom.automaton.writable_levels)
+    assert not torch.equal(state["image"], first["image"])
+    session.advance()
+    with glom.recipe.autocast(CPU):
+        assert session.here.snapshot.state == glom.automaton.step(state)
+
+    session = Session(digits)
+    session.advance(3)
+    session.act(INK)
+    assert session.here.snapshot.state.step == 3
+
+
+def test_a_blank_input_is_blank_and_its_vote_begins_from_nothing(digits, glom):
+    for model in (digits, glom):
+        session = Session(model)
+        session.advance(5)
+        assert not model.is_blank(session.here.snapshot.state)
+        session.act(BLANK)
+        state, first = session.here.snapshot.state, model.first(PlayStart(), 0).state
+        assert model.is_blank(state)
+        assert state.step == 0
+        assert all(torch.equal(state[n], first[n]) for n in model.automaton.writable_levels)
+        session.advance(5)
+        assert not any(vote["share"] for vote in header(session)["places"][0]["votes"])
+        session.act(INK)
+        assert session.here.snapshot.state.step == 0, "after a blank all begins anew"
+        session.advance(2)
+        assert any(vote["share"] for vote in header(session)["places"][0]["votes"])
+
+
+def header(session: Session) -> dict:
+    data = frame(session, Viewer(), {})
+    return json.loads(data[4 : 4 + int.from_bytes(data[:4], "little")])
+
+
+def test_a_history_that_begins_anew_replays_to_the_same_bits(glom):
+    session = Session(glom)
+    session.advance(3)
+    session.act(INK)
+    session.advance(4)
+    session.act({"kind": "exchange", "sample": 2})
+    session.act({"kind": "damage"})
+    session.advance(2)
+    wanted = {step: bits(session, step) for step in (2, 3, 5, 7, 9)}
+    again = Session(glom)
+    again.load(session.save())
+    for step in (9, 5, 3, 7, 2):
+        found = bits(again, step)
+        assert all(torch.equal(found[name], wanted[step][name]) for name in found)
 
 
 def test_a_dropped_target_is_what_errors_are_measured_from(lizard):
     session = Session(lizard)
     session.act({"kind": "drop", "role": "target", "png": png((0, 0, 0, 0), 32, "RGBA")})
-    shares = lizard.task.measure(session.here.moment.state, session.here.moment.batch)
-    body = session.here.moment.state["body"][:, :4]
+    shares = lizard.task.measure(session.here.snapshot.state, session.here.snapshot.batch)
+    body = session.here.snapshot.state["body"][:, :4]
     assert shares["error"].part.item() == pytest.approx(body.square().mean().item())
-    assert lizard.task.pictures(session.here.moment.batch)["target"].min() == 1
+    assert lizard.task.pictures(session.here.snapshot.batch)["target"].min() == 1
 
 
 def test_another_size_keeps_the_target_in_the_middle():
-    subject = PlayedModel.load("growing", CPU, size=(40, 48))
-    session = Session(subject)
-    assert session.here.moment.state["body"].shape == (1, 16, 40, 48)
-    assert session.here.moment.state["body"][0, 3].nonzero().tolist() == [[20, 24]]
-    assert subject.task.target.shape == (4, 40, 48)
-    assert subject.task.measure(session.here.moment.state, session.here.moment.batch)["error"]
+    model = PlayedModel.load("growing", CPU, size=(40, 48))
+    session = Session(model)
+    assert session.here.snapshot.state["body"].shape == (1, 16, 40, 48)
+    assert session.here.snapshot.state["body"][0, 3].nonzero().tolist() == [[20, 24]]
+    assert model.task.target.shape == (4, 40, 48)
+    assert model.task.measure(session.here.snapshot.state, session.here.snapshot.batch)["error"]
 
 
 def test_a_rule_alone_can_be_played(life):
@@ -309,9 +401,9 @@ def test_a_rule_alone_can_be_played(life):
             "points": [[4.5, 3.5], [4.5, 5.5]],
         }
     )
-    assert session.here.moment.state["cells"][0, 0].nonzero().tolist() == [[4, 3], [4, 4], [4, 5]]
+    assert session.here.snapshot.state["cells"][0, 0].nonzero().tolist() == [[4, 3], [4, 4], [4, 5]]
     session.advance()
-    assert session.here.moment.state["cells"][0, 0].nonzero().tolist() == [[3, 4], [4, 4], [5, 4]]
+    assert session.here.snapshot.state["cells"][0, 0].nonzero().tolist() == [[3, 4], [4, 4], [5, 4]]
 
 
 def test_a_rule_that_wants_one_axis_gets_one():
@@ -327,16 +419,16 @@ def test_a_brush_reaches_over_the_edge_of_a_torus_only():
     assert touched([[3.5]], 0.1, (8,), TORUS).tolist() == [0, 0, 0, pytest.approx(0.6), 0, 0, 0, 0]
 
 
-def test_a_film_that_is_thinned_keeps_the_nearest_moments(life):
-    film = SnapshotCache()
-    moment = life.first(PlayStart("noise"), 0)
+def test_a_cache_that_is_thinned_keeps_the_nearest_snapshots(life):
+    cache = SnapshotCache()
+    snapshot = life.first(PlayStart("noise"), 0)
     for _ in range(10):
-        film.keep(moment)
-        moment = life.next(moment)
-    film.thin()
-    assert sorted(film.moments) == [0, 2, 4, 6, 8]
-    assert film.nearest(7).step == 6
-    assert film.size == 5 * moment.size
+        cache.keep(snapshot)
+        snapshot = life.next(snapshot)
+    cache.thin()
+    assert sorted(cache.snapshots) == [0, 2, 4, 6, 8]
+    assert cache.nearest(7).step == 6
+    assert cache.size == 5 * snapshot.size
 
 
 @pytest.mark.parametrize(
@@ -368,10 +460,10 @@ def test_a_film_that_is_thinned_keeps_the_nearest_moments(life):
 )
 def test_what_cannot_be_done_is_refused_and_changes_nothing(lizard, event):
     session = Session(lizard)
-    before = session.here.moment
+    before = session.here.snapshot
     with pytest.raises(NCAError):
         session.act(event)
-    assert session.here.moment is before
+    assert session.here.snapshot is before
     assert session.here.branch.events == []
 
 

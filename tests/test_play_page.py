@@ -51,29 +51,29 @@ def test_what_the_page_shows_is_what_torch_computes(page: Page, lizard: PlayedMo
         expect(page.locator("#step")).to_have_text("3")
         own = Session(lizard, random_seed=2)
         own.advance(3)
-        wanted = to_bytes(lizard.task.picture(own.here.moment.state)[0])
+        wanted = to_bytes(lizard.task.picture(own.here.snapshot.state)[0])
         until(lambda: torch.equal(pixels(page), wanted))
 
         page.keyboard.press("Space")
         until(lambda: served.session.step > 12)
         page.keyboard.press("Space")
-        until(lambda: not served.lab.playing)
+        until(lambda: not served.hub.playing)
         step = served.session.step
         expect(page.locator("#step")).to_have_text(str(step))
         own.go(step)
-        assert served.session.here.moment.state == own.here.moment.state
+        assert served.session.here.snapshot.state == own.here.snapshot.state
 
         page.locator("#scrub").fill("5")
         expect(page.locator("#step")).to_have_text("5")
         own.go(5)
-        wanted = to_bytes(lizard.task.picture(own.here.moment.state)[0])
+        wanted = to_bytes(lizard.task.picture(own.here.snapshot.state)[0])
         until(lambda: torch.equal(pixels(page), wanted))
 
 
 def test_a_stroke_damages_and_the_past_stays(page: Page, lizard: PlayedModel):
     session = Session(lizard)
     session.advance(40)
-    full = session.here.moment.state["body"].clone()
+    full = session.here.snapshot.state["body"].clone()
     session.go(30)
     with serving(session) as served:
         opened(page, served)
@@ -83,8 +83,8 @@ def test_a_stroke_damages_and_the_past_stays(page: Page, lizard: PlayedModel):
         page.mouse.move(*spot(page, 0.7, 0.7), steps=4)
         page.mouse.up()
         expect(page.locator("#branch option")).to_have_count(2)
-        until(lambda: session.here.moment.state["body"][0, :, 16, 16].abs().max() == 0)
-        until(lambda: session.here.moment.state["body"][0, :, 10, 10].abs().max() == 0)
+        until(lambda: session.here.snapshot.state["body"][0, :, 16, 16].abs().max() == 0)
+        until(lambda: session.here.snapshot.state["body"][0, :, 10, 10].abs().max() == 0)
         saved = json.loads(session.save())
         strokes = [event["kind"] for event in saved["branches"][1]["events"]]
         assert strokes
@@ -97,21 +97,21 @@ def test_a_stroke_damages_and_the_past_stays(page: Page, lizard: PlayedModel):
         page.locator("#stage").focus()
         page.keyboard.press("End")
         until(lambda: session.step == 40)
-        assert torch.equal(session.here.moment.state["body"], full)
+        assert torch.equal(session.here.snapshot.state["body"], full)
 
 
-def test_a_knob_turns_and_a_key_plants(page: Page, lizard: PlayedModel):
+def test_a_control_turns_and_a_key_plants(page: Page, lizard: PlayedModel):
     session = Session(lizard)
     with serving(session) as served:
         opened(page, served)
         page.get_by_role("slider", name="fire rate").fill("0")
-        until(lambda: session.here.moment.knobs == {"fire_rate": 0.0})
-        expect(page.locator(".knob.turned")).to_have_count(1)
+        until(lambda: session.here.snapshot.controls == {"fire_rate": 0.0})
+        expect(page.locator(".control.turned")).to_have_count(1)
         page.keyboard.press("s")
         page.locator("#stage").focus()
         for key in ("ArrowUp", "ArrowUp", "ArrowLeft", "Enter"):
             page.keyboard.press(key)
-        until(lambda: session.here.moment.state["body"][0, 3, 14, 15].item() == 1)
+        until(lambda: session.here.snapshot.state["body"][0, 3, 14, 15].item() == 1)
         page.keyboard.press("?")
         expect(page.locator("#keys")).to_be_visible()
         assert "play or pause" in page.locator("#key-list").inner_text()
@@ -122,12 +122,12 @@ def test_a_drawn_digit_is_voted_on(page: Page):
     with serving(session) as served:
         opened(page, served)
         page.get_by_label("Blank input").click()
-        until(lambda: session.here.moment.state["image"].abs().max().item() == 0)
+        until(lambda: session.here.snapshot.state["image"].abs().max().item() == 0)
         page.mouse.move(*spot(page, 0.2, 0.5))
         page.mouse.down()
         page.mouse.move(*spot(page, 0.8, 0.5), steps=5)
         page.mouse.up()
-        until(lambda: session.here.moment.state["image"][0, 0, 20, 14].item() > 5)
+        until(lambda: session.here.snapshot.state["image"][0, 0, 20, 14].item() > 5)
         session.go(0)
         for _ in range(25):
             page.keyboard.press(".")
@@ -144,8 +144,8 @@ def test_a_picture_and_a_history_are_brought_in(page: Page, lizard: PlayedModel,
         opened(page, served)
         page.select_option("#role", "start")
         page.locator("#image").set_input_files(red)
-        until(lambda: bool((session.here.moment.state["body"][0, 0] == 1).all()))
-        drawn = session.here.moment.state
+        until(lambda: bool((session.here.snapshot.state["body"][0, 0] == 1).all()))
+        drawn = session.here.snapshot.state
         until(lambda: bool((pixels(page) == torch.tensor([255, 0, 0])).all()))
         with page.expect_download() as taken:
             page.locator("#save").click()
@@ -154,7 +154,7 @@ def test_a_picture_and_a_history_are_brought_in(page: Page, lizard: PlayedModel,
         until(lambda: len(session.history.branches) == 2)
         page.locator("#file").set_input_files(tmp_path / "mine.json")
         until(lambda: len(session.history.branches) == 1)
-        assert session.here.moment.state == drawn
+        assert session.here.snapshot.state == drawn
         page.locator("#file").set_input_files(
             {"name": "no.json", "mimeType": "application/json", "buffer": b"{}"}
         )
@@ -189,14 +189,14 @@ def test_two_fingers_bring_the_cells_nearer_and_one_paints_there(browser, lizard
         fingers("touchEnd")
         until(lambda: abs(wide(page) / before - 4) < 0.1)
         page.wait_for_timeout(150)
-        assert not session.here.moment.state["body"][0, 0].any(), "two fingers have painted"
+        assert not session.here.snapshot.state["body"][0, 0].any(), "two fingers have painted"
 
         # what is 4 cells of 32 away from the middle now is as far as all 16 were
         x, y = middle[0] + before * 0.25, middle[1]
         page.touchscreen.tap(x, y)
-        until(lambda: session.here.moment.state["body"][0, 0].any().item())
-        painted = session.here.moment.state["body"][0, 0].nonzero().double().mean(dim=0)
-        side = session.here.moment.state.size("body")[1]
+        until(lambda: session.here.snapshot.state["body"][0, 0].any().item())
+        painted = session.here.snapshot.state["body"][0, 0].nonzero().double().mean(dim=0)
+        side = session.here.snapshot.state.size("body")[1]
         assert abs(painted[1].item() + 0.5 - side * (0.5 + 0.25 / 4)) < 0.6
         page.keyboard.press("0")
         until(lambda: wide(page) == before)
@@ -236,7 +236,7 @@ def test_levels_are_stacked_on_a_phone_by_night(browser, lizard: PlayedModel):
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
         tab.select_option("#view", "picture")
         expect(tab.locator("#stage canvas")).to_have_count(1)
-        before = session.here.moment.state["image"].clone()
+        before = session.here.snapshot.state["image"].clone()
         tab.touchscreen.tap(*spot(tab, 0.1, 0.1))
-        until(lambda: not torch.equal(session.here.moment.state["image"], before))
+        until(lambda: not torch.equal(session.here.snapshot.state["image"], before))
     context.close()

@@ -14,25 +14,25 @@ from nca.play.views import VIEWS, ViewKind
 
 
 @pytest.fixture(scope="module")
-def subject() -> PlayedModel:
+def model() -> PlayedModel:
     return PlayedModel.load("life", torch.device("cpu"), size=(16, 16))
 
 
 @pytest.fixture
-def served(subject):
-    with serving(Session(subject, random_seed=1)) as served:
+def served(model):
+    with serving(Session(model, random_seed=1)) as served:
         yield served
 
 
 def talk(served: Served, token: str = "", origin: str | None = None, **more) -> ClientConnection:
-    gate = served.server.gate
-    address = f"ws://127.0.0.1:{gate.port}/talk?token={token or gate.token}"
+    auth = served.server.auth
+    address = f"ws://127.0.0.1:{auth.port}/talk?token={token or auth.token}"
     return connect(address, origin=origin, proxy=None, **more)
 
 
 def get(served: Served, path: str, **more) -> httpx.Response:
     with httpx.Client(trust_env=False) as client:
-        return client.get(f"http://127.0.0.1:{served.server.gate.port}{path}", **more)
+        return client.get(f"http://127.0.0.1:{served.server.auth.port}{path}", **more)
 
 
 def said(wire: ClientConnection, kind: str) -> dict:
@@ -59,14 +59,14 @@ def test_only_the_token_opens_the_page(served):
 
 
 def test_a_foreign_page_and_a_foreign_name_are_refused(served):
-    gate = served.server.gate
+    auth = served.server.auth
     with pytest.raises((InvalidStatus, ConnectionClosed)):
         talk(served, origin="http://evil.example").recv(timeout=5)
-    token = {"token": gate.token}
-    foreign = {"host": f"evil.example:{gate.port}"}
+    token = {"token": auth.token}
+    foreign = {"host": f"evil.example:{auth.port}"}
     assert get(served, "/", params=token, headers=foreign).status_code == 403
     assert get(served, "/page/app.js", headers=foreign).status_code == 404
-    with talk(served, origin=f"http://127.0.0.1:{gate.port}") as wire:
+    with talk(served, origin=f"http://127.0.0.1:{auth.port}") as wire:
         assert said(wire, "about")["size"] == [16, 16]
 
 
@@ -98,11 +98,11 @@ def test_time_stands_still_when_the_last_page_is_closed(served):
         send(wire, "play", on=True)
         until(lambda: served.session.step > 2)
         other.close()
-        until(lambda: len(served.lab.guests) == 1)
+        until(lambda: len(served.hub.clients) == 1)
         step = served.session.step
         until(lambda: served.session.step > step)
-    until(lambda: not served.lab.guests)
-    assert not served.lab.playing
+    until(lambda: not served.hub.clients)
+    assert not served.hub.playing
 
 
 def test_nonsense_is_answered_and_changes_nothing(served):
@@ -110,7 +110,7 @@ def test_nonsense_is_answered_and_changes_nothing(served):
         said(wire, "about")
         for text in ("", "[]", '{"type": "__init__"}', '{"type": "go", "step": "x"}', "[" * 5000):
             wire.send(text)
-            assert "makes no sense" in said(wire, "fault")["what"]
+            assert "cannot be read" in said(wire, "fault")["what"]
         send(wire, "act", event={"kind": "erase", "radius": -1, "points": []})
         assert "has a fault" in said(wire, "fault")["what"]
         send(wire, "look", look={"view": "nothing"})
@@ -160,12 +160,12 @@ def test_what_is_malformed_is_refused_in_words_and_the_connection_goes_on(served
         for name, message in MALFORMED.items():
             wire.send(message)
             told = said(wire, "fault")
-            assert "makes no sense: " in told["what"], name
+            assert "cannot be read: " in told["what"], name
             assert len(told["what"] + told["where"]) < 500, name
         send(wire, "step", count=2)
         until(lambda: served.session.step == 2)
     assert len(served.session.history.branches) == 1
-    assert served.lab.speed == 10.0
+    assert served.hub.speed == 10.0
     assert not caplog.records, "none of it is a bug of ours"
 
 
@@ -234,7 +234,7 @@ def test_a_bug_as_time_passes_is_reported_and_time_stands_still(served, caplog, 
             patch.setattr(served.session, "advance", lambda *_: 1 / 0)
             send(wire, "play", on=True)
             assert said(wire, "fault")["where"].startswith("ZeroDivisionError: ")
-            until(lambda: not served.lab.playing)
+            until(lambda: not served.hub.playing)
         assert "1 / 0" in caplog.text
         send(wire, "play", on=True)
         until(lambda: served.session.step > 2)
@@ -252,7 +252,7 @@ def test_a_bug_in_what_a_page_must_know_does_not_end_the_connection(served, capl
 
 
 def test_what_cannot_be_taken_away_is_refused_in_words(served, caplog):
-    token = {"token": served.server.gate.token}
+    token = {"token": served.server.auth.token}
     for wrong in (
         {"rate": 1e-9},
         {"rate": "nan"},
@@ -272,7 +272,7 @@ def test_what_cannot_be_taken_away_is_refused_in_words(served, caplog):
 
 
 def test_a_slow_film_of_a_picture_that_stands_still_is_no_bug(served, caplog):
-    wished = {"token": served.server.gate.token, "first": 0, "last": 99, "rate": 0.1}
+    wished = {"token": served.server.auth.token, "first": 0, "last": 99, "rate": 0.1}
     served.session.reset(start=PlayStart("empty"))
     refused = get(served, "/take/film.gif", params=wished, timeout=60)
     assert refused.status_code == 400
@@ -282,14 +282,14 @@ def test_a_slow_film_of_a_picture_that_stands_still_is_no_bug(served, caplog):
 
 
 def test_a_film_says_what_it_leaves_out(served):
-    wished = {"token": served.server.gate.token, "first": 0, "last": 9}
+    wished = {"token": served.server.auth.token, "first": 0, "last": 9}
     fast = get(served, "/take/film.gif", params={**wished, "rate": 60})
     assert "at most 50 frames per second of a GIF" in fast.headers["x-notice"]
     assert not get(served, "/take/film.gif", params={**wished, "rate": 50}).headers["x-notice"]
 
 
 def test_a_bug_in_a_film_reaches_log_and_page(served, caplog, monkeypatch):
-    wished = {"token": served.server.gate.token, "first": 0, "last": 1}
+    wished = {"token": served.server.auth.token, "first": 0, "last": 1}
     with monkeypatch.context() as patch:
         patch.setattr("nca.play.recording.encode", lambda *_: {}["our own"])
         failed = get(served, "/take/film.gif", params=wished)
@@ -305,7 +305,7 @@ def test_what_is_taken_away_can_be_brought_back(served):
         send(wire, "step", count=5)
         send(wire, "act", event={"kind": "damage"})
         until(lambda: bool(served.session.here.branch.events))
-        token = {"token": served.server.gate.token}
+        token = {"token": served.server.auth.token}
         saved = get(served, "/take/history.json", params=token)
         assert 'filename="life.json"' in saved.headers["content-disposition"]
         send(wire, "reset", random_seed="new")
@@ -316,3 +316,31 @@ def test_what_is_taken_away_can_be_brought_back(served):
         assert get(served, "/take/film.gif", params=wished).content[:4] == b"GIF8"
         bad = get(served, "/take/film.gif", params={**wished, "last": "x"})
         assert bad.status_code == 400
+
+
+def test_an_automaton_that_does_not_hold_pauses_at_the_last_evaluated_step_and_says_so():
+    fading = PlayedModel.load("glom_mnist", torch.device("cpu"))
+    assert fading.pause is not None
+    session = Session(fading)
+    with serving(session) as served, talk(served) as wire:
+        about = said(wire, "about")
+        assert about["pause"]["measured"] == 40
+        assert about["pause"]["why"].startswith("It does not hold")
+        assert about["input_change"] == "begin anew"
+        send(wire, "speed", value=None)
+        send(wire, "play", on=True)
+        text = "Paused: trained for 10 steps; measured to 40: press play to go on."
+        assert said(wire, "notice")["text"] == text
+        assert (session.step, served.hub.playing) == (40, False)
+        stroke = {"kind": "ink", "value": 1.0, "radius": 1.0, "points": [[5.5, 14.5]]}
+        send(wire, "act", event=stroke)  # all begins anew, so time goes on, to the same step
+        assert said(wire, "notice")["text"] == text
+        assert (session.step, session.here.snapshot.state.step) == (80, 40)
+        send(wire, "play", on=True)
+        until(lambda: session.here.snapshot.state.step > 45)  # a person may go on
+
+
+def test_an_automaton_that_holds_is_never_paused(served, model):
+    with talk(served) as wire:
+        assert said(wire, "about")["pause"] is None
+        assert model.pause is None

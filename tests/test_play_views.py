@@ -1,4 +1,4 @@
-"""What there is to see of a moment, in one, two and three axes."""
+"""What there is to see of a state, in one, two and three axes."""
 
 import io
 import json
@@ -14,8 +14,8 @@ from nca.play import PlayedModel, PlayStart, Session
 from nca.play.frames import Viewer, frame, to_bytes
 from nca.play.recording import RecordingRequest, record
 from nca.play.views import ROWS, VIEWS, ViewRequest
-from nca.render.pca import Basis
-from nca.render.ramps import ceiling
+from nca.render.palettes import ceiling
+from nca.render.pca import SteadyColours
 
 CPU = torch.device("cpu")
 CUBE = """\
@@ -50,19 +50,19 @@ def test_the_picture_is_the_task_s():
     session = Session(PlayedModel.load("growing", CPU))
     session.advance(8)
     ((title, pixels),) = panes(session)
-    wanted = session.subject.task.picture(session.here.moment.state)[0]
+    wanted = session.model.task.picture(session.here.snapshot.state)[0]
     assert title == "picture"
     assert torch.equal(pixels, to_bytes(wanted))
     assert pixels.min() < 200, "something has grown"
 
 
-def test_every_view_draws_every_subject_that_it_says_it_can():
+def test_every_view_draws_every_model_that_it_says_it_can():
     drawn = set()
     for name in ("growing", "glom_mnist", "life", "elementary"):
         session = Session(PlayedModel.load(name, CPU, size=(12,) if name == "elementary" else None))
         session.advance(2)
         for view, told in VIEWS.items():
-            if told.there(session.subject):
+            if told.there(session.model):
                 assert panes(session, view=view)
                 drawn.add(view)
             else:
@@ -78,14 +78,14 @@ def test_levels_lie_side_by_side():
     assert titles == ["image", "part", "object", "scene"]
 
 
-def test_one_axis_scrolls_with_the_latest_moment_at_the_bottom():
+def test_one_axis_scrolls_with_the_latest_step_at_the_bottom():
     session = Session(PlayedModel.load("elementary", CPU, size=(32,)), start=PlayStart("point"))
     session.advance(3)
     ((_, pixels),) = panes(session)
     assert pixels.shape == (ROWS, 32, 3)
     rows = (
         session.history.at(session.here.branch, 2).state["cells"],
-        session.here.moment.state["cells"],
+        session.here.snapshot.state["cells"],
     )
     for row, wanted in zip(pixels[-2:], rows, strict=True):
         assert torch.equal(row[:, 0] > 127, wanted[0, 0] > 0.5)
@@ -114,7 +114,7 @@ def test_three_axes_are_cut_into_slices(tmp_path):
 def test_components_keep_their_colours_when_nothing_moves_and_when_signs_would_flip():
     generator = torch.Generator().manual_seed(0)
     level = torch.randn(1, 8, 6, 6, generator=generator)
-    basis = Basis()
+    basis = SteadyColours()
     basis.fit(level)
     first = basis.colours(level)
     for _ in range(5):
@@ -123,7 +123,7 @@ def test_components_keep_their_colours_when_nothing_moves_and_when_signs_would_f
 
 
 def test_two_cells_have_colours_too():
-    basis = Basis()
+    basis = SteadyColours()
     colours = basis.colours(torch.arange(8.0).view(1, 4, 1, 2))
     assert colours.shape == (1, 3, 1, 2)
     assert (colours[..., 0] != colours[..., 1]).any()
@@ -137,14 +137,14 @@ def test_a_scale_is_a_power_of_two_above_the_numbers():
 def test_a_film_has_a_frame_for_each_step_and_leaves_the_session_where_it_was():
     session = Session(PlayedModel.load("growing", CPU))
     session.advance(9)
-    stood = session.here.moment.state
+    stood = session.here.snapshot.state
     for name, ending in (("film.gif", "gif"), ("film.png", "png")):
         data, said = record(session, name, RecordingRequest(first=1, last=9, every=2))
         assert said == ending
         with Image.open(io.BytesIO(data)) as opened:
             assert opened.n_frames == 5
     assert session.step == 9
-    assert session.here.moment.state == stood
+    assert session.here.snapshot.state == stood
     with pytest.raises(NCAError, match="cannot be taken"):
         record(session, "film.gif", RecordingRequest(first=0, last=5000))
 

@@ -9,11 +9,10 @@ import torch
 from commands import commands, parse
 from typer.main import get_command
 
-from nca import Automaton, Layout, Level, registry
+from nca import SILENT, Automaton, Layout, Level, registry
 from nca.checkpoint.find import recipes
 from nca.checkpoint.read import read_recipe
 from nca.cli.help import topics
-from nca.data.sources import Report
 from nca.registry.discovery import load_file
 from nca.training.loop import train
 from nca.training.run import Run
@@ -55,7 +54,7 @@ def test_the_recipe_of_the_readme_trains_its_rule(tmp_path):
     (tmp_path / "mine.toml").write_text(text)
     small = ("train.iterations=2", "rollout.steps=[2, 3]", "task.trials=2")
     recipe = read_recipe(str(tmp_path / "mine.toml"), small)
-    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, Report())
+    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, SILENT)
     consensus = run.automaton.rules["body"][1]
     assert consensus.sharpness.item() == 2.0
     before = [weight.detach().clone() for weight in run.modules.parameters()]

@@ -167,7 +167,7 @@ def test_a_broken_plugin_is_listed_and_fails_only_who_asks_for_it(names, module,
     assert told(fault) == (
         f"the rule 'broken' cannot be loaded: {reason}\n"
         "  where:  broken_plugin:Thing, from package 1.0\n"
-        "  to do:  mend or remove that plugin; `nca plugins` lists all of them"
+        "  to do:  correct or remove that plugin; `nca plugins` lists all of them"
     )
 
 
@@ -248,7 +248,7 @@ def test_a_file_that_fails_names_the_line(tmp_path):
     assert told(fault) == (
         "the plugin fails to load: AttributeError: module 'nca' has no attribute 'nothing_here'\n"
         f"  where:  {path}, line 3\n"
-        "  to do:  mend the file; running `python FILE` shows the whole traceback"
+        "  to do:  correct the file; running `python FILE` shows the whole traceback"
     )
 
 

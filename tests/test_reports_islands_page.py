@@ -12,7 +12,8 @@ from islands_case import blocks
 from PIL import Image
 from torch.testing import assert_close
 
-from nca.render.outlines import angle_colours, component_colours, outlined, wheel
+from nca.render.outlines import outlined
+from nca.render.pca import angle_colours, component_colours, wheel
 from nca.reports.islands import (
     IslandsPlan,
     islands_to_json,

@@ -51,12 +51,12 @@ def test_a_turn_lasts_from_its_step_on():
     [
         (damage_at, "disc:0.2", "'disc:0.2' does not say what happens when."),
         (damage_at, "3", "'3' does not say what happens when."),
-        (damage_at, "3:disk:0.2", "there is no such damage."),
+        (damage_at, "3:disk:0.2", 'shape is "disk".'),
         (turn_at, "3:north", "'3:north' does not say what happens when."),
         (turn_at, "3:90", "none of the rules has an angle to turn its perception by."),
     ],
 )
-def test_what_cannot_happen_is_told(make, text, what):
+def test_what_cannot_happen_is_refused(make, text, what):
     with pytest.raises(NCAError) as fault:
         make(text, trained("still"))
     assert fault.value.what == what

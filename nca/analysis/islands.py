@@ -63,7 +63,7 @@ def islands(
 
 
 def gather(bonds: Tensor, threshold: float, *, smallest: int = SMALLEST) -> Tensor:
-    """Return the islands of given bonds, for whoever tries several thresholds; see `islands`."""
+    """Return the islands of given bonds, to try several thresholds; see `islands`."""
     return _at_least(components(bonds > threshold), smallest)
 
 

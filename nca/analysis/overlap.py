@@ -52,7 +52,7 @@ def foreground_nmi(labels: Tensor, truth: Tensor) -> Tensor:
     """Return the normalised mutual information over the cells that belong to a true segment.
 
     `2 I(labels; truth) / (H(labels) + H(truth))`: 1 where the segments are the true ones, 0 where
-    they tell nothing of each other. It rises by chance as segments become many: read it beside
+    they say nothing about each other. It rises by chance as segments become many: read it beside
     the Rand index, which does not. Cells labelled 0 are taken to stand alone, each by itself.
 
     Args:
@@ -99,7 +99,7 @@ def mean_best_overlap(labels: Tensor, truth: Tensor) -> Tensor:
 
 
 def nesting(lower: Tensor, upper: Tensor) -> Tensor:
-    """Return how much a cell's lower island tells about its upper one, as a share of entropy.
+    """Return how much a cell's lower island says about its upper one, as a share of entropy.
 
     `1 - H(upper | lower) / H(upper)`, over the cells that lie in an island of both. 1: each lower
     island lies inside one upper island; 0: they have nothing to do with each other. Coarse
@@ -118,8 +118,8 @@ def nesting(lower: Tensor, upper: Tensor) -> Tensor:
     of_both = torch.special.entr(shares).sum(dim=(1, 2))
     of_lower = torch.special.entr(shares.sum(dim=2)).sum(dim=1)
     several = (joint.sum(dim=1) > 0).sum(dim=1) > 1
-    told = 1 - (of_both - of_lower) / of_upper
-    return told.clamp(0, 1).where(several, torch.nan)
+    share = 1 - (of_both - of_lower) / of_upper
+    return share.clamp(0, 1).where(several, torch.nan)
 
 
 def translated(labels: Tensor, offsets: Tensor) -> Tensor:

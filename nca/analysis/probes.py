@@ -12,7 +12,7 @@ RIDGE = 1e-3
 
 
 def probe(features: Tensor, categories: Tensor) -> Tensor:
-    """Return the share of cells whose category a linear probe tells, from 0 to 1.
+    """Return the share of cells whose category a linear probe finds, from 0 to 1.
 
     The probe is a ridge regression on one-hot categories, fitted in closed form to the cells of
     every other sample and tested on those of the rest, then the other way round: no sample is
@@ -31,9 +31,9 @@ def probe(features: Tensor, categories: Tensor) -> Tensor:
     right = torch.full((len(cells),), torch.nan, dtype=torch.float64, device=cells.device)
     half = torch.arange(len(cells), device=cells.device) % 2 == 0
     for fitted, tested in ((half, ~half), (~half, half)):
-        told = _fit(cells[fitted], marks[fitted], cells[tested])
-        if told is not None:
-            right[tested] = _share(told == marks[tested], marks[tested] > 0)
+        predicted = _fit(cells[fitted], marks[fitted], cells[tested])
+        if predicted is not None:
+            right[tested] = _share(predicted == marks[tested], marks[tested] > 0)
     return right
 
 

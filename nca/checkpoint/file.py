@@ -2,7 +2,7 @@
 
 All tensors lie under a prefix (`automaton.`, `task.`, `average.`, `optimiser.`, `pool.`), and
 one metadata key, `nca`, holds the rest as JSON. Nothing in such a file is ever executed. Writing is
-atomic: at every moment either the old or the new file is whole.
+atomic: at any time either the old or the new file is whole.
 """
 
 import json
@@ -40,7 +40,7 @@ def _file_name(name: str) -> str:
 
 
 class _Facts(BaseModel):
-    """What the metadata of a checkpoint tell, beside the format."""
+    """The metadata of a checkpoint, beside the format."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -89,9 +89,9 @@ class Checkpoint:
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
             for name, tensor in self.tensors.items()
         }
-        told = json.loads(dumps({"format": FORMAT, **_told(self)}))  # as it will be read
-        told["checksum"] = _checksum(told, tensors)
-        write_whole(path, save(tensors, metadata={"nca": dumps(told)}))
+        record = json.loads(dumps({"format": FORMAT, **_metadata(self)}))  # as it will be read
+        record["checksum"] = _checksum(record, tensors)
+        write_whole(path, save(tensors, metadata={"nca": dumps(record)}))
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
@@ -108,7 +108,7 @@ class Checkpoint:
             )
         try:
             with safe_open(path, "pt") as file:
-                told = (file.metadata() or {}).get("nca")
+                record = (file.metadata() or {}).get("nca")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as fault:
             raise CheckpointError(
@@ -116,11 +116,11 @@ class Checkpoint:
                 where=str(path),
                 to_do=DAMAGED,
             ) from None
-        return cls._from(told, tensors, path)
+        return cls._from(record, tensors, path)
 
     @classmethod
-    def _from(cls, told: str | None, tensors: dict[str, Tensor], path: Path) -> "Checkpoint":
-        facts = _json(told)
+    def _from(cls, record: str | None, tensors: dict[str, Tensor], path: Path) -> "Checkpoint":
+        facts = _json(record)
         if not isinstance(facts, dict) or "format" not in facts or "recipe" not in facts:
             raise CheckpointError(
                 "the file is safetensors, but no checkpoint of nca: it carries no recipe.",
@@ -142,7 +142,7 @@ class Checkpoint:
         else:
             wrong = [] if type(made) is int and made == FORMAT else ["format"]
             if checksum not in (None, _checksum({"format": made, **facts}, tensors)):
-                wrong = ["checksum"]  # a byte has changed, in the weights or in what is told
+                wrong = ["checksum"]  # a byte has changed, in the weights or in the metadata
             if not wrong:
                 return cls(**dict(known), tensors=tensors)
         raise CheckpointError(
@@ -212,7 +212,7 @@ def weights(**modules: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def _told(checkpoint: Checkpoint) -> dict[str, Any]:
+def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
     shallow = Checkpoint(**{**checkpoint.__dict__, "tensors": {}})
     return {name: value for name, value in asdict(shallow).items() if name != "tensors"}
 
@@ -224,9 +224,9 @@ def _json(text: str | None) -> Any:
         return None
 
 
-def _checksum(told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
+def _checksum(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
     """Return a number that changes with every changed byte of a checkpoint."""
-    checksum = zlib.crc32(json.dumps(told, sort_keys=True).encode())
+    checksum = zlib.crc32(json.dumps(record, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         checksum = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), checksum)
         checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, checksum)

@@ -15,7 +15,7 @@ from nca.tasks.task import Task
 
 @dataclass(frozen=True)
 class Trained:
-    """What a checkpoint brings back to life.
+    """Automaton and task of a checkpoint, with their weights.
 
     Attributes:
         path: The file.

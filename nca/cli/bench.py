@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -21,9 +21,6 @@ from nca.errors import DeviceError, StorageError
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.progress import Progress, ProgressList
-
-if TYPE_CHECKING:
-    pass
 
 LINE_EVERY = 5.0
 

@@ -62,7 +62,7 @@ def play_command(
     plugin: PluginFiles = None,
     data: Data = None,
 ) -> None:
-    """Play an automaton on a page: paint, damage, turn knobs, go back in time.
+    """Play an automaton on a page: paint, damage, turn controls, go back in time.
 
     Example: nca play growing
     """
@@ -101,18 +101,18 @@ def play_command(
                 progress=progress,
             )
 
-    subject = load()
-    seed = subject.recipe.tables.random_seed if random_seed is None else random_seed
-    session = Session(subject, seed)
+    model = load()
+    seed = model.recipe.tables.random_seed if random_seed is None else random_seed
+    session = Session(model, seed)
     if history and session.load(_text(history)):
         say(f"{history} was made with other weights: what it replays will differ")
-    lab = Hub(session)
-    server = Server(lab, host, port, follower(lab, run, load) if follow else None)
-    print_result(server.gate.address)
-    kind = f"iteration {subject.iteration:,}" if subject.trained else "first weights, untrained"
-    say(f"{subject.name} ({kind}) on {subject.device}; Ctrl-C ends it")
+    hub = Hub(session)
+    server = Server(hub, host, port, follower(hub, run, load) if follow else None)
+    print_result(server.auth.address)
+    kind = f"iteration {model.iteration:,}" if model.trained else "first weights, untrained"
+    say(f"{model.name} ({kind}) on {model.device}; Ctrl-C ends it")
     if not no_open:
-        webbrowser.open(server.gate.address)
+        webbrowser.open(server.auth.address)
     server.run()
 
 

@@ -145,15 +145,18 @@ class IdxDataset(Dataset):
                 to_do=f"choose among {', '.join(get_args(Split))}",
             )
         pair: SplitFiles = getattr(self, split)
-        shelves = self._shelves(folder)
-        images, labels = read_file(pair.images, shelves), read_file(pair.labels, shelves)
+        raw_folders = self._raw_folders(folder)
+        images, labels = read_file(pair.images, raw_folders), read_file(pair.labels, raw_folders)
         if images is None or labels is None:
-            self._fetch(shelves, list(self.sources), progress)
-            images, labels = read_file(pair.images, shelves), read_file(pair.labels, shelves)
+            self._fetch(raw_folders, list(self.sources), progress)
+            images, labels = (
+                read_file(pair.images, raw_folders),
+                read_file(pair.labels, raw_folders),
+            )
         if images is None or labels is None:
             raise DataError(
                 f"{self.folder} has gone while it was being read.",
-                where=f"{shelves[0].path}",
+                where=f"{raw_folders[0].path}",
                 to_do="run the command again",
             )
         return self._join(parse_idx(images, pair.images.name), parse_idx(labels, pair.labels.name))
@@ -169,8 +172,8 @@ class IdxDataset(Dataset):
         Raises:
             DataError: No source can serve, or a file that is here has other bytes.
         """
-        shelves = self._shelves(folder)
-        own, others = (shelves, []) if folder is None else (shelves[:1], shelves[1:])
+        raw_folders = self._raw_folders(folder)
+        own, others = (raw_folders, []) if folder is None else (raw_folders[:1], raw_folders[1:])
         for file in self._files():
             read_file(file, own)
         sources = [*map(LocalFolder, others), *self.sources]
@@ -181,17 +184,17 @@ class IdxDataset(Dataset):
 
     def find(self, folder: Path | None = None) -> dict[str, Path | None]:
         """Return where each file lies, unverified; only in `folder` if that is given."""
-        shelves = self._shelves(folder)[: None if folder is None else 1]
-        return {file.name: find_file(file, shelves) for file in self._files()}
+        raw_folders = self._raw_folders(folder)[: None if folder is None else 1]
+        return {file.name: find_file(file, raw_folders) for file in self._files()}
 
     def check(self, folder: Path | None = None) -> list[FileStatus]:
         """Hash each file that `find` finds, and say what became of it."""
-        shelves = self._shelves(folder)[: None if folder is None else 1]
+        raw_folders = self._raw_folders(folder)[: None if folder is None else 1]
         findings = []
         for file in self._files():
-            path = find_file(file, shelves)
+            path = find_file(file, raw_folders)
             try:
-                state = "missing" if read_file(file, shelves) is None else "ok"
+                state = "missing" if read_file(file, raw_folders) is None else "ok"
                 findings.append(FileStatus(file.name, state, path))
             except DataError as fault:
                 findings.append(FileStatus(file.name, "wrong", path, fault))
@@ -200,33 +203,35 @@ class IdxDataset(Dataset):
     def _files(self) -> tuple[IdxFile, ...]:
         return self.train.images, self.train.labels, self.test.images, self.test.labels
 
-    def _shelves(self, folder: Path | None) -> list[RawFolder]:
+    def _raw_folders(self, folder: Path | None) -> list[RawFolder]:
         return [RawFolder(root / self.folder / "raw") for root in roots(folder)]
 
-    def _fetch(self, shelves: list[RawFolder], sources: list[Source], progress: Progress) -> bool:
-        """Put what is on none of the shelves onto the first; return whether anything was not."""
-        missing = [file for file in self._files() if find_file(file, shelves) is None]
-        intake = Download(tuple(missing), shelves[0], progress)
+    def _fetch(
+        self, raw_folders: list[RawFolder], sources: list[Source], progress: Progress
+    ) -> bool:
+        """Put what is on none of the raw_folders onto the first; return whether anything was not."""
+        missing = [file for file in self._files() if find_file(file, raw_folders) is None]
+        download = Download(tuple(missing), raw_folders[0], progress)
         served, said = [], []
         for source in sources if missing else ():
-            before = len(intake.left)
+            before = len(download.left)
             try:
-                source.serve(intake)
-                reason = f"has no {', '.join(file.name for file in intake.left)}"
+                source.serve(download)
+                reason = f"has no {', '.join(file.name for file in download.left)}"
             except UnavailableError as fault:
                 reason = str(fault)
-            if count := before - len(intake.left):
+            if count := before - len(download.left):
                 served.append(f"{count} file{'s' * (count > 1)} from {source.label}")
-            if not intake.left:
-                progress.note(f"{self.folder}: {', '.join(served)} {_in(shelves[:1], 'into')}")
+            if not download.left:
+                progress.note(f"{self.folder}: {', '.join(served)} {_in(raw_folders[:1], 'into')}")
                 break
             said.append(f"{source.label}: {reason}")
-        if intake.left:
-            raise self._nowhere(intake.left, shelves, said)
+        if download.left:
+            raise self._nowhere(download.left, raw_folders, said)
         return bool(missing)
 
     def _nowhere(
-        self, left: tuple[IdxFile, ...], shelves: list[RawFolder], said: list[str]
+        self, left: tuple[IdxFile, ...], raw_folders: list[RawFolder], said: list[str]
     ) -> DataError:
         names = ", ".join(file.name for file in left)
         cached = tilde(cache_folder() / self.folder)
@@ -239,7 +244,7 @@ class IdxDataset(Dataset):
         )
         return DataError(
             f"{self.folder} is not here, and no source can serve it.",
-            where=MARGIN.join([f"no {names} {_in(shelves)}", *said]),
+            where=MARGIN.join([f"no {names} {_in(raw_folders)}", *said]),
             to_do=MARGIN.join(ways),
         )
 
@@ -264,8 +269,8 @@ class IdxDataset(Dataset):
         return LabelledImages(images.unsqueeze(1), labels.long())
 
 
-def _in(shelves: list[RawFolder], word: str = "in") -> str:
-    return f"{word} {', '.join(tilde(shelf.path) for shelf in shelves)}"
+def _in(raw_folders: list[RawFolder], word: str = "in") -> str:
+    return f"{word} {', '.join(tilde(raw_folder.path) for raw_folder in raw_folders)}"
 
 
 def _fault(thing: Any) -> str | None:

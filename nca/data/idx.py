@@ -3,7 +3,7 @@
 An idx file is two zero bytes, one byte for the type, one for the number of axes, the side of
 each axis as a big-endian 32-bit number, and then the raw values. Files lie where torchvision
 lays them, `ROOT/NAME/raw/FILE`, so that both share one copy. The sha256 of the uncompressed
-bytes is checked at every reading, whoever put the file there: a flipped pixel is refused, not
+bytes is checked at every reading, however the file came there: a flipped pixel is refused, not
 trained on.
 """
 
@@ -142,18 +142,18 @@ class RawFolder:
         write_whole(self.path / file.name, data, to_do=to_do)
 
 
-def find_file(file: IdxFile, shelves: Iterable[RawFolder]) -> Path | None:
-    """Return where the file lies, on the first shelf that has it."""
-    return next((path for shelf in shelves if (path := shelf.find(file)) is not None), None)
+def find_file(file: IdxFile, folders: Iterable[RawFolder]) -> Path | None:
+    """Return where the file lies, in the first folder that has it."""
+    return next((path for folder in folders if (path := folder.find(file)) is not None), None)
 
 
-def read_file(file: IdxFile, shelves: Iterable[RawFolder]) -> bytes | None:
-    """Return the verified bytes from the first shelf that has the file.
+def read_file(file: IdxFile, folders: Iterable[RawFolder]) -> bytes | None:
+    """Return the verified bytes from the first folder that has the file.
 
     Raises:
-        DataError: That shelf has other bytes; later shelves do not make up for it.
+        DataError: That folder has other bytes; later folders do not make up for it.
     """
-    return next((data for shelf in shelves if (data := shelf.read(file)) is not None), None)
+    return next((data for folder in folders if (data := folder.read(file)) is not None), None)
 
 
 def roots(folder: Path | None = None) -> list[Path]:

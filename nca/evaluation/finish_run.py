@@ -14,7 +14,8 @@ from nca.evaluation.evaluate import Measurement, evaluate
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.progress import SILENT, Progress
-from nca.render.sheet import Sheet, levels_sheet, save_curve, save_image, strip
+from nca.render.curve import save_curve
+from nca.render.sheet import Sheet, levels_sheet, save_image, strip
 from nca.training.run import Run
 
 SAMPLES = 6

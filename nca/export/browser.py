@@ -52,10 +52,12 @@ def find_browser() -> str | None:
 def version_of(browser: str) -> str:
     """Return what the browser calls itself."""
     try:
-        told = subprocess.run([browser, "--version"], capture_output=True, text=True, timeout=30)
+        finished = subprocess.run(
+            [browser, "--version"], capture_output=True, text=True, timeout=30
+        )
     except (OSError, subprocess.SubprocessError):
         return Path(browser).name
-    words = re.match(r"[A-Za-z ]+[0-9]+", told.stdout.strip())
+    words = re.match(r"[A-Za-z ]+[0-9]+", finished.stdout.strip())
     return words[0] if words else Path(browser).name
 
 
@@ -80,14 +82,16 @@ def answer(browser: str, page: str) -> Any:
         if hasattr(os, "geteuid") and os.geteuid() == 0:  # its sandbox refuses root
             command.insert(1, "--no-sandbox")
         try:
-            told = subprocess.run(command, capture_output=True, timeout=PATIENCE)
+            finished = subprocess.run(command, capture_output=True, timeout=PATIENCE)
         except OSError as fault:
             raise _silent(browser, f"it does not start: {fault.strerror}") from fault
         except subprocess.TimeoutExpired as fault:
             raise _silent(browser, f"no answer within {PATIENCE} seconds") from fault
-    found = re.search(r'<script id="answer"[^>]*>(.*?)</script>', told.stdout.decode(), re.DOTALL)
+    found = re.search(
+        r'<script id="answer"[^>]*>(.*?)</script>', finished.stdout.decode(), re.DOTALL
+    )
     if found is None:
-        words = told.stderr.decode(errors="replace").strip().splitlines()
+        words = finished.stderr.decode(errors="replace").strip().splitlines()
         raise _silent(browser, words[-1] if words else "it says nothing")
     given = json.loads(html.unescape(found[1]))
     if "fault" in given:

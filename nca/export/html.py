@@ -7,7 +7,7 @@ written, a browser on this machine runs the very same scripts, and what they com
 with torch.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -16,16 +16,17 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from nca.checkpoint.trained import Trained
+from nca.checkpoint.trained_conditions import input_change, pause
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.export.browser import answer, find_browser, version_of
+from nca.export.example import example_state, warmed_up
 from nca.export.onnx import step_model
 from nca.export.onnx_json import graph
 from nca.export.page_data import check_exportable, page_data
-from nca.export.page_training import input_change, pause
 from nca.export.page_views import drawing, views
 from nca.export.texels import Packer, base64_of, numbers_of
-from nca.export.verify import Difference, compare, example_state, torch_states, warmed_up
+from nca.export.verify import Difference, compare, torch_states
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.tasks.display import Display
@@ -55,22 +56,22 @@ class Page:
     """A page in the making.
 
     Attributes:
-        told: What it has to know, ready for JSON.
+        data: What the page needs, ready for JSON.
         begun: The state that its trial begins with.
         engine: How it computes.
     """
 
-    told: dict[str, Any]
+    data: dict[str, Any]
     begun: State
     engine: Engine
 
     def html(self, checked: Difference | None = None, trial: dict[str, Any] | None = None) -> str:
         """Return the page, with what its trial has shown, or with a trial to run."""
-        told = {**self.told, "checked": checked.to_json() if checked else None}
+        data = {**self.data, "checked": checked.to_json() if checked else None}
         parts = {
-            "TITLE": escape(told["name"]),
+            "TITLE": escape(data["name"]),
             "STYLE": _web("page/page.css"),
-            "PLAN": _safe(told),
+            "PLAN": _safe(data),
             "TRIAL": _safe(trial),
             "CHECKED": escape(str(checked) if checked else UNCHECKED),
             "SCRIPT": "\n".join(_web(name) for name in ("rng.js", *ENGINES[self.engine], *SHOWN)),
@@ -92,28 +93,29 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
     Raises:
         ExportError: The automaton does something that the page cannot do.
     """
-    portrait = trained.task.display()
+    display = trained.task.display()
     packer = Packer()
     names = list(trained.automaton.layout)
-    check_exportable(trained.automaton, portrait.first.axes)
+    check_exportable(trained.automaton, display.first.axes)
     computed = None
     if engine == "onnx":
-        computed = graph(*step_model(trained.automaton, portrait.first))
-    told = page_data(trained.automaton, portrait.first, packer, computed)
-    begun = warmed_up(trained.automaton, example_state(portrait), steps)
-    seen = views(portrait, _seen(trained.automaton, portrait, steps), packer, names)
+        computed = graph(*step_model(trained.automaton, display.first))
+    data = page_data(trained.automaton, display.first, packer, computed)
+    pausing = pause(trained)
+    begun = warmed_up(trained.automaton, example_state(display), steps)
+    seen = views(display, _seen(trained.automaton, display, steps), packer, names)
     return Page(
         {
             "name": trained.recipe.name,
             "recipe": trained.recipe.text,
             "versions": dict(trained.checkpoint.versions),
             "parameters": sum(p.numel() for p in trained.automaton.parameters()),
-            **told,
+            **data,
             "views": seen,
-            "drawing": drawing(portrait.drawing, names),
-            "hint": portrait.hint,
+            "drawing": drawing(display.drawing, names),
+            "hint": display.hint,
             "inputChange": input_change(trained.recipe),
-            "pause": pause(trained),
+            "pause": asdict(pausing) if pausing else None,
             "weights": packer.base64(),
         },
         begun,
@@ -165,11 +167,11 @@ def _tried(trained: Trained, page: Page, steps: int, browser: str) -> Difference
 
 
 @torch.no_grad()
-def _seen(automaton: Automaton, portrait: Display, steps: int) -> list[State]:
-    """Return what all examples become, at a few moments, to find colours for."""
-    pen = portrait.drawing
-    count = len(pen.examples) if pen else 0
-    first = State.cat([example_state(portrait, number) for number in range(max(count, 1))])
+def _seen(automaton: Automaton, display: Display, steps: int) -> list[State]:
+    """Return what all examples become, at a few steps, to find colours for."""
+    canvas = display.drawing
+    count = len(canvas.examples) if canvas else 0
+    first = State.cat([example_state(display, number) for number in range(max(count, 1))])
     return automaton.trajectory(first, 2 * steps, max(steps // 2, 1))[1:]
 
 

@@ -26,7 +26,8 @@ from nca.engine.state import State
 from nca.engine.step_inputs import DenseInputs
 from nca.engine.stepper import dense_step, shared_correlations_of
 from nca.errors import ExportError
-from nca.export.verify import Difference, compare, example_state, torch_states, warmed_up
+from nca.export.example import example_state, warmed_up
+from nca.export.verify import Difference, compare, torch_states
 from nca.files import write_whole
 from nca.jsonl import dumps
 

@@ -1,4 +1,4 @@
-"""Tell an ONNX model to a page that computes it by itself: numbers and names, ready for JSON.
+"""An ONNX model as JSON, for a page that computes it by itself: numbers and names.
 
 The page's scripts (`operations.js`) know a list of operations; a model that needs another one is
 refused by name. Nothing is folded or rewritten on the way, so that the page computes what ONNX
@@ -47,7 +47,7 @@ def graph(step: Step, model: Any) -> dict[str, Any]:
         model: The ONNX model of it.
 
     Raises:
-        ExportError: The model needs something that the page cannot compute; all of it is told.
+        ExportError: The model needs something that the page cannot compute; it lists all of it.
     """
     names = step.levels
     inputs = [["level", place] for place, _ in enumerate(names)]
@@ -56,7 +56,7 @@ def graph(step: Step, model: Any) -> dict[str, Any]:
     return {
         "inputs": inputs,
         "outputs": [names.index(name) for name in step.changes],
-        "told": onnx_to_json(model),
+        "model": onnx_to_json(model),
     }
 
 
@@ -64,7 +64,7 @@ def onnx_to_json(model: Any) -> dict[str, Any]:
     """Return what `interpreter.js` makes a graph of.
 
     Raises:
-        ExportError: The model needs something that the page cannot compute; all of it is told.
+        ExportError: The model needs something that the page cannot compute; it lists all of it.
     """
     return _OnnxJson(model.graph).json()
 
@@ -92,9 +92,9 @@ class _OnnxJson:
             if node.op_type == "Constant":
                 self._constant(node.output[0], _value(node))
                 continue
-            told = [node.op_type, self._all(node.input), self._all(node.output)]
+            entry = [node.op_type, self._all(node.input), self._all(node.output)]
             attributes = _attributes(node)
-            nodes.append([*told, attributes] if attributes else told)
+            nodes.append([*entry, attributes] if attributes else entry)
         return {
             "inputs": inputs,
             "outputs": [self.places[entry.name] for entry in self.graph.output],
@@ -149,7 +149,7 @@ def _kind(dtype: str) -> str:
 
 
 def _value(node: Any) -> Any:
-    """Return the array of a Constant, in whichever of its words it is told."""
+    """Return the array of a Constant, whichever of its attributes holds it."""
     import numpy as np
     from onnx import helper, numpy_helper
 
@@ -163,7 +163,7 @@ def _value(node: Any) -> Any:
 def _attributes(node: Any) -> dict[str, Any]:
     from onnx import TensorProto, helper, numpy_helper
 
-    told = {}
+    entry = {}
     for attribute in node.attribute:
         value = helper.get_attribute_value(attribute)
         if isinstance(value, TensorProto):  # of ConstantOfShape: one number
@@ -173,9 +173,9 @@ def _attributes(node: Any) -> dict[str, Any]:
             _kind(helper.tensor_dtype_to_np_dtype(value).name)
         elif isinstance(value, bytes):
             value = value.decode()
-        told[attribute.name] = list(value) if isinstance(value, (list, tuple)) else value
-        _check_finite(node, told[attribute.name])
-    return told
+        entry[attribute.name] = list(value) if isinstance(value, (list, tuple)) else value
+        _check_finite(node, entry[attribute.name])
+    return entry
 
 
 def _check_finite(node: Any, value: Any) -> None:

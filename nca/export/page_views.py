@@ -13,7 +13,7 @@ from torch import Tensor
 from nca.engine.program import Layer
 from nca.engine.state import State
 from nca.export.texels import Packer, base64_of
-from nca.render.sheet import principal_axes
+from nca.render.pca import PrincipalAxes
 from nca.tasks.display import Canvas, ChannelColours, ClassColours, Display
 
 DARK = torch.tensor([11, 12, 14]) / 255
@@ -23,19 +23,19 @@ CONTRAST = 3.0
 
 
 def views(
-    portrait: Display, lived: Sequence[State], packer: Packer, names: list[str]
+    display: Display, states: Sequence[State], packer: Packer, names: list[str]
 ) -> list[dict]:
     """Return the ways to look at the cells: the task's own, then each level.
 
     Args:
-        portrait: What the task says.
-        lived: States to find each level's principal colours in.
+        display: What the task says.
+        states: Those to find each level's principal colours in.
         packer: Gets the weights that make colours of channels.
         names: All levels, bottom level first.
     """
     found = []
-    if isinstance(portrait.look, ChannelColours):
-        look = portrait.look
+    if isinstance(display.look, ChannelColours):
+        look = display.look
         found.append(
             {
                 "kind": "colours",
@@ -46,32 +46,32 @@ def views(
                 "shift": look.shift,
             }
         )
-    elif isinstance(portrait.look, ClassColours):
-        found.append(_classes(portrait.look, packer, names))
+    elif isinstance(display.look, ClassColours):
+        found.append(_classes(display.look, packer, names))
     for place, name in enumerate(names):
-        if portrait.drawing is None or portrait.drawing.level != name:
+        if display.drawing is None or display.drawing.level != name:
             found.append(
                 {
                     "name": name,
                     "level": place,
-                    **_principal([state[name] for state in lived], packer),
+                    **_principal([state[name] for state in states], packer),
                 }
             )
     return found
 
 
-def drawing(pen: Canvas | None, names: list[str]) -> dict[str, Any] | None:
+def drawing(canvas: Canvas | None, names: list[str]) -> dict[str, Any] | None:
     """Return what the page needs to let a person draw."""
-    if pen is None:
+    if canvas is None:
         return None
-    pixels = (pen.examples.clamp(0, 1) * 255).round().to(torch.uint8)
+    pixels = (canvas.examples.clamp(0, 1) * 255).round().to(torch.uint8)
     return {
-        "level": names.index(pen.level),
-        "patch": pen.patch,
-        "mean": pen.mean,
-        "deviation": pen.deviation,
+        "level": names.index(canvas.level),
+        "patch": canvas.patch,
+        "mean": canvas.mean,
+        "deviation": canvas.deviation,
         "examples": [base64_of_bytes(example) for example in pixels],
-        "words": list(pen.words),
+        "words": list(canvas.words),
     }
 
 
@@ -127,9 +127,9 @@ def _classes(look: ClassColours, packer: Packer, names: list[str]) -> dict[str, 
 
 def _principal(levels: Sequence[Tensor], packer: Packer) -> dict[str, Any]:
     """Return the axes along which cells of a level differ most; where they are, the page sees."""
-    _, axes, _ = principal_axes(levels)
-    if len(axes) < 3:  # of one or two channels: the first is grey
-        axes = torch.cat([axes, axes[:1].expand(3 - len(axes), -1)])
+    axes, channels = PrincipalAxes.fit(levels).axes, levels[0].shape[1]
+    if channels < 3:  # of one or two channels: the first is grey
+        axes = torch.cat([axes[:channels], axes[:1].expand(3 - channels, -1)])
     return {
         "kind": "principal",
         "at": packer.layer(Layer(axes, None, "none")),

@@ -1,6 +1,6 @@
 """Compare what an export computes with what torch computes.
 
-Both start from a state that the automaton has lived in for a while, so that its hidden channels
+Both start from a state some steps after the first, so that its hidden channels
 are at work, and let the same steps pass: with all cells firing, and firing as the recipe says.
 """
 
@@ -14,7 +14,6 @@ from torch import Tensor
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import ExportError
-from nca.tasks.display import Canvas, Display
 
 TOLERANCE = 1e-3
 """A greater difference than rounding makes in a few dozen steps of float32."""
@@ -53,32 +52,6 @@ class Difference:
         )
 
 
-def example_state(portrait: Display, number: int = 0) -> State:
-    """Return the first state with an example drawn, or chance, where one may draw."""
-    pen = portrait.drawing
-    if pen is None:
-        return portrait.first
-    level = portrait.first[pen.level]
-    if len(pen.examples):
-        pixels = pen.examples[number].to(level)
-    else:
-        sides = [side * pen.patch for side in level.shape[2:]]
-        pixels = portrait.first.rng.uniform("export", 1, sides)[0, 0].to(level)
-    return portrait.first.replace({pen.level: _cells(pixels, pen, level)})
-
-
-def _cells(pixels: torch.Tensor, pen: Canvas, level: torch.Tensor) -> torch.Tensor:
-    cut = torch.nn.functional.pixel_unshuffle(pixels[None, None], pen.patch)
-    shown = (cut - pen.mean) / pen.deviation
-    return shown.repeat(1, level.shape[1] // shown.shape[1], 1, 1)
-
-
-@torch.no_grad()
-def warmed_up(automaton: Automaton, first: State, steps: int) -> State:
-    """Return the state after some steps, for a trial to begin with."""
-    return automaton.rollout(first, steps)
-
-
 @torch.no_grad()
 def torch_states(automaton: Automaton, begun: State, steps: int) -> dict[str, State]:
     """Return the states that torch ends with, by trial."""
@@ -114,6 +87,7 @@ def compare(
             f"where numbers reach {scale:.2g}.",
             where=engine,
             to_do="nothing was written; this is a fault of nca or of the engine, unless a rule "
-            "heeds the step or a random number of its own: please report it with the checkpoint",
+            "depends on the step or on a random number of its own: please report it with the "
+            "checkpoint",
         )
     return Difference(greatest, far["synchronous"], far["asynchronous"], steps, scale, engine)

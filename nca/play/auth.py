@@ -1,8 +1,8 @@
-"""Who may come in: whoever knows the token, from this machine's own page.
+"""Authentication of requests: a token, a loopback address, and our own page as origin.
 
-Any page that a browser has open may knock at a port of this machine. So the address is a loopback
-one, the token is random and compared in constant time, a Host other than ours is refused (a
-foreign name that resolves to this machine), and so is an Origin other than our own page.
+Any page that a browser has open can send requests to a port of this machine. So the address is a
+loopback one, the token is random and compared in constant time, a Host other than ours is refused
+(a foreign name that resolves to this machine), and so is an Origin other than our own page.
 """
 
 import hmac
@@ -42,14 +42,14 @@ class Auth:
         return f"http://{self._bracketed(self.host)}:{self.port}/?token={self.token}"
 
     def knows(self, asked: HTTPConnection) -> bool:
-        """Tell whether somebody brings the token, by the right name, from our own page."""
+        """Return whether a request has the token, our host name, and our page as origin."""
         given = asked.query_params.get("token", "")
         known = hmac.compare_digest(given.encode(), self.token.encode())
         origin = asked.headers.get("origin")
         return known and self.is_host(asked) and (origin is None or origin in self._origins())
 
     def is_host(self, asked: HTTPConnection) -> bool:
-        """Tell whether somebody asks for us by our own name."""
+        """Return whether a request names this server as its host."""
         return asked.headers.get("host", "") in self._hosts()
 
     def _hosts(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What can be turned while an automaton runs: its own numbers, and those that rules offer."""
+"""Controls: numbers that may change while an automaton runs, its own and those of its rules."""
 
 import copy
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ MIXED = "mixed"
 
 @dataclass(frozen=True)
 class Control:
-    """One thing to turn.
+    """A number, or a choice, that may change while the automaton runs.
 
     Attributes:
-        words: What a person calls it.
+        words: Its label.
         value: Where it stands in the recipe.
         low: Its least value.
         high: Its greatest value.
@@ -37,7 +37,7 @@ class Control:
     choices: tuple[str, ...] = ()
 
     def check(self, name: str, value: Any) -> Value:
-        """Return a value that this knob can take.
+        """Return a value that this control can take.
 
         Raises:
             ShapeError: It cannot.
@@ -48,7 +48,7 @@ class Control:
         elif isinstance(value, int | float) and self.low <= value <= self.high:
             return float(value)
         raise ShapeError(
-            f"the knob {name!r} cannot be turned to {value!r}.",
+            f"the control {name!r} cannot be {value!r}.",
             where=self.words,
             to_do=f"choose among {', '.join(self.choices)}"
             if self.choices
@@ -56,12 +56,12 @@ class Control:
         )
 
 
-def knobs_of(automaton: Automaton) -> dict[str, Control]:
-    """Return the knobs of an automaton, by name."""
+def controls_of(automaton: Automaton) -> dict[str, Control]:
+    """Return the controls of an automaton, by name."""
     boundaries = automaton.topology.boundaries
     kinds = {boundaries} if isinstance(boundaries, str) else set(boundaries)
     topology = kinds.pop() if len(kinds) == 1 else MIXED
-    knobs = {
+    controls = {
         "fire_rate": Control("fire rate", automaton.fire_rate),
         "noise": Control("noise", automaton.noise.scale if automaton.noise else 0.0),
         "step_size": Control("step size", automaton.step_size, 0.0, max(2.0, automaton.step_size)),
@@ -69,12 +69,12 @@ def knobs_of(automaton: Automaton) -> dict[str, Control]:
     }
     for name, (rule, attribute, words, low, high) in _offered(automaton).items():
         value = float(getattr(rule, attribute))
-        knobs[name] = Control(words, value, min(low, value), max(high, value))
-    return knobs
+        controls[name] = Control(words, value, min(low, value), max(high, value))
+    return controls
 
 
 def with_controls(automaton: Automaton, values: Mapping[str, Value]) -> Automaton:
-    """Return a copy of an automaton with some knobs turned; it keeps its own weights."""
+    """Return a copy of an automaton with some controls turned; it keeps its own weights."""
     if not values:
         return automaton
     automaton = copy.deepcopy(automaton)

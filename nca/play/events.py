@@ -1,10 +1,11 @@
-"""What a person does to an automaton, as numbers that can be done again.
+"""Events: what a person does to an automaton, as numbers that can be replayed.
 
 Every kind of event is a class; its `kind` is its name in a saved history. Events come from files
 and pages, so that every number is bounded, and nothing of them is executed.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -12,7 +13,6 @@ from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nca.engine.rng import CellRNG
-from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
 from nca.jsonl import dumps
 from nca.play.brush import touched
@@ -41,7 +41,7 @@ KINDS: dict[str, type["Event"]] = {}
 
 
 class Event(BaseModel, ABC):
-    """Something done at a step, before the next one begins."""
+    """A change made at a step, before the next one begins."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -53,11 +53,11 @@ class Event(BaseModel, ABC):
         KINDS[cls.model_fields["kind"].default] = cls
 
     @abstractmethod
-    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
-        """Return the moment after it was done.
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
+        """Return the snapshot after the event.
 
         Raises:
-            NCAError: It cannot be done to this subject.
+            NCAError: It does not apply to this model.
         """
 
 
@@ -95,20 +95,20 @@ class Paint(Event):
     radius: Radius
     points: Points
 
-    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Paint; no channels mean all of them."""
-        level = subject.automaton.layout[self.level]
+        level = model.automaton.layout[self.level]
         if any(channel >= level.channels for channel in self.channels):
             raise ShapeError(
                 f"level {self.level!r} has no channel {max(self.channels)}.",
                 where=f"a stroke at step {self.step}",
                 to_do=f"choose channels from 0 to {level.channels - 1}",
             )
-        cover = _cover(self.points, self.radius, moment, subject, self.level) > 0.5
-        painted = moment.state[self.level].clone()
+        cover = _cover(self.points, self.radius, snapshot, model, self.level) > 0.5
+        painted = snapshot.state[self.level].clone()
         for channel in self.channels or range(level.channels):
             painted[0, channel][cover] = self.value
-        return _with(moment, moment.state.replace({self.level: painted}))
+        return snapshot.with_state(snapshot.state.replace({self.level: painted}))
 
 
 class Erase(Event):
@@ -118,13 +118,13 @@ class Erase(Event):
     radius: Radius
     points: Points
 
-    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Erase."""
         levels = {}
-        for name in subject.automaton.writable_levels:
-            cover = _cover(self.points, self.radius, moment, subject, name) > 0.5
-            levels[name] = moment.state[name].masked_fill(cover, 0)
-        return _with(moment, moment.state.replace(levels))
+        for name in model.automaton.writable_levels:
+            cover = _cover(self.points, self.radius, snapshot, model, name) > 0.5
+            levels[name] = snapshot.state[name].masked_fill(cover, 0)
+        return snapshot.with_state(snapshot.state.replace(levels))
 
 
 class Ink(Event):
@@ -135,16 +135,16 @@ class Ink(Event):
     radius: Radius
     points: Points
 
-    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
-        """Draw; what the new picture leaves dead is emptied."""
-        task = _task_with(subject, "input")
-        _check_axes(self.points, subject)
-        fine = [have / want for have, want in zip(task.canvas, subject.size, strict=True)]
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
+        """Draw; the cells carry on or begin anew, as in training."""
+        task = _task_with(model, "input")
+        _check_axes(self.points, model)
+        fine = [have / want for have, want in zip(task.canvas, model.size, strict=True)]
         scaled = [[at * by for at, by in zip(p, fine, strict=True)] for p in self.points]
-        topology = subject.turned(moment).topology
+        topology = model.turned(snapshot).topology
         cover = touched(scaled, self.radius * fine[0], task.canvas, topology)
         picture = torch.cat([torch.full((3, *task.canvas), self.value), cover.unsqueeze(0)])
-        return _written(moment, subject, picture, "input")
+        return _written(snapshot, model, picture, "input")
 
 
 class Drop(Event):
@@ -154,10 +154,10 @@ class Drop(Event):
     role: Name
     png: Annotated[str, Len(1, MOST_TEXT)]
 
-    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Lay it over."""
-        task = _task_with(subject, self.role)
-        return _written(moment, subject, decoded(self.png, task.canvas), self.role)
+        task = _task_with(model, self.role)
+        return _written(snapshot, model, decoded(self.png, task.canvas), self.role)
 
 
 class Plant(Event):
@@ -166,20 +166,20 @@ class Plant(Event):
     kind: Literal["plant"] = "plant"
     points: Annotated[tuple[Point, ...], Len(1, 64)]
 
-    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Plant one at every point."""
-        batch = moment.batch
+        batch = snapshot.batch
         for point in self.points:
-            _check_axes([point], subject)
-            cell = tuple(int(at // 1) % side for at, side in zip(point, subject.size, strict=True))
-            if subject.task is not None:
-                batch = subject.task.add_seed(batch, cell)
+            _check_axes([point], model)
+            cell = tuple(int(at // 1) % side for at, side in zip(point, model.size, strict=True))
+            if model.task is not None:
+                batch = model.task.add_seed(batch, cell)
                 continue
-            levels = {n: batch.state[n].clone() for n in subject.automaton.writable_levels}
+            levels = {n: batch.state[n].clone() for n in model.automaton.writable_levels}
             for level in levels.values():
                 level[(slice(None), slice(None), *cell)] = 1
             batch = Batch(batch.state.replace(levels), batch.truth)
-        return Snapshot(batch, moment.knobs)
+        return replace(snapshot, batch=batch)
 
 
 class DamageEvent(Event):
@@ -187,85 +187,93 @@ class DamageEvent(Event):
 
     kind: Literal["damage"] = "damage"
 
-    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Cut."""
-        state = moment.state
+        state = snapshot.state
         source = CellRNG(state.random_seed, state.step, state.samples)
-        return _with(moment, damage.disc(state, source, subject.automaton.writable_levels))
+        return snapshot.with_state(damage.disc(state, source, model.automaton.writable_levels))
 
 
 class Exchange(Event):
-    """Put another sample's input under what the cells hold."""
+    """Lay another sample's input under the cells, which carry on or begin anew, as in training."""
 
     kind: Literal["exchange"] = "exchange"
     sample: Sample
 
-    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Exchange input and truth."""
-        fresh = subject.first(PlayStart(sample=self.sample), moment.state.random_seed)
-        batch = swap_inputs(moment.batch, fresh.batch, subject.turned(moment))
-        return Snapshot(batch, moment.knobs)
+        fresh = model.first(PlayStart(sample=self.sample), snapshot.state.random_seed)
+        if model.input_change == "begin anew":
+            return replace(fresh, controls=snapshot.controls, begun=snapshot.step)
+        batch = swap_inputs(snapshot.batch, fresh.batch, model.turned(snapshot))
+        return replace(snapshot, batch=batch, first=fresh.first)
 
 
 class Turn(Event):
-    """Turn a knob."""
+    """Set a control."""
 
     kind: Literal["turn"] = "turn"
     knob: Name
     value: Value
 
-    def apply(self, moment: Snapshot, subject: PlayedModel) -> Snapshot:
-        """Turn it; where the recipe put it, it counts as not turned."""
-        if self.knob not in subject.knobs:
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
+        """Set it; at the value of the recipe it counts as unchanged."""
+        if self.knob not in model.controls:
             raise ShapeError(
-                f"there is no knob {self.knob!r}.",
+                f"there is no control {self.knob!r}.",
                 where=f"an event at step {self.step}",
-                to_do=f"choose among {', '.join(subject.knobs)}",
+                to_do=f"choose among {', '.join(model.controls)}",
             )
-        knob = subject.knobs[self.knob]
-        knobs = {name: value for name, value in moment.knobs.items() if name != self.knob}
-        if self.value != knob.value:
-            knobs[self.knob] = knob.check(self.knob, self.value)
-        return Snapshot(moment.batch, knobs)
+        control = model.controls[self.knob]
+        controls = {name: value for name, value in snapshot.controls.items() if name != self.knob}
+        if self.value != control.value:
+            controls[self.knob] = control.check(self.knob, self.value)
+        return replace(snapshot, controls=controls)
 
 
-def _with(moment: Snapshot, state: State) -> Snapshot:
-    return Snapshot(Batch(state, moment.batch.truth), moment.knobs)
+def _written(snapshot: Snapshot, model: PlayedModel, picture: torch.Tensor, role: str) -> Snapshot:
+    assert model.task is not None
+    batch = model.task.apply_picture(snapshot.batch, picture.to(model.device), role)
+    after = replace(snapshot, batch=batch)
+    return _carried_on(snapshot, after, model) if role == "input" else after
 
 
-def _written(moment: Snapshot, subject: PlayedModel, picture: torch.Tensor, role: str) -> Snapshot:
-    assert subject.task is not None
-    batch = subject.task.apply_picture(moment.batch, picture.to(subject.device), role)
-    if role == "input":
-        batch = Batch(subject.turned(moment).clear_dead(batch.state), batch.truth)
-    return Snapshot(batch, moment.knobs)
+def _carried_on(before: Snapshot, after: Snapshot, model: PlayedModel) -> Snapshot:
+    """Return what the cells make of a changed input: what they did in training.
+
+    Where nothing is drawn, or nothing was drawn before, they begin anew in any case.
+    """
+    blank = model.is_blank(before.state) or model.is_blank(after.state)
+    if blank or model.input_change == "begin anew":
+        return after.begin_anew(model.automaton.writable_levels)
+    return after.with_state(model.turned(before).clear_dead(after.state))
 
 
-def _task_with(subject: PlayedModel, role: str) -> Any:
-    if subject.task is None or role not in subject.task.roles:
-        roles = subject.task.roles if subject.task else ()
+def _task_with(model: PlayedModel, role: str) -> Any:
+    if model.task is None or role not in model.task.roles:
+        roles = model.task.roles if model.task else ()
         raise ShapeError(
             f"nothing here takes a picture as {role!r}.",
-            where=f"{subject.name} takes pictures as: {', '.join(roles) or 'nothing'}",
+            where=f"{model.name} takes pictures as: {', '.join(roles) or 'nothing'}",
             to_do="paint on a level instead",
         )
-    return subject.task
+    return model.task
 
 
 def _cover(
-    points: Points, radius: float, moment: Snapshot, subject: PlayedModel, level: str
+    points: Points, radius: float, snapshot: Snapshot, model: PlayedModel, level: str
 ) -> torch.Tensor:
-    _check_axes(points, subject)
-    topology = subject.turned(moment).topology
-    size = moment.state.size(level)
-    return touched(points, radius, size, topology).to(subject.device)
+    _check_axes(points, model)
+    topology = model.turned(snapshot).topology
+    size = snapshot.state.size(level)
+    return touched(points, radius, size, topology).to(model.device)
 
 
-def _check_axes(points: Points | list[Point], subject: PlayedModel) -> None:
-    strange = [point for point in points if len(point) != len(subject.size)]
+def _check_axes(points: Points | list[Point], model: PlayedModel) -> None:
+    strange = [point for point in points if len(point) != len(model.size)]
     if strange:
         raise ShapeError(
-            f"a point has {len(strange[0])} numbers, but the grid {len(subject.size)} axes.",
+            f"a point has {len(strange[0])} numbers, but the grid {len(model.size)} axes.",
             where="a stroke",
             to_do="give one place for each axis",
         )

@@ -1,4 +1,4 @@
-"""Watch a training run as it goes: take its newest weights as soon as they are written."""
+"""Follow a training run: load its newest weights whenever they are written."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,11 +16,11 @@ PAUSE = 0.5
 MOST_POINTS = 400
 
 
-def follower(lab: Hub, run: Path, load: Callable[[], PlayedModel]) -> Callable[[], Any]:
+def follower(hub: Hub, run: Path, load: Callable[[], PlayedModel]) -> Callable[[], Any]:
     """Return what makes the coroutine that follows a run.
 
     Args:
-        lab: Gets a session of the newest weights, at its beginning, under the same random seed.
+        hub: Gets a session of the newest weights, at its beginning, under the same random seed.
         run: The run's folder.
         load: Loads its newest checkpoint.
     """
@@ -29,33 +29,33 @@ def follower(lab: Hub, run: Path, load: Callable[[], PlayedModel]) -> Callable[[
         seen, repeats = stamp(run), Repeats()
         while True:
             try:
-                lab.news = {"run": progress(run)}
+                hub.news = {"run": progress(run)}
                 if stamp(run) not in (None, seen):
                     seen = stamp(run)
-                    await _take_over(lab, load)
+                    await _take_over(hub, load)
             except Exception as fault:
                 if repeats.new(fault):
-                    await lab.report(fault)
+                    await hub.report(fault)
             await asyncio.sleep(PAUSE)
 
     return follow
 
 
-async def _take_over(lab: Hub, load: Callable[[], PlayedModel]) -> None:
-    subject = await lab.do(load)
-    branch = lab.session.here.branch
-    lab.session = await lab.do(Session, subject, branch.random_seed, branch.start)
-    await lab.tell("about", **about(lab.session))
-    lab.changed()
+async def _take_over(hub: Hub, load: Callable[[], PlayedModel]) -> None:
+    model = await hub.do(load)
+    branch = hub.session.here.branch
+    hub.session = await hub.do(Session, model, branch.random_seed, branch.start)
+    await hub.send("about", **about(hub.session))
+    hub.changed()
 
 
 def stamp(run: Path) -> tuple[int, int] | None:
     """Return what changes whenever the run's newest checkpoint is written anew."""
     try:
-        told = newest(run).stat()
+        file = newest(run).stat()
     except OSError:  # the folder was moved or removed: what was there last goes on
         return None
-    return told.st_mtime_ns, told.st_ino
+    return file.st_mtime_ns, file.st_ino
 
 
 def newest(run: Path) -> Path:

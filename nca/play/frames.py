@@ -1,12 +1,12 @@
 """A frame as it goes to the page: how long the header is, the header as JSON, then the pixels.
 
 The pixels of all panes follow one another, rows from the top, red, green and blue in one byte
-each. What changes from step to step is in the header; what does not is told once, by `about`.
+each. What changes from step to step is in the header; what does not is sent once, by `about`.
 """
 
 import math
 import struct
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from nca.jsonl import dumps
 from nca.play.model import PlayedModel
 from nca.play.session import Session, TimelinePosition
 from nca.play.views import ROWS, VIEWS, Pane, ViewInput, ViewRequest, see
-from nca.render.pca import Basis
+from nca.render.pca import SteadyColours
 
 MOST_MARKS = 400
 """So many steps with events are marked on the timeline of a branch."""
@@ -24,15 +24,15 @@ MOST_MARKS = 400
 
 @dataclass
 class Viewer:
-    """What one page looks at.
+    """The view of one page.
 
     Attributes:
         look: What it asks for.
-        bases: The colours that it has grown used to.
+        bases: Principal colours by level, carried from frame to frame.
     """
 
     look: ViewRequest = field(default_factory=ViewRequest)
-    bases: dict[str, Basis] = field(default_factory=dict)
+    bases: dict[str, SteadyColours] = field(default_factory=dict)
 
     def turn(self, look: ViewRequest) -> None:
         """Look at something else, with fresh colours."""
@@ -40,63 +40,65 @@ class Viewer:
 
     def panes(self, session: Session, place: TimelinePosition) -> tuple[list[Pane], str]:
         """Return what it sees of a place, and how the panes lie."""
-        single = len(session.subject.size) == 1
-        moments = session.recent(place, ROWS) if single else [place.moment]
+        single = len(session.model.size) == 1
+        snapshots = session.recent(place, ROWS) if single else [place.snapshot]
         fits = place is session.here
-        sight = ViewInput(session.subject, moments, place.previous, self.look, self.bases, fits)
-        return see(sight)
+        given = ViewInput(session.model, snapshots, place.previous, self.look, self.bases, fits)
+        return see(given)
 
 
 def about(session: Session) -> dict[str, Any]:
     """Return what a page must know once."""
-    subject = session.subject
-    layout, task = subject.automaton.layout, subject.task
+    model = session.model
+    layout, task = model.automaton.layout, model.task
     return {
-        "name": subject.name,
-        "trained": subject.trained,
-        "iteration": subject.iteration,
-        "device": str(subject.device),
-        "size": list(subject.size),
+        "name": model.name,
+        "trained": model.trained,
+        "iteration": model.iteration,
+        "device": str(model.device),
+        "size": list(model.size),
         "levels": [
             {"name": name, "channels": level.channels, "input": level.input}
             for name, level in layout.items()
         ],
         "knobs": {
             name: {
-                "words": knob.words,
-                "value": knob.value,
-                "low": knob.low,
-                "high": knob.high,
-                "choices": list(knob.choices),
+                "words": control.words,
+                "value": control.value,
+                "low": control.low,
+                "high": control.high,
+                "choices": list(control.choices),
             }
-            for name, knob in subject.knobs.items()
+            for name, control in model.controls.items()
         },
         "views": [
             {"name": name, "words": view.words, "asks": list(view.asks)}
             for name, view in VIEWS.items()
-            if view.there(subject)
+            if view.there(model)
         ],
         "roles": list(task.roles) if task else [],
-        "canvas": list(task.canvas) if task else list(subject.size[-2:]),
+        "canvas": list(task.canvas) if task else list(model.size[-2:]),
         "starts": ["task", "noise", "point", "empty"] if task else ["noise", "point", "empty"],
         "inputs": any(level.input for level in layout.values()),
+        "input_change": model.input_change,
+        "pause": asdict(model.pause) if model.pause else None,
     }
 
 
-def frame(session: Session, eye: Viewer, beside: dict[str, Any]) -> bytes:
-    """Return a frame of what an eye sees.
+def frame(session: Session, viewer: Viewer, beside: dict[str, Any]) -> bytes:
+    """Return a frame of what a viewer sees.
 
     Args:
         session: Where one stands.
-        eye: What is looked at.
-        beside: What else the header shall tell.
+        viewer: What the page looks at.
+        beside: Further entries of the header.
 
     Raises:
         NCAError: There is no such view.
     """
     rows, pixels, arrangement = [], [], "row"
     for number, place in enumerate(session.places):
-        panes, arrangement = eye.panes(session, place)
+        panes, arrangement = viewer.panes(session, place)
         for pane in panes:
             raw = to_bytes(pane.picture)
             height, width = raw.shape[:2]
@@ -106,8 +108,8 @@ def frame(session: Session, eye: Viewer, beside: dict[str, Any]) -> bytes:
         "step": session.step,
         "panes": rows,
         "arrangement": arrangement,
-        "look": eye.look.model_dump(),
-        "places": [_told(session, place) for place in session.places],
+        "look": viewer.look.model_dump(),
+        "places": [_place_header(session, place) for place in session.places],
         "branches": _branches(session),
         **beside,
     }
@@ -122,38 +124,45 @@ def to_bytes(picture: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def measured(subject: PlayedModel, place: TimelinePosition) -> dict[str, float]:
-    """Return the metrics of a moment, by name: the task's, and how much changed in a step."""
-    moment = place.moment
+def measured(model: PlayedModel, place: TimelinePosition) -> dict[str, float]:
+    """Return the metrics of a snapshot, by name: the task's, and how much changed in a step."""
+    snapshot = place.snapshot
     found: dict[str, float] = {}
-    if subject.task is not None:
-        state = subject.turned(moment).finish(moment.state)
-        for name, share in subject.task.measure(state, moment.batch).items():
+    if model.task is not None:
+        state = model.turned(snapshot).finish(snapshot.state)
+        for name, share in model.task.measure(state, snapshot.batch).items():
             whole = share.whole.sum().item()
             found[name] = share.part.sum().item() / whole if whole else math.nan
     if place.previous is not None:
         pairs = [
-            (place.previous.state[n], moment.state[n]) for n in subject.automaton.writable_levels
+            (place.previous.state[n], snapshot.state[n]) for n in model.automaton.writable_levels
         ]
         moved = sum((new - old).abs().mean().item() for old, new in pairs) / max(len(pairs), 1)
         found["mean change"] = moved
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def _told(session: Session, place: TimelinePosition) -> dict[str, Any]:
-    subject, moment = session.subject, place.moment
+def _place_header(session: Session, place: TimelinePosition) -> dict[str, Any]:
+    model, snapshot = session.model, place.snapshot
     votes = []
-    if subject.task is not None:
+    if model.task is not None:
         with torch.no_grad():
-            batch = ViewInput(subject, [moment], None, ViewRequest()).batch
+            batch = ViewInput(model, [snapshot], None, ViewRequest()).batch
+            drawn = not model.is_blank(
+                snapshot.state
+            )  # without a picture there is nothing to vote on
             votes = [
-                {"name": v.name, "colour": _hex(v.colour), "share": round(v.share.item(), 4)}
-                for v in subject.task.votes(batch)
+                {
+                    "name": vote.name,
+                    "colour": _hex(vote.colour),
+                    "share": round(vote.share.item(), 4) if drawn else 0.0,
+                }
+                for vote in model.task.votes(batch)
             ]
     return {
         "branch": session.history.branches.index(place.branch),
-        "knobs": dict(moment.knobs),
-        "metrics": measured(subject, place),
+        "knobs": dict(snapshot.controls),
+        "metrics": measured(model, place),
         "votes": votes,
     }
 

@@ -1,4 +1,4 @@
-"""A history: where time began, what was done to it, and the branches that this made.
+"""A history: its first state, the events, and the branches that they made.
 
 Randomness is counted, so that a random seed, a start and events are all there is to keep: the
 same history is the same bits. A branch leaves its parent at a step and shares all that lies
@@ -22,11 +22,10 @@ from nca.play.history_file import (
     read_history,
 )
 from nca.play.model import PlayedModel, PlayStart
-from nca.play.snapshot import Snapshot
-from nca.play.snapshot_cache import SnapshotCache
+from nca.play.snapshot import Snapshot, SnapshotCache
 
 BUDGET = 256_000_000
-"""Bytes of moments that are kept for going back."""
+"""Bytes of snapshots that are kept for going back."""
 
 
 @dataclass
@@ -51,7 +50,7 @@ class Branch:
     fork: int = 0
     events: list[Event] = field(default_factory=list)
     length: int = 0
-    film: SnapshotCache = field(default_factory=SnapshotCache, repr=False)
+    cache: SnapshotCache = field(default_factory=SnapshotCache, repr=False)
 
     def at(self, step: int) -> list[Event]:
         """Return what is done at a step."""
@@ -66,18 +65,18 @@ class Branch:
 
 
 class History:
-    """Branches of time, and any moment of any of them.
+    """Branches of time, and any snapshot of any of them.
 
     Args:
-        subject: What is played.
+        model: What is played.
         random_seed: Of the first branch.
         start: Of the first branch.
     """
 
     def __init__(
-        self, subject: PlayedModel, random_seed: int = 0, start: PlayStart | None = None
+        self, model: PlayedModel, random_seed: int = 0, start: PlayStart | None = None
     ) -> None:
-        self.subject = subject
+        self.model = model
         self.branches: list[Branch] = []
         self.begin(random_seed, start or PlayStart())
 
@@ -88,7 +87,7 @@ class History:
             NCAError: There are too many, or the task cannot start so.
         """
         branch = Branch(self._free("main"), random_seed, start)
-        branch.film.keep(self.subject.first(start, random_seed))
+        branch.cache.keep(self.model.first(start, random_seed))
         self._add(branch)
         return branch
 
@@ -138,47 +137,47 @@ class History:
         branch.events.append(event)
 
     def before(self, branch: Branch, step: int) -> Snapshot:
-        """Return the moment at a step before anything is done at it.
+        """Return the snapshot at a step before anything is done at it.
 
         Raises:
-            NCAError: An event of the branch cannot be done to the subject.
+            NCAError: An event of the branch cannot be done to the model.
         """
-        moment = self.nearest(branch, step)
-        while moment.step < step:
-            moment = self.after(branch, self.done(branch, moment))
-        return moment
+        snapshot = self.nearest(branch, step)
+        while snapshot.step < step:
+            snapshot = self.after(branch, self.done(branch, snapshot))
+        return snapshot
 
     def nearest(self, branch: Branch, step: int) -> Snapshot:
-        """Return the last moment kept that is not after a step, before anything is done at it."""
+        """Return the last snapshot kept that is not after a step, before anything is done at it."""
         for each, least in _line(branch):
-            found = each.film.nearest(step)
+            found = each.cache.nearest(step)
             if found is not None and (each.parent is None or found.step > least):
                 return found
             step = min(step, least)
         raise AssertionError("a branch without beginning")
 
     def at(self, branch: Branch, step: int) -> Snapshot:
-        """Return the moment at a step, with all that is done at it."""
+        """Return the snapshot at a step, with all that is done at it."""
         return self.done(branch, self.before(branch, step))
 
-    def done(self, branch: Branch, moment: Snapshot) -> Snapshot:
-        """Return a moment after the events of its step."""
-        for event in branch.at(moment.step):
-            moment = event.apply(moment, self.subject)
-        return moment
+    def done(self, branch: Branch, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot after the events of its step."""
+        for event in branch.at(snapshot.step):
+            snapshot = event.apply(snapshot, self.model)
+        return snapshot
 
-    def after(self, branch: Branch, moment: Snapshot) -> Snapshot:
-        """Return the moment one step later, before anything is done at it, and keep it."""
-        moment = self.subject.next(moment)
-        if moment.step > branch.fork or branch.parent is None:
-            branch.film.keep(moment)
-            branch.length = max(branch.length, moment.step)
-            while sum(each.film.size for each in self.branches) > BUDGET:
-                largest = max(self.branches, key=lambda each: each.film.size)
-                if len(largest.film.moments) < 2:
+    def after(self, branch: Branch, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot one step later, before anything is done at it, and keep it."""
+        snapshot = self.model.next(snapshot)
+        if snapshot.step > branch.fork or branch.parent is None:
+            branch.cache.keep(snapshot)
+            branch.length = max(branch.length, snapshot.step)
+            while sum(each.cache.size for each in self.branches) > BUDGET:
+                largest = max(self.branches, key=lambda each: each.cache.size)
+                if len(largest.cache.snapshots) < 2:
                     break
-                largest.film.thin()
-        return moment
+                largest.cache.thin()
+        return snapshot
 
     def to_json(self) -> dict[str, Any]:
         """Return the history as JSON would hold it."""
@@ -196,12 +195,12 @@ class History:
                     "events": [event.model_dump(mode="json") for event in branch.events],
                 }
             )
-        subject = self.subject
+        model = self.model
         return {
             "format": FORMAT,
-            "name": subject.name,
-            "weights": subject.fingerprint,
-            "size": list(subject.size),
+            "name": model.name,
+            "weights": model.fingerprint,
+            "size": list(model.size),
             "branches": rows,
         }
 
@@ -210,16 +209,16 @@ class History:
         return dumps(self.to_json(), compact=True)
 
     @classmethod
-    def loaded(cls, text: str, subject: PlayedModel) -> "History":
+    def loaded(cls, text: str, model: PlayedModel) -> "History":
         """Read a history from the text of a file, which need not be trusted.
 
         Raises:
             NCAError: It is none, it is too large, or it belongs to another grid or other levels.
         """
         saved = read_history(text)
-        check_size(saved.size, subject)
+        check_size(saved.size, model)
         history = cls.__new__(cls)
-        history.subject, history.branches = subject, []
+        history.model, history.branches = model, []
         for number, row in enumerate(saved.branches):
             parent = history._parent(number, row)
             events = [parse_event(event) for event in row.events]
@@ -231,16 +230,16 @@ class History:
             )
             branch.length = max([row.length, *steps])
             if parent is None:
-                branch.film.keep(subject.first(row.start, row.random_seed))
+                branch.cache.keep(model.first(row.start, row.random_seed))
             history._add(branch)
         if sum(len(branch.events) for branch in history.branches) > MOST_EVENTS:
             raise damaged(f"it holds more than {MOST_EVENTS} events")
         return history
 
     @staticmethod
-    def foreign(text: str, subject: PlayedModel) -> bool:
+    def foreign(text: str, model: PlayedModel) -> bool:
         """Tell whether a saved history was made with other weights."""
-        return read_history(text).weights != subject.fingerprint
+        return read_history(text).weights != model.fingerprint
 
     def _parent(self, number: int, row: SavedBranch) -> Branch | None:
         if row.parent is None:

@@ -63,22 +63,22 @@ def read_history(text: str) -> Saved:
         raise damaged(f"{place}: {first['msg']}") from None
 
 
-def check_size(size: Size, subject: PlayedModel) -> None:
+def check_size(size: Size, model: PlayedModel) -> None:
     """Refuse a history of another grid.
 
     Raises:
         NCAError: It is one.
     """
-    if size != subject.size:
+    if size != model.size:
         raise NCAError(
             f"the history was made on a grid of {'x'.join(map(str, size))} cells.",
-            where=f"this grid has {'x'.join(map(str, subject.size))}",
+            where=f"this grid has {'x'.join(map(str, model.size))}",
             to_do=f"play with --size {'x'.join(map(str, size))}",
         )
 
 
 def damaged(how: str) -> NCAError:
-    """Return what to tell of a file that cannot be replayed."""
+    """Return the error of a file that cannot be replayed."""
     return NCAError(
         "this is no history that can be replayed.",
         where=how,

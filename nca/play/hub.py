@@ -1,6 +1,6 @@
-"""The lab: a session that runs while somebody looks at it, and those who look.
+"""The hub: one running session and the pages connected to it.
 
-All that touches the session happens in one worker thread, one thing after the other. A page
+All access to the session happens in one worker thread, one call after the other. A page
 acknowledges each frame, and gets the next one only then, always of what is now: frames are
 dropped, never queued. When the last page is gone, time stands still. Whatever fails is reported to
 the pages, and all else goes on.
@@ -23,10 +23,10 @@ from nca.play.views import ViewRequest
 Given = TypeVar("Given")
 
 BUSY = 0.03
-"""Seconds that time may pass between two looks."""
+"""Seconds of stepping between two frames."""
 
 PATIENCE = 0.1
-"""Seconds between two looks on the way to a step."""
+"""Seconds between two frames on the way to a step."""
 
 REST = 1 / 60
 FASTEST = 10_000.0
@@ -41,39 +41,39 @@ class Wire(Protocol):
         ...
 
     async def send_text(self, data: str) -> None:
-        """Send words."""
+        """Send a message."""
         ...
 
 
 class Client:
-    """One page that looks on."""
+    """A connected page."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.eye = Viewer()
+        self.viewer = Viewer()
         self.repeats = Repeats()
         self.stale = asyncio.Event()
         self.ready = asyncio.Event()
         self.ready.set()
         self.stale.set()
 
-    async def tell(self, kind: str, **words: Any) -> None:
-        """Send words."""
-        await self.wire.send_text(dumps({"type": kind, **words}))
+    async def send(self, kind: str, **fields: Any) -> None:
+        """Send a message."""
+        await self.wire.send_text(dumps({"type": kind, **fields}))
 
     async def report(self, fault: Exception) -> None:
         """Say what has failed; a bug of ours goes to the log as well."""
-        await self.tell("fault", **describe_fault(fault))
+        await self.send("fault", **describe_fault(fault))
 
     def look(self, look: ViewRequest) -> None:
         """Look at something else."""
-        self.eye.turn(look)
+        self.viewer.turn(look)
         self.repeats.forget()
         self.stale.set()
 
 
 class Hub:
-    """A session that runs while somebody looks at it.
+    """A session that runs while a page is connected.
 
     Args:
         session: What runs; it may be exchanged for another one.
@@ -81,12 +81,13 @@ class Hub:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.guests: list[Client] = []
+        self.clients: list[Client] = []
         self.playing = False
+        self.paused = False
         self.speed: float | None = 10.0
         self.news: dict[str, Any] = {}
         self.goal: int | None = None
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lab")
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nca-play")
         self._going = asyncio.Event()
         self._passed: deque[tuple[float, int]] = deque()
 
@@ -95,37 +96,52 @@ class Hub:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._worker, partial(work, *arguments))
 
-    async def tell(self, kind: str, **words: Any) -> None:
-        """Send words to all pages."""
-        for guest in list(self.guests):
-            await guest.tell(kind, **words)
+    async def send(self, kind: str, **fields: Any) -> None:
+        """Send a message to all pages."""
+        for client in list(self.clients):
+            await client.send(kind, **fields)
 
     async def report(self, fault: Exception) -> None:
         """Say to all pages what has failed; a bug of ours goes to the log as well."""
-        await self.tell("fault", **describe_fault(fault))
+        await self.send("fault", **describe_fault(fault))
 
     def enter(self, wire: Wire) -> Client:
-        """Let a page look on."""
-        guest = Client(wire)
-        self.guests.append(guest)
+        """Connect a page."""
+        client = Client(wire)
+        self.clients.append(client)
         self._consider()
-        return guest
+        return client
 
-    def leave(self, guest: Client) -> None:
-        """See a page off; when the last one is gone, time stands still."""
-        self.guests.remove(guest)
-        if not self.guests:
+    def leave(self, client: Client) -> None:
+        """Disconnect a page; without pages the session stands still."""
+        self.clients.remove(client)
+        if not self.clients:
             self.playing, self.goal = False, None
         self._consider()
 
     def play(self, on: bool) -> None:
         """Let time pass, or stand still."""
-        self.playing, self.goal = on, None
+        self.playing, self.paused, self.goal = on, False, None
         self._consider()
         self.changed()
 
+    async def pause(self) -> None:
+        """Stand still where the automaton does not hold, and say so."""
+        self.play(False)
+        self.paused = True
+        pause = self.session.model.pause
+        assert pause is not None
+        words = f"Paused: trained for {pause.trained} steps; measured to {pause.measured}"
+        await self.send("notice", text=f"{words}: press play to go on.")
+
+    def resume(self) -> None:
+        """Go on where the automaton paused by itself and has begun anew."""
+        pause = self.session.model.pause
+        if self.paused and pause and self.session.here.snapshot.state.step < pause.measured:
+            self.play(True)
+
     def seek(self, step: int) -> None:
-        """Go to a step, a little at a time; another wish takes the place of this one."""
+        """Go to a step, a little at a time; another call takes the place of this one."""
         self.playing, self.goal = False, step
         self._consider()
 
@@ -136,26 +152,26 @@ class Hub:
         self.changed()
 
     def changed(self) -> None:
-        """Let everybody see what is now, once they are ready."""
-        for guest in self.guests:
-            guest.stale.set()
+        """Mark what all pages show as out of date: each gets a new frame once it is ready."""
+        for client in self.clients:
+            client.stale.set()
 
-    async def show(self, guest: Client) -> None:
+    async def show(self, client: Client) -> None:
         """Send frames to a page for as long as it stays, one at a time."""
         while True:
-            await guest.stale.wait()
-            await guest.ready.wait()
-            guest.stale.clear()
-            guest.ready.clear()
+            await client.stale.wait()
+            await client.ready.wait()
+            client.stale.clear()
+            client.ready.clear()
             try:
-                data = await self.do(frame, self.session, guest.eye, self._state())
+                data = await self.do(frame, self.session, client.viewer, self._state())
             except Exception as fault:
-                guest.ready.set()
-                if guest.repeats.new(fault):
-                    await guest.report(fault)
+                client.ready.set()
+                if client.repeats.new(fault):
+                    await client.report(fault)
             else:
-                guest.repeats.forget()
-                await guest.wire.send_bytes(data)
+                client.repeats.forget()
+                await client.wire.send_bytes(data)
 
     async def run(self) -> None:
         """Let time pass whenever it shall, for ever; where it cannot, it stands still."""
@@ -185,9 +201,16 @@ class Hub:
                 owed -= steps
             last = began
             if steps >= 1:
-                enough = partial(_late, clock, began + BUSY)
+                late = partial(_late, clock, began + BUSY)
+
+                def enough(late: Callable[[], bool] = late) -> bool:
+                    return self.session.at_pause or late()
+
                 done = await self.do(self.session.advance, int(steps), enough)
                 self._passed.append((clock(), done))
+                if self.session.at_pause:
+                    await self.pause()
+                    continue
                 self.changed()
             wait = 0.0 if self.speed is None else min(max((1 - owed) / self.speed, 0.001), REST)
             await asyncio.sleep(wait)
@@ -204,7 +227,7 @@ class Hub:
         self.changed()
 
     def _consider(self) -> None:
-        if self.guests and (self.playing or self.goal is not None):
+        if self.clients and (self.playing or self.goal is not None):
             self._going.set()
         else:
             self._going.clear()

@@ -7,22 +7,25 @@ all be played.
 import math
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Le
+from torch import Tensor
 
 from nca.checkpoint.file import is_file, weights
 from nca.checkpoint.find import pretrained, recipes
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
+from nca.checkpoint.trained_conditions import InputChange, PausePoint, input_change, pause
 from nca.engine.automaton import Automaton
+from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
-from nca.play.controls import Control, Value, knobs_of, with_controls
+from nca.play.controls import Control, Value, controls_of, with_controls
 from nca.play.snapshot import Snapshot
 from nca.progress import SILENT, Progress
 from nca.recipe.recipe import Recipe
@@ -67,6 +70,7 @@ class PlayedModel:
         device: Where it runs.
         size: Cells along each axis of the grid.
         iteration: How many updates lie behind its weights.
+        pause: Where it pauses, if it was measured not to hold.
     """
 
     name: str
@@ -77,12 +81,13 @@ class PlayedModel:
     device: torch.device
     size: Size
     iteration: int = 0
-    knobs: Mapping[str, Control] = field(init=False, repr=False)
+    pause: PausePoint | None = None
+    controls: Mapping[str, Control] = field(init=False, repr=False)
     tuned: Callable[[tuple[tuple[str, Value], ...]], Automaton] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Read the knobs off the automaton."""
-        object.__setattr__(self, "knobs", knobs_of(self.automaton))
+        """Read the controls off the automaton."""
+        object.__setattr__(self, "controls", controls_of(self.automaton))
         cached = lru_cache(maxsize=8)(lambda items: with_controls(self.automaton, dict(items)))
         object.__setattr__(self, "tuned", cached)
 
@@ -105,16 +110,17 @@ class PlayedModel:
             size: Cells along each axis, instead of the recipe's.
             overrides: `table.key=value`.
             data: Folder of data sets.
+            report: Called with the progress of the task's preparation.
             progress: Where it is reported how far the task's preparation is.
 
         Raises:
             NCAError: What loading, checking or preparing raises.
         """
-        iteration = 0
+        iteration, pausing = 0, None
         if _is_checkpoint(source):
             loaded = Trained.load(source, device, overrides)
             recipe, automaton, task = loaded.recipe, loaded.automaton, loaded.task
-            iteration = loaded.checkpoint.iteration
+            iteration, pausing = loaded.checkpoint.iteration, pause(loaded)
         else:
             recipe = _recipe(source, overrides, size)
             automaton = recipe.automaton().to(device).eval()
@@ -126,7 +132,7 @@ class PlayedModel:
             task.prepare(device, data, progress)
             task.to(device)
         trained = _is_checkpoint(source)
-        return cls(recipe.name, recipe, trained, automaton, task, device, size, iteration)
+        return cls(recipe.name, recipe, trained, automaton, task, device, size, iteration, pausing)
 
     @property
     def more(self) -> bool:
@@ -135,6 +141,28 @@ class PlayedModel:
             return False
         own = type(self.task)
         return own.pictures is not Task.pictures or own.targets is not Task.targets
+
+    @property
+    def input_change(self) -> InputChange:
+        """What the cells do when their input changes."""
+        return input_change(self.recipe)
+
+    @cached_property
+    def _blank(self) -> dict[str, Tensor]:
+        """The input levels with nothing on them, by name; none, unless one may draw on them."""
+        if self.task is None or "input" not in self.task.roles:
+            return {}
+        first = self.task.display().first
+        inputs = [name for name, level in self.automaton.layout.items() if level.input]
+        return {name: first[name].to(self.device) for name in inputs}
+
+    def is_blank(self, state: State) -> bool:
+        """Return whether nothing is drawn on the input."""
+        blank = self._blank
+        return bool(blank) and all(
+            torch.allclose(state[name], empty.to(state[name]), atol=1e-5)
+            for name, empty in blank.items()
+        )
 
     @property
     def fingerprint(self) -> int:
@@ -147,7 +175,7 @@ class PlayedModel:
 
     @torch.no_grad()
     def first(self, start: PlayStart, random_seed: int) -> Snapshot:
-        """Return the moment at which a history begins.
+        """Return the snapshot at which a history begins.
 
         Raises:
             ShapeError: The task has no such sample.
@@ -165,18 +193,18 @@ class PlayedModel:
                 elif start.kind == "point":
                     level[(slice(None), slice(None), *(side // 2 for side in self.size))] = 1
             state = state.replace(levels)
-        return Snapshot(Batch(state, batch.truth))
+        return Snapshot(Batch(state, batch.truth), state)
 
     @torch.no_grad()
-    def next(self, moment: Snapshot) -> Snapshot:
-        """Return what is one step later, if nobody interferes."""
+    def next(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot one step later, without events."""
         with self.recipe.autocast(self.device):
-            state = self.turned(moment).step(moment.state)
-        return replace(moment, batch=Batch(state, moment.batch.truth))
+            state = self.turned(snapshot).step(snapshot.state)
+        return snapshot.with_state(state)
 
-    def turned(self, moment: Snapshot) -> Automaton:
-        """Return the automaton with its knobs as they stand."""
-        return self.tuned(tuple(sorted(moment.knobs.items())))
+    def turned(self, snapshot: Snapshot) -> Automaton:
+        """Return the automaton with its controls as they stand."""
+        return self.tuned(tuple(sorted(snapshot.controls.items())))
 
     def _sample(self, number: int) -> Batch:
         if self.task is None:

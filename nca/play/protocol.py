@@ -1,4 +1,4 @@
-"""What a page may say: each message is a class that checks its numbers, then does what it says.
+"""The messages of a page: each is a class that checks its fields, then does what it asks for.
 
 A text is parsed whole before anything is done. What is malformed is refused in words and never
 reaches a handler, so that what fails in a handler is a bug of ours.
@@ -21,7 +21,7 @@ from nca.play.views import ViewRequest
 from nca.types import Natural
 
 MANY = 1000
-"""So many steps can be asked for in one breath."""
+"""The most steps of one message."""
 
 FAR = 100_000
 """So many steps beyond the end of a branch can be gone to at once."""
@@ -31,12 +31,12 @@ QUOTED = 120
 
 
 class Message(BaseModel, ABC):
-    """Something that a page says."""
+    """A message of a page."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @abstractmethod
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Do what it says.
 
         Raises:
@@ -49,9 +49,9 @@ class Ack(Message):
 
     type: Literal["ack"]
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Let the next frame come."""
-        guest.ready.set()
+        client.ready.set()
 
 
 class About(Message):
@@ -59,9 +59,9 @@ class About(Message):
 
     type: Literal["about"] = "about"
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Answer."""
-        await guest.tell("about", **await lab.do(about, lab.session))
+        await client.send("about", **await hub.do(about, hub.session))
 
 
 class Play(Message):
@@ -70,9 +70,9 @@ class Play(Message):
     type: Literal["play"]
     on: bool
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Start or stop."""
-        lab.play(self.on)
+        hub.play(self.on)
 
 
 class Speed(Message):
@@ -81,9 +81,9 @@ class Speed(Message):
     type: Literal["speed"]
     value: Annotated[float, Ge(SLOWEST), Le(FASTEST)] | None
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Set the pace."""
-        lab.pace(self.value)
+        hub.pace(self.value)
 
 
 class Steps(Message):
@@ -92,14 +92,14 @@ class Steps(Message):
     type: Literal["step"]
     count: Annotated[int, Ge(-MANY), Le(MANY)] = 1
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Go."""
-        lab.play(False)
+        hub.play(False)
         if self.count > 0:
-            await lab.do(lab.session.advance, self.count)
+            await hub.do(hub.session.advance, self.count)
         else:
-            await lab.do(lab.session.go, max(0, lab.session.step + self.count))
-        lab.changed()
+            await hub.do(hub.session.go, max(0, hub.session.step + self.count))
+        hub.changed()
 
 
 class Go(Message):
@@ -108,9 +108,9 @@ class Go(Message):
     type: Literal["go"]
     step: Step
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Set out, as far as one can go at once."""
-        lab.seek(min(self.step, lab.session.here.branch.length + FAR, MOST_STEPS))
+        hub.seek(min(self.step, hub.session.here.branch.length + FAR, MOST_STEPS))
 
 
 class Act(Message):
@@ -119,11 +119,12 @@ class Act(Message):
     type: Literal["act"]
     event: dict[str, Any]
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Do it to what is seen, wherever that is."""
-        lab.goal = None
-        await lab.do(lab.session.act, self.event)
-        lab.changed()
+        hub.goal = None
+        await hub.do(hub.session.act, self.event)
+        hub.resume()
+        hub.changed()
 
 
 class Beginning(BaseModel):
@@ -142,13 +143,14 @@ class Reset(Message):
     random_seed: RandomSeed | Literal["new"] | None = None
     start: Beginning | None = None
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Begin, with fresh colours."""
         seed = secrets.randbelow(2**31) if self.random_seed == "new" else self.random_seed
         start = self.start and PlayStart(self.start.kind, self.start.sample)
-        await lab.do(lab.session.reset, seed, start)
-        guest.eye.bases.clear()
-        lab.changed()
+        await hub.do(hub.session.reset, seed, start)
+        hub.resume()
+        client.viewer.bases.clear()
+        hub.changed()
 
 
 class LookAt(Message):
@@ -157,9 +159,9 @@ class LookAt(Message):
     type: Literal["look"]
     look: ViewRequest
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Show it, with fresh colours."""
-        guest.look(self.look)
+        client.look(self.look)
 
 
 class BranchOff(Message):
@@ -168,10 +170,10 @@ class BranchOff(Message):
     type: Literal["branch"]
     name: str = ""
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Go on along it."""
-        await lab.do(lab.session.branch, self.name[:36])
-        lab.changed()
+        await hub.do(hub.session.branch, self.name[:36])
+        hub.changed()
 
 
 class Show(Message):
@@ -180,10 +182,10 @@ class Show(Message):
     type: Literal["show"]
     branch: Natural
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Go over."""
-        await lab.do(lab.session.show, self.branch)
-        lab.changed()
+        await hub.do(hub.session.show, self.branch)
+        hub.changed()
 
 
 class Compare(Message):
@@ -192,10 +194,10 @@ class Compare(Message):
     type: Literal["compare"]
     branch: Natural | None
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Show it."""
-        await lab.do(lab.session.compare, self.branch)
-        lab.changed()
+        await hub.do(hub.session.compare, self.branch)
+        hub.changed()
 
 
 class Rename(Message):
@@ -205,10 +207,10 @@ class Rename(Message):
     branch: Natural
     name: str
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Give it."""
-        await lab.do(lab.session.rename, self.branch, self.name)
-        lab.changed()
+        await hub.do(hub.session.rename, self.branch, self.name)
+        hub.changed()
 
 
 class Remove(Message):
@@ -217,10 +219,10 @@ class Remove(Message):
     type: Literal["remove"]
     branch: Natural
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Forget it."""
-        await lab.do(lab.session.remove, self.branch)
-        lab.changed()
+        await hub.do(hub.session.remove, self.branch)
+        hub.changed()
 
 
 class Load(Message):
@@ -229,13 +231,13 @@ class Load(Message):
     type: Literal["load"]
     history: str
 
-    async def handle(self, lab: Hub, guest: Client) -> None:
+    async def handle(self, hub: Hub, client: Client) -> None:
         """Take it up, and say so if other weights have made it."""
-        lab.play(False)
-        if await lab.do(lab.session.load, self.history):
+        hub.play(False)
+        if await hub.do(hub.session.load, self.history):
             words = "made with other weights: what it replays will differ"
-            await guest.tell("notice", text=words)
-        lab.changed()
+            await client.send("notice", text=words)
+        hub.changed()
 
 
 Known = (
@@ -255,35 +257,35 @@ def parse(text: str | None) -> Message:
         NCAError: It is none, or a number of it is out of range.
     """
     if text is None:
-        raise _nonsense("bytes", "a message is text")
+        raise _malformed("bytes", "a message is text")
     if len(text) > 2 * MOST_BYTES:
-        raise _nonsense(text, f"it has more than {2 * MOST_BYTES:,} characters")
+        raise _malformed(text, f"it has more than {2 * MOST_BYTES:,} characters")
     try:
         return MESSAGES.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise _nonsense(text, f"{place}: {first['msg']}".removeprefix(": ")) from None
+        raise _malformed(text, f"{place}: {first['msg']}".removeprefix(": ")) from None
 
 
-async def respond(lab: Hub, guest: Client, text: str | None) -> None:
+async def respond(hub: Hub, client: Client, text: str | None) -> None:
     """Do what a page asks for, or say to it why not; a bug of ours goes to the log as well.
 
     Args:
-        lab: What is played.
-        guest: The page.
+        hub: What is played.
+        client: The page.
         text: As of `parse`.
     """
     try:
-        await parse(text).handle(lab, guest)
+        await parse(text).handle(hub, client)
     except Exception as fault:
-        await guest.report(fault)
-        lab.changed()
+        await client.report(fault)
+        hub.changed()
 
 
-def _nonsense(text: str, why: str) -> NCAError:
+def _malformed(text: str, why: str) -> NCAError:
     return NCAError(
-        f"the page said something that makes no sense: {why[:QUOTED]}.",
+        f"the page sent a message that cannot be read: {why[:QUOTED]}.",
         where=text[:QUOTED],
         to_do="load the page again; if it stays so, it is of another version",
     )

@@ -1,4 +1,4 @@
-"""Take a stretch of time away: as GIF, APNG or MP4."""
+"""Recordings: a range of steps as GIF, APNG or MP4."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated
@@ -26,7 +26,7 @@ PAPER = 255
 
 
 class RecordingRequest(BaseModel):
-    """Which stretch of time, seen how.
+    """Which steps to record, in which view.
 
     Attributes:
         first: The first step to show.
@@ -38,7 +38,7 @@ class RecordingRequest(BaseModel):
         channel: See `ViewRequest`.
         slice: See `ViewRequest`.
         threshold: See `ViewRequest`.
-        token: Whoever asks has shown it already.
+        token: Of the address; checked before.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -60,7 +60,7 @@ class RecordingRequest(BaseModel):
         return range(self.first, self.last + 1, self.every)
 
 
-def parse_wish(query: Mapping[str, str]) -> RecordingRequest:
+def parse_request(query: Mapping[str, str]) -> RecordingRequest:
     """Return what an address asks for.
 
     Raises:
@@ -77,44 +77,44 @@ def parse_wish(query: Mapping[str, str]) -> RecordingRequest:
         ) from None
 
 
-def record(session: Session, name: str, wish: RecordingRequest) -> tuple[bytes, str]:
+def record(session: Session, name: str, request: RecordingRequest) -> tuple[bytes, str]:
     """Return a film of a session, and the ending of its file; the session stays where it is.
 
     Raises:
         NCAError: An unknown kind, no frame or too many, or no encoder.
     """
-    if name not in KINDS or not 1 <= len(wish.steps) <= MOST_FRAMES:
+    if name not in KINDS or not 1 <= len(request.steps) <= MOST_FRAMES:
         raise NCAError(
-            f"a film of {len(wish.steps)} frames cannot be taken as {name!r}.",
-            where=f"steps {wish.first} to {wish.last}, every {wish.every}",
+            f"a film of {len(request.steps)} frames cannot be taken as {name!r}.",
+            where=f"steps {request.first} to {request.last}, every {request.every}",
             to_do=f"take 1 to {MOST_FRAMES} frames as {', '.join(KINDS)}",
         )
     look = ViewRequest(
-        view=wish.view,
-        level=wish.level,
-        channel=wish.channel,
-        slice=wish.slice,
-        threshold=wish.threshold,
+        view=request.view,
+        level=request.level,
+        channel=request.channel,
+        slice=request.slice,
+        threshold=request.threshold,
     )
     stood = session.step
     try:
         data = encode(
-            _sheets(session, Viewer(look), wish.steps), ENCODED.get(name, name), wish.rate
+            _sheets(session, Viewer(look), request.steps), ENCODED.get(name, name), request.rate
         )
     finally:
         session.go(stood)
     return data, name.partition(".")[2]
 
 
-def _sheets(session: Session, eye: Viewer, steps: range) -> Iterator[Image.Image]:
+def _sheets(session: Session, viewer: Viewer, steps: range) -> Iterator[Image.Image]:
     for step in steps:
         session.go(step)
-        yield _sheet(session, eye)
+        yield _sheet(session, viewer)
 
 
-def _sheet(session: Session, eye: Viewer) -> Image.Image:
+def _sheet(session: Session, viewer: Viewer) -> Image.Image:
     """Return all panes side by side, on white paper."""
-    panes = [pane for place in session.places for pane in eye.panes(session, place)[0]]
+    panes = [pane for place in session.places for pane in viewer.panes(session, place)[0]]
     tiles = [_tile(pane.picture) for pane in panes]
     height = max(tile.height for tile in tiles)
     width = sum(tile.width for tile in tiles) + GAP * (len(tiles) - 1)

@@ -1,4 +1,4 @@
-"""Serve the lab's page from this machine: files, frames, and what one may take away."""
+"""The web server of the live page: its files, its socket, and what one can download."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ from nca.errors import NCAError, StorageError
 from nca.play.auth import HEADERS, Auth
 from nca.play.hub import Hub
 from nca.play.protocol import About, respond
-from nca.play.recording import KINDS, parse_wish, record
+from nca.play.recording import KINDS, parse_request, record
 from nca.play.reporting import describe_fault
 from nca.render.animation import omission
 
@@ -33,48 +33,48 @@ KINDS_OF_FILES = {
 
 
 def application(
-    lab: Hub, gate: Auth, beside: Callable[[], Any] | None, stop: Callable[[], None]
+    hub: Hub, auth: Auth, beside: Callable[[], Any] | None, stop: Callable[[], None]
 ) -> Starlette:
-    """Return the web application of a lab.
+    """Return the web application of a hub.
 
     Args:
-        lab: What is served.
-        gate: Who may come in.
-        beside: Makes a coroutine that runs beside the lab, if any.
-        stop: Called if the lab fails, which is a bug of ours.
+        hub: What is served.
+        auth: Which requests are answered.
+        beside: Makes a coroutine that runs beside the hub, if any.
+        stop: Called if the hub fails, which is a bug of ours.
     """
     page = {
         entry.name: entry.read_bytes() for entry in files("nca.play").joinpath("page").iterdir()
     }
 
     async def index(request: Request) -> Response:
-        if not gate.knows(request):
+        if not auth.knows(request):
             return _refused()
         return Response(page["index.html"], headers=HEADERS, media_type=KINDS_OF_FILES["html"])
 
     async def static(request: Request) -> Response:
         name = request.path_params["name"]
         ending = name.rpartition(".")[2]
-        if not gate.is_host(request) or name not in page or ending not in KINDS_OF_FILES:
+        if not auth.is_host(request) or name not in page or ending not in KINDS_OF_FILES:
             return _refused(404)
         return Response(page[name], headers=HEADERS, media_type=KINDS_OF_FILES[ending])
 
     async def take(request: Request) -> Response:
-        return await _taken(lab, gate, request)
+        return await _taken(hub, auth, request)
 
     async def talk(wire: WebSocket) -> None:
-        await _talk(lab, gate, wire)
+        await _talk(hub, auth, wire)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(lab.run())]
+        tasks = [asyncio.create_task(hub.run())]
         if beside:
             tasks.append(asyncio.create_task(beside()))
         for task in tasks:
             task.add_done_callback(lambda _: stop())
         yield
         await _end(*tasks)
-        lab.close()
+        hub.close()
 
     routes = [
         Route("/", index),
@@ -89,24 +89,24 @@ class Server:
     """A server on a loopback address, which knows its port before it runs.
 
     Args:
-        lab: What is served.
+        hub: What is served.
         host: A loopback address.
         port: Where to listen; 0: where it is free.
-        beside: Makes a coroutine that runs beside the lab, if any.
+        beside: Makes a coroutine that runs beside the hub, if any.
 
     Raises:
         StorageError: The port is taken.
     """
 
     def __init__(
-        self, lab: Hub, host: str, port: int, beside: Callable[[], Any] | None = None
+        self, hub: Hub, host: str, port: int, beside: Callable[[], Any] | None = None
     ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self.socket.bind((host, port))
-            self.socket.listen()  # whoever is early waits
+            self.socket.listen()  # early connections wait
         except OSError as fault:
             self.socket.close()
             raise StorageError(
@@ -114,9 +114,9 @@ class Server:
                 where=f"{host}, port {port}",
                 to_do="choose another --port, or leave it out",
             ) from fault
-        self.gate = Auth(host, self.socket.getsockname()[1])
+        self.auth = Auth(host, self.socket.getsockname()[1])
         config = uvicorn.Config(
-            application(lab, self.gate, beside, self.stop),
+            application(hub, self.auth, beside, self.stop),
             log_level="warning",
             ws="websockets-sansio",
             ws_max_size=LARGEST_MESSAGE,
@@ -127,7 +127,7 @@ class Server:
         self._server = uvicorn.Server(config)
 
     def run(self) -> None:
-        """Serve until somebody says stop, or presses Ctrl-C."""
+        """Serve until `stop` is called, or Ctrl-C pressed."""
         try:
             with suppress(KeyboardInterrupt):
                 self._server.run(sockets=[self.socket])
@@ -139,20 +139,20 @@ class Server:
         self._server.should_exit = True
 
 
-async def _talk(lab: Hub, gate: Auth, wire: WebSocket) -> None:
-    if not gate.knows(wire):
+async def _talk(hub: Hub, auth: Auth, wire: WebSocket) -> None:
+    if not auth.knows(wire):
         await wire.close(1008)
         return
     await wire.accept()
-    guest = lab.enter(_Page(wire))
+    client = hub.enter(_Page(wire))
     frames: list[asyncio.Task[None]] = []
     try:
-        await respond(lab, guest, About().model_dump_json())
-        frames.append(asyncio.create_task(lab.show(guest)))
+        await respond(hub, client, About().model_dump_json())
+        frames.append(asyncio.create_task(hub.show(client)))
         while (heard := await wire.receive())["type"] != "websocket.disconnect":
-            await respond(lab, guest, heard.get("text"))
+            await respond(hub, client, heard.get("text"))
     finally:
-        lab.leave(guest)
+        hub.leave(client)
         await _end(*frames)
 
 
@@ -173,18 +173,18 @@ class _Page:
                 await self._wire.send_text(data)
 
 
-async def _taken(lab: Hub, gate: Auth, request: Request) -> Response:
+async def _taken(hub: Hub, auth: Auth, request: Request) -> Response:
     name = request.path_params["name"]
-    if not gate.knows(request):
+    if not auth.knows(request):
         return _refused()
     try:
         if name == "history.json":
-            text = await lab.do(lab.session.save)
-            return _file(text.encode(), "application/json", f"{lab.session.subject.name}.json")
-        wish = parse_wish(request.query_params)
-        data, ending = await lab.do(record, lab.session, name, wish)
-        notice = omission(name, wish.rate)
-        return _file(data, KINDS[name], f"{lab.session.subject.name}.{ending}", notice)
+            text = await hub.do(hub.session.save)
+            return _file(text.encode(), "application/json", f"{hub.session.model.name}.json")
+        recording = parse_request(request.query_params)
+        data, ending = await hub.do(record, hub.session, name, recording)
+        notice = omission(name, recording.rate)
+        return _file(data, KINDS[name], f"{hub.session.model.name}.{ending}", notice)
     except Exception as fault:
         code = 400 if isinstance(fault, NCAError) else 500
         return JSONResponse(describe_fault(fault), status_code=code, headers=HEADERS)

@@ -1,4 +1,4 @@
-"""Where one stands in a history: time passes, goes back, and is disturbed. No web in here."""
+"""A session: a position in a history, from which one goes on, back, or aside. No web in here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ class TimelinePosition:
 
     Attributes:
         branch: On which branch.
-        moment: At which moment, with all that is done at it.
-        previous: The moment one step before, if it is at hand.
+        snapshot: At which snapshot, with all that is done at it.
+        previous: The snapshot one step before, if it is at hand.
     """
 
     branch: Branch
-    moment: Snapshot
+    snapshot: Snapshot
     previous: Snapshot | None = None
 
 
@@ -30,23 +30,29 @@ class Session:
     """One automaton that is being played.
 
     Args:
-        subject: What is played.
+        model: What is played.
         random_seed: From which all randomness follows.
         start: Where it begins.
     """
 
     def __init__(
-        self, subject: PlayedModel, random_seed: int = 0, start: PlayStart | None = None
+        self, model: PlayedModel, random_seed: int = 0, start: PlayStart | None = None
     ) -> None:
-        self.subject = subject
-        self.history = History(subject, random_seed, start)
+        self.model = model
+        self.history = History(model, random_seed, start)
         self.here = self._placed(self.history.branches[0], 0)
         self.beside: TimelinePosition | None = None
 
     @property
     def step(self) -> int:
         """The step at which one stands."""
-        return self.here.moment.step
+        return self.here.snapshot.step
+
+    @property
+    def at_pause(self) -> bool:
+        """Whether one stands where the automaton pauses because it does not hold."""
+        pause = self.model.pause
+        return pause is not None and self.here.snapshot.state.step == pause.measured
 
     @property
     def places(self) -> list[TimelinePosition]:
@@ -62,9 +68,9 @@ class Session:
         """
         for done in range(1, steps + 1):
             for place in self.places:
-                place.previous = place.moment
-                after = self.history.after(place.branch, place.moment)
-                place.moment = self.history.done(place.branch, after)
+                place.previous = place.snapshot
+                after = self.history.after(place.branch, place.snapshot)
+                place.snapshot = self.history.done(place.branch, after)
             if enough and enough():
                 return done
         return steps
@@ -73,7 +79,7 @@ class Session:
         """Go to a step, of the past or of the future."""
         for place in self.places:
             at = self._placed(place.branch, step)
-            place.moment, place.previous = at.moment, at.previous
+            place.snapshot, place.previous = at.snapshot, at.previous
 
     def approach(self, step: int, enough: Callable[[], bool]) -> bool:
         """Go towards a step as far as time allows, and return whether one has arrived.
@@ -102,17 +108,17 @@ class Session:
             NCAError: It is no event, or it cannot be done.
         """
         event = parse_event({**given, "step": self.step})
-        moment = event.apply(self.here.moment, self.subject)  # before anything is noted
+        snapshot = event.apply(self.here.snapshot, self.model)  # before anything is noted
         branch = self.here.branch
         if branch.length > self.step or self.step < branch.fork:
             branch = self.branch().branch
         last = branch.events[-1] if branch.events else None
         if isinstance(event, Turn) and isinstance(last, Turn) and _same(event, last):
-            branch.events.pop()  # a knob under the hand turns many times
+            branch.events.pop()  # a control under the hand is turned many times
         self.history.add(branch, event)
-        self.here.moment = moment
+        self.here.snapshot = snapshot
         if self.beside and self.beside.branch is branch:
-            self.beside.moment = moment
+            self.beside.snapshot = snapshot
         return event
 
     def reset(self, random_seed: int | None = None, start: PlayStart | None = None) -> None:
@@ -128,11 +134,11 @@ class Session:
         alone = old.parent is None and not any(b.parent is old for b in self.history.branches)
         if not old.all() and alone:
             if (seed, begin) != (old.random_seed, old.start):
-                first = self.subject.first(begin, seed)
+                first = self.model.first(begin, seed)
                 old.random_seed, old.start, old.length = seed, begin, 0
-                old.film.cut(-1)
-                old.film.stride = 1
-                old.film.keep(first)
+                old.cache.cut(-1)
+                old.cache.stride = 1
+                old.cache.keep(first)
             branch = old
         else:
             branch = self.history.begin(seed, begin)
@@ -143,7 +149,7 @@ class Session:
         """Let a branch leave here, and go on along it."""
         old = self.here
         branch = self.history.branch(old.branch, self.step, name)
-        self.here = TimelinePosition(branch, old.moment, old.previous)
+        self.here = TimelinePosition(branch, old.snapshot, old.previous)
         return self.here
 
     def show(self, number: int) -> None:
@@ -191,21 +197,21 @@ class Session:
             Whether it was made with other weights, so that what it replays will differ.
 
         Raises:
-            NCAError: It is none, or does not belong to this subject.
+            NCAError: It is none, or does not belong to this model.
         """
-        history = History.loaded(text, self.subject)
+        history = History.loaded(text, self.model)
         for branch in history.branches:  # what cannot be done shows before anything is forgotten
             for event in branch.events:
-                event.apply(history.nearest(branch, event.step), self.subject)
+                event.apply(history.nearest(branch, event.step), self.model)
         self.history, self.beside = history, None
         self.here = self._placed(history.branches[0], 0)
-        return History.foreign(text, self.subject)
+        return History.foreign(text, self.model)
 
     def recent(self, place: TimelinePosition, count: int) -> list[Snapshot]:
-        """Return the last moments up to a place, oldest first."""
-        first = max(0, place.moment.step - count + 1)
-        past = [self.history.at(place.branch, at) for at in range(first, place.moment.step)]
-        return [*past, place.moment]
+        """Return the last snapshots up to a place, oldest first."""
+        first = max(0, place.snapshot.step - count + 1)
+        past = [self.history.at(place.branch, at) for at in range(first, place.snapshot.step)]
+        return [*past, place.snapshot]
 
     def _placed(self, branch: Branch, step: int) -> TimelinePosition:
         previous = self.history.at(branch, step - 1) if step > 0 else None

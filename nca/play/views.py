@@ -1,7 +1,7 @@
-"""What there is to see of a moment: each view is a named thing that draws panes.
+"""What there is to see of a snapshot: each view is a named thing that draws panes.
 
 A grid of two axes is shown as it is, one of three as a slice, and one of one axis as a picture
-whose rows are the last moments, the latest at the bottom.
+whose rows are the last snapshots, the latest at the bottom.
 
 Legend: B sample, C channel, H height, W width of what is shown.
 """
@@ -21,14 +21,14 @@ from nca.errors import NCAError
 from nca.play.model import PlayedModel
 from nca.play.snapshot import Snapshot
 from nca.render.outlines import outlined
-from nca.render.pca import Basis
-from nca.render.ramps import DIVERGING, SEQUENTIAL, ceiling, ramp
+from nca.render.palettes import DIVERGING, SEQUENTIAL, ceiling, ramp
+from nca.render.pca import SteadyColours
 from nca.render.sheet import level_picture
 from nca.tasks.batch import Batch
 from nca.types import Natural
 
 ROWS = 160
-"""So many moments of a grid of one axis are shown."""
+"""So many snapshots of a grid of one axis are shown."""
 
 LEAST_FOR_COLOURS = 3
 FLAT = 1e-3
@@ -41,7 +41,7 @@ Arrangement = Literal["row", "stack"]
 
 
 class ViewRequest(BaseModel):
-    """What somebody wants to see.
+    """What a page asks to see.
 
     Attributes:
         view: The name of the view.
@@ -65,32 +65,32 @@ class ViewInput:
     """What a view may draw from.
 
     Attributes:
-        subject: What is played.
-        moments: The moment to show; of a grid of one axis the last ones, oldest first.
+        model: What is played.
+        snapshots: The snapshot to show; of a grid of one axis the last ones, oldest first.
         previous: One step before the last, if it is at hand.
         look: What is asked for.
-        bases: The colours of each level, carried from moment to moment.
-        fits: Whether colours may follow these moments.
+        bases: The colours of each level, carried from snapshot to snapshot.
+        fits: Whether colours may follow these snapshots.
     """
 
-    subject: PlayedModel
-    moments: Sequence[Snapshot]
+    model: PlayedModel
+    snapshots: Sequence[Snapshot]
     previous: Snapshot | None
     look: ViewRequest
-    bases: dict[str, Basis] = field(default_factory=dict)
+    bases: dict[str, SteadyColours] = field(default_factory=dict)
     fits: bool = True
 
     @property
     def state(self) -> State:
-        """The moments as samples of one state."""
-        states = [self.subject.turned(m).finish(m.state) for m in self.moments]
+        """The snapshots as samples of one state."""
+        states = [self.model.turned(m).finish(m.state) for m in self.snapshots]
         return State.cat([s.replace(remembered=()) for s in states])
 
     @property
     def batch(self) -> Batch:
-        """The last moment with its truth."""
-        last = self.moments[-1]
-        return Batch(self.subject.turned(last).finish(last.state), last.batch.truth)
+        """The last snapshot with its truth."""
+        last = self.snapshots[-1]
+        return Batch(self.model.turned(last).finish(last.state), last.batch.truth)
 
     @property
     def level(self) -> str:
@@ -99,7 +99,7 @@ class ViewInput:
         Raises:
             NCAError: There is none of that name.
         """
-        names = list(self.subject.automaton.layout)
+        names = list(self.model.automaton.layout)
         name = self.look.level or names[-1]
         if name not in names:
             raise NCAError(
@@ -113,7 +113,7 @@ class ViewInput:
         """Return `(B, C, *space)` as it is shown, `(C, H, W)`."""
         match tensor.ndim - 2:
             case 1:
-                shown = tensor.movedim(0, 1)  # (C, moment, W)
+                shown = tensor.movedim(0, 1)  # (C, step, W)
                 missing = ROWS - shown.shape[1]
                 if missing > 0:
                     empty = shown.new_full((len(shown), missing, shown.shape[2]), 1.0)
@@ -131,10 +131,10 @@ class ViewInput:
         """
         level = self.state[name].detach().float().cpu()
         mean = level.mean(dim=1, keepdim=True)
-        pictured = self.subject.automaton.layout[name].input and mean.std() > FLAT * level.std()
+        pictured = self.model.automaton.layout[name].input and mean.std() > FLAT * level.std()
         if level.shape[1] < LEAST_FOR_COLOURS or pictured:
             return self.plane(level_picture([mean])[0])
-        basis = self.bases.setdefault(name, Basis())
+        basis = self.bases.setdefault(name, SteadyColours())
         if self.fits:
             basis.fit(level)
         return self.plane(basis.colours(level).float())
@@ -150,13 +150,13 @@ class Pane:
 
 @dataclass(frozen=True)
 class ViewKind:
-    """One way to look at a moment.
+    """One way to look at a snapshot.
 
     Attributes:
         words: What a person calls it.
         draw: Returns its panes.
-        asks: What of a `ViewRequest` it heeds, beside the slice.
-        there: Whether a subject has what it shows.
+        asks: What of a `ViewRequest` it depends on, beside the slice.
+        there: Whether a model has what it shows.
         arrangement: How its panes lie.
     """
 
@@ -183,105 +183,107 @@ def view(
 
 
 @torch.no_grad()
-def see(sight: ViewInput) -> tuple[list[Pane], Arrangement]:
+def see(given: ViewInput) -> tuple[list[Pane], Arrangement]:
     """Return the panes of the view that is asked for, and how they lie.
 
     Raises:
         NCAError: There is no such view, level or channel.
     """
-    name = sight.look.view
-    if name not in VIEWS or not VIEWS[name].there(sight.subject):
-        known = [each for each, view in VIEWS.items() if view.there(sight.subject)]
+    name = given.look.view
+    if name not in VIEWS or not VIEWS[name].there(given.model):
+        known = [each for each, view in VIEWS.items() if view.there(given.model)]
         raise NCAError(
-            f"there is no view {name!r} of {sight.subject.name}.",
+            f"there is no view {name!r} of {given.model.name}.",
             where="the page",
             to_do=f"choose among {', '.join(known)}",
         )
-    return VIEWS[name].draw(sight), VIEWS[name].arrangement
+    return VIEWS[name].draw(given), VIEWS[name].arrangement
 
 
 @view("picture", "picture")
-def _picture(sight: ViewInput) -> list[Pane]:
-    task = sight.subject.task
-    if task is None or len(sight.subject.size) != 2:
-        name = list(sight.subject.automaton.layout)[-1]
-        return [Pane(name, sight.coloured(name))]
-    return [Pane("picture", task.picture(sight.batch.state)[0].float().cpu())]
+def _picture(given: ViewInput) -> list[Pane]:
+    task = given.model.task
+    if task is None or len(given.model.size) != 2:
+        name = list(given.model.automaton.layout)[-1]
+        return [Pane(name, given.coloured(name))]
+    return [Pane("picture", task.picture(given.batch.state)[0].float().cpu())]
 
 
 @view("more", "what else the task shows", there=lambda s: s.more)
-def _more(sight: ViewInput) -> list[Pane]:
-    assert sight.subject.task is not None
-    shown = sight.subject.task.pictures(sight.batch)
-    return [*_picture(sight), *(Pane(name, one[0].float().cpu()) for name, one in shown.items())]
+def _more(given: ViewInput) -> list[Pane]:
+    assert given.model.task is not None
+    shown = given.model.task.pictures(given.batch)
+    return [*_picture(given), *(Pane(name, one[0].float().cpu()) for name, one in shown.items())]
 
 
 @view("levels", "levels side by side")
-def _levels(sight: ViewInput) -> list[Pane]:
-    return [Pane(name, sight.coloured(name)) for name in sight.subject.automaton.layout]
+def _levels(given: ViewInput) -> list[Pane]:
+    return [Pane(name, given.coloured(name)) for name in given.model.automaton.layout]
 
 
 @view("stack", "levels stacked", arrangement="stack", there=lambda s: len(s.automaton.layout) > 1)
-def _stack(sight: ViewInput) -> list[Pane]:
-    return _levels(sight)
+def _stack(given: ViewInput) -> list[Pane]:
+    return _levels(given)
 
 
 @view("components", "components of a level", asks=("level",))
-def _components(sight: ViewInput) -> list[Pane]:
-    return [Pane(f"{sight.level}, components", sight.coloured(sight.level))]
+def _components(given: ViewInput) -> list[Pane]:
+    return [Pane(f"{given.level}, components", given.coloured(given.level))]
 
 
 @view("channel", "one channel", asks=("level", "channel"))
-def _channel(sight: ViewInput) -> list[Pane]:
-    level = sight.state[sight.level].float().cpu()
-    channel = min(sight.look.channel, level.shape[1] - 1)
-    values = sight.plane(level[:, channel : channel + 1])[0]
+def _channel(given: ViewInput) -> list[Pane]:
+    level = given.state[given.level].float().cpu()
+    channel = min(given.look.channel, level.shape[1] - 1)
+    values = given.plane(level[:, channel : channel + 1])[0]
     scale = ceiling(values)
-    title = f"{sight.level}, channel {channel}, \N{PLUS-MINUS SIGN}{scale:g}"
+    title = f"{given.level}, channel {channel}, \N{PLUS-MINUS SIGN}{scale:g}"
     return [Pane(title, ramp(0.5 + values / scale / 2, DIVERGING))]
 
 
 @view(
     "islands", "islands of a level", asks=("level", "threshold"), there=lambda s: len(s.size) == 2
 )
-def _islands(sight: ViewInput) -> list[Pane]:
-    level, topology = sight.state[sight.level], sight.subject.turned(sight.moments[-1]).topology
-    labels = analysis.islands(level, sight.look.threshold, topology)[-1].cpu()
-    picture = sight.coloured(sight.level)
+def _islands(given: ViewInput) -> list[Pane]:
+    level, topology = given.state[given.level], given.model.turned(given.snapshots[-1]).topology
+    labels = analysis.islands(level, given.look.threshold, topology)[-1].cpu()
+    picture = given.coloured(given.level)
     scale = max(1, OUTLINE_SIDE // max(picture.shape[-2:]))
     count = int(labels.max())
-    return [Pane(f"{sight.level}, {count} islands", outlined(picture, labels, scale))]
+    return [Pane(f"{given.level}, {count} islands", outlined(picture, labels, scale))]
 
 
 @view("agreement", "agreement with neighbours", asks=("level",))
-def _agreement(sight: ViewInput) -> list[Pane]:
-    level, topology = sight.state[sight.level], sight.subject.turned(sight.moments[-1]).topology
+def _agreement(given: ViewInput) -> list[Pane]:
+    level, topology = given.state[given.level], given.model.turned(given.snapshots[-1]).topology
     ahead = analysis.bonds(level, topology)  # (B, axis, *space)
     behind = [ahead[:, axis].roll(1, axis + 1) for axis in range(ahead.shape[1])]
     mean = torch.cat([ahead, torch.stack(behind, dim=1)], dim=1).nanmean(dim=1, keepdim=True)
-    values = sight.plane(mean.cpu())[0]
-    return [Pane(f"{sight.level}, agreement from -1 to 1", ramp((values + 1) / 2, SEQUENTIAL))]
+    values = given.plane(mean.cpu())[0]
+    return [Pane(f"{given.level}, agreement from -1 to 1", ramp((values + 1) / 2, SEQUENTIAL))]
 
 
 @view("change", "change in the last step")
-def _change(sight: ViewInput) -> list[Pane]:
-    automaton, now = sight.subject.automaton, sight.moments[-1].state
-    if len(sight.moments) > 1:
-        pairs = [(a.state, b.state) for a, b in zip(sight.moments, sight.moments[1:], strict=False)]
+def _change(given: ViewInput) -> list[Pane]:
+    automaton, now = given.model.automaton, given.snapshots[-1].state
+    if len(given.snapshots) > 1:
+        pairs = [
+            (a.state, b.state) for a, b in zip(given.snapshots, given.snapshots[1:], strict=False)
+        ]
     else:
-        pairs = [(sight.previous.state if sight.previous else now, now)]
+        pairs = [(given.previous.state if given.previous else now, now)]
     rows = [
         sum((b[n] - a[n]).square().sum(dim=1, keepdim=True) for n in automaton.writable_levels)
         for a, b in pairs
     ]
     size = torch.cat([torch.as_tensor(row) for row in rows]).sqrt().cpu()
-    values = sight.plane(size)[0]
+    values = given.plane(size)[0]
     scale = ceiling(size)
     return [Pane(f"change, up to {scale:g}", ramp(values / scale, SEQUENTIAL))]
 
 
 @view("alive", "alive mask", there=lambda s: s.automaton.alive is not None)
-def _alive(sight: ViewInput) -> list[Pane]:
-    living = sight.subject.turned(sight.moments[-1]).alive_mask(sight.state)
+def _alive(given: ViewInput) -> list[Pane]:
+    living = given.model.turned(given.snapshots[-1]).alive_mask(given.state)
     assert living is not None
-    return [Pane("alive", ramp(sight.plane(living.float().cpu())[0], SEQUENTIAL))]
+    return [Pane("alive", ramp(given.plane(living.float().cpu())[0], SEQUENTIAL))]

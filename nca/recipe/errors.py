@@ -64,7 +64,7 @@ def depth(value: Any) -> int:
 
 
 def _same_branch(path: KeyPath, key: KeyPath, lines: Mapping[KeyPath, int]) -> bool:
-    """Tell whether a path lies in an overridden key, or in a table that only it has made."""
+    """Return whether a path lies in an overridden key, or in a table that only it has made."""
     return path[: len(key)] == key or (path not in lines and key[: len(path)] == path != ())
 
 

@@ -1,7 +1,7 @@
 """Find plugins: installed ones through entry points, local ones by their file.
 
 Finding an installed plugin imports nothing: its names become promises in the registry, kept
-when somebody asks. A local file is executed once, as a module of its own.
+when it is asked for. A local file is executed once, as a module of its own.
 """
 
 import hashlib
@@ -93,7 +93,7 @@ def load_file(path: Path) -> None:
         raise PluginError(
             f"the plugin fails to load: {type(fault).__name__}: {words}",
             where=f"{path}{f', line {line}' if line else ''}",
-            to_do="mend the file; running `python FILE` shows the whole traceback",
+            to_do="correct the file; running `python FILE` shows the whole traceback",
         ) from fault
 
 

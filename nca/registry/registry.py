@@ -2,7 +2,7 @@
 
 There is one registry for all kinds of plugin. A name is taken once: a second thing under it
 is refused, and both origins are named. An entry may be lazy: then its module is imported when
-somebody asks for it, and not before; if that fails, only the one who asked is told.
+it is asked for, and not before; if that fails, only that call raises.
 """
 
 import importlib
@@ -146,7 +146,7 @@ class Registry:
                 f"the {entry.kind} {entry.name!r} cannot be loaded: "
                 f"{type(fault).__name__}: {_first_line(fault)}",
                 where=f"{entry.place}, from {entry.origin}",
-                to_do="mend or remove that plugin; `nca plugins` lists all of them",
+                to_do="correct or remove that plugin; `nca plugins` lists all of them",
             ) from fault
         self._check(entry.kind, entry.name, thing, entry.place)
         return thing

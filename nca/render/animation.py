@@ -91,7 +91,7 @@ def encode(frames: Frames, name: str, rate: float) -> bytes:
 
 
 def is_animation(path: Path) -> bool:
-    """Tell whether a file of this name is an animation."""
+    """Return whether a file of this name is an animation."""
     return _ending(path.name) in ENCODERS
 
 

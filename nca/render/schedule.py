@@ -32,10 +32,10 @@ class ScheduledEvent:
 
 
 def damage_at(text: str, trained: Trained) -> ScheduledEvent:
-    """Return the damage that `STEP:SHAPE:SIZE` or `STEP:SHAPE:SIZE:PLACE` tells of.
+    """Return the damage that `STEP:SHAPE:SIZE` or `STEP:SHAPE:SIZE:PLACE` asks for.
 
     Raises:
-        NCAError: It tells of no such thing.
+        NCAError: It is written otherwise.
     """
     step, rest = _step(text, "--damage", "60:disc:0.2, 60:half:0.5:left or 60:scatter:0.3")
     damage = Damage.parse(rest)
@@ -48,10 +48,10 @@ def damage_at(text: str, trained: Trained) -> ScheduledEvent:
 
 
 def turn_at(text: str, trained: Trained) -> ScheduledEvent:
-    """Return the turn of perception that `STEP:DEGREES` tells of; it lasts until the next.
+    """Return the turn of perception that `STEP:DEGREES` asks for; it lasts until the next.
 
     Raises:
-        NCAError: It tells of no such thing, or no rule can turn.
+        NCAError: It is written otherwise, or no rule can turn.
     """
     step, rest = _step(text, "--turn", "60:45")
     rules: list[Any] = [

@@ -1,4 +1,4 @@
-"""Pictures of states: sheets of tiles, strips through time, and curves.
+"""Pictures of states: tiles, sheets of tiles, and strips through time.
 
 Legend: B sample, C channel, H height, W width.
 """
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -17,7 +16,7 @@ from torch import Tensor
 from nca.engine.state import State
 from nca.errors import NCAError
 from nca.files import write_whole
-from nca.jsonl import nan_if_null
+from nca.render.pca import principal_colours
 
 GAP = 6
 TEXT = 12
@@ -88,11 +87,11 @@ class Sheet:
 
 
 def strip(pictures: Sequence[Tensor], words: Sequence[str]) -> Sheet:
-    """Return samples as rows and moments as columns.
+    """Return samples as rows and steps as columns.
 
     Args:
-        pictures: One `(B, 3, H, W)` per moment.
-        words: What stands above each moment.
+        pictures: One `(B, 3, H, W)` per step.
+        words: What stands above each step.
     """
     sheet = Sheet(words)
     for sample in range(pictures[0].shape[0]):
@@ -100,27 +99,8 @@ def strip(pictures: Sequence[Tensor], words: Sequence[str]) -> Sheet:
     return sheet
 
 
-def principal_axes(tensors: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean, first three principal axes, and the spread along each, of all cells.
-
-    Args:
-        tensors: `(B, C, *space)` of one level, at several moments.
-
-    Returns:
-        `(C)`, `(3, C)` and `(3)`; fewer axes where there are fewer channels.
-    """
-    flat = torch.cat([t.detach().float().flatten(2).movedim(1, 2).flatten(0, 1) for t in tensors])
-    mean = flat.mean(dim=0)
-    _, _, basis = torch.linalg.svd(flat - mean, full_matrices=False)
-    basis = basis[: min(3, flat.shape[1])]
-    # a component's sign is arbitrary; let its greatest weight be positive
-    signs = basis.gather(1, basis.abs().argmax(dim=1, keepdim=True)).sign()
-    basis = basis * torch.where(signs == 0, torch.ones_like(signs), signs)
-    return mean, basis, ((flat - mean) @ basis.T).std(dim=0).clamp(min=1e-8)
-
-
 def crowd(pictures: Tensor, word: str, columns: int | None = None) -> Sheet:
-    """Return samples of one moment in rows and columns, with a word above.
+    """Return samples of one step in rows and columns, with a word above.
 
     Args:
         pictures: `(B, 3, H, W)`.
@@ -150,29 +130,8 @@ def channel_picture(level: Tensor, channels: Sequence[int], name: str) -> Tensor
     return level[:, list(channels)].float().expand(-1, 3, *level.shape[2:])
 
 
-def principal_colours(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return each tensor's first three principal components as red, green and blue.
-
-    One basis serves all tensors, so that colours mean the same in all of them.
-
-    Args:
-        tensors: `(B, C, *space)` of one level, at several moments.
-
-    Returns:
-        `(B, 3, *space)` each, from 0 to 1.
-    """
-    mean, basis, spread = principal_axes(tensors)
-    wanted = len(basis)
-    coloured = []
-    for tensor in tensors:
-        cells = tensor.detach().float().movedim(1, -1) - mean
-        shown = (0.5 + (cells @ basis.T) / spread / 5).clamp(0, 1).movedim(-1, 1)
-        coloured.append(shown.expand(-1, 3, *shown.shape[2:]) if wanted == 1 else _three(shown))
-    return coloured
-
-
 def level_picture(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return a level at several moments as pictures: grey for one channel, else colours."""
+    """Return a level at several steps as pictures: grey for one channel, else colours."""
     if tensors[0].shape[1] > 2:
         return principal_colours(tensors)
     grey = [tensor.detach().float().mean(dim=1, keepdim=True) for tensor in tensors]
@@ -183,13 +142,13 @@ def level_picture(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def levels_sheet(states: Sequence[State], pictures: Sequence[Tensor], sample: int = 0) -> Sheet:
-    """Return moments as rows and levels as columns, with the task's picture last."""
+    """Return steps as rows and levels as columns, with the task's picture last."""
     names = list(states[0])
     by_level = {name: level_picture([state[name] for state in states]) for name in names}
     sheet = Sheet([*names, "picture"])
-    for moment, state in enumerate(states):
-        row = [by_level[name][moment][sample] for name in names]
-        sheet.add(f"step {state.step}", [*row, pictures[moment][sample]])
+    for number, state in enumerate(states):
+        row = [by_level[name][number][sample] for name in names]
+        sheet.add(f"step {state.step}", [*row, pictures[number][sample]])
     return sheet
 
 
@@ -214,53 +173,8 @@ def save_image(image: Image.Image, path: Path) -> None:
     write_whole(path, content.getvalue())
 
 
-def save_curve(records: Sequence[dict[str, Any]], headline: str, path: Path) -> None:
-    """Draw the loss and the held-out headline over the iterations.
-
-    Args:
-        records: What `metrics.jsonl` holds.
-        headline: The metric to draw beside the loss.
-        path: The PNG file.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
-    # imported here, because it takes a second that only a run's end can spare
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    left = figure.add_subplot()
-    losses = _curve(records, "train", "loss")
-    held = _curve(records, "held_out", headline)
-    if losses:
-        left.plot(*zip(*losses, strict=True), color="#0072b2", linewidth=1, label="loss")
-        if all(loss > 0 for _, loss in losses if loss == loss):
-            left.set_yscale("log")
-    left.set_xlabel("iteration")
-    left.set_ylabel("loss", color="#0072b2")
-    if held:
-        right = left.twinx()
-        right.plot(*zip(*held, strict=True), color="#d55e00", marker="o", markersize=3)
-        right.set_ylabel(f"{headline}, held out", color="#d55e00")
-    content = BytesIO()
-    figure.savefig(content, dpi=120, format="png")
-    write_whole(path, content.getvalue())
-
-
-def _curve(records: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:
-    """Return pairs of iteration and value; what is undefined is NaN, and a gap in the curve."""
-    return [(r["iteration"], nan_if_null(r[name])) for r in records if r["kind"] == kind]
-
-
 def _as_wide(picture: Tensor, height: int, width: int) -> Tensor:
     """Enlarge or thin out a level of another grid size to that of the first tile."""
     if tuple(picture.shape[-2:]) == (height, width):
         return picture
     return torch.nn.functional.interpolate(picture[None], (height, width), mode="nearest")[0]
-
-
-def _three(shown: Tensor) -> Tensor:
-    missing = 3 - shown.shape[1]
-    return torch.cat([shown, torch.full_like(shown[:, :missing], 0.5)], dim=1) if missing else shown

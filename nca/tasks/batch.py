@@ -17,7 +17,7 @@ class Batch:
     Attributes:
         state: B samples.
         truth: Whatever a task needs to judge them, by name; the first axis is the sample.
-        draw: The randomness that all samples of the batch share, whoever walks which of them.
+        draw: The randomness that all samples of the batch share, in whichever process.
     """
 
     state: State

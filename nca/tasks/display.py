@@ -25,7 +25,7 @@ class ChannelColours:
     Attributes:
         level: The level that is shown.
         channels: Red, green and blue.
-        alpha: The channel that tells how opaque a cell is, by which the colours are multiplied
+        alpha: The channel that says how opaque a cell is, by which the colours are multiplied
             already; None: every cell is opaque.
         shift: Added to the colours.
     """

@@ -1,6 +1,6 @@
 """A pool of states that outlive their iteration, so that an automaton learns to persist.
 
-Each iteration draws a few states, renews some of them, lets them live on, and puts them back
+Each iteration draws a few states, renews some of them, runs them further, and puts them back
 (Mordvintsev et al. 2020; Randazzo et al. 2020 for the exchanged input).
 """
 
@@ -21,7 +21,7 @@ from nca.validation.faults import Fault, refuse
 
 @dataclass(frozen=True)
 class PoolOptions(Options):
-    """What happens to the states that an iteration draws, before they live on.
+    """What happens to the states that an iteration draws, before it runs them.
 
     Attributes:
         size: States kept between iterations.
@@ -57,7 +57,7 @@ class PoolOptions(Options):
         Args:
             batch: States drawn from the pool, in the order that `order` asks for.
             fresh: New states with their sample numbers, as many as the batch has.
-            automaton: Whose levels are damaged and whose dead are buried.
+            automaton: Whose levels are damaged and whose dead cells are cleared.
             draw: The iteration's randomness.
 
         Raises:
@@ -83,7 +83,7 @@ class PoolOptions(Options):
 
 
 def swap_inputs(batch: Batch, fresh: Batch, automaton: Automaton) -> Batch:
-    """Return the batch with input and truth of another one, and its dead buried."""
+    """Return the batch with input and truth of another one, and its dead cells cleared."""
     inputs = {n: fresh.state[n] for n, level in automaton.layout.items() if level.input}
     return Batch(automaton.clear_dead(batch.state.replace(inputs)), fresh.truth)
 

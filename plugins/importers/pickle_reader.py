@@ -130,8 +130,8 @@ class Machine:
             elif name in _ACTS:
                 _ACTS[name](self, argument)
             else:
-                told = f" {printable(argument)}" if isinstance(argument, str) else ""
-                raise Refusal(f"has the pickle instruction {name}{told}, which is refused")
+                quoted = f" {printable(argument)}" if isinstance(argument, str) else ""
+                raise Refusal(f"has the pickle instruction {name}{quoted}, which is refused")
         return self.stack.pop()
 
     def keep(self, place: int) -> None:

@@ -1,6 +1,6 @@
 """A gallery hangs scenes once, when they are first looked at, and keeps them as bytes.
 
-Since a scene depends on its number alone, nobody can tell when it was drawn.
+Since a scene depends on its number alone, it is the same whenever it is drawn.
 """
 
 import torch

@@ -1,14 +1,14 @@
 """Scenes of ellipses in wholes, of which every part and every whole is known.
 
-Every whole is made of the same five parts, and its class is told by their arrangement: the shape
+Every whole is made of the same five parts, and its class follows from their arrangement: the shape
 of a part says nothing about it. How a part is turned says a little, unless wholes turn as far as
-they can. The wholes of one scene are of different classes, for two of one class could not be told
-apart by their class. A scene is a pure function of random seed, number and settings; it is made
+they can. The wholes of one scene are of different classes, for two of one class could not be
+distinguished by it. A scene is a pure function of random seed, number and settings; it is made
 on the host, so that no device changes it. In the spirit of eGLOM (Culp, Sabour and Hinton 2022);
 the numbers are our own.
 
 Parts swell until some touch in nearly every scene (94 of 100 at 32 pixels): where all lie apart,
-whoever finds connected ink has found the parts.
+finding connected ink would find the parts.
 
 Legend: B scene, T try, K whole, P part (five for each whole), 2 the coordinates (across, down),
 from -1 to 1.
@@ -191,7 +191,7 @@ def _inside(least: Tensor, most: Tensor, here: Tensor) -> Tensor:
 
 
 def _apart(least: Tensor, most: Tensor, here: Tensor) -> Tensor:
-    """Tell in which tries no two boxes overlap, `(B, T)`."""
+    """Return in which tries no two boxes overlap, `(B, T)`."""
     apart = torch.ones(least.shape[:2], dtype=torch.bool)
     for one in range(here.shape[1]):
         for other in range(one):

@@ -1,4 +1,4 @@
-"""Every cell must find out which whole it is part of; that parts are there, nobody tells it.
+"""Every cell must find out which whole it is part of; nothing in the loss speaks of parts.
 
 The scene lies in a level that holds the input. At the level that is read, each cell with ink
 says the class of its whole, and all others that they are background. What the cells hold at the
@@ -82,7 +82,7 @@ class PartWhole(Task):
         masked: Share of every scene that is emptied in training, by discs.
         disc: Radius of these discs, in cells.
         fill: Weight of telling all pixels of each cell, emptied ones too.
-        fill_level: The level that tells them; the lowest above the image unless named.
+        fill_level: The level that they are read from; the lowest above the image unless named.
         agreement: Weight of telling a level's embeddings from those of the levels beside it.
         agreement_level: That level; the one below `read` unless named.
         temperature: Divides the cosines of agreement.

@@ -1,6 +1,6 @@
 """What the part-whole task makes small: each a term of the loss, with its own weights.
 
-None of them knows which part, or which whole, a cell belongs to: naming is told the class of a
+None of them knows which part, or which whole, a cell belongs to: naming is given the class of a
 cell's whole, filling the pixels of a cell, and agreement only where there is ink.
 
 Legend: B batch, C channel, K class, H height, W width, N sampled cells of a batch.
@@ -44,11 +44,11 @@ class Naming(nn.Module):
 
 
 class Filling(nn.Module):
-    """Tell the pixels of each cell, also those that the cell was not shown.
+    """Predict the pixels of each cell, also those that the cell was not shown.
 
     Args:
         level: The level that is read.
-        pixels: Numbers to tell of each cell.
+        pixels: Numbers to predict of each cell.
     """
 
     def __init__(self, level: Level, pixels: int) -> None:
@@ -58,13 +58,13 @@ class Filling(nn.Module):
 
     def forward(self, state: State, pixels: Tensor, hidden: Tensor) -> Tensor:
         """Return the mean squared error of hidden cells plus that of the others, `(B,)`."""
-        told = per_cell(self.head, state[self.level]).float()
-        error = (told - pixels).square().mean(dim=1)
+        predicted = per_cell(self.head, state[self.level]).float()
+        error = (predicted - pixels).square().mean(dim=1)
         return losses.masked_mean(error, hidden) + losses.masked_mean(error, ~hidden)
 
 
 class Agreement(nn.Module):
-    """Tell the embeddings of one level from those of the levels beside it, cell by cell.
+    """Predict the embeddings of one level from those of the levels beside it, cell by cell.
 
     Hinton (2021): what the levels below and above suggest should agree with the consensus at
     their level, and differ from what other places and images hold; without the second half, all
@@ -116,20 +116,20 @@ class Agreement(nn.Module):
             strangers = strangers & (image[:, None] != image)
         own = torch.eye(len(wanted), dtype=torch.bool, device=ink.device)
         surprise = [
-            self._surprise(_told(head, _pick(state[name], index)), wanted, strangers | own)
+            self._surprise(_predicted(head, _pick(state[name], index)), wanted, strangers | own)
             for name, head in self.heads.items()
         ]
         mean = torch.stack(surprise).mean(dim=0).view(valid.shape)
         return losses.masked_mean(mean, valid)
 
-    def _surprise(self, told: Tensor, wanted: Tensor, compared: Tensor) -> Tensor:
-        cosines = told @ wanted.T / self.temperature  # (N, N)
+    def _surprise(self, predicted: Tensor, wanted: Tensor, compared: Tensor) -> Tensor:
+        cosines = predicted @ wanted.T / self.temperature  # (N, N)
         cosines = cosines.masked_fill(~compared, -torch.inf)
-        own = torch.arange(len(told), device=told.device)
+        own = torch.arange(len(predicted), device=predicted.device)
         return F.cross_entropy(cosines, own, reduction="none")
 
 
-def _told(head: nn.Module, embeddings: Tensor) -> Tensor:
+def _predicted(head: nn.Module, embeddings: Tensor) -> Tensor:
     return F.normalize(head(embeddings).float(), dim=1)
 
 

@@ -1,7 +1,7 @@
 """How far the patches of one picture are from those of another: a sliced Wasserstein distance.
 
 Both pictures are seen as clouds of patches. Along a direction of patch space each cloud becomes a
-row of numbers; sorted, the two rows tell how far the one has to be carried to become the other,
+row of numbers; sorted, the two rows say how far the one has to be carried to become the other,
 whatever stands where (Rabin et al. 2011; for patches Elnekave and Weiss 2022). Many random
 directions stand for all. The scales of a pyramid see features of growing size; pictures are
 sharpened first, for else the fine detail, which has little variance, would count for nothing

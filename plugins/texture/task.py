@@ -89,7 +89,7 @@ class Texture(Task):
         self.overflow = overflow
         self._check()
         self.first = InitialState(setting.layout, start)
-        # part of the checkpoint: whoever gets that file needs no picture
+        # part of the checkpoint: that file alone needs no picture
         self.register_buffer("target", torch.zeros(3, side, side))
         self.register_buffer("extent", torch.zeros(2, dtype=torch.int64))
 

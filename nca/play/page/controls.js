@@ -45,29 +45,29 @@ export function channel(by) {
   look();
 }
 
-function knob(name, told) {
+function control(name, given) {
   const row = document.createElement("label");
-  row.className = "knob";
-  row.dataset.knob = name;
+  row.className = "control";
+  row.dataset.control = name;
   const head = document.createElement("span");
   const words = document.createElement("span");
-  words.textContent = told.words;
+  words.textContent = given.words;
   const output = document.createElement("output");
   head.append(words, output);
   let input;
-  if (told.choices.length) {
+  if (given.choices.length) {
     input = document.createElement("select");
-    const choices = told.choices.includes(told.value) ? told.choices : [told.value, ...told.choices];
+    const choices = given.choices.includes(given.value) ? given.choices : [given.value, ...given.choices];
     input.append(...choices.map((choice) => new Option(choice)));
     input.onchange = () => act({ kind: "turn", knob: name, value: input.value });
   } else {
     input = document.createElement("input");
-    Object.assign(input, { type: "range", min: told.low, max: told.high, step: (told.high - told.low) / 200 });
+    Object.assign(input, { type: "range", min: given.low, max: given.high, step: (given.high - given.low) / 200 });
     input.oninput = () => act({ kind: "turn", knob: name, value: Number(input.value) });
-    row.ondblclick = () => act({ kind: "turn", knob: name, value: told.value });
-    row.title = `double click: back to ${short(told.value)}`;
+    row.ondblclick = () => act({ kind: "turn", knob: name, value: given.value });
+    row.title = `double click: back to ${short(given.value)}`;
   }
-  input.setAttribute("aria-label", told.words);
+  input.setAttribute("aria-label", given.words);
   row.append(head, input);
   return row;
 }
@@ -78,13 +78,13 @@ function short(value) {
 }
 
 function turned(knobs) {
-  for (const row of box("knobs").children) {
-    const told = now.about.knobs[row.dataset.knob];
-    const value = knobs[row.dataset.knob] ?? told.value;
+  for (const row of box("controls").children) {
+    const given = now.about.knobs[row.dataset.control];
+    const value = knobs[row.dataset.control] ?? given.value;
     const input = row.querySelector("input, select");
     if (document.activeElement !== input || input.type !== "range") input.value = value;
-    row.classList.toggle("turned", row.dataset.knob in knobs);
-    row.querySelector("output").value = told.choices.length ? "" : short(value);
+    row.classList.toggle("turned", row.dataset.control in knobs);
+    row.querySelector("output").value = given.choices.length ? "" : short(value);
   }
 }
 
@@ -119,19 +119,19 @@ function metrics(head, rows) {
     const beside = other && name in other.metrics ? ` | ${short(other.metrics[name])}` : "";
     row.lastChild.textContent = short(here.metrics[name]) + beside;
     row.classList.toggle("two", beside !== "");
-    const points = rows.filter(([, told]) => name in told.metrics).map(([step, told]) => [step, told.metrics[name]]);
+    const points = rows.filter(([, given]) => name in given.metrics).map(([step, given]) => [step, given.metrics[name]]);
     spark(row.children[1], points, head.step);
   }
   box("metrics-box").hidden = names.length === 0;
 }
 
 function votes(head, rows) {
-  const { votes: told } = head.places[0];
-  box("votes-box").hidden = told.length === 0;
-  if (!told.length) return;
+  const { votes: classes } = head.places[0];
+  box("votes-box").hidden = classes.length === 0;
+  if (!classes.length) return;
   const list = box("votes");
-  if (list.children.length !== told.length) {
-    list.replaceChildren(...told.map((vote) => {
+  if (list.children.length !== classes.length) {
+    list.replaceChildren(...classes.map((vote) => {
       const row = document.createElement("li");
       row.innerHTML = "<i></i><span class='name'></span><span class='track'><span class='fill'></span></span><span class='share'></span>";
       row.querySelector(".name").textContent = vote.name;
@@ -141,15 +141,15 @@ function votes(head, rows) {
       return row;
     }));
   }
-  const most = Math.max(...told.map(({ share }) => share));
-  told.forEach((vote, number) => {
+  const most = Math.max(...classes.map(({ share }) => share));
+  classes.forEach((vote, number) => {
     const row = list.children[number];
     row.classList.toggle("first", vote.share === most && most > 0);
     row.querySelector(".fill").style.width = `${100 * vote.share}%`;
     row.querySelector(".share").textContent = `${(100 * vote.share).toFixed(0)} %`;
   });
   const shares = rows.map(([step, place]) => [step, place.votes.map(({ share }) => share)]);
-  bands(box("votes-time"), shares, told.map((vote) => vote.colour), head.step);
+  bands(box("votes-time"), shares, classes.map((vote) => vote.colour), head.step);
 }
 
 function training(run) {
@@ -180,7 +180,7 @@ function build(about) {
   box("sample-row").hidden = !about.starts.includes("task");
   if (about.size.length === 3) box("slice").max = about.size[0] - 1;
   if (about.size.length === 3) box("slice").value = Math.floor(about.size[0] / 2);
-  box("knobs").replaceChildren(...Object.entries(about.knobs).map(([name, told]) => knob(name, told)));
+  box("controls").replaceChildren(...Object.entries(about.knobs).map(([name, each]) => control(name, each)));
   look();
 }
 
@@ -244,6 +244,10 @@ export function start() {
   box("film-box").addEventListener("close", () => box("film-box").returnValue === "yes" && takeFilm());
   listenToDrops();
   on("about", build);
+  on("about", ({ pause }) => {
+    box("pause").hidden = !pause;
+    if (pause) box("pause").textContent = `${pause.why} It pauses at step ${pause.measured}.`;
+  });
   on("frame", (head) => {
     const rows = note(head);
     turned(head.places[0].knobs);

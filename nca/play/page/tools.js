@@ -1,4 +1,4 @@
-// What the brush does, and the deeds that need no brush.
+// What the brush does, and the actions that need no brush.
 
 import { act, now, on } from "./wire.js";
 
@@ -36,9 +36,9 @@ export const tool = {
   },
 };
 
-const DEEDS = [
+const ACTIONS = [
   { id: "damage", words: "Damage at random", key: "d", icon: "spark", there: () => true, run: () => act({ kind: "damage" }) },
-  { id: "exchange", words: "Another input under the running state", key: "x", icon: "swap", there: (about) => about.inputs, run: exchange },
+  { id: "exchange", words: "Another input", key: "x", icon: "swap", there: (about) => about.inputs, run: exchange },
   { id: "blank", words: "Blank input", key: "c", icon: "clear", there: (about) => about.roles.includes("input"), run: blank },
 ];
 
@@ -84,7 +84,7 @@ export function choose(name) {
 export function keys() {
   return [
     ...Object.entries(TOOLS).filter(([, each]) => each.there(now.about)).map(([name, each]) => ({ key: each.key, words: each.words, run: () => choose(name) })),
-    ...DEEDS.filter((each) => each.there(now.about)).map(({ key, words, run }) => ({ key, words, run })),
+    ...ACTIONS.filter((each) => each.there(now.about)).map(({ key, words, run }) => ({ key, words, run })),
   ];
 }
 
@@ -105,7 +105,7 @@ function build(about) {
     made.onclick = () => choose(name);
     return made;
   }));
-  box("deeds").replaceChildren(...DEEDS.filter((each) => each.there(about)).map((each) => {
+  box("actions").replaceChildren(...ACTIONS.filter((each) => each.there(about)).map((each) => {
     const made = button(each.icon, each.words, each.key);
     made.id = each.id;
     made.onclick = each.run;

@@ -11,8 +11,8 @@ export function on(kind, listener) {
   listeners.get(kind).push(listener);
 }
 
-export function emit(kind, told) {
-  for (const listener of listeners.get(kind) ?? []) listener(told);
+export function emit(kind, message) {
+  for (const listener of listeners.get(kind) ?? []) listener(message);
 }
 
 let socket = null;
@@ -40,9 +40,9 @@ export function connect() {
   };
 }
 
-function words(told) {
-  if (told.type === "about") now.about = told;
-  emit(told.type, told);
+function words(message) {
+  if (message.type === "about") now.about = message;
+  emit(message.type, message);
 }
 
 // A frame: length of the header, header, then the pixels of each pane.

@@ -8,7 +8,8 @@ from PIL import Image
 from torch import Tensor
 
 from nca import analysis
-from nca.render.outlines import angle_colours, component_colours, outlined
+from nca.render.outlines import outlined
+from nca.render.pca import angle_colours, component_colours
 from nca.render.sheet import Sheet, fitting_scale, level_picture, strip
 from nca.reports.islands.run import IslandsResult
 

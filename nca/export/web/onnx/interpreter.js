@@ -1,13 +1,13 @@
 // Let steps pass on the processor, by the operations of a graph: any rule, no card, less speed.
 
-// what heeds shapes alone, and all that follows from such, is computed once for a size
+// what depends on shapes alone, and all that follows from such, is computed once for a size
 class Graph {
-  constructor(told) {
-    const numbers = numbersOf(told.numbers);
-    this.told = told;
-    this.values = new Array(told.values);
+  constructor(plan) {
+    const numbers = numbersOf(plan.numbers);
+    this.plan = plan;
+    this.values = new Array(plan.values);
     this.fixed = new Set();
-    for (const [place, kind, shape, given] of told.constants) {
+    for (const [place, kind, shape, given] of plan.constants) {
       const data = kind === "number" ? numbers.subarray(given, given + sizeOf(shape))
         : KINDS[kind].from(given);
       this.values[place] = tensorOf(shape, data);
@@ -18,14 +18,14 @@ class Graph {
 
   // inputs: tensors in the graph's order; each time of the same shapes
   run(inputs) {
-    this.told.inputs.forEach((place, n) => { this.values[place] = inputs[n]; });
+    this.plan.inputs.forEach((place, n) => { this.values[place] = inputs[n]; });
     if (this.moving) this.moving.forEach((node) => this.compute(node));
     else this.settle();
-    return this.told.outputs.map((place) => this.values[place]);
+    return this.plan.outputs.map((place) => this.values[place]);
   }
 
   settle() {
-    this.moving = this.told.nodes.filter((node) => {
+    this.moving = this.plan.nodes.filter((node) => {
       const [name, inputs, outputs] = node;
       this.compute(node);
       const still = name === "Shape" || name === "Size"
@@ -49,7 +49,7 @@ class Graph {
 class Interpreter extends Engine {
   advance(rate = this.plan.fireRate) {
     const { inputs, outputs } = this.plan.graph;
-    this.graph ||= new Graph(this.plan.graph.told);
+    this.graph ||= new Graph(this.plan.graph.model);
     const given = inputs.map(([kind, place]) => {
       const level = this.levels[place];
       if (kind === "level") return this.tensor(level.channels, this.numbers(place));

@@ -53,7 +53,7 @@ function split({ inputs: [x, sides], attributes, outputs }) {
     sides ? [...sides.data] : evenly(x.shape[axis], Math.ceil(x.shape[axis] / outputs), outputs));
 }
 
-// keepdims = 0 is heeded only where no sizes are given
+// keepdims = 0 counts only where no sizes are given
 function splitToSequence({ inputs: [x, sides], attributes }) {
   const axis = axisOf(attributes.axis ?? 0, x.shape), whole = x.shape[axis];
   if (sides) return [parted(x, axis, sides.shape.length ? [...sides.data]

@@ -1,11 +1,12 @@
-"""What a page does because of how its automaton was trained: with a changed input, and in time.
+"""The conditions under which an automaton was trained: how its input changed, and for how long.
 
-Training decides both. Where `[pool] swapped` lays another input under running states, a page does
-the same; where training never changed an input, a changed one begins anew. And an automaton that
-was measured to fall apart is shown up to the last step that was measured, not beyond it.
+Exported pages and `nca play` keep to them. Where `[pool] swapped` lays another input under running
+states, they do the same; where training never changed an input, a changed one begins anew. And an
+automaton that was measured to fall apart pauses at the last step that was measured.
 """
 
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from nca.checkpoint.trained import Trained
 from nca.recipe.recipe import Recipe
@@ -18,28 +19,40 @@ LOSS = 0.01
 """A share that falls by no more than this holds, however small its error was."""
 
 
+@dataclass(frozen=True)
+class PausePoint:
+    """Where an automaton that does not hold pauses.
+
+    Attributes:
+        trained: The most steps of a rollout in training.
+        measured: The last evaluated step, at which it pauses.
+        why: A sentence.
+    """
+
+    trained: int
+    measured: int
+    why: str
+
+
 def input_change(recipe: Recipe) -> InputChange:
     """Return what the cells do when their input changes, which is what they did in training.
 
     `carry on`: states go on, and cells that are dead under the new input are cleared, as
-    `swap_inputs` of the pool does. `begin anew`: they start again from their first state.
+    `swap_inputs` of the pool does. `begin anew`: they start again from their first state,
+    at step 0.
     """
     pool = recipe.tables.pool
     return "carry on" if pool and pool.swapped else "begin anew"
 
 
-def pause(trained: Trained) -> dict[str, Any] | None:
-    """Return where a page pauses, and why; None: the automaton holds, or nothing was trained.
+def pause(trained: Trained) -> PausePoint | None:
+    """Return where it pauses, and why; None: the automaton holds, or nothing was trained.
 
     The rule: by the task's headline on undisturbed test samples, an automaton does not hold if
     its error at the last evaluated step is more than twice that at the first. The error is the
     headline where less is better, else what it lacks of 1; and a share must have fallen by more
     than 0.01. Where fewer than two steps were evaluated, it holds if its recipe keeps states in a
-    pool, so that they live on for longer than one rollout.
-
-    Returns:
-        `trained`: the most steps of a rollout in training; `measured`: the last evaluated step,
-        at which the page pauses; `why`: a sentence.
+    pool, so that they go on for longer than one rollout.
     """
     tables = trained.recipe.tables
     if tables.train is None:
@@ -48,14 +61,14 @@ def pause(trained: Trained) -> dict[str, Any] | None:
     measured = _measured(trained)
     if len(measured) < 2:
         why = "No state was trained or measured for longer than one rollout."
-        return None if tables.pool else {"trained": steps, "measured": steps, "why": why}
+        return None if tables.pool else PausePoint(steps, steps, why)
     first, last = min(measured), max(measured)
     if _holds(measured[first], measured[last], trained.task.better):
         return None
     unit = "{:.1%}" if trained.task.better == "more" else "{:.2g}"
     before, after = (unit.format(measured[at]).replace("%", " %") for at in (first, last))
     why = f"It does not hold: {trained.task.headline} {before} at step {first}, {after} at {last}."
-    return {"trained": steps, "measured": last, "why": why}
+    return PausePoint(steps, last, why)
 
 
 def _holds(first: float, last: float, better: Literal["more", "less"]) -> bool:

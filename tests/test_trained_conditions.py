@@ -1,4 +1,4 @@
-"""A page treats a changed input as training did, and pauses where an automaton is known to fail."""
+"""A changed input is treated as in training, and what is known not to hold pauses."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 from page_case import trained
 
 from nca.checkpoint.trained import Trained
-from nca.export.page_training import input_change, pause
+from nca.checkpoint.trained_conditions import PausePoint, input_change, pause
 
 
 def measured(name: str, metrics: dict, *overrides: str) -> Trained:
@@ -27,14 +27,12 @@ def test_cells_carry_on_where_training_swapped_their_input_and_else_begin_anew()
 
 
 def test_an_automaton_that_was_measured_to_fall_apart_pauses_at_the_last_evaluated_step():
-    assert pause(trained("glom_mnist")) == {
-        "trained": 10,
-        "measured": 40,
-        "why": "It does not hold: vote 98.2 % at step 10, 91.0 % at 40.",
-    }
+    assert pause(trained("glom_mnist")) == PausePoint(
+        10, 40, "It does not hold: vote 98.2 % at step 10, 91.0 % at 40."
+    )
     found = pause(trained("growing_once"))  # grown once, without a pool; less error is better
     assert found
-    assert found["why"] == "It does not hold: error 0.0018 at step 48, 0.2 at 384."
+    assert found.why == "It does not hold: error 0.0018 at step 48, 0.2 at 384."
 
 
 @pytest.mark.parametrize(
@@ -65,4 +63,4 @@ def test_without_two_measurements_the_pool_says_whether_it_holds(metrics):
     assert pause(measured("growing", metrics)) is None
     found = pause(measured("growing_once", metrics))
     assert found
-    assert (found["trained"], found["measured"]) == (48, 48)
+    assert (found.trained, found.measured) == (48, 48)
