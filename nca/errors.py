@@ -2,7 +2,7 @@
 
 
 class NCAError(Exception):
-    """A fault that its reader can mend.
+    """A fault that its reader can correct.
 
     Args:
         what: What is wrong, as one sentence without a line break.

@@ -359,7 +359,8 @@ def wide_kernel() -> Automaton:
         (
             without_formula(),
             {},
-            'rule 1 of level "body" (Silent) does not declare what it computes (UpdateRule.program)',
+            'rule 1 of level "body" (Silent) does not declare what it computes '
+            "(UpdateRule.program)",
         ),
         (
             wide_kernel(),

@@ -37,7 +37,7 @@ class CompiledStepper:
         # a number that changes in every step must not be compiled in
         step_varies = torch.compiler.config.patch(dynamic_sources="L['state'].step")  # pyright: ignore
         with step_varies, warnings.catch_warnings():
-            # the compiler looks at the gradients of states, and is told that they have none
+            # the compiler looks at the gradients of states, and finds that they have none
             warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
             return self.compiled_step(state, fire_rate)
 

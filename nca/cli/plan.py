@@ -62,7 +62,7 @@ def plan_command(
         f"{trial.least} to {trial.most} steps"
     )
     if trial.spreads:
-        say("rules change which cells live here: predicted as if all cells lived")
+        say("rules change which cells live here: predicted as if all cells were alive")
     needs = list(trial.needs(timed=True))
     taken = fastest_that_fits(needs, room)
     rows = [_row(need, MemoryChoice(need, room), need is taken.need) for need in needs]

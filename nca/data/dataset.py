@@ -209,7 +209,7 @@ class IdxDataset(Dataset):
     def _fetch(
         self, raw_folders: list[RawFolder], sources: list[Source], progress: Progress
     ) -> bool:
-        """Put what is on none of the raw_folders onto the first; return whether anything was not."""
+        """Put what is in none of the folders into the first; return whether anything was not."""
         missing = [file for file in self._files() if find_file(file, raw_folders) is None]
         download = Download(tuple(missing), raw_folders[0], progress)
         served, said = [], []

@@ -146,7 +146,7 @@ class ProcessGroup:
         return bytes(sent.tolist()).rstrip(b"\0").decode()
 
     def first_fault(self) -> bool:
-        """Return whether no other process has asked this before: one fault is told once."""
+        """Return whether no other process has asked this before: one fault is shown once."""
         try:
             return self.store is None or self.store.add("nca/faults", 1) == 1
         except RuntimeError:  # the store is gone with the process that kept it
@@ -256,5 +256,5 @@ def join(device: torch.device, shard: Size | None) -> ProcessGroup:
 
 
 def _started_with_others(environment: Mapping[str, str]) -> bool:
-    told = all(word in environment for word in ENVIRONMENT)
-    return told and environment["WORLD_SIZE"] != "1"
+    started = all(word in environment for word in ENVIRONMENT)
+    return started and environment["WORLD_SIZE"] != "1"

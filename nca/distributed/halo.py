@@ -2,7 +2,7 @@
 
 One axis of a grid is cut into stretches, one for each process along it. Which cells a stretch
 needs around it follows from the boundary alone, so that all processes know of all others what
-they need, and between two of them there is one message each way: nothing has to be told apart,
+they need, and between two of them there is one message each way: no message needs a label,
 also where both neighbours of a stretch are the same process, or the same cell is needed twice.
 Backward, gradients take the same ways home and are added there.
 

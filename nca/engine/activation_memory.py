@@ -44,7 +44,7 @@ class ActivationMemory(Options):
         mode: `store`: everything. `recompute`: the state before each step. `segments`: the state
             before every so many steps, and within one such segment, while its gradient is due,
             the state before each step. `auto`: whatever training has found to fit; everything,
-            as long as nobody has looked.
+            as long as none was tried.
         every: Steps of a segment; the root of all steps, which keeps the fewest, if not given.
     """
 

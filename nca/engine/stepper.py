@@ -85,8 +85,8 @@ class StepSpec:
 
         Args:
             state: The state to clear.
-            alive_before: Which cells lived before, bool `(B, 1, *space)`; the others are cleared
-                too.
+            alive_before: Which cells were alive before, bool `(B, 1, *space)`; the others are
+                cleared too.
         """
         alive = self.alive_mask(state)
         if alive is None:

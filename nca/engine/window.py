@@ -2,7 +2,7 @@
 
 A shard of a grid that is split among processes, and a tile of a grid too large for the memory,
 are states like any other. Their window sees to it that each of their cells draws the numbers,
-and is told the coordinates, that it would have had in the whole.
+and has the coordinates, that it would have had in the whole.
 """
 
 from dataclasses import dataclass

@@ -179,7 +179,7 @@ def _model(step: Step, state: State) -> Any:
     example = tuple(step.tensors(state, 0.5))
     batch = torch.export.Dim("batch", min=1)
     words = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}[state.axes]
-    reach = 4  # the smallest side that is told apart from none
+    reach = 4  # the smallest side that is no special case
     sides = {axis + 2: torch.export.Dim(w, min=reach) for axis, w in enumerate(words)}
     shapes = (tuple({0: batch, **sides} for _ in example),)
     try:

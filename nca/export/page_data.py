@@ -31,7 +31,7 @@ from nca.errors import ExportError
 from nca.export.texels import Packer, base64_of, perceived_order
 
 SPARSE = 0.25
-"""Up to this share of cells, a first state is told cell by cell."""
+"""Up to this share of cells, a first state is written cell by cell."""
 
 
 def page_data(
@@ -46,7 +46,7 @@ def page_data(
         graph: What computes a step (`nca.export.onnx_json`); without, what the rules say they do.
 
     Raises:
-        ExportError: The automaton does something that the page cannot do; all of it is told.
+        ExportError: The automaton does something that the page cannot do; all of it is named.
     """
     size = first.size(next(iter(first)))
     programs = {name: [] for name in automaton.layout} if graph else _programs(automaton)

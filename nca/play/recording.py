@@ -60,7 +60,7 @@ class RecordingRequest(BaseModel):
         return range(self.first, self.last + 1, self.every)
 
 
-def parse_request(query: Mapping[str, str]) -> RecordingRequest:
+def parse_recording_request(query: Mapping[str, str]) -> RecordingRequest:
     """Return what an address asks for.
 
     Raises:

@@ -18,7 +18,7 @@ from nca.errors import NCAError, StorageError
 from nca.play.auth import HEADERS, Auth
 from nca.play.hub import Hub
 from nca.play.protocol import About, respond
-from nca.play.recording import KINDS, parse_request, record
+from nca.play.recording import KINDS, parse_recording_request, record
 from nca.play.reporting import describe_fault
 from nca.render.animation import omission
 
@@ -181,7 +181,7 @@ async def _taken(hub: Hub, auth: Auth, request: Request) -> Response:
         if name == "history.json":
             text = await hub.do(hub.session.save)
             return _file(text.encode(), "application/json", f"{hub.session.model.name}.json")
-        recording = parse_request(request.query_params)
+        recording = parse_recording_request(request.query_params)
         data, ending = await hub.do(record, hub.session, name, recording)
         notice = omission(name, recording.rate)
         return _file(data, KINDS[name], f"{hub.session.model.name}.{ending}", notice)

@@ -15,7 +15,7 @@ paper. With k > 0 it is the form that Y. Kilcher proposed when he reviewed the p
 cells should exchange their views at a low level is a question of whether they belong to the same
 thing, and that is what the levels above know. So agreement at every level above counts too, less
 by a factor of k with each level: two patches of fur that look different at the level of parts
-heed each other once the level of objects holds both for the same cat. The notebook that this
+attend to each other once the level of objects holds both for the same cat. The notebook that this
 project grew from computed this sum with k = 0.7, without softmax, and overwrote the result before
 anything read it; raw products of the state, cubic once they scale the neighbours, would have
 driven its nets into saturation.
@@ -36,12 +36,12 @@ from nca.types import Count, Fraction, Natural, Positive
 
 TINY = 1e-6
 SHARPEST = 50.0
-"""As far as a person may turn it at run time; beyond that a cell heeds itself alone."""
+"""As far as a person may turn it at run time; beyond that a cell attends to itself alone."""
 
 
 @dataclass(frozen=True)
 class Attention(Options):
-    """How the cells of a level heed their neighbours.
+    """How the cells of a level attend to their neighbours.
 
     Attributes:
         similarity: `cosine` of two embeddings, from -1 to 1, or their `dot` product (the paper).
@@ -74,7 +74,7 @@ class NeighbourAttention(nn.Module):
 
     Args:
         context: Where the rule stands that asks.
-        options: How its cells heed their neighbours.
+        options: How its cells attend to their neighbours.
     """
 
     def __init__(self, context: RuleContext, options: Attention) -> None:

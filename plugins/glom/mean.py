@@ -30,7 +30,7 @@ class WeightedMean(UpdateRule):
         hidden: Units of the hidden layer of each of its two nets.
         activation: What they do with their sum.
         shown: How cells show their embedding to the nets; see `bottom_up`.
-        attention: How the cells heed their neighbours, for the fourth contribution `A`.
+        attention: How the cells attend to their neighbours, for the fourth contribution `A`.
         learned: Whether the weights are learned; they start, or else stay, all alike.
     """
 
@@ -94,7 +94,7 @@ class ConsensusStep(UpdateRule):
         context: Where the rule stands.
         rate: How far of the way a cell goes in a step.
         learned: Whether the rate is a weight, which stays between 0 and 1.
-        attention: How the cells heed their neighbours.
+        attention: How the cells attend to their neighbours.
     """
 
     adjustable: Mapping[str, tuple[str, float, float]] = {

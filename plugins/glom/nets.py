@@ -1,4 +1,4 @@
-"""The nets of GLOM: each level is told by the level below, by itself and by the level above.
+"""The nets of GLOM: each level hears from the level below, from itself and from the level above.
 
 Hinton (2021) gives every location a column of levels, and every pair of levels nets that all
 locations share: a bottom-up net that says what the level below suggests, a top-down net that
@@ -86,7 +86,7 @@ class Prediction(nn.Module):
 
         Args:
             attention: How neighbours are scaled before they are read, or None: not at all.
-            beside: What the hidden units are told beside the neighbourhood.
+            beside: What the hidden units perceive beside the neighbourhood.
         """
         weight, bias = self.perceive.weight, self.perceive.bias
         reads = Correlation(self.source, weight, bias, self.cell_map, attention)
@@ -150,8 +150,8 @@ class Lateral(LevelNet):
         activation: What they do with their sum.
         shown: As for `bottom_up`.
         dropout: As for `bottom_up`.
-        attention: Scale each neighbour by how much the cell heeds it, times their number, before
-            the net reads it (what the first GLOM notebook meant to do); at radius 1.
+        attention: Scale each neighbour by how much the cell attends to it, times their number,
+            before the net reads it (what the first GLOM notebook meant to do); at radius 1.
     """
 
     source = "own"
@@ -197,7 +197,7 @@ class TopDown(LevelNet):
             code.
         shown: As for `bottom_up`.
         dropout: As for `bottom_up`.
-        location: Frequencies of the location code that the net is told beside the level above:
+        location: Frequencies of the location code that the net perceives beside the level above:
             sine and cosine of 1, 2, ... turns along each axis. The same whole then decodes to
             different parts at different places. Needs `[grid] coordinates = true`; 0: no code.
     """

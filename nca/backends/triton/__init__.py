@@ -32,7 +32,7 @@ The programs have not run on a card yet, so none of this says how near they come
 Products are those of bfloat16 with float32 sums under autocast to bfloat16, else those of float32
 (never tf32). States are float32 in either case.
 
-Who lives after a step can be told only when the step of the neighbours has ended, so the living
+Which cells live after a step is known only when the step of the neighbours has ended, so the living
 mask and clearing the dead are a launch each, before and after. What stays in torch: skips, and what
 cells show of themselves (`through`).
 """

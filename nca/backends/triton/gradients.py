@@ -42,20 +42,20 @@ def _of_hidden(
     of_bias = tl.zeros((LEVEL.block,), tl.float32)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         row, inside = tile_rows(tile, count, TILE)
-        _, told = _gradient(
+        _, slope = _gradient(
             gradient, living, samples, draw, chance, size, row, inside, height, width,
             LEVEL, FIRE, FROZEN,
         )  # fmt: skip
         summed = summed_by(
             field, weights, low, row, inside, START, height, width, NET, TILE, PRODUCTS
         )
-        back = dot(told, matrix, tl.zeros((TILE, NET.wide), tl.float32), PRODUCTS)
+        back = dot(slope, matrix, tl.zeros((TILE, NET.wide), tl.float32), PRODUCTS)
         back = tl.where(summed <= 0, 0.0, back)
         at = row.to(tl.int64) * NET.hidden + unit[None, :]
         tl.store(hidden + at, back.to(hidden.dtype.element_ty), mask=inside)
         active = tl.where(summed < 0, 0.0, summed)
-        of_matrix = dot(tl.trans(active), told, of_matrix, PRODUCTS)
-        of_bias += tl.sum(told, axis=0)
+        of_matrix = dot(tl.trans(active), slope, of_matrix, PRODUCTS)
+        of_bias += tl.sum(slope, axis=0)
     tl.store(parts + here, of_matrix)
     if START == 0:
         tl.store(parts + NET.hidden * LEVEL.block + channel, of_bias)
@@ -165,15 +165,15 @@ def _of_field(
     there = inside & (channel < TARGET.channels)
     at = row.to(tl.int64) * TARGET.channels + channel
     if TARGET.place >= 0:
-        after, told = _gradient(
+        after, slope = _gradient(
             gradients[TARGET.place], living, samples, draw, chance, size, row, inside,
             height, width, TARGET.level, FIRE, FROZEN,
         )  # fmt: skip
         total += after
         if TARGET.level.share >= 0:
-            total += tl.load(weights + TARGET.level.share) * told
+            total += tl.load(weights + TARGET.level.share) * slope
             own = tl.load(fields[TARGET.field] + at, mask=there, other=0.0)
-            part = tl.sum(tl.sum(told * own, axis=1), axis=0)
+            part = tl.sum(tl.sum(slope * own, axis=1), axis=0)
             tl.store(parts + tl.program_id(0) * SHARES + TARGET.share, part)
     tl.store(out + at, total, mask=there)
 

@@ -50,14 +50,14 @@ def _keep(level, out, row, inside, lives, COUNT: tl.constexpr, BLOCK: tl.constex
 
 @triton.jit(do_not_specialize=["count", "height", "width"])
 def bury_dead(
-    life, levels, outs, lived, kept, above, count, height, width,
+    life, levels, outs, alive_before, kept, above, count, height, width,
     COUNTS: tl.constexpr, BLOCKS: tl.constexpr,
     CHANNELS: tl.constexpr, CHANNEL: tl.constexpr, RADIUS: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Write levels with zeros where a cell does not live, or did not; and which cells do."""
     row, inside = tile_rows(tl.program_id(0), count, TILE)
     highest = _highest(life, row, inside, height, width, CHANNELS, CHANNEL, RADIUS)
-    lives = (highest > above) & (tl.load(lived + row, mask=inside, other=0) != 0)
+    lives = (highest > above) & (tl.load(alive_before + row, mask=inside, other=0) != 0)
     for n in tl.static_range(len(COUNTS)):
         if tl.program_id(1) == n:
             _keep(levels[n], outs[n], row, inside, lives.to(tl.float32), COUNTS[n], BLOCKS[n])

@@ -51,17 +51,17 @@ def find_alive(level: Tensor, life: AliveChannel) -> Tensor:
 
 
 def clear_dead_cells(
-    level: Tensor, levels: Sequence[Tensor], lived: Tensor, life: AliveChannel
+    level: Tensor, levels: Sequence[Tensor], alive_before: Tensor, life: AliveChannel
 ) -> tuple[Tensor, ...]:
     """Return levels with zeros where no cell lives or none did.
 
     Args:
         level: What tells who lives, `(B, C, H, W)`.
         levels: What is cleared, float32 `(B, C, H, W)` each.
-        lived: Which cells lived before, bool `(B, 1, H, W)`.
-        life: How life is told.
+        alive_before: Which cells alive_before before, bool `(B, 1, H, W)`.
+        life: Which channel decides what lives.
     """
-    return _ClearDead.apply(level.detach(), lived, life, *levels)  # pyright: ignore[reportReturnType]
+    return _ClearDead.apply(level.detach(), alive_before, life, *levels)  # pyright: ignore[reportReturnType]
 
 
 def _of(life: AliveChannel, rows: Tensor) -> dict[str, Any]:
@@ -75,24 +75,30 @@ def _of(life: AliveChannel, rows: Tensor) -> dict[str, Any]:
 
 
 class _ClearDead(torch.autograd.Function):
-    """Clear the dead; see `bury`."""
+    """Clear the dead; see `clear_dead_cells`."""
 
     @staticmethod
     def forward(
-        ctx: Any, level: Tensor, lived: Tensor, life: AliveChannel, *levels: Tensor
+        ctx: Any, level: Tensor, alive_before: Tensor, life: AliveChannel, *levels: Tensor
     ) -> tuple[Tensor, ...]:
         from nca.backends.triton.life import bury_dead
 
         telling = field_rows(level)
         rows = tuple(field_rows(level) for level in levels)
         outs = tuple(torch.empty_like(row) for row in rows)
-        kept = torch.empty_like(lived, memory_format=torch.contiguous_format)
+        kept = torch.empty_like(alive_before, memory_format=torch.contiguous_format)
         count, size = cells_of(telling)
         channels = tuple(row.shape[-1] for row in rows)
         launch(
             bury_dead,
             (-(-count // TILE), len(rows)),
-            *(telling, rows, outs, lived.contiguous().view(torch.uint8), kept.view(torch.uint8)),
+            *(
+                telling,
+                rows,
+                outs,
+                alive_before.contiguous().view(torch.uint8),
+                kept.view(torch.uint8),
+            ),
             *(life.above, count, *size),
             COUNTS=channels,
             BLOCKS=tuple(map(power, channels)),

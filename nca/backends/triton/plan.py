@@ -1,4 +1,4 @@
-"""What a fused step is told ahead of time: which nets read what, and where their weights lie.
+"""The plan of a fused step: which nets read what, and where their weights lie.
 
 A plan is a tree of plain numbers; programs are compiled for it.
 """
