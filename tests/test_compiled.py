@@ -26,6 +26,7 @@ from nca import (
 )
 from nca.backends.compiled import CompiledStepper
 from nca.checkpoint.read import read_recipe
+from nca.distributed.sharding import Sharding
 from nca.registry.registry import registry
 from nca.training.compile_trial import choose_compile
 from nca.training.loop import train
@@ -265,3 +266,22 @@ def test_a_compiled_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, quic
 
 def test_a_trial_times_the_run_that_is_asked(tmp_path):
     assert 0 < IterationProbe(begun(tmp_path / "run")).seconds() < 60
+
+
+class Alone(Sharding):
+    """One process that has all of a state."""
+
+    def scatter(self, whole: State) -> State:
+        return whole
+
+    def gather(self, part: State, whole: State) -> State:
+        return part
+
+
+def test_steps_that_processes_share_are_compiled_as_well(quick):
+    plain = automaton()
+    wanted = gradients(plain, first(plain), 3)
+    plain.sharding, plain.compiled = Alone(), "training"
+    for ours, theirs in zip(gradients(plain, first(plain), 3), wanted, strict=True):
+        assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+    assert len(plain._compiled_steppers._kept) == 1

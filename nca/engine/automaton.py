@@ -217,10 +217,10 @@ class Automaton(nn.Module):
                     where=f"its rules: {', '.join(type(rule).__name__ for rule in rules)}",
                     to_do="move the rules to a level above, or let the level be no input",
                 )
-            place = RuleContext(self.layout, name, 2, self.topology)
+            context = RuleContext(self.layout, name, 2, self.topology)
             for rule in rules:
                 for read in rule.reads:
-                    place.level(read)
+                    context.level(read)
         for skip in self.skips:
             refuse(skip.misfits(self.layout), f"{skip}")
         if self.alive:

@@ -53,8 +53,8 @@ def page_data(
     names = list(automaton.layout)
     levels = []
     for name, level in automaton.layout.items():
-        place = RuleContext(automaton.layout, name, len(size), automaton.topology)
-        terms = [_term(term, place, names, packer) for said in programs[name] for term in said]
+        context = RuleContext(automaton.layout, name, len(size), automaton.topology)
+        terms = [_term(term, context, names, packer) for said in programs[name] for term in said]
         levels.append(
             {
                 "name": name,
@@ -153,7 +153,7 @@ def _said(rule: UpdateRule) -> str:
     return f"rule {type(rule).__name__}"
 
 
-def _term(term: Term, place: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
+def _term(term: Term, context: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
     if isinstance(term, DecayTerm):
         return {"kind": "decay", "rate": torch.as_tensor(term.rate).item()}
     if isinstance(term, AttentionTerm):
@@ -163,22 +163,22 @@ def _term(term: Term, place: RuleContext, names: list[str], packer: Packer) -> d
             "rate": torch.as_tensor(term.rate).item(),
             "sharpness": torch.as_tensor(weights.sharpness).item(),
             "cosine": weights.cosine,
-            "levels": [names.index(place.level(name).name) for name in weights.levels],
+            "levels": [names.index(context.level(name).name) for name in weights.levels],
             "factors": weights.factors,
             "radius": weights.radius,
             "itself": weights.itself,
             "tiny": weights.tiny,
         }
-    return _net(term, place, names, packer)
+    return _net(term, context, names, packer)
 
 
-def _net(term: MLPTerm, place: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
+def _net(term: MLPTerm, context: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
     perceptions = [one for one in term.perceptions if not isinstance(one, Location)]
     first = perceptions[0]
     if len(perceptions) > 1 and any(isinstance(one, Stencils) for one in perceptions):
         raise ExportError(
             "a net adds what stencils perceive to what something else does.",
-            where=f'level "{place.name}"',
+            where=f'level "{context.name}"',
             to_do="give each a net of its own, or export it with --to onnx",
         )
     order = perceived_order(first) if isinstance(first, Stencils) else None
@@ -198,16 +198,16 @@ def _net(term: MLPTerm, place: RuleContext, names: list[str], packer: Packer) ->
     return {
         "kind": "net",
         "width": width,
-        "sights": [_perception(one, place, names, packer) for one in perceptions],
+        "sights": [_perception(one, context, names, packer) for one in perceptions],
         "bias": packer.bias(torch.stack(biases).sum(dim=0) if biases else None, width),
         "layers": layers,
     }
 
 
 def _perception(
-    perception: Correlation | Stencils, place: RuleContext, names: list[str], packer: Packer
+    perception: Correlation | Stencils, context: RuleContext, names: list[str], packer: Packer
 ) -> dict[str, Any]:
-    level = names.index(place.level(perception.level).name)
+    level = names.index(context.level(perception.level).name)
     if isinstance(perception, Correlation):
         squash = perception.cell_map
         return {

@@ -27,7 +27,7 @@ from nca.recipe.tables import RuleTable, Tables, TaskTable, Train, check_relatio
 from nca.registry.registry import Kind, registry
 from nca.suggest import did_you_mean
 from nca.tasks.task import Task, TaskContext
-from nca.validation.arguments import options_of, takes_place
+from nca.validation.arguments import options_of, takes_context
 from nca.validation.faults import Fault, KeyPath, faults_of, strange, toml_value
 
 Wanted = TypeVar("Wanted")
@@ -181,7 +181,7 @@ def _build(kind: Kind, table: RuleTable | TaskTable, surroundings: Any) -> Any:
     model = options_of(thing)
     checked = model.model_validate_json(dumps(table.model_extra))
     options = {name: getattr(checked, name) for name in model.model_fields}
-    return thing(*([surroundings] if takes_place(thing) else []), **options)
+    return thing(*([surroundings] if takes_context(thing) else []), **options)
 
 
 def _decode(text: str, source: str) -> dict[str, Any]:

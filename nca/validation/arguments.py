@@ -58,7 +58,7 @@ def _fields(thing: Callable[..., Any]) -> dict[str, Any]:
     return fields
 
 
-def takes_place(thing: Callable[..., Any]) -> bool:
+def takes_context(thing: Callable[..., Any]) -> bool:
     """Return whether the first argument of `thing` is positional: where it stands."""
     arguments = inspect.signature(thing).parameters.values()
     return any(a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD) for a in arguments)

@@ -33,7 +33,7 @@ from nca import (
 )
 from nca.registry.registry import registry
 from nca.types import Size
-from nca.validation.arguments import options_of, takes_place
+from nca.validation.arguments import options_of, takes_context
 
 PlaceRule = Callable[[RuleContext], UpdateRule]
 
@@ -52,7 +52,7 @@ def rule_names() -> list[str]:
 def placed(name: str) -> PlaceRule:
     """Return what places a registered rule."""
     thing = registry.get("rule", name)
-    return thing if takes_place(thing) else lambda place, **options: thing(**options)
+    return thing if takes_context(thing) else lambda place, **options: thing(**options)
 
 
 def variants() -> dict[str, PlaceRule]:
