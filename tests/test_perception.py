@@ -13,8 +13,11 @@ from torch.testing import assert_close
 
 from nca import (
     TORUS,
+    Layer,
     Layout,
     Level,
+    MLPTerm,
+    Program,
     RuleContext,
     ShapeError,
     State,
@@ -24,6 +27,7 @@ from nca import (
     perceptron,
 )
 from nca.engine import stencils
+from nca.engine.run_program import run_program
 from nca.engine.step_inputs import DenseInputs
 
 
@@ -74,17 +78,13 @@ def test_the_length_of_the_gradient_stands_for_the_slopes(count, size, laplacian
 
 @pytest.mark.parametrize("slopes", ["each", "length"])
 @given(count=axes(), size=sizes(high=4), laplacian=st.booleans(), seed=random_seeds())
-def test_a_layer_may_take_the_features_kernel_by_kernel(slopes, count, size, laplacian, seed):
+def test_a_program_takes_the_features_in_their_order(slopes, count, size, laplacian, seed):
     body = normal((2, 3, *size[:count]), seed)
     perception = StencilPerception(3, count, laplacian=laplacian, slopes=slopes).double()
     layer = nn.Linear(perception.features, 5).double()
-    seen = perceive(perception, body)
-    by_kernel = perception.by_kernel(view_of(body), body)
-    assert sorted(by_kernel[0, :, *(0,) * count].tolist()) == sorted(
-        seen[0, :, *(0,) * count].tolist()
-    )
-    found = perceptron(by_kernel, (perception.columns(layer.weight), layer.bias))
-    assert_close(found, per_cell(layer, seen))
+    term = MLPTerm((perception.perception("own"),), (Layer(layer.weight, layer.bias, "none"),))
+    found = run_program(Program((term,)), view_of(body))
+    assert_close(found, per_cell(layer, perceive(perception, body)))
 
 
 def test_a_gain_of_eight_gives_the_whole_numbers_of_the_notebooks():

@@ -188,7 +188,7 @@ def test_a_mended_plugin_is_loaded_without_a_new_start(names, module):
     [
         (nn.Linear, "it is not a subclass of UpdateRule"),
         (told, "it is not a subclass of UpdateRule"),
-        (Silent, "it does not define forward(view)"),
+        (Silent, "it defines neither program() nor forward(view)"),
     ],
 )
 def test_what_is_no_rule_is_refused(thing, fault_of_it):

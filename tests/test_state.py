@@ -233,9 +233,9 @@ def test_a_restarted_state_keeps_its_levels_alone(state, seed):
 
 
 @given(state=states())
-def test_the_source_is_that_of_the_next_step(state):
-    assert (state.source.random_seed, state.source.step) == (state.random_seed, state.step)
-    assert torch.equal(state.source.samples, state.samples)
+def test_the_randomness_is_that_of_the_next_step(state):
+    assert (state.rng.random_seed, state.rng.step) == (state.random_seed, state.step)
+    assert torch.equal(state.rng.samples, state.samples)
 
 
 # pytrees

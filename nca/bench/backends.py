@@ -55,6 +55,8 @@ class Backend:
 
 
 def _plain(automaton: Automaton) -> Rollout:
+    automaton.memory = STORE
+
     def rollout(state: State, steps: int) -> State:
         stepper = DenseStepper(automaton.spec, share=False)
         state = stepper.prepare(state)

@@ -99,7 +99,7 @@ def _layers(features: Tensor, layers: tuple[Layer, ...], view: View, draw: str) 
     """
     first, *others = layers
     # what is a view may be shared with other rules, so that it must not be overwritten
-    own = not features._is_view() and not torch.compiler.is_compiling()
+    own = not torch.compiler.is_compiling() and not features._is_view()
     features = _activated(features, first, in_place=own)
     if first.dropout:
         kept = view.chance(1 - first.dropout, features.shape[1], draw)

@@ -53,7 +53,7 @@ def test_export_of_what_no_shader_can_do_takes_the_graph(nca, here):
     what = ("export", "glom_mnist_long", "--set", "levels.1.rules.0.shown=normalised")
     result = nca(*what, "--no-check")
     assert result.code == 1
-    assert 'automaton: rule BottomUp of level "part" normalises each cell' in result.err
+    assert 'automaton: rule BottomUp of level "part" standardises each cell' in result.err
     assert "export it with --engine onnx instead" in result.err
     assert not list(here.glob("*.html"))
     result = nca(*what, "--engine", "onnx", "--no-check", "--out", "graph.html")
