@@ -1,6 +1,7 @@
 """`nca run`: train a recipe, evaluate what came out, and leave it all in one folder."""
 
 import signal
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -98,10 +99,10 @@ def run_command(
                 if group.is_leader:
                     keep_plugins(checked, going.folder)
         _introduce(going)
-        if not _trained(going, picture):
+        if stopped_by := _trained(going, picture):
             say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")
             say(f"continue with: nca run --resume {going.folder}{_flags(plugin or ())}")
-            raise KeyboardInterrupt
+            sys.exit(128 + stopped_by)
         say("evaluating on test data")
         with terminal_progress() as progress:
             rows = finish_run(going, data, progress)
@@ -121,8 +122,8 @@ def _introduce(run: "Run") -> None:
     say(f"{run.recipe.name}: {parameters:,} parameters on {on}{shared}, {run.folder}")
 
 
-def _trained(run: "Run", picture: bool | None) -> bool:
-    """Train; return False if it was interrupted."""
+def _trained(run: "Run", picture: bool | None) -> int:
+    """Train; return the number of the signal that stopped it before its end, or 0."""
     from nca.cli.live_picture import live_picture
     from nca.training.compile_trial import choose_compile
     from nca.training.loop import train
@@ -143,21 +144,29 @@ def _trained(run: "Run", picture: bool | None) -> bool:
                 choose_memory(run, terminal)
                 choose_compile(run, terminal)
                 train(run, ProgressList(terminal, curves, interruption), show)
-    return run.iteration >= run.table.iterations
+    finished = run.iteration >= run.table.iterations
+    return 0 if finished else interruption.signal
 
 
-class _Interruption(Progress):
-    """Stops a training at the first Ctrl-C."""
+class Interruption(Progress):
+    """Stops work between two iterations, at the first signal that asks for it.
+
+    Attributes:
+        signal: The number of the first signal: Ctrl-C, unless another one came.
+    """
 
     def __init__(self, alone: bool) -> None:
         self.alone = alone
+        self.signal: int = signal.SIGINT
         self.pressed: list[float] = []
 
-    def press(self, *_: object) -> None:
-        """Take a press; the second raises."""
+    def press(self, number: int, _: object) -> None:
+        """Take a signal; the second raises."""
         now = time.monotonic()
         if self.pressed and (self.alone or now - self.pressed[0] > TWICE_WITHIN):
             raise KeyboardInterrupt
+        if not self.pressed:
+            self.signal = number
         self.pressed.append(now)
 
     def stopped(self) -> bool:
@@ -166,8 +175,8 @@ class _Interruption(Progress):
 
 
 @contextmanager
-def interruptible(*, alone: bool = True) -> Iterator[Progress]:
-    """Let the first Ctrl-C stop the work between two iterations.
+def interruptible(*, alone: bool = True) -> Iterator[Interruption]:
+    """Let the first Ctrl-C, SIGTERM or SIGHUP stop the work between two iterations.
 
     An iteration that is cut in the middle could not be resumed to the same bits. A second Ctrl-C
     stops at once; then the last checkpoint is the one to resume from.
@@ -176,12 +185,16 @@ def interruptible(*, alone: bool = True) -> Iterator[Progress]:
         alone: Whether this process is the only one; to those of torchrun one press comes twice,
             from the terminal and from torchrun.
     """
-    interruption = _Interruption(alone)
-    before = signal.signal(signal.SIGINT, interruption.press)
+    interruption = Interruption(alone)
+    # among several processes SIGTERM says that one of them is lost: `ProcessGroup.guard`
+    names = ("SIGINT", "SIGTERM", "SIGHUP") if alone else ("SIGINT",)
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, interruption.press) for number in numbers}
     try:
         yield interruption
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _flags(files: Iterable[Path]) -> str:

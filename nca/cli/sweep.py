@@ -1,6 +1,7 @@
 """`nca sweep`: train variants of a recipe under several random seeds, and compare them."""
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -170,7 +171,7 @@ def _done(
     from nca.sweep.worker import outcome_of
 
     outcomes = {job.folder: outcome for job in jobs if (outcome := outcome_of(job))}
-    left = [job for job in jobs if job.folder not in outcomes]
+    left, stopped_by = [job for job in jobs if job.folder not in outcomes], 0
     names = {job.folder: run.words for job, run in zip(jobs, plan.runs, strict=True)}
     kept = f", {len(outcomes)} of them done already" if outcomes else ""
     at_once = min(len(slots), len(left))
@@ -181,10 +182,11 @@ def _done(
             sweep_progress(names, plan.headline, len(outcomes)) as progress,
         ):
             outcomes |= side_by_side(left, slots, progress.job, interruption.stopped)
+        stopped_by = interruption.signal
     if len(outcomes) < len(jobs):
         say(f"stopped with {len(outcomes)} of {len(jobs)} runs done; what is trained is saved.")
         say("continue with: the same command again")
-        raise KeyboardInterrupt
+        sys.exit(128 + stopped_by)
     return {Path(name).name: outcome for name, outcome in outcomes.items()}
 
 

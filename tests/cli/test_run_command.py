@@ -158,16 +158,20 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(here):
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_to_stop_saves_says_how_to_go_on_and_has_its_exit_code(here, name, code):
+    number = getattr(signal, name, None)
+    if number is None:
+        pytest.skip(f"this system knows no {name}")
     process = start(here, "tiny.toml", "--out", "run", "--set", "train.iterations=100000")
     log, limit = here / "run" / "metrics.jsonl", time.monotonic() + 60
     while not (log.is_file() and log.read_text().count("\n") > 20):
         assert process.poll() is None
         assert time.monotonic() < limit
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (code, "")
     stopped, going_on = err.splitlines()[-2:]
     held = Checkpoint.read(here / "run" / "last.safetensors")
     assert stopped == f"stopped at iteration {held.iteration:,}; the checkpoint is saved."
