@@ -68,6 +68,18 @@ def make_folder(folder: Path, what: str, to_do: str) -> Path:
     return folder
 
 
+def unused(path: Path) -> Path:
+    """Return a path where nothing lies: this one, or the first of NAME-2, NAME-3, ...
+
+    For output without a name of its own: it must not replace what is there.
+    """
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
 def is_file(path: Path) -> bool:
     """Return whether there is a file; False, too, where the system allows no such path."""
     try:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from nca.data.idx import IdxFile, RawFolder, sha256
 from nca.errors import NCAError, StorageError
-from nca.files import is_file, make_folder, write_whole
+from nca.files import is_file, make_folder, unused, write_whole
 from nca.render.curve import save_curve
 from nca.render.sheet import save_image
 
@@ -192,3 +192,12 @@ def test_a_data_file_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch
     assert names(folder.path) == []
     folder.write(file, content)
     assert folder.read(file) == content
+
+
+def test_a_name_that_is_taken_is_numbered(tmp_path):
+    wanted = tmp_path / "tiger.png"
+    assert unused(wanted) == wanted
+    wanted.write_bytes(b"")
+    (tmp_path / "tiger-2.png").mkdir()
+    (tmp_path / "tiger-3.png").symlink_to("nowhere")
+    assert unused(wanted) == tmp_path / "tiger-4.png"

@@ -18,6 +18,7 @@ from nca.cli.console import (
 )
 from nca.cli.progress import terminal_progress
 from nca.errors import DataError
+from nca.files import unused
 
 if TYPE_CHECKING:
     from nca.checkpoint.trained import Trained
@@ -64,7 +65,7 @@ def export_command(
 
     load_plugins(plugin)
     trained = Trained.load(checkpoint, torch.device("cpu"), tuple(overrides or ()))
-    out = out or Path(f"{trained.recipe.name}.{to}")
+    out = out or unused(Path(f"{trained.recipe.name}.{to}"))
     if to == "html":
         _examples(trained, data)
         checked = write_html(trained, out, steps, not no_check, engine)

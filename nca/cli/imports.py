@@ -1,11 +1,14 @@
 """`nca import`: turn published weights into a checkpoint, executing nothing of theirs."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nca.cli.console import PluginFiles, load_plugins, print_result, say
+from nca.errors import NCAError
+from nca.files import unused
 from nca.registry.registry import registry
 
 
@@ -27,6 +30,12 @@ def import_command(
     from nca.checkpoint.read import read_recipe
 
     load_plugins(plugin)
+    if out is not None and os.path.lexists(out) and out.resolve() == source.resolve():
+        raise NCAError(
+            "a file cannot be imported into itself.",
+            where=f"--out {out}",
+            to_do="name another file: --out FILE.safetensors",
+        )
     imported = registry.get("importer", name)(source)
     recipe = read_recipe(imported.recipe, imported.overrides)
     automaton, task = recipe.automaton(), recipe.task()
@@ -35,7 +44,7 @@ def import_command(
     )
     # loaded and taken out again: so it is strict, and what is not given keeps its first value
     given.load(automaton, "automaton", source)
-    out = out or Path(f"{name}.safetensors")
+    out = out or unused(Path(f"{name}.safetensors"))
     tensors = weights(automaton=automaton, task=task)
     Checkpoint(**{**given.__dict__, "tensors": tensors}).write(out)
     print_result(str(out))

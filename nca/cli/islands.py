@@ -22,6 +22,7 @@ from nca.cli.console import (
 )
 from nca.cli.progress import terminal_progress
 from nca.errors import ShapeError
+from nca.files import unused
 
 
 def islands_command(
@@ -89,7 +90,7 @@ def islands_command(
     say(f"{trained.path}: {what} on {hardware(trained.device)}")
     with terminal_progress() as progress:
         found = measure_islands(trained, plan, progress)
-    folder = out or Path(f"islands-{trained.recipe.name}")
+    folder = out or unused(Path(f"islands-{trained.recipe.name}"))
     publish_islands(found, folder)
     if as_json:
         show_json(islands_to_json(found))

@@ -20,6 +20,7 @@ from nca.cli.console import (
 from nca.cli.console import out as stdout
 from nca.cli.progress import terminal_progress
 from nca.errors import NCAError
+from nca.files import unused
 from nca.render.animation import FASTEST, SLOWEST, is_animation, omission, save_animation
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def render_command(
     events = [damage_at(text, trained) for text in damage or ()]
     events += [turn_at(text, trained) for text in turn or ()]
     film = _film(frames, trained) if frames else []
-    out = out or Path(f"{trained.recipe.name}.{'gif' if film else 'png'}")
+    out = out or unused(Path(f"{trained.recipe.name}.{'gif' if film else 'png'}"))
     kept = CollectedStates(trained, show_ == "levels", level, channels)
     with terminal_progress() as progress:
         trained.prepare(data, progress)

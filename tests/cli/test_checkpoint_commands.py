@@ -123,3 +123,12 @@ def test_nothing_under_that_name_is_told(nca, here):
     result = nca("evaluate", "nowhere")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("CheckpointError: there is no checkpoint 'nowhere'.")
+
+
+def test_an_import_never_replaces_its_source(nca, here):
+    source = here / "growing.safetensors"
+    source.write_bytes(b"published")
+    refused = nca("import", "growing", source, "--out", "growing.safetensors")
+    assert refused.code == 1
+    assert "a file cannot be imported into itself." in refused.err
+    assert source.read_bytes() == b"published"

@@ -180,3 +180,13 @@ def test_a_task_without_input_is_shown_no_film(nca, case, film):
         f"  where:  {case}; its task takes pictures as: nothing\n"
         "  to do:  choose a checkpoint whose cells look at pictures\n"
     )
+
+
+def test_a_name_that_was_not_asked_for_replaces_no_file(nca, case, here):
+    given = ["--steps", "1", "--every", "1", "--samples", "1"]
+    first = nca("render", case, *given).out.strip()
+    (here / first).write_bytes(b"mine")
+    second = nca("render", case, *given).out.strip()
+    assert second == f"{first.removesuffix('.png')}-2.png"
+    assert (here / first).read_bytes() == b"mine"
+    assert (here / second).stat().st_size > 200
