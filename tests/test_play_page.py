@@ -153,8 +153,7 @@ def test_a_picture_and_a_history_are_brought_in(page: Page, lizard: PlayedModel,
         page.keyboard.press("n")
         until(lambda: len(session.history.branches) == 2)
         page.locator("#file").set_input_files(tmp_path / "mine.json")
-        until(lambda: len(session.history.branches) == 1)
-        assert session.here.snapshot.state == drawn
+        until(lambda: len(session.history.branches) == 1 and session.here.snapshot.state == drawn)
         page.locator("#file").set_input_files(
             {"name": "no.json", "mimeType": "application/json", "buffer": b"{}"}
         )
@@ -182,8 +181,7 @@ def test_two_fingers_bring_the_cells_nearer_and_one_paints_there(browser, lizard
             ]
             wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-        fingers("touchStart", -20)
-        fingers("touchStart", -20, 20)
+        fingers("touchStart", -20, 20)  # at once: one that is alone for long begins to paint
         for apart in (30, 40, 60, 80):
             fingers("touchMove", -apart, apart)
         fingers("touchEnd")
