@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nca.engine.program import NotDeclared, Program
 from nca.engine.run_program import run_program
 from nca.engine.view import View
+from nca.errors import PluginError
 from nca.registry.registry import registry
 
 
@@ -56,7 +57,11 @@ class UpdateRule(nn.Module, ABC):
         """Return the change, in the shape of the rule's own level `(B, C, *space)`."""
         program = self.program()
         if isinstance(program, NotDeclared):
-            raise NotImplementedError(f"{type(self).__name__} {program.why}, nor a forward(view)")
+            raise PluginError(
+                f"{type(self).__name__} {program.why}.",
+                where=f"{type(self).__module__}.{type(self).__qualname__}",
+                to_do="define program() for what a program can say, or else forward(view)",
+            )
         return run_program(program, view)
 
 
