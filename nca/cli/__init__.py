@@ -4,6 +4,7 @@ Help, lists and completion answer at once, without torch: a verb's module import
 what its options need, and what does the work where the work is done.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -75,6 +76,10 @@ def greet(context: typer.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; say what is wrong in plain words, and leave tracebacks to our own bugs."""
+    if "WORLD_SIZE" in os.environ:
+        # one fault is shown once: torch would warn of each process that has left before another;
+        # it reads this when it is first imported
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     discover()
     try:
         app(arguments, prog_name="nca")
