@@ -2,7 +2,7 @@
 
 All that is public is named here, and imported when it is first asked for: `import nca` alone
 loads nothing, not even torch. `NAMES` says where each name lives, `NAMESPACES` which modules
-are public as a whole (`from nca import losses`).
+are public as a whole (`from nca.losses import cross_entropy`).
 
 Limits:
 - Grids have one, two or three axes; pictures and pages show two, `nca play` all.
@@ -31,7 +31,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nca import analysis as analysis
     from nca import data as data
+    from nca import display as display
+    from nca import losses as losses
+    from nca import metrics as metrics
+    from nca import program as program
     from nca import registry as registry
+    from nca import stencils as stencils
     from nca import types as types
     from nca.backends.fused import why_not_fused as why_not_fused
     from nca.checkpoint.file import Checkpoint as Checkpoint
@@ -40,8 +45,6 @@ if TYPE_CHECKING:
     from nca.data.dataset import LabelledImages as LabelledImages
     from nca.distributed.sharding import BatchSharding as BatchSharding
     from nca.distributed.sharding import GridSharding as GridSharding
-    from nca.engine import program as program
-    from nca.engine import stencils as stencils
     from nca.engine.activation_memory import ActivationMemory as ActivationMemory
     from nca.engine.automaton import Automaton as Automaton
     from nca.engine.conditions import Alive as Alive
@@ -100,9 +103,6 @@ if TYPE_CHECKING:
     from nca.render.load import to_rgb_on_white as to_rgb_on_white
     from nca.streaming.grid_file import GridFile as GridFile
     from nca.streaming.grid_file import stream as stream
-    from nca.tasks import display as display
-    from nca.tasks import losses as losses
-    from nca.tasks import metrics as metrics
     from nca.tasks.batch import Batch as Batch
     from nca.tasks.damage import Damage as Damage
     from nca.tasks.display import Canvas as Canvas
@@ -232,18 +232,18 @@ NAMES = {
 }
 """The module in which each public name lives."""
 
-NAMESPACES = {
-    "analysis": "nca.analysis",
-    "data": "nca.data",
-    "display": "nca.tasks.display",
-    "losses": "nca.tasks.losses",
-    "metrics": "nca.tasks.metrics",
-    "program": "nca.engine.program",
-    "registry": "nca.registry",
-    "stencils": "nca.engine.stencils",
-    "types": "nca.types",
-}
-"""The modules that are public as a whole, by their public name."""
+NAMESPACES = (
+    "analysis",
+    "data",
+    "display",
+    "losses",
+    "metrics",
+    "program",
+    "registry",
+    "stencils",
+    "types",
+)
+"""The modules of `nca` that are public as a whole."""
 
 _HOME = {name: module for module, names in NAMES.items() for name in names}
 
@@ -251,7 +251,7 @@ _HOME = {name: module for module, names in NAMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     """Import a public name, or a public module, when it is first asked for."""
     if name in NAMESPACES:
-        found = importlib.import_module(NAMESPACES[name])
+        found = importlib.import_module(f"nca.{name}")
     elif name in _HOME:
         found = getattr(importlib.import_module(_HOME[name]), name)
     else:

@@ -24,7 +24,8 @@ RINGS = (
     "engine/run_program engine/perception backends/lowering",
     "engine backends distributed/sharded "
     "tasks/batch tasks/pool tasks/damage tasks/losses tasks/metrics",
-    "files device jsonl recipe checkpoint registry data tasks streaming render analysis",
+    "files device jsonl recipe checkpoint registry data tasks streaming render analysis "
+    "display losses metrics program stencils",
     "training evaluation reports sweep bench export play distributed",
     "cli __main__",
 )
@@ -33,8 +34,8 @@ RINGS = (
 RING_OF = {path: ring for ring, paths in enumerate(RINGS) for path in paths.split()}
 
 CLOCKS_AND_FILES = {"time", "datetime", "pathlib", "io", "tempfile", "shutil", "logging"}
-PUBLIC = {"nca", "nca.types", "nca.analysis", "nca.data"}
-"""Modules that plugins may import from; `nca` itself has the other public namespaces as names."""
+PUBLIC = {"nca", *(f"nca.{name}" for name in nca.NAMESPACES)}
+"""Modules that plugins may import from."""
 
 NAMES_OF_RECIPES = re.compile("glom|growing|mnist|self_classifying|lizard", re.IGNORECASE)
 

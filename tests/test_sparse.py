@@ -24,7 +24,7 @@ from nca import (
     UpdateRule,
     View,
 )
-from nca.backends.sparse import SparseInputs
+from nca.backends.sparse_inputs import SparseInputs
 from nca.engine.step_inputs import DenseInputs
 
 LAYOUT = Layout([Level("image", 2, input=True), Level("body", 4)])

@@ -4,7 +4,7 @@ All ways draw the same random numbers, and agree with the plain step up to round
 one for an automaton and a state; `nca bench RECIPE` times them beside each other.
 
 - `sparse`: where an alive mask spares most of the grid, only the cells that can change are
-  computed, for rules that promise to be `cellwise`.
+  computed, for rules that promise to be `cellwise`; `sparse_inputs` is what such rules are shown.
 - `compiled`: one step by `torch.compile`. `[train] compile = "auto"` times on the run's own next
   batch whether compiled steps pay for the rest of the run, prints what it found, and keeps to it
   when the run is resumed; without it nothing is compiled, since compiled steps round differently.

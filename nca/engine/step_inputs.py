@@ -1,6 +1,7 @@
 """What the views of all rules of one step share: the old state, padded and correlated once.
 
-`DenseInputs` holds the whole grid; `nca.backends.sparse.SparseInputs` answers for some cells.
+`DenseInputs` holds the whole grid; `SparseInputs` of `nca.backends.sparse_inputs` answers for
+some cells.
 """
 
 from collections.abc import Iterable, Sequence

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from nca import TORUS, Alive, Automaton, Noise, State, Topology, UpdateRule
-from nca.backends.sparse import SparseInputs
+from nca.backends.sparse_inputs import SparseInputs
 from nca.types import Size
 
 STEPS = 2

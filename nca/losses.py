@@ -1,0 +1,17 @@
+"""Losses of tasks: one number for each sample of a batch."""
+
+from nca.tasks.losses import (
+    cross_entropy,
+    masked_mean,
+    one_hot_error,
+    overflow,
+    squared_error,
+)
+
+__all__ = [
+    "cross_entropy",
+    "masked_mean",
+    "one_hot_error",
+    "overflow",
+    "squared_error",
+]

@@ -1,0 +1,41 @@
+"""Programs of rules: perceptions, small layers and a change, declared as data."""
+
+from nca.engine.program import (
+    ACTIVATIONS,
+    Activation,
+    AttentionTerm,
+    AttentionWeights,
+    CellMap,
+    Correlation,
+    DecayTerm,
+    Layer,
+    Location,
+    MLPTerm,
+    NotDeclared,
+    Perception,
+    Program,
+    Squash,
+    Standardise,
+    Stencils,
+    Term,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "AttentionTerm",
+    "AttentionWeights",
+    "CellMap",
+    "Correlation",
+    "DecayTerm",
+    "Layer",
+    "Location",
+    "MLPTerm",
+    "NotDeclared",
+    "Perception",
+    "Program",
+    "Squash",
+    "Standardise",
+    "Stencils",
+    "Term",
+]
