@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from nca.cli.console import (
@@ -16,10 +15,10 @@ from nca.cli.console import (
     Overrides,
     PluginFiles,
     load_plugins,
-    out,
     print_result,
     say,
     show_json,
+    show_table,
 )
 from nca.cli.progress import terminal_progress
 
@@ -136,4 +135,4 @@ def _show_table(result: "RobustnessResult") -> None:
         before = check
     for name, reason in result.barred.items():
         table.add_row(name, f"does not apply: {reason}", "", "")
-    Console(highlight=False, width=max(out.width, 80)).print(table)
+    show_table(table)
