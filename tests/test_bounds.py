@@ -114,5 +114,5 @@ def test_a_recipe_that_asks_for_more_than_its_file_holds_takes_no_memory(tmp_pat
     (tmp_path / "blobs.py").write_text(PLUGIN)
     load_file(tmp_path / "blobs.py")
     path = file_of(tmp_path, recipe=changed("hidden = 4", "hidden = 1_000_000_000"))
-    with pytest.raises(NCAError, match="missing .*1000000000|hidden"):
+    with pytest.raises(NCAError, match=r"missing .*1000000000|hidden"):
         Trained.load(str(path), torch.device("cpu"))

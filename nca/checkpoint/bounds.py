@@ -4,12 +4,13 @@ A checkpoint may come from anybody. Its header is read only if it is of a size t
 need; its metadata must be text that can be written again, flat, and in moderate number.
 """
 
-import json
 import struct
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from annotated_types import Ge, Le, Len
+
+from nca.jsonl import parse
 
 HEADER = 16_000_000
 """Bytes that the header of a file may have; ours have some thousand."""
@@ -17,9 +18,8 @@ HEADER = 16_000_000
 TENSORS, AXES, SIDE = 20_000, 16, 2**48
 """How many tensors a file may name, and what their shapes may be; the rest is safetensors' own."""
 
-DEPTH = 16
 VALUES = 200_000
-"""How deep metadata may be nested, and of how many values they may consist."""
+"""Of how many values the metadata may consist."""
 
 LONGEST_NAME = 200
 
@@ -31,25 +31,18 @@ Metrics: TypeAlias = dict[str, Cell | Annotated[list[dict[str, Cell]], Len(0, 10
 """What was measured: rows of figures under the name of a split, or a remark."""
 
 
-class BoundsError(Exception):
-    """Something goes beyond the bounds; it is named."""
-
-
 def header_fault(path: Path) -> str:
     """Return why the tensors of a safetensors file are not to be read; empty: they may be.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: Its header is no JSON.
+        ValueError: Its header is no JSON within bounds.
     """
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
         if length > HEADER:
             return f"its header claims {length:,} bytes"
-        try:
-            header = json.loads(file.read(length))
-        except RecursionError:
-            return "its header is nested too deep"
+        header = parse(file.read(length))
     named = header.items() if isinstance(header, dict) else ()
     shapes = {name: row.get("shape") for name, row in named if isinstance(row, dict)}
     shapes.pop("__metadata__", None)
@@ -66,37 +59,3 @@ def _shape(given: Any) -> bool:
         and len(given) <= AXES
         and all(type(side) is int and 0 <= side <= SIDE for side in given)
     )
-
-
-def bounded_json(text: str | None) -> Any:
-    """Return what a text of JSON holds; None where it is none.
-
-    Raises:
-        BoundsError: It is nested too deep, holds too much, or no text that could be written.
-    """
-    try:
-        value = json.loads(text or "")
-    except RecursionError:
-        raise BoundsError("metadata") from None
-    except ValueError:
-        return None
-    left, inner = VALUES, [(value, 0)]
-    while inner:
-        item, depth = inner.pop()
-        left -= 1
-        if left < 0 or depth > DEPTH or (isinstance(item, str) and not _writable(item)):
-            raise BoundsError("metadata")
-        if isinstance(item, dict):
-            inner += [(each, depth + 1) for pair in item.items() for each in pair]
-        elif isinstance(item, list):
-            inner += [(each, depth + 1) for each in item]
-    return value
-
-
-def _writable(text: str) -> bool:
-    """Return whether a text can be written in UTF-8: half a pair of surrogates cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -20,17 +20,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nca.checkpoint.bounds import (
-    LONGEST_NAME,
-    WHOLE,
-    BoundsError,
-    Metrics,
-    bounded_json,
-    header_fault,
-)
+from nca.checkpoint.bounds import LONGEST_NAME, VALUES, WHOLE, Metrics, header_fault
 from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
-from nca.jsonl import dumps
+from nca.jsonl import dumps, parse
 from nca.recipe.recipe import Recipe
 from nca.types import Natural
 
@@ -133,10 +126,7 @@ class Checkpoint:
 
     @classmethod
     def _from(cls, record: str | None, tensors: dict[str, Tensor], path: Path) -> "Checkpoint":
-        try:
-            facts = bounded_json(record)
-        except BoundsError as fault:
-            raise _damaged(path, [str(fault)]) from None
+        facts = _facts(record, path)
         if not isinstance(facts, dict) or "format" not in facts or "recipe" not in facts:
             raise CheckpointError(
                 "the file is safetensors, but no checkpoint of nca: it carries no recipe.",
@@ -232,6 +222,20 @@ def weights(**modules: nn.Module) -> dict[str, Tensor]:
         for prefix, module in modules.items()
         for name, tensor in module.state_dict().items()
     }
+
+
+def _facts(record: str | None, path: Path) -> Any:
+    """Return what the metadata say; None where they are no JSON.
+
+    Raises:
+        CheckpointError: They are JSON, but too deep, too many, or no text.
+    """
+    try:
+        return parse(record or "", VALUES)
+    except json.JSONDecodeError:
+        return None
+    except ValueError:
+        raise _damaged(path, ["metadata"]) from None
 
 
 def _damaged(path: Path, wrong: list[str]) -> CheckpointError:

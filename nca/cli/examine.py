@@ -101,7 +101,7 @@ def examine_command(
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
     cache = ResultCache(folder / "examination.jsonl", model)
     if cache.outdated:
-        say(f"{cache.path}: {cache.outdated} lines of another format are not read")
+        say(f"{cache.path}: {cache.outdated} lines are of another format or damaged, and not used")
     seconds = None if budget is None else 60 * budget
     try:
         with terminal_progress(every=0) as progress:
