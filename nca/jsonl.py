@@ -9,6 +9,10 @@ from typing import Any
 
 from nca.errors import StorageError
 
+DEPTH = 16
+VALUES = 2_000_000
+"""How deep what is read may be nested, and of how many values it may consist."""
+
 
 def dumps(value: Any, *, indent: int | None = None, compact: bool = False) -> str:
     """Return a value as JSON; NaN and the infinite, which JSON does not have, become null.
@@ -37,21 +41,62 @@ def nan_if_null(value: float | None) -> float:
     return math.nan if value is None else value
 
 
+def parse(text: str | bytes, most: int = VALUES) -> Any:
+    """Return what a text of JSON holds.
+
+    Args:
+        text: Of unknown origin.
+        most: How many values it may hold.
+
+    Raises:
+        ValueError: It is no JSON, nested too deep, too much, or holds half a pair of surrogates,
+            which could not be written again.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    left, inner = most, [(value, 0)]
+    while inner:
+        item, depth = inner.pop()
+        left -= 1
+        if left < 0 or depth > DEPTH:
+            raise ValueError("it holds too much" if left < 0 else "it is nested too deep")
+        if isinstance(item, str):
+            item.encode()  # an error of Unicode is a ValueError
+        elif isinstance(item, dict):
+            inner += [(each, depth + 1) for pair in item.items() for each in pair]
+        elif isinstance(item, list):
+            inner += [(each, depth + 1) for each in item]
+    return value
+
+
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a file in their order; a line that was cut short is passed over.
+    """Yield the records of a file in their order; a line that holds none is passed over.
 
     Args:
         path: The file; a missing one has no records.
+
+    Raises:
+        StorageError: There is one, and it cannot be read.
     """
-    if not path.is_file():
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    record = parse(line)
+                except ValueError:  # cut short by a kill, just being written, or damaged
+                    continue
+                if isinstance(record, dict):
+                    yield record
+    except FileNotFoundError:
         return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:  # cut short by a kill, or just being written
-            continue
-        if isinstance(record, dict):
-            yield record
+    except OSError as fault:
+        raise StorageError(
+            f"{path.name} cannot be read: {fault.strerror}.",
+            where=str(path),
+            to_do="give it back its place and its permissions, or move it away",
+        ) from fault
 
 
 class JsonLines:

@@ -53,6 +53,15 @@ def test_a_turn_lasts_from_its_step_on():
         (damage_at, "3", "'3' does not say what happens when."),
         (damage_at, "3:disk:0.2", 'shape is "disk".'),
         (turn_at, "3:north", "'3:north' does not say what happens when."),
+        *[
+            (turn_at, f"1:{far}", f"'1:{far}' does not say what happens when.")
+            for far in ("inf", "-inf", "nan", "1e300", "")
+        ],
+        (
+            damage_at,
+            "99999999999:disc:0.2",
+            "'99999999999:disc:0.2' does not say what happens when.",
+        ),
         (turn_at, "3:90", "none of the rules has an angle to turn its perception by."),
     ],
 )

@@ -19,7 +19,7 @@ from nca.sweep.errors import SweepError
 from nca.sweep.folder import known_runs, place, write_asked
 from nca.sweep.lock import folder_lock
 from nca.sweep.plan import Base, PlannedRun, SweepPlan, assign_folders, grid, planned, sample
-from nca.sweep.request import Variant, parse_request, pieces
+from nca.sweep.request import Variant, check_number, parse_request, pieces
 from nca.sweep.results import summarise_variants, write_results
 from nca.sweep.worker import Job, Measure, Stopped, note, outcome_of, run_job
 
@@ -443,3 +443,19 @@ class TestJob:
         Path(job.folder).mkdir()
         note(job, failed="no space")
         assert outcome_of(job) is None
+
+
+class TestTooMany:
+    def test_runs_are_refused_before_they_are_listed(self):
+        axes = [[Variant(str(value), ()) for value in range(100)]] * 20
+        with pytest.raises(SweepError, match=r"would be [0-9,]* runs; a sweep has"):
+            check_number(axes, 3, None)
+        check_number(axes, 3, 20)
+        check_number(axes[:1], 100, None)
+        with pytest.raises(SweepError, match="would be 10,100 runs"):
+            check_number(axes[:1], 101, None)
+
+    @pytest.mark.parametrize("count", ["10001", "999999999999999999"])
+    def test_random_seeds_are_refused_and_not_cut(self, count):
+        with pytest.raises(SweepError, match="are more than 10,000 runs"):
+            parse_request([], [], None, count)

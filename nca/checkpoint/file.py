@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
+from annotated_types import Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from nca.checkpoint.bounds import LONGEST_NAME, VALUES, WHOLE, Metrics, header_fault
 from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
-from nca.jsonl import dumps
+from nca.jsonl import dumps, parse
 from nca.recipe.recipe import Recipe
 from nca.types import Natural
 
@@ -36,6 +38,8 @@ def _file_name(name: str) -> str:
         "..",
     ):  # what is drawn is named after it: it must not lead elsewhere
         raise ValueError("leads to another folder")
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise ValueError("is no name of a file that could be read")
     return name
 
 
@@ -47,8 +51,8 @@ class _Facts(BaseModel):
     name: Annotated[str, AfterValidator(_file_name)]
     recipe: str
     overrides: tuple[str, ...] = ()
-    iteration: Natural = 0
-    metrics: dict[str, Any] = {}
+    iteration: Annotated[Natural, Le(WHOLE)] = 0
+    metrics: Metrics = {}
     best: float | None = None
     versions: dict[str, str] = {}
 
@@ -107,12 +111,14 @@ class Checkpoint:
                 to_do="give the path of a .safetensors file, such as runs/NAME/best.safetensors",
             )
         try:
+            if fault := header_fault(path):
+                raise ValueError(fault)
             with safe_open(path, "pt") as file:
                 record = (file.metadata() or {}).get("nca")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as fault:
             raise CheckpointError(
-                f"the checkpoint is damaged or no safetensors file: {fault}.",
+                f"the checkpoint is damaged or no safetensors file: {_reason(fault)}.",
                 where=str(path),
                 to_do=DAMAGED,
             ) from None
@@ -120,7 +126,7 @@ class Checkpoint:
 
     @classmethod
     def _from(cls, record: str | None, tensors: dict[str, Tensor], path: Path) -> "Checkpoint":
-        facts = _json(record)
+        facts = _facts(record, path)
         if not isinstance(facts, dict) or "format" not in facts or "recipe" not in facts:
             raise CheckpointError(
                 "the file is safetensors, but no checkpoint of nca: it carries no recipe.",
@@ -138,18 +144,15 @@ class Checkpoint:
         try:
             known = _Facts.model_validate_json(dumps(facts))
         except ValidationError as error:
-            wrong = sorted({str(detail["loc"][0]) for detail in error.errors()})
+            places = (detail["loc"] for detail in error.errors(include_input=False))
+            wrong = sorted({str(place[0]) if place else "metadata" for place in places})
         else:
             wrong = [] if type(made) is int and made == FORMAT else ["format"]
             if checksum not in (None, _checksum({"format": made, **facts}, tensors)):
                 wrong = ["checksum"]  # a byte has changed, in the weights or in the metadata
             if not wrong:
                 return cls(**dict(known), tensors=tensors)
-        raise CheckpointError(
-            f"the checkpoint is damaged: its {' and '.join(wrong)} cannot be right.",
-            where=str(path),
-            to_do=DAMAGED,
-        )
+        raise _damaged(path, wrong)
 
     def parsed(self, path: Path, overrides: tuple[str, ...] = ()) -> Recipe:
         """Return the recipe that the checkpoint carries, with more overrides if given.
@@ -170,8 +173,8 @@ class Checkpoint:
         start = f"{prefix}."
         return {n.removeprefix(start): t for n, t in self.tensors.items() if n.startswith(start)}
 
-    def load(self, module: nn.Module, prefix: str, path: Path) -> None:
-        """Put the tensors under a prefix into a module, strictly.
+    def check_shapes(self, module: nn.Module, prefix: str, path: Path) -> None:
+        """Compare the tensors under a prefix with those of a module, which may be an outline.
 
         Raises:
             CheckpointError: Missing or unexpected tensors, or other shapes; all are named.
@@ -193,6 +196,15 @@ class Checkpoint:
                 to_do="use the recipe and plugins that it was trained with, without overrides "
                 "that change shapes",
             )
+
+    def load(self, module: nn.Module, prefix: str, path: Path) -> None:
+        """Put the tensors under a prefix into a module, strictly.
+
+        Raises:
+            CheckpointError: They do not fit, or are not finite.
+        """
+        self.check_shapes(module, prefix, path)
+        given = self.part(prefix)
         lost = [n for n, _ in module.named_parameters() if not given[n].isfinite().all()]
         if lost:
             raise CheckpointError(
@@ -212,16 +224,34 @@ def weights(**modules: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def _facts(record: str | None, path: Path) -> Any:
+    """Return what the metadata say; None where they are no JSON.
+
+    Raises:
+        CheckpointError: They are JSON, but too deep, too many, or no text.
+    """
+    try:
+        return parse(record or "", VALUES)
+    except json.JSONDecodeError:
+        return None
+    except ValueError:
+        raise _damaged(path, ["metadata"]) from None
+
+
+def _damaged(path: Path, wrong: list[str]) -> CheckpointError:
+    """Return the error that names the parts of the metadata that are wrong."""
+    what = f"the checkpoint is damaged: its {' and '.join(wrong)} cannot be right."
+    return CheckpointError(what, where=str(path), to_do=DAMAGED)
+
+
+def _reason(fault: BaseException) -> str:
+    """Return the first line of what a library says; torch adds its own stack below."""
+    return (str(fault).splitlines() or [type(fault).__name__])[0]
+
+
 def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
     shallow = Checkpoint(**{**checkpoint.__dict__, "tensors": {}})
     return {name: value for name, value in asdict(shallow).items() if name != "tensors"}
-
-
-def _json(text: str | None) -> Any:
-    try:
-        return json.loads(text or "")
-    except (ValueError, RecursionError):
-        return None
 
 
 def _checksum(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:

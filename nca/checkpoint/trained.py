@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from nca.checkpoint.file import MODULES, Checkpoint
+from nca.checkpoint.outline import outline
 from nca.checkpoint.read import read_checkpoint
 from nca.engine.automaton import Automaton
 from nca.progress import SILENT, Progress
@@ -42,11 +43,14 @@ class Trained:
             RecipeError: Its recipe needs a plugin that is not here, or the overrides do not fit.
         """
         checkpoint, recipe, path = read_checkpoint(source, overrides)
-        automaton, task = recipe.automaton(), recipe.task()
         average = {n: t for n, t in checkpoint.part("average").items() if n in checkpoint.tensors}
         averaged = Checkpoint(
             **{**checkpoint.__dict__, "tensors": {**checkpoint.tensors, **average}}
         )
+        builders = (recipe.automaton, recipe.task)
+        for name, build in zip(MODULES, builders, strict=True):  # before memory is taken for it
+            averaged.check_shapes(outline(build), name, path)
+        automaton, task = recipe.automaton(), recipe.task()
         for name, module in zip(MODULES, (automaton, task), strict=True):
             averaged.load(module, name, path)
             module.to(device).eval()

@@ -4,6 +4,7 @@ Help, lists and completion answer at once, without torch: a verb's module import
 what its options need, and what does the work where the work is done.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -80,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # one fault is shown once: torch would warn of each process that has left before another;
         # it reads this when it is first imported
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    for written in (sys.stdout, sys.stderr):
+        if isinstance(written, io.TextIOWrapper):  # also where it lacks a letter
+            written.reconfigure(errors="backslashreplace")
     discover()
     try:
         app(arguments, prog_name="nca")

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.table import Table
 
 from nca.bench import BenchReport, Measured, Result
 from nca.bench.backends import WHATS
 from nca.bench.results import UNSTEADY
-from nca.cli.console import out, print_result
+from nca.cli.console import print_result, show_table
 
 WIDTH = 80
 """At least so wide, since figures that are cut in two cannot be compared."""
@@ -89,7 +88,7 @@ def _show_table(results: list[Result], cell_steps: int) -> None:
     for result in results:
         if not result.failed:
             table.add_row(f"  {result.backend.name}", *_row(result, cell_steps))
-    Console(highlight=False, width=max(out.width, WIDTH)).print(table)
+    show_table(table, WIDTH)
 
 
 def _row(result: Result, cell_steps: int) -> Iterator[str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from nca.cli.completion import complete_checkpoint, complete_recipe
+from nca.cli.visible import VisibleConsole, visible
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.registry.discovery import load_file
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from nca.distributed.group import ProcessGroup
     from nca.types import Size
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = VisibleConsole(highlight=False, soft_wrap=True, markup=False)
+err = VisibleConsole(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 CheckpointName = Annotated[
     str,
@@ -97,6 +97,13 @@ def sides(text: str, option: str, form: str = SIDES, wanted: str = "") -> "Size"
     return tuple(int(number) for number in text.lower().split("x"))
 
 
+LONGEST = 20_000
+"""Characters of an error that are shown."""
+
+MOST_ROWS, MOST_COLUMNS = 200, 40
+"""Of a table on a terminal; `--json` has all."""
+
+
 def load_plugins(files: Sequence[Path] | None) -> None:
     """Execute the plugin files that the user named."""
     for file in files or ():
@@ -104,8 +111,10 @@ def load_plugins(files: Sequence[Path] | None) -> None:
 
 
 def fail(fault: NCAError) -> None:
-    """Show an error on stderr."""
-    err.print(f"{type(fault).__name__}: {fault}", markup=False)
+    """Show an error on stderr, as much of it as can be read."""
+    text = f"{type(fault).__name__}: {fault}"
+    more = f"\n... and {len(text) - LONGEST:,} more characters" if len(text) > LONGEST else ""
+    err.print(text[:LONGEST] + more, markup=False)
 
 
 def out_of_memory(fault: BaseException) -> NCAError | None:
@@ -143,24 +152,37 @@ def speaking(group: "ProcessGroup") -> Iterator[None]:
 def print_result(text: str) -> None:
     """Print a line of the result to stdout."""
     if not out.quiet:
-        typer.echo(text)
+        typer.echo(visible(text))
 
 
 def show_json(value: Any) -> None:
     """Print a result as JSON to stdout."""
-    print_result(dumps(value, indent=2))
+    print_result(dumps(value, indent=2).replace("\x7f", r"\u007f"))  # the one that JSON leaves
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows of figures as a table, numbers to the right."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = list(dict.fromkeys(key for row in rows for key in row))[:MOST_COLUMNS]
     table = Table(box=None, pad_edge=False, header_style="")
     for column in columns:
         numbers = all(isinstance(row.get(column, 0), int | float | None) for row in rows)
-        table.add_column(column, justify="right" if numbers else "left")
-    for row in rows:
-        table.add_row(*(format_figure(row.get(column, "")) for column in columns))
-    Console(highlight=False, width=max(out.width, 100), quiet=out.quiet).print(table)
+        table.add_column(visible(column), justify="right" if numbers else "left")
+    for row in rows[:MOST_ROWS]:
+        table.add_row(*(visible(format_figure(row.get(column, ""))) for column in columns))
+    show_table(table, 100)
+    if len(rows) > MOST_ROWS or any(set(row).difference(columns) for row in rows):
+        say(f"the table is cut: {len(rows):,} rows in all; --json prints everything")
+
+
+def show_table(table: Table, least: int = 80) -> None:
+    """Print a table to stdout, on a narrow terminal as wide as its figures need.
+
+    Args:
+        table: A table of rich.
+        least: Characters that its lines may have at least.
+    """
+    console = VisibleConsole(highlight=False, width=max(out.width, least), quiet=out.quiet)
+    console.print(table, markup=False)
 
 
 def format_figure(value: Any) -> str:

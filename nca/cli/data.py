@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 import typer
 
 from nca.cli.completion import complete_data_set
+from nca.cli.console import print_result, say
 from nca.cli.progress import terminal_progress
 from nca.data.dataset import Dataset, IdxDataset, Split
 from nca.data.idx import tilde
@@ -40,20 +41,20 @@ def list_data_sets() -> None:
     """
     names = registry.names("dataset")
     if not names:
-        typer.echo("no data set is registered", err=True)
+        say("no data set is registered")
     width = max(map(len, names), default=0)
     for name in names:
         try:
             dataset: Dataset = registry.get("dataset", name)()
         except PluginError as fault:
-            typer.echo(f"{name:<{width}}  broken: {fault.what}")
+            print_result(f"{name:<{width}}  broken: {fault.what}")
             continue
         margin = " " * (width + 2)
         count = len(dataset.classes)
         said = f"{count} class{'es' * (count != 1)}"
-        typer.echo(f"{name:<{width}}  {said}  {_place(dataset)}")
+        print_result(f"{name:<{width}}  {said}  {_place(dataset)}")
         classes = ", ".join(dataset.classes)
-        typer.echo(textwrap.fill(classes, WIDTH, initial_indent=margin, subsequent_indent=margin))
+        print_result(textwrap.fill(classes, WIDTH, initial_indent=margin, subsequent_indent=margin))
 
 
 @app.command("fetch")
@@ -78,7 +79,7 @@ def fetch_data_set(
             return
         dataset.fetch(data, progress)
     for folder in _folders(dataset, data):
-        typer.echo(folder)
+        print_result(str(folder))
 
 
 @app.command("check")
@@ -108,16 +109,16 @@ def check_data_sets(
     for each in names:
         dataset: Dataset = registry.get("dataset", each)()
         if not isinstance(dataset, IdxDataset):
-            typer.echo(f"{each} keeps no files that could be checked", err=True)
+            say(f"{each} keeps no files that could be checked")
             continue
         for found in dataset.check(data):
             file, folder = found.name, ""
             if found.path is not None:
                 file, folder = found.path.name, tilde(found.path.parent)
-            typer.echo(f"{each:<{width}}  {found.state:<7}  {file:<23}  {folder}".rstrip())
+            print_result(f"{each:<{width}}  {found.state:<7}  {file:<23}  {folder}".rstrip())
             if found.fault:
                 wrong = True
-                typer.echo(str(found.fault), err=True)
+                say(str(found.fault))
     if wrong:
         raise typer.Exit(1)
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from nca.cli.console import (
@@ -16,10 +15,10 @@ from nca.cli.console import (
     Overrides,
     PluginFiles,
     load_plugins,
-    out,
     print_result,
     say,
     show_json,
+    show_table,
 )
 from nca.cli.progress import terminal_progress
 
@@ -102,7 +101,7 @@ def examine_command(
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
     cache = ResultCache(folder / "examination.jsonl", model)
     if cache.outdated:
-        say(f"{cache.path}: {cache.outdated} lines of another format are not read")
+        say(f"{cache.path}: {cache.outdated} lines are of another format or damaged, and not used")
     seconds = None if budget is None else 60 * budget
     try:
         with terminal_progress(every=0) as progress:
@@ -136,4 +135,4 @@ def _show_table(result: "RobustnessResult") -> None:
         before = check
     for name, reason in result.barred.items():
         table.add_row(name, f"does not apply: {reason}", "", "")
-    Console(highlight=False, width=max(out.width, 80)).print(table)
+    show_table(table)

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from nca.cli.console import print_result
 from nca.errors import NCAError
 from nca.suggest import did_you_mean
 
@@ -57,13 +58,15 @@ def help_command(
     """
     known = topics()
     if topic is not None:
-        typer.echo(topic_text(topic, known))
+        print_result(topic_text(topic, known))
         return
     column = max(map(len, known)) + 2
     for name, module in known.items():
         title = read_docstring(module).partition("\n")[0]
-        typer.echo(textwrap.fill(f"{name:<{column}}{title}", WIDTH, subsequent_indent=" " * column))
-    typer.echo("\nThe options of a command: nca COMMAND --help. Of a plugin: nca plugins NAME.")
+        print_result(
+            textwrap.fill(f"{name:<{column}}{title}", WIDTH, subsequent_indent=" " * column)
+        )
+    print_result("\nThe options of a command: nca COMMAND --help. Of a plugin: nca plugins NAME.")
 
 
 def topics() -> dict[str, str]:

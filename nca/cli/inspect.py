@@ -28,6 +28,7 @@ def inspect_command(
     Example: nca inspect runs/glom_mnist-1
     """
     from nca.checkpoint.file import Checkpoint
+    from nca.checkpoint.outline import outline
     from nca.checkpoint.read import read_checkpoint
 
     load_plugins(plugin)
@@ -35,7 +36,7 @@ def inspect_command(
         print_result(Checkpoint.read(checkpoint_path(checkpoint)).recipe.rstrip())
         return
     held, parsed, path = read_checkpoint(checkpoint)
-    automaton, task = parsed.automaton(), parsed.task()
+    automaton, task = outline(parsed.automaton), outline(parsed.task)
     levels = [
         {
             "level": row.name,

@@ -23,6 +23,7 @@ from nca.cli.console import (
     sides,
 )
 from nca.cli.progress import terminal_progress
+from nca.errors import StorageError
 
 if TYPE_CHECKING:
     import torch
@@ -101,7 +102,7 @@ def stream_command(
         raise typer.BadParameter(
             "the recipe has no task to start from: give --soup 0.3", param_hint="--soup"
         )
-    with tempfile.TemporaryDirectory(prefix="nca-stream-", dir=folder) as place:
+    with _own_folder(folder) as place:
         grid = GridFile.create(
             Path(place),
             recipe.layout,
@@ -124,6 +125,22 @@ def stream_command(
         if out is not None:
             save_image(draw(grid, task.picture if task else plain_colours, pixels), out)
     _show(cells, steps, seconds, out, as_json)
+
+
+def _own_folder(parent: Path | None) -> "tempfile.TemporaryDirectory[str]":
+    """Return a folder for the grid's files, which goes with them.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
+    try:
+        return tempfile.TemporaryDirectory(prefix="nca-stream-", dir=parent)
+    except (OSError, ValueError) as fault:
+        raise StorageError(
+            f"no folder can be made for the grid: {getattr(fault, 'strerror', None) or fault}.",
+            where=str(parent or tempfile.gettempdir()),
+            to_do="name one that is there and may be written to: --folder FOLDER",
+        ) from fault
 
 
 def _loaded(

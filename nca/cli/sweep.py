@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from nca.sweep.processes import Slot
     from nca.sweep.worker import Job, Measure
 
+MOST_JOBS = 16
+"""Runs at a time that are refused nowhere."""
+
 
 def sweep_command(
     recipe: RecipeName,
@@ -59,7 +62,7 @@ def sweep_command(
         typer.Option("--random", metavar="N", min=1, help="Only N combinations, drawn at random."),
     ] = None,
     random_seed: Annotated[
-        int, typer.Option("--random-seed", min=0, help="Of what --random draws.")
+        int, typer.Option("--random-seed", min=0, max=2**63 - 1, help="Of what --random draws.")
     ] = 0,
     jobs: Annotated[
         int | None,
@@ -93,13 +96,15 @@ def sweep_command(
     from nca.sweep.folder import place
     from nca.sweep.lock import folder_lock
     from nca.sweep.plan import grid, planned, sample
-    from nca.sweep.request import parse_request
+    from nca.sweep.request import check_number, parse_request
     from nca.sweep.results import write_results
     from nca.sweep.worker import Measure
 
     load_plugins(plugin)
+    _check_jobs(jobs)
     devices = _devices(device)
     axes, random_seeds = parse_request(over or (), variant or (), variants, seeds)
+    check_number(axes, len(random_seeds), random)
     base = _base(recipe)
     choices = list(sample(axes, random, random_seed) if random else grid(axes))
     plan = planned(base, overrides or (), choices, random_seeds)
@@ -206,12 +211,27 @@ def _devices(wanted: str) -> list[str]:
     return [str(device)]
 
 
+def _cores() -> int:
+    """Return on how many cores this process may run."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return bound or 1
+
+
+def _check_jobs(jobs: int | None) -> None:
+    """Refuse more runs at a time than the cores can take: each is a process with torch."""
+    most = max(MOST_JOBS, 4 * _cores())
+    if jobs is not None and jobs > most:
+        raise typer.BadParameter(
+            f"{jobs:,} runs at a time, but {_cores()} cores take at most {most}",
+            param_hint="--jobs",
+        )
+
+
 def _slots(devices: Sequence[str], jobs: int | None, runs: int) -> "list[Slot]":
     """Return the places for runs; all the runs count, so that going on changes no place."""
     from nca.sweep.processes import Slot
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    cores = cores or 1
+    cores = _cores()
     threads = os.environ.get("OMP_NUM_THREADS", "")
     each = int(threads) if threads.isdigit() and int(threads) > 0 else 0
     usual = len(devices) if devices != ["cpu"] else max(1, cores // (each or 1))

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
-from nca.cli.console import format_figure, out, print_result
+from nca.cli.console import format_figure, print_result, show_table
 from nca.reports.statistics import Statistics
 from nca.sweep.results import VariantResult
 
@@ -30,7 +29,7 @@ def show_lines(lines: Sequence[VariantResult], headline: str) -> None:
             table.add_column("max", justify="right", no_wrap=True)
     for line in lines:
         table.add_row(*_row(line, headline, len(moments)))
-    Console(highlight=False, width=max(out.width, WIDTH)).print(table)
+    show_table(table, WIDTH)
     for line in lines:
         for seed, why in line.failed.items():
             print_result(f"failed: {' '.join([line.title, f'seed {seed}']).lstrip()}: {why}")

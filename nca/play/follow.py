@@ -68,7 +68,7 @@ def progress(run: Path) -> dict[str, Any]:
     rows = [
         (row["iteration"], row["loss"])
         for row in read_lines(run / "metrics.jsonl")
-        if isinstance(row.get("loss"), int | float) and isinstance(row.get("iteration"), int)
+        if type(row.get("loss")) in (int, float) and type(row.get("iteration")) is int
     ]
     thin = -(-len(rows) // MOST_POINTS) or 1
     kept = rows[::thin]

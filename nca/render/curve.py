@@ -1,12 +1,15 @@
 """The curve of a training run: loss and held-out headline over the iterations."""
 
+import math
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from nca.files import write_whole
-from nca.jsonl import nan_if_null
+
+GREATEST = 1e30
+"""What a chart can show at most."""
 
 
 def save_curve(records: Sequence[dict[str, Any]], headline: str, path: Path) -> None:
@@ -46,4 +49,10 @@ def save_curve(records: Sequence[dict[str, Any]], headline: str, path: Path) -> 
 
 def _curve(records: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:
     """Return pairs of iteration and value; what is undefined is NaN, and a gap in the curve."""
-    return [(r["iteration"], nan_if_null(r[name])) for r in records if r["kind"] == kind]
+    return [(r["iteration"], _number(r.get(name))) for r in records if r.get("kind") == kind]
+
+
+def _number(value: Any) -> float:
+    """Return what a chart can show: NaN for null, and for what a damaged log says instead."""
+    known = type(value) in (int, float) and abs(value) < GREATEST
+    return float(value) if known else math.nan

@@ -3,6 +3,7 @@
 A schedule is what render shows: damage at this step, a turn of the perception at that one.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
 from nca.tasks.damage import Damage
 from nca.types import Size
+
+TURNS = 360_000.0
+"""Degrees of a turn at most; beyond, an angle in float32 says nothing any more."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ def turn_at(text: str, trained: Trained) -> ScheduledEvent:
     try:
         degrees = float(rest)
     except ValueError:
-        raise _refused(text, "--turn", "60:45") from None
+        degrees = math.nan
+    if not abs(degrees) <= TURNS:
+        raise _refused(text, "--turn", "60:45")
     if not rules:
         raise NCAError(
             "none of the rules has an angle to turn its perception by.",
@@ -172,7 +178,7 @@ def _put(level: Tensor, patch: Tensor, at: Sequence[int]) -> None:
 
 def _step(text: str, option: str, sample: str) -> tuple[int, str]:
     step, colon, rest = text.partition(":")
-    if not (step.isascii() and step.isdigit() and colon):
+    if not (step.isascii() and step.isdigit() and len(step) < 10 and colon):
         raise _refused(text, option, sample)
     return int(step), rest
 

@@ -1,5 +1,6 @@
 """The request of a sweep as the command line gives it: values, random seeds, variants."""
 
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,9 @@ from typing import Any
 
 from nca.sweep.errors import SweepError, SweepFault
 from nca.validation.faults import toml_value
+
+MOST_RUNS = 10_000
+"""Of a sweep; more could not even be listed."""
 
 OPEN, CLOSED = "[{(", "]})"
 SEEDS = "give how many, --seeds 3, or which: --seeds 4,7 or --seeds [7]"
@@ -41,6 +45,26 @@ class SweepRequest:
     def complain(self, where: str, what: str, to_do: str) -> None:
         """Note what is wrong."""
         self.complaints.append(SweepFault(where, what, to_do))
+
+
+def check_number(axes: Sequence[Sequence[Variant]], seeds_given: int, drawn: int | None) -> None:
+    """Refuse a sweep of more runs than anybody trains, before its combinations are listed.
+
+    Args:
+        axes: For each axis the choices on it.
+        seeds_given: How many random seeds; 0: the recipe's own.
+        drawn: How many combinations are drawn at random; None: all of them.
+
+    Raises:
+        SweepError: There are more than `MOST_RUNS`.
+    """
+    count = math.prod(len(choices) for choices in axes)
+    runs = min(count, drawn or count) * max(1, seeds_given)
+    if runs > MOST_RUNS:
+        to_do = "give fewer values or random seeds, or draw some combinations: --random 20"
+        what = f"would be {runs:,} runs; a sweep has at most {MOST_RUNS:,}."
+        fault = SweepFault(f"{count:,} combinations", what, to_do)
+        raise SweepError("the sweep cannot be planned.", [fault])
 
 
 def parse_request(
@@ -141,7 +165,10 @@ def seeds(text: str, request: SweepRequest) -> tuple[int, ...]:
         return ()
     numbers = tuple(int(word) for word in words)
     if len(numbers) == 1 and "[" not in text:
-        numbers = tuple(range(min(numbers[0], 10_000)))
+        if numbers[0] > MOST_RUNS:
+            request.complain(f"--seeds {text}", f"are more than {MOST_RUNS:,} runs.", SEEDS)
+            return ()
+        numbers = tuple(range(numbers[0]))
     if not numbers or len(set(numbers)) < len(numbers):
         request.complain(f"--seeds {text}", "gives none, or one twice.", SEEDS)
     return numbers

@@ -20,6 +20,8 @@ MOMENT = ("steps", "after", "samples")
 """What a measured row says of itself, beside its metrics."""
 
 
+OTHER = "it was measured at other moments than the first: remove outcome.json from its folder"
+
 PARTS = ("mean", "deviation", "least", "greatest")
 """What is written of each metric's statistics over random seeds; see `nca.reports.statistics`."""
 
@@ -105,6 +107,8 @@ def _line(
 ) -> VariantResult:
     done = [(run, outcomes[run.folder]) for run in runs if "measured" in outcomes[run.folder]]
     failed = {r.random_seed: outcomes[r.folder]["failed"] for r in runs if r not in dict(done)}
+    apart = {r.random_seed: OTHER for r, outcome in done if _when(outcome) != _when(done[0][1])}
+    done, failed = [pair for pair in done if pair[0].random_seed not in apart], failed | apart
 
     def first(pair: tuple[PlannedRun, Mapping[str, Any]]) -> float:
         value = nan_if_null(pair[1]["measured"][0].get(plan.headline))
@@ -119,6 +123,11 @@ def _line(
         moments=tuple(_moments([outcome["measured"] for _, outcome in done])),
         folder=max(done, key=first)[0].folder if done else "",
     )
+
+
+def _when(outcome: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Return the moments at which an outcome was measured."""
+    return [(row["steps"], row["after"]) for row in outcome["measured"]]
 
 
 def _moments(measured: Sequence[Sequence[Mapping[str, Any]]]) -> Iterable[MeasuredMoment]:

@@ -16,6 +16,7 @@ from nca.progress import SILENT, Progress, ProgressList
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_files
 from nca.sweep.lock import folder_lock
+from nca.sweep.records import read_outcome
 from nca.training.compile_trial import choose_compile
 from nca.training.loop import train
 from nca.training.memory_planner import choose_memory
@@ -164,11 +165,8 @@ def outcome_of(job: Job) -> dict[str, Any] | None:
 
     A run that diverged would diverge again; what failed for another reason is tried again.
     """
-    try:
-        outcome = json.loads((Path(job.folder) / OUTCOME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(outcome, dict) or outcome.get("overrides") != list(job.overrides):
+    outcome = read_outcome(Path(job.folder) / OUTCOME)
+    if outcome is None or outcome["overrides"] != list(job.overrides):
         return None
     if outcome.get("final"):
         return outcome

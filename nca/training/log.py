@@ -1,11 +1,13 @@
 """The log of a run: its metrics, line by line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from nca.files import write_whole
 from nca.jsonl import JsonLines, dumps
+
+LONGEST = 2**53
 
 
 class MetricsLog:
@@ -23,13 +25,12 @@ class MetricsLog:
         self._lines = JsonLines(path, "the log", to_do)
         if not writes:
             return
-        rows = (row for row in self.records() if isinstance(row.get("iteration"), int))
-        kept = [row for row in rows if row["iteration"] <= iteration]
+        kept = [row for row in self.records() if row["iteration"] <= iteration]
         write_whole(path, "".join(f"{dumps(row)}\n" for row in kept).encode())
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Yield all records, in the order in which they were written."""
-        return self._lines.records()
+        """Yield all records, in the order in which they were written; each says when."""
+        return (row for row in self._lines.records() if _whole(row))
 
     def last(self, kind: str) -> dict[str, Any] | None:
         """Return the last record of a kind, if there is any."""
@@ -44,3 +45,9 @@ class MetricsLog:
         """
         if self.writes:
             self._lines.append(record)
+
+
+def _whole(row: Mapping[str, Any]) -> bool:
+    """Return whether a row is a record: a file that was damaged or edited may hold others."""
+    at = row.get("iteration")
+    return type(at) is int and 0 <= at < LONGEST

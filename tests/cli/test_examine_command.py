@@ -86,7 +86,8 @@ def test_lines_of_another_format_are_left_alone_and_reported(nca, here):
     cache.write_text('{"of": "0", "question": "noise", "random_seed": 3, "rows": []}\n')
     result = nca("examine", "case.safetensors", "--quick", "--ask", "noise")
     assert result.code == 0
-    assert f"{cache.relative_to(here)}: 1 lines of another format are not read" in result.err
+    said = "1 lines are of another format or damaged, and not used"
+    assert f"{cache.relative_to(here)}: {said}" in result.err
     assert cache.read_text().startswith('{"of": "0"')
 
 

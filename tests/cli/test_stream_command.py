@@ -142,3 +142,10 @@ def test_what_cannot_be_streamed_is_told(nca, here):
     result = nca("stream", "life.toml", "--size", "8", "--steps", 1, "--soup", 0.5)
     assert result.code == 2
     assert "a grid of 1 axes, but the recipe's has 2" in result.err
+
+
+def test_a_folder_that_is_missing_is_said(nca):
+    result = nca("stream", "growing", "--size", "64x64", "--steps", "1", "--folder", "no/such")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("StorageError: no folder can be made for the grid: No such file")
+    assert "no/such" in result.err

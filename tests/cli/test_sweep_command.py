@@ -305,3 +305,10 @@ def test_the_table_shows_mean_and_spread_at_every_moment(capsys, monkeypatch):
 def test_moments_that_differ_are_counted_instead(capsys):
     show_lines([line("a", moment(3, "", 0.9)), line("b", moment(4, "", 0.8))], "vote")
     assert "vote at moment 1" in capsys.readouterr().out
+
+
+def test_more_runs_at_a_time_than_the_cores_take_are_refused(nca, here):
+    result = nca("sweep", "tiny.toml", "--plugin", "blobs.py", "--jobs", "100000")
+    assert (result.code, result.out) == (2, "")
+    assert "100,000 runs at a time" in result.err
+    assert not Path("sweeps").exists()

@@ -6,6 +6,7 @@ and plan. Lines of another model stay in the file and are not read, nor are thos
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from nca.jsonl import JsonLines, dumps
 from nca.reports.robustness.catalogue import CHECKS
@@ -14,6 +15,9 @@ from nca.reports.robustness.result import CheckResult
 
 FORMAT = 3
 """2 had conditions as text."""
+
+
+CONDITIONS = {check.name: check.condition for check in CHECKS}
 
 
 class ResultCache:
@@ -25,7 +29,7 @@ class ResultCache:
 
     Attributes:
         answers: The results, by name of the check and random seed.
-        outdated: How many lines of the file are of another format.
+        outdated: How many lines of the file are of another format, or damaged.
     """
 
     def __init__(self, path: Path, model: ModelUnderTest) -> None:
@@ -35,14 +39,30 @@ class ResultCache:
         self.key = cache_key(model)
         self.answers: dict[tuple[str, int], list[CheckResult]] = {}
         self.outdated = 0
-        conditions = {check.name: check.condition for check in CHECKS}
         for record in self._lines.records():
             if record.get("format") != FORMAT:
                 self.outdated += 1
-            elif record["of"] == self.key and record["question"] in conditions:
-                kind = conditions[record["question"]]
-                rows = [CheckResult.from_json(row, kind) for row in record["rows"]]
-                self.answers[record["question"], record["random_seed"]] = rows
+            elif record.get("of") == self.key:
+                self._keep(record)
+
+    def _keep(self, record: dict[str, Any]) -> None:
+        """Keep the results of a line; a damaged one counts as outdated, and is measured again."""
+        kind = CONDITIONS.get(str(record.get("question")))
+        try:
+            seed, rows = record["random_seed"], record["rows"]
+            if kind is None or type(seed) is not int or not isinstance(rows, list) or not rows:
+                raise ValueError("no results of a check")
+            found = [CheckResult.from_json(row, kind) for row in rows]
+        except (ValueError, KeyError, TypeError):  # an error of validation is a ValueError
+            self.outdated += 1
+            return
+        name = record["question"]
+        others = [key for key in self.answers if key[0] == name]
+        for key in others:  # all random seeds ask the same: the later line is right
+            if _asked(self.answers[key]) != _asked(found):
+                del self.answers[key]
+                self.outdated += 1
+        self.answers[name, seed] = found
 
     def write(self, check: str, random_seed: int, rows: list[CheckResult]) -> None:
         """Keep the results of a check, and hand them to the disk.
@@ -59,6 +79,14 @@ class ResultCache:
             "rows": [row.to_json() for row in rows],
         }
         self._lines.append(record)
+
+
+def _asked(rows: list[CheckResult]) -> list[tuple[Any, ...]]:
+    """Return what rows of every random seed have in common."""
+    return [
+        (row.condition, row.steps, [*row.metrics], [*row.figures], [step for step, _ in row.curve])
+        for row in rows
+    ]
 
 
 def cache_key(model: ModelUnderTest) -> str:

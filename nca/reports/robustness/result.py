@@ -4,9 +4,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
+from annotated_types import Le
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from nca.jsonl import dumps
 from nca.reports.numbers import null_if_nan
+from nca.types import Fraction, Natural
+
+_Step: TypeAlias = Annotated[Natural, Le(2**53)]
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,12 @@ class Condition(ABC):
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the condition that `to_json` has made the fields of."""
-        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in fields.items()})
+        """Return the condition that `to_json` has made the fields of.
+
+        Raises:
+            ValueError: They are others.
+        """
+        return TypeAdapter(cls).validate_json(dumps(fields), strict=True)
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,11 @@ class CheckResult:
         Args:
             record: As JSON gives it back.
             kind: Of its condition.
+
+        Raises:
+            ValueError: It is none: a value is missing, of another type or out of range.
         """
+        _Record.model_validate_json(dumps(record))
         read: dict[str, Any] = {
             name: {n: _number(value) for n, value in record[name].items()}
             for name in ("metrics", "figures")
@@ -80,6 +95,23 @@ class CheckResult:
         if "unchanged" in record:
             read["unchanged"] = _number(record["unchanged"])
         return cls(**{**record, **read})
+
+
+class _Record(BaseModel):
+    """What a result is in JSON; its condition is checked by its own kind."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    condition: dict[str, Any]
+    steps: _Step
+    metrics: dict[str, float | None]
+    unchanged: float | None = None
+    figures: dict[str, float | None]
+    exploded: Fraction
+    exploded_at: _Step | None
+    curve: tuple[tuple[_Step, float | None], ...]
+    overrides: tuple[str, ...]
+    barred: str
 
 
 def _number(value: float | None) -> float:
