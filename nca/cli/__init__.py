@@ -29,7 +29,7 @@ from nca.cli import (
     stream,
     sweep,
 )
-from nca.cli.console import fail, out_of_memory, say
+from nca.cli.console import fail, out_of_memory, say, spoken_warnings
 from nca.errors import NCAError
 from nca.registry.discovery import discover
 
@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     discover()
     try:
-        app(arguments, prog_name="nca")
+        with spoken_warnings():
+            app(arguments, prog_name="nca")
     except NCAError as fault:
         fail(fault)
         sys.exit(1)

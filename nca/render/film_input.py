@@ -3,12 +3,10 @@
 Legend: B batch, H height, W width.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from PIL import ImageSequence
 from torch import Tensor
 
 from nca.checkpoint.trained import Trained
@@ -16,11 +14,8 @@ from nca.engine.rollouts import rollout_frames
 from nca.engine.state import State
 from nca.errors import NCAError
 from nca.progress import SILENT, Progress
-from nca.render.load import SUFFIXES
-from nca.render.upload import fit_to_grid, opened
+from nca.render.pictures import Picture, decode_frames, fit_to_grid, pictures_in, read_picture_file
 from nca.types import Size
-
-OPAQUE = SUFFIXES - {".svg"}
 
 
 def read_frames(path: Path, size: Size) -> list[Tensor]:
@@ -35,18 +30,19 @@ def read_frames(path: Path, size: Size) -> list[Tensor]:
         Red, green and blue, `(3, *size)` each, from 0 to 1; what was transparent is dark too.
 
     Raises:
-        NCAError: There is no picture, or one that cannot be read.
+        PictureError: There is no picture, or one that cannot be read.
     """
-    files = [path]
-    if path.is_dir():
-        files = sorted((f for f in path.iterdir() if f.suffix.lower() in OPAQUE), key=_counted)
-    if not files:
-        raise NCAError(
-            "there is no picture in this folder.",
-            where=str(path),
-            to_do=f"fill it with pictures that end in {', '.join(sorted(OPAQUE))}",
-        )
-    return [frame for file in files for frame in _frames(file, size)]
+
+    def dark_around(picture: Picture) -> Tensor:
+        sheet = fit_to_grid(picture, size)
+        return sheet[:3] * sheet[3:]
+
+    files = pictures_in(path) if path.is_dir() else [path]
+    return [
+        frame
+        for file in files
+        for frame in decode_frames(read_picture_file(file), str(file), dark_around, side=max(size))
+    ]
 
 
 def demand_input(trained: Trained) -> None:
@@ -96,16 +92,3 @@ def screen(
     with trained.recipe.autocast(trained.device):
         states = rollout_frames(automaton, batch.state, shown(), steps)
     return [automaton.finish(state) for state in states]
-
-
-def _counted(file: Path) -> list[str | int]:
-    parts = re.split(r"(\d+)", file.name)
-    return [int(part) if part.isdecimal() else part for part in parts]
-
-
-def _frames(file: Path, size: Size) -> list[Tensor]:
-    with opened(file) as film:
-        sheets = [
-            fit_to_grid(frame.convert("RGBA"), size) for frame in ImageSequence.Iterator(film)
-        ]
-    return [sheet[:3] * sheet[3:] for sheet in sheets]

@@ -155,7 +155,7 @@ def test_the_last_frame_is_shown_in_the_terminal(nca, done, film, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "code", "words"),
     [
-        (["--frames", "no.gif"], 1, "no.gif: FileNotFoundError"),
+        (["--frames", "no.gif"], 1, "there is no picture named 'no.gif'."),
         (["--frames", "blobs.py"], 1, "the picture cannot be read."),
         (["--frames", "void"], 1, "there is no picture in this folder."),
         (["--frames", "film.gif", "--steps", "3"], 2, "leave out --steps"),
@@ -170,6 +170,16 @@ def test_a_film_that_cannot_be_shown_is_refused(nca, done, film, here, given, co
     assert (result.code, result.out) == (code, "")
     assert words in result.err
     assert not (here / "out.gif").exists()
+
+
+def test_what_macos_leaves_in_a_folder_of_frames_is_passed_over_and_named_once(nca, done, here):
+    (here / "many").mkdir()
+    for number in range(2):
+        Image.new("L", (8, 8), 100 * number).save(here / "many" / f"{number}.jfif", "JPEG")
+    (here / "many" / "._0.jfif").write_bytes(b"\0\5\x16\7")
+    result = nca("render", "done", *FILM, "--frames", "many", "--out", "out.png")
+    assert result.code == 0, result.err
+    assert result.err.count("note: many: not taken for pictures: ._0.jfif\n") == 1
 
 
 def test_a_task_without_input_is_shown_no_film(nca, case, film):
