@@ -16,6 +16,7 @@ from torch import Tensor
 from nca.engine.state import State
 from nca.errors import NCAError
 from nca.files import write_whole
+from nca.render.limits import check_fits, format_of
 from nca.render.pca import principal_colours
 
 GAP = 6
@@ -159,18 +160,32 @@ def save_image(image: Image.Image, path: Path) -> None:
         NCAError: The ending names no format, or one that cannot hold the picture.
         StorageError: The file cannot be written.
     """
-    content, form = BytesIO(), Image.registered_extensions().get(path.suffix.lower())
+    demand_format(path)
+    check_fits(*image.size, str(path))
+    content = BytesIO()
     try:
-        if form not in Image.SAVE:
-            raise ValueError(f"{path.suffix!r} names no format for writing")
-        image.save(content, form)
-    except (OSError, ValueError) as fault:
-        raise NCAError(
-            f"the picture cannot be written: {fault}.",
-            where=str(path),
-            to_do="choose an ending such as .png",
-        ) from fault
+        image.save(content, format_of(path.name))
+    except (OSError, ValueError, OverflowError, RuntimeError) as fault:
+        raise _cannot_be_written(path, str(fault)) from fault
     write_whole(path, content.getvalue())
+
+
+def demand_format(path: Path) -> None:
+    """Refuse an ending that names no format for pictures, before any is drawn.
+
+    Raises:
+        NCAError: It names none.
+    """
+    if format_of(path.name) not in Image.SAVE:
+        raise _cannot_be_written(path, f"{path.suffix!r} names no format for writing")
+
+
+def _cannot_be_written(path: Path, why: str) -> NCAError:
+    return NCAError(
+        f"the picture cannot be written: {why}.",
+        where=str(path),
+        to_do="choose an ending such as .png",
+    )
 
 
 def _as_wide(picture: Tensor, height: int, width: int) -> Tensor:
