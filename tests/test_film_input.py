@@ -78,7 +78,7 @@ def test_a_broken_frame_is_named(tmp_path, cut):
 def test_cells_carry_on_what_they_hold_from_frame_to_frame(trained):
     frames = list(torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(1)))
     observed = Observed()
-    states = screen(trained, frames, 2, 2, observed)
+    states = [batch.state for batch in screen(trained, frames, 2, 2, observed)]
     assert [state.step for state in states] == [2, 4, 6]
     assert observed.steps == [0, 1, 2, 3]
 

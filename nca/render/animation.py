@@ -15,7 +15,6 @@ from PIL import Image
 
 from nca.errors import NCAError
 from nca.files import write_whole
-from nca.render.gif_palette import with_one_palette
 from nca.render.limits import check_fits
 from nca.render.mp4 import encode_mp4, ffmpeg
 
@@ -130,6 +129,8 @@ def _ending(name: str) -> str:
 
 
 def _gif(frames: Frames, rate: float) -> bytes:
+    from nca.render.gif_palette import with_one_palette  # numpy, which help does without
+
     still = with_one_palette(list(frames))
     shown, delays = _timed(still, rate, CLOCKS[".gif"])
     _check_longest(shown, delays)

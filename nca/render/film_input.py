@@ -3,7 +3,7 @@
 Legend: B batch, H height, W width.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from nca.checkpoint.trained import Trained
 from nca.engine.rollouts import rollout_frames
-from nca.engine.state import State
 from nca.errors import NCAError
 from nca.progress import SILENT, Progress
 from nca.render.pictures import Picture, decode_frames, fit_to_grid, pictures_in, read_picture_file
+from nca.tasks.batch import Batch
 from nca.types import Size
 
 
@@ -67,8 +67,10 @@ def screen(
     steps: int,
     samples: int,
     progress: Progress = SILENT,
-) -> list[State]:
-    """Return the state after each frame, as it is shown; nothing starts anew between frames.
+) -> list[Batch]:
+    """Return the states after each frame, as they are shown; nothing starts anew between frames.
+
+    Beside them is what their votes are judged by while that frame is seen.
 
     Args:
         trained: Whose automaton looks at them; its task must take an input.
@@ -79,16 +81,20 @@ def screen(
     """
     automaton, task = trained.automaton, trained.task
     batch = task.first_evaluation_batch("test", samples)
+    truths: list[Mapping[str, Tensor]] = []
     progress.begin("frames", len(frames), unit="frames")
 
     def shown() -> Iterator[dict[str, Tensor]]:
         for number, frame in enumerate(frames):
             progress.advance(number)
             whole = torch.cat([frame, torch.ones_like(frame[:1])]).to(trained.device)
-            written = task.apply_picture(batch, whole, "input").state
+            seen = task.apply_picture(batch, whole, "input")
+            truths.append(seen.truth)
+            written = seen.state
             yield {name: written[name] for name in written if name not in automaton.writable_levels}
         progress.advance(len(frames))
 
     with trained.recipe.autocast(trained.device):
         states = rollout_frames(automaton, batch.state, shown(), steps)
-    return [automaton.finish(state) for state in states]
+    finished = [automaton.finish(state) for state in states]
+    return [Batch(state, truth) for state, truth in zip(finished, truths, strict=True)]

@@ -211,6 +211,13 @@ class Task(nn.Module, ABC):
         """Return what the cells say about each class; nothing unless they vote."""
         return []
 
+    def true_classes(self, batch: Batch) -> Tensor | None:
+        """Return which of the classes of `votes` each sample is, `(B,)` int64; -1: not known.
+
+        None where a sample is not of one class, so that its vote is neither right nor wrong.
+        """
+        return None
+
     @property
     def canvas(self) -> Size:
         """Height and width, in pixels, of the pictures that `write` takes."""
