@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from nca.errors import DivergedError as DivergedError
     from nca.errors import ExportError as ExportError
     from nca.errors import NCAError as NCAError
+    from nca.errors import NCAWarning as NCAWarning
+    from nca.errors import PictureError as PictureError
     from nca.errors import PluginError as PluginError
     from nca.errors import ProcessError as ProcessError
     from nca.errors import RegistryError as RegistryError
@@ -216,11 +218,13 @@ NAMES = {
     # go wrong
     "nca.errors": (
         "NCAError",
+        "NCAWarning",
         "CheckpointError",
         "DataError",
         "DeviceError",
         "DivergedError",
         "ExportError",
+        "PictureError",
         "PluginError",
         "ProcessError",
         "RegistryError",

@@ -21,6 +21,10 @@ class NCAError(Exception):
         return f"{self.what}\n  where:  {self.where}\n  to do:  {self.to_do}"
 
 
+class NCAWarning(UserWarning):
+    """Something was left out, capped or converted on the way, and the work went on."""
+
+
 class ShapeError(NCAError):
     """A tensor, level or grid does not fit its neighbours."""
 
@@ -41,7 +45,11 @@ class DataError(NCAError):
     """A data set is missing, incomplete, or not what it claims to be."""
 
 
-class TargetError(NCAError):
+class PictureError(NCAError):
+    """A picture cannot be found, read or used."""
+
+
+class TargetError(PictureError):
     """A target picture cannot be found, read or used."""
 
 

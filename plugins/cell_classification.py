@@ -258,6 +258,10 @@ class CellClassification(Task):
         ]
         return [ClassShare(*row) for row in zip(self.dataset.classes, colours, shares, strict=True)]
 
+    def true_classes(self, batch: Batch) -> Tensor:
+        """Return the label of each image; -1 for what a person has drawn."""
+        return batch.truth["label"]
+
     @property
     def pixels(self) -> Pixels:
         """How pictures lie in the level that gets them."""

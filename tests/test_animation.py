@@ -3,12 +3,15 @@
 import io
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from nca import NCAError
-from nca.render.animation import ENCODERS, encode, ffmpeg, omission, save_animation
+from nca import NCAError, StorageError
+from nca.render.animation import ENCODERS, encode, omission, save_animation
+from nca.render.limits import check_fits
+from nca.render.mp4 import ffmpeg
 from nca.render.sheet import crowd, tile
 
 COLOURS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250), (250, 0, 250)]
@@ -40,6 +43,123 @@ def test_what_is_written_is_what_was_given(tmp_path, ending, kind):
     for frame, given in zip(seen, frames(), strict=True):
         assert frame.tobytes() == given.tobytes()
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def colourful(count=12):
+    """Return frames of far more than 256 colours, with white paper and two flat areas."""
+    made, random = [], np.random.default_rng(3)
+    for number in range(count):
+        pixels = random.integers(200, 256, (60, 80, 3), dtype=np.uint8)  # near to white
+        pixels[:10] = 255
+        pixels[10:14] = (251, 253, 254)
+        pixels[14:18] = (0, 69, 135)
+        pixels[20, number] = 0
+        made.append(Image.fromarray(pixels))
+    return made
+
+
+def test_white_and_large_areas_of_one_colour_keep_it_in_a_gif():
+    given = colourful()
+    with Image.open(io.BytesIO(encode(iter(given), "film.gif", 10))) as film:
+        seen = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
+    assert len(seen) == len(given)
+    for number, (found, frame) in enumerate(zip(seen, given, strict=True)):
+        wanted = np.asarray(frame)
+        assert (found[:18] == wanted[:18]).all()
+        assert (found[20, number] == 0).all()
+        assert np.abs(found.astype(int) - wanted).max() < 60
+        assert np.abs(found.astype(int) - wanted).mean() < 8
+
+
+def test_256_colours_are_all_exact_in_a_gif_and_one_more_are_near():
+    shades = np.arange(256, dtype=np.uint8)
+    first = Image.fromarray(np.stack([shades, shades // 2, 255 - shades], axis=-1)[None])
+    one_more = Image.new("RGB", first.size, (7, 200, 9))
+    for frames_, exact in (([first] * 2, True), ([first, one_more], False)):
+        with Image.open(io.BytesIO(encode(frames_, "film.gif", 10))) as film:
+            found = np.asarray(film.convert("RGB")).astype(int)
+        far = np.abs(found - np.asarray(first)).max()
+        assert far == 0 if exact else far < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "words"),
+    [
+        ("a.gif", (65_536, 1), "a GIF has at most 65,535 pixels along a side"),
+        ("a.webp", (1, 16_384), "a WEBP has at most 16,383 pixels along a side"),
+        ("a.mp4", (16_385, 2), "a MP4 has at most 16,384 pixels along a side"),
+        ("a.jpg", (65_501, 1), "this one would be 65,501x1"),
+        ("a.png", (20_000, 20_000), "at most 134 megapixels are drawn"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_said_before_it_is_encoded(name, size, words):
+    with pytest.raises(NCAError, match=words) as caught:
+        check_fits(*size, name)
+    assert caught.value.where == name
+    assert check_fits(100, 100, name) is None
+
+
+def test_a_film_that_the_memory_cannot_hold_is_refused_unless_it_is_encoded_frame_by_frame():
+    with pytest.raises(NCAError, match="3,000 frames of 1,000x1,000 pixels does not fit"):
+        check_fits(1000, 1000, "a.gif", frames=3000)
+    assert check_fits(1000, 1000, "a.mp4", frames=3000) is None
+
+
+def test_of_a_film_too_wide_one_frame_is_made():
+    made = []
+
+    def wide():
+        for number in range(9):
+            made.append(number)
+            yield Image.new("L", (16_384, 1))
+
+    with pytest.raises(NCAError, match="at most 16,383"):
+        encode(wide(), "film.webp", 10)
+    assert made == [0]
+
+
+def script(path, *lines):
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_an_ffmpeg_without_the_encoder_gives_way_to_one_that_has_it(tmp_path, monkeypatch):
+    import imageio_ffmpeg
+
+    lame = script(tmp_path / "lame", "echo ' V..... libopenh264'")
+    able = script(tmp_path / "able", "echo ' V..... libx264'")
+    monkeypatch.setattr("shutil.which", lambda name: lame)
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: able)
+    assert ffmpeg() == able
+
+
+def test_where_no_ffmpeg_will_do_the_reason_of_each_is_given(tmp_path, monkeypatch):
+    import imageio_ffmpeg
+
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
+    monkeypatch.setattr("shutil.which", lambda name: script(tmp_path / "lame", "exit 0"))
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x7fELF")
+    broken.chmod(0o755)
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: str(broken))
+    with pytest.raises(NCAError) as caught:
+        ffmpeg()
+    assert caught.value.where == (
+        f"{tmp_path / 'lame'}: it lacks libx264; {broken}: it cannot be started (Exec format error)"
+    )
+    assert "pip install 'nca[video]'" in caught.value.to_do
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/no/such")
+    with pytest.raises(NCAError) as caught:
+        ffmpeg()
+    assert caught.value.to_do.startswith("unset IMAGEIO_FFMPEG_EXE, or choose .gif")
+
+
+def test_no_room_for_an_mp4_is_a_sentence(monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    with pytest.raises(StorageError, match="the film cannot be encoded: No such file") as caught:
+        encode(frames(), "film.mp4", 10)
+    assert "TMPDIR" in caught.value.to_do
 
 
 def test_a_film_has_even_sides_and_every_frame_at_its_rate(tmp_path):
@@ -149,7 +269,7 @@ def test_without_ffmpeg_one_is_told_where_to_get_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", none)
-    with pytest.raises(NCAError, match="an MP4 needs ffmpeg"):
+    with pytest.raises(NCAError, match="an MP4 needs an ffmpeg with the encoder libx264"):
         save_animation(frames(), tmp_path / "film.mp4", 10)
     assert not list(tmp_path.iterdir())
 
@@ -158,7 +278,7 @@ def test_an_ffmpeg_that_fails_is_quoted(tmp_path, monkeypatch):
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\necho 'no such codec' >&2\nexit 3\n")
     program.chmod(0o755)
-    monkeypatch.setattr("nca.render.animation.ffmpeg", lambda: str(program))
+    monkeypatch.setattr("nca.render.mp4.ffmpeg", lambda: str(program))
     with pytest.raises(NCAError, match="ffmpeg gave up: no such codec"):
         save_animation(frames(600, 600), tmp_path / "film.mp4", 10)
     assert [one.name for one in tmp_path.iterdir()] == ["ffmpeg"]

@@ -10,6 +10,7 @@ from nca import NCAError, rollout_frames
 from nca.checkpoint.file import Checkpoint, weights
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
+from nca.errors import NCAWarning
 from nca.registry.discovery import load_file
 from nca.render.film_input import demand_input, read_frames, screen
 
@@ -37,7 +38,8 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path):
     for number in (10, 9, 1):
         Image.new("L", (2, 2), number).save(tmp_path / f"frame {number}.png")
     (tmp_path / "notes.txt").touch()
-    frames = read_frames(tmp_path, (4, 4))
+    with pytest.warns(NCAWarning, match="not taken for pictures: notes.txt"):
+        frames = read_frames(tmp_path, (4, 4))
     assert [round(frame.max().item() * 255) for frame in frames] == [1, 9, 10]
     assert {tuple(frame.shape) for frame in frames} == {(3, 4, 4)}
 
@@ -76,7 +78,7 @@ def test_a_broken_frame_is_named(tmp_path, cut):
 def test_cells_carry_on_what_they_hold_from_frame_to_frame(trained):
     frames = list(torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(1)))
     observed = Observed()
-    states = screen(trained, frames, 2, 2, observed)
+    states = [batch.state for batch in screen(trained, frames, 2, 2, observed)]
     assert [state.step for state in states] == [2, 4, 6]
     assert observed.steps == [0, 1, 2, 3]
 

@@ -6,7 +6,8 @@ import torch
 from nca.evaluation.finish_run import draw_sheets, finish_run, load_best
 from nca.progress import SILENT
 from nca.recipe.recipe import Recipe
-from nca.render.sheet import GAP, TEXT, fitting_scale, tile
+from nca.render.legend import GAP, TEXT
+from nca.render.sheet import fitting_scale, tile
 from nca.training.loop import train
 from nca.training.run import Run
 

@@ -30,7 +30,7 @@ from nca.cli import (
     stream,
     sweep,
 )
-from nca.cli.console import fail, out_of_memory, say
+from nca.cli.console import fail, out_of_memory, say, spoken_warnings
 from nca.errors import NCAError
 from nca.registry.discovery import discover
 
@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             written.reconfigure(errors="backslashreplace")
     discover()
     try:
-        app(arguments, prog_name="nca")
+        with spoken_warnings():
+            app(arguments, prog_name="nca")
     except NCAError as fault:
         fail(fault)
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from nca.cli.completion import complete_checkpoint, complete_recipe
 from nca.cli.visible import VisibleConsole, visible
-from nca.errors import NCAError
+from nca.errors import NCAError, NCAWarning
 from nca.jsonl import dumps
 from nca.registry.discovery import load_file
 from nca.reports.numbers import NONE
@@ -134,6 +135,25 @@ def out_of_memory(fault: BaseException) -> NCAError | None:
 def say(text: str) -> None:
     """Print a line to stderr that is worth reading afterwards."""
     err.print(text, markup=False)
+
+
+@contextmanager
+def spoken_warnings() -> Iterator[None]:
+    """Print each warning of ours once, as a line on stderr; leave others as they are."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NCAWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, NCAWarning):
+                others(message, category, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                say(f"note: {message}")
+
+        warnings.showwarning = show
+        yield
 
 
 @contextmanager

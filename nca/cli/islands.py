@@ -56,7 +56,7 @@ def islands_command(
     """
     from nca.checkpoint.trained import Trained
     from nca.device import hardware, pick_device
-    from nca.render.upload import read_picture
+    from nca.render.pictures import decode, fit_to_grid, read_picture_file
     from nca.reports.islands import (
         IslandsPlan,
         islands_headline,
@@ -78,7 +78,11 @@ def islands_command(
         )
     with terminal_progress() as progress:
         trained.prepare(data, progress)
-    pictures = tuple(read_picture(file, trained.task.canvas) for file in image or ())
+    canvas = trained.task.canvas
+    pictures = tuple(
+        fit_to_grid(decode(read_picture_file(file), str(file), side=max(canvas)), canvas)
+        for file in image or ()
+    )
     plan = IslandsPlan(
         steps=steps or trained.recipe.evaluation_steps[0],
         samples=samples,

@@ -1,6 +1,5 @@
 """`nca render`: draw what a checkpoint does, as a strip or an animation."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,17 +18,18 @@ from nca.cli.console import (
 )
 from nca.cli.console import out as stdout
 from nca.cli.progress import terminal_progress
-from nca.errors import NCAError
 from nca.files import unused
-from nca.render.animation import FASTEST, SLOWEST, is_animation, omission, save_animation
+from nca.render.animation import FASTEST, SLOWEST
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from nca.checkpoint.trained import Trained
+    from nca.cli.render_options import RenderOptions
     from nca.render.collect import CollectedStates
+    from nca.render.schedule import ScheduledEvent
+    from nca.types import Size
 
-TERMINAL = Path("-")
 MOMENTS = 8
 """So many states are on a still sheet, at most."""
 STAGE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
@@ -93,8 +93,9 @@ def render_command(
         int | None, typer.Option("--scale", min=1, help="Pixels along each side of a cell.")
     ] = None,
     rate: Annotated[
-        float, typer.Option("--rate", min=SLOWEST, max=FASTEST, help="Frames per second.")
-    ] = 12.0,
+        float | None,
+        typer.Option("--rate", min=SLOWEST, max=FASTEST, help="Frames per second: 12."),
+    ] = None,
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
@@ -107,19 +108,25 @@ def render_command(
 
     Example: nca render runs/glom_mnist-1 --out votes.gif --samples 8
     """
-    import torch
-
     from nca.checkpoint.trained import Trained
+    from nca.cli.render_options import (
+        TERMINAL,
+        RenderOptions,
+        check_film,
+        demand_colours,
+        demand_place,
+    )
     from nca.device import pick_device
+    from nca.render.animation import save_animation
     from nca.render.collect import CollectedStates
-    from nca.render.schedule import damage_at, place_seeds, rollout_with_events, turn_at
+    from nca.render.schedule import damage_at, turn_at
     from nca.render.sheet import save_image
     from nca.render.terminal import print_pictures
 
     if out == TERMINAL:
-        _demand_colours()
+        demand_colours()
     given = {"--steps": steps, "--every": every, "--columns": columns, "--size": size}
-    _check_film(frames, steps_per_frame, {**given, "--damage": damage, "--turn": turn})
+    check_film(frames, steps_per_frame, {**given, "--damage": damage, "--turn": turn})
     load_plugins(plugin)
     wanted = "give height and width in cells: 128x512"
     stage = None if size is None else sides(size, "--size", STAGE, wanted)
@@ -128,32 +135,69 @@ def render_command(
     events += [turn_at(text, trained) for text in turn or ()]
     film = _film(frames, trained) if frames else []
     out = out or unused(Path(f"{trained.recipe.name}.{'gif' if film else 'png'}"))
-    kept = CollectedStates(trained, show_ == "levels", level, channels)
+    steps = steps or trained.recipe.evaluation_steps[0]
+    options = RenderOptions(
+        out, show_ == "levels", steps, every, samples, columns, size, seeds, scale, rate
+    )
+    rate = rate or 12.0
+    if out != TERMINAL:
+        demand_place(out, rate)
+    options.say_what_is_ignored()
+    kept = CollectedStates(trained, options.levels, level, channels)
     with terminal_progress() as progress:
         trained.prepare(data, progress)
-    moving, steps = is_animation(out), steps or trained.recipe.evaluation_steps[0]
     if film:
-        _show(film, kept, steps_per_frame or steps, samples or 1, moving)
+        _show(film, kept, steps_per_frame or steps, options)
     else:
-        every = every or (1 if moving else -(-steps // (MOMENTS - 1)))
-        with torch.no_grad(), terminal_progress() as progress:
-            progress.begin("steps", steps, unit="steps")
-            first = trained.task.first_evaluation_batch("test", samples or 4).state
-            first = place_seeds(trained, first, stage, seeds) if stage else first
-            for state in rollout_with_events(trained, first, steps, every, events):
-                kept.keep(trained.automaton.finish(state))
-                progress.advance(state.step)
+        _run(kept, options, stage, events)
     if out == TERMINAL:
         say(f"{trained.recipe.name}, {kept.words[-1]}")
         print_pictures(stdout, kept.last())
         return
-    if is_animation(out):
+    scale = scale or kept.scale(options.moving, columns)
+    if options.moving:
         save_animation(kept.frames(scale, columns), out, rate)
-        if said := omission(out.name, rate):
-            say(said)
     else:
         save_image(kept.sheet().image(scale), out)
     print_result(str(out))
+
+
+def _run(
+    kept: "CollectedStates",
+    options: "RenderOptions",
+    stage: "Size | None",
+    events: "list[ScheduledEvent]",
+) -> None:
+    """Let time pass, and keep what is to be seen; what could not be written is refused first."""
+    import torch
+
+    from nca.render.schedule import place_seeds, rollout_with_events
+    from nca.tasks.batch import Batch
+    from nca.tasks.task import note_if_fewer
+
+    trained, steps = kept.trained, options.steps
+    every = options.every or (1 if options.moving else -(-steps // (MOMENTS - 1)))
+    with torch.no_grad(), terminal_progress() as progress:
+        progress.begin("steps", steps, unit="steps")
+        batch = trained.task.first_evaluation_batch("test", options.samples or 4)
+        note_if_fewer(batch.state.batch, options.samples or 0, "test")
+        first = place_seeds(trained, batch.state, stage, options.seeds) if stage else batch.state
+        truth = {} if stage else batch.truth
+        for state in rollout_with_events(trained, first, steps, every, events):
+            kept.keep(Batch(trained.automaton.finish(state), truth))
+            if state.step == 0:
+                _check_fits(kept, options, len({*range(0, steps, every), steps}))
+            progress.advance(state.step)
+
+
+def _check_fits(kept: "CollectedStates", options: "RenderOptions", moments: int) -> None:
+    """Refuse a picture or film that its format or the memory cannot hold."""
+    from nca.cli.render_options import TERMINAL
+    from nca.render.limits import check_fits
+
+    if options.out != TERMINAL:
+        size = kept.expected_size(moments, options.moving, options.scale, options.columns)
+        check_fits(*size, str(options.out), moments if options.moving else 1)
 
 
 def _film(frames: Path, trained: "Trained") -> "list[Tensor]":
@@ -164,38 +208,24 @@ def _film(frames: Path, trained: "Trained") -> "list[Tensor]":
 
 
 def _show(
-    film: "list[Tensor]", kept: "CollectedStates", steps: int, samples: int, moving: bool
+    film: "list[Tensor]", kept: "CollectedStates", steps: int, options: "RenderOptions"
 ) -> None:
     """Show a film, and keep what is to be seen after each frame, or after some on a still sheet."""
     import torch
 
+    from nca.render.collect import CollectedStates
     from nca.render.film_input import screen
+    from nca.tasks.task import note_if_fewer
 
+    stride = 1 if options.moving else -(-len(film) // MOMENTS)
+    first = CollectedStates(kept.trained, kept.levels, None, None)
     with torch.no_grad(), terminal_progress() as progress:
-        states = screen(kept.trained, film, steps, samples, progress)
-    stride = 1 if moving else -(-len(film) // MOMENTS)
+        batch = kept.trained.task.first_evaluation_batch("test", options.samples or 1)
+        first.keep(batch, film[0])
+        _check_fits(first, options, -(-len(film) // stride))
+        batches = screen(kept.trained, film, steps, options.samples or 1, progress)
+    note_if_fewer(batches[0].state.batch, options.samples or 0, "test")
+    if stride > 1:
+        say(f"note: of {len(film)} frames every {stride}th is on the sheet; a film shows all")
     for number in range((len(film) - 1) % stride, len(film), stride):  # the last is among them
-        kept.keep(states[number], film[number])
-
-
-def _check_film(
-    frames: Path | None, steps_per_frame: int | None, given: Mapping[str, object]
-) -> None:
-    strange = [name for name, value in given.items() if value]
-    if frames and strange:
-        raise typer.BadParameter(
-            f"a film has its own course: leave out {' and '.join(strange)}", param_hint="--frames"
-        )
-    if steps_per_frame and not frames:
-        raise typer.BadParameter("it needs a film: --frames FILM", param_hint="--steps-per-frame")
-
-
-def _demand_colours() -> None:
-    from nca.render.terminal import why_no_picture
-
-    if reason := why_no_picture(stdout):
-        raise NCAError(
-            f"nothing can be drawn here: {reason}.",
-            where="--out -",
-            to_do="run it in a terminal with colours, or write a file: --out picture.png",
-        )
+        kept.keep(batches[number], film[number])

@@ -16,6 +16,8 @@ from nca.jsonl import dumps
 from nca.progress import SILENT, Progress
 from nca.render.curve import save_curve
 from nca.render.sheet import Sheet, levels_sheet, save_image, strip
+from nca.render.votes import annotate, legend
+from nca.tasks.batch import Batch
 from nca.training.run import Run
 
 SAMPLES = 6
@@ -101,10 +103,13 @@ def draw_sheets(trained: Trained) -> dict[str, Sheet]:
     states = [trained.automaton.finish(state) for state in states]
     with torch.no_grad():
         pictures = [trained.task.picture(state) for state in states]
-        targets = trained.task.targets(trained.task.first_evaluation_batch("test", SAMPLES))
-    words = [f"step {state.step}" for state in states]
-    beside = ([], []) if targets is None else ([targets], ["target"])
-    return {
-        "states.png": strip([*pictures, *beside[0]], [*words, *beside[1]]),
-        "levels.png": levels_sheet(states, pictures),
-    }
+        first = trained.task.first_evaluation_batch("test", SAMPLES)
+        batches = [Batch(state, first.truth) for state in states]
+        targets = trained.task.targets(first)
+        words = [f"step {state.step}" for state in states]
+        beside = ([], []) if targets is None else ([targets], ["target"])
+        through_time = strip([*pictures, *beside[0]], [*words, *beside[1]])
+        levels = levels_sheet(states, pictures)
+        levels.legend = legend(trained.task, batches)
+        annotate(through_time, trained.task, batches)
+    return {"states.png": through_time, "levels.png": levels}

@@ -11,8 +11,9 @@
 frame what they hold. Films in .mp4 need `pip install "nca[video]"`. Pictures show grids of two
 axes only.
 
-`sheet` lays pictures out, `animation` encodes films, `load` and `upload` read pictures, `palettes`,
-`pca` and `outlines` choose colours, `terminal` draws with characters, `schedule` places seeds and
-damage, `film_input` reads films, `collect` keeps states on their way. Public to the other folders:
-every module.
+`sheet` lays pictures out, `animation` encodes films, `picture_files` and `pictures` read them for
+every door (`pixels` knows their modes, `load` makes targets of them, `upload` decodes messages),
+`palettes`, `pca` and `outlines` choose colours, `terminal` draws with characters, `schedule` places
+seeds and damage, `film_input` reads films, `collect` keeps states on their way. Public to the other
+folders: every module.
 """

@@ -7,23 +7,18 @@ longer frame, and those that come faster than browsers play them are left out.
 
 import io
 import itertools
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from nca.errors import NCAError
 from nca.files import write_whole
+from nca.render.limits import check_fits
+from nca.render.mp4 import encode_mp4, ffmpeg
 
 Frames = Iterable[Image.Image]
-
-PALETTE_FRAMES = 8
-"""From so many frames the one palette of a GIF is taken."""
 
 SLOWEST, FASTEST = 0.1, 1000.0
 """Frames per second, from the least to the most."""
@@ -74,8 +69,24 @@ def encode(frames: Frames, name: str, rate: float) -> bytes:
     Raises:
         NCAError: The ending is unknown, the rate out of range, or there is no ffmpeg for an MP4.
     """
-    encoder = ENCODERS.get(_ending(name))
-    if encoder is None:
+    demand_encoder(name, rate)
+    remaining = iter(frames)
+    first = next(remaining)
+    check_fits(*first.size, name)
+    return ENCODERS[_ending(name)](itertools.chain([first], remaining), rate)
+
+
+def demand_encoder(name: str, rate: float) -> None:
+    """Refuse a film that could not be encoded, before any of it is made.
+
+    Args:
+        name: The file's name.
+        rate: Frames per second.
+
+    Raises:
+        NCAError: The ending is unknown, the rate out of range, or there is no ffmpeg for an MP4.
+    """
+    if _ending(name) not in ENCODERS:
         raise NCAError(
             f"there is no animation that ends in {_ending(name)!r}.",
             where=name,
@@ -87,7 +98,8 @@ def encode(frames: Frames, name: str, rate: float) -> bytes:
             where=name,
             to_do=f"give a rate from {SLOWEST:g} to {FASTEST:g}",
         )
-    return encoder(frames, rate)
+    if _ending(name) == ".mp4":
+        ffmpeg()
 
 
 def is_animation(path: Path) -> bool:
@@ -117,15 +129,9 @@ def _ending(name: str) -> str:
 
 
 def _gif(frames: Frames, rate: float) -> bytes:
-    shown = list(frames)
-    # one palette serves all: to find one for each frame takes a hundred times as long
-    stride = max(1, -(-len(shown) // PALETTE_FRAMES))
-    sample = [*shown[::stride], shown[-1]]
-    wide = Image.new("RGB", (shown[0].width * len(sample), shown[0].height))
-    for number, frame in enumerate(sample):
-        wide.paste(frame, (number * frame.width, 0))
-    palette = wide.quantize(256)
-    still = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in shown]
+    from nca.render.gif_palette import with_one_palette  # numpy, which help does without
+
+    still = with_one_palette(list(frames))
     shown, delays = _timed(still, rate, CLOCKS[".gif"])
     _check_longest(shown, delays)
     return _pillow(shown, [10 * delay for delay in delays], format="GIF", disposal=1)
@@ -176,77 +182,10 @@ def _pillow(frames: list[Image.Image], milliseconds: list[int], **options: Any) 
     return content.getvalue()
 
 
-def _mp4(frames: Frames, rate: float) -> bytes:
-    remaining = iter(frames)
-    first = next(remaining)
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "film.mp4"
-        command = [ffmpeg(), "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
-        command += ["-s", f"{first.width}x{first.height}", "-r", f"{rate:g}", "-i", "-", "-an"]
-        # the format halves its colours in both directions, so that sides must be even
-        command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:0:0:white", "-pix_fmt", "yuv420p"]
-        command += ["-c:v", "libx264", "-crf", "16", "-movflags", "+faststart", str(made)]
-        with (Path(folder) / "said").open("w+b") as said:
-            whole = _feed(command, itertools.chain([first], remaining), said)
-            said.seek(0)
-            words = said.read().decode(errors="replace").strip().splitlines()
-        if not whole:
-            raise NCAError(
-                f"ffmpeg gave up: {words[-1] if words else 'it does not say why'}.",
-                where=command[0],
-                to_do="install another ffmpeg, or choose .gif, .apng or .webp",
-            )
-        return made.read_bytes()
-
-
-def _feed(command: list[str], frames: Frames, said: IO[bytes]) -> bool:
-    """Hand frames to a program, and return whether it took all of them and was content."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
-    )
-    assert process.stdin is not None
-    took_all = False
-    try:
-        for frame in frames:
-            process.stdin.write(frame.convert("RGB").tobytes())
-        process.stdin.flush()
-        took_all = True
-    except BrokenPipeError:
-        pass  # it has ended before its time, and says why
-    except BaseException:  # Ctrl-C too
-        process.kill()
-        raise
-    finally:
-        with suppress(BrokenPipeError):
-            process.stdin.close()
-        code = process.wait()
-    return took_all and code == 0
-
-
-def ffmpeg() -> str:
-    """Return the path of an ffmpeg: of the system's, or else of the package imageio-ffmpeg.
-
-    Raises:
-        NCAError: There is none.
-    """
-    if found := shutil.which("ffmpeg"):
-        return found
-    try:
-        import imageio_ffmpeg
-
-        return imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError):
-        raise NCAError(
-            "an MP4 needs ffmpeg, and there is none.",
-            where="PATH, and the package imageio-ffmpeg",
-            to_do="pip install 'nca[video]', or install ffmpeg, or choose .gif, .apng or .webp",
-        ) from None
-
-
 ENCODERS: dict[str, Callable[[Frames, float], bytes]] = {
     ".gif": _gif,
     ".apng": _apng,
     ".webp": _webp,
-    ".mp4": _mp4,
+    ".mp4": encode_mp4,
 }
 """By the ending of the file."""

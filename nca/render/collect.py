@@ -3,7 +3,9 @@
 Legend: B sample, H height, W width.
 """
 
-from collections.abc import Iterator
+import math
+import warnings
+from collections.abc import Iterator, Sequence
 
 import typer
 from PIL import Image
@@ -11,7 +13,21 @@ from torch import Tensor
 
 from nca.checkpoint.trained import Trained
 from nca.engine.state import State
-from nca.render.sheet import Sheet, channel_picture, crowd, level_picture, levels_sheet, strip
+from nca.errors import NCAWarning
+from nca.render.sheet import (
+    Sheet,
+    channel_picture,
+    crowd,
+    fitting_scale,
+    level_picture,
+    levels_sheet,
+    strip,
+)
+from nca.render.votes import annotate, legend, votes_in_words
+from nca.tasks.batch import Batch
+
+LEAST_WIDTH = 400
+"""Pixels that a sheet is wide at least, as far as whole pixels per cell allow it."""
 
 
 class CollectedStates:
@@ -39,14 +55,16 @@ class CollectedStates:
         self.beside: list[Tensor] = []
         self.states: list[State] = []
         self.seen: list[Tensor] = []
+        self.batches: list[Batch] = []
 
-    def keep(self, state: State, beside: Tensor | None = None) -> None:
+    def keep(self, batch: Batch, beside: Tensor | None = None) -> None:
         """Keep what is to be seen of a state.
 
         Args:
-            state: The state.
+            batch: The state, with the truth that its vote is judged by.
             beside: What its cells look at, `(3, height, width)`: of each state, or of none.
         """
+        state = batch.state
         self.words.append(f"step {state.step}")
         if beside is not None:
             self.beside.append(beside)
@@ -56,6 +74,8 @@ class CollectedStates:
             self.seen.append(state[self.level])
         else:
             self.seen.append(self.trained.task.picture(state))
+            if self.trained.task.votes(batch):
+                self.batches.append(Batch(state.replace(remembered=()), batch.truth))
         if self.levels:
             self.states.append(state.replace(remembered=()))
 
@@ -69,30 +89,105 @@ class CollectedStates:
         return [*([] if self.levels else self.beside[-1:]), *shown]
 
     def sheet(self) -> Sheet:
-        """Return all states on one sheet."""
+        """Return all states on one sheet, with what the cells say in the end."""
+        task = self.trained.task
         if self.levels:
             sheet = levels_sheet(self.states, self.pictures())
+            words = [votes_in_words(task, batch) for batch in self.batches]
+            sheet.notes = [samples[0] for samples in words if samples]
+            sheet.legend = legend(task, self.batches)
             if self.beside:
-                rows = zip(self.beside, sheet.rows, strict=True)
-                sheet = Sheet(["input", *sheet.columns], [[i, *r] for i, r in rows], sheet.names)
+                sheet.columns = ["input", *sheet.columns]
+                sheet.rows = [[i, *r] for i, r in zip(self.beside, sheet.rows, strict=True)]
             return sheet
-        sheet = strip(self.pictures(), self.words)
+        sheet = annotate(strip(self.pictures(), self.words), task, self.batches)
         if self.beside:
-            sheet = Sheet(self.words, [self.beside, *sheet.rows], ["", *sheet.names])
+            sheet.rows, sheet.names = [self.beside, *sheet.rows], ["", *sheet.names]
+            sheet.notes = ["", *sheet.notes] if sheet.notes else ()
         return sheet
 
-    def frames(self, scale: int | None, columns: int | None) -> Iterator[Image.Image]:
-        """Yield one sheet for each state."""
+    def sheets(self, columns: int | None) -> list[Sheet]:
+        """Return one sheet for each state, all of one size, with what the cells say by then."""
         if self.levels:
             sheet = self.sheet()
-            yield from (sheet.only(row).image(scale) for row in range(len(sheet.rows)))
-            return
-        for number, (picture, word) in enumerate(zip(self.pictures(), self.words, strict=True)):
-            if self.beside:
-                row = [self.beside[number], *picture]
-                yield Sheet(["input", word, *[""] * (len(row) - 2)], [row], [""]).image(scale)
-            else:
-                yield crowd(picture, word, columns).image(scale)
+            found = [sheet.only(row) for row in range(len(sheet.rows))]
+        else:
+            pairs = zip(self.pictures(), self.words, strict=True)
+            found = [
+                self._one(n, picture, word, columns) for n, (picture, word) in enumerate(pairs)
+            ]
+            entries = legend(self.trained.task, self.batches)
+            for sheet in found:
+                sheet.legend = entries
+        least = max(sheet.widest_word() for sheet in found)
+        beside = max(sheet.widest_note() for sheet in found)
+        for sheet in found:
+            sheet.least, sheet.least_beside = least, beside
+        return found
+
+    def scale(self, moving: bool, columns: int | None) -> int:
+        """Return how many pixels a cell takes where nobody has said it; if many, say so."""
+        sheet = self.sheets(columns)[0] if moving else self.sheet()
+        natural = fitting_scale(sheet.tile_size)
+        enough = _large_enough(sheet, natural)
+        if enough > natural:
+            text = f"a cell is drawn {enough} pixels wide; --scale says otherwise"
+            warnings.warn(text, NCAWarning, stacklevel=2)
+        return enough
+
+    def expected_size(
+        self, moments: int, moving: bool, scale: int | None, columns: int | None
+    ) -> tuple[int, int]:
+        """Return width and height, in pixels, of what will be drawn, once the first state is kept.
+
+        Args:
+            moments: How many states will be kept.
+            moving: Whether each of them is a frame, or all are on one sheet.
+            scale: Pixels along each side of a cell, if given.
+            columns: Samples beside each other, if given.
+        """
+        sheet = self.sheets(columns)[0] if moving else self.sheet()
+        if not moving and self.levels:
+            sheet.rows, sheet.names = [sheet.rows[0]] * moments, sheet.names * moments
+            sheet.notes = list(sheet.notes) * moments
+        elif not moving:
+            sheet.columns = list(sheet.columns) * moments
+        return sheet.size(scale or _large_enough(sheet, fitting_scale(sheet.tile_size)))
+
+    def frames(self, scale: int | None, columns: int | None) -> Iterator[Image.Image]:
+        """Yield one picture for each state."""
+        for sheet in self.sheets(columns):
+            yield sheet.image(scale)
+
+    def _one(self, number: int, picture: Tensor, word: str, columns: int | None) -> Sheet:
+        task = self.trained.task
+        batches = self.batches[number : number + 1]
+        words = votes_in_words(task, batches[0]) if batches else []
+        if self.beside:
+            row = [self.beside[number], *picture]
+            sheet = Sheet(["input", word, *[""] * (len(row) - 2)], [row], [""])
+            sheet.captions = [["", *words]] if words else ()
+        else:
+            sheet = crowd(picture, word, columns)
+            sheet.captions = _in_rows(words, sheet.rows)
+        return sheet
+
+
+def _large_enough(sheet: Sheet, natural: int) -> int:
+    """Return how many pixels a cell takes, so that a sheet is wide enough to be seen."""
+    missing = LEAST_WIDTH - sheet.size(natural)[0]
+    if missing <= 0:
+        return natural
+    return natural + math.ceil(missing / (sheet.tile_size[1] * len(sheet.columns)))
+
+
+def _in_rows(words: Sequence[str], rows: Sequence[Sequence[Tensor]]) -> list[Sequence[str]]:
+    """Return words in rows that are as long as rows of pictures; none where there are none."""
+    found, start = [], 0
+    for row in rows if words else ():
+        found.append(words[start : start + len(row)])
+        start += len(row)
+    return found
 
 
 def _numbers(channels: str) -> list[int]:

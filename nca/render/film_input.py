@@ -3,24 +3,19 @@
 Legend: B batch, H height, W width.
 """
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from PIL import ImageSequence
 from torch import Tensor
 
 from nca.checkpoint.trained import Trained
 from nca.engine.rollouts import rollout_frames
-from nca.engine.state import State
 from nca.errors import NCAError
 from nca.progress import SILENT, Progress
-from nca.render.load import SUFFIXES
-from nca.render.upload import fit_to_grid, opened
+from nca.render.pictures import Picture, decode_frames, fit_to_grid, pictures_in, read_picture_file
+from nca.tasks.batch import Batch
 from nca.types import Size
-
-OPAQUE = SUFFIXES - {".svg"}
 
 
 def read_frames(path: Path, size: Size) -> list[Tensor]:
@@ -35,18 +30,19 @@ def read_frames(path: Path, size: Size) -> list[Tensor]:
         Red, green and blue, `(3, *size)` each, from 0 to 1; what was transparent is dark too.
 
     Raises:
-        NCAError: There is no picture, or one that cannot be read.
+        PictureError: There is no picture, or one that cannot be read.
     """
-    files = [path]
-    if path.is_dir():
-        files = sorted((f for f in path.iterdir() if f.suffix.lower() in OPAQUE), key=_counted)
-    if not files:
-        raise NCAError(
-            "there is no picture in this folder.",
-            where=str(path),
-            to_do=f"fill it with pictures that end in {', '.join(sorted(OPAQUE))}",
-        )
-    return [frame for file in files for frame in _frames(file, size)]
+
+    def dark_around(picture: Picture) -> Tensor:
+        sheet = fit_to_grid(picture, size)
+        return sheet[:3] * sheet[3:]
+
+    files = pictures_in(path) if path.is_dir() else [path]
+    return [
+        frame
+        for file in files
+        for frame in decode_frames(read_picture_file(file), str(file), dark_around, side=max(size))
+    ]
 
 
 def demand_input(trained: Trained) -> None:
@@ -71,8 +67,10 @@ def screen(
     steps: int,
     samples: int,
     progress: Progress = SILENT,
-) -> list[State]:
-    """Return the state after each frame, as it is shown; nothing starts anew between frames.
+) -> list[Batch]:
+    """Return the states after each frame, as they are shown; nothing starts anew between frames.
+
+    Beside them is what their votes are judged by while that frame is seen.
 
     Args:
         trained: Whose automaton looks at them; its task must take an input.
@@ -83,29 +81,20 @@ def screen(
     """
     automaton, task = trained.automaton, trained.task
     batch = task.first_evaluation_batch("test", samples)
+    truths: list[Mapping[str, Tensor]] = []
     progress.begin("frames", len(frames), unit="frames")
 
     def shown() -> Iterator[dict[str, Tensor]]:
         for number, frame in enumerate(frames):
             progress.advance(number)
             whole = torch.cat([frame, torch.ones_like(frame[:1])]).to(trained.device)
-            written = task.apply_picture(batch, whole, "input").state
+            seen = task.apply_picture(batch, whole, "input")
+            truths.append(seen.truth)
+            written = seen.state
             yield {name: written[name] for name in written if name not in automaton.writable_levels}
         progress.advance(len(frames))
 
     with trained.recipe.autocast(trained.device):
         states = rollout_frames(automaton, batch.state, shown(), steps)
-    return [automaton.finish(state) for state in states]
-
-
-def _counted(file: Path) -> list[str | int]:
-    parts = re.split(r"(\d+)", file.name)
-    return [int(part) if part.isdecimal() else part for part in parts]
-
-
-def _frames(file: Path, size: Size) -> list[Tensor]:
-    with opened(file) as film:
-        sheets = [
-            fit_to_grid(frame.convert("RGBA"), size) for frame in ImageSequence.Iterator(film)
-        ]
-    return [sheet[:3] * sheet[3:] for sheet in sheets]
+    finished = [automaton.finish(state) for state in states]
+    return [Batch(state, truth) for state, truth in zip(finished, truths, strict=True)]

@@ -13,30 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from nca.errors import PluginError, ShapeError, TargetError
+from nca.errors import PictureError, PluginError, ShapeError, TargetError
 from nca.files import is_file
 from nca.registry.registry import registry
-from nca.suggest import did_you_mean
+from nca.render.picture_files import READ, REFUSED
+from nca.render.pictures import Picture, decode, read_picture_file
 
-SUFFIXES = frozenset(
-    (
-        ".apng",
-        ".avif",
-        ".bmp",
-        ".gif",
-        ".ico",
-        ".jpeg",
-        ".jpg",
-        ".png",
-        ".svg",
-        ".tif",
-        ".tiff",
-        ".webp",
-    )
-)
 SMALLEST_SIDE = 4
 
 
@@ -141,7 +126,7 @@ def to_rgb_on_white(rgba: Tensor) -> Tensor:
 def _is_path(spec: str, folder: Path) -> bool:
     name = spec.partition(":")[0]
     drive = len(name) == 1 and spec[1:3] in (":\\", ":/")
-    looks_so = drive or "/" in name or "\\" in name or Path(spec).suffix.lower() in SUFFIXES
+    looks_so = drive or "/" in name or "\\" in name or Path(spec).suffix.lower() in READ | REFUSED
     return looks_so or is_file(folder / spec)
 
 
@@ -154,51 +139,25 @@ def _check_side(spec: str, side: int) -> None:
         )
 
 
-def _picture(spec: str, side: int, folder: Path, *, opaque: bool = True) -> Image.Image:
-    return _open(folder / spec, opaque) if _is_path(spec, folder) else _draw(spec, side)
+def _picture(spec: str, side: int, folder: Path, *, opaque: bool = True) -> Picture:
+    if _is_path(spec, folder):
+        return _open(folder / spec, side, opaque)
+    return Picture.of(_draw(spec, side))
 
 
-def _open(path: Path, opaque: bool) -> Image.Image:
-    if not is_file(path):
-        raise _missing(path)
+def _open(path: Path, side: int, opaque: bool) -> Picture:
     try:
-        with Image.open(path) as opened:
-            opened.load()
-            picture = ImageOps.exif_transpose(opened)
-    except Exception as fault:  # on a damaged file, each decoder fails in its own way
-        reason = (str(fault).splitlines() or [type(fault).__name__])[0]
-        raise TargetError(
-            "the target is not a picture that can be read.",
-            where=f"{path} ({reason})",
-            to_do="export it as a PNG with a transparent background",
-        ) from fault
-    if not (opaque or picture.has_transparency_data):
+        picture = decode(read_picture_file(path), str(path), side=side)
+    except PictureError as fault:
+        raise TargetError(fault.what, where=fault.where, to_do=fault.to_do) from fault
+    if not (opaque or picture.transparent):
         raise TargetError(
             f"the target has no transparency: its pixels are {picture.mode} without alpha.",
             where=str(path),
             to_do="give it a transparent background, where the automaton shall stay dead: in GIMP "
             "Layer > Transparency > Add Alpha Channel, erase the background, export as PNG",
         )
-    return picture.convert("RGBA")
-
-
-def _missing(path: Path) -> TargetError:
-    folder = path.parent
-    try:
-        names = sorted(entry.name for entry in folder.iterdir() if is_file(entry))
-    except OSError:
-        return TargetError(
-            "the target's folder does not exist or cannot be read.",
-            where=str(path),
-            to_do="give a path that is absolute, or relative to the recipe's folder",
-        )
-    pictures = [name for name in names if Path(name).suffix.lower() in SUFFIXES][:8]
-    return TargetError(
-        f"there is no picture named {path.name!r}.",
-        where=f"{path}; pictures in that folder: {', '.join(pictures) or 'none'}",
-        to_do=f"{did_you_mean(path.name, names)}give a path that is absolute, or relative to the "
-        "recipe's folder",
-    )
+    return picture
 
 
 def _draw(spec: str, side: int) -> Image.Image:
@@ -214,8 +173,8 @@ def _draw(spec: str, side: int) -> Image.Image:
     return picture
 
 
-def _premultiplied(picture: Image.Image) -> np.ndarray:
-    straight = np.asarray(picture, dtype=np.float32) / 255  # (H, W, 4)
+def _premultiplied(picture: Picture) -> np.ndarray:
+    straight = picture.pixels  # (H, W, 4)
     alpha = straight[..., 3:]
     return np.concatenate((straight[..., :3] * alpha, alpha), axis=-1)
 

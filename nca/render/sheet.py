@@ -5,22 +5,32 @@ Legend: B sample, C channel, H height, W width.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from nca.engine.state import State
 from nca.errors import NCAError
 from nca.files import write_whole
+from nca.render.legend import (
+    GAP,
+    LINE,
+    TEXT,
+    LegendEntry,
+    draw_entry,
+    legend_places,
+    write_words,
+)
+from nca.render.limits import check_fits, format_of
 from nca.render.pca import principal_colours
+from nca.render.text import width_of
 
-GAP = 6
-TEXT = 12
-INK, PAPER = (40, 40, 40), (255, 255, 255)
+PAPER = (255, 255, 255)
 
 
 def tile(picture: Tensor, scale: int) -> Image.Image:
@@ -37,17 +47,27 @@ def fitting_scale(size: Sequence[int], side: int = 112) -> int:
 
 @dataclass
 class Sheet:
-    """Tiles in rows and columns, with words above and beside them.
+    """Tiles in rows and columns, with words around them and a legend below.
 
     Attributes:
         columns: Words above each column.
         rows: One list of `(3, H, W)` pictures per row.
-        names: Words beside each row.
+        names: Words to the left of each row.
+        notes: Words to the right of each row; none at all if empty.
+        captions: Words below each tile, for each row; none at all if empty.
+        legend: Colours that the tiles show.
+        least: Pixels that a column is wide at least.
+        least_beside: Pixels that are left for the notes at least.
     """
 
     columns: Sequence[str]
     rows: list[Sequence[Tensor]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
+    captions: Sequence[Sequence[str]] = ()
+    legend: Sequence[LegendEntry] = ()
+    least: int = 0
+    least_beside: int = 0
 
     def add(self, name: str, pictures: Sequence[Tensor]) -> None:
         """Add a row of pictures, all of one size."""
@@ -55,35 +75,87 @@ class Sheet:
         self.names.append(name)
 
     def only(self, row: int) -> "Sheet":
-        """Return a sheet of one row."""
-        return Sheet(self.columns, [self.rows[row]], [self.names[row]])
+        """Return a sheet of one row, with its words."""
+        rows, names = [self.rows[row]], [self.names[row]]
+        notes, captions = self.notes[row : row + 1], self.captions[row : row + 1]
+        return replace(self, rows=rows, names=names, notes=notes, captions=captions)
+
+    @property
+    def tile_size(self) -> tuple[int, int]:
+        """Cells of the first tile, which all others are drawn as large as: height and width."""
+        height, width = self.rows[0][0].shape[-2:]
+        return height, width
+
+    def widest_word(self) -> int:
+        """Return how wide the words above and below the tiles are at most, in pixels."""
+        words = [*self.columns, *(word for row in self.captions for word in row)]
+        return max(map(width_of, words), default=0)
+
+    def widest_note(self) -> int:
+        """Return how wide the words to the right of the rows are at most, in pixels."""
+        return max(map(width_of, self.notes), default=0)
+
+    def size(self, scale: int | None = None) -> tuple[int, int]:
+        """Return width and height of the sheet as a picture."""
+        return self._plan(scale).size
 
     def image(self, scale: int | None = None) -> Image.Image:
-        """Return the sheet as one picture."""
-        height, width = self.rows[0][0].shape[-2:]
-        scale = scale or fitting_scale((height, width))
-        font = ImageFont.load_default(TEXT)
-        high, wide = height * scale, width * scale
-        margin = max((int(font.getlength(name)) for name in self.names), default=0)
-        margin += GAP if margin else 0
-        # a column is as wide as its word, where cells are few
-        wide_each = max([wide, *(int(font.getlength(word)) for word in self.columns)])
-        step = (wide_each + GAP, high + GAP)
-        size = (
-            GAP + margin + step[0] * len(self.columns),
-            TEXT + 2 * GAP + step[1] * len(self.rows),
-        )
-        sheet = Image.new("RGB", size, PAPER)
+        """Return the sheet as one picture.
+
+        Args:
+            scale: Pixels along each side of a cell; as many as fit if None.
+        """
+        plan = self._plan(scale)
+        sheet = Image.new("RGB", plan.size, PAPER)
         pen = ImageDraw.Draw(sheet)
         for column, word in enumerate(self.columns):
-            pen.text((GAP + margin + column * step[0], GAP // 2), word, INK, font)
-        for row, (pictures, name) in enumerate(zip(self.rows, self.names, strict=True)):
-            top = TEXT + 2 * GAP + row * step[1]
-            pen.text((GAP, top + (high - TEXT) // 2), name, INK, font)
+            write_words(pen, (plan.left + column * plan.across, GAP // 2), word)
+        height, width = self.tile_size
+        for row, pictures in enumerate(self.rows):
+            top = TEXT + 2 * GAP + row * plan.down
+            middle = top + (height * plan.scale - TEXT) // 2
+            write_words(pen, (GAP, middle), self.names[row])
             for column, picture in enumerate(pictures):
-                place = (GAP + margin + column * step[0], top)
-                sheet.paste(tile(_as_wide(picture, height, width), scale), place)
+                left = plan.left + column * plan.across
+                sheet.paste(tile(_as_wide(picture, height, width), plan.scale), (left, top))
+                if self.captions:
+                    below = top + height * plan.scale + GAP // 3
+                    write_words(pen, (left, below), self.captions[row][column])
+            if self.notes:
+                write_words(pen, (plan.right, middle), self.notes[row])
+        for entry, (left, line) in zip(self.legend, plan.places, strict=True):
+            draw_entry(pen, entry, left, plan.below + line * LINE)
         return sheet
+
+    def _plan(self, scale: int | None) -> "_Plan":
+        height, width = self.tile_size
+        scale = scale or fitting_scale((height, width))
+        margin = max(map(width_of, self.names), default=0)
+        left = GAP + margin + (GAP if margin else 0)
+        # a column is as wide as its words, where cells are few
+        across = max(width * scale, self.least, self.widest_word()) + GAP
+        down = height * scale + GAP + (TEXT + GAP // 2 if self.captions else 0)
+        right = left + across * len(self.columns)
+        beside = max(self.widest_note(), self.least_beside)
+        whole = right + (beside + GAP if beside else 0)
+        below = TEXT + 2 * GAP + down * len(self.rows)
+        whole = max([whole, *(2 * GAP + entry.width for entry in self.legend)])
+        places = legend_places(self.legend, whole)
+        high = below + (LINE * (places[-1][1] + 1) + GAP if places else 0)
+        return _Plan(scale, left, right, below, across, down, (whole, high), places)
+
+
+class _Plan(NamedTuple):
+    """Where the parts of a sheet lie, in pixels; `places` of the legend are left and line."""
+
+    scale: int
+    left: int
+    right: int
+    below: int
+    across: int
+    down: int
+    size: tuple[int, int]
+    places: list[tuple[int, int]]
 
 
 def strip(pictures: Sequence[Tensor], words: Sequence[str]) -> Sheet:
@@ -159,18 +231,32 @@ def save_image(image: Image.Image, path: Path) -> None:
         NCAError: The ending names no format, or one that cannot hold the picture.
         StorageError: The file cannot be written.
     """
-    content, form = BytesIO(), Image.registered_extensions().get(path.suffix.lower())
+    demand_format(path)
+    check_fits(*image.size, str(path))
+    content = BytesIO()
     try:
-        if form not in Image.SAVE:
-            raise ValueError(f"{path.suffix!r} names no format for writing")
-        image.save(content, form)
-    except (OSError, ValueError) as fault:
-        raise NCAError(
-            f"the picture cannot be written: {fault}.",
-            where=str(path),
-            to_do="choose an ending such as .png",
-        ) from fault
+        image.save(content, format_of(path.name))
+    except (OSError, ValueError, OverflowError, RuntimeError) as fault:
+        raise _cannot_be_written(path, str(fault)) from fault
     write_whole(path, content.getvalue())
+
+
+def demand_format(path: Path) -> None:
+    """Refuse an ending that names no format for pictures, before any is drawn.
+
+    Raises:
+        NCAError: It names none.
+    """
+    if format_of(path.name) not in Image.SAVE:
+        raise _cannot_be_written(path, f"{path.suffix!r} names no format for writing")
+
+
+def _cannot_be_written(path: Path, why: str) -> NCAError:
+    return NCAError(
+        f"the picture cannot be written: {why}.",
+        where=str(path),
+        to_do="choose an ending such as .png",
+    )
 
 
 def _as_wide(picture: Tensor, height: int, width: int) -> Tensor:

@@ -1,17 +1,11 @@
-"""A person's picture, from a message or a file that is not to be trusted."""
+"""A person's picture, from a message that is not to be trusted."""
 
 import base64
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
-from nca.errors import NCAError
+from nca.errors import PictureError
+from nca.render.pictures import decode, fit_to_grid
 from nca.types import Size
 
 LARGEST = 1024
@@ -28,59 +22,15 @@ def decoded(text: str, size: Size) -> Tensor:
         size: Height and width of the outcome, in pixels.
 
     Raises:
-        NCAError: It is no PNG, or too large.
+        PictureError: It is no PNG, or too large.
     """
     try:
-        raw = base64.b64decode(text, validate=True)
-        with Image.open(io.BytesIO(raw), formats=("PNG",)) as sent:
-            if max(sent.size) > LARGEST:
-                raise ValueError(f"it has {sent.width}x{sent.height} pixels")
-            picture = sent.convert("RGBA")
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as fault:
-        raise NCAError(
+        content = base64.b64decode(text, validate=True)
+    except ValueError as fault:
+        raise PictureError(
             "the picture cannot be read.",
-            where=f"{type(fault).__name__}: {fault}",
+            where=f"a message: {fault}",
             to_do=f"give a PNG in base 64, of at most {LARGEST} pixels along a side",
         ) from fault
+    picture = decode(content, "a message", side=max(size), formats=("PNG",), longest=LARGEST)
     return fit_to_grid(picture, size)
-
-
-def read_picture(path: Path, size: Size) -> Tensor:
-    """Return a picture file of any kind that Pillow reads, as `decoded` does.
-
-    Raises:
-        NCAError: It is missing, or no picture.
-    """
-    with opened(path) as picture:
-        return fit_to_grid(picture.convert("RGBA"), size)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture file of any kind that Pillow reads.
-
-    Raises:
-        NCAError: It is missing, or no picture, which may show only as it is read.
-    """
-    try:
-        with Image.open(path) as picture:
-            yield picture
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as fault:
-        raise NCAError(
-            "the picture cannot be read.",
-            where=f"{path}: {type(fault).__name__}: {fault}",
-            to_do="give a PNG, JPEG or another file that Pillow reads",
-        ) from fault
-
-
-def fit_to_grid(picture: Image.Image, size: Size) -> Tensor:
-    """Return a picture with transparency in the middle of a sheet, `(4, *size)`, from 0 to 1."""
-    height, width = size
-    scale = min(height / picture.height, width / picture.width)
-    inner = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    if inner != picture.size:
-        picture = picture.resize(inner, Image.Resampling.BOX)
-    sheet = Image.new("RGBA", (width, height))
-    sheet.paste(picture, ((width - inner[0]) // 2, (height - inner[1]) // 2))
-    pixels = torch.from_numpy(np.asarray(sheet).copy())
-    return pixels.permute(2, 0, 1).float() / 255

@@ -5,6 +5,7 @@ is a module, because a read-out may have weights of its own; they are trained an
 automaton's.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from nca.engine.layout import Layout
 from nca.engine.rng import HostRNG
 from nca.engine.state import State
-from nca.errors import DataError, ShapeError
+from nca.errors import DataError, NCAWarning, ShapeError
 from nca.progress import SILENT, Progress
 from nca.registry.registry import registry
 from nca.tasks.batch import Batch
@@ -134,10 +135,17 @@ class Task(nn.Module, ABC):
         Raises:
             DataError: The split has no samples.
         """
-        trials = (each for each in self.evaluation_batches(split, batch) if each.state.batch)
-        if (first := next(trials, None)) is None:
+        found: list[Batch] = []
+        left = batch
+        for each in self.evaluation_batches(split, batch):
+            if each.state.batch:
+                found.append(each.select(slice(0, left)) if each.state.batch > left else each)
+                left -= found[-1].state.batch
+            if not left:
+                break
+        if not found:
             raise self.no_samples(split)
-        return first
+        return found[0] if len(found) == 1 else Batch.cat(found)
 
     def no_samples(self, split: Split) -> DataError:
         """Return the refusal of a split without samples."""
@@ -203,6 +211,13 @@ class Task(nn.Module, ABC):
         """Return what the cells say about each class; nothing unless they vote."""
         return []
 
+    def true_classes(self, batch: Batch) -> Tensor | None:
+        """Return which of the classes of `votes` each sample is, `(B,)` int64; -1: not known.
+
+        None where a sample is not of one class, so that its vote is neither right nor wrong.
+        """
+        return None
+
     @property
     def canvas(self) -> Size:
         """Height and width, in pixels, of the pictures that `write` takes."""
@@ -247,6 +262,19 @@ class Task(nn.Module, ABC):
             size: Cells along each axis.
         """
         self.context = replace(self.context, size=size)
+
+
+def note_if_fewer(given: int, asked: int, split: Split) -> None:
+    """Warn where a split has fewer samples than were asked for.
+
+    Args:
+        given: How many there are.
+        asked: How many were asked for; 0: all.
+        split: Where they come from.
+    """
+    if given < asked:
+        text = f"the {split.replace('_', '-')} data hold {given} samples, fewer than {asked}"
+        warnings.warn(f"{text}: {given} are taken", NCAWarning, stacklevel=2)
 
 
 def _contract(thing: object) -> str | None:

@@ -55,7 +55,7 @@ def test_islands_of_what_is_no_picture_says_so_and_writes_nothing(nca, done, her
     result = nca("islands", "done", "--plugin", "blobs.py", "--image", "blobs.py")
     assert result.code == 1
     assert "the picture cannot be read." in result.err
-    assert "blobs.py: UnidentifiedImageError" in result.err
+    assert "blobs.py: it is none of the formats that are read" in result.err
     assert not list(here.glob("islands-*"))
 
 

@@ -5,7 +5,10 @@ import torch
 from PIL import Image, ImageSequence
 from robustness_case import saved
 
+from nca import Batch
+from nca.checkpoint.trained import Trained
 from nca.render.animation import ENCODERS
+from nca.render.palettes import CLASS_COLOURS
 
 
 @pytest.fixture
@@ -106,6 +109,102 @@ def test_a_turn_is_drawn(nca, done, here):
     assert (here / "a.png").is_file()
 
 
+def test_a_film_of_classes_has_frames_of_one_size_and_a_legend_in_each(nca, done, here):
+    given = ["--plugin", "blobs.py", "--steps", "12", "--samples", "3", "--scale", "3"]
+    result = nca("render", "done", *given, "--out", "a.apng")
+    assert result.code == 0, result.err
+    film = frames(here / "a.apng")
+    assert len(film) == 13
+    dark, light = CLASS_COLOURS[:2].mul(255).round().int().tolist()
+    for frame in film:
+        foot = {colour for _, colour in frame.crop((0, frame.height - 20, 200, 999)).getcolors()}
+        assert {tuple(dark), tuple(light)} <= foot
+
+
+def test_a_sheet_says_what_was_right(nca, done, here, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "nca.render.sheet.write_words", lambda pen, place, words: seen.append(words)
+    )
+    given = ["--plugin", "blobs.py", "--steps", "3", "--every", "3", "--samples", "2"]
+    assert nca("render", "done", *given, "--out", "a.png").code == 0
+    trained = Trained.load("done", torch.device("cpu"))
+    trained.prepare(None)
+    batch = trained.task.first_evaluation_batch("test", 2)
+    with torch.no_grad():
+        state = trained.automaton.finish(trained.automaton.rollout(batch.state, 3))
+    said = torch.stack([one.share for one in trained.task.votes(Batch(state, batch.truth))])
+    names = ["dark", "light"]
+    wanted = [
+        f"{names[s]} \u2713" if s == t else f"said {names[s]}, is {names[t]}"
+        for s, t in zip(said.argmax(0).tolist(), batch.truth["label"].tolist(), strict=True)
+    ]
+    assert [words for words in seen if "is" in words or "\u2713" in words] == wanted
+
+
+def test_small_grids_are_drawn_large_enough_to_be_seen_and_that_is_said(nca, case, here):
+    for out in ("a.gif", "a.png"):
+        given = ["--steps", "2", "--every", "2", "--samples", "1", "--out", out]
+        result = nca("render", case, "--size", "20x160", *given)
+        assert result.code == 0, result.err
+        with Image.open(here / out) as picture:
+            assert 400 <= picture.width <= 700
+        pixels = 3 if out == "a.gif" else 2
+        assert f"note: a cell is drawn {pixels} pixels wide; --scale says" in result.err
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--out", "a.webp", "--scale", "900", "--samples", "8"], "at most 16,383 pixels"),
+        (["--out", "a.png", "--scale", "9000"], "megapixels are drawn"),
+        (["--out", "a.gif", "--steps", "9999999", "--scale", "9"], "does not fit into the memory"),
+        (["--out", "a.psd"], "names no format for writing"),
+        (["--out", "no/such/a.png"], "there is no such folder"),
+        (["--out", "."], "names no format for writing"),
+        (["--out", "full.png"], "it is a folder"),
+    ],
+)
+def test_what_could_not_be_written_is_refused_before_any_step(
+    nca, case, here, monkeypatch, given, words
+):
+    def never(*_, **__):
+        raise AssertionError("a step was taken")
+
+    (here / "full.png").mkdir()
+    monkeypatch.setattr("nca.engine.automaton.Automaton.step", never)
+    steps = [] if "--steps" in given else ["--steps", "5"]
+    result = nca("render", case, *given, *steps)
+    assert result.code == 1
+    assert words in result.err
+    assert not list(here.glob("a.*"))
+
+
+def test_fewer_samples_than_were_asked_for_are_said_once(nca, case, here):
+    trials = 6
+    result = nca("render", case, "--samples", "99", "--steps", "1", "--out", "a.png")
+    assert result.err.count(f"hold {trials} samples, fewer than 99: {trials} are taken") == 1
+    result = nca("evaluate", case, "--samples", "99", "--steps", "1")
+    assert result.err.count(f"hold {trials} samples, fewer than 99: {trials} are taken") == 1
+    assert "fewer" not in nca("render", case, "--steps", "1", "--out", "b.png").err
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--columns", "2"], "--columns changes nothing: it is for films of samples"),
+        (["--seeds", "2"], "--seeds changes nothing: it needs a stage: --size HxW"),
+        (["--show", "levels", "--samples", "2"], "--samples changes nothing: levels are shown"),
+        (["--rate", "9"], "--rate changes nothing: it is for films"),
+        (["--every", "50"], "--every changes nothing: there are 2 steps"),
+    ],
+)
+def test_an_option_that_changes_nothing_is_named(nca, case, here, given, words):
+    result = nca("render", case, "--steps", "2", "--out", "a.png", *given)
+    assert result.code == 0, result.err
+    assert result.err.count(f"note: {words}") == 1
+
+
 FILM = ["--plugin", "blobs.py", "--steps-per-frame", "2"]
 
 
@@ -155,7 +254,7 @@ def test_the_last_frame_is_shown_in_the_terminal(nca, done, film, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "code", "words"),
     [
-        (["--frames", "no.gif"], 1, "no.gif: FileNotFoundError"),
+        (["--frames", "no.gif"], 1, "there is no picture named 'no.gif'."),
         (["--frames", "blobs.py"], 1, "the picture cannot be read."),
         (["--frames", "void"], 1, "there is no picture in this folder."),
         (["--frames", "film.gif", "--steps", "3"], 2, "leave out --steps"),
@@ -170,6 +269,16 @@ def test_a_film_that_cannot_be_shown_is_refused(nca, done, film, here, given, co
     assert (result.code, result.out) == (code, "")
     assert words in result.err
     assert not (here / "out.gif").exists()
+
+
+def test_what_macos_leaves_in_a_folder_of_frames_is_passed_over_and_named_once(nca, done, here):
+    (here / "many").mkdir()
+    for number in range(2):
+        Image.new("L", (8, 8), 100 * number).save(here / "many" / f"{number}.jfif", "JPEG")
+    (here / "many" / "._0.jfif").write_bytes(b"\0\5\x16\7")
+    result = nca("render", "done", *FILM, "--frames", "many", "--out", "out.png")
+    assert result.code == 0, result.err
+    assert result.err.count("note: many: not taken for pictures: ._0.jfif\n") == 1
 
 
 def test_a_task_without_input_is_shown_no_film(nca, case, film):

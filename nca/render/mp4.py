@@ -1,0 +1,134 @@
+"""Films as MP4, encoded by ffmpeg: the system's, or the one of the package imageio-ffmpeg."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from PIL import Image
+
+from nca.errors import NCAError, StorageError
+
+ENCODER = "libx264"
+OTHERS = ".gif, .apng or .webp"
+PATIENCE = 30
+"""Seconds that an ffmpeg may take to say what it can do."""
+
+
+def encode_mp4(frames: Iterable[Image.Image], rate: float) -> bytes:
+    """Return frames of one size as an MP4; they are taken one by one.
+
+    Raises:
+        NCAError: There is no ffmpeg that can do it, or it gives up.
+        StorageError: There is no room for its outcome.
+    """
+    program = ffmpeg()
+    remaining = iter(frames)
+    first = next(remaining)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return _encoded(program, first, remaining, rate, Path(folder))
+    except OSError as fault:
+        raise StorageError(
+            f"the film cannot be encoded: {fault.strerror or fault}.",
+            where="the folder for temporary files, see TMPDIR",
+            to_do=f"free some space there, set TMPDIR to another folder, or choose {OTHERS}",
+        ) from fault
+
+
+def ffmpeg() -> str:
+    """Return the path of an ffmpeg that encodes H.264: the system's, or that of imageio-ffmpeg.
+
+    Raises:
+        NCAError: There is none.
+    """
+    reasons = []
+    for program in _programs():
+        if not (reason := _why_not(program)):
+            return program
+        reasons.append(f"{program}: {reason}")
+    named = os.environ.get("IMAGEIO_FFMPEG_EXE")
+    cure = "unset IMAGEIO_FFMPEG_EXE" if named else "pip install 'nca[video]', which brings one"
+    raise NCAError(
+        f"an MP4 needs an ffmpeg with the encoder {ENCODER}, and there is none.",
+        where="; ".join(reasons) or "PATH, and the package imageio-ffmpeg",
+        to_do=f"{cure}, or choose {OTHERS}",
+    )
+
+
+def _programs() -> Iterator[str]:
+    if found := shutil.which("ffmpeg"):
+        yield found
+    with suppress(ImportError, RuntimeError, OSError):
+        import imageio_ffmpeg
+
+        yield imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def _why_not(program: str) -> str:
+    """Return why an ffmpeg is of no use, or nothing."""
+    try:
+        done = subprocess.run(
+            [program, "-hide_banner", "-encoders"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+        )
+    except (OSError, subprocess.TimeoutExpired) as fault:
+        return f"it cannot be started ({getattr(fault, 'strerror', None) or 'no answer'})"
+    if done.returncode:
+        return f"it ends with {done.returncode} when asked for its encoders"
+    return "" if ENCODER.encode() in done.stdout else f"it lacks {ENCODER}"
+
+
+def _encoded(
+    program: str, first: Image.Image, rest: Iterator[Image.Image], rate: float, folder: Path
+) -> bytes:
+    made = folder / "film.mp4"
+    command = [program, "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    command += ["-s", f"{first.width}x{first.height}", "-r", f"{rate:g}", "-i", "-", "-an"]
+    # the format halves its colours in both directions, so that sides must be even
+    command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:0:0:white", "-pix_fmt", "yuv420p"]
+    command += ["-c:v", ENCODER, "-crf", "16", "-movflags", "+faststart", str(made)]
+    with (folder / "said").open("w+b") as said:
+        whole = _feed(command, itertools.chain([first], rest), said)
+        said.seek(0)
+        words = said.read().decode(errors="replace").strip().splitlines()
+    if not whole:
+        full = any("No space left" in line for line in words)
+        room = f"free some space in {folder.parent} or set TMPDIR to another folder"
+        raise NCAError(
+            f"ffmpeg gave up: {words[-1] if words else 'it does not say why'}.",
+            where=program,
+            to_do=f"{room}, or choose {OTHERS}" if full else f"choose {OTHERS}",
+        )
+    return made.read_bytes()
+
+
+def _feed(command: list[str], frames: Iterable[Image.Image], said: IO[bytes]) -> bool:
+    """Hand frames to a program, and return whether it took all of them and was content."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
+    )
+    assert process.stdin is not None
+    took_all = False
+    try:
+        for frame in frames:
+            process.stdin.write(frame.convert("RGB").tobytes())
+        process.stdin.flush()
+        took_all = True
+    except BrokenPipeError:
+        pass  # it has ended before its time, and says why
+    except BaseException:  # Ctrl-C too
+        process.kill()
+        raise
+    finally:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        code = process.wait()
+    return took_all and code == 0
