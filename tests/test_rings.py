@@ -24,7 +24,7 @@ RINGS = (
     "engine/run_program engine/perception backends/lowering",
     "engine backends distributed/sharded "
     "tasks/batch tasks/pool tasks/damage tasks/losses tasks/metrics",
-    "files device jsonl recipe checkpoint registry data tasks streaming render analysis",
+    "files lock output device jsonl recipe checkpoint registry data tasks streaming render analysis",
     "training evaluation reports sweep bench export play distributed",
     "cli __main__",
 )

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from nca.checkpoint.fit import misfits
 from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
 from nca.jsonl import dumps
@@ -174,33 +175,33 @@ class Checkpoint:
         """Put the tensors under a prefix into a module, strictly.
 
         Raises:
-            CheckpointError: Missing or unexpected tensors, or other shapes; all are named.
+            CheckpointError: Missing or unexpected tensors, other shapes, other types of numbers;
+                all are named. Or weights that are not finite, in the module's own type.
         """
         given, wanted = self.part(prefix), module.state_dict()
-        faults = [f"missing {n} {list(wanted[n].shape)}" for n in sorted(set(wanted) - set(given))]
-        faults += [
-            f"unexpected {n} {list(given[n].shape)}" for n in sorted(set(given) - set(wanted))
-        ]
-        faults += [
-            f"{n} is {list(given[n].shape)}, not {list(wanted[n].shape)}"
-            for n in sorted(set(given) & set(wanted))
-            if given[n].shape != wanted[n].shape
-        ]
-        if faults:
+        if faults := misfits(given, wanted):
             raise CheckpointError(
                 f"the weights do not fit the {prefix}: {'; '.join(faults)}.",
                 where=str(path),
                 to_do="use the recipe and plugins that it was trained with, without overrides "
                 "that change shapes",
             )
-        lost = [n for n, _ in module.named_parameters() if not given[n].isfinite().all()]
-        if lost:
+        if lost := lost_weights(given, module):
             raise CheckpointError(
-                f"weights of the {prefix} are not finite: {', '.join(sorted(lost))}.",
+                f"weights of the {prefix} are not finite: {', '.join(lost)}.",
                 where=str(path),
                 to_do="use a checkpoint from before training diverged",
             )
         module.load_state_dict(given)
+
+
+def lost_weights(given: Mapping[str, Tensor], module: nn.Module) -> list[str]:
+    """Return which weights a module would get that are not finite, in its own type, sorted."""
+    return sorted(
+        name
+        for name, weight in module.named_parameters()
+        if not given[name].to(weight.dtype).isfinite().all()
+    )
 
 
 def weights(**modules: nn.Module) -> dict[str, Tensor]:
