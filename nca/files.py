@@ -5,12 +5,22 @@ file is renamed. Its name cannot be guessed, so that several processes may write
 the last rename wins.
 """
 
+import errno
 import os
+import re
 import secrets
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from nca.errors import StorageError
+
+PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")
+"""How a temporary file is called."""
+LONGEST = 100
+"""Letters of a file's name, at most, where somebody else has chosen it."""
+DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)", re.IGNORECASE)
+"""Names that Windows keeps for devices, with any ending."""
 
 
 def write_whole(
@@ -29,7 +39,7 @@ def write_whole(
     Raises:
         StorageError: No space, no permission, no such folder.
     """
-    part = path.parent / f".{path.name}.{secrets.token_hex(8)}.part"
+    part = path.parent / f".{path.name[:50]}.{secrets.token_hex(8)}.part"
     try:
         with part.open("xb") as file:
             file.write(content)
@@ -46,6 +56,37 @@ def write_whole(
         with suppress(OSError):
             part.unlink()
     _flush(path.parent)
+
+
+def give_free_name(part: Path, path: Path) -> Path:
+    """Rename a file to the first name that is free, as of `unused`, and return that.
+
+    Others may be looking for one at the same time: each gets its own.
+    """
+    while True:
+        free = unused(path)
+        try:
+            os.link(part, free)
+        except FileExistsError:
+            continue
+        except OSError:  # the file system has no second names
+            part.replace(free)
+        else:
+            part.unlink()
+        return free
+
+
+def leftovers(folder: Path, names: Collection[str]) -> Iterator[Path]:
+    """Yield the temporary files that `write_whole` has left where it was killed.
+
+    Args:
+        folder: Where to look.
+        names: Of the files that were being written.
+    """
+    for path in sorted(folder.iterdir()):
+        form = PART.fullmatch(path.name)
+        if form and form["name"] in names and is_file(path):
+            yield path
 
 
 def make_folder(folder: Path, what: str, to_do: str) -> Path:
@@ -78,6 +119,51 @@ def unused(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free
+
+
+def safe_name(name: str) -> str:
+    """Return what a file may be called after a name that somebody else has chosen.
+
+    It leads to no other folder, is not hidden, no option and no device, and no system finds it too
+    long; most names are left as they are.
+    """
+    kept = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in name)
+    kept = kept[:LONGEST].encode()[: 2 * LONGEST].decode(errors="ignore")
+    kept = kept.lstrip(" .-").rstrip(" .") or "unnamed"
+    return f"_{kept}" if DEVICES.fullmatch(kept.partition(".")[0].rstrip()) else kept
+
+
+def check_place(path: Path, what: str, to_do: str) -> None:
+    """Refuse a path at which nothing can be written, before there is anything to write.
+
+    Args:
+        path: Where a file or folder is to be; what is missing around it is to be made.
+        what: What the error calls it.
+        to_do: What the error advises.
+
+    Raises:
+        StorageError: The system allows no such path, or nothing may be written there.
+    """
+    try:
+        reason = _obstacle(path)
+    except ValueError:  # a zero among its letters
+        reason = "no path can be written like that"
+    except OSError as fault:
+        reason = f"{fault.strerror}"
+    if reason:
+        raise StorageError(f"{what} cannot be made: {reason}.", where=str(path), to_do=to_do)
+
+
+def _obstacle(path: Path) -> str:
+    """Return what stands in the way of a path, or nothing."""
+    with suppress(FileNotFoundError):
+        path.stat()
+    around = path.absolute().parent
+    while not os.path.lexists(around):
+        around = around.parent
+    if not around.is_dir():
+        return os.strerror(errno.ENOTDIR)
+    return "" if os.access(around, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
 
 
 def is_file(path: Path) -> bool:

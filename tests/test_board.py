@@ -42,7 +42,7 @@ class Writer:
     closed: bool
     fails_at: str
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, purge_step: int) -> None:
         if self.fails_at == "open":
             raise FileExistsError(17, "File exists", folder)
         self.folder = folder

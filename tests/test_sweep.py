@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 from observed import Observed
 from tiny import PLUGIN, RECIPE
 
-from nca.errors import StorageError
 from nca.progress import SILENT
 from nca.registry.discovery import load_file
 from nca.sweep.errors import SweepError
 from nca.sweep.folder import known_runs, place, write_asked
-from nca.sweep.lock import folder_lock
 from nca.sweep.plan import Base, PlannedRun, SweepPlan, assign_folders, grid, planned, sample
 from nca.sweep.request import Variant, check_number, parse_request, pieces
 from nca.sweep.results import summarise_variants, write_results
@@ -290,14 +288,6 @@ class TestFolders:
             known_runs(tmp_path, BASE)
         (told,) = caught.value.complaints
         assert ("damaged" in told.what) == (text is not None)
-
-    def test_hold_one_sweep_at_a_time(self, tmp_path):
-        pytest.importorskip("fcntl")
-        taken = pytest.raises(StorageError, match="another sweep is at work")
-        with folder_lock(tmp_path / "here"), taken, folder_lock(tmp_path / "here"):
-            pass
-        with folder_lock(tmp_path / "here"):
-            pass
 
 
 def outcome(value: float, later: float = 0.5) -> dict:

@@ -286,7 +286,7 @@ def test_a_loss_that_is_no_number_ends_training_before_anything_is_saved(tmp_pat
         f"the loss is {loss}: the states or weights have left the finite numbers.\n"
         "  where:  iterations 9 to 12\n"
         '  to do:  lower [train] learning_rate, or set gradient = "normalised" or "clipped"; '
-        "last.safetensors is from before"
+        "last.safetensors is from before, iteration 8"
     )
     last = Checkpoint.read(run.folder / "last.safetensors")
     assert last.iteration == 8

@@ -21,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nca.checkpoint.bounds import LONGEST_NAME, VALUES, WHOLE, Metrics, header_fault
+from nca.checkpoint.fit import misfits
 from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
 from nca.jsonl import dumps, parse
@@ -177,19 +178,11 @@ class Checkpoint:
         """Compare the tensors under a prefix with those of a module, which may be an outline.
 
         Raises:
-            CheckpointError: Missing or unexpected tensors, or other shapes; all are named.
+            CheckpointError: Missing or unexpected tensors, other shapes, other types of numbers;
+                all are named.
         """
         given, wanted = self.part(prefix), module.state_dict()
-        faults = [f"missing {n} {list(wanted[n].shape)}" for n in sorted(set(wanted) - set(given))]
-        faults += [
-            f"unexpected {n} {list(given[n].shape)}" for n in sorted(set(given) - set(wanted))
-        ]
-        faults += [
-            f"{n} is {list(given[n].shape)}, not {list(wanted[n].shape)}"
-            for n in sorted(set(given) & set(wanted))
-            if given[n].shape != wanted[n].shape
-        ]
-        if faults:
+        if faults := misfits(given, wanted):
             raise CheckpointError(
                 f"the weights do not fit the {prefix}: {'; '.join(faults)}.",
                 where=str(path),
@@ -201,18 +194,26 @@ class Checkpoint:
         """Put the tensors under a prefix into a module, strictly.
 
         Raises:
-            CheckpointError: They do not fit, or are not finite.
+            CheckpointError: They do not fit, or are not finite in the module's own type.
         """
         self.check_shapes(module, prefix, path)
         given = self.part(prefix)
-        lost = [n for n, _ in module.named_parameters() if not given[n].isfinite().all()]
-        if lost:
+        if lost := lost_weights(given, module):
             raise CheckpointError(
-                f"weights of the {prefix} are not finite: {', '.join(sorted(lost))}.",
+                f"weights of the {prefix} are not finite: {', '.join(lost)}.",
                 where=str(path),
                 to_do="use a checkpoint from before training diverged",
             )
         module.load_state_dict(given)
+
+
+def lost_weights(given: Mapping[str, Tensor], module: nn.Module) -> list[str]:
+    """Return which weights a module would get that are not finite, in its own type, sorted."""
+    return sorted(
+        name
+        for name, weight in module.named_parameters()
+        if not given[name].to(weight.dtype).isfinite().all()
+    )
 
 
 def weights(**modules: nn.Module) -> dict[str, Tensor]:

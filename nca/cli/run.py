@@ -26,12 +26,10 @@ from nca.cli.console import (
     speaking,
 )
 from nca.cli.progress import terminal_progress
-from nca.errors import NCAError
 from nca.progress import Progress, ProgressList
 from nca.registry import discovery as plugins
 
 if TYPE_CHECKING:
-    from nca.distributed.group import ProcessGroup
     from nca.training.run import Run
 
 TWICE_WITHIN = 2.0
@@ -94,8 +92,7 @@ def run_command(
                 assert recipe is not None
                 checked = read_recipe(recipe, overrides or ())
                 checked.training()
-                folder = _folder(group, out, checked.name)
-                going = Run.start(checked, folder, wanted, data, progress, group)
+                going = Run.start(checked, out, wanted, data, progress, group)
                 if group.is_leader:
                     keep_plugins(checked, going.folder)
         _introduce(going)
@@ -138,7 +135,7 @@ def _trained(run: "Run", picture: bool | None) -> int:
         else:
             with (
                 terminal_progress(keep=True) as terminal,
-                closing(TensorBoardLog(run.folder, terminal)) as curves,
+                closing(TensorBoardLog(run.folder, terminal, run.iteration)) as curves,
             ):
                 show = live_picture(run, terminal, picture)
                 choose_memory(run, terminal)
@@ -200,29 +197,6 @@ def interruptible(*, alone: bool = True) -> Iterator[Interruption]:
 def _flags(files: Iterable[Path]) -> str:
     """Return what to add to a command, since a checkpoint executes no plugin file by itself."""
     return "".join(f" --plugin {file}" for file in files)
-
-
-def _next_folder(name: str) -> Path:
-    number = 1
-    while (Path("runs") / f"{name}-{number}").exists():
-        number += 1
-    return Path("runs") / f"{name}-{number}"
-
-
-def _folder(group: "ProcessGroup", out: Path | None, name: str) -> Path:
-    """Return the run's folder, which must not hold one yet: the leader's choice."""
-    chosen = _unused(out or _next_folder(name)) if group.is_leader else Path()
-    return Path(group.broadcast(str(chosen)))
-
-
-def _unused(folder: Path) -> Path:
-    if (folder / "last.safetensors").exists():
-        raise NCAError(
-            "the folder already holds a run.",
-            where=str(folder),
-            to_do=f"continue it with nca run --resume {folder}, or choose another folder",
-        )
-    return folder
 
 
 def _own_plugins(folder: Path) -> None:

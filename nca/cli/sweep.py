@@ -93,12 +93,12 @@ def sweep_command(
 
     Example: nca sweep glom_mnist --over rollout.fire_rate=0.5,1 --seeds 3
     """
+    from nca.lock import folder_lock
     from nca.sweep.folder import place
-    from nca.sweep.lock import folder_lock
     from nca.sweep.plan import grid, planned, sample
     from nca.sweep.request import check_number, parse_request
     from nca.sweep.results import write_results
-    from nca.sweep.worker import Measure
+    from nca.sweep.worker import ANOTHER, Measure
 
     load_plugins(plugin)
     _check_jobs(jobs)
@@ -110,7 +110,7 @@ def sweep_command(
     plan = planned(base, overrides or (), choices, random_seeds)
     folder = out or place(base, plan.runs, Path("sweeps"))
     measure = Measure(split, tuple(sorted(set(steps or ()))), samples)
-    with folder_lock(folder):
+    with folder_lock(folder, ANOTHER):
         plan = _settled(plan, base, folder)
         made = _jobs(plan, base, folder, measure, plugin or (), data)
         outcomes = _done(plan, made, _slots(devices, jobs, len(made)))

@@ -8,7 +8,6 @@ over random seeds, best variant first. The same command again continues where it
 of a sweep is a run like any other, in a folder of its own. What is compared is measured on held-out
 data, unless `--split test` asks for the test set.
 
-`request` parses what is asked, `plan` lists the runs, `folder` and `lock` keep them
-apart, `worker` and `processes` run them, `results` gathers. Public to the other folders:
-every module.
+`request` parses what is asked, `plan` lists the runs, `folder` keeps them apart, `worker` and
+`processes` run them, `results` gathers. Public to the other folders: every module.
 """

@@ -12,10 +12,10 @@ from nca.errors import CheckpointError, DivergedError, NCAError
 from nca.evaluation.finish_run import evaluate_trained, load_best
 from nca.files import write_whole
 from nca.jsonl import dumps
+from nca.lock import folder_lock
 from nca.progress import SILENT, Progress, ProgressList
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import load_files
-from nca.sweep.lock import folder_lock
 from nca.sweep.records import read_outcome
 from nca.training.compile_trial import choose_compile
 from nca.training.loop import train
@@ -27,6 +27,7 @@ OUTCOME = "outcome.json"
 STOPPED = 130
 """Exit code of a job's process that was asked to stop."""
 
+ANOTHER = "wait for it, or choose another folder: nca sweep ... --out FOLDER"
 PATIENCE = 60.0
 """Seconds to wait for a run that is just being saved by a sweep that was killed."""
 
@@ -125,7 +126,7 @@ def run_job(job: Job, progress: Progress = SILENT) -> dict[str, Any]:
         NCAError: What went wrong, other than with the training itself.
     """
     folder, data = Path(job.folder), Path(job.data) if job.data else None
-    with folder_lock(folder, PATIENCE):
+    with folder_lock(folder, ANOTHER, patience=PATIENCE):
         run = _start_or_resume(job, data, progress)
         parameters = sum(weight.numel() for weight in run.modules.parameters())
         row = {"iteration": run.iteration, "of": run.table.iterations, "parameters": parameters}
@@ -133,7 +134,7 @@ def run_job(job: Job, progress: Progress = SILENT) -> dict[str, Any]:
         try:
             choose_memory(run, progress)
             choose_compile(run, progress)
-            with closing(TensorBoardLog(folder, progress)) as curves:
+            with closing(TensorBoardLog(folder, progress, run.iteration)) as curves:
                 train(run, ProgressList(progress, curves))
         except DivergedError as fault:  # it would again: everything random is counted
             return note(job, failed=f"{fault.what} ({fault.where})", final=True)

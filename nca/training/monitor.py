@@ -10,7 +10,7 @@ from torch import Tensor
 from nca.engine.state import State
 from nca.errors import DivergedError
 from nca.progress import Progress
-from nca.training.run import Run
+from nca.training.run import ADVICE, Run
 
 REPORT_EVERY = 10
 """Iterations of one record."""
@@ -67,8 +67,7 @@ class TrainingMonitor:
             raise DivergedError(
                 f"the loss is {loss}: the states or weights have left the finite numbers.",
                 where=f"iterations {run.iteration - count + 1} to {run.iteration}",
-                to_do='lower [train] learning_rate, or set gradient = "normalised" or "clipped"; '
-                "last.safetensors is from before",
+                to_do=f"{ADVICE}; {run.to_return_to}",
             )
         record = {
             "iteration": run.iteration,

@@ -5,7 +5,7 @@ averaged weights, pool and iteration. Everything else follows from the recipe, s
 is counted. So a run that was killed goes on as if nothing had happened.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from nca.checkpoint.file import MODULES, Checkpoint, weights
 from nca.distributed.group import SINGLE, ProcessGroup
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
-from nca.errors import CheckpointError, ShapeError
-from nca.files import make_folder, write_whole
+from nca.errors import CheckpointError, DivergedError, ShapeError
+from nca.files import is_file, write_whole
+from nca.lock import FolderLock
 from nca.progress import Progress
 from nca.recipe.recipe import Recipe
 from nca.recipe.tables import Train
@@ -26,9 +27,25 @@ from nca.tasks.pool import Pool
 from nca.tasks.task import Task
 from nca.training.ema import EMA
 from nca.training.log import MetricsLog
+from nca.training.restore import restore_faults
+from nca.training.run_folder import (
+    BEST,
+    LAST,
+    METRICS,
+    RECIPE,
+    check_run_folder,
+    create_run_folder,
+    enter_run_folder,
+    remove_leftovers,
+)
 
 POOL_SAMPLES = 1 << 40
 """The pool's first states have sample numbers that no iteration reaches."""
+
+ADVICE = 'lower [train] learning_rate, or set gradient = "normalised" or "clipped"'
+"""What to do if training diverges."""
+NAMED = 4
+"""So many tensors are named in an error, at most."""
 
 
 @dataclass
@@ -46,6 +63,9 @@ class Run:
         iteration: How many updates lie behind.
         best: The headline of the best checkpoint so far.
         group: The processes that share it; the leader alone writes.
+        log: Its metrics, line by line.
+        lock: Keeps other processes out of its folder; the leader holds it.
+        saved: The iteration that `last.safetensors` holds, if there is one.
     """
 
     recipe: Recipe
@@ -59,28 +79,43 @@ class Run:
     best: float | None = None
     group: ProcessGroup = SINGLE
     log: MetricsLog = field(default=None)  # pyright: ignore[reportAssignmentType]
+    lock: FolderLock | None = None
+    saved: int | None = None
 
     @classmethod
     def start(
         cls,
         recipe: Recipe,
-        folder: Path,
+        folder: Path | None,
         device: torch.device,
         data: Path | None,
         progress: Progress,
         group: ProcessGroup = SINGLE,
     ) -> "Run":
-        """Build a run at its beginning and make its folder.
+        """Build a run at its beginning; then make and lock its folder, and save.
+
+        Args:
+            recipe: What to train.
+            folder: Its folder, in which no run may lie; None: the next `runs/NAME-N`.
+            device: Where it runs.
+            data: Folder of data sets, if the user named one.
+            progress: Where it is reported what the task fetches.
+            group: The processes that share it.
 
         Raises:
-            StorageError: The folder cannot be made.
+            StorageError: The folder cannot be made, or another process is in it.
+            NCAError: The folder is taken; what the task raises while it loads its data.
             ProcessError: Its batch cannot be split among the processes.
-            NCAError: What the task raises while it loads its data.
         """
-        run = cls.build(recipe, folder, device, data, progress, group)
         if group.is_leader:
-            run._make_folder()
-        run.log = MetricsLog(folder / "metrics.jsonl", 0, writes=group.is_leader)
+            check_run_folder(folder)
+        run = cls.build(recipe, Path(), device, data, progress, group)
+        if group.is_leader:
+            run.lock = create_run_folder(folder, recipe.name)
+            run.folder = run.lock.folder
+            write_whole(run.folder / RECIPE, recipe.text.encode())
+        run.folder = Path(group.broadcast(str(run.folder)))
+        run.log = MetricsLog(run.folder / METRICS, 0, writes=group.is_leader)
         run.save()
         return run
 
@@ -96,24 +131,30 @@ class Run:
     ) -> "Run":
         """Continue a run from its last checkpoint, whatever the number of processes was.
 
+        Args:
+            folder: The run's; it is locked first.
+            device: As of `start`, like all that follow.
+            data: Folder of data sets.
+            progress: Where it is reported.
+            overrides: `table.key=value`.
+            group: The processes that share it.
+
         Raises:
-            CheckpointError: There is none, or it is damaged.
+            CheckpointError: There is none, or it is damaged or does not fit.
+            StorageError: Another process is in the folder.
             ProcessError: Its batch cannot be split among the processes.
         """
-        path = folder / "last.safetensors"
-        if not folder.is_dir():
-            raise CheckpointError(
-                "there is no such run.", where=str(folder), to_do="give a run's folder: runs/NAME"
-            )
-        for leftover in folder.glob(".*.part") if group.is_leader else ():
-            leftover.unlink()
+        with group.leader_first():
+            lock = enter_run_folder(folder) if group.is_leader else None
+        path = folder / LAST
         checkpoint = Checkpoint.read(path)
         recipe = checkpoint.parsed(path, overrides)
         run = cls.build(recipe, folder, device, data, progress, group)
-        for name in MODULES:
-            checkpoint.load(run.modules[name], name, path)
         run._restore(checkpoint, path)
-        run.log = MetricsLog(folder / "metrics.jsonl", run.iteration, writes=group.is_leader)
+        run.lock = lock
+        if group.is_leader:
+            remove_leftovers(folder)
+        run.log = MetricsLog(folder / METRICS, run.iteration, writes=group.is_leader)
         return run
 
     @classmethod
@@ -174,30 +215,56 @@ class Run:
         return table
 
     def save(self) -> None:
-        """Write `last.safetensors`: all that is needed to go on, by however many processes."""
-        if not self.group.is_leader:
-            return
+        """Write `last.safetensors`: all that is needed to go on, by however many processes.
+
+        Raises:
+            DivergedError: Weights or moments are not finite; then what was there stays.
+        """
         tensors = weights(automaton=self.automaton, task=self.task)
         for number, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{n}": torch.as_tensor(t) for n, t in moments.items()}
         if self.ema:
             tensors |= {f"average.{n}": t for n, t in self.ema.tensors.items()}
+        self._demand_finite(tensors)
         if self.pool:
             tensors |= {f"pool.{n}": t for n, t in self.pool.tensors().items()}
-        self._checkpoint(tensors, {}).write(self.folder / "last.safetensors")
+        self._write(LAST, tensors, {})
+        self.saved = self.iteration
 
     def save_best(self, metrics: dict[str, Any]) -> None:
-        """Write `best.safetensors`: the averaged weights, or those of now, with their metrics."""
-        if not self.group.is_leader:
-            return
+        """Write `best.safetensors`: the averaged weights, or those of now, with their metrics.
+
+        Raises:
+            DivergedError: They are not finite; then what was there stays.
+        """
         tensors = weights(automaton=self.automaton, task=self.task)
         if self.ema:
             tensors |= self.ema.tensors
-        self._checkpoint(tensors, metrics).write(self.folder / "best.safetensors")
+        self._demand_finite(tensors)
+        self._write(BEST, tensors, metrics)
 
-    def _make_folder(self) -> None:
-        make_folder(self.folder, "the run's folder", "choose another one: nca run ... --out FOLDER")
-        write_whole(self.folder / "recipe.toml", self.recipe.text.encode())
+    @property
+    def to_return_to(self) -> str:
+        """What is left of a run that has diverged, in words."""
+        if self.saved is None:
+            return "nothing is saved yet"
+        return f"{LAST} is from before, iteration {self.saved:,}"
+
+    def _demand_finite(self, tensors: Mapping[str, Tensor]) -> None:
+        buffers = {name for name, _ in self.modules.named_buffers()}
+        checked = {name: t for name, t in tensors.items() if name not in buffers}
+        lost = sorted(name for name, tensor in checked.items() if not tensor.isfinite().all())
+        if lost:
+            more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+            raise DivergedError(
+                f"weights, or their means, are not finite: {', '.join(lost[:NAMED])}{more}.",
+                where=f"after iteration {self.iteration:,}",
+                to_do=f"{ADVICE}; {self.to_return_to}",
+            )
+
+    def _write(self, name: str, tensors: dict[str, Tensor], metrics: dict[str, Any]) -> None:
+        if self.group.is_leader:
+            self._checkpoint(tensors, metrics).write(self.folder / name)
 
     def _checkpoint(self, tensors: dict[str, Tensor], metrics: dict[str, Any]) -> Checkpoint:
         return Checkpoint(
@@ -211,25 +278,32 @@ class Run:
         )
 
     def _restore(self, checkpoint: Checkpoint, path: Path) -> None:
-        self.iteration, self.best = checkpoint.iteration, checkpoint.best
+        """Take up what a checkpoint holds, all of which is checked before."""
+        average = self.ema.tensors if self.ema else None
+        pool = self.pool.tensors() if self.pool else None
+        faults = restore_faults(checkpoint, self.modules, self.table.iterations, average, pool)
+        if faults:
+            raise CheckpointError(
+                f"the run cannot go on from its checkpoint: {'; '.join(faults)}.",
+                where=str(path),
+                to_do="use the file as the run has written it, with its recipe and plugins, "
+                "without overrides that change shapes or add a pool or averaged weights",
+            )
+        for name in MODULES:
+            checkpoint.load(self.modules[name], name, path)
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in checkpoint.part("optimiser").items():
-            number, key = name.split(".", 1)
+            number, key = name.split(".")
             moments.setdefault(int(number), {})[key] = tensor
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        try:
-            if self.ema:
-                for name, tensor in self.ema.tensors.items():
-                    tensor.copy_(checkpoint.part("average")[name])
-            if self.pool:
-                self.pool.load(checkpoint.part("pool"))
-        except (KeyError, RuntimeError) as fault:
-            raise CheckpointError(
-                f"the checkpoint lacks what the recipe needs to go on: {fault}.",
-                where=str(path),
-                to_do="resume without overrides that add a pool or averaged weights",
-            ) from fault
+        for name, tensor in (average or {}).items():
+            tensor.copy_(checkpoint.part("average")[name])
+        if self.pool:
+            self.pool.load(checkpoint.part("pool"))
+        self.iteration = self.saved = checkpoint.iteration
+        # where the best was removed, it is to be found anew
+        self.best = checkpoint.best if is_file(path.parent / BEST) else None
 
 
 def _optimiser(table: Train, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

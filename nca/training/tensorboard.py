@@ -17,13 +17,15 @@ class TensorBoardLog(Progress):
     Args:
         folder: The run's folder.
         progress: Where a failure is noted.
+        iteration: Where the run stands; what was written after it is dropped by TensorBoard, for
+            it will come again.
     """
 
-    def __init__(self, folder: Path, progress: Progress) -> None:
+    def __init__(self, folder: Path, progress: Progress, iteration: int = 0) -> None:
         self._progress = progress
         self._writer: Any = None
         with self._dropped_on_failure():
-            self._writer = _writer(folder / "tensorboard")
+            self._writer = _writer(folder / "tensorboard", iteration)
 
     def record(self, row: Mapping[str, Any]) -> None:
         """Take a record of `metrics.jsonl`; what has no iteration is no point of a curve."""
@@ -53,10 +55,10 @@ class TensorBoardLog(Progress):
             )
 
 
-def _writer(folder: Path) -> Any:
+def _writer(folder: Path, iteration: int) -> Any:
     """Return a writer of TensorBoard's files; None where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=iteration + 1)

@@ -17,6 +17,7 @@ from tiny import PLUGIN, RECIPE
 from nca.checkpoint.file import Checkpoint
 
 FILES = [
+    ".nca.lock",
     "best.safetensors",
     "curve.png",
     "evaluation.json",
