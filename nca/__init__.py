@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from nca.engine.initial import InitialStateSpec as InitialStateSpec
     from nca.engine.layout import Layout as Layout
     from nca.engine.layout import Level as Level
+    from nca.engine.needs import Needs as Needs
     from nca.engine.perception import StencilPerception as StencilPerception
     from nca.engine.perception import per_cell as per_cell
     from nca.engine.perception import perceptron as perceptron
@@ -118,6 +119,7 @@ if TYPE_CHECKING:
     from nca.tasks.task import Task as Task
     from nca.tasks.task import TaskContext as TaskContext
     from nca.validation.checked import Options as Options
+    from nca.validation.faults import Fault as Fault
     from nca.validation.faults import OptionError as OptionError
 
 NAMES = {
@@ -145,6 +147,7 @@ NAMES = {
     "nca.engine.rollouts": ("Settled", "settle", "rollout_frames"),
     # write a rule
     "nca.engine.rule": ("UpdateRule",),
+    "nca.engine.needs": ("Needs",),
     "nca.engine.context": ("RuleContext",),
     "nca.engine.view": ("View",),
     "nca.engine.perception": (
@@ -232,7 +235,10 @@ NAMES = {
         "StorageError",
         "TargetError",
     ),
-    "nca.validation.faults": ("OptionError",),
+    "nca.validation.faults": (
+        "Fault",
+        "OptionError",
+    ),
 }
 """The module in which each public name lives."""
 

@@ -12,11 +12,38 @@ from pydantic import Field
 Size: TypeAlias = tuple[int, ...]
 """Cells along each axis of the grid: `(width,)`, `(height, width)` or `(depth, height, width)`."""
 
-Count: TypeAlias = Annotated[int, Ge(1)]
+Count: TypeAlias = Annotated[int, Ge(1), Le(10**9)]
 """How many, at least one."""
 
-Natural: TypeAlias = Annotated[int, Ge(0)]
+Natural: TypeAlias = Annotated[int, Ge(0), Le(10**9)]
 """How many, perhaps none."""
+
+RandomSeed: TypeAlias = Annotated[int, Ge(0)]
+"""A number that randomness follows from."""
+
+Channels: TypeAlias = Annotated[int, Ge(1), Le(1 << 16)]
+"""Numbers that a cell holds at one level."""
+
+Units: TypeAlias = Annotated[int, Ge(1), Le(1 << 16)]
+"""Units of a layer."""
+
+Side: TypeAlias = Annotated[int, Ge(1), Le(10**6)]
+"""Cells along one axis."""
+
+PictureSide: TypeAlias = Annotated[int, Ge(1), Le(1 << 13)]
+"""Cells or pixels along one side of a picture."""
+
+Radius: TypeAlias = Annotated[int, Ge(0), Le(10**4)]
+"""How many cells away, along any axis."""
+
+Steps: TypeAlias = Annotated[int, Ge(1), Le(10**6)]
+"""Steps of a rollout."""
+
+Iterations: TypeAlias = Annotated[int, Ge(1), Le(10**8)]
+"""Updates of the weights."""
+
+Samples: TypeAlias = Annotated[int, Ge(1), Le(10**7)]
+"""Samples that are in memory at a time."""
 
 Positive: TypeAlias = Annotated[float, Gt(0)]
 """A number above zero."""

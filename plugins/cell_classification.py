@@ -27,11 +27,12 @@ from nca import (
     DataError,
     Dataset,
     Display,
+    Fault,
     HostRNG,
     InitialState,
     InitialStateSpec,
+    OptionError,
     Progress,
-    ShapeError,
     Share,
     State,
     Task,
@@ -43,7 +44,7 @@ from nca import (
     register,
     registry,
 )
-from nca.types import Count, Fraction, Name, Natural, Size, Split
+from nca.types import Fraction, Name, Natural, PictureSide, Positive, Radius, Size, Split
 from nca_plugins.augment import Augment
 from nca_plugins.cells import class_picture, epochs
 from nca_plugins.pixels import Pixels
@@ -82,12 +83,12 @@ class CellClassification(Task):
         dataset: Name,
         image: str = "",
         read: str = "",
-        patch: Count = 1,
-        normalise: tuple[float, float] = (0.0, 1.0),
+        patch: PictureSide = 1,
+        normalise: tuple[float, Positive] = (0.0, 1.0),
         readout: Literal["linear", "channels"] = "linear",
         objective: Literal["cross_entropy", "squared", "mean_squared"] = "cross_entropy",
         cells: Literal["all", "live", "near"] = "all",
-        near: Natural = 1,
+        near: Radius = 1,
         ink: Fraction = 0.1,
         held_out: Natural = 5000,
         start: InitialStateSpec = InitialStateSpec(),  # noqa: B008, it is frozen
@@ -109,14 +110,12 @@ class CellClassification(Task):
         self.classes = classes
         self.head = nn.Linear(self.read.channels, classes) if readout == "linear" else None
         if self.head is None and self.read.channels < classes:
-            raise ShapeError(
-                f'level "{self.read.name}" has {self.read.channels} channels, '
-                f"too few for the {classes} classes of {dataset}.",
-                where="[task] readout = 'channels'",
-                to_do=f"give the level at least {classes} channels, or use readout = 'linear'",
-            )
+            words = f'is "channels", and level "{self.read.name}" has {self.read.channels}'
+            to_do = f'the {classes} classes of {dataset} need as many channels, or "linear"'
+            raise OptionError([Fault(("readout",), words, to_do)], "CellClassification(...)")
         self.images: dict[str, Tensor] = {}
         self.labels: dict[str, Tensor] = {}
+        self._check()
 
     def prepare(
         self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
@@ -125,7 +124,7 @@ class CellClassification(Task):
 
         Raises:
             DataError: The data set cannot be had, or a split of it holds no image.
-            ShapeError: Its images do not fit the grid or the image level.
+            NCAError: Its images do not fit the grid or the image level.
         """
         for split in ("train", "test"):
             loaded = self.dataset.load(split, data, progress)
@@ -292,6 +291,25 @@ class CellClassification(Task):
         )
         state = self.first(self.pixels.laid(empty, cells).replace(samples=samples))
         return Batch(state, {"label": self.labels[split][index], "live": live})
+
+    def _check(self) -> None:
+        """Refuse a grid or level that no picture and no vote can do with."""
+        size, faults = self.context.size, []
+        if len(size) != 2:
+            to_do = "pictures have two axes: [grid] size = [height, width]"
+            faults.append(Fault((), f"does not fit a grid of {list(size)} cells", to_do))
+        if self.near > max(size):
+            to_do = f"the grid has {max(size)} cells along its longest side"
+            faults.append(Fault(("near",), f"is {self.near}", to_do))
+        if self.read.name == self.image.name or self.read.input:
+            to_do = "name a level that rules write to: [task] read"
+            faults.append(Fault(("read",), f'is the input level "{self.read.name}"', to_do))
+        if self.image.channels % self.patch**2:
+            to_do = f"a multiple of the {self.patch**2} pixels that a cell gets, at that level"
+            words = f'does not fit the {self.image.channels} channels of level "{self.image.name}"'
+            faults.append(Fault(("patch",), words, to_do))
+        if faults:
+            raise OptionError(faults, "CellClassification(...)")
 
     @property
     def _device(self) -> torch.device:

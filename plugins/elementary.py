@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from nca import RuleContext, ShapeError, UpdateRule, View, register
+from nca import Needs, RuleContext, UpdateRule, View, register
 
 
 @register.rule("elementary")
@@ -16,13 +16,11 @@ class Elementary(UpdateRule):
     Every channel is a world of its own; a cell is on where its number exceeds one half.
 
     Args:
-        context: Where the rule stands; the grid must have one axis.
+        context: Where the rule stands.
         number: Bit `4 left + 2 centre + right` of it is the cell's successor.
-
-    Raises:
-        ShapeError: The grid has more than one axis.
     """
 
+    needs = Needs(axes=(1,), states="binary")
     table: Tensor
     cellwise = True
 
@@ -30,12 +28,6 @@ class Elementary(UpdateRule):
         self, context: RuleContext, *, number: Annotated[int, Ge(0), Le(255)] = 110
     ) -> None:
         super().__init__()
-        if context.axes != 1:
-            raise ShapeError(
-                f"an elementary rule needs one axis, but the grid has {context.axes}.",
-                where=f"[[levels]] {context.name}, rule elementary",
-                to_do="give the grid one axis: size = [64]",
-            )
         bits = [number >> bit & 1 for bit in range(8)]
         self.register_buffer("table", torch.tensor(bits), persistent=False)
 

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import nn
 
 from nca import Layer, MLPTerm, Program, RuleContext, StencilPerception, UpdateRule, register
-from nca.types import Count, Positive
+from nca.types import Positive, Units
 
 
 @register.rule("growing")
@@ -38,7 +38,7 @@ class Growing(UpdateRule):
         self,
         context: RuleContext,
         *,
-        hidden: Count = 128,
+        hidden: Units = 128,
         angle: float = 0.0,
         laplacian: bool = False,
         slopes: Literal["each", "length"] = "each",

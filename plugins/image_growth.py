@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from annotated_types import Len
+from annotated_types import Le, Len
 from torch import Tensor, nn
 
 from nca import (
@@ -29,9 +29,10 @@ from nca import (
     Batch,
     ChannelColours,
     Display,
+    Fault,
     HostRNG,
+    OptionError,
     Progress,
-    ShapeError,
     Share,
     State,
     TargetError,
@@ -42,7 +43,7 @@ from nca import (
     register,
     to_rgb_on_white,
 )
-from nca.types import Count, Name, Positive, Size, Split
+from nca.types import Count, Name, PictureSide, Positive, Samples, Size, Split
 from nca_plugins import turned
 
 VISIBLE = 4
@@ -82,12 +83,12 @@ class ImageGrowth(Task):
         self,
         setting: TaskContext,
         *,
-        target: Name | Annotated[tuple[Name, ...], Len(1)],
-        side: Count,
+        target: Name | Annotated[tuple[Name, ...], Len(1, 100)],
+        side: PictureSide,
         level: str = "",
-        trials: Count = 8,
+        trials: Samples = 8,
         free: bool = False,
-        points: Count = 1,
+        points: Annotated[Count, Le(360)] = 1,
         circle: Positive = 4.0,
     ) -> None:
         super().__init__(setting)
@@ -113,6 +114,11 @@ class ImageGrowth(Task):
             pictures = [self._loaded(spec) for spec in self.specs]
             self.target = torch.stack(pictures).view_as(self.target)
         self.target = self.target.to(device)
+
+    def check(self) -> None:
+        """Refuse pictures that cannot be had or used."""
+        for spec in self.specs:
+            self._loaded(spec)
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return one seed for each sample number; targets take turns."""
@@ -228,20 +234,23 @@ class ImageGrowth(Task):
 
     def _check(self, points: int, circle: float) -> None:
         size, needed = self.context.size, VISIBLE + self.genes
-        if len(size) != 2 or max(size) < self.side or self.level.channels < needed:
-            raise ShapeError(
-                f"a target of {self.side} cells does not fit a grid of {list(size)} cells and "
-                f'{self.level.channels} channels at level "{self.level.name}".',
-                where="[task] side, [grid] size, [[levels]] channels",
-                to_do=f"use two axes, sides of at least that many cells, and {needed} channels "
-                "or more",
-            )
+        channels, faults = self.level.channels, []
+        if len(size) != 2:
+            to_do = "pictures have two axes: [grid] size = [height, width]"
+            faults.append(Fault((), f"does not fit a grid of {list(size)} cells", to_do))
+        if max(size) < self.side:
+            to_do = f"the grid has {max(size)} cells along its longer side"
+            faults.append(Fault(("side",), f"is {self.side}", to_do))
+        if channels < needed:
+            words = f'does not fit the {channels} channels of level "{self.level.name}"'
+            faults.append(Fault(("target",), words, f"it needs {needed} channels or more"))
+        if self.level.input:
+            faults.append(Fault(("level",), "is an input", "name a level that rules write to"))
         if points > 1 and 2 * circle + 1 >= min(size):
-            raise ShapeError(
-                f"a seed of {points} points on a circle of radius {circle:g} does not fit.",
-                where=f"[task] points, circle; [grid] size = {list(size)}",
-                to_do="give a smaller circle, or one point",
-            )
+            to_do = f"a smaller circle in a grid of {list(size)} cells, or one point"
+            faults.append(Fault(("circle",), f"is {circle:g}", to_do))
+        if faults:
+            raise OptionError(faults, "ImageGrowth(...)")
 
 
 def spots(points: int, circle: float) -> list[tuple[int, int, tuple[float, float, float]]]:

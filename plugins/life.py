@@ -5,7 +5,7 @@ import re
 import torch
 from torch import Tensor
 
-from nca import NCAError, RuleContext, UpdateRule, View, register
+from nca import Fault, Needs, OptionError, RuleContext, UpdateRule, View, register
 
 
 @register.rule("life")
@@ -15,26 +15,23 @@ class Life(UpdateRule):
     Every channel is a world of its own; a cell lives where its number exceeds one half.
 
     Args:
-        context: Where the rule stands; the grid must have two axes.
+        context: Where the rule stands.
         rule: Birth and survival counts, such as `B3/S23` (Life) or `B36/S23` (HighLife).
 
     Raises:
-        NCAError: The string is no such rule, or the grid has other than two axes.
+        OptionError: The string is no such rule.
     """
 
+    needs = Needs(axes=(2,), states="binary")
     counts: Tensor
     cellwise = True
 
     def __init__(self, context: RuleContext, *, rule: str = "B3/S23") -> None:
         super().__init__()
         found = re.fullmatch(r"[Bb]([0-8]*)/[Ss]([0-8]*)", rule)
-        if found is None or context.axes != 2:
-            raise NCAError(
-                f"{rule!r} in a grid of {context.axes} axes is no life-like rule.",
-                where=f"[[levels]] {context.name}, rule life",
-                to_do="write B, the birth counts, /S, the survival counts, as in B3/S23, "
-                "in a grid of two axes",
-            )
+        if found is None:
+            to_do = "write B, the birth counts, /S, the survival counts: B3/S23"
+            raise OptionError([Fault(("rule",), f'is "{rule}"', to_do)], f"Life(rule={rule!r})")
         counts = torch.zeros(2, 9)
         for row, digits in enumerate(found.groups()):
             counts[row, [int(digit) for digit in digits]] = 1

@@ -8,7 +8,7 @@ one channel per class.
 from torch import nn
 
 from nca import Correlation, Layer, MLPTerm, Program, RuleContext, UpdateRule, register
-from nca.types import Count
+from nca.types import Units
 
 
 @register.rule("self_classifying")
@@ -26,7 +26,7 @@ class SelfClassifying(UpdateRule):
     reads = ("below", "own")
     cellwise = True
 
-    def __init__(self, context: RuleContext, *, perceive: Count = 80, hidden: Count = 80) -> None:
+    def __init__(self, context: RuleContext, *, perceive: Units = 80, hidden: Units = 80) -> None:
         super().__init__()
         conv = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[context.axes]
         self.perceive = conv(context.below.channels + context.own.channels, perceive, 3)

@@ -15,6 +15,7 @@ from nca import (
     Automaton,
     Layout,
     Level,
+    OptionError,
     Program,
     RuleContext,
     ShapeError,
@@ -226,7 +227,7 @@ def test_attention_changes_what_a_lateral_net_says():
 
 
 def test_a_lateral_net_refuses_attention_wider_than_itself():
-    with pytest.raises(ShapeError, match="radius 2 cannot scale"):
+    with pytest.raises(OptionError, match=r"\[attention\] radius is 2\."):
         rules("lateral", attention=Attention(radius=2))
 
 
@@ -268,7 +269,7 @@ def test_a_weighted_mean_stays_within_its_bounds_for_ever():
 
 
 def test_a_location_code_is_refused_where_the_grid_grants_no_coordinates():
-    with pytest.raises(ShapeError, match="needs to know where its cells are"):
+    with pytest.raises(OptionError, match="location is 2, but cells cannot know their place"):
         rules("top_down", location=2)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from simple import Add, one_level, row
-from tiny import changed
+from tiny import changed, known
 
 from nca import (
     ActivationMemory,
@@ -38,6 +38,11 @@ from nca_plugins.glom.attention import Attention
 ALIVE = 'alive = { level = "image", channel = 0, above = 0.1 }'
 LEVELS = Layout([Level("image", 1, input=True), Level("body", 4)])
 RULE = '{ name = "growing", hidden = 4 }'
+
+
+@pytest.fixture(autouse=True)
+def blobs(tmp_path: Path) -> None:
+    known(tmp_path)
 
 
 def automaton(**settings: object) -> Automaton:

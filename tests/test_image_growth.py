@@ -7,7 +7,16 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from nca import Batch, HostRNG, Layout, Level, ShapeError, TargetError, TaskContext, to_rgb_on_white
+from nca import (
+    Batch,
+    HostRNG,
+    Layout,
+    Level,
+    OptionError,
+    TargetError,
+    TaskContext,
+    to_rgb_on_white,
+)
 from nca.validation.arguments import options_of
 from nca_plugins.image_growth import ImageGrowth
 
@@ -100,7 +109,7 @@ def test_a_list_without_targets_is_a_fault_of_the_recipe():
 
 
 def test_a_genome_needs_channels_behind_alpha():
-    with pytest.raises(ShapeError, match="and 7 channels or more"):
+    with pytest.raises(OptionError, match="it needs 7 channels or more"):
         growth(channels=6, target=["lizard", "butterfly", "planarian"])
     growth(channels=7, target=["lizard", "butterfly", "planarian"])
 
@@ -159,5 +168,5 @@ def test_the_points_of_a_seed_stand_on_a_circle_in_three_colours():
 
 
 def test_a_circle_wider_than_the_grid_is_refused():
-    with pytest.raises(ShapeError, match="3 points on a circle of radius 6 does not fit"):
+    with pytest.raises(OptionError, match="circle is 6"):
         growth(points=3, circle=6.0)

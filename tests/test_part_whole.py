@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nca import Batch, HostRNG, Layout, Level, ShapeError, TaskContext
+from nca import Batch, HostRNG, Layout, Level, NCAError, ShapeError, TaskContext
 from nca_plugins.part_whole.drawing import scenes
 from nca_plugins.part_whole.scenes import CLASSES, Settings
 from nca_plugins.part_whole.task import EMPTIED, PartWhole
@@ -286,17 +286,17 @@ def test_a_picture_is_as_large_as_the_grid_and_shows_background_grey():
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        ({"wholes": (2, 1)}, "no number is at least 2 and at most 1."),
+        ({"wholes": (2, 1)}, "wholes is [2, 1]."),
         ({"side": 30, "patch": 4}, "images of 30x30 pixels do not fit a grid of (16, 16) cells"),
-        ({"deep": {"middle": 1.0}}, "there is no level 'middle'."),
+        ({"deep": {"middle": 1.0}}, "[deep] middle is no such level."),
         ({"fill": 1.0, "fill_level": "middle"}, "there is no level 'middle'."),
-        ({"rotation": (0.5, 0.1)}, "no number is at least 0.5 and at most 0.1."),
+        ({"rotation": (0.5, 0.1)}, "rotation is [0.5, 0.1]."),
         ({"agreement": 1.0, "agreement_level": "image"}, "there is no level 'image'."),
-        ({"agreement": 1.0, "read": "image"}, "there is no level 'image'."),
+        ({"agreement": 1.0, "read": "image"}, 'read is "image".'),
     ],
 )
 def test_what_cannot_work_is_refused(options, fault):
-    with pytest.raises(ShapeError) as caught:
+    with pytest.raises(NCAError) as caught:
         made(**options)
     assert fault in str(caught.value)
 

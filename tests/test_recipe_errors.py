@@ -3,12 +3,18 @@
 from pathlib import Path
 
 import pytest
-from tiny import changed
+from tiny import changed, known
 
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
 
 ALIVE = 'alive = { level = "image", channel = 0, above = 0.1 }'
+
+
+@pytest.fixture(autouse=True)
+def blobs(tmp_path: Path) -> None:
+    known(tmp_path)
+
 
 # one piece of the tiny recipe -> what stands in its place
 #   the one row that is shown, wrapped

@@ -18,9 +18,10 @@ HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 
 RINGS = (
     "errors types progress suggest validation registry/registry",
-    "engine/state engine/layout engine/topology engine/stencils engine/window engine/rng "
+    "engine/capacity engine/state engine/layout engine/topology engine/stencils engine/window "
+    "engine/rng "
     "backends/triton distributed/halo distributed/sharding",
-    "engine/context engine/view engine/step_inputs engine/rule engine/program "
+    "engine/context engine/needs engine/view engine/step_inputs engine/rule engine/program "
     "engine/run_program engine/perception backends/lowering",
     "engine backends distributed/sharded "
     "tasks/batch tasks/pool tasks/damage tasks/losses tasks/metrics",
@@ -138,8 +139,8 @@ def test_inner_rings_take_no_device_but_from_the_state(path):
         for f in functions
         if "device" in {argument.arg for argument in (*f.args.args, *f.args.kwonlyargs)}
     }
-    # a state has to come from somewhere, and a compiler's key goes where the samples are
-    assert asking <= {"zeros", "key_tensor"}
+    # a state has to come from somewhere, and to fit there; a compiler's key goes to the samples
+    assert asking <= {"zeros", "key_tensor", "capacity", "refuse_beyond"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=shown)

@@ -13,7 +13,7 @@ from nca import (
     Automaton,
     Layout,
     Level,
-    NCAError,
+    OptionError,
     RuleContext,
     ShapeError,
     State,
@@ -108,19 +108,18 @@ def test_without_birth_and_survival_everything_dies():
 
 @pytest.mark.parametrize("rule", ["23/3", "B3S23", "B9/S23", "B3/S23x", "", "S23/B3"])
 def test_what_is_no_life_like_rule_is_refused(rule):
-    with pytest.raises(NCAError) as refusal:
+    with pytest.raises(OptionError) as refusal:
         make("life", RuleContext(CELLS, "cells", 2), rule=rule)
     assert str(refusal.value) == (
-        f"{rule!r} in a grid of 2 axes is no life-like rule.\n"
-        "  where:  [[levels]] cells, rule life\n"
-        "  to do:  write B, the birth counts, /S, the survival counts, as in B3/S23, "
-        "in a grid of two axes"
+        f'rule is "{rule}".\n'
+        f"  where:  Life(rule={rule!r})\n"
+        "  to do:  write B, the birth counts, /S, the survival counts: B3/S23"
     )
 
 
 @pytest.mark.parametrize("axes", [1, 3])
 def test_life_needs_two_axes(axes):
-    with pytest.raises(NCAError, match=f"in a grid of {axes} axes"):
+    with pytest.raises(OptionError, match=f"axes is {axes}.*\\n.*\\n  to do:  the rule needs 2"):
         make("life", RuleContext(CELLS, "cells", axes))
 
 
@@ -157,12 +156,10 @@ def test_rule_2_moves_a_cell_left_across_the_edge():
 
 
 def test_an_elementary_rule_needs_one_axis():
-    with pytest.raises(ShapeError) as refusal:
+    with pytest.raises(OptionError) as refusal:
         make("elementary", RuleContext(CELLS, "cells", 2))
     assert str(refusal.value) == (
-        "an elementary rule needs one axis, but the grid has 2.\n"
-        "  where:  [[levels]] cells, rule elementary\n"
-        "  to do:  give the grid one axis: size = [64]"
+        'axes is 2.\n  where:  Elementary, a rule of level "cells"\n  to do:  the rule needs 1'
     )
 
 

@@ -20,7 +20,7 @@ from nca import (
     InitialStateSpec,
     Layout,
     Level,
-    ShapeError,
+    OptionError,
     TargetError,
     TaskContext,
     Topology,
@@ -340,10 +340,10 @@ def test_what_has_been_learnt_may_cover_another_grid():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"channels": 2}, '2 channels at level "body"'),
-        ({"patch": 4}, "a patch of 4 cells has no middle"),
+        ({"channels": 2}, '2 channels of "body"'),
+        ({"patch": 4}, "patch is 4"),
     ],
 )
 def test_what_cannot_work_is_refused(options, words):
-    with pytest.raises(ShapeError, match=words):
+    with pytest.raises(OptionError, match=words):
         texture(**options)

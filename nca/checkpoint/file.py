@@ -167,6 +167,7 @@ class Checkpoint:
             folder=path.parent,
             overrides=overrides,
             source=f"the recipe in {path}",
+            trained=True,
         )
 
     def part(self, prefix: str) -> dict[str, Tensor]:

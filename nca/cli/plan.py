@@ -53,6 +53,7 @@ def plan_command(
     wanted = pick_device(device)
     checked = read_recipe(recipe, overrides or ())
     checked.training()
+    checked.check()
     with terminal_progress() as progress:
         run = Run.build(checked, Path(), wanted, data, progress)
     held, room = probe.held(wanted), _room(bound, wanted)

@@ -11,6 +11,7 @@ from nca.cli.console import (
     PluginFiles,
     load_plugins,
     print_result,
+    say,
     show_json,
 )
 
@@ -61,9 +62,10 @@ def check_recipe(recipe: Source, overrides: Overrides = None, plugin: PluginFile
 
     load_plugins(plugin)
     checked = read_recipe(recipe, overrides or ())
+    checked.check()
+    for remark in checked.remarks:
+        say(f"note: {remark}")
     automaton = checked.automaton()
-    if checked.tables.task:
-        checked.task()
     count = sum(weight.numel() for weight in automaton.parameters())
     levels = ", ".join(f"{level.name} {level.channels}" for level in checked.tables.levels)
     print_result(

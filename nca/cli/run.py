@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 TWICE_WITHIN = 2.0
 
+LARGE_SHARE = 0.25
+"""Of all memory: what states take is said beforehand where it is more."""
+
 
 def run_command(
     recipe: Annotated[
@@ -92,6 +95,9 @@ def run_command(
                 assert recipe is not None
                 checked = read_recipe(recipe, overrides or ())
                 checked.training()
+                checked.check()
+                for remark in checked.remarks:
+                    say(f"note: {remark}")
                 going = Run.start(checked, out, wanted, data, progress, group)
                 if group.is_leader:
                     keep_plugins(checked, going.folder)
@@ -114,9 +120,21 @@ def _introduce(run: "Run") -> None:
     from nca.device import hardware
 
     parameters = sum(weight.numel() for weight in run.modules.parameters())
+    _share_of_memory(run)
     shared = f", {run.group.count} processes" if run.group.count > 1 else ""
     on = hardware(run.device)
     say(f"{run.recipe.name}: {parameters:,} parameters on {on}{shared}, {run.folder}")
+
+
+def _share_of_memory(run: "Run") -> None:
+    """Say how much memory the states of a run take, where it is a large share of all."""
+    from nca.engine.capacity import capacity, in_bytes
+    from nca.recipe.memory import held
+
+    there, count = capacity(run.device), sum(held(run.recipe.tables).values())
+    if there and count > LARGE_SHARE * there:
+        words = f"batch and pool hold {in_bytes(count)} of states"
+        say(f"memory: {words}, before any gradient; there are {in_bytes(there)} in all")
 
 
 def _trained(run: "Run", picture: bool | None) -> int:

@@ -9,6 +9,7 @@ shows frame after frame on the input levels while the cells carry on what they h
 
 Read this folder in this order:
 - `layout`: the levels there are, bottom level first, and which of them hold the input.
+- `capacity`: how much memory a machine has, and the refusal of what exceeds it.
 - `state`: one tensor per level, with random seed, step and sample numbers.
 - `topology`: what lies beyond the edge of the grid; a torus, unless a recipe says otherwise.
 - `stencils`: fixed 3-wide kernels: identity, gradient, Laplacian.
@@ -19,6 +20,7 @@ Read this folder in this order:
 - `step_inputs`: what the rules of one step share: the padded state and common correlations.
 - `view`: what a rule may see of one step.
 - `run_program`: a program computed in torch.
+- `needs`: the channels, axes and states that a rule needs.
 - `rule`: the contract of update rules, `UpdateRule`: a program or a forward.
 - `perception`: fixed perception, and small nets applied to every cell.
 - `conditions`: alive mask, noise and temporal skips.

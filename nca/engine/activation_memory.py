@@ -28,7 +28,7 @@ from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import checkpoint
 
 from nca.engine.state import State
-from nca.types import Count
+from nca.types import Steps
 from nca.validation.checked import Options
 from nca.validation.faults import Fault
 
@@ -49,7 +49,7 @@ class ActivationMemory(Options):
     """
 
     mode: Literal["auto", "store", "segments", "recompute"] = "auto"
-    every: Count | None = None
+    every: Steps | None = None
 
     def conflicts(self) -> Iterator[Fault]:
         """Yield the fault of a length without segments."""

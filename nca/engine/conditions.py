@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nca.engine.layout import Level
 from nca.engine.state import State
-from nca.types import Count, Name, Natural, NonNegative
+from nca.types import Name, Natural, NonNegative, Radius, Steps
 from nca.validation.checked import Options
 from nca.validation.faults import Fault, choose_among, toml_value
 
@@ -30,7 +30,7 @@ class Alive(Options):
     level: Name
     channel: Natural
     above: float
-    radius: Natural = 1
+    radius: Radius = 1
     dead: Literal["cleared", "frozen"] = "cleared"
 
     def misfits(self, levels: Mapping[str, Level]) -> Iterator[Fault]:
@@ -70,11 +70,17 @@ class Skip(Options):
         at_end: Whether `Automaton.finish` adds the remembered state once more.
     """
 
-    every: Count
+    every: Steps
     weight: float
     levels: tuple[Name, ...] = ()
     keep_gain: bool = True
     at_end: bool = False
+
+    def conflicts(self) -> Iterator[Fault]:
+        """Yield the fault of a weight that divides by zero."""
+        if self.keep_gain and self.weight == -1:
+            to_do = "the sum is divided by 1 + weight: another weight, or keep_gain = false"
+            yield Fault(("weight",), f"is {self.weight:g}", to_do)
 
     def misfits(self, levels: Mapping[str, Level]) -> Iterator[Fault]:
         """Yield what is wrong if these are the levels: a missing level, or one of the input."""

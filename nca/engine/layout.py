@@ -1,14 +1,16 @@
 """Levels, and their layout: which there are, bottom level first."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from nca.engine.capacity import refuse_beyond
 from nca.engine.state import AXES, State, no_level
 from nca.errors import ShapeError
-from nca.types import Count, LevelName, Size
+from nca.types import Channels, LevelName, Size
 from nca.validation.checked import Options
 
 
@@ -23,7 +25,7 @@ class Level(Options):
     """
 
     name: LevelName
-    channels: Count
+    channels: Channels
     input: bool = False
 
 
@@ -101,7 +103,16 @@ class Layout(Mapping[str, Level]):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> State:
-        """Return an empty state of `batch` samples on a grid of `size` cells."""
+        """Return an empty state of `batch` samples on a grid of `size` cells.
+
+        Raises:
+            ShapeError: It takes more memory than there is in all.
+        """
+        where, kind = torch.device(device or "cpu"), dtype or torch.get_default_dtype()
+        channels = sum(level.channels for level in self.values())
+        words = f"a state of {batch:,} samples, {channels:,} channels and {list(size)} cells"
+        count = batch * channels * math.prod(size) * kind.itemsize
+        refuse_beyond(count, where, words, "make it smaller: samples, channels or cells")
         return State(
             {
                 level.name: torch.zeros(batch, level.channels, *size, device=device, dtype=dtype)

@@ -14,7 +14,7 @@ from torch import Tensor
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import ShapeError
-from nca.types import Count, Positive
+from nca.types import Positive, Steps
 from nca.validation.checked import checked_value
 
 TOLERANCE = 1e-3
@@ -63,7 +63,7 @@ def settle(
     """
     where = "settle(automaton, state, ...)"
     tolerance = checked_value(Positive, "tolerance", tolerance, where)
-    at_most = checked_value(Count, "at_most", at_most, where)
+    at_most = checked_value(Steps, "at_most", at_most, where)
     levels = automaton.writable_levels
     steps = torch.zeros_like(state.samples)
     converged = torch.zeros_like(state.samples, dtype=torch.bool)

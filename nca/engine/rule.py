@@ -6,14 +6,18 @@ sums what the rules of a level propose; only the automaton writes.
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
+from nca.engine.context import RuleContext
+from nca.engine.needs import Needs
 from nca.engine.program import NotDeclared, Program
 from nca.engine.run_program import run_program
 from nca.engine.view import View
 from nca.errors import PluginError
 from nca.registry.registry import registry
+from nca.validation.faults import refuse
 
 
 class UpdateRule(nn.Module, ABC):
@@ -38,12 +42,23 @@ class UpdateRule(nn.Module, ABC):
             then the attribute, its least and its greatest value. An instance may replace the
             class's answer in its constructor.
         radius: How many cells away, along any axis, a cell sees in one step.
+        needs: Channels, axes and states without which the rule makes no sense (`nca.Needs`). The
+            levels that it reads must be there in any case.
     """
 
+    needs: ClassVar[Needs] = Needs()
     reads: Sequence[str] = ("own",)
     cellwise: bool = False
     adjustable: Mapping[str, tuple[str, float, float]] = {}
     radius: int = 1
+
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        """Refuse surroundings that do not suit the class before an instance is made."""
+        for context in given:
+            if isinstance(context, RuleContext):
+                where = f'{cls.__name__}, a rule of level "{context.name}"'
+                refuse(cls.needs.misfits(context), where)
+        return super().__new__(cls)
 
     def program(self) -> Program | NotDeclared:
         """Return what the rule computes as it stands.
@@ -74,6 +89,8 @@ def _contract(thing: object) -> str | None:
         return "it defines program() and forward(view), which could differ; one of them is enough"
     if not (forward or program):
         return "it defines neither program() nor forward(view)"
+    if not isinstance(thing.needs, Needs):
+        return "its `needs` are no nca.Needs"
     return None
 
 

@@ -4,39 +4,36 @@ What is wrong is collected and shown at once, with lines. Overrides (`table.key=
 written into the text, so that text alone says what was run.
 """
 
-import re
-import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from pydantic import ValidationError
 
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.automaton import Automaton
+from nca.engine.capacity import capacity
 from nca.engine.context import RuleContext
 from nca.engine.layout import Layout, Level
+from nca.engine.rule import UpdateRule
 from nca.engine.topology import Topology
-from nca.errors import PluginError, RegistryError
-from nca.jsonl import dumps
-from nca.recipe.errors import RecipeError, depth
+from nca.errors import NCAError
+from nca.recipe.build import build, check_rule
+from nca.recipe.errors import RecipeError
+from nca.recipe.memory import beyond
 from nca.recipe.overrides import override
-from nca.recipe.tables import RuleTable, Tables, TaskTable, Train, check_relations
-from nca.registry.registry import Kind, registry
-from nca.suggest import did_you_mean
+from nca.recipe.relations import senseless
+from nca.recipe.tables import Tables, Train
+from nca.recipe.text import decode
+from nca.recipe.validate import validate
 from nca.tasks.task import Task, TaskContext
-from nca.validation.arguments import options_of, takes_context
-from nca.validation.faults import Fault, KeyPath, faults_of, strange, toml_value
+from nca.validation.faults import Fault, KeyPath, strange
 
 Wanted = TypeVar("Wanted")
 
 BOM = "\ufeff"
 """What some editors put before a text."""
-
-DEEPEST = 20
-"""How deep tables and lists may be nested."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,8 @@ class Recipe:
         overrides: What was overridden, as `table.key=value`.
         folder: Where relative paths start.
         tables: The numbers.
+        source: The file to name in errors.
+        remarks: What an override has made senseless, and is harmless.
     """
 
     name: str
@@ -56,10 +55,19 @@ class Recipe:
     overrides: tuple[str, ...]
     folder: Path
     tables: Tables
+    source: str = field(default="", compare=False)
+    remarks: tuple[Fault, ...] = field(default=(), compare=False)
 
     @classmethod
     def parse(
-        cls, text: str, *, name: str, folder: Path, overrides: Iterable[str] = (), source: str = ""
+        cls,
+        text: str,
+        *,
+        name: str,
+        folder: Path,
+        overrides: Iterable[str] = (),
+        source: str = "",
+        trained: bool = False,
     ) -> "Recipe":
         """Read a recipe from its text.
 
@@ -69,6 +77,8 @@ class Recipe:
             folder: Where relative paths start.
             overrides: `table.key=value`, the value in TOML; a bare word is text.
             source: The file to name in errors.
+            trained: Whether it comes out of a checkpoint: then nothing that it says of training is
+                senseless, for training lies behind it.
 
         Raises:
             RecipeError: Everything that is wrong with it.
@@ -76,21 +86,35 @@ class Recipe:
         """
         source, overrides = source or name, tuple(overrides)
         text = text.removeprefix(BOM)
-        tables = _decode(text, source)
+        tables = decode(text, source)
         written, overridden = text, []
         if overrides:
             written, overridden = override(text, overrides, source)
-            tables = _decode(written, source)
-        faults, checked = _validate(tables)
-        if faults or checked is None:
+            tables = decode(written, source)
+        checked, faults, hangs = validate(tables)
+        remarks: list[Fault] = []
+        for fault in senseless(checked) if checked else ():
+            if hangs(fault):
+                continue
+            if _within(fault.path, overridden):
+                faults.append(fault)
+            elif any(_within(other, overridden) for other in fault.others):
+                remarks.append(fault)
+            elif not trained:
+                faults.append(fault)
+        if checked is None:
             raise RecipeError(source, faults, text, overridden)
-        return cls(name, written, overrides, folder, checked)
+        found = cls(name, written, overrides, folder, checked, source, tuple(remarks))
+        if faults:
+            faults += [fault for fault in found._unbuilt() if not hangs(fault)]
+            raise RecipeError(source, faults, text, overridden)
+        return found
 
     @staticmethod
     def plugins_in(text: str) -> tuple[str, ...]:
         """Return the plugin files that a text names; a text with faults names none."""
         try:
-            named = _decode(text.removeprefix(BOM), "").get("plugins", [])
+            named = decode(text.removeprefix(BOM), "").get("plugins", [])
         except RecipeError:
             return ()
         usable = isinstance(named, list) and not strange(named)
@@ -122,21 +146,19 @@ class Recipe:
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced)
 
     def automaton(self) -> Automaton:
-        """Build the automaton; its first weights follow from the recipe's random seed."""
-        layout, topology, axes = self.layout, self.topology, len(self.tables.grid.size)
-        rules = {}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.tables.random_seed)
-            for row in self.tables.levels:
-                place = RuleContext(layout, row.name, axes, topology, self.tables.grid.coordinates)
-                built = [_build("rule", rule, place) for rule in row.rules]
-                if built:
-                    rules[row.name] = built
+        """Build the automaton; its first weights follow from the recipe's random seed.
+
+        Raises:
+            RecipeError: What its rules refuse.
+        """
+        faults: list[Fault] = []
+        rules = self._rules(faults)
+        self._refuse(faults)
         rollout = self.tables.rollout
         return Automaton(
-            layout,
+            self.layout,
             rules,
-            topology=topology,
+            topology=self.topology,
             fire_rate=rollout.fire_rate,
             noise=rollout.noise,
             alive=rollout.alive,
@@ -150,14 +172,32 @@ class Recipe:
         """Build the task.
 
         Raises:
-            RecipeError: The recipe names none.
+            RecipeError: The recipe names none, or what it refuses.
         """
-        table = self._needed("task", self.tables.task, "a table [task] with a name")
-        seed, size = self.tables.random_seed, self.tables.grid.size
-        setting = TaskContext(self.layout, size, self.folder, seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
-            return _build("task", table, setting)
+        self._needed("task", self.tables.task, "a table [task] with a name")
+        faults: list[Fault] = []
+        task = self._task(faults)
+        self._refuse(faults)
+        assert task is not None
+        return task
+
+    def check(self) -> None:
+        """Build everything once, and look for the sources of its task, short of fetching data.
+
+        Raises:
+            RecipeError: Everything that is wrong with it, and shows only then.
+        """
+        self._refuse(list(self._unbuilt()))
+        self._refuse(list(self._unused(self._rules([]))))
+
+    def check_memory(self, device: torch.device) -> None:
+        """Refuse states that alone exceed the memory of a device.
+
+        Raises:
+            RecipeError: They do; the keys that count them are named.
+        """
+        if (there := capacity(device)) is not None:
+            self._refuse(list(beyond(self.tables, there)))
 
     def training(self) -> Train:
         """Return the table of training.
@@ -171,90 +211,70 @@ class Recipe:
 
     def _needed(self, key: str, table: Wanted | None, sample: str) -> Wanted:
         if table is None:
-            missing = Fault((key,), "is missing", f"add {sample}")
-            raise RecipeError(self.name, [missing], self.text)
+            self._refuse([Fault((key,), "is missing", f"add {sample}")])
+        assert table is not None
         return table
 
+    def _refuse(self, faults: list[Fault]) -> None:
+        if faults:
+            raise RecipeError(self.source or self.name, faults, self.text)
 
-def _build(kind: Kind, table: RuleTable | TaskTable, surroundings: Any) -> Any:
-    thing = registry.get(kind, table.name)
-    model = options_of(thing)
-    checked = model.model_validate_json(dumps(table.model_extra))
-    options = {name: getattr(checked, name) for name in model.model_fields}
-    return thing(*([surroundings] if takes_context(thing) else []), **options)
+    def _unbuilt(self) -> Iterator[Fault]:
+        """Yield what shows only when rules and task are built."""
+        names = [level.name for level in self.tables.levels]
+        if len(set(names)) < len(names):
+            return  # nothing can be built on them, and that is a fault already
+        faults: list[Fault] = []
+        rules = self._rules(faults)
+        task = self._task(faults) if self.tables.task else None
+        if task is not None:
+            try:
+                task.check()
+            except NCAError as error:
+                faults.append(Fault(("task",), error.what.rstrip("."), error.to_do))
+        if not faults and task is not None and self.tables.train:
+            modules = [rule for own in rules.values() for rule in own]
+            if not any(list(module.parameters()) for module in [*modules, task]):
+                to_do = "training needs a rule with weights: `nca plugins` lists the rules"
+                faults.append(Fault(("levels",), "have no weights", to_do))
+        yield from faults
+
+    def _unused(self, rules: dict[str, list[UpdateRule]]) -> Iterator[Fault]:
+        """Yield the faults of levels that no rule writes to or reads, and no mask looks at."""
+        used = {self.tables.rollout.alive.level} if self.tables.rollout.alive else set()
+        for name, own in rules.items():
+            place = RuleContext(self.layout, name)
+            used |= {name, *(place.level(read).name for rule in own for read in rule.reads)}
+        for number, level in enumerate(self.tables.levels):
+            if level.name not in used:
+                to_do = "leave it out, or let a rule of another level read it"
+                yield Fault(("levels", number, "name"), "is used by no rule", to_do)
+
+    def _rules(self, faults: list[Fault]) -> dict[str, list[UpdateRule]]:
+        """Return the rules of each level; note what they refuse."""
+        layout, topology, axes = self.layout, self.topology, len(self.tables.grid.size)
+        rules: dict[str, list[UpdateRule]] = {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.tables.random_seed)
+            for number, row in enumerate(self.tables.levels):
+                place = RuleContext(layout, row.name, axes, topology, self.tables.grid.coordinates)
+                for n, table in enumerate(row.rules):
+                    path = ("levels", number, "rules", n)
+                    rule = build("rule", table, path, place, faults)
+                    if rule is not None:
+                        check_rule(rule, path, place, self.tables, faults)
+                        rules.setdefault(row.name, []).append(rule)
+        return rules
+
+    def _task(self, faults: list[Fault]) -> Task | None:
+        seed, size, table = self.tables.random_seed, self.tables.grid.size, self.tables.task
+        assert table is not None
+        setting = TaskContext(self.layout, size, self.folder, seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + 1)
+            return build("task", table, ("task",), setting, faults)
 
 
-def _decode(text: str, source: str) -> dict[str, Any]:
-    try:
-        tables = tomllib.loads(text)
-    except (ValueError, RecursionError) as fault:
-        deep = isinstance(fault, RecursionError)
-        words = "it is nested too deep" if deep else str(fault).partition(" (at ")[0]
-        place = re.search(r"\(at line (\d+)", str(fault))
-        line = int(place[1]) if place else text.count("\n") + 1
-        raise RecipeError(source, [Fault((), "is no TOML", words, line)]) from None
-    if depth(tables) > DEEPEST:
-        raise RecipeError(source, [Fault((), "is nested too deep", "flatten its tables")])
-    return tables
-
-
-def _validate(tables: dict[str, Any]) -> tuple[list[Fault], Tables | None]:
-    odd = strange(tables)
-    for fault in odd:  # JSON could not hold them, and one complaint about each is enough
-        _replace(tables, fault.path, None)
-    found: list[Fault] = []
-    checked: Tables | None = None
-    try:
-        checked = Tables.model_validate_json(dumps(tables), strict=True)
-    except ValidationError as error:
-        found += faults_of(error, Tables)
-    newer = [fault for fault in found if fault.path == ("format",) and "newer" in fault.to_do]
-    if newer:  # the rest would be judged by the rules of an older format
-        return newer, None
-    for path, kind, table in _plugin_tables(tables):
-        found += _options(path, kind, table, tables.get("plugins"))
-    if checked and not odd:
-        found += check_relations(checked)
-    covered = {fault.path[:length] for fault in odd for length in range(len(fault.path) + 1)}
-    return odd + [fault for fault in found if fault.path not in covered], checked
-
-
-def _replace(tables: Any, path: KeyPath, value: Any) -> None:
-    for part in path[:-1]:
-        tables = tables[part]
-    tables[path[-1]] = value
-
-
-def _plugin_tables(tables: dict[str, Any]) -> Iterable[tuple[KeyPath, Kind, dict[str, Any]]]:
-    levels = tables.get("levels")
-    for i, level in enumerate(levels if isinstance(levels, list) else []):
-        rules = level.get("rules") if isinstance(level, dict) else None
-        for j, rule in enumerate(rules if isinstance(rules, list) else []):
-            if isinstance(rule, dict):
-                yield ("levels", i, "rules", j), "rule", rule
-    if isinstance(tables.get("task"), dict):
-        yield ("task",), "task", tables["task"]
-
-
-def _options(path: KeyPath, kind: Kind, table: dict[str, Any], plugins: Any) -> list[Fault]:
-    name = table.get("name")
-    if not isinstance(name, str):
-        return []
-    try:
-        model = options_of(registry.get(kind, name))
-    except RegistryError:
-        known = registry.names(kind)
-        file = plugins[0] if isinstance(plugins, list) and plugins else "FILE"
-        to_do = (
-            f"{did_you_mean(name, known)}choose among: {', '.join(known) or 'none'}; "
-            f"a plugin's file brings more: --plugin {file}"
-        )
-        return [Fault((*path, "name"), f"no {kind} {toml_value(name)}", to_do)]
-    except PluginError as error:
-        return [Fault((*path, "name"), error.what, f"{error.where}: {error.to_do}")]
-    options = {key: value for key, value in table.items() if key != "name"}
-    try:
-        model.model_validate_json(dumps(options))
-    except ValidationError as error:
-        return faults_of(error, model, path)
-    return []
+def _within(path: KeyPath, keys: Iterable[KeyPath]) -> bool:
+    """Return whether a path is one of the keys, or lies in one."""
+    return any(path[: len(key)] == key for key in keys)

@@ -3,32 +3,34 @@
 The options of rules and tasks are not here: they are the arguments of the plugins themselves.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from annotated_types import Len
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
-from torch import nn
 
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.conditions import Alive, Noise, Skip
-from nca.engine.layout import Level
 from nca.engine.rollouts import TOLERANCE
 from nca.tasks.pool import PoolOptions
 from nca.types import (
     Boundary,
+    Channels,
     Count,
     Fraction,
+    Iterations,
     LevelName,
     Name,
     Natural,
     NonNegative,
     Positive,
     ProperFraction,
+    RandomSeed,
+    Samples,
+    Side,
+    Steps,
 )
-from nca.validation.faults import Fault, KeyPath, toml_value
+from nca.validation.faults import MANY
 
 FORMAT = 1
 
@@ -86,7 +88,7 @@ class RecipeTable(BaseModel):
 class Grid(RecipeTable):
     """The grid: its size in cells along each axis, what lies beyond its edge, who knows where."""
 
-    size: Annotated[tuple[Count, ...], Len(1, 3)]
+    size: Annotated[tuple[Side, ...], Len(1, 3)]
     topology: Annotated[tuple[Boundary, ...], BeforeValidator(_each), Len(1, 3)] = ("torus",)
     coordinates: bool = False
 
@@ -103,19 +105,19 @@ class LevelTable(RecipeTable):
     """One level, with its rules."""
 
     name: LevelName
-    channels: Count
+    channels: Channels
     input: bool = False
-    rules: tuple[RuleTable, ...] = ()
+    rules: Annotated[tuple[RuleTable, ...], Len(0, MANY)] = ()
 
 
 class Rollout(RecipeTable):
     """How time passes."""
 
-    steps: Annotated[tuple[Count, Count], BeforeValidator(_range)]
+    steps: Annotated[tuple[Steps, Steps], BeforeValidator(_range)]
     fire_rate: Fraction = 1.0
     noise: Annotated[Noise | None, BeforeValidator(_scale)] = None
     alive: Alive | None = None
-    skips: tuple[Skip, ...] = ()
+    skips: Annotated[tuple[Skip, ...], Len(0, MANY)] = ()
     step_size: Positive = 1.0
 
 
@@ -130,8 +132,8 @@ class TaskTable(BaseModel):
 class Train(RecipeTable):
     """How weights are learnt."""
 
-    batch: Count
-    iterations: Count
+    batch: Samples
+    iterations: Iterations
     learning_rate: Positive
     optimiser: Literal["adam", "adamw"] = "adam"
     betas: tuple[ProperFraction, ProperFraction] = (0.9, 0.999)
@@ -139,19 +141,19 @@ class Train(RecipeTable):
     schedule: Literal["constant", "linear", "cosine", "drops"] = "constant"
     warmup: Natural = 0
     final: Fraction = 0.0
-    drops: tuple[Count, ...] = ()
+    drops: Annotated[tuple[Iterations, ...], Len(0, MANY)] = ()
     drop_factor: Fraction = 0.1
     gradient: Literal["plain", "normalised", "clipped"] = "plain"
     clip: Positive = 1.0
     average: ProperFraction = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
-    last_states: Count = 1
+    last_states: Steps = 1
     memory: Annotated[ActivationMemory, BeforeValidator(_mode)] = ActivationMemory()
-    parts: Count = 1
+    parts: Samples = 1
     compile: Literal["auto", "never", "always"] = "never"
     validate_every: Natural = 0
     validate_samples: Count = 1000
-    save_every: Count = 500
+    save_every: Iterations = 500
 
 
 class Evaluate(RecipeTable):
@@ -162,10 +164,10 @@ class Evaluate(RecipeTable):
     the finite numbers counts as diverged, and goes no further.
     """
 
-    steps: tuple[Count, ...] | Literal["settle"] = ()
+    steps: Annotated[tuple[Steps, ...], Len(0, MANY)] | Literal["settle"] = ()
     tolerance: Positive = TOLERANCE
-    at_most: Count = 200
-    batch: Count = 500
+    at_most: Steps = 200
+    batch: Samples = 500
     samples: Natural = 0
     disturb: Literal["nothing", "damage", "swap"] = "nothing"
 
@@ -174,62 +176,12 @@ class Tables(RecipeTable):
     """A whole recipe."""
 
     format: Annotated[Literal[1], BeforeValidator(_version)]
-    random_seed: Natural = 0
-    plugins: tuple[Name, ...] = ()
+    random_seed: RandomSeed = 0
+    plugins: Annotated[tuple[Name, ...], Len(0, MANY)] = ()
     grid: Grid
-    levels: Annotated[tuple[LevelTable, ...], Len(1)]
+    levels: Annotated[tuple[LevelTable, ...], Len(1, MANY)]
     rollout: Rollout
     task: TaskTable | None = None
     pool: PoolOptions | None = None
     train: Train | None = None
     evaluate: Evaluate = Evaluate()
-
-
-def check_relations(tables: Tables) -> list[Fault]:
-    """Return the faults of numbers that are fine alone, but not together."""
-    return [*_levels(tables), *_grid(tables), *_rollout(tables), *_training(tables)]
-
-
-def _levels(tables: Tables) -> Iterator[Fault]:
-    names = [level.name for level in tables.levels]
-    for number, level in enumerate(tables.levels):
-        path = ("levels", number, "name")
-        if level.name in names[:number]:
-            yield Fault(path, f"is {toml_value(level.name)}, again", "name each level once")
-        if hasattr(nn.ModuleDict, level.name) or hasattr(nn.ModuleDict(), level.name):
-            yield Fault(
-                path, f"is {toml_value(level.name)}", "torch uses that word: choose another"
-            )
-        if level.input and level.rules:
-            to_do = "nothing writes to an input level: move its rules to a level above"
-            yield Fault(("levels", number, "rules"), "on an input level", to_do)
-
-
-def _grid(tables: Tables) -> Iterator[Fault]:
-    axes, topology = len(tables.grid.size), tables.grid.topology
-    if len(topology) not in (1, axes):
-        to_do = f"name one boundary for all, or one for each of the {axes} axes"
-        yield Fault(("grid", "topology"), f"names {len(topology)} axes", to_do)
-
-
-def _rollout(tables: Tables) -> Iterator[Fault]:
-    levels = {row.name: Level(row.name, row.channels, row.input) for row in tables.levels}
-    if tables.rollout.alive:
-        yield from _under(("rollout", "alive"), tables.rollout.alive.misfits(levels))
-    for number, skip in enumerate(tables.rollout.skips):
-        yield from _under(("rollout", "skips", number), skip.misfits(levels))
-
-
-def _training(tables: Tables) -> Iterator[Fault]:
-    pool, train = tables.pool, tables.train
-    if pool and train:
-        yield from _under(("pool",), pool.misfits(train.batch))
-    if train and train.batch % train.parts:
-        to_do = f"a number that divides the batch of {train.batch}"
-        yield Fault(("train", "parts"), f"is {train.parts}", to_do)
-    if train and tables.task is None:
-        yield Fault(("task",), "is missing", "training needs a task: add [task]")
-
-
-def _under(path: KeyPath, faults: Iterable[Fault]) -> Iterator[Fault]:
-    return (replace(fault, path=(*path, *fault.path)) for fault in faults)

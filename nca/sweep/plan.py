@@ -175,8 +175,7 @@ def _checked(base: Base, common: Sequence[str], combinations: Sequence[Variant])
         try:
             recipe = base.recipe([*common, *combination.overrides])
             recipe.training()
-            recipe.automaton()
-            recipe.task()
+            recipe.check()
             recipes.append(recipe)
         except RecipeError as fault:
             lines = [line.strip() for line in str(fault).splitlines()[1:]]

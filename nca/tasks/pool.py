@@ -14,7 +14,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
 from nca.tasks import damage
 from nca.tasks.batch import Batch
-from nca.types import Count, Natural
+from nca.types import Natural, Samples
 from nca.validation.checked import Options
 from nca.validation.faults import Fault, refuse
 
@@ -35,7 +35,7 @@ class PoolOptions(Options):
             not be held. They are put into the pool all the same.
     """
 
-    size: Count
+    size: Samples
     fresh: Natural = 1
     damaged: Natural = 0
     swapped: Natural = 0

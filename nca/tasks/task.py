@@ -91,6 +91,15 @@ class Task(nn.Module, ABC):
             progress: Where it is reported how far that is.
         """
 
+    def check(self) -> None:
+        """Refuse what of a recipe cannot be had here, short of fetching data: a missing picture.
+
+        It is asked for before a run's folder is made, and never by a checkpoint, which has all.
+
+        Raises:
+            NCAError: What is missing or unfit.
+        """
+
     @abstractmethod
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return a training batch: one fresh state, with its truth, for each sample number.

@@ -174,6 +174,7 @@ class Run:
             NCAError: What the task raises while it loads its data.
         """
         group.check(recipe.training().batch, recipe.training().parts)
+        recipe.check_memory(device)
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
         automaton = recipe.automaton()

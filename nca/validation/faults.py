@@ -16,6 +16,12 @@ from nca.suggest import did_you_mean
 KeyPath = tuple[str | int, ...]
 
 
+HUGE = 10_000
+"""An upper limit from here on is said only where it is exceeded."""
+
+MANY = 100
+"""Levels, rules of a level, skips, drops and the like: so many at most."""
+
 SHOWN = 40
 """Characters of a value that an error shows at most."""
 
@@ -29,12 +35,18 @@ class Fault:
         what: What is wrong with it.
         to_do: What to do about it.
         line: Where it is, if that does not follow from the path.
+        others: Other keys without whose values it would be fine.
     """
 
     path: KeyPath
     what: str
     to_do: str
     line: int = 0
+    others: tuple[KeyPath, ...] = ()
+
+    def __str__(self) -> str:
+        """Return it as a line."""
+        return f"{place_of(self.path)} {self.what}: {self.to_do}"
 
 
 class OptionError(NCAError, ValueError):
@@ -196,6 +208,10 @@ def _fault(
         case "literal_error":
             hint = did_you_mean(str(detail["input"]), list(map(str, field.get("enum", ()))))
             return Fault(path, f"is {given}", f"{hint}expected: {expected(field)}")
+        case "too_long" if (limit := detail.get("ctx", {}).get("max_length", 0)) >= MANY:
+            return Fault(path, "is too long", f"expected: at most {limit:,}")
+        case "less_than_equal" if (limit := detail.get("ctx", {}).get("le", 0)) >= HUGE:
+            return Fault(path, f"is {given}", f"expected: at most {limit:,}")
         case "dataclass_type" | "dataclass_exact_type" if "instance of" in detail["msg"]:
             return Fault(path, f"is {given}", f"expected: {detail['msg'].rpartition(' ')[2]}")
         case _:
@@ -252,7 +268,7 @@ def _table(path: KeyPath) -> str:
 
 
 def _bare(key: str | int) -> str:
-    return str(key) if re.fullmatch("[A-Za-z0-9_-]+", str(key)) else toml_value(key)
+    return str(key) if re.fullmatch("[A-Za-z0-9_-]{1,80}", str(key)) else toml_value(key)
 
 
 def _list(field: dict[str, Any]) -> str:
@@ -267,6 +283,7 @@ def _list(field: dict[str, Any]) -> str:
 
 def _range(field: dict[str, Any]) -> str:
     low, high = field.get("minimum"), field.get("maximum")
+    high = None if high is not None and high >= HUGE else high
     above, below = field.get("exclusiveMinimum"), field.get("exclusiveMaximum")
     if low is not None and high is not None:
         return f" from {low:g} to {high:g}"

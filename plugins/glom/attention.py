@@ -25,16 +25,20 @@ Legend: B batch, N neighbour, C channel; `*space` the axes of the grid.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Le
 from torch import nn
 
 from nca import AttentionWeights, Options, RuleContext
 from nca.types import Count, Fraction, Natural, Positive
 
 TINY = 1e-6
+FARTHEST = 32
+"""Cells that attention reaches along an axis: with 4,225 neighbours memory is full."""
+
 SHARPEST = 50.0
 """As far as a person may turn it at run time; beyond that a cell attends to itself alone."""
 
@@ -58,7 +62,7 @@ class Attention(Options):
     sharpness: Positive = 5.0
     learned: bool = False
     rise: Natural = 0
-    radius: Count = 1
+    radius: Annotated[Count, Le(FARTHEST)] = 1
     lookahead: Fraction = 0.0
     itself: bool = True
 

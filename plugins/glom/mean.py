@@ -7,8 +7,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nca import AttentionTerm, DecayTerm, MLPTerm, Program, RuleContext, UpdateRule, register
-from nca.types import Count, Fraction
+from nca import (
+    AttentionTerm,
+    DecayTerm,
+    MLPTerm,
+    Needs,
+    Program,
+    RuleContext,
+    UpdateRule,
+    register,
+)
+from nca.types import Fraction, Units
 from nca_plugins.glom.attention import SHARPEST, Attention, NeighbourAttention
 from nca_plugins.glom.nets import Activation, Prediction, Shown
 
@@ -34,6 +43,8 @@ class WeightedMean(UpdateRule):
         learned: Whether the weights are learned; they start, or else stay, all alike.
     """
 
+    needs = Needs(alone=True)
+    reads = ("below", "own")
     adjustable: Mapping[str, tuple[str, float, float]] = {
         "sharpness of attention": ("sharpness", 0.1, SHARPEST)
     }
@@ -42,7 +53,7 @@ class WeightedMean(UpdateRule):
         self,
         context: RuleContext,
         *,
-        hidden: Count = 24,
+        hidden: Units = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
         attention: Attention = Attention(),  # noqa: B008, it is frozen

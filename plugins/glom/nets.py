@@ -7,26 +7,28 @@ their 3-wide neighbourhood on the torus, and each is a rule of its own, so that 
 leave one out, or give one more room.
 """
 
-from typing import ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
+from annotated_types import Le
 from torch import nn
 
 from nca import (
     AttentionWeights,
     Correlation,
+    Fault,
     Layer,
     Location,
     MLPTerm,
+    OptionError,
     Program,
     RuleContext,
-    ShapeError,
     Squash,
     Standardise,
     UpdateRule,
     program,
     register,
 )
-from nca.types import Count, Natural, ProperFraction
+from nca.types import Natural, ProperFraction, Units
 from nca_plugins.glom.attention import Attention, NeighbourAttention
 
 Activation: TypeAlias = Literal["relu", "gelu", "silu", "tanh", "sine"]
@@ -109,13 +111,12 @@ class LevelNet(UpdateRule):
         self,
         context: RuleContext,
         *,
-        hidden: Count = 24,
+        hidden: Units = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
         dropout: ProperFraction = 0.0,
     ) -> None:
         super().__init__()
-        self.reads = (self.source,)
         self.net = Prediction(context, self.source, hidden, activation, shown, dropout)
 
     def program(self) -> Program:
@@ -138,6 +139,7 @@ class BottomUp(LevelNet):
     """
 
     source = "below"
+    reads = ("below",)
 
 
 @register.rule("lateral")
@@ -160,7 +162,7 @@ class Lateral(LevelNet):
         self,
         context: RuleContext,
         *,
-        hidden: Count = 24,
+        hidden: Units = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
         dropout: ProperFraction = 0.0,
@@ -174,12 +176,9 @@ class Lateral(LevelNet):
             self.cellwise = False
             self.reads = attention.levels(context)
             if attention.radius != 1:
-                raise ShapeError(
-                    f"attention of radius {attention.radius} cannot scale what a net of radius 1 "
-                    "reads.",
-                    where=f'rule "lateral" of level "{context.name}"',
-                    to_do="leave radius at 1, or add a rule `consensus_step` with that radius",
-                )
+                to_do = "leave it at 1, or add a rule `consensus_step` with that radius"
+                bad = Fault(("attention", "radius"), f"is {attention.radius}", to_do)
+                raise OptionError([bad], f'rule "lateral" of level "{context.name}"')
 
     def program(self) -> Program:
         """Return what the net makes of the neighbourhood, scaled by attention if it is there."""
@@ -203,26 +202,25 @@ class TopDown(LevelNet):
     """
 
     source = "above"
+    reads = ("above",)
 
     def __init__(
         self,
         context: RuleContext,
         *,
-        hidden: Count = 24,
+        hidden: Units = 24,
         activation: Activation = "relu",
         shown: Shown = "plain",
         dropout: ProperFraction = 0.0,
-        location: Natural = 0,
+        location: Annotated[Natural, Le(64)] = 0,
     ) -> None:
         super().__init__(
             context, hidden=hidden, activation=activation, shown=shown, dropout=dropout
         )
         if location and not context.coordinates:
-            raise ShapeError(
-                "a location code needs to know where its cells are, and the grid does not tell.",
-                where=f'rule "top_down" of level "{context.name}", location = {location}',
-                to_do="set [grid] coordinates = true, or leave location at 0",
-            )
+            to_do = "set [grid] coordinates = true, or leave location at 0"
+            bad = Fault(("location",), f"is {location}, but cells cannot know their place", to_do)
+            raise OptionError([bad], f'rule "top_down" of level "{context.name}"')
         self.location = location
         self.place = (
             nn.Linear(2 * location * context.axes, hidden, bias=False) if location else None

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from nca import CellRNG, ShapeError
+from nca import CellRNG, Fault, OptionError
 
 PARTS = 5
 CLASSES = 6
@@ -260,12 +260,9 @@ def ordered_pair(name: str, pair: tuple[Any, Any]) -> tuple[Any, Any]:
     """Return a pair of numbers whose smaller one comes first.
 
     Raises:
-        ShapeError: It does not.
+        OptionError: It does not.
     """
     if pair[0] > pair[1]:
-        raise ShapeError(
-            f"no number is at least {pair[0]} and at most {pair[1]}.",
-            where=f"[task] {name} = {list(pair)}",
-            to_do=f"give the smaller number first: {sorted(pair)}",
-        )
+        to_do = f"give the smaller number first: {sorted(pair)}"
+        raise OptionError([Fault((name,), f"is {list(pair)}", to_do)], "PartWhole(...)")
     return pair

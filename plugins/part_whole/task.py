@@ -22,8 +22,10 @@ from nca import (
     ClassColours,
     ClassShare,
     Display,
+    Fault,
     HostRNG,
     Layout,
+    OptionError,
     Progress,
     Share,
     State,
@@ -31,7 +33,17 @@ from nca import (
     TaskContext,
     register,
 )
-from nca.types import Count, Fraction, Name, Natural, NonNegative, Positive, Size, Split
+from nca.types import (
+    Count,
+    Fraction,
+    Name,
+    NonNegative,
+    PictureSide,
+    Positive,
+    RandomSeed,
+    Size,
+    Split,
+)
 from nca_plugins.cells import class_picture, discs, epochs
 from nca_plugins.part_whole.drawing import noise as noise_of
 from nca_plugins.part_whole.drawing import type_of
@@ -97,13 +109,13 @@ class PartWhole(Task):
         self,
         setting: TaskContext,
         *,
-        side: Count = 32,
-        patch: Count = 1,
+        side: PictureSide = 32,
+        patch: PictureSide = 1,
         image: str = "",
         read: str = "",
-        drawn_from: Natural = 0,
-        scenes: Count = 20000,
-        trials: Count = 2000,
+        drawn_from: RandomSeed = 0,
+        scenes: Annotated[Count, Le(SPLIT)] = 20000,
+        trials: Annotated[Count, Le(SPLIT)] = 2000,
         wholes: tuple[
             Annotated[int, Ge(1), Le(MOST)],
             Annotated[int, Ge(1), Le(MOST)],
@@ -112,12 +124,12 @@ class PartWhole(Task):
         ambiguity: NonNegative = 0.0,
         removal: Fraction = 0.0,
         noise: NonNegative = 0.0,
-        normalise: tuple[float, float] = (0.0, 1.0),
+        normalise: tuple[float, Positive] = (0.0, 1.0),
         shift: Shift = "none",
         naming: Positive = 1.0,
         deep: dict[Name, Positive] | None = None,
         masked: Annotated[float, Ge(0), Le(0.9)] = 0.0,
-        disc: Positive = 2.0,
+        disc: Annotated[float, Ge(0.5)] = 2.0,
         fill: NonNegative = 0.0,
         fill_level: str = "",
         agreement: NonNegative = 0.0,
@@ -128,8 +140,11 @@ class PartWhole(Task):
         super().__init__(setting)
         layout, names = setting.layout, list(setting.layout)
         self.image = layout[image or names[0]]
+        self.deep_weights = deep or {}
         self.patch, self.normalise, self.counts = patch, normalise, (scenes, trials)
         self.pixels.check((1, side, side))
+        written = [name for name in names if not layout[name].input and name != self.image.name]
+        self._check(read or names[-1], written)
         settings = Settings(
             side=side,
             wholes=ordered_pair("wholes", wholes),
@@ -141,10 +156,8 @@ class PartWhole(Task):
         self.settings = {"train": settings, "held_out": settings, "test": settings.shifted(shift)}
         self.drawn_from, self.masked, self.disc = drawn_from, masked, disc
         self.weights = {"naming": naming, "fill": fill, "agreement": agreement}
-        self.deep_weights = deep or {}
         self.naming = Naming(layout[read or names[-1]], CLASSES + 1)
         self.deep = nn.ModuleDict({n: Naming(layout[n], CLASSES + 1) for n in self.deep_weights})
-        written = [name for name in names if name != self.image.name]
         self.filling = Filling(layout[fill_level or written[0]], patch**2) if fill else None
         self.agreement = None
         if agreement:
@@ -155,6 +168,19 @@ class PartWhole(Task):
                 among_images=strangers == "images",
             )
         self.galleries: dict[str, Gallery] = {}
+
+    def _check(self, read: str, written: Sequence[str]) -> None:
+        """Refuse levels that no rule writes to where something is read from them."""
+        faults, to_do = [], f"name a level that rules write to: {', '.join(written) or 'add one'}"
+        if read not in written:
+            faults.append(Fault(("read",), f'is "{read}"', to_do))
+        faults += [
+            Fault(("deep", name), "is no such level", to_do)
+            for name in self.deep_weights
+            if name not in written
+        ]
+        if faults:
+            raise OptionError(faults, "PartWhole(...)")
 
     def prepare(
         self, device: torch.device, data: Path | None = None, progress: Progress = SILENT

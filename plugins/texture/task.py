@@ -15,11 +15,12 @@ from nca import (
     CellRNG,
     ChannelColours,
     Display,
+    Fault,
     HostRNG,
     InitialState,
     InitialStateSpec,
+    OptionError,
     Progress,
-    ShapeError,
     Share,
     State,
     TargetError,
@@ -30,7 +31,7 @@ from nca import (
     losses,
     register,
 )
-from nca.types import Count, Name, NonNegative, Split
+from nca.types import Count, Name, NonNegative, PictureSide, Samples, Split
 from nca_plugins.texture.distance import distance
 
 HELD_OUT = 64
@@ -71,15 +72,15 @@ class Texture(Task):
         setting: TaskContext,
         *,
         target: Name,
-        side: Count,
+        side: PictureSide,
         tileable: bool = True,
-        directions: Count = 32,
-        patch: Count = 5,
+        directions: Annotated[Count, Le(1 << 12)] = 32,
+        patch: Annotated[Count, Le(255)] = 5,
         scales: Annotated[Count, Le(8)] = 3,
         overflow: NonNegative = 1.0,
         start: InitialStateSpec = InitialStateSpec(),  # noqa: B008, it is frozen
         level: str = "",
-        trials: Count = 4,
+        trials: Samples = 4,
     ) -> None:
         super().__init__(setting)
         self.level = setting.layout[level or list(setting.layout)[-1]]
@@ -102,17 +103,15 @@ class Texture(Task):
             TargetError: The picture cannot be had or used.
         """
         if not self.extent.any():
-            picture = load_texture(self.spec, side=self.side, folder=self.context.folder)
-            if picture.std(dim=(1, 2)).max() < 1 / 255:
-                raise TargetError(
-                    "the target is of one colour, so that every patch of it is alike.",
-                    where=f"target {self.spec!r} at side {self.side}",
-                    to_do="choose a picture with a pattern",
-                )
+            picture = self._drawn()
             height, width = picture.shape[1:]
             self.target[:, :height, :width] = picture.to(self.target)
             self.extent = torch.tensor([height, width])
         self.to(device)
+
+    def check(self) -> None:
+        """Refuse a picture that cannot be had or used."""
+        self._drawn()
 
     @property
     def pattern(self) -> Tensor:
@@ -188,16 +187,32 @@ class Texture(Task):
         return state[self.level.name][:, :3].float() + 0.5
 
     def _check(self) -> None:
-        if len(self.context.size) != 2 or self.level.channels < 3:
-            raise ShapeError(
-                f"a texture does not fit a grid of {list(self.context.size)} cells and "
-                f'{self.level.channels} channels at level "{self.level.name}".',
-                where="[grid] size, [[levels]] channels",
-                to_do="use two axes, and 3 channels or more",
+        size, channels, faults = self.context.size, self.level.channels, []
+        if len(size) != 2 or channels < 3:
+            words = (
+                f'does not fit {list(size)} cells and {channels} channels at "{self.level.name}"'
             )
+            to_do = "use two axes in [grid] size, and 3 channels or more"
+            faults.append(Fault((), words, to_do))
+        if self.level.input:
+            faults.append(Fault(("level",), "is an input", "name a level that rules write to"))
         if self.patch % 2 == 0:
-            raise ShapeError(
-                f"a patch of {self.patch} cells has no middle.",
-                where="[task] patch",
-                to_do="give an odd number, such as 5",
+            to_do = "a patch needs a middle: an odd number, such as 5"
+            faults.append(Fault(("patch",), f"is {self.patch}", to_do))
+        if faults:
+            raise OptionError(faults, "Texture(...)")
+
+    def _drawn(self) -> Tensor:
+        """Draw or load the target, `(3, height, width)`.
+
+        Raises:
+            TargetError: The picture cannot be had or used.
+        """
+        picture = load_texture(self.spec, side=self.side, folder=self.context.folder)
+        if picture.std(dim=(1, 2)).max() < 1 / 255:
+            raise TargetError(
+                "the target is of one colour, so that every patch of it is alike.",
+                where=f"target {self.spec!r} at side {self.side}",
+                to_do="choose a picture with a pattern",
             )
+        return picture

@@ -1,0 +1,71 @@
+"""Build what a recipe names, and note every refusal at the key that it is about."""
+
+from dataclasses import replace
+from typing import Any
+
+from nca.engine.capacity import WeightBudget
+from nca.engine.context import RuleContext
+from nca.engine.rule import UpdateRule
+from nca.errors import NCAError
+from nca.jsonl import dumps
+from nca.recipe.tables import RuleTable, Tables, TaskTable
+from nca.registry.registry import Kind, registry
+from nca.validation.arguments import options_of, takes_context
+from nca.validation.faults import Fault, KeyPath, OptionError
+
+
+def build(
+    kind: Kind, table: RuleTable | TaskTable, path: KeyPath, surroundings: Any, faults: list[Fault]
+) -> Any | None:
+    """Return what a table stands for, or None, and note why.
+
+    Args:
+        kind: A rule or a task.
+        table: Its name and options.
+        path: Where the table stands.
+        surroundings: What is told to those that ask.
+        faults: Where refusals are noted.
+    """
+    try:
+        with WeightBudget(f"the {kind} {table.name}"):
+            return _made(kind, table, surroundings)
+    except OptionError as error:
+        faults += [replace(fault, path=(*path, *fault.path)) for fault in error.faults]
+    except NCAError as error:
+        faults.append(Fault(_blamed(error, table, path), error.what.rstrip("."), error.to_do))
+    except Exception as error:  # a stranger's code may raise anything
+        words = (str(error).splitlines() or [""])[0]
+        to_do = f"correct the {kind}, or its options here"
+        faults.append(Fault(path, f"cannot be built: {type(error).__name__}: {words}", to_do))
+    return None
+
+
+def check_rule(
+    rule: UpdateRule, path: KeyPath, context: RuleContext, tables: Tables, faults: list[Fault]
+) -> None:
+    """Note what is wrong with a rule in its place: it reads no level, or sees too far."""
+    for name in rule.reads:
+        try:
+            context.level(name)
+        except NCAError as error:
+            faults.append(Fault(path, error.what.rstrip("."), error.to_do))
+    longest = max(tables.grid.size)
+    if rule.radius > longest:
+        to_do = f"the grid has {longest} cells along its longest side: a smaller radius"
+        faults.append(Fault(path, f"sees {rule.radius} cells far", to_do))
+
+
+def _blamed(error: NCAError, table: RuleTable | TaskTable, path: KeyPath) -> KeyPath:
+    """Return the key whose value an error quotes, or else the place of the table."""
+    for key, value in (table.model_extra or {}).items():
+        if isinstance(value, str) and value and any(q + value + q in error.what for q in "'\""):
+            return (*path, key)
+    return path
+
+
+def _made(kind: Kind, table: RuleTable | TaskTable, surroundings: Any) -> Any:
+    thing = registry.get(kind, table.name)
+    model = options_of(thing)
+    checked = model.model_validate_json(dumps(table.model_extra))
+    options = {name: getattr(checked, name) for name in model.model_fields}
+    return thing(*([surroundings] if takes_context(thing) else []), **options)

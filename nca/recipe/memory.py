@@ -1,0 +1,53 @@
+"""What a recipe's states alone take of memory, counted before any of them is made."""
+
+import math
+from collections.abc import Iterator
+
+from nca.engine.capacity import in_bytes
+from nca.recipe.tables import Tables
+from nca.validation.faults import Fault, KeyPath
+
+NUMBER = 4
+"""Bytes of a number of a state."""
+
+MOST = 1 << 42
+"""Bytes that no machine holds."""
+
+
+def held(tables: Tables) -> dict[KeyPath, int]:
+    """Return the bytes of states that a run holds at a time, by the key that counts them."""
+    one = _one(tables)
+    counts: dict[KeyPath, int] = {}
+    if tables.train:
+        counts["train", "batch"] = tables.train.batch // tables.train.parts * one
+    if tables.train and tables.pool:
+        counts["pool", "size"] = tables.pool.size * one
+    return counts
+
+
+def beyond(tables: Tables, total: int = MOST) -> Iterator[Fault]:
+    """Yield the faults of states that do not fit into so many bytes."""
+    one, cells = _one(tables), math.prod(tables.grid.size)
+    advice = f"there are {in_bytes(total)} in all" if total < MOST else "no machine holds that"
+    if one > total:
+        channels = max(range(len(tables.levels)), key=lambda n: tables.levels[n].channels)
+        wide = tables.levels[channels].channels > cells
+        path: KeyPath = ("levels", channels, "channels") if wide else ("grid", "size")
+        yield Fault(
+            path,
+            f"makes a state of {in_bytes(one)}",
+            f"{advice}: fewer cells in [grid] size, or fewer channels in [[levels]]",
+        )
+        return
+    for key, count in held(tables).items():
+        if count > total:
+            yield Fault(
+                key,
+                f"makes states of {in_bytes(count)}",
+                f"{advice}: fewer of them, fewer cells in [grid] size, or fewer channels",
+            )
+
+
+def _one(tables: Tables) -> int:
+    channels = sum(level.channels for level in tables.levels)
+    return NUMBER * channels * math.prod(tables.grid.size)
