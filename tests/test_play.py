@@ -4,6 +4,9 @@ import base64
 import io
 import json
 import math
+import struct
+import tracemalloc
+import zlib
 
 import pytest
 import torch
@@ -17,7 +20,10 @@ from nca.play import History, PlayedModel, PlayStart, Session, parse_event
 from nca.play.brush import touched
 from nca.play.controls import controls_of, with_controls
 from nca.play.frames import Viewer, frame
+from nca.play.recording import parse_recording_request, record
 from nca.play.snapshot import SnapshotCache
+from nca.play.work import StoppedError, watching
+from nca.progress import Progress
 
 CPU = torch.device("cpu")
 
@@ -513,3 +519,110 @@ def test_an_event_says_what_is_wrong_with_it():
     with pytest.raises(NCAError, match="there is no event of kind 'sing'") as fault:
         parse_event({"kind": "sing", "step": 0})
     assert "erase" in fault.value.to_do
+
+
+def broken_png(*chunks: tuple[bytes, bytes]) -> str:
+    """Return a PNG of these chunks in base 64."""
+    held = [b"\x89PNG\r\n\x1a\n"]
+    for kind, data in chunks:
+        check = zlib.crc32(kind + data)
+        held.append(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check))
+    return base64.b64encode(b"".join(held)).decode()
+
+
+def size_of(width: int, height: int) -> tuple[bytes, bytes]:
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+
+
+HIDDEN = {
+    "another chunk first": broken_png((b"tEXt", b"a\0b"), size_of(8, 8)),
+    "a second header": broken_png(size_of(8, 8), size_of(9000, 9000), (b"IDAT", b"")),
+    "no pixels": broken_png(size_of(0, 8), (b"IDAT", b"")),
+    "a header alone": broken_png(size_of(8, 8)),
+    "a header cut short": broken_png((b"IHDR", b"\0" * 5)),
+    "too wide": broken_png(size_of(1025, 1), (b"IDAT", b"")),
+    "much text": broken_png(
+        size_of(8, 8), (b"zTXt", b"a\0\0" + zlib.compress(b"x" * 10**7)), (b"IDAT", b"")
+    ),
+    "strange frames": broken_png((b"acTL", b"\0" * 8), size_of(8, 8), (b"acTL", b"\0" * 3)),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_picture_that_hides_its_size_is_refused_before_it_is_unpacked(lizard, name):
+    tracemalloc.start()
+    with pytest.raises(NCAError, match="the picture cannot be read"):
+        Session(lizard).act({"kind": "drop", "role": "start", "png": HIDDEN[name]})
+    assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    tracemalloc.stop()
+
+
+def test_a_history_is_checked_and_not_replayed_as_it_is_read(lizard, monkeypatch):
+    text = played(lizard).save()
+    session = Session(lizard)
+    monkeypatch.setattr(PlayedModel, "next", lambda *_: pytest.fail("a step was taken"))
+    session.load(text)
+    assert session.step == 0
+
+
+def test_what_takes_too_long_to_replay_is_refused_as_it_is_done_and_as_it_is_read():
+    wide = PlayedModel.load("life", CPU, size=(1024, 1024))
+    far = [[1024.0 * (at % 2), 512.0 * (at % 3)] for at in range(2048)]
+    stroke = {"kind": "erase", "radius": 512.0, "points": far}
+    session = Session(wide)
+    for _ in range(3):
+        session.act({"kind": "erase", "radius": 1.0, "points": [[1.0, 1.0]]})
+    said = json.loads(session.save())
+    with pytest.raises(NCAError, match="no more work at one step"):
+        session.act(stroke)
+    assert len(session.here.branch.events) == 3
+    said["branches"][0]["events"] = [{**stroke, "step": 0}]
+    with pytest.raises(NCAError, match="no more work at one step"):
+        History.loaded(json.dumps(said), wide)
+
+
+def test_work_ends_between_two_steps_and_leaves_all_as_it_was(lizard):
+    class Impatient(Progress):
+        asked = 0
+
+        def stopped(self) -> bool:
+            self.asked += 1
+            return self.asked > 5
+
+    session = Session(lizard)
+    session.advance(2)
+    stood = session.here.snapshot
+    text = played(lizard).save()
+    request = parse_recording_request({"first": "0", "last": "100000", "every": "1000"})
+    for work in (
+        lambda: session.go(1000),
+        lambda: record(session, "film.gif", request),
+        lambda: session.load(text),
+        lambda: touched([[1.0, 1.0]] * 9, 1.0, (8, 8), TORUS),
+    ):
+        with watching(Impatient()), pytest.raises(StoppedError):
+            work()
+        assert session.here.snapshot is stood
+
+
+def test_a_key_given_twice_is_no_history(lizard):
+    text = Session(lizard).save().replace('"size"', '"format":1,"size"')
+    with pytest.raises(NCAError, match="no history") as fault:
+        History.loaded(text, lizard)
+    assert "'format' is given twice" in fault.value.where
+
+
+def test_a_far_step_is_neared_in_pieces_on_both_branches_shown(lizard):
+    session = Session(lizard)
+    session.advance(40)
+    session.go(5)
+    session.act({"kind": "damage"})
+    session.compare(0)
+    for branch in session.history.branches:
+        branch.cache.stride = 64
+        branch.cache.cut(0)
+    pieces = 0
+    while not session.approach(30, lambda: True):
+        pieces += 1
+    assert pieces == 2 * 25 - 2, "each piece is a step of one branch"
+    assert [place.snapshot.step for place in session.places] == [30, 30]

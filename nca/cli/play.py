@@ -1,6 +1,5 @@
 """`nca play`: touch a living automaton on a page that this machine serves."""
 
-import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -22,19 +21,26 @@ from nca.cli.progress import terminal_progress
 from nca.errors import NCAError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TRY_FIRST = """\
+What shall be played? Try first:
+  nca play growing                      A lizard that grows from one cell, and heals when it is cut.
+  nca play self_classifying_mnist_long  Draw a digit; its cells agree on what it is.
+  nca play life                         A rule alone, without weights.
+nca recipes list names the others; a run's folder or a checkpoint's file plays too."""
+
 GRID = r"[1-9]\d{0,6}(x[1-9]\d{0,6}){0,2}"
 """How the sides of a grid of up to three axes are written."""
 
 
 def play_command(
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="CHECKPOINT|RECIPE",
             help="A file, a run's folder, or the name of either.",
             autocompletion=complete_either,
         ),
-    ],
+    ] = None,
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0: where it is free.")
     ] = 0,
@@ -68,12 +74,18 @@ def play_command(
     """
     from nca.device import pick_device
 
+    if source is None:
+        say(TRY_FIRST)
+        raise typer.Exit(2)
+    if host not in LOOPBACK:
+        wanted = f"the page is for this machine alone; choose {', '.join(LOOPBACK)}"
+        raise typer.BadParameter(wanted, param_hint="--host")
     _need_extra()
     load_plugins(plugin)
-    if host not in LOOPBACK:
-        raise typer.BadParameter(f"choose {', '.join(LOOPBACK)}", param_hint="--host")
+    from nca.play.ending import ending
     from nca.play.follow import follower, newest
     from nca.play.hub import Hub
+    from nca.play.launch import launch
     from nca.play.model import PlayedModel
     from nca.play.server import Server
     from nca.play.session import Session
@@ -106,14 +118,19 @@ def play_command(
     session = Session(model, seed)
     if history and session.load(_text(history)):
         say(f"{history} was made with other weights: what it replays will differ")
-    hub = Hub(session)
+    hub = Hub(session, moving=True)
     server = Server(hub, host, port, follower(hub, run, load) if follow else None)
-    print_result(server.auth.address)
     kind = f"iteration {model.iteration:,}" if model.trained else "first weights, untrained"
-    say(f"{model.name} ({kind}) on {model.device}; Ctrl-C ends it")
-    if not no_open:
-        webbrowser.open(server.auth.address)
-    server.run()
+    with ending() as end:
+        print_result(server.auth.address)
+        say(f"{model.name} ({kind}) on {model.device}; Ctrl-C ends it")
+        if not no_open and not launch(server.auth.address, end):
+            say("no browser was found here: open the address above in one")
+        try:
+            server.run(end)
+        finally:
+            end.clean()
+    raise typer.Exit(end.code)
 
 
 def _need_extra() -> None:

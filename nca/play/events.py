@@ -15,15 +15,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nca.engine.rng import CellRNG
 from nca.errors import NCAError, ShapeError
 from nca.jsonl import dumps
-from nca.play.brush import touched
+from nca.play import brush
+from nca.play import picture as png
 from nca.play.controls import Value
 from nca.play.model import MOST_SAMPLES, PlayedModel, PlayStart
 from nca.play.snapshot import Snapshot
-from nca.render.upload import decoded
 from nca.tasks import damage
 from nca.tasks.batch import Batch
 from nca.tasks.pool import swap_inputs
-from nca.types import Name, Natural
+from nca.types import Name, Natural, Size
 
 MOST_STEPS = 10_000_000
 MOST_POINTS = 2048
@@ -50,7 +50,24 @@ class Event(BaseModel, ABC):
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         """Enter the kind, so that it can be found by name."""
-        KINDS[cls.model_fields["kind"].default] = cls
+        if "kind" in cls.model_fields:
+            KINDS[cls.model_fields["kind"].default] = cls
+
+    def check(self, model: PlayedModel) -> None:
+        """Refuse what cannot be done to a model, without doing it.
+
+        Raises:
+            NCAError: It does not apply to this model.
+        """
+
+    def work(self, model: PlayedModel) -> int:
+        """Return about how many numbers are looked at to apply it."""
+        return model.numbers
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels of a picture it has to unpack."""
+        return 0
 
     @abstractmethod
     def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
@@ -85,18 +102,33 @@ def parse_event(given: Any) -> Event:
         ) from None
 
 
-class Paint(Event):
+class Stroke(Event, ABC):
+    """What a brush does along a line."""
+
+    radius: Radius
+    points: Points
+
+    def check(self, model: PlayedModel) -> None:
+        """Refuse points that do not lie on the grid."""
+        _check_axes(self.points, model)
+
+    def work(self, model: PlayedModel) -> int:
+        """Return about how many numbers are looked at to apply it."""
+        covers = len(model.automaton.writable_levels)
+        return model.numbers + covers * brush.work(self.points, self.radius, model.size)
+
+
+class Paint(Stroke):
     """Let cells under a brush hold a number, in some channels of a level."""
 
     kind: Literal["paint"] = "paint"
     level: Name
     channels: Annotated[tuple[Natural, ...], Len(0, 4096)] = ()
     value: Number
-    radius: Radius
-    points: Points
 
-    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
-        """Paint; no channels mean all of them."""
+    def check(self, model: PlayedModel) -> None:
+        """Refuse unknown levels and channels."""
+        super().check(model)
         level = model.automaton.layout[self.level]
         if any(channel >= level.channels for channel in self.channels):
             raise ShapeError(
@@ -104,6 +136,10 @@ class Paint(Event):
                 where=f"a stroke at step {self.step}",
                 to_do=f"choose channels from 0 to {level.channels - 1}",
             )
+
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
+        """Paint; no channels mean all of them."""
+        level = model.automaton.layout[self.level]
         cover = _cover(self.points, self.radius, snapshot, model, self.level) > 0.5
         painted = snapshot.state[self.level].clone()
         for channel in self.channels or range(level.channels):
@@ -111,12 +147,10 @@ class Paint(Event):
         return snapshot.with_state(snapshot.state.replace({self.level: painted}))
 
 
-class Erase(Event):
+class Erase(Stroke):
     """Empty the cells under a brush, on every level but the input."""
 
     kind: Literal["erase"] = "erase"
-    radius: Radius
-    points: Points
 
     def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Erase."""
@@ -127,24 +161,35 @@ class Erase(Event):
         return snapshot.with_state(snapshot.state.replace(levels))
 
 
-class Ink(Event):
+class Ink(Stroke):
     """Draw with light or dark on the task's picture, finer than cells where it has pixels."""
 
     kind: Literal["ink"] = "ink"
     value: Annotated[float, Ge(0), Le(1)]
-    radius: Radius
-    points: Points
+
+    def check(self, model: PlayedModel) -> None:
+        """Refuse it where nothing takes an input."""
+        _task_with(model, "input")
+        super().check(model)
+
+    def work(self, model: PlayedModel) -> int:
+        """Return about how many numbers are looked at to apply it."""
+        points, radius, canvas = self._on_canvas(model)
+        return model.numbers + brush.work(points, radius, canvas)
 
     def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Draw; the cells carry on or begin anew, as in training."""
         task = _task_with(model, "input")
-        _check_axes(self.points, model)
-        fine = [have / want for have, want in zip(task.canvas, model.size, strict=True)]
-        scaled = [[at * by for at, by in zip(p, fine, strict=True)] for p in self.points]
-        topology = model.turned(snapshot).topology
-        cover = touched(scaled, self.radius * fine[0], task.canvas, topology)
+        cover = brush.touched(*self._on_canvas(model), model.turned(snapshot).topology)
         picture = torch.cat([torch.full((3, *task.canvas), self.value), cover.unsqueeze(0)])
         return _written(snapshot, model, picture, "input")
+
+    def _on_canvas(self, model: PlayedModel) -> tuple[list[list[float]], float, Size]:
+        """Return points and radius in pixels of the task's picture, and its size."""
+        canvas = _task_with(model, "input").canvas
+        fine = [have / want for have, want in zip(canvas, model.size, strict=True)]
+        points = [[at * by for at, by in zip(p, fine, strict=True)] for p in self.points]
+        return points, self.radius * fine[0], canvas
 
 
 class Drop(Event):
@@ -154,10 +199,23 @@ class Drop(Event):
     role: Name
     png: Annotated[str, Len(1, MOST_TEXT)]
 
+    def check(self, model: PlayedModel) -> None:
+        """Refuse what is no picture, and one that nothing takes."""
+        png.picture(self.png, _task_with(model, self.role).canvas)
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels of a picture it has to unpack."""
+        return png.pixels(self.png)
+
+    def work(self, model: PlayedModel) -> int:
+        """Return about how many numbers are looked at to apply it."""
+        return model.numbers + 4 * self.pixels
+
     def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Lay it over."""
         task = _task_with(model, self.role)
-        return _written(snapshot, model, decoded(self.png, task.canvas), self.role)
+        return _written(snapshot, model, png.picture(self.png, task.canvas), self.role)
 
 
 class Plant(Event):
@@ -166,11 +224,18 @@ class Plant(Event):
     kind: Literal["plant"] = "plant"
     points: Annotated[tuple[Point, ...], Len(1, 64)]
 
+    def check(self, model: PlayedModel) -> None:
+        """Refuse points that do not lie on the grid."""
+        _check_axes(self.points, model)
+
+    def work(self, model: PlayedModel) -> int:
+        """Return about how many numbers are looked at to apply it."""
+        return model.numbers * len(self.points)
+
     def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Plant one at every point."""
         batch = snapshot.batch
         for point in self.points:
-            _check_axes([point], model)
             cell = tuple(int(at // 1) % side for at, side in zip(point, model.size, strict=True))
             if model.task is not None:
                 batch = model.task.add_seed(batch, cell)
@@ -200,6 +265,14 @@ class Exchange(Event):
     kind: Literal["exchange"] = "exchange"
     sample: Sample
 
+    def check(self, model: PlayedModel) -> None:
+        """Refuse a sample that the task does not have."""
+        model.check_sample(self.sample)
+
+    def work(self, model: PlayedModel) -> int:
+        """Return about how many numbers are looked at to apply it: samples come in order."""
+        return model.numbers * (self.sample + 1)
+
     def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Exchange input and truth."""
         fresh = model.first(PlayStart(sample=self.sample), snapshot.state.random_seed)
@@ -216,14 +289,18 @@ class Turn(Event):
     knob: Name
     value: Value
 
-    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
-        """Set it; at the value of the recipe it counts as unchanged."""
+    def check(self, model: PlayedModel) -> None:
+        """Refuse unknown controls, and values that they cannot take."""
         if self.knob not in model.controls:
             raise ShapeError(
                 f"there is no control {self.knob!r}.",
                 where=f"an event at step {self.step}",
                 to_do=f"choose among {', '.join(model.controls)}",
             )
+        model.controls[self.knob].check(self.knob, self.value)
+
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
+        """Set it; at the value of the recipe it counts as unchanged."""
         control = model.controls[self.knob]
         controls = {name: value for name, value in snapshot.controls.items() if name != self.knob}
         if self.value != control.value:
@@ -263,13 +340,12 @@ def _task_with(model: PlayedModel, role: str) -> Any:
 def _cover(
     points: Points, radius: float, snapshot: Snapshot, model: PlayedModel, level: str
 ) -> torch.Tensor:
-    _check_axes(points, model)
     topology = model.turned(snapshot).topology
     size = snapshot.state.size(level)
-    return touched(points, radius, size, topology).to(model.device)
+    return brush.touched(points, radius, size, topology).to(model.device)
 
 
-def _check_axes(points: Points | list[Point], model: PlayedModel) -> None:
+def _check_axes(points: Points, model: PlayedModel) -> None:
     strange = [point for point in points if len(point) != len(model.size)]
     if strange:
         raise ShapeError(

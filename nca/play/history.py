@@ -5,17 +5,19 @@ same history is the same bits. A branch leaves its parent at a step and shares a
 before; a branch without parent has a random seed and a start of its own.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from nca.errors import NCAError
 from nca.jsonl import dumps
+from nca.play.bounds import Bounds
 from nca.play.events import Event, parse_event
 from nca.play.history_file import (
     FORMAT,
     MOST_BRANCHES,
-    MOST_EVENTS,
     SavedBranch,
     check_size,
     damaged,
@@ -23,9 +25,12 @@ from nca.play.history_file import (
 )
 from nca.play.model import PlayedModel, PlayStart
 from nca.play.snapshot import Snapshot, SnapshotCache
+from nca.play.work import ask, progress
 
 BUDGET = 256_000_000
 """Bytes of snapshots that are kept for going back."""
+
+_step = attrgetter("step")
 
 
 @dataclass
@@ -56,7 +61,8 @@ class Branch:
         """Return what is done at a step."""
         if self.parent is not None and step < self.fork:
             return self.parent.at(step)
-        return [event for event in self.events if event.step == step]
+        first = bisect_left(self.events, step, key=_step)
+        return self.events[first : bisect_right(self.events, step, key=_step)]
 
     def all(self) -> list[Event]:
         """Return all that was done, since time began."""
@@ -78,6 +84,7 @@ class History:
     ) -> None:
         self.model = model
         self.branches: list[Branch] = []
+        self._bounds = Bounds(model)
         self.begin(random_seed, start or PlayStart())
 
     def begin(self, random_seed: int, start: PlayStart) -> Branch:
@@ -116,6 +123,7 @@ class History:
                 to_do="remove those first, or begin anew",
             )
         self.branches.remove(branch)
+        self._bounds.forget(branch.events)
 
     def rename(self, branch: Branch, name: str) -> None:
         """Give a branch another name; if it is taken, a number is added."""
@@ -126,15 +134,23 @@ class History:
         """Note what was done; events come in order of time.
 
         Raises:
-            NCAError: There are too many events.
+            NCAError: There are too many events, or they are too much work.
         """
-        if sum(len(each.events) for each in self.branches) >= MOST_EVENTS:
-            raise NCAError(
-                f"a history holds at most {MOST_EVENTS} events.",
-                where=f"branch {branch.name!r}, step {event.step}",
-                to_do="save it, then reset",
-            )
+        self._bounds.add(branch.name, event)
         branch.events.append(event)
+
+    def check(self, branch: Branch, event: Event) -> None:
+        """Refuse an event before it is done.
+
+        Raises:
+            NCAError: It cannot be done to the model, or it is one too many.
+        """
+        event.check(self.model)
+        self._bounds.check(branch.name, event)
+
+    def take_back(self, branch: Branch) -> None:
+        """Forget the last event of a branch."""
+        self._bounds.forget([branch.events.pop()])
 
     def before(self, branch: Branch, step: int) -> Snapshot:
         """Return the snapshot at a step before anything is done at it.
@@ -163,11 +179,13 @@ class History:
     def done(self, branch: Branch, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot after the events of its step."""
         for event in branch.at(snapshot.step):
+            ask()
             snapshot = event.apply(snapshot, self.model)
         return snapshot
 
     def after(self, branch: Branch, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot one step later, before anything is done at it, and keep it."""
+        ask()
         snapshot = self.model.next(snapshot)
         if snapshot.step > branch.fork or branch.parent is None:
             branch.cache.keep(snapshot)
@@ -212,29 +230,45 @@ class History:
     def loaded(cls, text: str, model: PlayedModel) -> "History":
         """Read a history from the text of a file, which need not be trusted.
 
+        All that is done in it is checked, and nothing of it done.
+
         Raises:
             NCAError: It is none, it is too large, or it belongs to another grid or other levels.
         """
         saved = read_history(text)
         check_size(saved.size, model)
         history = cls.__new__(cls)
-        history.model, history.branches = model, []
+        history.model, history.branches, history._bounds = model, [], Bounds(model)
+        total = sum(len(row.events) for row in saved.branches)
+        progress().begin("history", total, unit="events")
         for number, row in enumerate(saved.branches):
-            parent = history._parent(number, row)
-            events = [parse_event(event) for event in row.events]
-            steps = [event.step for event in events]
-            if steps != sorted(steps) or (steps and steps[0] < row.fork) or row.length < row.fork:
-                raise damaged(f"the events of branch {number} are out of order")
-            branch = Branch(
-                history._free(row.name), row.random_seed, row.start, parent, row.fork, events
-            )
-            branch.length = max([row.length, *steps])
-            if parent is None:
-                branch.cache.keep(model.first(row.start, row.random_seed))
-            history._add(branch)
-        if sum(len(branch.events) for branch in history.branches) > MOST_EVENTS:
-            raise damaged(f"it holds more than {MOST_EVENTS} events")
+            history._add(history._branch(number, row))
         return history
+
+    def _branch(self, number: int, row: SavedBranch) -> Branch:
+        """Return a saved branch, all of whose events can be done."""
+        parent = self._parent(number, row)
+        events = self._events(row)
+        steps = [event.step for event in events]
+        if steps != sorted(steps) or (steps and steps[0] < row.fork) or row.length < row.fork:
+            raise damaged(f"the events of branch {number} are out of order")
+        length = max([row.length, *steps])
+        name = self._free(row.name)
+        branch = Branch(name, row.random_seed, row.start, parent, row.fork, events, length)
+        if parent is None:
+            branch.cache.keep(self.model.first(row.start, row.random_seed))
+        return branch
+
+    def _events(self, row: SavedBranch) -> list[Event]:
+        events = []
+        for given in row.events:
+            ask()
+            event = parse_event(given)
+            event.check(self.model)
+            self._bounds.add(row.name, event)
+            events.append(event)
+            progress().advance(self._bounds.events)
+        return events
 
     @staticmethod
     def foreign(text: str, model: PlayedModel) -> bool:

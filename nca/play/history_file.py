@@ -6,13 +6,14 @@ from annotated_types import Le, Len
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nca.errors import NCAError
+from nca.play.bounds import MOST_EVENTS
 from nca.play.events import MOST_STEPS, Step
+from nca.play.json_keys import RepeatedKeyError, check_keys
 from nca.play.model import PlayedModel, PlayStart
 from nca.types import Natural, Size
 
 FORMAT = 1
 MOST_BRANCHES = 32
-MOST_EVENTS = 20_000
 MOST_BYTES = 16_000_000
 
 BranchName = Annotated[str, Len(1, 40)]
@@ -56,7 +57,11 @@ def read_history(text: str) -> Saved:
     if len(text) > MOST_BYTES:
         raise damaged(f"it has more than {MOST_BYTES:,} bytes")
     try:
-        return Saved.model_validate_json(text)
+        saved = Saved.model_validate_json(text)
+        check_keys(text)
+        return saved
+    except RepeatedKeyError as error:
+        raise damaged(str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"

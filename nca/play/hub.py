@@ -8,6 +8,8 @@ the pages, and all else goes on.
 
 import asyncio
 import math
+import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from nca.play.frames import Viewer, frame
 from nca.play.reporting import Repeats, describe_fault
 from nca.play.session import Session
 from nca.play.views import ViewRequest
+from nca.play.work import Job, StoppedError, ask, watching
 
 Given = TypeVar("Given")
 
@@ -27,6 +30,9 @@ BUSY = 0.03
 
 PATIENCE = 0.1
 """Seconds between two frames on the way to a step."""
+
+LONG = 0.7
+"""Seconds after which a page is shown that something is being worked on."""
 
 REST = 1 / 60
 FASTEST = 10_000.0
@@ -62,8 +68,9 @@ class Client:
         await self.wire.send_text(dumps({"type": kind, **fields}))
 
     async def report(self, fault: Exception) -> None:
-        """Say what has failed; a bug of ours goes to the log as well."""
-        await self.send("fault", **describe_fault(fault))
+        """Say what has failed or was stopped; a bug of ours goes to the log as well."""
+        kind, fields = _said(fault)
+        await self.send(kind, **fields)
 
     def look(self, look: ViewRequest) -> None:
         """Look at something else."""
@@ -77,24 +84,73 @@ class Hub:
 
     Args:
         session: What runs; it may be exchanged for another one.
+        moving: Whether time passes as soon as there is a page, unless the automaton pauses there.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, moving: bool = False) -> None:
         self.session = session
         self.clients: list[Client] = []
         self.playing = False
+        self.moving = moving
         self.paused = False
         self.speed: float | None = 10.0
         self.news: dict[str, Any] = {}
         self.goal: int | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nca-play")
+        self._job: Job | None = None
+        self._ended = threading.Event()
         self._going = asyncio.Event()
         self._passed: deque[tuple[float, int]] = deque()
 
     async def do(self, work: Callable[..., Given], *arguments: Any) -> Given:
-        """Do something with the session, after what is being done."""
+        """Do something with the session, after what is being done.
+
+        Whoever waits for it no more stops it.
+
+        Raises:
+            StoppedError: It was stopped.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._worker, partial(work, *arguments))
+        job = Job(self._ended)
+        doing = loop.run_in_executor(self._worker, self._watched, job, partial(work, *arguments))
+        try:
+            return await doing
+        except asyncio.CancelledError:
+            job.stop()
+            raise
+
+    def _watched(self, job: Job, work: Callable[[], Given]) -> Given:
+        job.since = time.monotonic()
+        self._job = job
+        try:
+            with watching(job):
+                ask()
+                return work()
+        finally:
+            self._job = None
+
+    def interrupt(self) -> None:
+        """Stop what is being done, and stand still."""
+        if job := self._job:
+            job.stop()
+        self.play(False)
+
+    def end(self) -> None:
+        """Stop what is being done and all that comes; may be called from a signal's handler."""
+        self._ended.set()
+
+    async def watch(self) -> None:
+        """Tell the pages of work that takes long, and of its end, for ever."""
+        shown = False
+        while True:
+            await asyncio.sleep(LONG / 2)
+            job = self._job
+            long = job is not None and time.monotonic() - job.since > LONG
+            if job and long:
+                await self.send("busy", job=job.to_json())
+            elif shown:
+                await self.send("busy", job=None)
+            shown = long
 
     async def send(self, kind: str, **fields: Any) -> None:
         """Send a message to all pages."""
@@ -102,13 +158,17 @@ class Hub:
             await client.send(kind, **fields)
 
     async def report(self, fault: Exception) -> None:
-        """Say to all pages what has failed; a bug of ours goes to the log as well."""
-        await self.send("fault", **describe_fault(fault))
+        """Say to all pages what has failed or was stopped; a bug goes to the log as well."""
+        kind, fields = _said(fault)
+        await self.send(kind, **fields)
 
     def enter(self, wire: Wire) -> Client:
         """Connect a page."""
         client = Client(wire)
         self.clients.append(client)
+        if self.moving and not self.session.past_pause:
+            self.playing = True
+        self.moving = False
         self._consider()
         return client
 
@@ -116,6 +176,7 @@ class Hub:
         """Disconnect a page; without pages the session stands still."""
         self.clients.remove(client)
         if not self.clients:
+            self.moving = self.playing
             self.playing, self.goal = False, None
         self._consider()
 
@@ -216,8 +277,9 @@ class Hub:
             await asyncio.sleep(wait)
 
     def close(self) -> None:
-        """Let the worker finish what it does, and go."""
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        """Let the worker end what it does, and go."""
+        self.end()
+        self._worker.shutdown(wait=False, cancel_futures=True)
 
     async def _approach(self, goal: int, enough: Callable[[], bool]) -> None:
         arrived = await self.do(self.session.approach, goal, enough)
@@ -246,6 +308,13 @@ class Hub:
             "rate": round(rate, 1),
             **self.news,
         }
+
+
+def _said(fault: Exception) -> tuple[str, dict[str, str]]:
+    """Return the kind of message that says what has failed, and its fields."""
+    if isinstance(fault, StoppedError):
+        return "notice", {"text": "Stopped."}
+    return "fault", describe_fault(fault)
 
 
 def _late(clock: Callable[[], float], end: float) -> bool:

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -27,6 +26,7 @@ from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
 from nca.play.controls import Control, Value, controls_of, with_controls
 from nca.play.snapshot import Snapshot
+from nca.play.work import ask
 from nca.progress import SILENT, Progress
 from nca.recipe.recipe import Recipe
 from nca.registry.registry import registry
@@ -164,6 +164,12 @@ class PlayedModel:
             for name, empty in blank.items()
         )
 
+    @cached_property
+    def numbers(self) -> int:
+        """How many numbers its state holds."""
+        channels = sum(level.channels for level in self.automaton.layout.values())
+        return channels * math.prod(self.size)
+
     @property
     def fingerprint(self) -> int:
         """A number that changes with the recipe's levels and with every weight."""
@@ -206,19 +212,56 @@ class PlayedModel:
         """Return the automaton with its controls as they stand."""
         return self.tuned(tuple(sorted(snapshot.controls.items())))
 
+    def check_sample(self, number: int) -> None:
+        """Refuse a sample that the task does not have.
+
+        Raises:
+            ShapeError: It is one.
+        """
+        if self.task is not None and not self._samples.has(number):
+            raise ShapeError(
+                f"the task has no sample {number}.",
+                where=f"{type(self.task).__name__}, test data: {self._samples.count} samples",
+                to_do="choose a smaller number",
+            )
+
+    @cached_property
+    def _samples(self) -> "SampleCount":
+        assert self.task is not None
+        return SampleCount(self.task)
+
     def _sample(self, number: int) -> Batch:
         if self.task is None:
             return Batch(self.automaton.seed(1, self.size).to(self.device))
-        blocks = self.task.evaluation_batches("test", BLOCK)
-        batch = next(islice(blocks, number // BLOCK, None), None)
-        if batch is None or number % BLOCK >= batch.state.batch:
-            raise ShapeError(
-                f"the task has no sample {number}.",
-                where=f"{type(self.task).__name__}, test data",
-                to_do="choose a smaller number",
-            )
-        place = number % BLOCK
-        return batch.select(slice(place, place + 1))
+        for place, batch in enumerate(self.task.evaluation_batches("test", BLOCK)):
+            ask()
+            if place == number // BLOCK and number % BLOCK < batch.state.batch:
+                return batch.select(slice(number % BLOCK, number % BLOCK + 1))
+            if place >= number // BLOCK:
+                break
+        self.check_sample(number)
+        raise AssertionError("a task that has fewer samples than before")
+
+
+class SampleCount:
+    """The number of samples of a task, counted as far as anybody has asked.
+
+    Args:
+        task: What has the samples.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.count = 0
+        self._blocks = task.evaluation_batches("test", BLOCK)
+
+    def has(self, number: int) -> bool:
+        """Return whether there is a sample of this number."""
+        while self.count <= number:
+            ask()
+            if (block := next(self._blocks, None)) is None:
+                return False
+            self.count += block.state.batch
+        return True
 
 
 def _is_checkpoint(source: str) -> bool:

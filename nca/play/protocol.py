@@ -16,6 +16,7 @@ from nca.play.events import MOST_STEPS, Sample, Step
 from nca.play.frames import about
 from nca.play.history_file import MOST_BYTES, RandomSeed
 from nca.play.hub import FASTEST, SLOWEST, Client, Hub
+from nca.play.json_keys import RepeatedKeyError, check_keys
 from nca.play.model import PlayStart
 from nca.play.views import ViewRequest
 from nca.types import Natural
@@ -73,6 +74,16 @@ class Play(Message):
     async def handle(self, hub: Hub, client: Client) -> None:
         """Start or stop."""
         hub.play(self.on)
+
+
+class Stop(Message):
+    """Stop what takes long, and stand still; it does not wait for what came before."""
+
+    type: Literal["stop"]
+
+    async def handle(self, hub: Hub, client: Client) -> None:
+        """Stop."""
+        hub.interrupt()
 
 
 class Speed(Message):
@@ -241,8 +252,8 @@ class Load(Message):
 
 
 Known = (
-    Ack | About | Play | Speed | Steps | Go | Act | Reset | LookAt | BranchOff | Show | Compare
-    | Rename | Remove | Load
+    Ack | About | Play | Stop | Speed | Steps | Go | Act | Reset | LookAt | BranchOff | Show
+    | Compare | Rename | Remove | Load
 )  # fmt: skip
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Known, Field(discriminator="type")])
 
@@ -261,7 +272,11 @@ def parse(text: str | None) -> Message:
     if len(text) > 2 * MOST_BYTES:
         raise _malformed(text, f"it has more than {2 * MOST_BYTES:,} characters")
     try:
-        return MESSAGES.validate_json(text)
+        message = MESSAGES.validate_json(text)
+        check_keys(text)
+        return message
+    except RepeatedKeyError as error:
+        raise _malformed(text, str(error)) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -283,9 +298,14 @@ async def respond(hub: Hub, client: Client, text: str | None) -> None:
         hub.changed()
 
 
+def urgent(text: str | None) -> bool:
+    """Return whether a message shall not wait for those before it."""
+    return text is not None and len(text) < QUOTED and '"stop"' in text
+
+
 def _malformed(text: str, why: str) -> NCAError:
     return NCAError(
         f"the page sent a message that cannot be read: {why[:QUOTED]}.",
-        where=text[:QUOTED],
+        where=text[:QUOTED].strip() or "an empty message",
         to_do="load the page again; if it stays so, it is of another version",
     )

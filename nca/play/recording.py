@@ -13,6 +13,7 @@ from nca.play.events import Step
 from nca.play.frames import Viewer, to_bytes
 from nca.play.session import Session
 from nca.play.views import ViewRequest
+from nca.play.work import progress
 from nca.render.animation import SLOWEST, encode
 
 KINDS = {"film.gif": "image/gif", "film.png": "image/apng", "film.mp4": "video/mp4"}
@@ -20,6 +21,9 @@ ENCODED = {"film.png": "film.apng"}
 """What a film is encoded as, where its name says it otherwise."""
 
 MOST_FRAMES = 600
+MOST_PIXELS = 1 << 28
+"""Of all frames together, which a GIF holds in memory at once."""
+
 SIDE = 384
 GAP = 8
 PAPER = 255
@@ -96,20 +100,34 @@ def record(session: Session, name: str, request: RecordingRequest) -> tuple[byte
         slice=request.slice,
         threshold=request.threshold,
     )
-    stood = session.step
+    stood = [(place, place.snapshot, place.previous) for place in session.places]
     try:
         data = encode(
             _sheets(session, Viewer(look), request.steps), ENCODED.get(name, name), request.rate
         )
     finally:
-        session.go(stood)
+        for place, snapshot, previous in stood:
+            place.snapshot, place.previous = snapshot, previous
     return data, name.partition(".")[2]
 
 
 def _sheets(session: Session, viewer: Viewer, steps: range) -> Iterator[Image.Image]:
-    for step in steps:
+    progress().begin("film", len(steps), unit="frames")
+    for number, step in enumerate(steps, start=1):
         session.go(step)
-        yield _sheet(session, viewer)
+        sheet = _sheet(session, viewer)
+        _check_pixels(sheet, len(steps))
+        yield sheet
+        progress().advance(number)
+
+
+def _check_pixels(sheet: Image.Image, frames: int) -> None:
+    if sheet.width * sheet.height * frames > MOST_PIXELS:
+        raise NCAError(
+            f"a film of {frames} frames of {sheet.width}x{sheet.height} pixels is too large.",
+            where=f"at most {MOST_PIXELS:,} pixels in all",
+            to_do="take fewer frames: fewer steps, or every second one",
+        )
 
 
 def _sheet(session: Session, viewer: Viewer) -> Image.Image:

@@ -2,10 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,13 +16,23 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from nca.errors import NCAError, StorageError
 from nca.play.auth import HEADERS, Auth
-from nca.play.hub import Hub
-from nca.play.protocol import About, respond
+from nca.play.ending import Ending
+from nca.play.hub import Client, Hub
+from nca.play.protocol import About, respond, urgent
 from nca.play.recording import KINDS, parse_recording_request, record
 from nca.play.reporting import describe_fault
+from nca.play.work import StoppedError
 from nca.render.animation import omission
 
+Given = TypeVar("Given")
+
 LARGEST_MESSAGE = 34_000_000
+WAITING = 64
+"""So many messages of a page may wait; then it is not listened to."""
+
+LOOK = 0.5
+"""Seconds after which it is looked again whether a page has gone."""
+
 GRACE = 1
 KINDS_OF_FILES = {
     "html": "text/html; charset=utf-8",
@@ -67,7 +77,7 @@ def application(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(hub.run())]
+        tasks = [asyncio.create_task(hub.run()), asyncio.create_task(hub.watch())]
         if beside:
             tasks.append(asyncio.create_task(beside()))
         for task in tasks:
@@ -76,13 +86,18 @@ def application(
         await _end(*tasks)
         hub.close()
 
+    async def wrong(request: Request, fault: Exception) -> Response:
+        code = getattr(fault, "status_code", 404)
+        words = f"There is nothing for {request.method} {request.url.path[:80]} here.\n"
+        return PlainTextResponse(words, status_code=code, headers=HEADERS)
+
     routes = [
         Route("/", index),
         Route("/page/{name}", static),
         Route("/take/{name}", take),
         WebSocketRoute("/talk", talk),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: wrong, 405: wrong})
 
 
 class Server:
@@ -115,6 +130,7 @@ class Server:
                 to_do="choose another --port, or leave it out",
             ) from fault
         self.auth = Auth(host, self.socket.getsockname()[1])
+        self._hub = hub
         config = uvicorn.Config(
             application(hub, self.auth, beside, self.stop),
             log_level="warning",
@@ -124,19 +140,34 @@ class Server:
             server_header=False,
             access_log=False,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Uvicorn(config)
 
-    def run(self) -> None:
-        """Serve until `stop` is called, or Ctrl-C pressed."""
+    def run(self, ending: Ending | None = None) -> None:
+        """Serve until `stop` is called.
+
+        Args:
+            ending: Calls `stop` at a signal.
+        """
+        if ending:
+            ending.stop = self.stop
         try:
-            with suppress(KeyboardInterrupt):
-                self._server.run(sockets=[self.socket])
+            self._server.run(sockets=[self.socket])
         finally:
             self.socket.close()
 
     def stop(self) -> None:
-        """Let `run` come to its end."""
+        """Let `run` come to its end, and what is being worked on with it."""
+        self._hub.end()
         self._server.should_exit = True
+
+
+class _Uvicorn(uvicorn.Server):
+    """A server that leaves signals to `Ending`."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
 
 
 async def _talk(hub: Hub, auth: Auth, wire: WebSocket) -> None:
@@ -145,15 +176,30 @@ async def _talk(hub: Hub, auth: Auth, wire: WebSocket) -> None:
         return
     await wire.accept()
     client = hub.enter(_Page(wire))
-    frames: list[asyncio.Task[None]] = []
+    waiting: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
+    tasks: list[asyncio.Task[None]] = []
     try:
-        await respond(hub, client, About().model_dump_json())
-        frames.append(asyncio.create_task(hub.show(client)))
+        tasks.append(asyncio.create_task(_answer(hub, client, waiting)))
         while (heard := await wire.receive())["type"] != "websocket.disconnect":
-            await respond(hub, client, heard.get("text"))
+            text = heard.get("text")
+            if urgent(text):
+                await respond(hub, client, text)
+            else:
+                await waiting.put(text)
     finally:
         hub.leave(client)
-        await _end(*frames)
+        await _end(*tasks)
+
+
+async def _answer(hub: Hub, client: Client, waiting: "asyncio.Queue[str | None]") -> None:
+    """Answer the messages of a page one after the other, and show it frames beside."""
+    await respond(hub, client, About().model_dump_json())
+    frames = asyncio.create_task(hub.show(client))
+    try:
+        while True:
+            await respond(hub, client, await waiting.get())
+    finally:
+        await _end(frames)
 
 
 class _Page:
@@ -182,12 +228,26 @@ async def _taken(hub: Hub, auth: Auth, request: Request) -> Response:
             text = await hub.do(hub.session.save)
             return _file(text.encode(), "application/json", f"{hub.session.model.name}.json")
         recording = parse_recording_request(request.query_params)
-        data, ending = await hub.do(record, hub.session, name, recording)
+        data, ending = await _unless_gone(request, hub.do(record, hub.session, name, recording))
         notice = omission(name, recording.rate)
         return _file(data, KINDS[name], f"{hub.session.model.name}.{ending}", notice)
     except Exception as fault:
         code = 400 if isinstance(fault, NCAError) else 500
         return JSONResponse(describe_fault(fault), status_code=code, headers=HEADERS)
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, Given]) -> Given:
+    """Return what work returns; it is stopped if whoever asked for it has gone."""
+    task = asyncio.create_task(work)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=LOOK)
+            if not task.done() and await request.is_disconnected():
+                task.cancel()
+        return await task
+    except asyncio.CancelledError:
+        task.cancel()
+        raise StoppedError from None
 
 
 def _file(data: bytes, kind: str, name: str, notice: str = "") -> Response:

@@ -55,6 +55,12 @@ class Session:
         return pause is not None and self.here.snapshot.state.step == pause.measured
 
     @property
+    def past_pause(self) -> bool:
+        """Whether one stands there, or beyond."""
+        pause = self.model.pause
+        return pause is not None and self.here.snapshot.state.step >= pause.measured
+
+    @property
     def places(self) -> list[TimelinePosition]:
         """Where one stands, and what it is compared with."""
         return [self.here, *([self.beside] if self.beside else [])]
@@ -68,17 +74,15 @@ class Session:
         """
         for done in range(1, steps + 1):
             for place in self.places:
-                place.previous = place.snapshot
-                after = self.history.after(place.branch, place.snapshot)
-                place.snapshot = self.history.done(place.branch, after)
+                self._step(place)
             if enough and enough():
                 return done
         return steps
 
     def go(self, step: int) -> None:
         """Go to a step, of the past or of the future."""
-        for place in self.places:
-            at = self._placed(place.branch, step)
+        found = [self._placed(place.branch, step) for place in self.places]
+        for place, at in zip(self.places, found, strict=True):
             place.snapshot, place.previous = at.snapshot, at.previous
 
     def approach(self, step: int, enough: Callable[[], bool]) -> bool:
@@ -88,12 +92,26 @@ class Session:
             step: A step of the past or of the future.
             enough: Asked after each step whether to stop.
         """
-        kept = self.history.nearest(self.here.branch, step).step
-        if not kept <= self.step < step:
-            self.go(kept)
-        if self.step < step:
-            self.advance(step - self.step, enough)
-        return self.step == step
+        return all(self._draw_near(place, step, enough) for place in self.places)
+
+    def _draw_near(self, place: TimelinePosition, step: int, enough: Callable[[], bool]) -> bool:
+        kept = self.history.nearest(place.branch, step)
+        if not kept.step <= place.snapshot.step <= step:
+            place.snapshot, place.previous = self.history.done(place.branch, kept), None
+        while place.snapshot.step < step:
+            self._step(place)
+            if place.snapshot.step < step and enough():
+                return False
+        if place.previous is None and step:  # what changed in the last step is seen
+            at = self.history.nearest(place.branch, step - 1)
+            if at.step == step - 1:
+                place.previous = self.history.done(place.branch, at)
+        return True
+
+    def _step(self, place: TimelinePosition) -> None:
+        after = self.history.after(place.branch, place.snapshot)
+        done = self.history.done(place.branch, after)
+        place.snapshot, place.previous = done, place.snapshot
 
     def act(self, given: dict[str, Any]) -> Event:
         """Do something now, and note it.
@@ -108,13 +126,14 @@ class Session:
             NCAError: It is no event, or it cannot be done.
         """
         event = parse_event({**given, "step": self.step})
+        self.history.check(self.here.branch, event)
         snapshot = event.apply(self.here.snapshot, self.model)  # before anything is noted
         branch = self.here.branch
         if branch.length > self.step or self.step < branch.fork:
             branch = self.branch().branch
         last = branch.events[-1] if branch.events else None
         if isinstance(event, Turn) and isinstance(last, Turn) and _same(event, last):
-            branch.events.pop()  # a control under the hand is turned many times
+            self.history.take_back(branch)  # a control under the hand is turned many times
         self.history.add(branch, event)
         self.here.snapshot = snapshot
         if self.beside and self.beside.branch is branch:
@@ -200,17 +219,23 @@ class Session:
             NCAError: It is none, or does not belong to this model.
         """
         history = History.loaded(text, self.model)
-        for branch in history.branches:  # what cannot be done shows before anything is forgotten
-            for event in branch.events:
-                event.apply(history.nearest(branch, event.step), self.model)
+        foreign = History.foreign(text, self.model)
+        first = history.branches[0]
+        self.here = TimelinePosition(first, history.at(first, 0))
         self.history, self.beside = history, None
-        self.here = self._placed(history.branches[0], 0)
-        return History.foreign(text, self.model)
+        return foreign
 
     def recent(self, place: TimelinePosition, count: int) -> list[Snapshot]:
         """Return the last snapshots up to a place, oldest first."""
         first = max(0, place.snapshot.step - count + 1)
-        past = [self.history.at(place.branch, at) for at in range(first, place.snapshot.step)]
+        past = []
+        for at in range(first, place.snapshot.step):
+            kept = self.history.nearest(place.branch, at)
+            if past and kept.step != at:
+                kept = self.history.after(place.branch, past[-1])
+            elif kept.step != at:
+                kept = self.history.before(place.branch, at)
+            past.append(self.history.done(place.branch, kept))
         return [*past, place.snapshot]
 
     def _placed(self, branch: Branch, step: int) -> TimelinePosition:

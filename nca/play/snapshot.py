@@ -68,9 +68,9 @@ class SnapshotCache:
 
     def nearest(self, step: int) -> Snapshot | None:
         """Return the last snapshot kept that is not after a step."""
-        for candidate in range(step, max(step - self.stride, -1), -1):
-            if candidate in self.snapshots:
-                return self.snapshots[candidate]
+        last = step - step % self.stride
+        if last in self.snapshots:
+            return self.snapshots[last]
         before = [kept for kept in self.snapshots if kept <= step]
         return self.snapshots[max(before)] if before else None
 
