@@ -205,6 +205,16 @@ def show_table(table: Table, least: int = 80) -> None:
     console.print(table, markup=False)
 
 
+def show_measurements(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what was measured, and how far behind a row's disturbance lies."""
+    show_rows(rows)
+    later = [row for row in rows if row["after"]]
+    if later:
+        how, when = later[0]["after"], max(row["steps"] for row in rows if not row["after"])
+        since = [f"{row['steps'] - when:,}" for row in later]
+        say(f"{how} at step {when:,}: the last rows are {', '.join(since)} steps after it")
+
+
 def format_figure(value: Any) -> str:
     """Return a number with four decimals, for progress and tables; `n/a` is what is undefined."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):

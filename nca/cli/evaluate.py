@@ -18,7 +18,7 @@ from nca.cli.console import (
     load_plugins,
     say,
     show_json,
-    show_rows,
+    show_measurements,
     sides,
     speaking,
 )
@@ -72,7 +72,7 @@ def evaluate_command(
             rows = evaluate_trained(trained, split, progress, **options)
         group.close()
         found = [row.to_json() for row in rows]
-        show_json(found) if as_json else show_rows(found)
+        show_json(found) if as_json else show_measurements(found)
 
 
 def _moments(words: list[str]) -> list[int] | Literal["settle"]:

@@ -13,6 +13,7 @@ from nca.cli.console import (
     load_plugins,
     print_result,
     show_json,
+    show_measurements,
     show_rows,
 )
 
@@ -73,5 +74,5 @@ def inspect_command(
     for split, rows in held.metrics.items():
         print_result(f"\n{split}" + (f"  {rows}" if isinstance(rows, str) else ""))
         if isinstance(rows, list):
-            show_rows(rows)
+            show_measurements(rows)
     print_result(f"\nthe recipe: nca inspect {checkpoint} --recipe")

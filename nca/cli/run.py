@@ -21,7 +21,7 @@ from nca.cli.console import (
     load_plugins,
     print_result,
     say,
-    show_rows,
+    show_measurements,
     sides,
     speaking,
 )
@@ -110,7 +110,7 @@ def run_command(
         with terminal_progress() as progress:
             rows = finish_run(going, data, progress)
         group.close()
-        show_rows([row.to_json() for row in rows])
+        show_measurements([row.to_json() for row in rows])
         print_result(f"{going.folder / 'best.safetensors'}")
         own = [going.folder / Path(file).name for file in going.recipe.tables.plugins]
         say(f"next: nca render {going.folder}{_flags([*(plugin or ()), *own])}")

@@ -48,6 +48,25 @@ def test_evaluate_gives_what_the_run_has_measured(nca, done):
     assert rows == json.loads((done / "evaluation.json").read_text())["test"]
 
 
+def test_evaluate_says_how_far_behind_an_exchanged_input_lies(nca, done):
+    given = [
+        "--plugin",
+        "blobs.py",
+        "--steps",
+        "2",
+        "--steps",
+        "5",
+        "--set",
+        "evaluate.disturb=swap",
+    ]
+    result = nca("evaluate", "done", *given)
+    rows = [line.split()[:2] for line in result.out.splitlines()[3:]]
+    assert rows == [["7", "swap"], ["10", "swap"]]
+    said = "swap at step 5: the last rows are 2, 5 steps after it"
+    assert result.err.splitlines()[-1] == said
+    assert said not in nca("evaluate", "done", *given[:4]).err
+
+
 @pytest.mark.parametrize("show", ["picture", "levels"])
 def test_render_draws_a_strip_and_an_animation(nca, done, show):
     given = ["--plugin", "blobs.py", "--show", show, "--steps", "4", "--samples", "2"]
