@@ -19,7 +19,7 @@ from nca.tasks import damage
 from nca.tasks.batch import Batch
 from nca.tasks.metrics import Share
 from nca.tasks.pool import swap_inputs
-from nca.tasks.task import Task, note_if_fewer
+from nca.tasks.task import Task
 from nca.types import Split
 
 
@@ -103,7 +103,6 @@ def evaluate(
                 batch = _disturbed(automaton, batch, after)
                 rollouts.measure(batch, {moment: sums[moment, after] for moment in moments})
             progress.advance(done)
-        note_if_fewer(done, samples, split)
     finally:
         automaton.train(training)
         task.train(training)

@@ -18,7 +18,9 @@ from nca.render.curve import save_curve
 from nca.render.sheet import Sheet, levels_sheet, save_image, strip
 from nca.render.votes import annotate, legend
 from nca.tasks.batch import Batch
+from nca.tasks.task import note_if_fewer
 from nca.training.run import Run
+from nca.types import Split
 
 SAMPLES = 6
 MOMENTS = 8
@@ -69,23 +71,21 @@ def sharded(trained: Trained, group: ProcessGroup) -> Trained:
 
 
 def evaluate_trained(
-    trained: Trained, split: str, progress: Progress = SILENT, **options: Any
+    trained: Trained, split: Split, progress: Progress = SILENT, **options: Any
 ) -> list[Measurement]:
     """Evaluate a trained automaton as its recipe says."""
     recipe, table = trained.recipe, trained.recipe.tables.evaluate
+    settings = {
+        "steps": "settle" if table.steps == "settle" else recipe.evaluation_steps,
+        "table": table,
+        "samples": table.samples,
+        "progress": progress,
+        **options,
+    }
     with recipe.autocast(trained.device):
-        return evaluate(
-            trained.automaton,
-            trained.task,
-            split=split,  # pyright: ignore[reportArgumentType]
-            **{
-                "steps": "settle" if table.steps == "settle" else recipe.evaluation_steps,
-                "table": table,
-                "samples": table.samples,
-                "progress": progress,
-                **options,
-            },
-        )
+        rows = evaluate(trained.automaton, trained.task, split=split, **settings)
+    note_if_fewer(rows[0].samples, settings["samples"], split)
+    return rows
 
 
 @torch.no_grad()

@@ -17,5 +17,5 @@ alone says what was run.
 
 `recipe` is the front: `Recipe.parse`, `automaton()`, `task()`; `tables` the keys with their types;
 `overrides`, `lines`, `errors` and `json_schema` serve it. Public to the other folders: `recipe`,
-`tables`, `errors`, `json_schema`.
+`tables`, `errors`, `json_schema`, `memory`.
 """
