@@ -63,14 +63,15 @@ def _hollow(tables: dict[str, Any], path: KeyPath) -> KeyPath:
         return _hollow_level(tables, path)
     cut = next((n for n, part in enumerate(path) if isinstance(part, int)), len(path))
     path = path[: max(cut, 1)] or path
+    last = path[len(path) - 1]
     if path in STAND_INS:
         _put(tables, path, STAND_INS[path])
         return path
     table: Any = tables
     for part in path[:-1]:
         table = table.get(part) if isinstance(table, dict) else None
-    if isinstance(table, dict) and path[-1] in table:
-        del table[path[-1]]
+    if isinstance(table, dict) and last in table:
+        del table[last]
         return path
     if len(path) > 1:  # what is missing has no stand-in: the table goes
         return _hollow(tables, path[:-1])
@@ -97,7 +98,7 @@ def _hollow_level(tables: dict[str, Any], path: KeyPath) -> KeyPath:
 
 
 def _put(tables: dict[str, Any], path: KeyPath, value: Any) -> None:
-    table = tables
+    table: Any = tables
     for part in path[:-1]:
         table = table[part]
     table[path[-1]] = copy.deepcopy(value)
