@@ -11,6 +11,7 @@ import pytest
 
 from nca.play import launch as launching
 from nca.play.ending import Ending
+from nca.play.follow import progress
 from nca.play.launch import launch
 
 ADDRESS = "http://127.0.0.1:1234/?token=a&secret"
@@ -126,3 +127,23 @@ def test_a_host_that_others_reach_is_refused(nca, here, host):
 @pytest.mark.parametrize("port", ["-1", "65536", "x"])
 def test_a_port_that_is_none_is_a_usage_error(nca, here, port):
     assert nca("play", "life", "--no-open", "--port", port).code == 2
+
+
+LOG = [
+    '{"iteration": 1, "loss": 0.5}',
+    '{"iteration": 2, "loss": NaN}',
+    '{"iteration": 3, "loss": 1e999}',
+    '{"iteration": true, "loss": 1}',
+    '{"iteration": 4, "loss": true}',
+    '{"iteration": 5, "loss": ' + "9" * 400 + "}",
+    '{"iteration": 6, "loss": "low"}',
+    "[1, 2]",
+    "\0\0",
+    '{"iteration": 7, "loss": 0.25}',
+    '{"iteration": 8, "lo',
+]
+
+
+def test_a_damaged_log_of_a_run_is_followed_as_far_as_it_can_be_read(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("\n".join(LOG))
+    assert progress(tmp_path) == {"iterations": [1, 7], "losses": [0.5, 0.25]}
