@@ -593,7 +593,7 @@ def test_work_ends_between_two_steps_and_leaves_all_as_it_was(lizard):
     session.advance(2)
     stood = session.here.snapshot
     text = played(lizard).save()
-    request = parse_recording_request({"first": "0", "last": "100000", "every": "1000"})
+    request = parse_recording_request([("first", "0"), ("last", "100000"), ("every", "1000")])
     for work in (
         lambda: session.go(1000),
         lambda: record(session, "film.gif", request),

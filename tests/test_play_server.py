@@ -1,6 +1,7 @@
 """The server lets in its own page alone, and never queues a frame."""
 
 import json
+import threading
 
 import httpx
 import pytest
@@ -38,7 +39,7 @@ def get(served: Served, path: str, **more) -> httpx.Response:
 def said(wire: ClientConnection, kind: str) -> dict:
     """Return the next words of a kind; frames between are passed over."""
     while True:
-        data = wire.recv(timeout=10)
+        data = wire.recv(timeout=60)
         if isinstance(data, str) and json.loads(data)["type"] == kind:
             return json.loads(data)
 
@@ -55,13 +56,13 @@ def test_only_the_token_opens_the_page(served):
     assert "default-src 'self'" in found.headers["content-security-policy"]
     assert get(served, "/take/history.json").status_code == 403
     with pytest.raises((InvalidStatus, ConnectionClosed)):
-        talk(served, token="wrong").recv(timeout=5)
+        talk(served, token="wrong").recv(timeout=60)
 
 
 def test_a_foreign_page_and_a_foreign_name_are_refused(served):
     auth = served.server.auth
     with pytest.raises((InvalidStatus, ConnectionClosed)):
-        talk(served, origin="http://evil.example").recv(timeout=5)
+        talk(served, origin="http://evil.example").recv(timeout=60)
     token = {"token": auth.token}
     foreign = {"host": f"evil.example:{auth.port}"}
     assert get(served, "/", params=token, headers=foreign).status_code == 403
@@ -79,14 +80,17 @@ def test_files_beside_the_page_are_out_of_reach(served):
 def test_a_frame_comes_only_after_the_one_before_is_acknowledged(served):
     with talk(served) as wire:
         said(wire, "about")
-        assert isinstance(wire.recv(timeout=5), bytes)
+        while isinstance(wire.recv(timeout=30), str):
+            pass
         send(wire, "speed", value=None)
         send(wire, "play", on=True)
         until(lambda: served.session.step > 20)
         with pytest.raises(TimeoutError):
-            wire.recv(timeout=0.3)
+            while True:
+                assert isinstance(wire.recv(timeout=0.3), str), "no frame"
         send(wire, "ack")
-        data = wire.recv(timeout=5)
+        while isinstance(data := wire.recv(timeout=30), str):
+            pass
         length = int.from_bytes(data[:4], "little")
         assert json.loads(data[4 : 4 + length])["step"] > 20, "what is sent is what is now"
 
@@ -224,7 +228,7 @@ def test_a_bug_in_a_view_reaches_log_and_page_and_the_next_view_is_shown(
         until(lambda: served.session.step > 20)
         assert len(caplog.records) == 1, "the same again is not reported at every step"
         send(wire, "look", look={"view": "levels"})
-        until(lambda: isinstance(wire.recv(timeout=10), bytes))
+        until(lambda: isinstance(wire.recv(timeout=60), bytes))
 
 
 def test_a_bug_as_time_passes_is_reported_and_time_stands_still(served, caplog, monkeypatch):
@@ -269,6 +273,102 @@ def test_what_cannot_be_taken_away_is_refused_in_words(served, caplog):
         assert refused.json()["what"], wrong
     assert get(served, "/take/film.avi", params={**token, "first": 0, "last": 1}).status_code == 400
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "first=0",
+        "first=0&last=1&first=2",
+        "first=&last=",
+        "first=0&last=1&rate=1e999",
+        "first=0&last=1&rate=-inf",
+        "first=0&last=1&rate=",
+        "first=0.5&last=1",
+        "first=0&last=1&every=1e9",
+        "first=0&last=10000001",
+        "first=0&last=9999999",
+        "first=0&last=1&channel=-1",
+        "first=0&last=1&threshold=nan",
+        "first=0&last=1&level=nowhere&view=components",
+        "first=0&last=1&%ff=%ff",
+        "first=%00&last=1",
+        "first=0&last=1&view=" + "x" * 5000,
+        "first=" + "9" * 5000 + "&last=1",
+    ],
+)
+@pytest.mark.parametrize("name", ["film.gif", "film.png", "film.mp4", "nothing", "%00", "..."])
+def test_an_address_with_anything_in_it_is_refused_in_words(served, caplog, name, query):
+    token = served.server.auth.token
+    refused = get(served, f"/take/{name}?token={token}&{query}")
+    assert refused.status_code == 400, refused.text
+    told = refused.json()
+    assert told["what"].endswith(".")
+    assert told["where"]
+    assert told["to_do"]
+    assert len(refused.text) < 1000
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/page/", "/take/", "/take/a/b", "/talk", "/%00"])
+def test_what_is_not_there_is_said(served, path):
+    refused = get(served, path)
+    assert 400 <= refused.status_code < 500
+    assert len(refused.text.split()) > 4
+    assert refused.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"])
+def test_another_method_is_refused_in_words(served, method):
+    with httpx.Client(trust_env=False) as client:
+        refused = client.request(method, served.address)
+    assert refused.status_code == 405
+    assert method in refused.text
+
+
+def test_a_page_stops_what_takes_long_and_the_session_goes_on(served):
+    with talk(served) as wire:
+        said(wire, "about")
+        send(wire, "step", count=1000)
+        send(wire, "step", count=1000)
+        until(lambda: served.session.step > 5)
+        send(wire, "stop")
+        assert said(wire, "notice")["text"] == "Stopped."
+        send(wire, "reset")
+        until(lambda: served.session.step == 0)
+
+
+def test_work_is_stopped_when_the_page_that_asked_for_it_has_gone(served, monkeypatch):
+    advance = served.session.advance
+    ended = threading.Event()
+
+    def forever(*_: object) -> int:
+        try:
+            while True:
+                advance(1)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(served.session, "advance", forever)
+    with talk(served) as wire:
+        said(wire, "about")
+        send(wire, "step", count=1)
+        until(lambda: served.session.step > 5)
+    assert ended.wait(30)
+
+
+def test_long_work_is_said_to_the_page_and_so_is_its_end(served, monkeypatch):
+    monkeypatch.setattr("nca.play.hub.LONG", 0.1)
+    release = threading.Event()
+    monkeypatch.setattr(served.session, "advance", lambda *_: release.wait(30))
+    with talk(served) as wire:
+        said(wire, "about")
+        send(wire, "step", count=1)
+        assert said(wire, "busy")["job"]["done"] == 0
+        release.set()
+        while said(wire, "busy")["job"]:
+            pass
 
 
 def test_a_slow_film_of_a_picture_that_stands_still_is_no_bug(served, caplog):

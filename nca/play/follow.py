@@ -14,6 +14,8 @@ from nca.play.session import Session
 
 PAUSE = 0.5
 MOST_POINTS = 400
+LARGEST = 1e300
+"""A loss beyond it has diverged, and is left out of the curve."""
 
 
 def follower(hub: Hub, run: Path, load: Callable[[], PlayedModel]) -> Callable[[], Any]:
@@ -66,10 +68,15 @@ def newest(run: Path) -> Path:
 def progress(run: Path) -> dict[str, Any]:
     """Return the run's losses so far, thinned out: iterations and losses."""
     rows = [
-        (row["iteration"], row["loss"])
+        (row["iteration"], float(row["loss"]))
         for row in read_lines(run / "metrics.jsonl")
-        if type(row.get("loss")) in (int, float) and type(row.get("iteration")) is int
+        if type(row.get("iteration")) is int and _finite(row.get("loss"))
     ]
     thin = -(-len(rows) // MOST_POINTS) or 1
     kept = rows[::thin]
     return {"iterations": [at for at, _ in kept], "losses": [loss for _, loss in kept]}
+
+
+def _finite(loss: object) -> bool:
+    """Return whether a loss can be drawn."""
+    return type(loss) in (int, float) and abs(loss) <= LARGEST  # pyright: ignore[reportArgumentType]

@@ -1,6 +1,6 @@
 """Recordings: a range of steps as GIF, APNG or MP4."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from annotated_types import Ge, Le
@@ -12,7 +12,7 @@ from nca.errors import NCAError
 from nca.play.events import Step
 from nca.play.frames import Viewer, to_bytes
 from nca.play.session import Session
-from nca.play.views import ViewRequest
+from nca.play.views import ViewRequest, Word
 from nca.play.work import progress
 from nca.render.animation import SLOWEST, encode
 
@@ -51,8 +51,8 @@ class RecordingRequest(BaseModel):
     last: Step
     every: Annotated[int, Ge(1), Le(100_000)] = 1
     rate: Annotated[float, Ge(SLOWEST), Le(60)] = 20.0
-    view: str = "picture"
-    level: str = ""
+    view: Word = "picture"
+    level: Word = ""
     channel: Annotated[int, Ge(0)] = 0
     slice: Annotated[int, Ge(0)] = 0
     threshold: Annotated[float, Ge(-1), Le(1)] = 0.9
@@ -64,19 +64,29 @@ class RecordingRequest(BaseModel):
         return range(self.first, self.last + 1, self.every)
 
 
-def parse_recording_request(query: Mapping[str, str]) -> RecordingRequest:
-    """Return what an address asks for.
+def parse_recording_request(query: Sequence[tuple[str, str]]) -> RecordingRequest:
+    """Return what the query of an address asks for.
+
+    Args:
+        query: Its keys and values, in their order.
 
     Raises:
-        NCAError: A number of it is missing, malformed or out of range.
+        NCAError: A key is given twice; a number is missing, malformed or out of range.
     """
+    keys = [key for key, _ in query]
+    if twice := sorted({key[:40] for key in keys if keys.count(key) > 1}):
+        raise NCAError(
+            f"no film can be taken of that: {', '.join(twice)} stands there more than once.",
+            where="the address",
+            to_do="give each number once",
+        )
     try:
         return RecordingRequest.model_validate(dict(query))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise NCAError(
             f"no film can be taken of that: {first['msg']}.",
-            where=".".join(map(str, first["loc"])) or "the address",
+            where=".".join(map(str, first["loc"]))[:80] or "the address",
             to_do="give first and last step, every how many steps, and frames per second",
         ) from None
 

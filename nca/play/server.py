@@ -227,7 +227,7 @@ async def _taken(hub: Hub, auth: Auth, request: Request) -> Response:
         if name == "history.json":
             text = await hub.do(hub.session.save)
             return _file(text.encode(), "application/json", f"{hub.session.model.name}.json")
-        recording = parse_recording_request(request.query_params)
+        recording = parse_recording_request(request.query_params.multi_items())
         data, ending = await _unless_gone(request, hub.do(record, hub.session, name, recording))
         notice = omission(name, recording.rate)
         return _file(data, KINDS[name], f"{hub.session.model.name}.{ending}", notice)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
@@ -38,6 +38,8 @@ OUTLINE_SIDE = 480
 """Islands are outlined on a picture about this wide."""
 
 Arrangement = Literal["row", "stack"]
+Word = Annotated[str, Len(0, 80)]
+"""The name of a view or a level."""
 
 
 class ViewRequest(BaseModel):
@@ -53,8 +55,8 @@ class ViewRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    view: str = "picture"
-    level: str = ""
+    view: Word = "picture"
+    level: Word = ""
     channel: Natural = 0
     slice: Natural = 0
     threshold: Annotated[float, Ge(-1), Le(1)] = 0.9
