@@ -13,7 +13,8 @@ from nca.recipe.draft import Draft
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
 from nca.recipe.recipe_files import COPIES, LARGEST, RecipeFiles, copy_name
-from nca.registry.discovery import load_files
+from nca.registry.discovery import is_loaded, load_files
+from nca.validation.faults import Fault
 
 
 def read_recipe(source: str, overrides: Iterable[str] = (), plugins: Sequence[Path] = ()) -> Recipe:
@@ -72,6 +73,35 @@ def load_named(
         if faults:
             raise draft.refusal(faults)
         load_files(named, files)
+
+
+def check_unexecuted(source: str, overrides: Iterable[str] = ()) -> list[str]:
+    """Check a recipe without executing the plugin files that it names.
+
+    Returns:
+        What could not be checked: those files that were not executed before, and the rules and
+        tasks that are unknown without them. Nothing: all files were executed.
+
+    Raises:
+        NCAError: There is no such recipe.
+        RecipeError: A fault that shows without them.
+    """
+    path = recipe_path(source)
+    files = RecipeFiles(path.parent)
+    draft = Draft.read(recipe_text(path), overrides, str(path)).located(files)
+    left = [name for name in draft.plugins() if not is_loaded(name, files)]
+    if not left:
+        return []
+    faults, strangers = draft.faults_without_plugins()
+    named = list(draft.tables["plugins"])
+    faults += [
+        Fault(("plugins", named.index(name)), "is no file", f"there is none at {files.place(name)}")
+        for name in left
+        if not is_file(files.place(name))
+    ]
+    if faults:
+        raise draft.refusal(faults)
+    return [*left, *(draft.words(place) for place in strangers)]
 
 
 def write_copies(files: RecipeFiles, folder: Path, progress: Progress = SILENT) -> None:

@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except Exception as fault:
+    except BaseException as fault:  # a plugin may raise whatever it likes, and exit
         if (known := out_of_memory(fault) or plugin_fault(fault)) is None:
             raise
         fail(known)

@@ -23,7 +23,7 @@ execute. Those that a checkpoint carries are executed with `--trust` alone, and 
 `nca run --resume` in the run's own folder.
 
 `recipe` is the front: `Recipe.parse`, `automaton()`, `task()`; `tables` the keys with their types;
-`draft` is a text with its overrides, `recipe_files` reads the files that a recipe names, `paths` says which of its values are paths;
-`overrides`, `lines`, `errors` and `json_schema` serve it. Public to the other folders: `recipe`,
-`draft`, `recipe_files`, `tables`, `errors`, `json_schema`.
+`draft` is a text with its overrides, `recipe_files` reads the files that a recipe names, `paths`
+says which of its values are paths; `overrides`, `lines`, `errors` and `json_schema` serve it.
+Public to the other folders: `recipe`, `draft`, `recipe_files`, `tables`, `errors`, `json_schema`.
 """

@@ -13,7 +13,7 @@ from nca.recipe.recipe_files import RecipeFiles
 from nca.recipe.text import decode
 from nca.recipe.validate import validate
 from nca.registry.registry import registry
-from nca.validation.faults import Fault, KeyPath, strange
+from nca.validation.faults import Fault, KeyPath, strange, toml_value
 
 BOM = "\ufeff"
 """What some editors put before a text."""
@@ -81,6 +81,13 @@ class Draft:
         ]
         _, faults, _ = validate(deepcopy(self.tables))
         return [fault for fault in faults if fault.path not in strangers], strangers
+
+    def words(self, place: KeyPath) -> str:
+        """Return what a name in a rule's or the task's table stands for: `rule "pull"`."""
+        value: Any = self.tables
+        for key in place:
+            value = value[key]
+        return f"{'task' if place[0] == 'task' else 'rule'} {toml_value(value)}"
 
     def refusal(self, faults: Sequence[Fault]) -> RecipeError:
         """Return the error that shows faults."""

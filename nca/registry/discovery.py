@@ -71,6 +71,11 @@ def load_files(paths: Iterable[str], files: RecipeFiles, *, asked: bool = False)
         _load(path, files)
 
 
+def is_loaded(path: str, files: RecipeFiles) -> bool:
+    """Return whether a plugin file was executed already."""
+    return PluginFolder(path, files).module in sys.modules
+
+
 def plugin_fault(fault: BaseException) -> PluginError | None:
     """Return the error to show for a fault in a plugin file; None: it came through none."""
     frames = frames_in_plugins(fault)

@@ -28,6 +28,7 @@ from nca.recipe.tables import Train
 from nca.tasks.pool import Pool
 from nca.tasks.task import Task
 from nca.training.ema import EMA
+from nca.training.first_step import check_rules
 from nca.training.log import MetricsLog
 from nca.training.new_recipe import measured_otherwise, record_recipe, set_best_aside
 from nca.training.restore import restore_faults
@@ -189,6 +190,10 @@ class Run:
         with group.leader_first():
             task.prepare(device, data, progress)
         modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
+        first = task.training_batch(
+            HostRNG(recipe.tables.random_seed, 0), torch.zeros(1, dtype=torch.int64, device=device)
+        )
+        check_rules(automaton, first.state)
         table = recipe.tables.train
         assert table is not None
         optimiser = _optimiser(table, modules.parameters())
