@@ -174,6 +174,22 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder; False, too, where the system allows no such path."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def user_path(text: str | Path) -> Path:
+    """Return a path with `~` as the home folder; as it stands where there is none."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def _flush(folder: Path) -> None:
     """Make a rename outlive a power cut."""
     if hasattr(os, "O_DIRECTORY"):

@@ -4,6 +4,7 @@ Legend of all shape comments: `B` batch, `C` channel, `D` depth, `H` height, `W`
 `N` neighbour, `*space` the one, two or three axes of the grid.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Len, Lt
@@ -74,3 +75,62 @@ Boundary: TypeAlias = Literal["torus", "zeros", "reflect", "replicate"]
 
 Split: TypeAlias = Literal["train", "held_out", "test"]
 """Which part of the data: to learn from, to choose by, or to report on."""
+
+PICTURES = (
+    ".apng",
+    ".avif",
+    ".avifs",
+    ".bmp",
+    ".dib",
+    ".eps",
+    ".gif",
+    ".heic",
+    ".heif",
+    ".ico",
+    ".jfif",
+    ".jp2",
+    ".jpe",
+    ".jpeg",
+    ".jpg",
+    ".pbm",
+    ".pdf",
+    ".pgm",
+    ".png",
+    ".pnm",
+    ".ppm",
+    ".ps",
+    ".psd",
+    ".svg",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".xcf",
+)
+"""How the names of picture files end, those included that are refused."""
+
+
+@dataclass(frozen=True)
+class OutsideFile:
+    """Mark of an option that names a file: where it lies depends on where it was written.
+
+    Attributes:
+        or_name: Whether a registered name may stand there instead, `NAME` or `NAME:ARGUMENT`.
+        endings: What marks a path where a name may stand, too.
+    """
+
+    or_name: bool = False
+    endings: tuple[str, ...] = ()
+
+    def is_path(self, text: str) -> bool:
+        """Return whether a text is a path, whatever files there are."""
+        name = text.partition(":")[0]
+        drive = len(name) == 1 and text[1:3] in (":\\", ":/")
+        marked = drive or "/" in name or "\\" in name or text.lower().endswith(self.endings)
+        return marked or not self.or_name
+
+
+FilePath: TypeAlias = Annotated[str, Len(1), OutsideFile()]
+"""A file; relative to the recipe, or, on the command line, to where it was typed."""
+
+PictureSpec: TypeAlias = Annotated[str, Len(1), OutsideFile(or_name=True, endings=PICTURES)]
+"""A picture's file as of `FilePath`, or a registered target: `NAME` or `NAME:ARGUMENT`."""

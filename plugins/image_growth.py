@@ -18,7 +18,7 @@ import colorsys
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Le, Len
@@ -43,7 +43,7 @@ from nca import (
     register,
     to_rgb_on_white,
 )
-from nca.types import Count, Name, PictureSide, Positive, Samples, Size, Split
+from nca.types import Count, PictureSide, PictureSpec, Positive, Samples, Size, Split
 from nca_plugins import turned
 
 VISIBLE = 4
@@ -76,6 +76,7 @@ class ImageGrowth(Task):
     headline = "error"
     better = "less"
     roles = ("start", "target")
+    derived_buffers: ClassVar = {"target": ("target", "side", "size")}
 
     target: Tensor
 
@@ -83,7 +84,7 @@ class ImageGrowth(Task):
         self,
         setting: TaskContext,
         *,
-        target: Name | Annotated[tuple[Name, ...], Len(1, 100)],
+        target: PictureSpec | Annotated[tuple[PictureSpec, ...], Len(1, 100)],
         side: PictureSide,
         level: str = "",
         trials: Samples = 8,
@@ -217,7 +218,9 @@ class ImageGrowth(Task):
         Raises:
             TargetError: It does not fit.
         """
-        square = load_target(spec, side=self.side, folder=self.context.folder)
+        square = load_target(
+            spec, side=self.side, folder=self.context.folder, files=self.context.files
+        )
         picture = _centred(square, self.context.size)
         height, width = self.context.size
         rings = turned.ring_count(height, width)

@@ -248,7 +248,7 @@ def test_a_file_that_fails_names_the_line(tmp_path):
     assert told(fault) == (
         "the plugin fails to load: AttributeError: module 'nca' has no attribute 'nothing_here'\n"
         f"  where:  {path}, line 3\n"
-        "  to do:  correct the file; running `python FILE` shows the whole traceback"
+        "  to do:  correct the file, there: nca.nothing_here"
     )
 
 

@@ -26,6 +26,7 @@ from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
 from nca.jsonl import dumps, parse
 from nca.recipe.recipe import Recipe
+from nca.recipe.recipe_files import KeptFile, RecipeFiles, Role
 from nca.types import Natural
 
 FORMAT = 1
@@ -56,6 +57,7 @@ class _Facts(BaseModel):
     metrics: Metrics = {}
     best: float | None = None
     versions: dict[str, str] = {}
+    files: dict[str, Role] = {}
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Checkpoint:
         metrics: What was measured, by name.
         best: The headline of the best checkpoint so far, if any was measured.
         versions: Of nca and torch, for the record.
+        files: The files from outside that it carries: the role of each by its path. The bytes of
+            the first lie in the tensor `files.0`, and so on.
         tensors: Everything else, by prefixed name.
     """
 
@@ -82,6 +86,7 @@ class Checkpoint:
     versions: Mapping[str, str] = field(
         default_factory=lambda: {"nca": version("nca"), "torch": torch.__version__}
     )
+    files: Mapping[str, Role] = field(default_factory=dict)
     tensors: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
     def write(self, path: Path) -> None:
@@ -149,6 +154,8 @@ class Checkpoint:
             wrong = sorted({str(place[0]) if place else "metadata" for place in places})
         else:
             wrong = [] if type(made) is int and made == FORMAT else ["format"]
+            if not _fits(known.files, tensors):
+                wrong.append("files")
             if checksum not in (None, _checksum({"format": made, **facts}, tensors)):
                 wrong = ["checksum"]  # a byte has changed, in the weights or in the metadata
             if not wrong:
@@ -168,7 +175,20 @@ class Checkpoint:
             overrides=overrides,
             source=f"the recipe in {path}",
             trained=True,
+            files=self.carried(path),
         )
+
+    def carried(self, path: Path) -> RecipeFiles:
+        """Return the files that its recipe names; none is looked for on the disk.
+
+        Args:
+            path: Its own file.
+        """
+        files = {
+            name: KeptFile(self.tensors[f"files.{number}"].numpy().tobytes(), role)
+            for number, (name, role) in enumerate(self.files.items())
+        }
+        return RecipeFiles(path.parent, files, str(path))
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors under a prefix, without it."""
@@ -251,9 +271,30 @@ def _reason(fault: BaseException) -> str:
     return (str(fault).splitlines() or [type(fault).__name__])[0]
 
 
+def file_tensors(files: Mapping[str, KeptFile]) -> dict[str, Tensor]:
+    """Return the bytes of files as the tensors in which a checkpoint carries them."""
+    return {
+        f"files.{number}": torch.frombuffer(bytearray(file.content), dtype=torch.uint8)
+        if file.content
+        else torch.zeros(0, dtype=torch.uint8)
+        for number, file in enumerate(files.values())
+    }
+
+
+def _fits(files: Mapping[str, Role], tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether there are the bytes of all files, and no others."""
+    held = {name: t for name, t in tensors.items() if name.startswith("files.")}
+    return held.keys() == {f"files.{number}" for number in range(len(files))} and all(
+        tensor.dtype == torch.uint8 and tensor.ndim == 1 for tensor in held.values()
+    )
+
+
 def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
     shallow = Checkpoint(**{**checkpoint.__dict__, "tensors": {}})
-    return {name: value for name, value in asdict(shallow).items() if name != "tensors"}
+    facts = {name: value for name, value in asdict(shallow).items() if name != "tensors"}
+    if not checkpoint.files:  # so that older versions read what carries none
+        del facts["files"]
+    return facts
 
 
 def _checksum(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:

@@ -5,12 +5,11 @@ package of `*.toml` files; pretrained checkpoints lie in its folder `pretrained`
 are there to be timed in `bench`. Finding imports no torch; `read` parses what was found.
 """
 
-from importlib.metadata import entry_points
-from importlib.resources import files
 from pathlib import Path
 
 from nca.errors import CheckpointError, NCAError
-from nca.files import is_file
+from nca.files import is_file, user_path
+from nca.registry.installed import complain, entry_points_of, folders_of
 from nca.suggest import did_you_mean
 
 
@@ -35,7 +34,7 @@ def recipe_path(source: str) -> Path:
     Raises:
         NCAError: There is no such file or name; the nearest is suggested.
     """
-    path = Path(source)
+    path = user_path(source)
     if is_file(path):
         return path
     known = recipes()
@@ -74,16 +73,23 @@ def checkpoint_path(source: str) -> Path:
     Raises:
         CheckpointError: There is no such file, folder or name; the nearest is suggested.
     """
-    path = Path(source)
+    path = user_path(source)
     if not is_file(path):
         for name in ("best.safetensors", "last.safetensors"):
             if is_file(path / name):
                 return path / name
-    if is_file(path):
+    if is_file(path) and path.suffix != ".toml":
         return path
     known = pretrained()
     if source in known:
         return known[source]
+    if path.suffix == ".toml" or source in recipes():
+        raise CheckpointError(
+            f"{source!r} is a recipe, and this needs the weights that come of training.",
+            where="CHECKPOINT",
+            to_do=f"train it, nca run {source}, and give its run's folder; nca play {source} "
+            "begins with first weights",
+        )
     raise CheckpointError(
         f"there is no checkpoint {source!r}.",
         where=f"pretrained: {', '.join(known) or 'none'}",
@@ -94,7 +100,12 @@ def checkpoint_path(source: str) -> Path:
 
 def _installed(folder: str, ending: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for point in entry_points(group="nca.recipes"):
-        place = Path(str(files(point.value))) / folder
-        found |= {path.stem: path for path in place.glob(f"*{ending}")}
+    for point in entry_points_of("nca.recipes"):
+        for place in folders_of(point.package, point.value):
+            try:
+                found |= {path.stem: path for path in (place / folder).glob(f"*{ending}")}
+                if not any(place.glob("*.toml")):
+                    complain(point.package, f"{point.value} has no recipes (*.toml)")
+            except OSError as fault:
+                complain(point.package, f"its recipes cannot be read: {fault}")
     return dict(sorted(found.items()))

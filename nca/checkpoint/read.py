@@ -1,17 +1,29 @@
 """Read recipes and checkpoints that `find` has found: parsed, checked, with their plugins."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.find import checkpoint_path, recipe_path, recipe_text
-from nca.files import write_whole
+from nca.errors import CheckpointError
+from nca.files import is_file, make_folder, user_path, write_whole
+from nca.progress import SILENT, Progress
+from nca.recipe.draft import Draft
+from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
-from nca.registry.discovery import load_files
+from nca.recipe.recipe_files import COPIES, LARGEST, RecipeFiles, copy_name
+from nca.registry.discovery import is_loaded, load_files
+from nca.validation.faults import Fault
 
 
-def read_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
-    """Read and check a recipe; the plugin files that it names are executed first.
+def read_recipe(source: str, overrides: Iterable[str] = (), plugins: Sequence[Path] = ()) -> Recipe:
+    """Read and check a recipe; the plugin files that it names are executed before its options are.
+
+    Args:
+        source: A file or a name.
+        overrides: `table.key=value`; paths in them start at the working folder.
+        plugins: Files that the user has named, executed first and kept with the recipe's own.
 
     Raises:
         NCAError: There is no such recipe.
@@ -19,22 +31,147 @@ def read_recipe(source: str, overrides: Iterable[str] = ()) -> Recipe:
         RecipeError: Everything that is wrong with it.
     """
     path = recipe_path(source)
-    text = recipe_text(path)
-    load_files(Recipe.plugins_in(text), path.parent)
-    return Recipe.parse(
-        text, name=path.stem, folder=path.parent, overrides=overrides, source=str(path)
+    return parse_recipe(
+        recipe_text(path), path.stem, path.parent, overrides, source=str(path), plugins=plugins
     )
 
 
-def keep_plugins(recipe: Recipe, folder: Path) -> None:
-    """Copy the plugin files that a recipe names, so that a run's folder is complete.
+def parse_recipe(
+    text: str,
+    name: str,
+    folder: Path,
+    overrides: Iterable[str] = (),
+    *,
+    source: str = "",
+    plugins: Sequence[Path] = (),
+) -> Recipe:
+    """Check the text of a recipe; see `read_recipe`."""
+    files, overrides = RecipeFiles(folder), tuple(overrides)
+    load_files([str(user_path(file).absolute()) for file in plugins], files, asked=True)
+    load_named(text, folder, source or name, overrides, files)
+    return Recipe.parse(
+        text, name=name, folder=folder, overrides=overrides, source=source, files=files
+    )
+
+
+def load_named(
+    text: str,
+    folder: Path,
+    source: str,
+    overrides: Iterable[str] = (),
+    files: RecipeFiles | None = None,
+) -> None:
+    """Execute the plugin files that a recipe names, if its tables have no fault.
+
+    Raises:
+        PluginError: One of them does not load.
+        RecipeError: A fault that shows without them.
+    """
+    draft, files = Draft.read(text, overrides, source), files or RecipeFiles(folder)
+    if named := draft.located(files).plugins():
+        faults, _ = draft.faults_without_plugins()
+        if faults:
+            raise draft.refusal(faults)
+        load_files(named, files)
+
+
+def check_unexecuted(source: str, overrides: Iterable[str] = ()) -> list[str]:
+    """Check a recipe without executing the plugin files that it names.
+
+    Returns:
+        What could not be checked: those files that were not executed before, and the rules and
+        tasks that are unknown without them. Nothing: all files were executed.
+
+    Raises:
+        NCAError: There is no such recipe.
+        RecipeError: A fault that shows without them.
+    """
+    path = recipe_path(source)
+    files = RecipeFiles(path.parent)
+    draft = Draft.read(recipe_text(path), overrides, str(path)).located(files)
+    left = [name for name in draft.plugins() if not is_loaded(name, files)]
+    if not left:
+        return []
+    faults, strangers = draft.faults_without_plugins()
+    named = list(draft.tables["plugins"])
+    faults += [
+        Fault(("plugins", named.index(name)), "is no file", f"there is none at {files.place(name)}")
+        for name in left
+        if not is_file(files.place(name))
+    ]
+    if faults:
+        raise draft.refusal(faults)
+    return [*left, *(draft.words(place) for place in strangers)]
+
+
+def write_copies(files: RecipeFiles, folder: Path, progress: Progress = SILENT) -> None:
+    """Copy the files that a recipe has read, so that a run's folder is complete.
+
+    Args:
+        files: What was read.
+        folder: The run's folder.
+        progress: Where it is said what is not kept.
 
     Raises:
         StorageError: They cannot be written.
     """
-    for file in recipe.tables.plugins:
-        source = recipe.folder / file
-        write_whole(folder / source.name, source.read_bytes())
+    for path, file in files.kept().items():
+        place = folder / COPIES / copy_name(path)
+        make_folder(place.parent, "the folder of a run's files", "choose another one for the run")
+        if not is_file(place) or place.read_bytes() != file.content:
+            write_whole(place, file.content)
+    for path in files.too_large():
+        most = f"{LARGEST >> 20} MB"
+        progress.note(f"{files.place(path)} has more than {most}: the run does not keep a copy")
+
+
+def load_copies(run: Path, *, trusted: bool = False, own: Sequence[Path] = ()) -> None:
+    """Execute the copies of plugin files that a run has in its folder.
+
+    Args:
+        run: Its folder.
+        trusted: Whether to execute those that its checkpoint carries, where there are no copies.
+        own: Plugin files that the user has named, which take the place of those of their name.
+
+    Raises:
+        CheckpointError: Its checkpoint is missing, damaged, foreign or newer.
+        PluginError: A copy fails.
+    """
+    last = run / "last.safetensors"
+    if not is_file(last):
+        return  # what is missing is said where the run is read
+    checkpoint = Checkpoint.read(last)
+    files = checkpoint.carried(last)
+    files.use_copies(run)
+    load_files(_others(files.plugins() if trusted else files.copied(), own), files)
+    with suppress(RecipeError):  # said where it is parsed
+        named = Draft.read(checkpoint.recipe, (), str(last)).plugins()
+        old = [Path(name).name for name in named if name not in files.kept()]
+        there = [name for name in old if is_file(run / name)]
+        load_files(_others(there, own), RecipeFiles(run))
+
+
+def load_carried(checkpoint: str, own: Sequence[Path] = ()) -> None:
+    """Execute the plugin files that a checkpoint carries: its reader trusts whoever made it.
+
+    Args:
+        checkpoint: A file, a run's folder, or a name.
+        own: Plugin files that the user has named, which take the place of those of their name.
+
+    Raises:
+        CheckpointError: It is missing, damaged, foreign or newer.
+        PluginError: One of them fails.
+    """
+    if checkpoint.endswith(".toml"):
+        return
+    path = checkpoint_path(checkpoint)
+    files = Checkpoint.read(path).carried(path)
+    load_files(_others(files.plugins(), own), files)
+
+
+def _others(carried: Sequence[str], own: Sequence[Path]) -> list[str]:
+    names = {path.name for path in own}
+    return [path for path in carried if path.replace("\\", "/").rpartition("/")[2] not in names]
 
 
 def read_checkpoint(
@@ -43,9 +180,26 @@ def read_checkpoint(
     """Read a checkpoint and the recipe in it; plugin files that it names are not executed.
 
     Raises:
-        CheckpointError: It is missing, damaged, foreign or newer.
+        CheckpointError: It is missing, damaged, foreign or newer, or needs plugins that it carries.
         RecipeError: Its recipe does not fit; a missing plugin is named.
     """
     path = checkpoint_path(source)
     checkpoint = Checkpoint.read(path)
-    return checkpoint, checkpoint.parsed(path, overrides), path
+    return checkpoint, parse_carried(checkpoint, path, overrides), path
+
+
+def parse_carried(checkpoint: Checkpoint, path: Path, overrides: tuple[str, ...]) -> Recipe:
+    """Parse the recipe in a checkpoint; see `read_checkpoint`."""
+    try:
+        return checkpoint.parsed(path, overrides)
+    except RecipeError as fault:
+        carried = checkpoint.carried(path).plugins()
+        missing = [one.what for one in fault.faults if one.what.startswith("no ")]
+        if not (carried and missing):
+            raise
+        raise CheckpointError(
+            f"the checkpoint needs plugin files, and executes none by itself: {missing[0]}.",
+            where=f"{path} carries: {', '.join(carried)}",
+            to_do="give your own copy, --plugin FILE, or, if you trust whoever made the "
+            "checkpoint, let it execute what it carries: --trust",
+        ) from fault

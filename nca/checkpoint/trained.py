@@ -7,6 +7,7 @@ import torch
 
 from nca.checkpoint.file import MODULES, Checkpoint
 from nca.checkpoint.outline import outline
+from nca.checkpoint.overridden import apply_overrides
 from nca.checkpoint.read import read_checkpoint
 from nca.engine.automaton import Automaton
 from nca.progress import SILENT, Progress
@@ -39,10 +40,13 @@ class Trained:
         """Load a checkpoint; the task is not prepared yet.
 
         Raises:
-            CheckpointError: It is missing, damaged, foreign or does not fit.
+            CheckpointError: It is missing, damaged, foreign or does not fit; an override can have
+                no effect.
             RecipeError: Its recipe needs a plugin that is not here, or the overrides do not fit.
         """
         checkpoint, recipe, path = read_checkpoint(source, overrides)
+        given = checkpoint
+        checkpoint = apply_overrides(checkpoint, path, recipe)
         average = {n: t for n, t in checkpoint.part("average").items() if n in checkpoint.tensors}
         averaged = Checkpoint(
             **{**checkpoint.__dict__, "tensors": {**checkpoint.tensors, **average}}
@@ -54,7 +58,7 @@ class Trained:
         for name, module in zip(MODULES, (automaton, task), strict=True):
             averaged.load(module, name, path)
             module.to(device).eval()
-        return cls(path, checkpoint, recipe, automaton, task, device)
+        return cls(path, given, recipe, automaton, task, device)
 
     def prepare(self, data: Path | None, progress: Progress = SILENT) -> None:
         """Let the task load what it needs.

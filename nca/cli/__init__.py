@@ -32,7 +32,9 @@ from nca.cli import (
 )
 from nca.cli.console import fail, out_of_memory, say, spoken_warnings
 from nca.errors import NCAError
-from nca.registry.discovery import discover
+from nca.files import user_path
+from nca.registry.discovery import discover, plugin_fault
+from nca.registry.installed import listen
 
 INTERRUPTED = 130
 
@@ -84,17 +86,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for written in (sys.stdout, sys.stderr):
         if isinstance(written, io.TextIOWrapper):  # also where it lacks a letter
             written.reconfigure(errors="backslashreplace")
+    if "_NCA_COMPLETE" not in os.environ and os.environ.get("RANK", "0") == "0":
+        listen(say)
     discover()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         with spoken_warnings():
-            app(arguments, prog_name="nca")
+            app([_at_home(argument) for argument in given], prog_name="nca")
     except NCAError as fault:
         fail(fault)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except (MemoryError, RuntimeError) as fault:
-        if (full := out_of_memory(fault)) is None:
+    except BaseException as fault:  # a plugin may raise whatever it likes, and exit
+        if (known := out_of_memory(fault) or plugin_fault(fault)) is None:
             raise
-        fail(full)
+        fail(known)
         sys.exit(1)
+
+
+def _at_home(argument: str) -> str:
+    """Return an argument with `~` as the home folder, after `--out=` too, where shells leave it."""
+    option, equals, value = argument.partition("=")
+    if option.startswith("--") and equals and value.startswith("~"):
+        return f"{option}={user_path(value)}"
+    return str(user_path(argument)) if argument.startswith("~") else argument

@@ -3,7 +3,7 @@
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -64,6 +64,12 @@ PluginFiles = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="Execute a plugin file first. Repeatable."),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Execute the plugin files that it carries; only if you trust its maker."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 Shard = Annotated[
@@ -105,10 +111,19 @@ MOST_ROWS, MOST_COLUMNS = 200, 40
 """Of a table on a terminal; `--json` has all."""
 
 
-def load_plugins(files: Sequence[Path] | None) -> None:
-    """Execute the plugin files that the user named."""
+def load_plugins(files: Sequence[Path] | None, trusted: str | Path | None = None) -> None:
+    """Execute the plugin files that the user named, and those of a checkpoint, if it is trusted."""
     for file in files or ():
         load_file(file)
+    if trusted is not None:
+        from nca.checkpoint.read import load_carried
+
+        load_carried(str(trusted), files or ())
+
+
+def plugin_flags(files: Iterable[Path] = (), *, carried: bool = False) -> str:
+    """Return what to add to a command, since a checkpoint executes no plugin file by itself."""
+    return " --trust" * carried + "".join(f" --plugin {file}" for file in files)
 
 
 def fail(fault: NCAError) -> None:

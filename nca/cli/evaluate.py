@@ -15,6 +15,7 @@ from nca.cli.console import (
     Overrides,
     PluginFiles,
     Shard,
+    Trust,
     load_plugins,
     say,
     show_json,
@@ -41,6 +42,7 @@ def evaluate_command(
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
+    trust: Trust = False,
     data: Data = None,
     shard: Shard = None,
     as_json: AsJson = False,
@@ -56,7 +58,7 @@ def evaluate_command(
     from nca.distributed.group import join, local_device
     from nca.evaluation.finish_run import evaluate_trained, sharded
 
-    load_plugins(plugin)
+    load_plugins(plugin, checkpoint if trust else None)
     options: dict[str, Any] = {"samples": samples, "fire_rate": fire_rate}
     if steps:
         options["steps"] = _moments(steps)

@@ -14,6 +14,7 @@ from nca.cli.console import (
     MeasuredOn,
     Overrides,
     PluginFiles,
+    Trust,
     load_plugins,
     print_result,
     say,
@@ -59,6 +60,7 @@ def examine_command(
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
+    trust: Trust = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +84,7 @@ def examine_command(
         select_checks,
     )
 
-    load_plugins(plugin)
+    load_plugins(plugin, checkpoint if trust else None)
     chosen = select_checks(checks or ())
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     with terminal_progress() as progress:

@@ -11,6 +11,7 @@ from nca.cli.console import (
     Data,
     Overrides,
     PluginFiles,
+    Trust,
     load_plugins,
     print_result,
     say,
@@ -45,6 +46,7 @@ def export_command(
     ] = False,
     overrides: Overrides = None,
     plugin: PluginFiles = None,
+    trust: Trust = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,7 +65,7 @@ def export_command(
     from nca.export import write_html, write_onnx
     from nca.export.browser import find_browser
 
-    load_plugins(plugin)
+    load_plugins(plugin, checkpoint if trust else None)
     trained = Trained.load(checkpoint, torch.device("cpu"), tuple(overrides or ()))
     out = out or unused(Path(f"{trained.recipe.name}.{to}"))
     if to == "html":

@@ -6,7 +6,6 @@ installed package adds topics through the entry-point group `nca.topics`, `topic
 
 import ast
 import textwrap
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ import typer
 
 from nca.cli.console import print_result
 from nca.errors import NCAError
+from nca.registry.installed import complain, entry_points_of
 from nca.suggest import did_you_mean
 
 TOPICS = {
@@ -62,7 +62,13 @@ def help_command(
         return
     column = max(map(len, known)) + 2
     for name, module in known.items():
-        title = read_docstring(module).partition("\n")[0]
+        try:
+            title = read_docstring(module).partition("\n")[0]
+        except NCAError as fault:
+            if name in TOPICS:
+                raise
+            complain(_package(name), f"help {name}: {fault.what}")
+            continue
         print_result(
             textwrap.fill(f"{name:<{column}}{title}", WIDTH, subsequent_indent=" " * column)
         )
@@ -71,7 +77,7 @@ def help_command(
 
 def topics() -> dict[str, str]:
     """Return the module of every topic, our own first; a name that is taken stays as it is."""
-    added = {point.name: point.value for point in entry_points(group="nca.topics")}
+    added = {point.name: point.value for point in entry_points_of("nca.topics")}
     return {**TOPICS, **{name: added[name] for name in sorted(added) if name not in TOPICS}}
 
 
@@ -97,15 +103,24 @@ def read_docstring(module: str) -> str:
     Raises:
         NCAError: The module cannot be found, or has no docstring.
     """
-    path = find_source(module)
-    text = path and ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    path, reason = None, f"{module} has no docstring in its source"
+    try:
+        path = find_source(module)
+        text = path and ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    except (SyntaxError, ValueError, ImportError, OSError, RecursionError) as fault:
+        text, reason = None, f"the source of {module} cannot be read, {fault}"
     if not text:
         raise NCAError(
-            f"the text of a topic is missing: {module} has no docstring in its source.",
+            f"the text of a topic is missing: {reason}.",
             where=str(path or "no such module"),
             to_do="install the package again, or write a docstring there",
         )
     return text
+
+
+def _package(topic: str) -> str:
+    points = entry_points_of("nca.topics")
+    return next((point.package for point in points if point.name == topic), "unknown")
 
 
 def find_source(module: str) -> Path | None:

@@ -9,6 +9,7 @@ from nca.cli.console import (
     AsJson,
     CheckpointName,
     PluginFiles,
+    Trust,
     format_figure,
     load_plugins,
     print_result,
@@ -22,6 +23,7 @@ def inspect_command(
     checkpoint: CheckpointName,
     recipe: Annotated[bool, typer.Option("--recipe", help="Print the recipe alone.")] = False,
     plugin: PluginFiles = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the levels, rules, parameters, recipe and metrics of a checkpoint.
@@ -32,7 +34,7 @@ def inspect_command(
     from nca.checkpoint.outline import outline
     from nca.checkpoint.read import read_checkpoint
 
-    load_plugins(plugin)
+    load_plugins(plugin, checkpoint if trust else None)
     if recipe:  # without parsing it: whoever lacks its plugins may read it too
         print_result(Checkpoint.read(checkpoint_path(checkpoint)).recipe.rstrip())
         return

@@ -14,6 +14,7 @@ from nca.cli.console import (
     MeasuredOn,
     Overrides,
     PluginFiles,
+    Trust,
     load_plugins,
     print_result,
     say,
@@ -47,6 +48,7 @@ def islands_command(
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
+    trust: Trust = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,7 +69,7 @@ def islands_command(
     )
     from nca.reports.islands.tables import table_lines
 
-    load_plugins(plugin)
+    load_plugins(plugin, checkpoint if trust else None)
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
     size = trained.recipe.tables.grid.size
     if len(size) != 2:

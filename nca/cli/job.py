@@ -1,4 +1,4 @@
-"""The process that does one run of a sweep: `python -m nca.cli.job FOLDER`.
+"""The process that does one run of a sweep; its program is in `nca.sweep.processes`.
 
 It reads its job as one line of JSON, and then listens to the same pipe: when it closes, the run
 saves and stops, since the sweep asks for it or has ended. Progress is written as lines of JSON.
@@ -10,14 +10,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from nca.cli.console import out_of_memory
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.progress import Progress
-from nca.registry.discovery import discover, load_file
+from nca.registry.discovery import discover
 from nca.sweep.worker import STOPPED, Job, Stopped, note, reason, run_job
 
 
@@ -81,8 +80,6 @@ def _done(job: Job, progress: Progress) -> dict[str, Any]:
     """Do the job; what goes wrong is its outcome, since the other runs go on."""
     try:
         discover()
-        for file in job.plugins:
-            load_file(Path(file))
         return run_job(job, progress)
     except NCAError as fault:
         return note(job, failed=reason(fault))
@@ -93,7 +90,3 @@ def _done(job: Job, progress: Progress) -> dict[str, Any]:
         traceback.print_exc()
         words = (str(fault).splitlines() or [""])[0]
         return note(job, failed=f"{type(fault).__name__}: {words} (log.txt in its folder)")
-
-
-if __name__ == "__main__":
-    sys.exit(serve_job())

@@ -12,6 +12,7 @@ from nca.cli.console import (
     Device,
     Overrides,
     PluginFiles,
+    Trust,
     load_plugins,
     print_result,
     say,
@@ -66,6 +67,7 @@ def play_command(
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
+    trust: Trust = False,
     data: Data = None,
 ) -> None:
     """Play an automaton on a page: paint, damage, turn controls, go back in time.
@@ -81,7 +83,9 @@ def play_command(
         wanted = f"the page is for this machine alone; choose {', '.join(LOOPBACK)}"
         raise typer.BadParameter(wanted, param_hint="--host")
     _need_extra()
-    load_plugins(plugin)
+    from nca.play.model import is_checkpoint
+
+    load_plugins(plugin, source if trust and is_checkpoint(source) else None)
     from nca.play.ending import ending
     from nca.play.follow import follower, newest
     from nca.play.hub import Hub

@@ -53,14 +53,28 @@ def show_recipe(recipe: Source) -> None:
 
 
 @app.command("check")
-def check_recipe(recipe: Source, overrides: Overrides = None, plugin: PluginFiles = None) -> None:
+def check_recipe(
+    recipe: Source,
+    overrides: Overrides = None,
+    plugin: PluginFiles = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Execute the plugin files that the recipe names.")
+    ] = False,
+) -> None:
     """Say all that is wrong with a recipe, or that nothing is.
+
+    Plugin files that it names are not executed, unless they are given by --plugin or trusted.
 
     Example: nca recipes check mine.toml
     """
-    from nca.checkpoint.read import read_recipe
+    from nca.checkpoint.read import check_unexecuted, read_recipe
 
     load_plugins(plugin)
+    if not trust and (left := check_unexecuted(recipe, overrides or ())):
+        print_result(f"{recipe}: no fault in what can be checked without its plugins")
+        say(f"not checked, since nothing of the recipe is executed: {', '.join(left)}")
+        say(f"next: nca recipes check {recipe} --trust")
+        return
     checked = read_recipe(recipe, overrides or ())
     checked.check()
     for remark in checked.remarks:

@@ -11,6 +11,7 @@ from nca.cli.console import (
     Device,
     Overrides,
     PluginFiles,
+    Trust,
     load_plugins,
     print_result,
     say,
@@ -99,6 +100,7 @@ def render_command(
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
+    trust: Trust = False,
     data: Data = None,
 ) -> None:
     """Draw a checkpoint: a strip through time, the levels, or an animation.
@@ -127,7 +129,7 @@ def render_command(
         demand_colours()
     given = {"--steps": steps, "--every": every, "--columns": columns, "--size": size}
     check_film(frames, steps_per_frame, {**given, "--damage": damage, "--turn": turn})
-    load_plugins(plugin)
+    load_plugins(plugin, checkpoint if trust else None)
     wanted = "give height and width in cells: 128x512"
     stage = None if size is None else sides(size, "--size", STAGE, wanted)
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))

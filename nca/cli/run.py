@@ -3,14 +3,13 @@
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nca.checkpoint.find import recipe_text
 from nca.cli.completion import complete_recipe
 from nca.cli.console import (
     Data,
@@ -18,7 +17,9 @@ from nca.cli.console import (
     Overrides,
     PluginFiles,
     Shard,
+    Trust,
     load_plugins,
+    plugin_flags,
     print_result,
     say,
     show_measurements,
@@ -27,7 +28,6 @@ from nca.cli.console import (
 )
 from nca.cli.progress import terminal_progress
 from nca.progress import Progress, ProgressList
-from nca.registry import discovery as plugins
 
 if TYPE_CHECKING:
     from nca.training.run import Run
@@ -58,6 +58,7 @@ def run_command(
     ] = None,
     overrides: Overrides = None,
     plugin: PluginFiles = None,
+    trust: Trust = False,
     data: Data = None,
     shard: Shard = None,
     picture: Annotated[
@@ -74,13 +75,12 @@ def run_command(
 
     On several devices: torchrun --nproc-per-node 2 -m nca run glom_mnist
     """
-    from nca.checkpoint.read import keep_plugins, read_recipe
+    from nca.checkpoint.read import load_copies, read_recipe, write_copies
     from nca.device import pick_device
     from nca.distributed.group import join, local_device
     from nca.evaluation.finish_run import finish_run
     from nca.training.run import Run
 
-    load_plugins(plugin)
     if (recipe is None) == (resume is None):
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
     wanted = pick_device(local_device(device))
@@ -88,23 +88,24 @@ def run_command(
     with speaking(group), group.guard():
         with terminal_progress() as progress:
             if resume is not None:
-                _own_plugins(resume)
+                load_plugins(plugin)
+                load_copies(resume, trusted=trust, own=plugin or ())
                 overridden = tuple(overrides or ())
                 going = Run.resume(resume, wanted, data, progress, overridden, group)
             else:
                 assert recipe is not None
-                checked = read_recipe(recipe, overrides or ())
+                checked = read_recipe(recipe, overrides or (), plugin or ())
                 checked.training()
                 checked.check()
                 for remark in checked.remarks:
                     say(f"note: {remark}")
                 going = Run.start(checked, out, wanted, data, progress, group)
-                if group.is_leader:
-                    keep_plugins(checked, going.folder)
+            if group.is_leader:
+                write_copies(going.recipe.files, going.folder, progress)
         _introduce(going)
         if stopped_by := _trained(going, picture):
             say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")
-            say(f"continue with: nca run --resume {going.folder}{_flags(plugin or ())}")
+            say(f"continue with: nca run --resume {going.folder}")
             sys.exit(128 + stopped_by)
         say("evaluating on test data")
         with terminal_progress() as progress:
@@ -112,8 +113,8 @@ def run_command(
         group.close()
         show_measurements([row.to_json() for row in rows])
         print_result(f"{going.folder / 'best.safetensors'}")
-        own = [going.folder / Path(file).name for file in going.recipe.tables.plugins]
-        say(f"next: nca render {going.folder}{_flags([*(plugin or ()), *own])}")
+        carried = bool(going.recipe.files.plugins())
+        say(f"next: nca render {going.folder}{plugin_flags(carried=carried)}")
 
 
 def _introduce(run: "Run") -> None:
@@ -210,18 +211,3 @@ def interruptible(*, alone: bool = True) -> Iterator[Interruption]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _flags(files: Iterable[Path]) -> str:
-    """Return what to add to a command, since a checkpoint executes no plugin file by itself."""
-    return "".join(f" --plugin {file}" for file in files)
-
-
-def _own_plugins(folder: Path) -> None:
-    """Execute the copies that the run was started with."""
-    from nca.recipe.recipe import Recipe
-
-    recipe = folder / "recipe.toml"
-    if recipe.is_file():
-        files = Recipe.plugins_in(recipe_text(recipe))
-        plugins.load_files([Path(file).name for file in files], folder)

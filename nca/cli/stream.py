@@ -16,6 +16,7 @@ from nca.cli.console import (
     FireRate,
     Overrides,
     PluginFiles,
+    Trust,
     load_plugins,
     print_result,
     say,
@@ -76,6 +77,7 @@ def stream_command(
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
+    trust: Trust = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -90,7 +92,7 @@ def stream_command(
     from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
     from nca.streaming.grid_file import GridFile, stream
 
-    load_plugins(plugin)
+    load_plugins(plugin, checkpoint if trust else None)
     wanted, cells = pick_device(device), sides(size, "--size")
     recipe, automaton, task = _loaded(checkpoint, wanted, tuple(overrides or ()), data)
     if len(cells) != len(recipe.tables.grid.size):

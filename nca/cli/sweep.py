@@ -22,7 +22,6 @@ from nca.cli.console import (
     say,
     show_json,
 )
-from nca.registry.discovery import load_files
 
 if TYPE_CHECKING:
     from nca.sweep.plan import Base, SweepPlan
@@ -119,12 +118,12 @@ def sweep_command(
 
 
 def _base(source: str) -> "Base":
-    from nca.recipe.recipe import Recipe
+    from nca.checkpoint.read import load_named
     from nca.sweep.plan import Base
 
     path = recipe_path(source)
     text = recipe_text(path)
-    load_files(Recipe.plugins_in(text), path.parent)
+    load_named(text, path.parent, str(path))
     return Base(text, path.stem, path.parent, str(path))
 
 

@@ -117,7 +117,7 @@ class PlayedModel:
             NCAError: What loading, checking or preparing raises.
         """
         iteration, pausing = 0, None
-        if _is_checkpoint(source):
+        if is_checkpoint(source):
             loaded = Trained.load(source, device, overrides)
             recipe, automaton, task = loaded.recipe, loaded.automaton, loaded.task
             iteration, pausing = loaded.checkpoint.iteration, pause(loaded)
@@ -131,7 +131,7 @@ class PlayedModel:
                 task.resize(size)
             task.prepare(device, data, progress)
             task.to(device)
-        trained = _is_checkpoint(source)
+        trained = is_checkpoint(source)
         return cls(recipe.name, recipe, trained, automaton, task, device, size, iteration, pausing)
 
     @property
@@ -264,7 +264,8 @@ class SampleCount:
         return True
 
 
-def _is_checkpoint(source: str) -> bool:
+def is_checkpoint(source: str) -> bool:
+    """Return whether a source is a checkpoint, and not a recipe or rule."""
     path = Path(source)
     if is_file(path):
         return path.suffix != ".toml"

@@ -12,10 +12,19 @@ as `{ name = "RULE", ... }`), `[rollout]` (steps, fire rate, noise, alive mask, 
 that register more. The options of a rule or task are the arguments of its class: `nca plugins`
 lists them. The first lines of a recipe say what it is and what was measured with it.
 
-The text of a recipe, overrides written into it, is saved with the weights, so that a checkpoint
-alone says what was run.
+A path in a recipe is relative to it; one on the command line (`--set task.target=my.png`) to where
+it was typed; `~` is the home folder in both. The text of a recipe, overrides written into it, is
+saved with the weights, and so are the files that it names (pictures, plugin files and the modules
+beside them, up to 32 MB each), so that a checkpoint alone says what was run, and goes on anywhere.
+
+A recipe may name plugin files, and these may do whatever a program of yours may: `nca recipes
+check` executes none (`--trust` lets it), the other commands say which ones they are about to
+execute. Those that a checkpoint carries are executed with `--trust` alone, and by
+`nca run --resume` in the run's own folder.
 
 `recipe` is the front: `Recipe.parse`, `automaton()`, `task()`; `tables` the keys with their types;
-`overrides`, `lines`, `errors` and `json_schema` serve it. Public to the other folders: `recipe`,
-`tables`, `errors`, `json_schema`, `memory`.
+`draft` is a text with its overrides, `recipe_files` reads the files that a recipe names, `paths`
+says which of its values are paths; `overrides`, `lines`, `errors` and `json_schema` serve it.
+Public to the other folders: `recipe`, `draft`, `memory`, `recipe_files`,
+`tables`, `errors`, `json_schema`.
 """

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
+from torch.nn.parameter import is_lazy
+
 from nca.engine.capacity import WeightBudget
 from nca.engine.context import RuleContext
 from nca.engine.rule import UpdateRule
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.recipe.tables import RuleTable, Tables, TaskTable
+from nca.registry.plugin_files import frames_in_plugins
 from nca.registry.registry import Kind, registry
 from nca.validation.arguments import options_of, takes_context
 from nca.validation.faults import Fault, KeyPath, OptionError
@@ -28,14 +31,22 @@ def build(
     """
     try:
         with WeightBudget(f"the {kind} {table.name}"):
-            return _made(kind, table, surroundings)
+            made = _made(kind, table, surroundings)
+        if not _lazy(made):
+            return made
+        to_do = "give its layers their sizes: a rule's first argument, a RuleContext, has channels"
+        what = f"has layers without sizes (torch.nn.Lazy...): {', '.join(_lazy(made))}"
+        faults.append(Fault(path, what, to_do))
     except OptionError as error:
         faults += [replace(fault, path=(*path, *fault.path)) for fault in error.faults]
     except NCAError as error:
         faults.append(Fault(_blamed(error, table, path), error.what.rstrip("."), error.to_do))
-    except Exception as error:  # a stranger's code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stranger's code may raise anything, and exit
         words = (str(error).splitlines() or [""])[0]
-        to_do = f"correct the {kind}, or its options here"
+        places = [f"{file}, line {line}: {text}" for file, line, text in frames_in_plugins(error)]
+        to_do = "; ".join([*places[-1:], f"correct the {kind}, or its options here"])
         faults.append(Fault(path, f"cannot be built: {type(error).__name__}: {words}", to_do))
     return None
 
@@ -61,6 +72,11 @@ def _blamed(error: NCAError, table: RuleTable | TaskTable, path: KeyPath) -> Key
         if isinstance(value, str) and value and any(q + value + q in error.what for q in "'\""):
             return (*path, key)
     return path
+
+
+def _lazy(made: Any) -> list[str]:
+    """Return the weights that have no shape before a first call."""
+    return [name for name, weight in made.named_parameters() if is_lazy(weight)]
 
 
 def _made(kind: Kind, table: RuleTable | TaskTable, surroundings: Any) -> Any:

@@ -1,6 +1,6 @@
 """Write `table.key=value` into a recipe's text, and leave its comments where they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tomlkit
@@ -8,7 +8,13 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, InlineTable, Table
 
 from nca.recipe.errors import RecipeError
-from nca.validation.faults import Fault, KeyPath
+from nca.validation.faults import SHOWN, Fault, KeyPath
+
+LONGEST = 500
+"""Characters of an override's key at most."""
+
+DEEPEST = 20
+"""Parts of a key at most."""
 
 
 class _MisplacedError(Exception):
@@ -40,12 +46,30 @@ def override(text: str, overrides: Sequence[str], source: str) -> tuple[str, lis
         try:
             if not equals or not all(keys):
                 raise _MisplacedError("is no override", "write --set table.key=value")
+            if len(path) > LONGEST or len(keys) > DEEPEST:
+                most = f"at most {DEEPEST} words between dots, {LONGEST} characters in all"
+                raise _MisplacedError("has a key that is too long", most)
             paths.append(_put(document, keys, _parsed(value.strip())))
         except _MisplacedError as fault:
-            faults.append(Fault((given,), *fault.args))
+            faults.append(Fault((_short(given),), *fault.args))
     if faults:
         raise RecipeError(source, faults, overridden=[fault.path for fault in faults])
     return tomlkit.dumps(document), paths
+
+
+def replaced(text: str, values: Mapping[KeyPath, str]) -> str:
+    """Return the text with other texts at some keys, which are there."""
+    document = tomlkit.parse(text)
+    for (*above, last), value in values.items():
+        table: Any = document
+        for key in above:
+            table = table[key]
+        table[last] = value
+    return tomlkit.dumps(document)
+
+
+def _short(given: str) -> str:
+    return given if len(given) <= SHOWN else f"{given[: SHOWN - 3]}..."
 
 
 def _parsed(value: str) -> Any:

@@ -20,20 +20,17 @@ from nca.engine.rule import UpdateRule
 from nca.engine.topology import Topology
 from nca.errors import NCAError
 from nca.recipe.build import build, check_rule
+from nca.recipe.draft import Draft
 from nca.recipe.errors import RecipeError
 from nca.recipe.memory import beyond
-from nca.recipe.overrides import override
+from nca.recipe.recipe_files import RecipeFiles
 from nca.recipe.relations import senseless
 from nca.recipe.tables import Tables, Train
-from nca.recipe.text import decode
 from nca.recipe.validate import validate
 from nca.tasks.task import Task, TaskContext
-from nca.validation.faults import Fault, KeyPath, strange
+from nca.validation.faults import Fault, KeyPath
 
 Wanted = TypeVar("Wanted")
-
-BOM = "\ufeff"
-"""What some editors put before a text."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,7 @@ class Recipe:
         overrides: What was overridden, as `table.key=value`.
         folder: Where relative paths start.
         tables: The numbers.
+        files: The files that it names.
         source: The file to name in errors.
         remarks: What an override has made senseless, and is harmless.
     """
@@ -55,6 +53,7 @@ class Recipe:
     overrides: tuple[str, ...]
     folder: Path
     tables: Tables
+    files: RecipeFiles = field(compare=False, repr=False)
     source: str = field(default="", compare=False)
     remarks: tuple[Fault, ...] = field(default=(), compare=False)
 
@@ -68,6 +67,7 @@ class Recipe:
         overrides: Iterable[str] = (),
         source: str = "",
         trained: bool = False,
+        files: RecipeFiles | None = None,
     ) -> "Recipe":
         """Read a recipe from its text.
 
@@ -79,19 +79,16 @@ class Recipe:
             source: The file to name in errors.
             trained: Whether it comes out of a checkpoint: then nothing that it says of training is
                 senseless, for training lies behind it.
+            files: Where the files that it names are read; from its folder, if not given.
 
         Raises:
             RecipeError: Everything that is wrong with it.
             PluginError: A plugin that it names cannot be loaded.
         """
-        source, overrides = source or name, tuple(overrides)
-        text = text.removeprefix(BOM)
-        tables = decode(text, source)
-        written, overridden = text, []
-        if overrides:
-            written, overridden = override(text, overrides, source)
-            tables = decode(written, source)
-        checked, faults, hangs = validate(tables)
+        files = files or RecipeFiles(folder)
+        draft = Draft.read(text, overrides, source or name).located(files)
+        overridden = draft.overridden
+        checked, faults, hangs = validate(draft.tables)
         remarks: list[Fault] = []
         for fault in senseless(checked) if checked else ():
             if hangs(fault):
@@ -103,22 +100,13 @@ class Recipe:
             elif not trained:
                 faults.append(fault)
         if checked is None:
-            raise RecipeError(source, faults, text, overridden)
-        found = cls(name, written, overrides, folder, checked, source, tuple(remarks))
+            raise draft.refusal(faults)
+        given, text = draft.overrides, draft.text
+        found = cls(name, text, given, folder, checked, files, draft.source, tuple(remarks))
         if faults:
             faults += [fault for fault in found._unbuilt() if not hangs(fault)]
-            raise RecipeError(source, faults, text, overridden)
+            raise draft.refusal(faults)
         return found
-
-    @staticmethod
-    def plugins_in(text: str) -> tuple[str, ...]:
-        """Return the plugin files that a text names; a text with faults names none."""
-        try:
-            named = decode(text.removeprefix(BOM), "").get("plugins", [])
-        except RecipeError:
-            return ()
-        usable = isinstance(named, list) and not strange(named)
-        return tuple(n for n in named if isinstance(n, str)) if usable else ()
 
     @property
     def layout(self) -> Layout:
@@ -269,7 +257,7 @@ class Recipe:
     def _task(self, faults: list[Fault]) -> Task | None:
         seed, size, table = self.tables.random_seed, self.tables.grid.size, self.tables.task
         assert table is not None
-        setting = TaskContext(self.layout, size, self.folder, seed)
+        setting = TaskContext(self.layout, size, self.folder, seed, self.files)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)
             return build("task", table, ("task",), setting, faults)

@@ -1,12 +1,13 @@
 """Check the tables of a recipe: each value alone, the options of plugins, and all together."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
 
 from nca.errors import PluginError, RegistryError
 from nca.jsonl import dumps
+from nca.recipe.paths import plugin_tables
 from nca.recipe.relations import conflicts
 from nca.recipe.salvage import hangs_on, salvage
 from nca.recipe.tables import Tables
@@ -41,7 +42,7 @@ def validate(tables: dict[str, Any]) -> tuple[Tables | None, list[Fault], Hangs]
     if checked is None:
         checked, taken = salvage(tables, found)
         hollow |= taken
-    for path, kind, table in _plugin_tables(tables):
+    for path, kind, table in plugin_tables(tables):
         wrong = _options(path, kind, table, tables.get("plugins"))
         hollow |= {fault.path for fault in wrong}
         found += wrong
@@ -68,17 +69,6 @@ def _replace(tables: Any, path: KeyPath, value: Any) -> None:
     for part in path[:-1]:
         tables = tables[part]
     tables[path[-1]] = value
-
-
-def _plugin_tables(tables: dict[str, Any]) -> Iterable[tuple[KeyPath, Kind, dict[str, Any]]]:
-    levels = tables.get("levels")
-    for i, level in enumerate(levels if isinstance(levels, list) else []):
-        rules = level.get("rules") if isinstance(level, dict) else None
-        for j, rule in enumerate(rules if isinstance(rules, list) else []):
-            if isinstance(rule, dict):
-                yield ("levels", i, "rules", j), "rule", rule
-    if isinstance(tables.get("task"), dict):
-        yield ("task",), "task", tables["task"]
 
 
 def _options(path: KeyPath, kind: Kind, table: dict[str, Any], plugins: Any) -> list[Fault]:

@@ -9,6 +9,9 @@ Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--
     nca plugins --plugin mine.py           what is registered, with all options
     nca recipes check RECIPE --plugin mine.py
 
+- A plugin may import what lies beside it (`import helper` is the `helper.py` there); a run keeps
+  both. `nca.types.FilePath` is the type of an option that names a file, `PictureSpec` of one that
+  names a picture or a target; a task reads them through `context.files.get(path)`.
 - The keyword-only arguments of the constructor are the keys of the rule's table in a recipe, with
   their types and defaults. `Annotated` types set ranges; `nca.types` has the usual ones (`Count`,
   `Positive`, `Fraction`, ...).
@@ -42,8 +45,9 @@ Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.da
 
 `registry` keeps names: `register.rule("name")` and its like put a class or function under a name,
 `get("rule", "name")` returns it. `discovery` finds what installed packages and files offer,
-`importer` is the contract of those that read foreign weights. Public to the other folders:
-`registry`, `discovery`, `importer`.
+`importer` is the contract of those that read foreign weights, `plugin_files` executes a file,
+`installed` says what packages declare. Public to the other folders: `registry`, `discovery`,
+`importer`, `installed`.
 """
 
 from nca.registry.registry import Entry, register, registry

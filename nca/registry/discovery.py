@@ -4,15 +4,22 @@ Finding an installed plugin imports nothing: its names become promises in the re
 when it is asked for. A local file is executed once, as a module of its own.
 """
 
-import hashlib
-import importlib.util
 import sys
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 
-from nca.errors import PluginError, RegistryError
+from nca.errors import NCAError, PluginError, RegistryError
+from nca.files import is_folder, user_path
+from nca.recipe.recipe_files import RecipeFiles
+from nca.registry.installed import entry_points_of, notice
+from nca.registry.plugin_files import (
+    PluginFolder,
+    execute,
+    frames_in_plugins,
+    keep_sources,
+    plugin_module_names,
+)
 from nca.registry.registry import KINDS, registry
 
 REFUSED: list[RegistryError] = []
@@ -26,83 +33,128 @@ def discover() -> None:
     The groups are `nca.rules`, `nca.tasks`, `nca.datasets`, `nca.targets`, `nca.importers`; the
     name is the plugin's, the value `module:attribute`.
     """
-    installed = entry_points()  # once for all groups, since it reads a file of every package
     for kind in KINDS:
-        points = installed.select(group=f"nca.{kind}s")
-        for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "", p.name)):
-            package = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+        for point in entry_points_of(f"nca.{kind}s"):
             try:
-                registry.promise(kind, point.name, point.value, package)
+                registry.promise(kind, point.name, point.value, point.package)
             except RegistryError as clash:
                 REFUSED.append(clash)
-
-
-def load_files(files: Iterable[str | Path], folder: Path) -> None:
-    """Execute plugin files, so that they register what they define.
-
-    Args:
-        files: Paths, absolute or relative to `folder`.
-        folder: Where relative paths start.
-
-    Raises:
-        PluginError: A file is missing, or fails while it is executed.
-    """
-    for file in files:
-        load_file(folder / file)
 
 
 def load_file(path: Path) -> None:
     """Execute one plugin file; a file that was executed before is not executed again.
 
     Raises:
-        PluginError: The file is missing, or fails while it is executed.
+        PluginError: The file is missing, or fails while it is executed, or registers nothing.
     """
+    _load(str(user_path(path)), RecipeFiles(Path.cwd()))
+
+
+def load_files(paths: Iterable[str], files: RecipeFiles, *, asked: bool = False) -> None:
+    """Execute plugin files of a recipe, and remember them and the modules beside them.
+
+    Args:
+        paths: As the recipe writes them.
+        files: Where they are read from.
+        asked: Whether the user has named them one by one; otherwise they are announced.
+
+    Raises:
+        PluginError: A file is missing, or fails while it is executed, or registers nothing.
+    """
+    paths = list(dict.fromkeys(paths))
+    new = [path for path in paths if PluginFolder(path, files).module not in sys.modules]
+    if new and not asked:
+        beside = [path for name in new for path in _beside(name, files)]
+        named = ", ".join(str(files.place(path)) for path in dict.fromkeys([*new, *beside]))
+        notice(f"executing what the recipe names: {named}")
+    for path in paths:
+        _load(path, files)
+
+
+def is_loaded(path: str, files: RecipeFiles) -> bool:
+    """Return whether a plugin file was executed already."""
+    return PluginFolder(path, files).module in sys.modules
+
+
+def plugin_fault(fault: BaseException) -> PluginError | None:
+    """Return the error to show for a fault in a plugin file; None: it came through none."""
+    frames = frames_in_plugins(fault)
+    if not frames:
+        return None
+    return _failure("a plugin fails", fault, frames)
+
+
+def _beside(path: str, files: RecipeFiles) -> list[str]:
+    content = files.get(path, "plugin")
+    return [] if content is None else list(PluginFolder(path, files).modules(content))
+
+
+def _load(path: str, files: RecipeFiles) -> None:
+    content = _source(path, files)
+    folder = PluginFolder(path, files)
+    keep_sources(folder, content)
+    if folder.module in sys.modules and _registered(folder, content):
+        return
+    place = str(files.place(path))
     try:
-        path = path.expanduser().resolve()
-        there = path.is_file()
-    except (OSError, RuntimeError, ValueError):  # too long, no such home, no character
-        there = False
-    if not there:
+        with registry.all_or_nothing(place):
+            execute(folder, content)
+            _must_register(folder, content, place)
+    except NCAError:
+        sys.modules.pop(folder.module, None)
+        raise
+    except KeyboardInterrupt:
+        raise
+    except BaseException as fault:  # a plugin may raise whatever it likes, and exit
+        frames = frames_in_plugins(fault) or [(place, 0, "")]
+        raise _failure("the plugin fails to load", fault, frames) from fault
+
+
+def _source(path: str, files: RecipeFiles) -> bytes:
+    place = files.place(path)
+    content = files.get(path, "plugin")
+    if content is None:
+        folder = not files.sealed and is_folder(place)
         raise PluginError(
-            "there is no such plugin file.",
-            where=str(path),
+            "a plugin is a file, and this is a folder."
+            if folder
+            else "there is no such plugin file.",
+            where=str(place),
             to_do="give the path of a Python file that registers a rule, task, data set or target",
         )
-    # the path is part of the name, for two files may share a stem
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
-    name = f"nca_plugin_{path.stem}_{digest}"
-    if name in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if not path.endswith(".py"):
         raise PluginError(
-            "a plugin file must be Python source.", where=str(path), to_do="name it *.py"
+            "a plugin file must be Python source.", where=str(place), to_do="name it *.py"
         )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        with registry.origin(str(path)):
-            spec.loader.exec_module(module)
-    except (RegistryError, PluginError):
-        del sys.modules[name]
-        raise
-    except (Exception, SystemExit) as fault:
-        del sys.modules[name]
-        line = _line_in(fault, path)
-        words = (str(fault).splitlines() or [""])[0]
+    if b"\0" in content:
         raise PluginError(
-            f"the plugin fails to load: {type(fault).__name__}: {words}",
-            where=f"{path}{f', line {line}' if line else ''}",
-            to_do="correct the file; running `python FILE` shows the whole traceback",
-        ) from fault
+            "the plugin is no text in UTF-8: it has null bytes.",
+            where=str(place),
+            to_do="save it as UTF-8, which Python source is written in",
+        )
+    return content
 
 
-def _line_in(fault: BaseException, path: Path) -> int | None:
-    if isinstance(fault, SyntaxError):
-        return fault.lineno
-    line, trace = None, fault.__traceback__
-    while trace:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
+def _registered(folder: PluginFolder, content: bytes) -> bool:
+    modules = plugin_module_names(folder, content)
+    return any(entry.place.partition(":")[0] in modules for entry in registry.entries())
+
+
+def _must_register(folder: PluginFolder, content: bytes, place: str) -> None:
+    if not (_registered(folder, content) or registry.gained()):
+        raise PluginError(
+            "the plugin registers nothing.",
+            where=place,
+            to_do='put `@register.rule("name")` or its like above what it defines: nca help rules',
+        )
+
+
+def _failure(what: str, fault: BaseException, frames: list[tuple[str, int, str]]) -> PluginError:
+    words = (str(fault).splitlines() or [""])[0]
+    steps = [f"{file}, line {line}" if line else file for file, line, _ in reversed(frames)]
+    text = frames[-1][2]
+    return PluginError(
+        f"{what}: {type(fault).__name__}{f': {words}' if words else ''}",
+        where=", called from ".join(dict.fromkeys(steps)),
+        to_do=f"correct the file{f', there: {text}' if text else ''}",
+    )

@@ -38,6 +38,10 @@ class Entry:
     place: str
     thing: Any = None
 
+    def same_name(self, other: "Entry") -> bool:
+        """Return whether another thing of this place has this name."""
+        return (self.kind, self.name) == (other.kind, other.name) and self.thing is not other.thing
+
 
 class Registry:
     """All the names there are, by kind."""
@@ -46,6 +50,7 @@ class Registry:
         self._entries: dict[tuple[Kind, str], Entry] = {}
         self._contracts: dict[Kind, Callable[[Any], str | None]] = {}
         self._origin: str | None = None
+        self._gained: list[Entry] | None = None
 
     def demand(self, kind: Kind, contract: Callable[[Any], str | None]) -> None:
         """Check every thing of a kind with `contract`, which returns the fault or None."""
@@ -118,15 +123,35 @@ class Registry:
         finally:
             self._entries = before
 
+    @contextmanager
+    def all_or_nothing(self, origin: str) -> Iterator[None]:
+        """Say where things come from as of `origin`; forget them all if the block fails."""
+        before, outer, self._gained = dict(self._entries), self._gained, []
+        try:
+            with self.origin(origin):
+                yield
+        except BaseException:
+            self._entries = before
+            raise
+        finally:
+            self._gained = outer
+
+    def gained(self) -> bool:
+        """Return whether the innermost block of `all_or_nothing` has registered anything."""
+        return bool(self._gained)
+
     def _take(self, entry: Entry) -> None:
         taken = self._entries.get((entry.kind, entry.name))
-        if taken is not None and taken.place != entry.place:
+        again = any(entry.same_name(other) for other in self._gained or ())
+        if taken is not None and (taken.place != entry.place or again):
             raise RegistryError(
                 f"the {entry.kind} name {entry.name!r} is taken.",
                 where=f"first by {taken.place} from {taken.origin}, "
                 f"then by {entry.place} from {entry.origin}",
                 to_do="rename one of the two, or leave one of them out",
             )
+        if self._gained is not None:
+            self._gained.append(entry)
         if taken is None or entry.thing is not None:
             if taken is not None:
                 entry.origin = taken.origin
@@ -134,14 +159,14 @@ class Registry:
 
     def _load(self, entry: Entry) -> Any:
         module, _, attribute = entry.place.partition(":")
-        before = dict(self._entries)
         try:
-            with self.origin(entry.origin):
+            with self.all_or_nothing(entry.origin):
                 thing = importlib.import_module(module)
-            for part in attribute.split("."):
-                thing = getattr(thing, part)
-        except (Exception, SystemExit) as fault:
-            self._entries = before  # what registered itself and then failed is no plugin
+                for part in attribute.split("."):
+                    thing = getattr(thing, part)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as fault:  # a plugin may raise whatever it likes, and exit
             raise PluginError(
                 f"the {entry.kind} {entry.name!r} cannot be loaded: "
                 f"{type(fault).__name__}: {_first_line(fault)}",
@@ -153,7 +178,10 @@ class Registry:
 
     def _check(self, kind: Kind, name: str, thing: Any, place: str) -> None:
         contract = self._contracts.get(kind)
-        fault = contract(thing) if contract else None
+        try:
+            fault = contract(thing) if contract else None
+        except Exception as error:  # a thing may answer no question about itself
+            fault = f"it cannot be looked at: {type(error).__name__}: {_first_line(error)}"
         if fault:
             raise PluginError(
                 f"{name!r} is no {kind}: {fault}.",

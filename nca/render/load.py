@@ -17,15 +17,18 @@ from PIL import Image
 from torch import Tensor
 
 from nca.errors import PictureError, PluginError, ShapeError, TargetError
-from nca.files import is_file
+from nca.recipe.recipe_files import RecipeFiles
 from nca.registry.registry import registry
-from nca.render.picture_files import READ, REFUSED
 from nca.render.pictures import Picture, decode, read_picture_file
+from nca.types import PICTURES, OutsideFile
 
 SMALLEST_SIDE = 4
+PATH_OR_NAME = OutsideFile(or_name=True, endings=PICTURES)
 
 
-def load_target(spec: str, *, side: int, padding: int = 0, folder: Path) -> Tensor:
+def load_target(
+    spec: str, *, side: int, padding: int = 0, folder: Path, files: RecipeFiles | None = None
+) -> Tensor:
     """Return a target as red, green, blue and alpha, premultiplied, on a square canvas.
 
     A picture is taken whole, with the transparent margins it may have: one whose longest side is
@@ -37,6 +40,7 @@ def load_target(spec: str, *, side: int, padding: int = 0, folder: Path) -> Tens
         side: Longest side of the picture in cells, at least 4; the shorter one is centred.
         padding: Transparent cells added on every side of the square.
         folder: Where relative paths start: the folder of the recipe.
+        files: Where files are read instead: `context.files` of a task, which a run keeps.
 
     Returns:
         A float32 tensor (4, side + 2 * padding, side + 2 * padding), each value from 0 to 1 and
@@ -54,7 +58,8 @@ def load_target(spec: str, *, side: int, padding: int = 0, folder: Path) -> Tens
             where=f"target {spec!r}, padding = {padding}",
             to_do="give 0 or more cells; 16 is customary",
         )
-    target = _scale(_premultiplied(_picture(spec, side, folder, opaque=False)), side)  # (4, H, W)
+    picture = _picture(spec, side, files or RecipeFiles(folder), opaque=False)
+    target = _scale(_premultiplied(picture), side)  # (4, H, W)
     if target[3].max() < 1 / 255:
         raise TargetError(
             "the target is empty: every pixel of it is transparent.",
@@ -68,7 +73,7 @@ def load_target(spec: str, *, side: int, padding: int = 0, folder: Path) -> Tens
     return F.pad(target, [edge + padding for edge in edges])  # (4, side + 2p, side + 2p)
 
 
-def load_texture(spec: str, *, side: int, folder: Path) -> Tensor:
+def load_texture(spec: str, *, side: int, folder: Path, files: RecipeFiles | None = None) -> Tensor:
     """Return a picture without transparency, whole and in its own proportions.
 
     Args:
@@ -76,6 +81,7 @@ def load_texture(spec: str, *, side: int, folder: Path) -> Tensor:
             `load_target`. What is transparent is laid on white.
         side: Longest side of the picture in cells, at least 4.
         folder: Where relative paths start: the folder of the recipe.
+        files: Where files are read instead: `context.files` of a task, which a run keeps.
 
     Returns:
         Red, green and blue, a float32 tensor (3, height, width), each value from 0 to 1.
@@ -87,7 +93,8 @@ def load_texture(spec: str, *, side: int, folder: Path) -> Tensor:
         PluginError: What is registered under that name draws no RGBA picture.
     """
     _check_side(spec, side)
-    picture = to_rgb_on_white(_scale(_premultiplied(_picture(spec, side, folder)), side))
+    found = _picture(spec, side, files or RecipeFiles(folder))
+    picture = to_rgb_on_white(_scale(_premultiplied(found), side))
     if min(picture.shape[1:]) < SMALLEST_SIDE:
         height, width = picture.shape[1:]
         raise TargetError(
@@ -123,13 +130,6 @@ def to_rgb_on_white(rgba: Tensor) -> Tensor:
     return (1 - alpha.clip(0, 1) + colours).clip(0, 1)
 
 
-def _is_path(spec: str, folder: Path) -> bool:
-    name = spec.partition(":")[0]
-    drive = len(name) == 1 and spec[1:3] in (":\\", ":/")
-    looks_so = drive or "/" in name or "\\" in name or Path(spec).suffix.lower() in READ | REFUSED
-    return looks_so or is_file(folder / spec)
-
-
 def _check_side(spec: str, side: int) -> None:
     if side < SMALLEST_SIDE:
         raise TargetError(
@@ -139,15 +139,19 @@ def _check_side(spec: str, side: int) -> None:
         )
 
 
-def _picture(spec: str, side: int, folder: Path, *, opaque: bool = True) -> Picture:
-    if _is_path(spec, folder):
-        return _open(folder / spec, side, opaque)
-    return Picture.of(_draw(spec, side))
-
-
-def _open(path: Path, side: int, opaque: bool) -> Picture:
+def _picture(spec: str, side: int, files: RecipeFiles, *, opaque: bool = True) -> Picture:
+    content = files.get(spec)
+    if content is None and not PATH_OR_NAME.is_path(spec):
+        return Picture.of(_draw(spec, side))
+    if content is None and files.out_of_reach(spec):
+        raise TargetError(
+            f"the checkpoint does not carry the picture {spec!r}.",
+            where=files.label,
+            to_do="give it on the command line: --set task.target=FILE",
+        )
+    path = files.place(spec)
     try:
-        picture = decode(read_picture_file(path), str(path), side=side)
+        picture = decode(content or read_picture_file(path), str(path), side=side)
     except PictureError as fault:
         raise TargetError(fault.what, where=fault.where, to_do=fault.to_do) from fault
     if not (opaque or picture.transparent):

@@ -17,9 +17,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import nca
 from nca.errors import StorageError
 from nca.progress import Progress
 from nca.sweep.worker import STOPPED, Job
+
+ROOT = Path(nca.__file__).resolve().parent.parent
+"""Where this very package is found."""
+
+JOB = """\
+import sys
+sys.path.append(sys.argv.pop(1))
+from nca.cli.job import serve_job
+sys.exit(serve_job())
+"""
+"""The program of a job: nothing that lies in the working folder takes the place of a module."""
 
 LOG = "log.txt"
 WAKE = 0.1
@@ -55,7 +67,7 @@ class _Worker:
         self.log = Path(job.folder) / LOG
         with _opened(self.log) as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "nca.cli.job", job.folder],
+                [sys.executable, "-P", "-c", JOB, str(ROOT), job.folder],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nca.checkpoint.read import keep_plugins
+from nca.checkpoint.read import parse_recipe, write_copies
 from nca.device import pick_device
 from nca.errors import CheckpointError, DivergedError, NCAError
 from nca.evaluation.finish_run import evaluate_trained, load_best
@@ -14,8 +14,6 @@ from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.lock import folder_lock
 from nca.progress import SILENT, Progress, ProgressList
-from nca.recipe.recipe import Recipe
-from nca.registry.discovery import load_files
 from nca.sweep.records import read_outcome
 from nca.training.compile_trial import choose_compile
 from nca.training.loop import train
@@ -177,11 +175,11 @@ def outcome_of(job: Job) -> dict[str, Any] | None:
 
 def _start_or_resume(job: Job, data: Path | None, progress: Progress) -> Run:
     folder, home, device = Path(job.folder), Path(job.home), pick_device(job.device)
-    load_files(Recipe.plugins_in(job.text), home)
-    recipe = Recipe.parse(job.text, name=job.name, folder=home, overrides=job.overrides)
+    given = [Path(file) for file in job.plugins]
+    recipe = parse_recipe(job.text, job.name, home, job.overrides, plugins=given)
     if not (folder / "last.safetensors").is_file():
         run = Run.start(recipe, folder, device, data, progress)
-        keep_plugins(recipe, folder)
+        write_copies(recipe.files, folder, progress)
         return run
     run = Run.resume(folder, device, data, progress)
     if run.recipe.text != recipe.text:

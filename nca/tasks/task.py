@@ -7,8 +7,8 @@ automaton's.
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,6 +20,7 @@ from nca.engine.rng import HostRNG
 from nca.engine.state import State
 from nca.errors import DataError, NCAWarning, ShapeError
 from nca.progress import SILENT, Progress
+from nca.recipe.recipe_files import RecipeFiles
 from nca.registry.registry import registry
 from nca.tasks.batch import Batch
 from nca.tasks.display import Display
@@ -36,12 +37,19 @@ class TaskContext:
         size: Cells along each axis of the grid.
         folder: The recipe's folder, from which relative paths start.
         random_seed: The run's number.
+        files: The files that the recipe names; what is read through them is kept with the run.
     """
 
     layout: Layout
     size: Size
     folder: Path
     random_seed: int = 0
+    files: RecipeFiles = field(default=None, compare=False)  # pyright: ignore
+
+    def __post_init__(self) -> None:
+        """Read from the folder, unless files are given."""
+        if self.files is None:
+            object.__setattr__(self, "files", RecipeFiles(self.folder))
 
 
 @dataclass(frozen=True)
@@ -70,11 +78,15 @@ class Task(nn.Module, ABC):
         better: Whether more or less of it is better.
         roles: What a person's picture may become, see `write`: words such as `input`, `start`
             or `target`, the most natural one first.
+        derived_buffers: From which options each buffer follows that is stored in checkpoints;
+            `size` is that of the grid. Where one of them is overridden, the buffer of the
+            checkpoint is not loaded, and `prepare` makes it anew.
     """
 
     headline: str
     better: ClassVar[Literal["more", "less"]]
     roles: tuple[str, ...] = ()
+    derived_buffers: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(self, setting: TaskContext) -> None:
         super().__init__()

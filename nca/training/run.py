@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nca.checkpoint.file import MODULES, Checkpoint, weights
+from nca.checkpoint.file import MODULES, Checkpoint, file_tensors, weights
+from nca.checkpoint.overridden import apply_overrides
+from nca.checkpoint.read import parse_carried
 from nca.distributed.group import SINGLE, ProcessGroup
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
@@ -26,7 +28,9 @@ from nca.recipe.tables import Train
 from nca.tasks.pool import Pool
 from nca.tasks.task import Task
 from nca.training.ema import EMA
+from nca.training.first_step import check_rules
 from nca.training.log import MetricsLog
+from nca.training.new_recipe import measured_otherwise, record_recipe, set_best_aside
 from nca.training.restore import restore_faults
 from nca.training.run_folder import (
     BEST,
@@ -148,13 +152,16 @@ class Run:
             lock = enter_run_folder(folder) if group.is_leader else None
         path = folder / LAST
         checkpoint = Checkpoint.read(path)
-        recipe = checkpoint.parsed(path, overrides)
+        recipe = parse_carried(checkpoint, path, overrides)
+        recipe.files.use_copies(folder)
         run = cls.build(recipe, folder, device, data, progress, group)
-        run._restore(checkpoint, path)
+        under = apply_overrides(checkpoint, path, recipe, dict(run.modules.items()))
+        run._restore(under, path)
         run.lock = lock
         if group.is_leader:
             remove_leftovers(folder)
         run.log = MetricsLog(folder / METRICS, run.iteration, writes=group.is_leader)
+        run._take_overrides(checkpoint, path)
         return run
 
     @classmethod
@@ -183,6 +190,10 @@ class Run:
         with group.leader_first():
             task.prepare(device, data, progress)
         modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
+        first = task.training_batch(
+            HostRNG(recipe.tables.random_seed, 0), torch.zeros(1, dtype=torch.int64, device=device)
+        )
+        check_rules(automaton, first.state)
         table = recipe.tables.train
         assert table is not None
         optimiser = _optimiser(table, modules.parameters())
@@ -268,6 +279,7 @@ class Run:
             self._checkpoint(tensors, metrics).write(self.folder / name)
 
     def _checkpoint(self, tensors: dict[str, Tensor], metrics: dict[str, Any]) -> Checkpoint:
+        kept = self.recipe.files.kept()
         return Checkpoint(
             name=self.recipe.name,
             recipe=self.recipe.text,
@@ -275,8 +287,22 @@ class Run:
             iteration=self.iteration,
             metrics=metrics,
             best=self.best,
-            tensors=tensors,
+            files={path: file.role for path, file in kept.items()},
+            tensors={**tensors, **file_tensors(kept)},
         )
+
+    def _take_overrides(self, before: Checkpoint, path: Path) -> None:
+        """Go on under the recipe, which may be another one than that of the checkpoint."""
+        anew = measured_otherwise(self.recipe, before, path)
+        if anew:
+            self.best = None
+        if not self.group.is_leader:
+            return
+        record_recipe(self.folder, self.log, self.recipe, before)
+        if anew:
+            set_best_aside(self.folder, self.iteration)
+        if self.recipe.text != before.recipe:
+            self.save()
 
     def _restore(self, checkpoint: Checkpoint, path: Path) -> None:
         """Take up what a checkpoint holds, all of which is checked before."""

@@ -49,6 +49,11 @@ def arguments_of(thing: Callable[..., Any]) -> type[BaseModel]:
     return create_model(thing.__name__, __config__=SETTINGS, **_fields(thing))
 
 
+def annotations_of(thing: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotation of each keyword-only argument of `thing`."""
+    return {name: kind for name, (kind, _) in _fields(thing).items()}
+
+
 def _fields(thing: Callable[..., Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, argument in inspect.signature(thing, eval_str=True).parameters.items():

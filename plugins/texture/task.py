@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Le
@@ -31,7 +31,7 @@ from nca import (
     losses,
     register,
 )
-from nca.types import Count, Name, NonNegative, PictureSide, Samples, Split
+from nca.types import Count, NonNegative, PictureSide, PictureSpec, Samples, Split
 from nca_plugins.texture.distance import distance
 
 HELD_OUT = 64
@@ -63,6 +63,7 @@ class Texture(Task):
 
     headline = "distance"
     better = "less"
+    derived_buffers: ClassVar = {"target": ("target", "side"), "extent": ("target", "side")}
 
     target: Tensor
     extent: Tensor
@@ -71,7 +72,7 @@ class Texture(Task):
         self,
         setting: TaskContext,
         *,
-        target: Name,
+        target: PictureSpec,
         side: PictureSide,
         tileable: bool = True,
         directions: Annotated[Count, Le(1 << 12)] = 32,
@@ -208,7 +209,9 @@ class Texture(Task):
         Raises:
             TargetError: The picture cannot be had or used.
         """
-        picture = load_texture(self.spec, side=self.side, folder=self.context.folder)
+        picture = load_texture(
+            self.spec, side=self.side, folder=self.context.folder, files=self.context.files
+        )
         if picture.std(dim=(1, 2)).max() < 1 / 255:
             raise TargetError(
                 "the target is of one colour, so that every patch of it is alike.",

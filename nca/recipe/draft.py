@@ -1,0 +1,94 @@
+"""A recipe that is TOML, with its overrides, and not checked yet."""
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nca.recipe.errors import RecipeError
+from nca.recipe.overrides import override, replaced
+from nca.recipe.paths import located, plugin_tables
+from nca.recipe.recipe_files import RecipeFiles
+from nca.recipe.text import decode
+from nca.recipe.validate import validate
+from nca.registry.registry import registry
+from nca.validation.faults import Fault, KeyPath, strange, toml_value
+
+BOM = "\ufeff"
+"""What some editors put before a text."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A recipe that is TOML, with its overrides, and not checked yet.
+
+    Attributes:
+        original: The text without overrides, in which errors find their lines.
+        text: The text with them.
+        tables: What it says.
+        overrides: As `table.key=value`.
+        overridden: The keys that they set.
+        source: The file to name in errors.
+    """
+
+    original: str
+    text: str
+    tables: dict[str, Any]
+    overrides: tuple[str, ...]
+    overridden: list[KeyPath]
+    source: str
+
+    @classmethod
+    def read(cls, text: str, overrides: Iterable[str], source: str) -> "Draft":
+        """Read a text and write overrides into it.
+
+        Raises:
+            RecipeError: It is no TOML, or an override leads nowhere.
+        """
+        text, overrides = text.removeprefix(BOM), tuple(overrides)
+        tables, written, overridden = decode(text, source), text, []
+        if overrides:
+            written, overridden = override(text, overrides, source)
+            tables = decode(written, source)
+        return cls(text, written, tables, overrides, overridden, source)
+
+    def located(self, files: RecipeFiles) -> "Draft":
+        """Return the same with paths from the root where overrides have brought paths.
+
+        Args:
+            files: Will read those paths.
+        """
+        found = located(self.tables, self.overridden, Path.cwd()) if self.overridden else {}
+        files.permit(found.values())
+        if not found:
+            return self
+        text = replaced(self.text, found)
+        return replace(self, text=text, tables=decode(text, self.source))
+
+    def plugins(self) -> tuple[str, ...]:
+        """Return the plugin files that it names; none where they are no list of texts."""
+        named = self.tables.get("plugins", [])
+        usable = isinstance(named, list) and not strange(named)
+        return tuple(n for n in named if isinstance(n, str) and n) if usable else ()
+
+    def faults_without_plugins(self) -> tuple[list[Fault], list[KeyPath]]:
+        """Return what is wrong whatever plugins say that are not there, and their places."""
+        strangers = [
+            (*path, "name")
+            for path, kind, table in plugin_tables(self.tables)
+            if isinstance(table.get("name"), str) and table["name"] not in registry.names(kind)
+        ]
+        _, faults, _ = validate(deepcopy(self.tables))
+        return [fault for fault in faults if fault.path not in strangers], strangers
+
+    def words(self, place: KeyPath) -> str:
+        """Return what a name in a rule's or the task's table stands for: `rule "pull"`."""
+        value: Any = self.tables
+        for key in place:
+            value = value[key]
+        return f"{'task' if place[0] == 'task' else 'rule'} {toml_value(value)}"
+
+    def refusal(self, faults: Sequence[Fault]) -> RecipeError:
+        """Return the error that shows faults."""
+        return RecipeError(self.source, faults, self.original, self.overridden)
