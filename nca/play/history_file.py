@@ -17,7 +17,7 @@ MOST_BRANCHES = 32
 MOST_BYTES = 16_000_000
 
 BranchName = Annotated[str, Len(1, 40)]
-Number64 = Annotated[int, Ge(0), Le(2**63 - 1)]
+RandomSeed = Annotated[int, Ge(0), Le(2**63 - 1)]
 
 
 class Strict(BaseModel):
@@ -30,7 +30,7 @@ class SavedBranch(Strict):
     """A branch as it is saved; its events are checked one by one."""
 
     name: BranchName
-    random_seed: Number64
+    random_seed: RandomSeed
     start: PlayStart
     parent: Natural | None
     fork: Step
@@ -43,7 +43,7 @@ class Saved(Strict):
 
     format: Literal[1]
     name: str
-    weights: Number64
+    weights: RandomSeed
     size: Annotated[tuple[Annotated[Natural, Le(1 << 22)], ...], Len(1, 3)]
     branches: Annotated[list[SavedBranch], Len(1, MOST_BRANCHES)]
 

@@ -15,7 +15,16 @@ lists them. The first lines of a recipe say what it is and what was measured wit
 The text of a recipe, overrides written into it, is saved with the weights, so that a checkpoint
 alone says what was run.
 
-`recipe` is the front: `Recipe.parse`, `automaton()`, `task()`; `tables` the keys with their types;
-`overrides`, `lines`, `errors` and `json_schema` serve it. Public to the other folders: `recipe`,
-`tables`, `errors`, `json_schema`.
+All that is wrong is said in one round, as far as one fault does not hang on another: types and
+ranges, options of plugins, values that do not go together, what rules need (`nca help rules`) and
+what they and the task refuse. Senseless values are refused as well: a drop after the last
+iteration, a key without effect. Where `--set` has made something senseless that the recipe says,
+as by fewer iterations, it is noted and the run goes on. Every count has a bound, and states or
+weights that no memory can hold are refused before any is made. A recipe has at most 1 MB.
+
+`recipe` is the front: `Recipe.parse`, `automaton()`, `task()`, `check()`; `tables` the keys with
+their types, `relations` what does not go together, `check` and `salvage` find all faults at once,
+`build` makes rules and task, `memory` counts bytes; `text`, `overrides`, `lines`, `errors` and
+`json_schema` serve it. Public to the other folders: `recipe`, `tables`, `errors`, `memory`,
+`json_schema`.
 """

@@ -20,13 +20,13 @@ from nca.engine.rule import UpdateRule
 from nca.engine.topology import Topology
 from nca.errors import NCAError
 from nca.recipe.build import build, check_rule
+from nca.recipe.check import check_tables
 from nca.recipe.errors import RecipeError
 from nca.recipe.memory import beyond
 from nca.recipe.overrides import override
 from nca.recipe.relations import senseless
 from nca.recipe.tables import Tables, Train
-from nca.recipe.text import decode
-from nca.recipe.validate import validate
+from nca.recipe.text import decode_toml
 from nca.tasks.task import Task, TaskContext
 from nca.validation.faults import Fault, KeyPath, strange
 
@@ -86,12 +86,12 @@ class Recipe:
         """
         source, overrides = source or name, tuple(overrides)
         text = text.removeprefix(BOM)
-        tables = decode(text, source)
+        tables = decode_toml(text, source)
         written, overridden = text, []
         if overrides:
             written, overridden = override(text, overrides, source)
-            tables = decode(written, source)
-        checked, faults, hangs = validate(tables)
+            tables = decode_toml(written, source)
+        checked, faults, hangs = check_tables(tables)
         remarks: list[Fault] = []
         for fault in senseless(checked) if checked else ():
             if hangs(fault):
@@ -114,7 +114,7 @@ class Recipe:
     def plugins_in(text: str) -> tuple[str, ...]:
         """Return the plugin files that a text names; a text with faults names none."""
         try:
-            named = decode(text.removeprefix(BOM), "").get("plugins", [])
+            named = decode_toml(text.removeprefix(BOM), "").get("plugins", [])
         except RecipeError:
             return ()
         usable = isinstance(named, list) and not strange(named)
