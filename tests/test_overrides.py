@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import RECIPE, changed
+from tiny import RECIPE, changed, known
 
 from nca.checkpoint.find import recipes
 from nca.recipe.errors import RecipeError
 from nca.recipe.overrides import override as override_text
 from nca.recipe.recipe import Recipe
+
+
+@pytest.fixture(autouse=True)
+def blobs(tmp_path: Path) -> None:
+    known(tmp_path)
 
 
 def overridden(*overrides: str, text: str = RECIPE) -> Recipe:
@@ -47,7 +52,7 @@ def test_one_value_changes_and_every_comment_stays(override, old, new):
 
 
 def test_a_table_that_was_not_there_is_made():
-    text = RECIPE.partition("[pool]")[0]
+    text = changed("[pool]\nsize = 8\n", "")
     recipe = overridden("pool.size=16", "pool.fresh=2", text=text)
     assert (recipe.tables.pool.size, recipe.tables.pool.fresh) == (16, 2)
 

@@ -16,6 +16,7 @@ from nca.cli.console import (
     say,
     show_json,
 )
+from nca.cli.numbers import THREADS, number
 from nca.cli.progress import TerminalProgress, terminal_progress
 from nca.errors import DeviceError, StorageError
 from nca.files import write_whole
@@ -42,12 +43,12 @@ def bench_command(
         list[str] | None,
         typer.Option("--way", metavar="NAME", help="Only this way, beside plain. Repeatable."),
     ] = None,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Rounds, if time allows.")] = 5,
+    repeats: Annotated[int, number("--repeats", 1, 10_000, "Rounds, if time allows.")] = 5,
     budget: Annotated[
-        float, typer.Option("--budget", metavar="SECONDS", min=1.0, help="What all may take.")
+        float, number("--budget", 1.0, 1e7, "What all may take.", metavar="SECONDS")
     ] = 900.0,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Of a CPU; all cores if left out.")
+        int | None, number("--threads", 1, THREADS, "Of a CPU; all cores if left out.")
     ] = None,
     by_work: Annotated[
         bool,

@@ -21,6 +21,7 @@ from nca.cli.console import (
     show_json,
     show_table,
 )
+from nca.cli.numbers import SAMPLES, STEPS, number
 from nca.cli.progress import terminal_progress
 
 if TYPE_CHECKING:
@@ -42,17 +43,17 @@ def examine_command(
         typer.Option("--ask", metavar="CHECK", help="Run only this, as `damage`. Repeatable."),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Take these for the trained steps.")
+        int | None, number("--steps", 1, STEPS, "Take these for the trained steps.")
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many random seeds.")] = 8,
+    seeds: Annotated[int, number("--seeds", 1, 1000, "How many random seeds.")] = 8,
     samples: Annotated[
-        int, typer.Option("--samples", min=1, help="Samples per random seed, at most.")
+        int, number("--samples", 1, SAMPLES, "Samples per random seed, at most.")
     ] = 64,
     split: MeasuredOn = "test",
-    long: Annotated[int, typer.Option("--long", min=1, help="Steps of the long run.")] = LONG,
+    long: Annotated[int, number("--long", 1, STEPS, "Steps of the long run.")] = LONG,
     budget: Annotated[
         float | None,
-        typer.Option("--budget", metavar="MINUTES", min=0.0, help="Begin no check after these."),
+        number("--budget", 0.0, 1e6, "Begin no check after these.", metavar="MINUTES"),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Three random seeds, and fewer samples.")

@@ -17,6 +17,7 @@ from nca.cli.console import (
     say,
     show_json,
 )
+from nca.cli.numbers import number
 from nca.cli.progress import terminal_progress
 from nca.errors import DataError
 from nca.files import unused
@@ -39,7 +40,7 @@ def export_command(
         typer.Option("--engine", help="A page's: the graphics card, or any rule, slowly: onnx."),
     ] = "webgl",
     steps: Annotated[
-        int, typer.Option("--steps", min=1, help="Steps of each comparison with torch.")
+        int, number("--steps", 1, 10_000, "Steps of each comparison with torch.")
     ] = 20,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Write it without comparing it with torch.")

@@ -21,6 +21,7 @@ from nca.cli.console import (
     show_json,
     show_rows,
 )
+from nca.cli.numbers import STEPS, number
 from nca.cli.progress import terminal_progress
 from nca.errors import ShapeError
 from nca.files import unused
@@ -32,9 +33,7 @@ def islands_command(
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Where to; islands-NAME without it."),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Measure at this step.")
-    ] = None,
+    steps: Annotated[int | None, number("--steps", 1, STEPS, "Measure at this step.")] = None,
     split: MeasuredOn = "test",
     samples: AtMost = 200,
     image: Annotated[
@@ -43,7 +42,7 @@ def islands_command(
     ] = None,
     threshold: Annotated[
         float,
-        typer.Option("--threshold", min=-1.0, max=1.0, help="Least cosine inside an island."),
+        number("--threshold", -1.0, 1.0, "Least cosine inside an island."),
     ] = 0.9,
     device: Device = "auto",
     overrides: Overrides = None,

@@ -18,6 +18,7 @@ from nca.cli.console import (
     say,
     sides,
 )
+from nca.cli.numbers import RANDOM_SEED, number
 from nca.cli.progress import terminal_progress
 from nca.errors import NCAError
 
@@ -42,9 +43,7 @@ def play_command(
             autocompletion=complete_either,
         ),
     ] = None,
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Where to listen; 0: where it is free.")
-    ] = 0,
+    port: Annotated[int, number("--port", 0, 65535, "Where to listen; 0: where it is free.")] = 0,
     host: Annotated[
         str, typer.Option("--host", help="A loopback address of this machine.")
     ] = "127.0.0.1",
@@ -56,7 +55,7 @@ def play_command(
         typer.Option("--size", metavar="HxW", help="Cells along each axis: 96x96."),
     ] = None,
     random_seed: Annotated[
-        int | None, typer.Option("--random-seed", min=0, help="Instead of the recipe's own.")
+        int | None, number("--random-seed", 0, RANDOM_SEED, "Instead of the recipe's own.")
     ] = None,
     history: Annotated[
         Path | None, typer.Option("--history", help="Begin with a history that a page has saved.")

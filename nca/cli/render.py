@@ -18,6 +18,7 @@ from nca.cli.console import (
     sides,
 )
 from nca.cli.console import out as stdout
+from nca.cli.numbers import SAMPLES, SEEDS, STEPS, number
 from nca.cli.progress import terminal_progress
 from nca.files import unused
 from nca.render.animation import FASTEST, SLOWEST
@@ -57,22 +58,20 @@ def render_command(
         str | None,
         typer.Option("--channels", metavar="C|R,G,B", help="See these channels of the level."),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="How long to run.")] = None,
-    every: Annotated[
-        int | None, typer.Option("--every", min=1, help="Steps between pictures.")
-    ] = None,
+    steps: Annotated[int | None, number("--steps", 1, STEPS, "How long to run.")] = None,
+    every: Annotated[int | None, number("--every", 1, STEPS, "Steps between pictures.")] = None,
     samples: Annotated[
         int | None,
-        typer.Option("--samples", min=1, help="How many samples: 4, or 1 with --frames."),
+        number("--samples", 1, SAMPLES, "How many samples: 4, or 1 with --frames."),
     ] = None,
     columns: Annotated[
-        int | None, typer.Option("--columns", min=1, help="Samples beside each other.")
+        int | None, number("--columns", 1, SEEDS, "Samples beside each other.")
     ] = None,
     size: Annotated[
         str | None, typer.Option("--size", metavar="HxW", help="One stage of this many cells.")
     ] = None,
     seeds: Annotated[
-        int, typer.Option("--seeds", min=1, help="First states on that stage, at random places.")
+        int, number("--seeds", 1, SEEDS, "First states on that stage, at random places.")
     ] = 1,
     damage: Annotated[
         list[str] | None,
@@ -88,14 +87,14 @@ def render_command(
     ] = None,
     steps_per_frame: Annotated[
         int | None,
-        typer.Option("--steps-per-frame", min=1, help="Steps that pass while a frame is shown."),
+        number("--steps-per-frame", 1, STEPS, "Steps that pass while a frame is shown."),
     ] = None,
     scale: Annotated[
-        int | None, typer.Option("--scale", min=1, help="Pixels along each side of a cell.")
+        int | None, number("--scale", 1, 1000, "Pixels along each side of a cell.")
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option("--rate", min=SLOWEST, max=FASTEST, help="Frames per second: 12."),
+        number("--rate", SLOWEST, FASTEST, "Frames per second: 12."),
     ] = None,
     device: Device = "auto",
     overrides: Overrides = None,
@@ -229,5 +228,5 @@ def _show(
     note_if_fewer(batches[0].state.batch, options.samples or 0, "test")
     if stride > 1:
         say(f"note: of {len(film)} frames every {stride}th is on the sheet; a film shows all")
-    for number in range((len(film) - 1) % stride, len(film), stride):  # the last is among them
-        kept.keep(batches[number], film[number])
+    for place in range((len(film) - 1) % stride, len(film), stride):  # the last is among them
+        kept.keep(batches[place], film[place])

@@ -130,9 +130,9 @@ def _introduce(run: "Run") -> None:
 def _share_of_memory(run: "Run") -> None:
     """Say how much memory the states of a run take, where it is a large share of all."""
     from nca.engine.capacity import capacity, in_bytes
-    from nca.recipe.memory import held
+    from nca.recipe.memory import state_bytes
 
-    there, count = capacity(run.device), sum(held(run.recipe.tables).values())
+    there, count = capacity(run.device), sum(state_bytes(run.recipe.tables).values())
     if there and count > LARGE_SHARE * there:
         words = f"batch and pool hold {in_bytes(count)} of states"
         say(f"memory: {words}, before any gradient; there are {in_bytes(there)} in all")

@@ -23,6 +23,7 @@ from nca.cli.console import (
     show_json,
     sides,
 )
+from nca.cli.numbers import STEPS, number
 from nca.cli.progress import terminal_progress
 from nca.errors import StorageError
 
@@ -47,16 +48,16 @@ def stream_command(
         ),
     ],
     size: Annotated[str, typer.Option("--size", metavar="HxW", help="Cells of the grid.")],
-    steps: Annotated[int, typer.Option("--steps", min=1, help="How long to run.")],
-    tile: Annotated[int, typer.Option("--tile", min=1, help="Cells along a tile's side.")] = 512,
-    halo: Annotated[int, typer.Option("--halo", min=1, help="Steps a tile takes at once.")] = 8,
+    steps: Annotated[int, number("--steps", 1, STEPS, "How long to run.")],
+    tile: Annotated[int, number("--tile", 1, 1 << 14, "Cells along a tile's side.")] = 512,
+    halo: Annotated[int, number("--halo", 1, 1024, "Steps a tile takes at once.")] = 8,
     soup: Annotated[
         float | None,
-        typer.Option(
+        number(
             "--soup",
-            min=0.0,
-            max=1.0,
-            help="Start from chance: this share is 1. Otherwise the test data tile the grid.",
+            0.0,
+            1.0,
+            "Start from chance: this share is 1. Otherwise the test data tile the grid.",
         ),
     ] = None,
     store: Annotated[
@@ -71,7 +72,7 @@ def stream_command(
         Path | None, typer.Option("--out", metavar="FILE.png", help="Draw the outcome.")
     ] = None,
     pixels: Annotated[
-        int, typer.Option("--pixels", min=1, help="At most so many along each side.")
+        int, number("--pixels", 1, 1 << 14, "At most so many along each side.")
     ] = 1024,
     fire_rate: FireRate = None,
     device: Device = "auto",

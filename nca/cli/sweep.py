@@ -22,6 +22,7 @@ from nca.cli.console import (
     say,
     show_json,
 )
+from nca.cli.numbers import SAMPLES, STEPS, number
 
 if TYPE_CHECKING:
     from nca.sweep.plan import Base, SweepPlan
@@ -58,23 +59,23 @@ def sweep_command(
     ] = None,
     random: Annotated[
         int | None,
-        typer.Option("--random", metavar="N", min=1, help="Only N combinations, drawn at random."),
+        number("--random", 1, 10_000, "Only N combinations, drawn at random.", metavar="N"),
     ] = None,
     random_seed: Annotated[
-        int, typer.Option("--random-seed", min=0, max=2**63 - 1, help="Of what --random draws.")
+        int, number("--random-seed", 0, 2**63 - 1, "Of what --random draws.")
     ] = 0,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", min=1, help="Runs at a time; else one per core, or per GPU."),
+        number("--jobs", 1, 1024, "Runs at a time; else one per core, or per GPU."),
     ] = None,
     split: Annotated[
         Literal["held_out", "test"], typer.Option("--split", help="Which data to compare on.")
     ] = "held_out",
     steps: Annotated[
-        list[int] | None, typer.Option("--steps", min=1, help="Measure at this step. Repeatable.")
+        list[int] | None, number("--steps", 1, STEPS, "Measure at this step. Repeatable.")
     ] = None,
     samples: Annotated[
-        int, typer.Option("--samples", min=0, help="Stop after so many; 0: as the recipe says.")
+        int, number("--samples", 0, SAMPLES, "Stop after so many; 0: as the recipe says.")
     ] = 0,
     device: Device = "auto",
     out: Annotated[

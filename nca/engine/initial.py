@@ -10,7 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from nca.engine.automaton import Automaton
 from nca.engine.layout import Layout
+from nca.engine.needs import draw_level
 from nca.engine.state import State
 from nca.types import NonNegative
 from nca.validation.checked import Options
@@ -28,6 +30,20 @@ class InitialStateSpec(Options):
 
     kind: Literal["zeros", "uniform", "learned"] = "zeros"
     scale: NonNegative = 0.0
+
+
+def draw_needed(automaton: Automaton, state: State) -> State:
+    """Return the state with random numbers on levels that stand still where they are empty.
+
+    Which levels these are, and what they hold, the rules on them say (`UpdateRule.needs`); others
+    stay as they are.
+    """
+    drawn = {}
+    for name in automaton.rules:
+        kinds = [rule.needs.states for rule in automaton.rules_of(name)]
+        if kind := next((kind for kind in kinds if kind != "any"), None):
+            drawn[name] = draw_level(state, name, kind)
+    return state.replace(drawn)
 
 
 class InitialState(nn.Module):

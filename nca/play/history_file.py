@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Le, Len
+from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nca.errors import NCAError
@@ -17,7 +17,7 @@ MOST_BRANCHES = 32
 MOST_BYTES = 16_000_000
 
 BranchName = Annotated[str, Len(1, 40)]
-RandomSeed = Annotated[Natural, Le(2**63 - 1)]
+RandomSeed = Annotated[int, Ge(0), Le(2**63 - 1)]
 
 
 class Strict(BaseModel):
@@ -43,7 +43,7 @@ class Saved(Strict):
 
     format: Literal[1]
     name: str
-    weights: Natural
+    weights: RandomSeed
     size: Annotated[tuple[Annotated[Natural, Le(1 << 22)], ...], Len(1, 3)]
     branches: Annotated[list[SavedBranch], Len(1, MOST_BRANCHES)]
 

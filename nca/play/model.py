@@ -22,6 +22,7 @@ from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
 from nca.checkpoint.trained_conditions import InputChange, PausePoint, input_change, pause
 from nca.engine.automaton import Automaton
+from nca.engine.initial import draw_needed
 from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
 from nca.play.controls import Control, Value, controls_of, with_controls
@@ -232,7 +233,7 @@ class PlayedModel:
 
     def _sample(self, number: int) -> Batch:
         if self.task is None:
-            return Batch(self.automaton.seed(1, self.size).to(self.device))
+            return Batch(draw_needed(self.automaton, self.automaton.seed(1, self.size)))
         for place, batch in enumerate(self.task.evaluation_batches("test", BLOCK)):
             ask()
             if place == number // BLOCK and number % BLOCK < batch.state.batch:
@@ -283,9 +284,13 @@ def _recipe(source: str, overrides: tuple[str, ...], size: Size | None) -> Recip
             overrides = (*overrides, f"grid.size={list(size)}")
         return read_recipe(source, overrides)
     faults: list[NCAError] = []
-    for axes in (len(size),) if size else (2, 1, 3):
-        recipe = _alone(source, size or (64,) * axes if axes != 1 else size or (128,), overrides)
+    needs = registry.get("rule", source).needs
+    channels = needs.channels or needs.least_channels
+    suiting = (len(size),) if size else [axes for axes in (2, 1, 3) if axes in needs.axes]
+    for axes in suiting:
+        cells = size or ((128,) if axes == 1 else (64,) * axes)
         try:
+            recipe = _alone(source, channels, cells, overrides)
             recipe.automaton()
         except NCAError as fault:  # a rule may insist on its number of axes
             faults.append(fault)
@@ -294,10 +299,10 @@ def _recipe(source: str, overrides: tuple[str, ...], size: Size | None) -> Recip
     raise faults[0]
 
 
-def _alone(rule: str, size: Size, overrides: tuple[str, ...]) -> Recipe:
+def _alone(rule: str, channels: int, size: Size, overrides: tuple[str, ...]) -> Recipe:
     text = (
         f"format = 1\n\n[grid]\nsize = {list(size)}\n\n"
-        f'[[levels]]\nname = "cells"\nchannels = 1\nrules = [{{ name = "{rule}" }}]\n\n'
+        f'[[levels]]\nname = "cells"\nchannels = {channels}\nrules = [{{ name = "{rule}" }}]\n\n'
         "[rollout]\nsteps = 1\n"
     )
     return Recipe.parse(text, name=rule, folder=Path(), overrides=overrides, source=rule)

@@ -22,9 +22,17 @@ check` executes none (`--trust` lets it), the other commands say which ones they
 execute. Those that a checkpoint carries are executed with `--trust` alone, and by
 `nca run --resume` in the run's own folder.
 
-`recipe` is the front: `Recipe.parse`, `automaton()`, `task()`; `tables` the keys with their types;
-`draft` is a text with its overrides, `recipe_files` reads the files that a recipe names, `paths`
-says which of its values are paths; `overrides`, `lines`, `errors` and `json_schema` serve it.
-Public to the other folders: `recipe`, `draft`, `memory`, `recipe_files`,
-`tables`, `errors`, `json_schema`.
+All that is wrong is said in one round, as far as one fault does not hang on another: types and
+ranges, options of plugins, values that do not go together, what rules need (`nca help rules`) and
+what they and the task refuse. Senseless values are refused as well: a drop after the last
+iteration, a key without effect. Where `--set` has made something senseless that the recipe says,
+as by fewer iterations, it is noted and the run goes on. Every count has a bound, and states or
+weights that no memory can hold are refused before any is made. A recipe has at most 1 MB.
+
+`recipe` is the front: `Recipe.parse`, `automaton()`, `task()`, `check()`; `tables` the keys with
+their types; `draft` is a text with its overrides, `recipe_files` reads the files that a recipe
+names, `paths` says which of its values are paths; `relations` is what does not go together, `check`
+and `salvage` find all faults at once, `build` makes rules and task, `memory` counts bytes; `text`,
+`overrides`, `lines`, `errors` and `json_schema` serve it. Public to the other folders: `recipe`,
+`draft`, `memory`, `recipe_files`, `tables`, `errors`, `json_schema`.
 """

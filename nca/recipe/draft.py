@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nca.recipe.check import check_tables
 from nca.recipe.errors import RecipeError
 from nca.recipe.overrides import override, replaced
 from nca.recipe.paths import located, plugin_tables
 from nca.recipe.recipe_files import RecipeFiles
-from nca.recipe.text import decode
-from nca.recipe.validate import validate
+from nca.recipe.text import decode_toml
 from nca.registry.registry import registry
 from nca.validation.faults import Fault, KeyPath, strange, toml_value
 
@@ -47,10 +47,10 @@ class Draft:
             RecipeError: It is no TOML, or an override leads nowhere.
         """
         text, overrides = text.removeprefix(BOM), tuple(overrides)
-        tables, written, overridden = decode(text, source), text, []
+        tables, written, overridden = decode_toml(text, source), text, []
         if overrides:
             written, overridden = override(text, overrides, source)
-            tables = decode(written, source)
+            tables = decode_toml(written, source)
         return cls(text, written, tables, overrides, overridden, source)
 
     def located(self, files: RecipeFiles) -> "Draft":
@@ -64,7 +64,7 @@ class Draft:
         if not found:
             return self
         text = replaced(self.text, found)
-        return replace(self, text=text, tables=decode(text, self.source))
+        return replace(self, text=text, tables=decode_toml(text, self.source))
 
     def plugins(self) -> tuple[str, ...]:
         """Return the plugin files that it names; none where they are no list of texts."""
@@ -79,7 +79,7 @@ class Draft:
             for path, kind, table in plugin_tables(self.tables)
             if isinstance(table.get("name"), str) and table["name"] not in registry.names(kind)
         ]
-        _, faults, _ = validate(deepcopy(self.tables))
+        _, faults, _ = check_tables(deepcopy(self.tables))
         return [fault for fault in faults if fault.path not in strangers], strangers
 
     def words(self, place: KeyPath) -> str:

@@ -14,7 +14,7 @@ MOST = 1 << 42
 """Bytes that no machine holds."""
 
 
-def held(tables: Tables) -> dict[KeyPath, int]:
+def state_bytes(tables: Tables) -> dict[KeyPath, int]:
     """Return the bytes of states that a run holds at a time, by the key that counts them."""
     one = _one(tables)
     counts: dict[KeyPath, int] = {}
@@ -39,7 +39,7 @@ def beyond(tables: Tables, total: int = MOST) -> Iterator[Fault]:
             f"{advice}: fewer cells in [grid] size, or fewer channels in [[levels]]",
         )
         return
-    for key, count in held(tables).items():
+    for key, count in state_bytes(tables).items():
         if count > total:
             yield Fault(
                 key,

@@ -20,13 +20,13 @@ from nca.engine.rule import UpdateRule
 from nca.engine.topology import Topology
 from nca.errors import NCAError
 from nca.recipe.build import build, check_rule
+from nca.recipe.check import check_tables
 from nca.recipe.draft import Draft
 from nca.recipe.errors import RecipeError
 from nca.recipe.memory import beyond
 from nca.recipe.recipe_files import RecipeFiles
 from nca.recipe.relations import senseless
 from nca.recipe.tables import Tables, Train
-from nca.recipe.validate import validate
 from nca.tasks.task import Task, TaskContext
 from nca.validation.faults import Fault, KeyPath
 
@@ -88,7 +88,7 @@ class Recipe:
         files = files or RecipeFiles(folder)
         draft = Draft.read(text, overrides, source or name).located(files)
         overridden = draft.overridden
-        checked, faults, hangs = validate(draft.tables)
+        checked, faults, hangs = check_tables(draft.tables)
         remarks: list[Fault] = []
         for fault in senseless(checked) if checked else ():
             if hangs(fault):

@@ -27,7 +27,7 @@ _QUOTED = re.compile(
 _RUNS = re.compile(r"[\w.\- \t]++")
 
 
-def decode(text: str, source: str) -> dict[str, Any]:
+def decode_toml(text: str, source: str) -> dict[str, Any]:
     """Return the tables of a text.
 
     Raises:

@@ -191,7 +191,7 @@ class Texture(Task):
         size, channels, faults = self.context.size, self.level.channels, []
         if len(size) != 2 or channels < 3:
             words = (
-                f'does not fit {list(size)} cells and {channels} channels at "{self.level.name}"'
+                f'cannot cover {list(size)} cells and {channels} channels of "{self.level.name}"'
             )
             to_do = "use two axes in [grid] size, and 3 channels or more"
             faults.append(Fault((), words, to_do))

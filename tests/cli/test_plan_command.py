@@ -45,7 +45,8 @@ def test_what_does_not_fit_is_said_and_not_measured(nca, here):
 
 def test_a_plan_names_life_that_may_spread(nca, here):
     alive = 'rollout.alive={ level = "body", channel = 0, above = 0.1 }'
-    result = nca(*PLAN, "--set", alive)
+    rules = 'levels.body.rules=[{ name = "self_classifying", hidden = 4 }]'
+    result = nca(*PLAN, "--set", alive, "--set", rules)
     assert "predicted as if all cells were alive" in result.err
 
 

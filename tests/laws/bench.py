@@ -1,7 +1,7 @@
 """The bench on which a rule is put before the laws: a small grid that suits it, its weights drawn.
 
 A rule stands on the middle one of three levels, so that whatever it reads is there: `under` is an
-input, `over` stands still. How many axes and channels suit the rule is found out by trying. A law
+input, `over` stands still. Channels, axes and states are those that its `needs` ask for. A law
 is a function `check_...(place_rule, ...)` that raises an AssertionError on a rule that breaks it,
 where `place_rule` makes the rule for a `Place`: a registered rule's is `placed(name)`, and anything
 that takes a `Place` will do.
@@ -10,9 +10,9 @@ A rule may declare `radius`, how far a cell sees in one step; it is 1 unless dec
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import torch
 from hypothesis import settings
@@ -26,6 +26,7 @@ from nca import (
     Layout,
     Level,
     NCAError,
+    Needs,
     PluginError,
     RuleContext,
     State,
@@ -39,8 +40,6 @@ PlaceRule = Callable[[RuleContext], UpdateRule]
 
 OWN = "middle"
 
-# rules of equal channels last: a rule that mistakes one level for another must be found out
-_CHANNELS = ({"under": 2, OWN: 4, "over": 3}, {"under": 4, OWN: 4, "over": 4})
 _AXES = (2, 1, 3)
 
 
@@ -52,7 +51,22 @@ def rule_names() -> list[str]:
 def placed(name: str) -> PlaceRule:
     """Return what places a registered rule."""
     thing = registry.get("rule", name)
-    return thing if takes_context(thing) else lambda place, **options: thing(**options)
+    if takes_context(thing):
+        return thing
+
+    def alone(place: RuleContext, **options: Any) -> UpdateRule:
+        return thing(**options)
+
+    alone.needs, alone.reads = thing.needs, thing.reads
+    return alone
+
+
+def channels(needs: Needs) -> Iterator[dict[str, int]]:
+    """Yield channels of the three levels, as a rule of the middle one needs them."""
+    own = needs.channels or max(4, needs.least_channels)
+    yield {"under": 2, OWN: own, "over": 3}
+    # equal ones last: a rule that mistakes one level for another must be found out
+    yield {"under": own, OWN: own, "over": own}
 
 
 def variants() -> dict[str, PlaceRule]:
@@ -91,10 +105,12 @@ class Bench:
         refusals: list[NCAError] = []
         rule = getattr(place_rule, "func", place_rule)  # what a partial is made of
         named = set(getattr(rule, "reads", ())) - {"own", "below", "above"}
-        for self.axes, channels in itertools.product(_AXES, _CHANNELS):
+        self.needs: Needs = getattr(rule, "needs", Needs())
+        wanted, suiting = channels(self.needs), [n for n in _AXES if n in self.needs.axes]
+        for self.axes, levels in itertools.product(suiting, wanted):
             self.layout = Layout(
-                [Level(name, 2, input=True) for name in sorted(named - set(channels))]
-                + [Level(name, n, input=name == "under") for name, n in channels.items()]
+                [Level(name, 2, input=True) for name in sorted(named - set(levels))]
+                + [Level(name, n, input=name == "under") for name, n in levels.items()]
             )
             try:
                 rule = self.rule()
@@ -103,8 +119,8 @@ class Bench:
                 continue
             self.radius = getattr(rule, "radius", 1)
             self.reads = self._names(rule.reads)
-            # what has no weights is taken for a rule of cells that are on or off
-            self.binary = not list(rule.parameters())
+            self.has_weights = bool(list(rule.parameters()))
+            self.binary = self.needs.states == "binary"
             # many worlds of few cells that are on or off stand still by themselves
             self.batch = 16 if self.binary else 3
             return
@@ -129,10 +145,12 @@ class Bench:
         return state.replace({name: self.drawn(state, name, "state") for name in state})
 
     def drawn(self, state: State, name: str, stream: str) -> Tensor:
-        """Return a random level, normal or on and off, in the shape that it has in the state."""
+        """Return a random level, such as the rule needs, in the shape that it has in the state."""
         source, channels = state.rng, self.layout[name].channels
         if self.binary:
             level = source.chance(f"test/{stream}/{name}", 0.4, channels, state.size(name))
+        elif self.needs.states == "unit":
+            level = source.uniform(f"test/{stream}/{name}", channels, state.size(name))
         else:
             level = source.normal(f"test/{stream}/{name}", channels, state.size(name))
         return level.to(state[name].dtype)

@@ -20,7 +20,7 @@ Hangs = Callable[[Fault], bool]
 """Tells whether a fault hangs on another one, which has been found already."""
 
 
-def validate(tables: dict[str, Any]) -> tuple[Tables | None, list[Fault], Hangs]:
+def check_tables(tables: dict[str, Any]) -> tuple[Tables | None, list[Fault], Hangs]:
     """Return the tables as far as they are sound, and all that is wrong.
 
     Args:
