@@ -66,6 +66,7 @@ def islands_command(
         verdict,
     )
     from nca.reports.islands.tables import table_lines
+    from nca.tasks.task import note_if_fewer
 
     load_plugins(plugin)
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
@@ -94,6 +95,8 @@ def islands_command(
     say(f"{trained.path}: {what} on {hardware(trained.device)}")
     with terminal_progress() as progress:
         found = measure_islands(trained, plan, progress)
+    if not pictures:
+        note_if_fewer(found.samples, samples, split)
     folder = out or unused(Path(f"islands-{trained.recipe.name}"))
     publish_islands(found, folder)
     if as_json:
