@@ -39,7 +39,7 @@ from nca.data.dataset import (
     cache_folder,
     roots,
 )
-from nca.data.idx import parse_idx
+from nca.data.idx import RawFolder, parse_idx
 from nca.errors import DataError, PluginError, ShapeError, StorageError
 from nca.registry.registry import register, registry
 
@@ -329,6 +329,69 @@ class TestWrongBytes:
         assert [finding.state for finding in findings] == ["ok", "ok", "wrong", "missing"]
         assert findings[1].path.name == "train-labels.gz"
         assert findings[2].fault.what == "t10k-images is not the file it claims to be."
+
+
+class TestPlaces:
+    """Wherever people put the files they are found, and no others are taken for them."""
+
+    @pytest.mark.parametrize("packed", [False, True])
+    @pytest.mark.parametrize("unpacked", [False, True])
+    @pytest.mark.parametrize(
+        ("lies", "given"),
+        [
+            ("Dots/raw", "."),
+            ("Dots/raw", "Dots"),
+            ("Dots/raw", "Dots/raw"),
+            ("dots/raw", "."),
+            ("dots/raw", "dots"),
+            ("dots/raw", "dots/raw"),
+            ("D_OTS", "."),
+            ("D_OTS", "D_OTS"),
+            (".", "."),
+            ("raw", "."),
+            ("raw", "raw"),
+        ],
+    )
+    def test_files_are_found_where_they_lie(self, tmp_path, lies, given, unpacked, packed):
+        for name, data in BYTES.items():
+            called = name + ".gz" * packed
+            path = tmp_path / "data" / lies / called / (called if unpacked else "")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress(data, mtime=0) if packed else data)
+        giver = Giver()
+        assert dots(giver).load("test", tmp_path / "data" / given).labels.tolist() == [1]
+        assert [one.state for one in dots().check(tmp_path / "data" / given)] == ["ok"] * 4
+        assert giver.asked == []
+
+    @pytest.mark.parametrize("ending", ["-idx3-ubyte", ".idx3-ubyte", ".idx3-ubyte.gz"])
+    def test_a_dot_may_stand_for_the_dash_before_idx(self, tmp_path, ending):
+        (tmp_path / f"train-images{ending}").touch()
+        file = IdxFile("train-images-idx3-ubyte", "")
+        assert RawFolder(tmp_path).find(file) == tmp_path / f"train-images{ending}"
+
+    def test_files_of_another_data_set_in_the_same_folder_are_not_wrong(self, tmp_path):
+        for name in ALL:
+            (tmp_path / name).write_bytes(b"clothes")
+        assert [one.state for one in dots().check(tmp_path)] == ["missing"] * 4
+        assert dots(Giver()).load("test", tmp_path).labels.tolist() == [1]
+        assert (tmp_path / "train-images").read_bytes() == b"clothes"
+
+    def test_a_damaged_file_among_right_ones_is_wrong_there_too(self, tmp_path):
+        for name, data in BYTES.items():
+            (tmp_path / name).write_bytes(data)
+        (tmp_path / "train-images").write_bytes(BYTES["train-images"][:-1] + b"!")
+        states = [one.state for one in dots().check(tmp_path)]
+        assert states == ["wrong", "ok", "ok", "ok"]
+        with pytest.raises(DataError, match="train-images is not the file it claims to be"):
+            dots().load("train", tmp_path)
+
+    @pytest.mark.parametrize("given", ["Dots", "Dots/raw", "dots/raw"])
+    def test_what_is_missing_is_put_beside_the_others(self, tmp_path, given):
+        raw = tmp_path / given / ("" if given.endswith("raw") else "raw")
+        raw.mkdir(parents=True)
+        (raw / "t10k-labels").write_bytes(BYTES["t10k-labels"])
+        dots(Giver()).fetch(tmp_path / given)
+        assert contents(raw) == BYTES
 
 
 class TestFetching:

@@ -22,6 +22,7 @@ from nca.render.pictures import (
     pictures_in,
     read_picture_file,
 )
+from nca.render.pixels import thinned
 
 BLACK_AND_WHITE = np.array([[0, 255]] * 2, dtype=np.uint8)
 
@@ -230,10 +231,41 @@ def test_a_large_picture_is_thinned_out_as_a_small_one_would_be(monkeypatch):
     assert seen[-1, -1, 3] == pytest.approx(edge)
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG"])
-def test_100_megapixels_take_little_memory(tmp_path, form):
+@pytest.mark.parametrize("size", [(1 << 22, 2), (2, 1 << 22), (3001, 2001)])
+def test_a_picture_of_any_shape_is_thinned_out_part_by_part(size):
+    image = Image.new("L", size, 100)
+    image.paste(200, (0, 0, size[0] // 2, size[1]))
+    pixels = thinned(image, None, 1000)
+    assert pixels.shape[:2] == (-(-size[1] // 1000), -(-size[0] // 1000))
+    np.testing.assert_allclose(pixels[0, 0, 0], 200 / 255 if size[0] > 2 else 150 / 255, atol=1e-6)
+    np.testing.assert_allclose(pixels[..., 3], 1)
+
+
+def test_a_webp_that_claims_a_huge_canvas_is_refused_before_it_is_opened(monkeypatch):
+    film = saved(
+        Image.new("RGB", (4, 4)),
+        "WEBP",
+        save_all=True,
+        append_images=[Image.new("RGB", (4, 4), "red")],
+    )
+    huge = film[:24] + (0xFFFF).to_bytes(3, "little") * 2 + film[30:]
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("it was opened"))
+    with pytest.raises(PictureError, match="has 4,295 megapixels; at most 150"):
+        read(huge)
+
+
+def test_every_page_of_a_tiff_is_measured(monkeypatch):
+    pages = [Image.new("L", (4, 4)), Image.new("L", (40, 40))]
+    film = saved(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 1000)
+    with pytest.raises(PictureError, match="megapixels; at most"):
+        decode_frames(film, "it", lambda one: one, side=4)
+
+
+@pytest.mark.parametrize(("form", "side", "most"), [("PNG", 5000, 200), ("JPEG", 10_000, 60)])
+def test_large_pictures_take_little_memory(tmp_path, form, side, most):
     path = tmp_path / "huge"
-    Image.new("RGB", (10_000, 10_000), "white").save(path, form)
+    Image.new("RGB", (side, side), "white").save(path, form)
     code = (
         "import resource, sys; from pathlib import Path\n"
         "from nca.render.pictures import decode, read_picture_file\n"
@@ -244,7 +276,7 @@ def test_100_megapixels_take_little_memory(tmp_path, form):
     )
     told = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
-    assert int(told.stdout) < (600_000 if form == "PNG" else 60_000), "kB"
+    assert int(told.stdout) < 1000 * most, "kB"
 
 
 def test_a_folder_gives_its_pictures_and_names_what_it_leaves_out(tmp_path):

@@ -99,7 +99,7 @@ def check_data_sets(
         ),
     ] = None,
 ) -> None:
-    """Hash each file and print ok, missing or wrong; exit 1 if one is wrong.
+    """Hash each file and print ok, missing or wrong, and where it looked; exit 1 if one is wrong.
 
     Example: nca data check --data ~/datasets
     """
@@ -111,7 +111,8 @@ def check_data_sets(
         if not isinstance(dataset, IdxDataset):
             say(f"{each} keeps no files that could be checked")
             continue
-        for found in dataset.check(data):
+        statuses = dataset.check(data)
+        for found in statuses:
             file, folder = found.name, ""
             if found.path is not None:
                 file, folder = found.path.name, tilde(found.path.parent)
@@ -119,6 +120,10 @@ def check_data_sets(
             if found.fault:
                 wrong = True
                 say(str(found.fault))
+        if any(found.state == "missing" for found in statuses):
+            print_result(f"{each}: looked into {', '.join(map(tilde, dataset.looked_into(data)))}")
+            for folder in dataset.strangers(data):
+                print_result(f"{each}: the files in {tilde(folder)} have other bytes")
     if wrong:
         raise typer.Exit(1)
 

@@ -67,6 +67,7 @@ def islands_command(
         verdict,
     )
     from nca.reports.islands.tables import table_lines
+    from nca.tasks.task import note_if_fewer
 
     load_plugins(plugin, checkpoint if trust else None)
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
@@ -95,6 +96,8 @@ def islands_command(
     say(f"{trained.path}: {what} on {hardware(trained.device)}")
     with terminal_progress() as progress:
         found = measure_islands(trained, plan, progress)
+    if not pictures:
+        note_if_fewer(found.samples, samples, split)
     folder = out or unused(Path(f"islands-{trained.recipe.name}"))
     publish_islands(found, folder)
     if as_json:

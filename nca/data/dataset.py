@@ -24,6 +24,7 @@ from nca.data.idx import (
     roots,
     tilde,
 )
+from nca.data.places import holding, places, status, strangers
 from nca.data.sources import (
     DebianPackage,
     Download,
@@ -173,7 +174,8 @@ class IdxDataset(Dataset):
             DataError: No source can serve, or a file that is here has other bytes.
         """
         raw_folders = self._raw_folders(folder)
-        own, others = (raw_folders, []) if folder is None else (raw_folders[:1], raw_folders[1:])
+        own = self._only(folder)
+        others = [other for other in raw_folders if other not in own]
         for file in self._files():
             read_file(file, own)
         sources = [*map(LocalFolder, others), *self.sources]
@@ -184,27 +186,35 @@ class IdxDataset(Dataset):
 
     def find(self, folder: Path | None = None) -> dict[str, Path | None]:
         """Return where each file lies, unverified; only in `folder` if that is given."""
-        raw_folders = self._raw_folders(folder)[: None if folder is None else 1]
+        raw_folders = self._only(folder)
         return {file.name: find_file(file, raw_folders) for file in self._files()}
 
     def check(self, folder: Path | None = None) -> list[FileStatus]:
         """Hash each file that `find` finds, and say what became of it."""
-        raw_folders = self._raw_folders(folder)[: None if folder is None else 1]
-        findings = []
-        for file in self._files():
-            path = find_file(file, raw_folders)
-            try:
-                state = "missing" if read_file(file, raw_folders) is None else "ok"
-                findings.append(FileStatus(file.name, state, path))
-            except DataError as fault:
-                findings.append(FileStatus(file.name, "wrong", path, fault))
-        return findings
+        raw_folders = self._only(folder)
+        return [status(file, raw_folders) for file in self._files()]
+
+    def looked_into(self, folder: Path | None = None) -> list[Path]:
+        """Return the folders that `find` looks into, whether they are there or not."""
+        each = [place for root in self._roots(folder) for place in places(self.folder, root)]
+        return [place.folder.path for place in each]
+
+    def strangers(self, folder: Path | None = None) -> list[Path]:
+        """Return folders looked into whose files have the right names and other bytes."""
+        return strangers(self.folder, self._roots(folder), self._files())
 
     def _files(self) -> tuple[IdxFile, ...]:
         return self.train.images, self.train.labels, self.test.images, self.test.labels
 
     def _raw_folders(self, folder: Path | None) -> list[RawFolder]:
-        return [RawFolder(root / self.folder / "raw") for root in roots(folder)]
+        return holding(self.folder, roots(folder), self._files())
+
+    def _only(self, folder: Path | None) -> list[RawFolder]:
+        """Return the folders to read from; only those in `folder` if that is given."""
+        return holding(self.folder, self._roots(folder), self._files())
+
+    def _roots(self, folder: Path | None) -> list[Path]:
+        return roots(folder)[: None if folder is None else 1]
 
     def _fetch(
         self, raw_folders: list[RawFolder], sources: list[Source], progress: Progress
@@ -234,6 +244,9 @@ class IdxDataset(Dataset):
         self, left: tuple[IdxFile, ...], raw_folders: list[RawFolder], said: list[str]
     ) -> DataError:
         names = ", ".join(file.name for file in left)
+        # other roots were looked into as well, whichever folder was given
+        others = strangers(self.folder, [folder.path.parent.parent for folder in raw_folders], left)
+        foreign = [f"the files in {tilde(path)} have other bytes" for path in others]
         cached = tilde(cache_folder() / self.folder)
         ways = (
             "one of three:",
@@ -244,7 +257,7 @@ class IdxDataset(Dataset):
         )
         return DataError(
             f"{self.folder} is not here, and no source can serve it.",
-            where=MARGIN.join([f"no {names} {_in(raw_folders)}", *said]),
+            where=MARGIN.join([f"no {names} {_in(raw_folders)}", *foreign, *said]),
             to_do=MARGIN.join(ways),
         )
 

@@ -87,16 +87,24 @@ class FileStatus:
 
 @dataclass(frozen=True)
 class RawFolder:
-    """The folder of one data set, `ROOT/NAME/raw`, in which each file may also lie as `.gz`."""
+    """The folder of one data set, `ROOT/NAME/raw`, in which each file may also lie as `.gz`.
+
+    `images-idx3-ubyte` may be called `images.idx3-ubyte`, as some archives have it, and lie in a
+    folder of its own name, as some programs unpack it.
+    """
 
     path: Path
 
     def find(self, file: IdxFile) -> Path | None:
         """Return where the file lies, uncompressed first; None where it does not."""
-        plain = self.path / file.name
-        for path in (plain, plain.with_name(f"{file.name}.gz")):
-            if path.exists():
-                return path
+        dotted = file.name.replace("-idx", ".idx")
+        for name in dict.fromkeys((file.name, dotted)):
+            for path in (self.path / name, self.path / f"{name}.gz"):
+                inside = path / path.name
+                if inside.is_file():
+                    return inside
+                if path.exists():
+                    return path
         return None
 
     def read(self, file: IdxFile) -> bytes | None:

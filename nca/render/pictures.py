@@ -156,6 +156,7 @@ def _decoding(
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
+            _check_canvas(content, name)
             Image.init()
             known = [one for one in formats if one in Image.OPEN]
             with Image.open(io.BytesIO(content), formats=known) as opened:
@@ -177,6 +178,7 @@ def _decoding(
 
 def _decoded(frame: Image.Image, name: str, side: int) -> Picture:
     """Return a frame as a picture, upright, and thinned out where it is large."""
+    _check_size(*frame.size, name, None)  # each page of a TIFF has its own
     enough = OVERSAMPLED * side
     if frame.width * frame.height > LARGE:
         frame.draft(None, (enough, enough))
@@ -194,6 +196,13 @@ def _decoded(frame: Image.Image, name: str, side: int) -> Picture:
         pixels = straight(frame, grey)
     orientation = frame.getexif().get(ExifTags.Base.Orientation, 1)
     return Picture(upright(pixels, orientation), frame.has_transparency_data, frame.mode)
+
+
+def _check_canvas(content: bytes, name: str) -> None:
+    """Refuse a WebP that claims too much: its decoder makes room as soon as it is opened."""
+    if content[:4] == b"RIFF" and content[8:16] == b"WEBPVP8X" and len(content) >= 30:
+        width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27))
+        _check_size(width, height, name, None)
 
 
 def _check_size(width: int, height: int, name: str, longest: int | None) -> None:

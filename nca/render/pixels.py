@@ -13,6 +13,9 @@ from nca.errors import PictureError
 BITS_PER_SAMPLE, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0
 """Of the tags of a TIFF."""
 
+PART = 1 << 20
+"""Pixels of a large picture that are worked on at once."""
+
 VIA_RGB = frozenset(("CMYK", "HSV", "YCbCr"))
 UNMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 
@@ -80,26 +83,43 @@ def straight(image: Image.Image, grey: Tones | None) -> np.ndarray:
 
 
 def thinned(image: Image.Image, grey: Tones | None, block: int) -> np.ndarray:
-    """Return a picture as `straight` does, the mean over blocks of pixels, band after band.
+    """Return a picture as `straight` does, the mean over blocks of pixels, part after part.
 
     Args:
         image: In any mode of Pillow.
         grey: Its tones; None where it has 8 bits or fewer.
         block: Pixels along each side of a block; the last ones may be smaller.
     """
-    bands = []
-    for top in range(0, image.height, block):
-        bottom = min(top + block, image.height)
-        part = image.crop((0, top, image.width, bottom))
-        part.info = image.info
-        band = straight(part, grey)
-        band[..., :3] *= band[..., 3:]
-        starts = np.arange(0, image.width, block)
-        counts = np.diff(np.append(starts, image.width))[:, None] * (bottom - top)
-        mean = np.add.reduceat(band.sum(axis=0, dtype=np.float64), starts, axis=0) / counts
-        mean[:, :3] /= np.where(mean[:, 3:] > 0, mean[:, 3:], 1)
-        bands.append(mean.astype(np.float32))
-    return np.stack(bands).clip(0, 1)
+    width, height = image.size
+    total = np.zeros((-(-height // block), -(-width // block), 4))
+    rows = min(height, 1024)
+    columns = min(width, max(1, PART // rows))
+    for top in range(0, height, rows):
+        for left in range(0, width, columns):
+            edges = left, top, min(left + columns, width), min(top + rows, height)
+            part = image.crop(edges)
+            part.info = image.info
+            pixels = straight(part, grey)
+            pixels[..., :3] *= pixels[..., 3:]
+            down, starts_down = _blocks(edges[1], edges[3], block)
+            across, starts_across = _blocks(edges[0], edges[2], block)
+            sums = np.add.reduceat(np.add.reduceat(pixels, starts_down, 0), starts_across, 1)
+            total[down[:, None], across[None]] += sums
+    counts = _lengths(height, block)[:, None, None] * _lengths(width, block)[None, :, None]
+    mean = total / counts
+    mean[..., :3] /= np.where(mean[..., 3:] > 0, mean[..., 3:], 1)
+    return mean.clip(0, 1).astype(np.float32)
+
+
+def _blocks(begin: int, end: int, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the blocks that a stretch of pixels meets, and where in it each begins."""
+    number = np.arange(begin, end) // block
+    starts = np.flatnonzero(np.diff(number, prepend=-1))
+    return number[starts], starts
+
+
+def _lengths(side: int, block: int) -> np.ndarray:
+    return np.diff(np.append(np.arange(0, side, block), side))
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -150,8 +150,19 @@ def test_check_prints_ok_and_missing_and_exits_0(raw: Path):
         "dots  ok       train-labels             ~/.cache/nca/Dots/raw\n"
         "dots  ok       t10k-images              ~/.cache/nca/Dots/raw\n"
         "dots  missing  t10k-labels\n"
+        "dots: looked into ~/.cache/nca/Dots/raw, ~/.cache/nca/Dots, ~/.cache/nca/raw, "
+        "~/.cache/nca\n"
     )
     assert (result.stderr, result.exit_code) == ("", 0)
+
+
+def test_check_names_a_folder_whose_files_are_of_another_data_set(tmp_path: Path):
+    for name in BYTES:
+        (tmp_path / name).write_bytes(b"clothes")
+    result = run("check", "dots", "--data", str(tmp_path))
+    assert result.stdout.count("missing") == 4
+    assert result.stdout.endswith("dots: the files in ~ have other bytes\n")
+    assert result.exit_code == 0
 
 
 def test_check_of_everything_exits_1_for_one_wrong_byte(raw: Path):

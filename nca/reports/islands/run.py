@@ -23,7 +23,6 @@ from nca.reports.islands.measures import (
 )
 from nca.reports.islands.plan import IslandsPlan
 from nca.tasks.batch import Batch
-from nca.tasks.task import note_if_fewer
 
 BATCH = 50
 TRAINED, UNTRAINED, SHUFFLED = "trained", "untrained", "shuffled"
@@ -183,7 +182,6 @@ def _batches(trained: Trained, plan: IslandsPlan) -> Iterator[Batch]:
         yield batch
         if plan.samples and done >= plan.samples:
             return
-    note_if_fewer(done, plan.samples, plan.split)
 
 
 def _pictured(trained: Trained, pictures: Sequence[Tensor]) -> Batch:
