@@ -1,15 +1,19 @@
 """Displays of tasks: how pages and the live page show and touch an automaton."""
 
 from nca.tasks.display import (
+    CLASS_COLOURS,
     Canvas,
     ChannelColours,
     ClassColours,
     Display,
+    paint,
 )
 
 __all__ = [
+    "CLASS_COLOURS",
     "Canvas",
     "ChannelColours",
     "ClassColours",
     "Display",
+    "paint",
 ]
