@@ -72,6 +72,7 @@ class Page:
         data = {**self.data, "checked": checked.to_json() if checked else None}
         parts = {
             "TITLE": escape(data["name"]),
+            "HEADING": escape(data["name"]).replace("_", "_<wbr>"),
             "STYLE": _web("page/page.css"),
             "PLAN": _safe(data),
             "TRIALS": _safe(tried),

@@ -231,8 +231,8 @@ if (asked) {
   said.type = "application/json";
   try {
     const gl = byId("canvas").getContext("webgl2");
-    if (!gl) throw new Error("this browser has no WebGL2");
-    said.textContent = JSON.stringify(runTrials(gl, plan, asked));
+    said.textContent = JSON.stringify(gl ? runTrials(gl, plan, asked)
+      : { lacking: "this browser has no WebGL2" });
   } catch (fault) {
     said.textContent = JSON.stringify({ fault: fault.message });
   }
