@@ -230,6 +230,10 @@ def test_on_a_phone_the_verdict_and_the_picture_are_seen_together(page, pages, n
     draw_seven(page)
     passed(page, 6)
     assert said(page) != NEITHER
+    places = [page.locator(part).bounding_box() for part in ("#canvas", "#votes", "#play")]
+    heights = [place["y"] for place in places if place]
+    assert len(heights) == 3
+    assert heights == sorted(heights), "what the colours mean is not next to the picture"
     for part in ("#verdict", "#canvas"):
         box = page.locator(part).bounding_box()
         assert box

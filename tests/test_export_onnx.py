@@ -11,6 +11,8 @@ from nca import Alive, Automaton, ExportError, Layout, Level, Noise, RuleContext
 from nca.checkpoint.trained import Trained
 from nca.export import onnx as module
 from nca.export import write_onnx
+from nca.export.example import Begin
+from nca.export.onnx_trial import try_model
 from nca.registry.registry import registry
 
 onnx = pytest.importorskip("onnx")
@@ -73,7 +75,7 @@ def test_levels_noise_attention_and_the_dead_go_out_too():
     state = automaton.seed(1, (9, 8), random_seed=3)
     state = state.replace({"low": state.rng.normal("low", 2, (9, 8))})
     step = module.Step(automaton)
-    checked = module._tried(step, module._model(step, module._example(state)), [state], 4)
+    checked = try_model(step, module._model(step, module._example(state)), Begin(state), 4)
     assert step.inputs == ["low", "mid", "top", "fire/mid", "fire/top", "noise/mid", "noise/top"]
     assert step.outputs == ["mid/next", "top/next"]
     assert checked.greatest < 1e-5

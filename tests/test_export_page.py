@@ -186,14 +186,16 @@ def test_half_as_wide_textures_stay_near(page, pages):
     loaded, file = pages("growing")
     opened(page, file)
     seed = loaded.task.display().first
-    given = {"size": [32, 32], "step": 0, "steps": 10, "levels": [base64_of(seed["body"])]}
+    trial = {"all": True, "step": 0, "steps": 10, "levels": [base64_of(seed["body"])]}
+    given = {"size": [32, 32], "trials": [trial]}
     found = page.evaluate(
-        "given => trial(document.createElement('canvas').getContext('webgl2'), plan, given, true)",
+        "given => runTrials(document.createElement('canvas').getContext('webgl2'),"
+        " plan, given, true)",
         given,
     )
     assert found["exact"] is False
     expected = loaded.automaton.rollout(seed, 10, fire_rate=1.0)["body"]
-    away = (numbers_of(found["synchronous"][0]).view_as(expected) - expected).abs().max()
+    away = (numbers_of(found["found"][0][0]).view_as(expected) - expected).abs().max()
     assert 0 < away < 0.05
 
 

@@ -63,7 +63,7 @@ def export_command(
     import torch
 
     from nca.checkpoint.trained import Trained
-    from nca.export import write_html, write_onnx
+    from nca.export import Difference, write_html, write_onnx
     from nca.export.browser import find_browser
 
     load_plugins(plugin, checkpoint if trust else None)
@@ -79,8 +79,10 @@ def export_command(
         report = checked.to_json() if checked else None
         show_json({"file": str(out), "to": to, "bytes": size, "checked": report})
         return
-    if checked:
+    if isinstance(checked, Difference):
         print_result(str(checked))
+    elif checked:
+        say(f"{checked}; the file says so.")
     elif no_check:
         say("not compared with torch, as you asked for; the file says so.")
     elif find_browser() is None:

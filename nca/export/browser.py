@@ -94,8 +94,15 @@ def answer(browser: str, page: str) -> Any:
         words = finished.stderr.decode(errors="replace").strip().splitlines()
         raise _silent(browser, words[-1] if words else "it says nothing")
     given = json.loads(html.unescape(found[1]))
+    if "lacking" in given:
+        raise _silent(browser, given["lacking"])
     if "fault" in given:
-        raise _silent(browser, given["fault"])
+        raise ExportError(
+            f"the page computes no steps: {given['fault']}.",
+            where=f"the page's own scripts, in {browser}",
+            to_do="this is a fault of nca, not of the browser: please report it with the "
+            "checkpoint; --to onnx exports the same step for ONNX Runtime",
+        )
     return given
 
 

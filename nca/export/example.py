@@ -1,10 +1,32 @@
-"""The example that an export is tried on: a first state with a sample drawn, warmed up."""
+"""The example that an export is tried on: a state in which something happens."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
+from nca.export.verify import ROUNDING, NotCompared, bounded, scale_of
 from nca.tasks.display import Canvas, Display
+
+CLEAR = 10.0
+"""How many times as great as what rounding may be off by a change must be, to be compared."""
+RANDOM_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Where trials begin.
+
+    Attributes:
+        state: One sample; a step from it is finite, and changes it.
+        notes: What is to be known of it, a sentence without a full stop each.
+    """
+
+    state: State
+    notes: tuple[str, ...] = ()
 
 
 def example_state(display: Display, number: int = 0) -> State:
@@ -21,13 +43,115 @@ def example_state(display: Display, number: int = 0) -> State:
     return display.first.replace({canvas.level: _cells(pixels, canvas, level)})
 
 
-def _cells(pixels: torch.Tensor, canvas: Canvas, level: torch.Tensor) -> torch.Tensor:
+def _cells(pixels: Tensor, canvas: Canvas, level: Tensor) -> Tensor:
     cut = torch.nn.functional.pixel_unshuffle(pixels[None, None], canvas.patch)
     shown = (cut - canvas.mean) / canvas.deviation
     return shown.repeat(1, level.shape[1] // shown.shape[1], 1, 1)
 
 
 @torch.no_grad()
-def warmed_up(automaton: Automaton, first: State, steps: int) -> State:
-    """Return the state after some steps, for a trial to begin with."""
-    return automaton.rollout(first, steps)
+def lively_state(automaton: Automaton, first: State, steps: int) -> Begin | NotCompared:
+    """Return a state in which every level that has rules changes, as far as there is one.
+
+    It is the example after some steps, or a random state if the example stays as it is. It is
+    moved so that most happens at the edge of the grid, since that is where exports go wrong.
+
+    Args:
+        automaton: On the CPU.
+        first: The example before any step.
+        steps: Steps of the example, for hidden channels to be at work.
+    """
+    ruled = [name for name in automaton.writable_levels if _changed_by_step(automaton, name)]
+    best: tuple[list[str], Begin] | None = None
+    for begin in _candidates(automaton, first, steps):
+        moving = _moving(automaton, begin.state)
+        if len(moving) > (len(best[0]) if best else 0):
+            best = (moving, begin)
+        if len(moving) == len(ruled):
+            break
+    if best is None:
+        return NotCompared(_why_nothing(automaton, first))
+    moving, begin = best
+    still = [name for name in ruled if name not in moving]
+    notes = begin.notes + ((f"nothing moved in {_levels(still)}",) if still else ())
+    return Begin(_busy_at_edge(automaton, begin.state), notes)
+
+
+def _candidates(automaton: Automaton, first: State, steps: int) -> Iterator[Begin]:
+    path = automaton.trajectory(first, steps)
+    kept = bounded(path)
+    notes = ()
+    if len(kept) < len(path):
+        lost = path[len(kept)]
+        how = (
+            "leaves the finite numbers"
+            if not scale_of(lost) < torch.inf
+            else "grows beyond a million times its first numbers"
+        )
+        notes = (f"the example {how} at step {lost.step}",)
+    last = len(kept) - 1
+    for at in sorted({last, last // 2, min(last, 1), 0} - {-1}, reverse=True):
+        yield Begin(kept[at], notes)
+    for random_seed in range(RANDOM_SEEDS):
+        yield Begin(_random(first, kept, random_seed), (*notes, "tried on random states"))
+
+
+def _random(first: State, path: Sequence[State], random_seed: int) -> State:
+    """Return random numbers from the range that each level keeps to, denser to one side.
+
+    Somewhere between none and many is what a rule that counts its neighbours needs to be alive.
+    """
+    rng = first.replace(random_seed=random_seed).rng
+    levels = {}
+    for name, level in first.items():
+        numbers = torch.stack([state[name] for state in path or [first]])
+        low, high = (numbers.amin().item(), numbers.amax().item()) if path else (0.0, 0.0)
+        if not low < high:
+            low, high = min(low, 0.0), max(high, 1.0)
+        size = first.size(name)
+        ramp = (torch.arange(size[-1]) + 1) / size[-1]
+        drawn = rng.uniform(f"export/{name}", level.shape[1], size) * ramp
+        levels[name] = (low + (high - low) * drawn).to(level.dtype)
+    return first.replace(levels)
+
+
+def _changed_by_step(automaton: Automaton, name: str) -> bool:
+    noise = automaton.spec.noise
+    return bool(automaton.rules_of(name) or (noise and noise.scale))
+
+
+def _moving(automaton: Automaton, state: State) -> list[str]:
+    """Return the levels that a step of all cells changes by more than rounding explains."""
+    after = automaton.step(state, fire_rate=1.0)
+    if not scale_of(after) < torch.inf:
+        return []
+    found = []
+    for name in automaton.writable_levels:
+        least = CLEAR * ROUNDING * max(state[name].abs().max().item(), 1e-30)
+        if (after[name] - state[name]).abs().max().item() > least:
+            found.append(name)
+    return found
+
+
+def _busy_at_edge(automaton: Automaton, state: State) -> State:
+    """Return the state moved so that the cell that changes most is the first on each axis."""
+    after = automaton.step(state, fire_rate=1.0)
+    changes: Tensor | float = 0.0
+    for name in automaton.writable_levels:
+        changes = changes + (after[name] - state[name]).abs().sum(dim=1)[0]
+    assert isinstance(changes, Tensor)
+    place = torch.unravel_index(changes.argmax(), changes.shape)
+    axes = tuple(range(2, 2 + state.axes))
+    moved = state.map(lambda level: level.roll([-int(at) for at in place], axes).contiguous())
+    return moved if _moving(automaton, moved) else state
+
+
+def _why_nothing(automaton: Automaton, first: State) -> str:
+    after = automaton.step(first, fire_rate=1.0)
+    if not scale_of(after) < torch.inf:
+        return f"it leaves the finite numbers at step {after.step}, from random states too"
+    return "no step changes its cells, neither the example's nor random ones"
+
+
+def _levels(names: list[str]) -> str:
+    return f"level{'s' if len(names) > 1 else ''} {', '.join(names)}"

@@ -20,13 +20,13 @@ from nca.checkpoint.trained_conditions import input_change, pause
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.export.browser import answer, find_browser, version_of
-from nca.export.example import example_state, warmed_up
+from nca.export.example import Begin, example_state, lively_state
 from nca.export.onnx import step_model
 from nca.export.onnx_json import graph
 from nca.export.page_data import check_exportable, page_data
 from nca.export.page_views import drawing, views
 from nca.export.texels import Packer, base64_of, numbers_of
-from nca.export.verify import Difference, compare, torch_states
+from nca.export.verify import Difference, NotCompared, Trial, bounded, compare, trials
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.tasks.display import Display
@@ -57,22 +57,25 @@ class Page:
 
     Attributes:
         data: What the page needs, ready for JSON.
-        begun: The state that its trial begins with.
+        begun: What its trials begin with, if there is anything to compare.
         engine: How it computes.
     """
 
     data: dict[str, Any]
-    begun: State
+    begun: Begin | NotCompared
     engine: Engine
 
-    def html(self, checked: Difference | None = None, trial: dict[str, Any] | None = None) -> str:
-        """Return the page, with what its trial has shown, or with a trial to run."""
+    def html(
+        self, checked: Difference | NotCompared | None = None, tried: dict[str, Any] | None = None
+    ) -> str:
+        """Return the page, with what its trials have shown, or with trials to run."""
         data = {**self.data, "checked": checked.to_json() if checked else None}
         parts = {
             "TITLE": escape(data["name"]),
+            "HEADING": escape(data["name"]).replace("_", "_<wbr>"),
             "STYLE": _web("page/page.css"),
             "PLAN": _safe(data),
-            "TRIAL": _safe(trial),
+            "TRIALS": _safe(tried),
             "CHECKED": escape(str(checked) if checked else UNCHECKED),
             "SCRIPT": "\n".join(_web(name) for name in ("rng.js", *ENGINES[self.engine], *SHOWN)),
         }
@@ -102,7 +105,7 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
         computed = graph(*step_model(trained.automaton, display.first))
     data = page_data(trained.automaton, display.first, packer, computed)
     pausing = pause(trained)
-    begun = warmed_up(trained.automaton, example_state(display), steps)
+    begun = lively_state(trained.automaton, example_state(display), steps)
     seen = views(display, _seen(trained.automaton, display, steps), packer, names)
     return Page(
         {
@@ -125,7 +128,7 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
 
 def write_html(
     trained: Trained, path: Path, steps: int, check: bool = True, engine: Engine = "webgl"
-) -> Difference | None:
+) -> Difference | NotCompared | None:
     """Write the page of a checkpoint, and return how far it strays from torch.
 
     Args:
@@ -136,8 +139,8 @@ def write_html(
         engine: How it computes: by shaders of its own, or by the graph of its step.
 
     Returns:
-        The difference, or None where no browser was found or no check was wanted; then the page
-        says that it has not been compared.
+        The difference, or why there is none: nothing happens that could be compared. None where
+        no browser was found or no check was wanted. The page says all of this.
 
     Raises:
         ExportError: The automaton does something that the page cannot do, or the page strays
@@ -151,19 +154,35 @@ def write_html(
     return checked
 
 
-def _tried(trained: Trained, page: Page, steps: int, browser: str) -> Difference:
-    begun = page.begun
-    size = begun.size(next(iter(begun)))
-    levels = [base64_of(level) for level in begun.values()]
-    trial = {"size": list(size), "step": begun.step, "steps": steps, "levels": levels}
-    given = answer(browser, page.html(trial=trial))
-    found = {
-        kind: dict(zip(begun, map(numbers_of, given[kind]), strict=True))
-        for kind in ("synchronous", "asynchronous")
-    }
+def _tried(trained: Trained, page: Page, steps: int, browser: str) -> Difference | NotCompared:
+    if isinstance(page.begun, NotCompared):
+        return page.begun
+    tried = trials(trained.automaton, page.begun.state, steps)
+    given = answer(browser, page.html(tried=_to_try(tried)))
+    found = [
+        dict(zip(trial.begun, map(numbers_of, levels), strict=True))
+        for trial, levels in zip(tried, given["found"], strict=True)
+    ]
     where = "ONNX" if page.engine == "onnx" else "WebGL2"
     engine = f"{where}, {'float32' if given['exact'] else 'float16'}, {version_of(browser)}"
-    return compare(torch_states(trained.automaton, begun, steps), found, steps, engine)
+    return compare(tried, found, engine, page.begun.notes)
+
+
+def _to_try(tried: list[Trial]) -> dict[str, Any]:
+    """Return what the page shall do; its own fire rate, where cells fire by chance."""
+    first = tried[0].begun
+    return {
+        "size": list(first.size(next(iter(first)))),
+        "trials": [
+            {
+                "all": trial.kind == "synchronous",
+                "step": trial.begun.step,
+                "steps": trial.steps,
+                "levels": [base64_of(level) for level in trial.begun.values()],
+            }
+            for trial in tried
+        ],
+    }
 
 
 @torch.no_grad()
@@ -172,7 +191,8 @@ def _seen(automaton: Automaton, display: Display, steps: int) -> list[State]:
     canvas = display.drawing
     count = len(canvas.examples) if canvas else 0
     first = State.cat([example_state(display, number) for number in range(max(count, 1))])
-    return automaton.trajectory(first, 2 * steps, max(steps // 2, 1))[1:]
+    seen = automaton.trajectory(first, 2 * steps, max(steps // 2, 1))
+    return list(bounded(seen))[1:] or seen[:1]
 
 
 def _web(name: str) -> str:

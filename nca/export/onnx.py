@@ -7,121 +7,31 @@ runs the model draws it. What does not change (input levels) goes in and does no
 """
 
 import contextlib
-import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
-from nca.engine.rng import CellRNG
 from nca.engine.state import State
-from nca.engine.step_inputs import DenseInputs
-from nca.engine.stepper import dense_step, shared_correlations_of
 from nca.errors import ExportError
-from nca.export.example import example_state, warmed_up
-from nca.export.verify import Difference, compare, torch_states
+from nca.export.example import example_state, lively_state
+from nca.export.onnx_step import Step
+from nca.export.onnx_trial import OPSET, try_model
+from nca.export.verify import Difference, NotCompared
 from nca.files import write_whole
 from nca.jsonl import dumps
 
-OPSET = 20
 
-
-class GivenNumbers:
-    """Random numbers that are given from outside, by the name of their stream.
-
-    Args:
-        numbers: Fire masks and noise, as the inputs of the model are named.
-    """
-
-    def __init__(self, numbers: Mapping[str, Tensor]) -> None:
-        self.numbers = numbers
-
-    def chance(self, stream: str, probability: float, channels: int, size: Any) -> Tensor:
-        """Return a mask."""
-        return self._named(stream)
-
-    def normal(self, stream: str, channels: int, size: Any) -> Tensor:
-        """Return noise, whatever its distribution."""
-        return self._named(stream)
-
-    uniform = normal
-
-    def _named(self, stream: str) -> Tensor:
-        if stream not in self.numbers:
-            raise ExportError(
-                "a rule draws random numbers of its own, and the model has no input for them.",
-                where=stream,
-                to_do="export an automaton whose rules draw none outside of training",
-            )
-        return self.numbers[stream]
-
-
-class Step(nn.Module):
-    """One step as a function of tensors: levels, fire masks, noise.
-
-    Args:
-        automaton: Whose step it is; it is copied, and its rules are the same.
-    """
-
-    def __init__(self, automaton: Automaton) -> None:
-        super().__init__()
-        self.automaton = copy.deepcopy(automaton).eval()
-        self.spec = self.automaton.spec
-        self.levels = list(automaton.layout)
-        noisy = bool(self.spec.noise and self.spec.noise.scale)
-        writable = self.spec.writable_levels
-        self.fires = [name for name in writable if self.spec.rules_of(name) or noisy]
-        self.noises = writable if noisy else []
-        self.changes = writable if self.spec.alive else self.fires
-
-    @property
-    def inputs(self) -> list[str]:
-        """The names of the inputs, in order."""
-        fires = [f"fire/{name}" for name in self.fires]
-        return [*self.levels, *fires, *(f"noise/{name}" for name in self.noises)]
-
-    @property
-    def outputs(self) -> list[str]:
-        """The names of the outputs, in order."""
-        return [f"{name}/next" for name in self.changes]
-
-    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Return the levels that may have changed, after a step."""
-        given = dict(zip(self.inputs, tensors, strict=True))
-        samples = torch.zeros(1, dtype=torch.int64)
-        state = State({name: given[name] for name in self.levels}, samples=samples)
-        rng = cast(CellRNG, GivenNumbers(given))
-        shared = shared_correlations_of(self.spec)
-        inputs = DenseInputs(state, self.spec.topology, shared, rng)
-        # a rate below 1 makes the step ask for the mask
-        after = dense_step(self.spec, inputs, fire_rate=0.5)
-        return tuple(after[name].contiguous() for name in self.changes)
-
-    def tensors(self, state: State, fire_rate: float) -> list[Tensor]:
-        """Return the inputs for the step that a state takes next, as torch would draw them."""
-        source, noise = state.rng, self.spec.noise
-        found = [state[name].contiguous() for name in self.levels]
-        for name in self.fires:
-            size = state.size(name)
-            fire = source.chance(f"fire/{name}", fire_rate, 1, size)
-            found.append(fire.to(state[name].dtype).contiguous())
-        for name in self.noises:
-            assert noise
-            draw = source.normal if noise.kind == "normal" else source.uniform
-            drawn = draw(f"noise/{name}", state[name].shape[1], state.size(name))
-            found.append(drawn.to(state[name].dtype).contiguous())
-        return found
-
-
-def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> Difference | None:
+def write_onnx(
+    trained: Trained, path: Path, steps: int, check: bool = True
+) -> Difference | NotCompared | None:
     """Write one step of a checkpoint, and return how far it strays from torch.
 
     Args:
@@ -129,6 +39,10 @@ def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> 
         path: Where to.
         steps: Steps of each trial.
         check: Whether to try it out in ONNX Runtime.
+
+    Returns:
+        The difference, or why there is none: nothing happens that could be compared. None where
+        no check was wanted. The model's metadata says all of this.
 
     Raises:
         ExportError: ONNX or its runtime is not installed, the automaton cannot be exported, or
@@ -139,8 +53,10 @@ def write_onnx(trained: Trained, path: Path, steps: int, check: bool = True) -> 
         _installed("onnx", "onnxscript", "onnxruntime")
     automaton, first = trained.automaton, example_state(trained.task.display())
     step, model = step_model(automaton, first)
-    states = (first, warmed_up(automaton, first, steps))
-    checked = _tried(step, model, states, steps) if check else None
+    checked = None
+    if check:
+        begun = lively_state(automaton, first, steps)
+        checked = begun if isinstance(begun, NotCompared) else try_model(step, model, begun, steps)
     _note(model, trained, step, checked)
     write_whole(path, model.SerializeToString())
     return checked
@@ -179,8 +95,7 @@ def _model(step: Step, state: State) -> Any:
     example = tuple(step.tensors(state, 0.5))
     batch = torch.export.Dim("batch", min=1)
     words = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}[state.axes]
-    reach = 4  # the smallest side that is no special case
-    sides = {axis + 2: torch.export.Dim(w, min=reach) for axis, w in enumerate(words)}
+    sides = {axis + 2: torch.export.Dim(w, min=1) for axis, w in enumerate(words)}
     shapes = (tuple({0: batch, **sides} for _ in example),)
     try:
         with _quiet(), torch.no_grad():
@@ -208,44 +123,9 @@ def _model(step: Step, state: State) -> Any:
     return program.model_proto
 
 
-def _tried(step: Step, model: Any, states: Sequence[State], steps: int) -> Difference:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    engine = f"ONNX Runtime {onnxruntime.__version__}, opset {OPSET}, float32"
-    worst: list[Difference] = []
-    for state in (*states, _odd(states[-1])):
-        found = {}
-        for trial, rate in (("synchronous", 1.0), ("asynchronous", step.automaton.fire_rate)):
-            now = state
-            for _ in range(steps):
-                given = zip(step.inputs, step.tensors(now, rate), strict=True)
-                out = session.run(None, {name: t.numpy() for name, t in given})
-                after = dict(zip(step.changes, map(torch.from_numpy, out), strict=True))
-                now = now.replace(after, step=now.step + 1)
-            found[trial] = dict(now.levels)
-        expected = torch_states(step.automaton, state, steps)
-        worst.append(compare(expected, found, steps, engine))
-    return max(worst, key=lambda difference: difference.greatest)
-
-
-def _odd(state: State) -> State:
-    """Return the state on a grid of other, unequal sides, two samples of it."""
-
-    def cut(level: Tensor) -> Tensor:
-        for axis in range(2, level.ndim):
-            side = level.shape[axis]
-            level = level.narrow(axis, side // 8, max(side - 2 * axis, min(side, 4)))
-        return torch.cat([level, level.roll(1, 2)]).contiguous()
-
-    return State({name: cut(level) for name, level in state.items()}, state.random_seed, state.step)
-
-
-def _note(model: Any, trained: Trained, step: Step, checked: Difference | None) -> None:
+def _note(
+    model: Any, trained: Trained, step: Step, checked: Difference | NotCompared | None
+) -> None:
     notes = {
         "name": trained.recipe.name,
         "recipe": trained.recipe.text,
@@ -284,4 +164,4 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-__all__: Sequence[str] = ["Step", "step_model", "write_onnx"]
+__all__: Sequence[str] = ["OPSET", "Step", "step_model", "write_onnx"]

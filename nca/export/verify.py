@@ -1,10 +1,13 @@
 """Compare what an export computes with what torch computes.
 
-Both start from a state some steps after the first, so that its hidden channels
-are at work, and let the same steps pass: with all cells firing, and firing as the recipe says.
+An export takes the same steps as torch: single ones from states that torch came by, and many in a
+row, with all cells firing and firing as the recipe says. A difference is measured against how much
+a step changes the channel it stands in, so that a wrong step cannot hide behind great numbers, nor
+behind a state in which nothing happens.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +19,11 @@ from nca.engine.state import State
 from nca.errors import ExportError
 
 TOLERANCE = 1e-3
-"""A greater difference than rounding makes in a few dozen steps of float32."""
+"""The share of a step's change that a difference may be."""
+ROUNDING = 1e-5
+"""The share of a level's greatest number that rounding of float32 may be off by in one step."""
+GREAT = 1e6
+"""Numbers this many times as great as those at the beginning have grown without bounds."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +34,11 @@ class Difference:
         greatest: The greatest difference of any number in any level, over all trials.
         synchronous: The greatest with all cells firing.
         asynchronous: The greatest with cells firing by chance, the same in both.
-        steps: How many steps each trial took.
+        steps: How many steps the longest trial took.
         scale: The greatest number in torch's states at the end, for comparison.
         engine: What the export ran in.
+        change: The most that a number changes in a step of torch.
+        notes: What else is to be known of the comparison, a sentence without a full stop each.
     """
 
     greatest: float
@@ -38,56 +47,165 @@ class Difference:
     steps: int
     scale: float
     engine: str
+    change: float
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures for JSON."""
-        return asdict(self)
+        return {**asdict(self), "notes": list(self.notes)}
 
     def __str__(self) -> str:
         """Return the figures as a line."""
         greatest = f"{self.greatest:.1e}" if self.greatest else "0"
-        return (
-            f"{greatest} is the greatest difference from torch after {self.steps} steps, "
-            f"where numbers reach {self.scale:.2g} ({self.engine})"
+        steps = f"{self.steps} step{'s' if self.steps != 1 else ''}"
+        figures = (
+            f"{greatest} is the greatest difference from torch after {steps}, where numbers reach "
+            f"{self.scale:.2g} and change by up to {self.change:.2g} a step ({self.engine})"
         )
+        return "; ".join((figures, *self.notes))
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """Why an export could not be compared.
+
+    Attributes:
+        why: A sentence without its full stop.
+    """
+
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the reason for JSON."""
+        return {"compared": False, "why": self.why}
+
+    def __str__(self) -> str:
+        """Return the reason as a line."""
+        return f"not compared with torch: {self.why}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Steps that torch has taken, for an export to take again.
+
+    Attributes:
+        kind: `synchronous` or `asynchronous`.
+        begun: The state before.
+        rate: The chance that a cell fires.
+        steps: How many.
+        expected: The state after.
+        changes: The most that a step changed each channel of each level, `(C)`.
+    """
+
+    kind: str
+    begun: State
+    rate: float
+    steps: int
+    expected: State
+    changes: Mapping[str, Tensor]
 
 
 @torch.no_grad()
-def torch_states(automaton: Automaton, begun: State, steps: int) -> dict[str, State]:
-    """Return the states that torch ends with, by trial."""
-    return {
-        "synchronous": automaton.rollout(begun, steps, fire_rate=1.0),
-        "asynchronous": automaton.rollout(begun, steps),
-    }
+def trials(automaton: Automaton, begun: State, steps: int) -> list[Trial]:
+    """Return steps to take again: many in a row, and single ones on their way.
+
+    Args:
+        automaton: On the CPU.
+        begun: Where all begins; a step from it is finite.
+        steps: The most in a row; fewer where numbers grow without bounds.
+    """
+    found = []
+    for kind, rate in (("synchronous", 1.0), ("asynchronous", automaton.fire_rate)):
+        path = automaton.trajectory(begun, steps, fire_rate=rate)
+        path = path[: max(len(bounded(path)), 2)]
+        count = len(path) - 1
+        changes = [_changes(a, b) for a, b in itertools.pairwise(path)]
+        most = {n: torch.stack([one[n] for one in changes]).amax(dim=0) for n in begun}
+        found.append(Trial(kind, begun, rate, count, path[-1], most))
+        if count > 1:
+            for at in sorted({0, count // 2, count - 1}):
+                found.append(Trial(kind, path[at], rate, 1, path[at + 1], changes[at]))
+    return found
+
+
+def bounded(path: Sequence[State]) -> Sequence[State]:
+    """Return a path up to where its numbers are no longer finite, or far beyond the first ones."""
+    most = GREAT * max(scale_of(path[0]), 1.0)
+    for number, state in enumerate(path):
+        if not scale_of(state) <= most:
+            return path[:number]
+    return path
+
+
+def scale_of(state: State) -> float:
+    """Return the greatest number of a state; NaN if one of its numbers is none."""
+    return max(level.abs().max().item() for level in state.values())
+
+
+def _changes(before: State, after: State) -> dict[str, Tensor]:
+    return {name: _by_channel(after[name] - level) for name, level in before.items()}
+
+
+def _by_channel(level: Tensor) -> Tensor:
+    return level.abs().transpose(0, 1).flatten(1).amax(dim=1)
 
 
 def compare(
-    expected: Mapping[str, State],
-    found: Mapping[str, Mapping[str, Tensor]],
-    steps: int,
+    tried: Sequence[Trial],
+    found: Sequence[Mapping[str, Tensor]],
     engine: str,
+    notes: tuple[str, ...] = (),
 ) -> Difference:
     """Return how far what was found is from what torch says.
+
+    Args:
+        tried: What torch did.
+        found: What the export has for the end of each trial.
+        engine: What the export ran in.
+        notes: Of the difference.
 
     Raises:
         ExportError: Numbers that are not finite, or a difference that rounding does not explain.
     """
-    far: dict[str, float] = {}
-    scale = 0.0
-    for trial, state in expected.items():
-        far[trial] = 0.0
-        for name, level in state.items():
-            away = (found[trial][name].view(level.shape) - level.cpu()).abs().max().item()
-            far[trial] = max(far[trial], away) if away == away else float("nan")
-            scale = max(scale, level.abs().max().item())
-    greatest = max(far.values(), key=lambda value: (value != value, value))
-    if not greatest <= TOLERANCE * max(scale, 1.0):
-        raise ExportError(
-            f"the export strays from torch by {greatest:.2g} in {steps} steps, "
-            f"where numbers reach {scale:.2g}.",
-            where=engine,
-            to_do="nothing was written; this is a fault of nca or of the engine, unless a rule "
-            "depends on the step or on a random number of its own: please report it with the "
-            "checkpoint",
-        )
-    return Difference(greatest, far["synchronous"], far["asynchronous"], steps, scale, engine)
+    far = {"synchronous": 0.0, "asynchronous": 0.0}
+    for trial, levels in zip(tried, found, strict=True):
+        away = _away(trial, levels, engine)
+        far[trial.kind] = max(far[trial.kind], away)
+    return Difference(
+        max(far.values()),
+        far["synchronous"],
+        far["asynchronous"],
+        max(trial.steps for trial in tried),
+        max(scale_of(trial.expected) for trial in tried),
+        engine,
+        max(change.max().item() for trial in tried for change in trial.changes.values()),
+        notes,
+    )
+
+
+def _away(trial: Trial, found: Mapping[str, Tensor], engine: str) -> float:
+    """Return the greatest difference of a trial, if rounding explains all of them."""
+    greatest = 0.0
+    for name, level in trial.expected.items():
+        away = _by_channel(found[name].view(level.shape) - level)
+        change = trial.changes[name]
+        slip = ROUNDING * max(level.abs().max().item(), trial.begun[name].abs().max().item())
+        far = ~(away <= trial.steps * (TOLERANCE * change + slip))  # what is no number is far too
+        if far.any():
+            channel = int((away / (change + slip)).nan_to_num(torch.inf).argmax())
+            raise _astray(trial, name, channel, away[channel].item(), engine)
+        greatest = max(greatest, away.max().item())
+    return greatest
+
+
+def _astray(trial: Trial, name: str, channel: int, away: float, engine: str) -> ExportError:
+    size = "x".join(map(str, trial.begun.size(name)))
+    steps = f"{trial.steps} step{'s' if trial.steps != 1 else ''}"
+    return ExportError(
+        f"the export strays from torch by {away:.2g} in {steps} ({trial.kind}), where a step "
+        f"changes numbers by up to {trial.changes[name][channel].item():.2g}.",
+        where=f'{engine}; channel {channel} of level "{name}", on a grid of {size}',
+        to_do="nothing was written; this is a fault of nca or of the engine, unless a rule "
+        "depends on the step, on the size of the grid or on a random number of its own: please "
+        "report it with the checkpoint",
+    )

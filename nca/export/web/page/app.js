@@ -2,7 +2,7 @@
 
 const byId = (id) => document.getElementById(id);
 const plan = JSON.parse(byId("plan").textContent);
-const asked = JSON.parse(byId("trial").textContent || "null");
+const asked = JSON.parse(byId("trials").textContent || "null");
 const SPEEDS = [1, 2, 5, 10, 20, 30, 60, 120, 240, 600];
 const MOST_AT_ONCE = 12; // steps between two pictures
 const TOOLS = {
@@ -224,15 +224,15 @@ function fail(fault) {
   byId("canvas").hidden = true;
 }
 
-// for a trial the page runs it and says what came out; else it is there for a person
+// for trials the page runs them and says what came out; else it is there for a person
 if (asked) {
   const said = document.createElement("script");
   said.id = "answer";
   said.type = "application/json";
   try {
     const gl = byId("canvas").getContext("webgl2");
-    if (!gl) throw new Error("this browser has no WebGL2");
-    said.textContent = JSON.stringify(trial(gl, plan, asked));
+    said.textContent = JSON.stringify(gl ? runTrials(gl, plan, asked)
+      : { lacking: "this browser has no WebGL2" });
   } catch (fault) {
     said.textContent = JSON.stringify({ fault: fault.message });
   }

@@ -280,22 +280,23 @@ class Engine {
   }
 }
 
-// Run the trial that torch has run: from its state, some steps of all cells, and some as they fire.
-function trial(gl, plan, given, halved = false) {
+// Take the steps that torch has taken: from its states, of all cells, or as they fire.
+function runTrials(gl, plan, { size, trials }, halved = false) {
   const Kind = plan.graph ? Interpreter : Engine;
-  const engine = new Kind(gl, plan, given.size, halved), found = { exact: engine.exact };
-  for (const [name, rate] of Object.entries({ synchronous: 1, asynchronous: plan.fireRate })) {
+  const engine = new Kind(gl, plan, size, halved);
+  const found = trials.map((given) => {
     given.levels.forEach((numbers, place) => engine.write(place, numbersOf(numbers)));
     engine.step = given.step;
-    for (let n = 0; n < given.steps; ++n) engine.advance(rate);
-    found[name] = plan.levels.map((_, place) => {
+    for (let n = 0; n < given.steps; ++n) engine.advance(given.all ? 1 : plan.fireRate);
+    return plan.levels.map((_, place) => {
       const bytes = new Uint8Array(engine.read(place).buffer);
       let text = "";
       for (let n = 0; n < bytes.length; n += 0x8000)
         text += String.fromCharCode(...bytes.subarray(n, n + 0x8000));
       return btoa(text);
     });
-  }
+  });
+  const { exact } = engine;
   engine.free();
-  return found;
+  return { exact, found };
 }
