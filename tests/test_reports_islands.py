@@ -145,7 +145,7 @@ def test_one_sample_cannot_tell_and_says_how_many_it_takes():
     [
         ([0.5], True, 2),
         ([], False, 2),
-        ([0.5, 0.1], True, 6),  # 2.776 x 0.283 / sqrt(5) is 0.351, and 2.571 x 0.283 / sqrt(6) 0.297
+        ([0.5, 0.1], True, 6),  # 2.776 x 0.283 / 5 ** 0.5 is 0.351; 2.571 x 0.283 / 6 ** 0.5 0.297
         ([0.5, 0.4, 0.6], False, 3),
         ([0.0, 0.0, 0.0], False, 3),  # they do not vary
         ([-0.5, -0.4, -0.6], False, 3),  # the whole interval lies below
