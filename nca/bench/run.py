@@ -136,7 +136,7 @@ def _part(
     work = found.work[what] = work_per_cell(case, what)
     results, calls = [], {}
     chosen = [backend for backend in plan.backends if what in backend.whats]
-    expected = _expected(plan, case, what)
+    expected = max(_expected(plan, case, what), found.first)
     with compiled_afresh() if any(backend.compiles for backend in chosen) else nullcontext():
         for backend in chosen:
             plan.progress.begin(f"{words}: {backend.name}, for the first time")
@@ -149,7 +149,7 @@ def _part(
             call = _begun(plan, case, result, calls.get(PLAIN.name))
             if call:
                 calls[backend.name] = call
-                expected = results[0].first
+                expected = found.first = results[0].first
         running = _fitting([result for result in results if not result.failed], budget)
         _rounds(plan, words, running, calls, min(until, plan.clock.now() + budget.left))
         for result in running:
