@@ -400,9 +400,22 @@ class TestSession:
 
     def test_a_spent_budget_leaves_out_what_is_left(self):
         time = Time()
-        found = measured(time, time.taking("plain", 50.0), budget=40.0)
+        found = measured(time, time.taking("plain", 50.0), budget=125.0)
         assert [(result.what, len(result.seconds)) for result in found.results] == [("forward", 1)]
         assert found.left_out == {"training": "the budget is spent"}
+
+    def test_a_round_that_would_not_end_in_time_is_not_begun(self):
+        time = Time()
+        found = measured(time, time.taking("plain", 50.0), budget=60.0)
+        assert time.seconds < 60
+        assert found.left_out == dict.fromkeys(("forward", "training"), "the budget is spent")
+
+    def test_a_backend_that_would_not_end_in_time_is_not_begun(self):
+        time = Time()
+        chosen = [time.taking("plain", 10.0), time.taking("snail", 10.0, compiles=True)]
+        found = measured(time, *chosen, budget=38.0, repeats=99)
+        assert time.seconds <= 1.1 * 38
+        assert [result.failed for result in found.results][:2] == ["", "the budget is spent"]
 
     def test_rounds_end_when_a_part_has_had_its_share(self):
         time = Time()

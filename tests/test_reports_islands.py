@@ -8,6 +8,7 @@ from islands_case import RECIPE, blocks
 from observed import Observed
 from torch.testing import assert_close
 
+from nca.reports.finding import Finding
 from nca.reports.islands import (
     IslandsPlan,
     islands_headline,
@@ -18,6 +19,7 @@ from nca.reports.islands import (
 from nca.reports.islands.measures import ALWAYS, PATCHES
 from nca.reports.islands.run import shuffled
 from nca.reports.islands.summary import measurements, over_samples
+from nca.reports.statistics import Statistics
 
 
 @pytest.fixture
@@ -84,20 +86,18 @@ def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
     )
     assert findings[-1].words.endswith("Diverged of 12 samples: none.")
     assert islands_headline(findings) == (
-        "A part-whole hierarchy appears: islands form; they grow with level; they lie in one "
-        "another; no level has collapsed; a level finds the segments of kind part; a level finds "
-        "the segments of kind whole."
+        "Segments of kind part are found. Segments of kind whole are found. A part-whole "
+        "hierarchy appears. Islands form. Islands grow with level. Islands lie in those of the "
+        "level above. No level has collapsed."
     )
 
 
 def test_a_sleeping_automaton_has_no_hierarchy():
     asleep = measure_islands(blocks(gate=0.0), IslandsPlan(4, samples=3))
     findings = verdict(asleep)
-    assert islands_headline(findings).startswith(
-        "A part-whole hierarchy does not appear: no islands form"
-    )
+    assert "A part-whole hierarchy does not appear. No islands form." in islands_headline(findings)
     assert findings[0].answer == "no"
-    assert "part, whole stayed empty or left the finite numbers" in islands_headline(findings)
+    assert "Part, whole stayed empty or left the finite numbers." in islands_headline(findings)
     assert "Collapse number: part n/a, whole n/a" in findings[3].words
 
 
@@ -107,13 +107,70 @@ def test_what_diverges_is_counted_and_never_settles():
     assert figures["sample", "diverged"].tolist() == [1, 1, 1]
     assert figures["level", "part", "settled"].isnan().all()
     assert not burst.own.still("part")
-    rest = verdict(burst)[-1]
+    findings = verdict(burst)
+    first = "3 of 3 samples left the finite numbers, the first at step 2"
+    assert findings[0].words == f"{first}; the figures are those of step 4."
+    assert islands_headline(findings) == (
+        f"It diverges: {first}. A part-whole hierarchy does not appear."
+    )
+    assert [one.answer for one in findings[1:-1]] == ["cannot tell"] * 6
+    rest = findings[-1]
     assert rest.answer == "no"
     assert rest.words.endswith("Diverged of 3 samples: trained 3, shuffled 3.")
     arms = json.loads(json.dumps(islands_to_json(burst), allow_nan=False))["arms"]
     assert arms["trained"]["sample"]["diverged"]["mean"] == 1.0
     assert arms["trained"]["sample"]["diverged"]["samples"] == 3
     assert arms["untrained"]["sample"]["diverged"]["mean"] == 0.0
+
+
+def test_divergence_after_the_step_that_counts_is_said_and_not_counted():
+    late = measure_islands(blocks(gate=1e5), IslandsPlan(4, samples=3))
+    said = islands_headline(verdict(late))
+    assert "It diverges: 3 of 3 samples left the finite numbers, the first at step 8." in said
+    assert "A part-whole hierarchy appears." in said
+
+
+def test_one_sample_cannot_tell_and_says_how_many_it_takes():
+    findings = verdict(measure_islands(blocks(), IslandsPlan(4, samples=1)))
+    assert {one.answer for one in findings[:3]} == {"cannot tell"}
+    assert islands_headline(findings) == (
+        "1 sample cannot tell more: it takes 2 at least. "
+        "Whether a part-whole hierarchy appears cannot be told."
+    )
+    assert "1 sample cannot tell whether islands form: it takes 2 at least" in findings[0].words
+
+
+@pytest.mark.parametrize(
+    ("values", "unclear", "needed"),
+    [
+        ([0.5], True, 2),
+        ([], False, 2),
+        ([0.5, 0.1], True, 6),  # 2.776 x 0.283 / 5 ** 0.5 is 0.351; 2.571 x 0.283 / 6 ** 0.5 0.297
+        ([0.5, 0.4, 0.6], False, 3),
+        ([0.0, 0.0, 0.0], False, 3),  # they do not vary
+        ([-0.5, -0.4, -0.6], False, 3),  # the whole interval lies below
+        ([0.1, -0.1] * 5, False, 10),  # there are enough, and they say no
+        ([0.1, -0.1, 0.1, -0.1], True, 10),
+    ],
+)
+def test_few_values_are_unclear_unless_all_of_their_interval_says_no(values, unclear, needed):
+    one = Statistics.of(values)
+    assert one.unclear is unclear
+    if unclear:
+        assert one.needed == needed
+
+
+def test_a_verdict_says_first_what_was_found_then_what_was_not_and_then_why():
+    found = [
+        Finding("a", "partly", "the controls agree as much", ""),
+        Finding("b", "no", "no level has collapsed", "", "no"),
+        Finding("c", "no", "parts are found no better than by patches", "", subject="part"),
+        Finding("d", "yes", "wholes are found", "", subject="whole"),
+    ]
+    assert islands_headline(found) == (
+        "Wholes are found. Parts are found no better than by patches. "
+        "A part-whole hierarchy does not appear. The controls agree as much."
+    )
 
 
 def test_one_level_alone_cannot_tell():

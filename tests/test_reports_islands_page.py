@@ -143,7 +143,7 @@ def test_the_page_tells_the_verdict_and_explains_every_measure(folder):
     reader = Reader()
     reader.feed((folder / "report.html").read_text())
     text = " ".join(reader.text)
-    assert "A part-whole hierarchy appears: islands form;" in text
+    assert "A part-whole hierarchy appears. Islands form." in text
     assert "patches of at least 4 cells" in text
     assert not re.search(r"\{\w+\}", text), "a sentence lacks its number"
     for heading in (

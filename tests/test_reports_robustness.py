@@ -2,12 +2,14 @@
 
 import json
 import math
+import time
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
-from robustness_case import RECIPE, trained
+from observed import Observed
+from robustness_case import RECIPE, Still, trained
 from torch.testing import assert_close
 
 from nca import NCAError
@@ -30,7 +32,10 @@ from nca.reports.robustness.adversaries import liars
 from nca.reports.robustness.damage import Wound, looks
 from nca.reports.robustness.duration import LongRun
 from nca.reports.robustness.grid_size import _set_into
+from nca.reports.robustness.pulse import Pulse, TimeUpError
 from nca.reports.robustness.rotation import rotated
+from nca.reports.robustness.run import gathered
+from nca.reports.robustness.seed_run import PIECE
 from nca.reports.robustness.summary import summarise
 
 PLAN = RobustnessPlan(4, seeds=2, samples=3, long_steps=40, long_samples=1)
@@ -461,3 +466,46 @@ def test_three_axes_are_examined_too(tmp_path):
     publish_robustness(card, tmp_path)
     assert not (tmp_path / "pictures.png").exists()
     assert answers(card)["damage"] == "yes"
+
+
+class TestBudget:
+    def slow(self, tmp_path, monkeypatch, seconds: float):
+        """Examine an automaton whose every step takes 20 ms, within so many seconds."""
+        step = Still.forward
+
+        def forward(rule, view):
+            time.sleep(0.02)
+            return step(rule, view)
+
+        monkeypatch.setattr(Still, "forward", forward)
+        model = ModelUnderTest(trained("still"), PLAN)
+        cache = ResultCache(tmp_path / "examination.jsonl", model)
+        chosen, observed = select_checks(["duration", "long-run", "translation"]), Observed()
+        begun = time.monotonic()
+        card = run_checks(model, chosen, cache, seconds=seconds, progress=observed)
+        return card, time.monotonic() - begun
+
+    @pytest.mark.parametrize("seconds", [1.0, 3.0])
+    def test_is_kept_in_the_middle_of_a_check(self, tmp_path, monkeypatch, seconds):
+        card, taken = self.slow(tmp_path, monkeypatch, seconds)
+        assert taken < 1.1 * seconds + PIECE * 0.05
+        assert card.missing
+        assert robustness_headline(card)
+
+    def test_pictures_that_would_take_longer_are_left_out(self, tmp_path):
+        model = ModelUnderTest(trained("still"), PLAN)
+        card = gathered(model, [], ResultCache(tmp_path / "examination.jsonl", model), {})
+        publish_robustness(card, tmp_path, until=0.0)
+        assert not (tmp_path / "pictures.png").exists()
+        publish_robustness(card, tmp_path)
+        assert (tmp_path / "pictures.png").exists()
+
+    def test_shows_now_and_then_that_a_check_goes_on(self, monkeypatch):
+        monkeypatch.setattr("nca.reports.robustness.pulse.EVERY", 0.0)
+        shown = []
+        pulse = Pulse(show=lambda: shown.append(1))
+        pulse.beat()
+        pulse.beat()
+        assert len(shown) == 2
+        with pytest.raises(TimeUpError):
+            Pulse(until=0.0).beat()

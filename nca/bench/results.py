@@ -117,6 +117,7 @@ class Measured:
         work: What one cell needs for one step.
         results: Forward first, plain first in each.
         left_out: What was not measured, and why.
+        first: Seconds of plain's last first call, by which it is judged what there is time for.
     """
 
     case: Case
@@ -125,6 +126,7 @@ class Measured:
     work: dict[What, WorkPerCell] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
     left_out: dict[What, str] = field(default_factory=dict)
+    first: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the case for JSON."""

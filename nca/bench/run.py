@@ -28,6 +28,14 @@ from nca.engine.state import State
 from nca.progress import SILENT, Progress
 from nca.training.probe import resident_peak
 
+SPENT = "the budget is spent"
+
+TRAINING = 3.0
+"""How many rollouts an iteration of training takes about as long as."""
+
+COMPILING = 20.0
+"""Seconds that a first call is taken to compile for."""
+
 Outcome = Mapping[str, Tensor]
 
 
@@ -39,7 +47,8 @@ class BenchPlan:
         cases: What is measured.
         backends: How, plain first.
         repeats: Rounds, if there is time for them.
-        budget: Seconds that all may take; a call that has begun is brought to its end.
+        budget: Seconds that all may take; a call that would not come to its end is not begun, by
+            what a step of plain, or the call before it, has taken.
         clock: What time is read from.
         progress: Where it is reported what is being measured, and, as a record of the kind
             `case`, what each case has come to.
@@ -115,7 +124,7 @@ def _measured(case: Case) -> Measured:
 def _spared(found: Measured, what: What, budget: Budget) -> str:
     if what == "training" and not found.parameters:
         return "there are no weights to train"
-    return "" if budget.left > 0 else "the budget is spent"
+    return "" if budget.left > 0 else SPENT
 
 
 def _part(
@@ -127,23 +136,52 @@ def _part(
     work = found.work[what] = work_per_cell(case, what)
     results, calls = [], {}
     chosen = [backend for backend in plan.backends if what in backend.whats]
+    expected = max(_expected(plan, case, what), found.first)
     with compiled_afresh() if any(backend.compiles for backend in chosen) else nullcontext():
         for backend in chosen:
             plan.progress.begin(f"{words}: {backend.name}, for the first time")
             floor, by = ceiling.floor(work, backend.dtype)
             result = Result(what, backend, floor=(floor * case.cell_steps, by))
             results.append(result)
+            if expected + COMPILING * backend.compiles > budget.left:
+                result.failed = SPENT
+                continue
             call = _begun(plan, case, result, calls.get(PLAIN.name))
             if call:
                 calls[backend.name] = call
-        running = [result for result in results if not result.failed]
-        _rounds(plan, words, running, calls, until)
+                expected = found.first = results[0].first
+        running = _fitting([result for result in results if not result.failed], budget)
+        _rounds(plan, words, running, calls, min(until, plan.clock.now() + budget.left))
         for result in running:
             plan.progress.begin(f"{words}: {result.backend.name}, its memory")
-            result.peak = resident_peak(calls[result.backend.name], case.device)
+            if result.seconds[-1] <= budget.left:
+                result.peak = resident_peak(calls[result.backend.name], case.device)
+    if not running:
+        found.left_out[what] = SPENT
+        return []
     if what == "forward":
         found.alive = (found.alive[0], calls[PLAIN.name].alive())
     return results
+
+
+def _expected(plan: BenchPlan, case: Case, what: What) -> float:
+    """Return how long plain will take, by the faster of two steps of its own."""
+    rollout, first = PLAIN.made(case.automaton()), case.first()
+    with torch.no_grad():
+        one = min(plan.clock.seconds(lambda: rollout(first, 1)) for _ in "ab")
+    return one * case.steps * (TRAINING if what == "training" else 1)
+
+
+def _fitting(results: list[Result], budget: Budget) -> list[Result]:
+    """Return those whose first round fits into what is left, plain first; note the others."""
+    fitting, left = [], budget.left
+    for result in results:
+        left -= min(result.first, results[0].first) if result.backend.compiles else result.first
+        if left < 0:
+            result.failed = SPENT
+        else:
+            fitting.append(result)
+    return fitting
 
 
 def _begun(plan: BenchPlan, case: Case, result: Result, plain: "Call | None") -> "Call | None":
@@ -167,8 +205,8 @@ def _begun(plan: BenchPlan, case: Case, result: Result, plain: "Call | None") ->
 def _rounds(
     plan: BenchPlan, words: str, results: list[Result], calls: Mapping[str, "Call"], until: float
 ) -> None:
-    for number in range(plan.repeats):
-        if number and plan.clock.now() > until:
+    for number in range(plan.repeats if results else 0):
+        if number and plan.clock.now() + sum(result.seconds[-1] for result in results) > until:
             return
         plan.progress.begin(f"{words}: round {number + 1} of {plan.repeats}")
         start = number % len(results)

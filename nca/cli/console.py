@@ -222,9 +222,11 @@ def show_table(table: Table, least: int = 80) -> None:
 def show_measurements(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print what was measured, and how far behind a row's disturbance lies."""
     show_rows(rows)
-    later = [row for row in rows if row["after"]]
-    if later:
-        how, when = later[0]["after"], max(row["steps"] for row in rows if not row["after"])
+    known = [row for row in rows if type(row.get("steps")) is int]
+    later = [row for row in known if row.get("after")]
+    before = [row["steps"] for row in known if not row.get("after")]
+    if later and before:
+        how, when = later[0]["after"], max(before)
         since = [f"{row['steps'] - when:,}" for row in later]
         say(f"{how} at step {when:,}: the last rows are {', '.join(since)} steps after it")
 

@@ -1,5 +1,7 @@
 """`nca examine`: the report card of a checkpoint."""
 
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from nca.reports.robustness import RobustnessResult
 
 
+REPORT = 0.05
+"""Of a budget, the share that pictures of the report may take beyond it."""
+
 LONG = 10_000
 """Steps of the long run; a `RobustnessPlan` has as many."""
 
@@ -53,7 +58,7 @@ def examine_command(
     long: Annotated[int, number("--long", 1, STEPS, "Steps of the long run.")] = LONG,
     budget: Annotated[
         float | None,
-        number("--budget", 0.0, 1e6, "Begin no check after these.", metavar="MINUTES"),
+        number("--budget", 0.0, 1e6, "What all may take.", metavar="MINUTES"),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Three random seeds, and fewer samples.")
@@ -71,6 +76,7 @@ def examine_command(
 
     Example: nca examine growing --quick
     """
+    begun = time.monotonic()
     from nca.checkpoint.trained import Trained
     from nca.device import hardware, pick_device
     from nca.reports.publish import make_report_folder
@@ -85,6 +91,8 @@ def examine_command(
         select_checks,
     )
 
+    if budget is not None and math.isnan(budget):
+        raise typer.BadParameter("is no number of minutes", param_hint="--budget")
     load_plugins(plugin, checkpoint if trust else None)
     chosen = select_checks(checks or ())
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
@@ -105,14 +113,16 @@ def examine_command(
     cache = ResultCache(folder / "examination.jsonl", model)
     if cache.outdated:
         say(f"{cache.path}: {cache.outdated} lines are of another format or damaged, and not used")
-    seconds = None if budget is None else 60 * budget
+    seconds = None if budget is None else 60 * budget - (time.monotonic() - begun)
+    until = math.inf if budget is None else begun + 60 * (1 + REPORT) * budget
     try:
         with terminal_progress(every=0) as progress:
             found = run_checks(model, chosen, cache, seconds=seconds, progress=progress)
     except KeyboardInterrupt:
         say(f"\nanswers are kept in {cache.path}; the same command goes on from there")
         raise
-    publish_robustness(found, folder)
+    say(f"writing the report into {folder}")
+    publish_robustness(found, folder, until)
     if as_json:
         show_json(robustness_to_json(found))
         return

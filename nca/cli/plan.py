@@ -22,6 +22,8 @@ from nca.cli.progress import terminal_progress
 if TYPE_CHECKING:
     from nca.training.memory_planner import IterationProbe, MemoryChoice, MemoryNeed
 
+LINE_EVERY = 5.0
+
 
 def plan_command(
     recipe: RecipeName,
@@ -57,19 +59,21 @@ def plan_command(
     with terminal_progress() as progress:
         run = Run.build(checked, Path(), wanted, data, progress)
     held, room = probe.held(wanted), _room(bound, wanted)
-    trial = IterationProbe(run)
-    say(
-        f"{checked.name} on {hardware(wanted)}: batch {run.table.batch}, "
-        f"{trial.least} to {trial.most} steps"
-    )
-    if trial.spreads:
-        say("rules change which cells live here: predicted as if all cells were alive")
-    needs = list(trial.needs(timed=True))
-    taken = fastest_that_fits(needs, room)
-    rows = [_row(need, MemoryChoice(need, room), need is taken.need) for need in needs]
-    if measure:
-        for row, need in zip(rows, needs, strict=True):
-            row |= _measured(trial, need) if MemoryChoice(need, room).fits else NOT_MEASURED
+    least, most = checked.tables.rollout.steps
+    say(f"{checked.name} on {hardware(wanted)}: batch {run.table.batch}, {least} to {most} steps")
+    with terminal_progress(every=LINE_EVERY) as progress:
+        trial = IterationProbe(run, progress)
+        if trial.spreads:
+            progress.note(
+                "rules change which cells live here: predicted as if all cells were alive"
+            )
+        needs = list(trial.needs(timed=True))
+        taken = fastest_that_fits(needs, room)
+        rows = [_row(need, MemoryChoice(need, room), need is taken.need) for need in needs]
+        if measure:
+            for row, need in zip(rows, needs, strict=True):
+                fits = MemoryChoice(need, room).fits
+                row |= _measured(trial, need) if fits else NOT_MEASURED
     if as_json:
         head = {"recipe": checked.name, "device": hardware(wanted), "batch": run.table.batch}
         head |= {"steps": [trial.least, trial.most], "all_cells_live": trial.spreads}

@@ -30,12 +30,19 @@ def _written(found: re.Match[str]) -> str:
 
 
 class VisibleConsole(Console):
-    """A console of rich that passes all it draws through `visible`: lines, tables and panels."""
+    """A console of rich that passes all it draws through `visible`: lines, tables and panels.
+
+    Attributes:
+        spoken: Whether it has written anything.
+    """
+
+    spoken = False
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         """Yield the segments of something, those that move the cursor as they are."""
+        self.spoken = True
         for segment in super().render(renderable, options):
             unsafe = not segment.control and UNSEEN.search(segment.text)
             yield segment._replace(text=visible(segment.text)) if unsafe else segment

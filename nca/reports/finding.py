@@ -16,6 +16,7 @@ class Finding:
         clause: The answer as part of a sentence.
         words: The figures.
         wanted: The answer that speaks for the model; empty: none.
+        subject: What was looked for, where a verdict shall begin with it.
     """
 
     question: str
@@ -23,6 +24,7 @@ class Finding:
     clause: str
     words: str
     wanted: Literal["yes", "no", ""] = "yes"
+    subject: str = ""
 
     @property
     def good(self) -> bool | None:

@@ -15,6 +15,9 @@ from functools import cache
 CONFIDENCE = 0.95
 """How often an interval covers the true mean, if the values vary normally."""
 
+FEW = 10
+"""Fewer values than so many say no if their whole interval does, and else not enough."""
+
 ROUNDING = 1e-9
 """What is less in size has been left over by rounding."""
 
@@ -69,6 +72,23 @@ class Statistics:
     def positive(self) -> bool:
         """Whether the whole interval of the mean lies above 0, and not by rounding alone."""
         return self.low > 0 and self.mean > ROUNDING
+
+    @property
+    def unclear(self) -> bool:
+        """Whether the values are too few to say that their mean is not above 0."""
+        if not self.known or self.positive:
+            return False
+        return self.known < 2 or (self.known < FEW and self.deviation > 0 and self.high > 0)
+
+    @property
+    def needed(self) -> int:
+        """How many values would be enough, if they vary as these do; at most `FEW`."""
+        if self.known < 2 or not self.deviation > 0:
+            return max(2, self.known)
+        for count in range(2, FEW):
+            if _student(count - 1) * self.deviation / math.sqrt(count) < abs(self.mean):
+                return max(count, self.known + 1)
+        return FEW
 
     @property
     def without_rounding(self) -> "Statistics":

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.rng import HostRNG
-from nca.progress import Progress
+from nca.progress import SILENT, Progress
 from nca.training import probe
 from nca.training.forward_backward import TrainingStep, forward_backward
 from nca.training.loop import next_batch
@@ -28,6 +28,9 @@ MARGIN = 0.1
 
 REPEATS = 3
 """How often a few steps are timed; the fastest counts."""
+
+LONG = 5.0
+"""Seconds after which they are timed no further time: so long a call varies little."""
 
 
 MEANING = {"store": "everything is kept", "recompute": "states are kept"}
@@ -120,10 +123,11 @@ class IterationProbe:
 
     Args:
         run: It is left as it was; gradients are dropped.
+        progress: Where it is reported what is measured, trial by trial.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.step = run, TrainingStep(run)
+    def __init__(self, run: Run, progress: Progress = SILENT) -> None:
+        self.run, self.step, self.progress = run, TrainingStep(run), progress
         self.least, self.most = run.recipe.tables.rollout.steps
         self.last_states = min(run.table.last_states, self.most)
         self.state = self.whole = self.always = 0
@@ -172,6 +176,7 @@ class IterationProbe:
     def iterate(self, memory: ActivationMemory, steps: int) -> None:
         """Run forward and backward once, and drop the gradients."""
         run = self.run
+        self.progress.begin(f"measuring {memory.mode}: {steps} steps")
         run.automaton.memory = memory
         _, batch = next_batch(run, HostRNG(run.recipe.tables.random_seed, run.iteration))
         forward_backward(self.step, run, batch, steps)
@@ -272,10 +277,10 @@ class IterationProbe:
         return probe.peak(lambda: self.iterate(memory, steps), self.run.device)
 
     def _time(self, memory: ActivationMemory, steps: int, repeats: int) -> float:
-        return min(
-            probe.seconds(lambda: self.iterate(memory, steps), self.run.device)
-            for _ in range(repeats)
-        )
+        taken: list[float] = []
+        while len(taken) < repeats and sum(taken) < LONG:
+            taken.append(probe.seconds(lambda: self.iterate(memory, steps), self.run.device))
+        return min(taken)
 
 
 def _storages(tensors: Iterable[Tensor]) -> dict[int, int]:

@@ -82,6 +82,25 @@ def test_a_table_beyond_reading_is_cut_and_says_so(capsys):
     assert told.err == "the table is cut: 300 rows in all; --json prints everything\n"
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"steps": "3"},
+        {"steps": None, "after": True},
+        {"steps": 3, "after": 1},
+        {"after": CLIPBOARD},
+    ],
+)
+def test_inspect_shows_rows_of_any_shape(nca, tmp_path, row):
+    facts = {"format": 1, "name": "growing", "recipe": recipe_path("growing").read_text()}
+    metadata = {"nca": json.dumps({**facts, "metrics": {"test": [row, row], "odd": []}})}
+    save_file({}, tmp_path / "foreign.safetensors", metadata=metadata)
+    result = nca("inspect", tmp_path / "foreign.safetensors")
+    assert result.code == 0
+    assert "\x1b" not in result.out + result.err
+
+
 @pytest.mark.parametrize("flags", [[], ["--recipe"]])
 def test_inspect_shows_what_a_foreign_file_says_as_text(nca, tmp_path, flags):
     recipe = "# \u202ehello \x9b2J\n" + recipe_path("growing").read_text()

@@ -3,6 +3,7 @@
 Figures have names of several words, the first of which says of what kind they are:
 
 - `sample, diverged`: `(B,)`, 1 where a step has led out of the finite numbers, else 0.
+- `sample, diverged at`: `(B,)`, the first such step; NaN where there is none.
 - `level, NAME, FIGURE`: `(B,)`.
 - `sweep, NAME, FIGURE`: `(B, thresholds)`.
 - `area, NAME, FIGURE`: `(B,)`, the area under the curve of a sweep, over its width.

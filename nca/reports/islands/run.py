@@ -216,7 +216,7 @@ class _Measuring:
         self.trained, self.automaton, self.plan, self.batch = trained, automaton, plan, batch
         self.names = automaton.writable_levels
         self.kept: list[State] = []
-        self.diverged = torch.zeros(batch, dtype=torch.bool)
+        self.diverged_at = torch.full((batch,), torch.nan, dtype=torch.float64)
         self.changes: dict[str, list[Tensor]] = {name: [] for name in self.names}
         self.course: dict[tuple[str, str], list[Tensor]] = {
             (name, figure): [] for name in self.names for figure in COURSE
@@ -240,9 +240,10 @@ class _Measuring:
             settled = analysis.settling_time(changes)
             # who was not followed may have settled later, and who diverged has not settled
             settled[follow:] = torch.nan
-            settled[self.diverged] = torch.nan
+            settled[~self.diverged_at.isnan()] = torch.nan
             figures["level", name, "settled"] = settled
-        figures["sample", "diverged"] = self.diverged.double()
+        figures["sample", "diverged"] = (~self.diverged_at.isnan()).double()
+        figures["sample", "diverged at"] = self.diverged_at
         for key, rows in self.course.items():
             figures["course", *key] = self._columns(rows, len(plan.moments))
         return {name: value.cpu() for name, value in figures.items()}
@@ -252,7 +253,8 @@ class _Measuring:
             before = state
             with self.trained.recipe.autocast(self.trained.device):
                 state = self.automaton.step(state)
-            self.diverged[: state.batch] |= has_diverged(state, self.names).cpu()
+            new = has_diverged(state, self.names).cpu() & self.diverged_at[: state.batch].isnan()
+            self.diverged_at[: state.batch][new] = step
             for name in self.names:
                 self.changes[name].append(analysis.relative_change(before[name], state[name]))
             if step in self.plan.moments:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from nca.reports.finding import Answer, Finding
+from nca.reports.islands.doubt import any_finite, divergence, sentence, unless_too_few
 from nca.reports.islands.measures import PATCHES
 from nca.reports.islands.run import UNTRAINED, IslandsResult
 from nca.reports.islands.summary import gain, over_samples
@@ -14,31 +15,48 @@ ALONE = "One level has none above it to compare with."
 COLLAPSED = 0.9
 GROWN = 0.5
 
+FORM = "islands form"
+GROW = "islands grow with level"
+NEST = "islands lie in those of the level above"
+
 
 def verdict(result: IslandsResult) -> list[Finding]:
     """Return the findings, in the order of the report."""
     found = [_contrast(result), _growth(result), _nesting(result), _collapse(result)]
     kinds = dict.fromkeys(name[1] for name in result.own.figures if name[0] == "truth")
     found += [_truth(result, kind) for kind in kinds]
-    return [*found, _rest(result)]
+    if not any_finite(result, result.plan.steps):
+        words = "No sample was finite at the step that counts."
+        found = [Finding(one.question, "cannot tell", "", words, one.wanted) for one in found]
+    return [*divergence(result), *found, _rest(result)]
 
 
 def islands_headline(findings: Iterable[Finding]) -> str:
-    """Return one sentence on whether a hierarchy of parts and wholes appears."""
+    """Return what was found, what was not, whether that is a hierarchy, and why; a sentence each.
+
+    Segments that are known come first, since they are what a hierarchy is to find.
+    """
+    findings = list(findings)
     judged = [finding for finding in findings if finding.wanted]
-    clauses = "; ".join(finding.clause for finding in judged)
+    known = [one for one in findings if one.subject]
+    others = [one for one in judged if not one.subject]
+    found = [one for one in known if one.good] + [one for one in known if not one.good]
+    why = [one for one in others if not one.good]
     if all(finding.good for finding in judged):
-        return f"A part-whole hierarchy appears: {clauses}."
-    if any(finding.good is False for finding in judged):
-        return f"A part-whole hierarchy does not appear: {clauses}."
-    return f"Whether a part-whole hierarchy appears cannot be said: {clauses}."
+        said, why = "a part-whole hierarchy appears", others
+    elif any(finding.good is False for finding in judged):
+        said = "a part-whole hierarchy does not appear"
+    else:
+        said = "whether a part-whole hierarchy appears cannot be told"
+    clauses = [*(one.clause for one in found), said, *(one.clause for one in why)]
+    return " ".join(sentence(clause) for clause in dict.fromkeys(clauses) if clause)
 
 
 def _contrast(result: IslandsResult) -> Finding:
     question = "Do cells agree in islands, more than in the controls?"
     rows = {n: over_samples(result.own.figures["level", n, "contrast"]) for n in result.levels}
     parts = [f"Island contrast: {_listed({n: row.mean for n, row in rows.items()})}."]
-    wins, tried = 0, 0
+    used, matched = list(rows.values()), []
     for control, group in result.controls.items():
         asleep = [name for name in result.levels if group.still(name)]
         gains = {
@@ -46,20 +64,23 @@ def _contrast(result: IslandsResult) -> Finding:
             for name in result.levels
             if name not in asleep
         }
-        wins, tried = wins + sum(row.positive for row in gains.values()), tried + len(gains)
+        used += gains.values()
+        matched += [control] if not all(row.positive for row in gains.values()) else []
         if gains:
             listed = _listed({n: row.mean for n, row in gains.items()}, signed=True)
             parts.append(f"More than in the {control} control by: {listed}.")
         if asleep:
             parts.append(f"The {control} control stands still at {', '.join(asleep)}.")
     agreed = sum(row.positive for row in rows.values())
+    words, alone = " ".join(parts), len(used) == len(rows)
     if not agreed:
-        return Finding(question, "no", "no islands form", " ".join(parts))
-    if agreed == len(rows) and wins == tried:
-        clause = "islands form" if tried else "islands form, with no control to compare"
-        return Finding(question, "yes" if tried else "cannot tell", clause, " ".join(parts))
-    clause = "islands form at some levels only" if wins == tried else "a control has islands too"
-    return Finding(question, "partly", clause, " ".join(parts))
+        return unless_too_few(Finding(question, "no", "no islands form", words), used, FORM)
+    if agreed == len(rows) and not matched:
+        clause = "islands form, but there is no control to compare with" if alone else FORM
+        return Finding(question, "cannot tell" if alone else "yes", clause, words)
+    clause = f"cells of the {' and the '.join(matched)} control agree as much at some level"
+    clause = clause if matched else "islands form at some levels only"
+    return unless_too_few(Finding(question, "partly", clause, words), used, FORM)
 
 
 def _growth(result: IslandsResult) -> Finding:
@@ -86,18 +107,21 @@ def _growth(result: IslandsResult) -> Finding:
     chance = 1 / math.factorial(len(result.levels))
     parts.append(f"In random order it would never fall in {format_share(chance)}.")
     words, sure = " ".join(parts), [row.positive for row in rows]
-    if not any(sure):
-        return Finding(question, "no", "they do not grow with level", words)
-    if not all(sure):
-        clause = "whether they grow with level depends on the threshold"
-        return Finding(question, "partly", clause, words)
-    if min(row.mean for row in rows) < GROWN:
-        return Finding(question, "partly", "they grow with level only weakly", words)
-    if not beaten:
-        return Finding(
-            question, "partly", "they grow with level, but no more than untrained", words
-        )
-    return Finding(question, "yes", "they grow with level", words)
+    clause = (
+        "islands do not grow with level"
+        if not any(sure)
+        else "whether islands grow with level depends on the threshold"
+        if not all(sure)
+        else "islands grow with level only weakly"
+        if min(row.mean for row in rows) < GROWN
+        else "islands grow with level no more than in the untrained control"
+        if not beaten
+        else ""
+    )
+    if not clause:
+        return Finding(question, "yes", GROW, words)
+    answer: Answer = "partly" if any(sure) else "no"
+    return unless_too_few(Finding(question, answer, clause, words), rows, GROW)
 
 
 def _nesting(result: IslandsResult) -> Finding:
@@ -105,14 +129,15 @@ def _nesting(result: IslandsResult) -> Finding:
     pairs = list(pairwise(result.levels))
     if not pairs:
         return Finding(question, "cannot tell", "none can lie in another", ALONE)
-    parts, sure, beaten, known = [], 0, 0, 0
+    parts, sure, beaten, used = [], 0, 0, []
     for lower, upper in pairs:
         name = ("nesting", lower, upper)
         beyond = over_samples(result.own.figures[*name, "beyond"])
         if not beyond.known:
             parts.append(f"{lower} in {upper}: no sample has two islands to tell apart.")
             continue
-        known, sure = known + 1, sure + beyond.positive
+        used.append(beyond)
+        sure += beyond.positive
         beaten += _beats(result, [lower, upper], *name, "beyond")
         own, moved = (
             format_number(over_samples(result.own.figures[*name, figure]).mean)
@@ -123,17 +148,22 @@ def _nesting(result: IslandsResult) -> Finding:
             f"{format_number(beyond.mean, signed=True)}{_beside(result, *name, 'beyond')}."
         )
     words = " ".join(parts)
-    if not known:
-        return Finding(question, "cannot tell", "they are too few to lie in one another", words)
-    if not sure:
-        return Finding(question, "no", "they lie in one another no more than by chance", words)
-    if sure < len(pairs):
-        return Finding(question, "partly", "they lie in one another at some levels", words)
-    if beaten < known:
-        return Finding(
-            question, "partly", "they lie in one another, but no more than untrained", words
-        )
-    return Finding(question, "yes", "they lie in one another", words)
+    if not used:
+        clause = "there are too few islands to lie in one another"
+        return Finding(question, "cannot tell", clause, words)
+    clause = (
+        "islands lie in those of the level above no more than by chance"
+        if not sure
+        else "islands lie in those of the level above at some levels only"
+        if sure < len(pairs)
+        else "islands lie in those of the level above no more than in the untrained control"
+        if beaten < len(used)
+        else ""
+    )
+    if not clause:
+        return Finding(question, "yes", NEST, words)
+    answer: Answer = "partly" if sure else "no"
+    return unless_too_few(Finding(question, answer, clause, words), used, NEST)
 
 
 def _collapse(result: IslandsResult) -> Finding:
@@ -157,21 +187,25 @@ def _truth(result: IslandsResult, kind: str) -> Finding:
     patches = rows["truth", kind, PATCHES, "patches: ARI"]
     if not over_samples(patches).known:
         clause = f"no sample has two segments of kind {kind}"
-        return Finding(question, "cannot tell", clause, "There is nothing to tell apart.")
-    parts, wins = [], 0
+        words = "There is nothing to tell apart."
+        return Finding(question, "cannot tell", clause, words, subject=kind)
+    parts, used = [], []
     inputs = [name for name, level in result.trained.automaton.layout.items() if level.input]
     for how in ("islands", "clusters"):
         means = {n: over_samples(rows["truth", kind, n, f"{how}: ARI"]).mean for n in result.levels}
         best = max(means, key=lambda name: means[name])
-        wins += over_samples(rows["truth", kind, best, f"{how}: ARI"] - patches).positive
+        used.append(over_samples(rows["truth", kind, best, f"{how}: ARI"] - patches))
         raw = {n: over_samples(rows["truth", kind, n, f"{how}: ARI"]).mean for n in inputs}
         beside = f" (the input alone: {_listed(raw)})" if raw else ""
         parts.append(f"Foreground ARI of {how}: {_listed(means)}; best at {best}{beside}.")
     by_patches = format_number(over_samples(patches).mean)
     parts.append(f"Patches of the foreground, without any automaton: {by_patches}.")
-    finder = "a level finds" if wins else "no level finds"
-    clause = f"{finder} the segments of kind {kind}"
-    return Finding(question, "yes" if wins else "no", clause, " ".join(parts))
+    found = f"segments of kind {kind} are found"
+    if any(row.positive for row in used):
+        return Finding(question, "yes", found, " ".join(parts), subject=kind)
+    clause = f"{found} no better than by connected patches"
+    finding = Finding(question, "no", clause, " ".join(parts), subject=kind)
+    return unless_too_few(finding, used, found)
 
 
 def _rest(result: IslandsResult) -> Finding:

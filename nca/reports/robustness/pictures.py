@@ -7,6 +7,7 @@ from nca.engine.rng import CellRNG
 from nca.render.sheet import strip
 from nca.reports.robustness.duration import TIMES
 from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.pulse import Pulse
 from nca.reports.robustness.seed_run import SeedRun
 from nca.tasks.damage import Damage
 
@@ -15,12 +16,16 @@ HURT = Damage("half", 0.5, "left")
 
 
 @torch.no_grad()
-def robustness_pictures(model: ModelUnderTest) -> Image.Image | None:
-    """Return a few samples through time and after damage; None unless there are two axes."""
+def robustness_pictures(model: ModelUnderTest, pulse: Pulse) -> Image.Image | None:
+    """Return a few samples through time and after damage; None unless there are two axes.
+
+    Raises:
+        TimeUpError: The time of the pulse is up.
+    """
     trained, steps = model.trained, model.plan.steps
     if len(trained.recipe.tables.grid.size) != 2:
         return None
-    seed_run = SeedRun(model, 0)
+    seed_run = SeedRun(model, 0, pulse)
     batch = seed_run.batch.select(slice(0, SHOWN))
     columns = {}
     for moment in seed_run.rollout(batch.state, [0, *(times * steps for times in TIMES)]):

@@ -1,22 +1,28 @@
 """The files of the report on robustness."""
 
+import math
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from nca.reports.publish import make_report_folder, write_report
 from nca.reports.robustness import charts
 from nca.reports.robustness.page import robustness_page, settings
 from nca.reports.robustness.pictures import robustness_pictures
+from nca.reports.robustness.pulse import Pulse, TimeUpError
 from nca.reports.robustness.run import RobustnessResult
 from nca.reports.robustness.verdict import findings, robustness_headline
 
 
-def publish_robustness(result: RobustnessResult, folder: Path) -> None:
+def publish_robustness(result: RobustnessResult, folder: Path, until: float = math.inf) -> None:
     """Write `examination.json`, `report.html` and a PNG of each picture.
 
     Args:
         result: What was found.
         folder: Is made where it is missing; files of the same names are replaced.
+        until: When the time is up, as `time.monotonic` counts; pictures of samples that are not
+            drawn by then are left out.
 
     Raises:
         StorageError: The folder cannot be made, or a file not written.
@@ -26,12 +32,19 @@ def publish_robustness(result: RobustnessResult, folder: Path) -> None:
         "course": charts.metric_chart(result),
         "conditions": charts.conditions(result),
         "healing": charts.healing(result),
-        "pictures": robustness_pictures(result.model),
+        "pictures": _pictures(result, until),
     }
     shown = {name: picture for name, picture in drawn.items() if picture is not None}
     write_report(
         folder, "examination", robustness_to_json(result), shown, robustness_page(result, shown)
     )
+
+
+def _pictures(result: RobustnessResult, until: float) -> Image.Image | None:
+    try:
+        return robustness_pictures(result.model, Pulse(until))
+    except TimeUpError:
+        return None
 
 
 def robustness_to_json(result: RobustnessResult) -> dict[str, Any]:

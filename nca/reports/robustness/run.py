@@ -4,6 +4,7 @@ So that where time runs out, every check has been run for the same random seeds;
 comes last.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from nca.reports.robustness.cache import ResultCache
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.duration import LONG_RUN
 from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.pulse import Pulse, TimeUpError
 from nca.reports.robustness.result import CheckResult
 from nca.reports.robustness.seed_run import SeedRun
 from nca.reports.robustness.summary import CheckSummary, summarise
@@ -64,7 +66,8 @@ def run_checks(
         model: What is checked.
         checks: In the order of the report.
         cache: What it holds already is not run again.
-        seconds: After so many no further check is run; None: no bound.
+        seconds: After so many no further check is begun, and one that is under way is given up;
+            None: no bound.
         progress: Where it is reported how many results there are, after each check.
     """
     begun = time.monotonic()
@@ -76,16 +79,23 @@ def run_checks(
     total = len(open_) * len(seeds)
     pairs = [(one, number) for part in (order, late) for number in seeds for one in part]
     seed_run: SeedRun | None = None
+    at = [0, ""]
+    until = math.inf if seconds is None else begun + seconds
+    pulse = Pulse(until, lambda: progress.advance(*at))
     progress.begin("examining", total, unit="results")
-    for done, (check, number) in enumerate(pairs, start=1):
-        if seconds is not None and time.monotonic() - begun > seconds:
+    for done, (check, number) in enumerate(pairs):
+        at[:] = done, f"{check.name} goes on"
+        if pulse.over:
             break
         if seed_run is None or seed_run.number != number:
-            seed_run = SeedRun(model, number)
+            seed_run = SeedRun(model, number, pulse)
         if (check.name, seed_run.random_seed) not in cache.answers:
-            rows = list(check.run(model, seed_run))
+            try:
+                rows = list(check.run(model, seed_run))
+            except TimeUpError:
+                break
             cache.write(check.name, seed_run.random_seed, rows)
-        progress.advance(done, check.name)
+        progress.advance(done + 1, check.name)
     return gathered(model, checks, cache, barred)
 
 

@@ -5,7 +5,7 @@ Legend: B batch, C channel.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -14,12 +14,16 @@ from torch import Tensor
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.reports.robustness.model import ModelUnderTest
+from nca.reports.robustness.pulse import Pulse
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.tasks.batch import Batch
 from nca.tasks.task import Task
 
 STRIDE = 64
 """Steps between two looks at whether a sample has exploded; the step itself is found exactly."""
+
+PIECE = 8
+"""Steps between two beats of the pulse."""
 
 EXPLODED = 1000.0
 """A sample has exploded once a number is not finite, or so many times as large as the largest one
@@ -59,10 +63,12 @@ class SeedRun:
     Attributes:
         model: Whose.
         number: Which of the random seeds, from 0.
+        pulse: Asked every few steps.
     """
 
     model: ModelUnderTest
     number: int
+    pulse: Pulse = field(default_factory=Pulse)
 
     @property
     def random_seed(self) -> int:
@@ -115,6 +121,9 @@ class SeedRun:
             fire_rate: Instead of the automaton's own.
             before: What happens to the state before every step.
             bound: How large a number may become; that of the random seed bound if None.
+
+        Raises:
+            TimeUpError: The time of the check is up.
         """
         trained = self.model.trained
         automaton = automaton or trained.automaton
@@ -123,11 +132,15 @@ class SeedRun:
         taken = 0
 
         def advance(state: State, steps: int) -> State:
+            piece = PIECE if before is None else 1
             with trained.recipe.autocast(trained.device):
-                if before is None:
-                    return automaton.rollout(state, steps, fire_rate=fire_rate)
-                for _ in range(steps):
-                    state = automaton.step(before(state), fire_rate=fire_rate)
+                for first in range(0, steps, piece):
+                    self.pulse.beat()
+                    count = min(piece, steps - first)
+                    if before is None:
+                        state = automaton.rollout(state, count, fire_rate=fire_rate)
+                    else:
+                        state = automaton.step(before(state), fire_rate=fire_rate)
                 return state
 
         for moment in moments:

@@ -35,11 +35,15 @@ def _move(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
     automaton = copy.deepcopy(model.trained.automaton).double()
     automaton.noise = None  # chance is counted by cell, and does not move along
     state = seed_run.batch.state.select(slice(0, SAMPLES)).map(lambda level: level.double())
-    states = automaton.trajectory(state, model.plan.steps - 1)
+    states = [state]
+    for _ in range(model.plan.steps - 1):
+        seed_run.pulse.beat()
+        states.append(automaton.step(states[-1]))
     for offset in _offsets(model.trained.recipe.tables.grid.size):
         axes = tuple(range(-len(offset), 0))
         largest = 0.0
         for before in states:
+            seed_run.pulse.beat()
             straight = automaton.step(before, fire_rate=1.0)
             moved = before.map(lambda level, by=offset, on=axes: level.roll(by, on))
             moved = automaton.step(moved, fire_rate=1.0)

@@ -1,0 +1,59 @@
+"""No command is silent for long: it says that torch is loading, and what it measures."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nca.cli import waiting
+
+SLOW = """
+import importlib.abc, sys, time
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torch.version":
+            time.sleep(2.5)
+
+sys.meta_path.insert(0, Slow())
+from nca.cli import main
+main(sys.argv[1:])
+"""
+
+
+def outcome(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", SLOW, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+
+
+def test_a_command_that_waits_for_torch_says_so_first():
+    done = outcome("inspect", "growing")
+    assert (done.returncode, done.stderr) == (0, "loading torch\n")
+
+
+def test_one_that_needs_no_torch_says_nothing():
+    done = outcome("recipes", "show", "growing")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_where_torch_is_there_already_nothing_is_said(capsys, monkeypatch):
+    monkeypatch.setattr(waiting, "AFTER", 0.01)
+    with waiting.sign_of_life():
+        time.sleep(0.1)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("flags", [[], ["--measure"]])
+def test_a_plan_says_what_it_measures_from_its_beginning(nca, here, monkeypatch, flags):
+    monkeypatch.setattr("nca.cli.plan.LINE_EVERY", 0.0)
+    lines = nca("plan", "tiny.toml", "--plugin", "blobs.py", *flags).err.splitlines()
+    assert lines[0].startswith("tiny on ")
+    measuring = [line for line in lines if line.startswith("measuring ")]
+    assert measuring[0].startswith("measuring store: ")
+    assert {line.split()[1] for line in measuring} >= {"store:", "recompute:", "segments:"}
