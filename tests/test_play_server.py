@@ -77,6 +77,12 @@ def test_files_beside_the_page_are_out_of_reach(served):
         assert get(served, path).status_code == 404
 
 
+def silent(wire) -> None:
+    """Take words until nothing more comes; a frame is an error."""
+    while True:
+        assert isinstance(wire.recv(timeout=0.3), str), "no frame"
+
+
 def test_a_frame_comes_only_after_the_one_before_is_acknowledged(served):
     with talk(served) as wire:
         said(wire, "about")
@@ -86,8 +92,7 @@ def test_a_frame_comes_only_after_the_one_before_is_acknowledged(served):
         send(wire, "play", on=True)
         until(lambda: served.session.step > 20)
         with pytest.raises(TimeoutError):
-            while True:
-                assert isinstance(wire.recv(timeout=0.3), str), "no frame"
+            silent(wire)
         send(wire, "ack")
         while isinstance(data := wire.recv(timeout=30), str):
             pass

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nca.engine.automaton import Automaton
 from nca.engine.layout import Layout
-from nca.engine.needs import draw_level
+from nca.engine.needs import Held, draw_level
 from nca.engine.state import State
 from nca.types import NonNegative
 from nca.validation.checked import Options
@@ -40,9 +40,10 @@ def draw_needed(automaton: Automaton, state: State) -> State:
     """
     drawn = {}
     for name in automaton.rules:
-        kinds = [rule.needs.states for rule in automaton.rules_of(name)]
-        if kind := next((kind for kind in kinds if kind != "any"), None):
-            drawn[name] = draw_level(state, name, kind)
+        kinds: list[Held] = [rule.needs.states for rule in automaton.rules_of(name)]
+        special = [kind for kind in kinds if kind != "any"]
+        if special:
+            drawn[name] = draw_level(state, name, special[0])
     return state.replace(drawn)
 
 
