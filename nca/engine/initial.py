@@ -41,9 +41,8 @@ def draw_needed(automaton: Automaton, state: State) -> State:
     drawn = {}
     for name in automaton.rules:
         kinds: list[Held] = [rule.needs.states for rule in automaton.rules_of(name)]
-        special = [kind for kind in kinds if kind != "any"]
-        if special:
-            drawn[name] = draw_level(state, name, special[0])
+        if special := [number for number, kind in enumerate(kinds) if kind != "any"]:
+            drawn[name] = draw_level(state, name, kinds[special[0]])
     return state.replace(drawn)
 
 
