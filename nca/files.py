@@ -6,6 +6,7 @@ the last rename wins.
 """
 
 import errno
+import itertools
 import os
 import re
 import secrets
@@ -114,11 +115,14 @@ def unused(path: Path) -> Path:
 
     For output without a name of its own: it must not replace what is there.
     """
-    number, free = 1, path
-    while os.path.lexists(free):
-        number += 1
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return free
+    return next(free for free in numbered(path) if not os.path.lexists(free))
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """Yield a path, and then NAME-2, NAME-3, ... without end."""
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 def safe_name(name: str) -> str:
@@ -131,6 +135,22 @@ def safe_name(name: str) -> str:
     kept = kept[:LONGEST].encode()[: 2 * LONGEST].decode(errors="ignore")
     kept = kept.lstrip(" .-").rstrip(" .") or "unnamed"
     return f"_{kept}" if DEVICES.fullmatch(kept.partition(".")[0].rstrip()) else kept
+
+
+def demand_folder(folder: Path, what: str, to_do: str) -> None:
+    """Refuse what is no folder that may be written to.
+
+    Args:
+        folder: It is not made.
+        what: What the error calls it.
+        to_do: What the error advises.
+
+    Raises:
+        StorageError: It is missing, no folder, or nothing may be written there.
+    """
+    if not os.path.isdir(folder):  # noqa: PTH112 - which takes any path
+        raise StorageError(f"{what} is not there, or no folder.", where=str(folder), to_do=to_do)
+    check_place(folder / "file", what, to_do)
 
 
 def check_place(path: Path, what: str, to_do: str) -> None:

@@ -194,3 +194,22 @@ def test_a_file_where_its_folder_should_be_is_noticed_and_left_alone(tmp_path):
     (said,) = observed.notes
     assert said.startswith("TensorBoard gets no more records: FileExistsError: ")
     assert (tmp_path / "tensorboard").read_text() == "mine"
+
+
+@needs_tensorboard
+def test_tensorboard_shows_each_step_once_after_two_kills(tmp_path):
+    observed = Observed()
+    for value, resumed_at, steps in ((1.0, 0, (10, 20, 30)), (2.0, 10, (20, 30)), (3.0, 20, (30,))):
+        board = TensorBoardLog(tmp_path, observed, resumed_at)
+        for step in steps:  # 30 is reached by each, and saved by none but the last
+            board.record({"iteration": step, "kind": "train", "loss": value})
+        if value == 1.0:
+            board.record({"iteration": 30, "kind": "held_out", "vote": 0.5})
+        board.close()
+    assert not observed.notes
+    module = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
+    events = module.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    found = [(event.step, event.value) for event in events.Scalars("train/loss")]
+    assert found == [(10, 1.0), (20, 2.0), (30, 3.0)]
+    assert not events.Scalars("held_out/vote")

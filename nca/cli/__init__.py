@@ -31,6 +31,7 @@ from nca.cli import (
     sweep,
 )
 from nca.cli.console import fail, out_of_memory, say, spoken_warnings
+from nca.cli.interruption import ending_by_signal
 from nca.cli.waiting import sign_of_life
 from nca.errors import NCAError
 from nca.files import user_path
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     discover()
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        with spoken_warnings(), sign_of_life():
+        with ending_by_signal(), spoken_warnings(), sign_of_life():
             app([_at_home(argument) for argument in given], prog_name="nca")
     except NCAError as fault:
         fail(fault)

@@ -14,13 +14,15 @@ from nca.cli.console import (
     PluginFiles,
     load_plugins,
     say,
+    say_replaced,
     show_json,
 )
 from nca.cli.numbers import THREADS, number
 from nca.cli.progress import TerminalProgress, terminal_progress
-from nca.errors import DeviceError, StorageError
+from nca.errors import DeviceError
 from nca.files import write_whole
 from nca.jsonl import dumps
+from nca.output import BENCHMARK, output_path
 from nca.progress import Progress, ProgressList
 
 LINE_EVERY = 5.0
@@ -84,12 +86,8 @@ def bench_command(
     load_plugins(plugin)
     where, chosen = pick_device(device), select_backends(way or ())
     given = tuple(overrides or ())
-    if out and (out.is_dir() or not out.parent.is_dir()):
-        raise StorageError(
-            "the JSON cannot be written there.",
-            where=f"--out {out}",
-            to_do="name a file in a folder that is there",
-        )
+    inputs = [Path(recipe or ""), *(plugin or ())]
+    output = output_path(out, "", BENCHMARK, inputs) if out else None
     asked = [Case(read_recipe(recipe, given), where)] if recipe else cases(case or (), where, given)
     if by_work and where.type != "cpu":
         raise DeviceError(
@@ -103,8 +101,10 @@ def bench_command(
         progress = terminal if as_json else ProgressList(terminal, _Tables(terminal))
         clock = Clock(where, by_work=by_work)
         report = bench(BenchPlan(asked, chosen, repeats, budget, clock, progress))
-    if out:
-        write_whole(out, dumps(report.to_json(), indent=2).encode())
+    if output:
+        content = dumps(report.to_json(), indent=2).encode()
+        output.write(lambda path: write_whole(path, content))
+        say_replaced(output)
     if as_json:
         show_json(report.to_json())
     else:

@@ -16,6 +16,7 @@ from nca.cli.numbers import SAMPLES, number
 from nca.cli.visible import VisibleConsole, visible
 from nca.errors import NCAError, NCAWarning
 from nca.jsonl import dumps
+from nca.output import Output
 from nca.registry.discovery import load_file
 from nca.reports.numbers import NONE
 
@@ -187,6 +188,12 @@ def print_result(text: str) -> None:
     """Print a line of the result to stdout."""
     if not out.quiet:
         typer.echo(visible(text))
+
+
+def say_replaced(output: Output) -> None:
+    """Say on stderr that something was there before, if it was."""
+    if output.replaces:
+        say(f"replaced {output.path}")
 
 
 def show_json(value: Any) -> None:

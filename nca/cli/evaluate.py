@@ -56,6 +56,7 @@ def evaluate_command(
     from nca.checkpoint.trained import Trained
     from nca.device import hardware, pick_device
     from nca.distributed.group import join, local_device
+    from nca.evaluation.evaluate import divergence_note
     from nca.evaluation.finish_run import evaluate_trained, sharded
 
     load_plugins(plugin, checkpoint if trust else None)
@@ -73,6 +74,8 @@ def evaluate_command(
         with terminal_progress() as progress:
             rows = evaluate_trained(trained, split, progress, **options)
         group.close()
+        if said := divergence_note(rows):
+            say(said)
         found = [row.to_json() for row in rows]
         show_json(found) if as_json else show_measurements(found)
 

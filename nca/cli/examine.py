@@ -1,5 +1,6 @@
 """`nca examine`: the report card of a checkpoint."""
 
+import itertools
 import math
 import time
 from pathlib import Path
@@ -20,14 +21,17 @@ from nca.cli.console import (
     load_plugins,
     print_result,
     say,
+    say_replaced,
     show_json,
     show_table,
 )
 from nca.cli.numbers import SAMPLES, STEPS, number
 from nca.cli.progress import terminal_progress
+from nca.files import numbered, safe_name
+from nca.output import EXAMINATION, Output, output_path
 
 if TYPE_CHECKING:
-    from nca.reports.robustness import RobustnessResult
+    from nca.reports.robustness import ModelUnderTest, RobustnessResult
 
 
 REPORT = 0.05
@@ -79,7 +83,6 @@ def examine_command(
     begun = time.monotonic()
     from nca.checkpoint.trained import Trained
     from nca.device import hardware, pick_device
-    from nca.reports.publish import make_report_folder
     from nca.reports.robustness import (
         ModelUnderTest,
         ResultCache,
@@ -96,6 +99,8 @@ def examine_command(
     load_plugins(plugin, checkpoint if trust else None)
     chosen = select_checks(checks or ())
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
+    if out_ is not None:
+        output_path(out_, "", EXAMINATION)  # before data is fetched
     with terminal_progress() as progress:
         trained.prepare(data, progress)
     whole = RobustnessPlan(
@@ -108,7 +113,8 @@ def examine_command(
     plan = whole.quick() if quick else whole
     cut = plan.less_than(RobustnessPlan(whole.steps))
     model = ModelUnderTest(trained, plan, data, tuple(cut))
-    folder = make_report_folder(out_ or Path(f"examine-{trained.recipe.name}"), "examine")
+    output = _output(out_, model)
+    folder = output.make_folder()
     say(f"{trained.path}: {split} data on {hardware(trained.device)}")
     cache = ResultCache(folder / "examination.jsonl", model)
     if cache.outdated:
@@ -123,6 +129,7 @@ def examine_command(
         raise
     say(f"writing the report into {folder}")
     publish_robustness(found, folder, until)
+    say_replaced(output)
     if as_json:
         show_json(robustness_to_json(found))
         return
@@ -132,6 +139,20 @@ def examine_command(
     if missing:
         print_result(f"Cut short: {'; '.join(missing)}.")
     print_result(f"\n{folder / 'report.html'}")
+
+
+def _output(given: Path | None, model: "ModelUnderTest") -> Output:
+    """Return the folder: that of the same examination, which goes on there, or a free one."""
+    from nca.reports.robustness import continues
+
+    free = output_path(given, f"examine-{model.trained.recipe.name}", EXAMINATION)
+    if given is not None:
+        return free
+    names = numbered(Path(safe_name(f"examine-{model.trained.recipe.name}")))
+    for path in itertools.takewhile(lambda path: path != free.path, names):
+        if continues(path, model):
+            return Output(path, given=True, replaces=(path / "report.html").exists())
+    return free
 
 
 def _show_table(result: "RobustnessResult") -> None:

@@ -15,12 +15,13 @@ from nca.cli.console import (
     load_plugins,
     print_result,
     say,
+    say_replaced,
     show_json,
 )
 from nca.cli.numbers import number
 from nca.cli.progress import terminal_progress
 from nca.errors import DataError
-from nca.files import unused
+from nca.output import ONNX, PAGE, output_path
 
 if TYPE_CHECKING:
     from nca.checkpoint.trained import Trained
@@ -68,13 +69,17 @@ def export_command(
 
     load_plugins(plugin, checkpoint if trust else None)
     trained = Trained.load(checkpoint, torch.device("cpu"), tuple(overrides or ()))
-    out = out or unused(Path(f"{trained.recipe.name}.{to}"))
+    kind, inputs = (PAGE if to == "html" else ONNX), [trained.path, *(plugin or ())]
+    output = output_path(out, f"{trained.recipe.name}.{to}", kind, inputs)
     if to == "html":
         _examples(trained, data)
-        checked = write_html(trained, out, steps, not no_check, engine)
+        out, checked = output.write(
+            lambda path: write_html(trained, path, steps, not no_check, engine)
+        )
     else:
-        checked = write_onnx(trained, out, steps, not no_check)
+        out, checked = output.write(lambda path: write_onnx(trained, path, steps, not no_check))
     size = out.stat().st_size
+    say_replaced(output)
     if as_json:
         report = checked.to_json() if checked else None
         show_json({"file": str(out), "to": to, "bytes": size, "checked": report})

@@ -1,14 +1,12 @@
 """`nca import`: turn published weights into a checkpoint, executing nothing of theirs."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nca.cli.console import PluginFiles, load_plugins, print_result, say
-from nca.errors import NCAError
-from nca.files import unused
+from nca.cli.console import PluginFiles, load_plugins, print_result, say, say_replaced
+from nca.output import CHECKPOINT, output_path
 from nca.registry.registry import registry
 
 
@@ -30,12 +28,7 @@ def import_command(
     from nca.checkpoint.read import read_recipe
 
     load_plugins(plugin)
-    if out is not None and os.path.lexists(out) and out.resolve() == source.resolve():
-        raise NCAError(
-            "a file cannot be imported into itself.",
-            where=f"--out {out}",
-            to_do="name another file: --out FILE.safetensors",
-        )
+    output = output_path(out, f"{name}.safetensors", CHECKPOINT, _files(source))
     imported = registry.get("importer", name)(source)
     recipe = read_recipe(imported.recipe, imported.overrides)
     automaton, task = recipe.automaton(), recipe.task()
@@ -44,8 +37,13 @@ def import_command(
     )
     # loaded and taken out again: so it is strict, and what is not given keeps its first value
     given.load(automaton, "automaton", source)
-    out = out or unused(Path(f"{name}.safetensors"))
     tensors = weights(automaton=automaton, task=task)
-    Checkpoint(**{**given.__dict__, "tensors": tensors}).write(out)
-    print_result(str(out))
-    say(f"next: nca evaluate {out}")
+    written, _ = output.write(Checkpoint(**{**given.__dict__, "tensors": tensors}).write)
+    say_replaced(output)
+    print_result(str(written))
+    say(f"next: nca evaluate {written}")
+
+
+def _files(source: Path) -> list[Path]:
+    """Return all that an importer may read: a file, or those of a folder."""
+    return [source, *(source.rglob("*") if source.is_dir() else ())]

@@ -18,13 +18,14 @@ from nca.cli.console import (
     load_plugins,
     print_result,
     say,
+    say_replaced,
     show_json,
     show_rows,
 )
 from nca.cli.numbers import STEPS, number
 from nca.cli.progress import terminal_progress
 from nca.errors import ShapeError
-from nca.files import unused
+from nca.output import ISLANDS, output_path
 
 
 def islands_command(
@@ -78,6 +79,7 @@ def islands_command(
             where=f"{trained.path}, [grid] size = {list(size)}",
             to_do="measure it in Python: nca.analysis takes one, two or three axes",
         )
+    output = output_path(out, f"islands-{trained.recipe.name}", ISLANDS)
     with terminal_progress() as progress:
         trained.prepare(data, progress)
     canvas = trained.task.canvas
@@ -98,8 +100,14 @@ def islands_command(
         found = measure_islands(trained, plan, progress)
     if not pictures:
         note_if_fewer(found.samples, samples, split)
-    folder = out or unused(Path(f"islands-{trained.recipe.name}"))
+    if lost := int(found.own.figures["sample", "diverged"].sum()):
+        say(
+            f"the automaton diverges: numbers of {lost} of {found.samples} samples are not finite "
+            f"by step {plan.moments[-1]}, so that what is measured of them there is undefined"
+        )
+    folder = output.make_folder()
     publish_islands(found, folder)
+    say_replaced(output)
     if as_json:
         show_json(islands_to_json(found))
     else:

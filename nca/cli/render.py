@@ -15,12 +15,13 @@ from nca.cli.console import (
     load_plugins,
     print_result,
     say,
+    say_replaced,
     sides,
 )
 from nca.cli.console import out as stdout
 from nca.cli.numbers import SAMPLES, SEEDS, STEPS, number
 from nca.cli.progress import terminal_progress
-from nca.files import unused
+from nca.output import output_path, picture_kind
 from nca.render.animation import FASTEST, SLOWEST
 
 if TYPE_CHECKING:
@@ -115,13 +116,13 @@ def render_command(
         RenderOptions,
         check_film,
         demand_colours,
-        demand_place,
+        demand_encoding,
     )
     from nca.device import pick_device
     from nca.render.animation import save_animation
     from nca.render.collect import CollectedStates
     from nca.render.schedule import damage_at, turn_at
-    from nca.render.sheet import save_image
+    from nca.render.sheet import MARKED, save_image
     from nca.render.terminal import print_pictures
 
     if out == TERMINAL:
@@ -135,14 +136,18 @@ def render_command(
     events = [damage_at(text, trained) for text in damage or ()]
     events += [turn_at(text, trained) for text in turn or ()]
     film = _film(frames, trained) if frames else []
-    out = out or unused(Path(f"{trained.recipe.name}.{'gif' if film else 'png'}"))
+    default = f"{trained.recipe.name}.{'gif' if film else 'png'}"
+    output = None
+    if out != TERMINAL:
+        demand_encoding(out or Path(default), rate or 12.0)
+        inputs = [trained.path, *(plugin or ()), *([frames] if frames else [])]
+        output = output_path(out, default, picture_kind(str(out or default)), inputs)
     steps = steps or trained.recipe.evaluation_steps[0]
+    out = output.path if output else TERMINAL
     options = RenderOptions(
         out, show_ == "levels", steps, every, samples, columns, size, seeds, scale, rate
     )
     rate = rate or 12.0
-    if out != TERMINAL:
-        demand_place(out, rate)
     options.say_what_is_ignored()
     kept = CollectedStates(trained, options.levels, level, channels)
     with terminal_progress() as progress:
@@ -151,16 +156,20 @@ def render_command(
         _show(film, kept, steps_per_frame or steps, options)
     else:
         _run(kept, options, stage, events)
-    if out == TERMINAL:
+    if kept.divergence:
+        say(f"{kept.divergence}; such cells are {MARKED}")
+    if output is None:
         say(f"{trained.recipe.name}, {kept.words[-1]}")
         print_pictures(stdout, kept.last())
         return
     scale = scale or kept.scale(options.moving, columns)
     if options.moving:
-        save_animation(kept.frames(scale, columns), out, rate)
+        shown = kept.frames(scale, columns)
+        written, _ = output.write(lambda path: save_animation(shown, path, rate))
     else:
-        save_image(kept.sheet().image(scale), out)
-    print_result(str(out))
+        written, _ = output.write(lambda path: save_image(kept.sheet().image(scale), path))
+    say_replaced(output)
+    print_result(str(written))
 
 
 def _run(

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from nca.cli.console import say
-from nca.errors import NCAError, StorageError
+from nca.errors import NCAError
 from nca.render.animation import demand_encoder, is_animation, omission
 from nca.render.sheet import demand_format
 
@@ -53,12 +53,11 @@ class RenderOptions:
                 say(f"note: {option} changes nothing: {reason}")
 
 
-def demand_place(out: Path, rate: float) -> None:
-    """Refuse a file that could not be written, before there is anything to write.
+def demand_encoding(out: Path, rate: float) -> None:
+    """Refuse a file whose ending could not be written, before there is anything to write.
 
     Raises:
         NCAError: Its ending names no format that can be written here.
-        StorageError: Its folder is not there, or it is a folder itself.
     """
     if is_animation(out):
         demand_encoder(out.name, rate)
@@ -66,13 +65,6 @@ def demand_place(out: Path, rate: float) -> None:
             say(said)
     else:
         demand_format(out)
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        raise StorageError(
-            f"{out.name or out} cannot be written: "
-            f"{'it is a folder' if out.is_dir() else 'there is no such folder'}.",
-            where=str(out),
-            to_do="give a file in a folder that exists",
-        )
 
 
 def check_film(

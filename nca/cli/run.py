@@ -1,10 +1,7 @@
 """`nca run`: train a recipe, evaluate what came out, and leave it all in one folder."""
 
-import signal
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,13 +23,12 @@ from nca.cli.console import (
     sides,
     speaking,
 )
+from nca.cli.interruption import interruptible
 from nca.cli.progress import terminal_progress
-from nca.progress import Progress, ProgressList
+from nca.progress import ProgressList
 
 if TYPE_CHECKING:
     from nca.training.run import Run
-
-TWICE_WITHIN = 2.0
 
 LARGE_SHARE = 0.25
 """Of all memory: what states take is said beforehand where it is more."""
@@ -162,52 +158,3 @@ def _trained(run: "Run", picture: bool | None) -> int:
                 train(run, ProgressList(terminal, curves, interruption), show)
     finished = run.iteration >= run.table.iterations
     return 0 if finished else interruption.signal
-
-
-class Interruption(Progress):
-    """Stops work between two iterations, at the first signal that asks for it.
-
-    Attributes:
-        signal: The number of the first signal: Ctrl-C, unless another one came.
-    """
-
-    def __init__(self, alone: bool) -> None:
-        self.alone = alone
-        self.signal: int = signal.SIGINT
-        self.pressed: list[float] = []
-
-    def press(self, number: int, _: object) -> None:
-        """Take a signal; the second raises."""
-        now = time.monotonic()
-        if self.pressed and (self.alone or now - self.pressed[0] > TWICE_WITHIN):
-            raise KeyboardInterrupt
-        if not self.pressed:
-            self.signal = number
-        self.pressed.append(now)
-
-    def stopped(self) -> bool:
-        """Return whether it was pressed."""
-        return bool(self.pressed)
-
-
-@contextmanager
-def interruptible(*, alone: bool = True) -> Iterator[Interruption]:
-    """Let the first Ctrl-C, SIGTERM or SIGHUP stop the work between two iterations.
-
-    An iteration that is cut in the middle could not be resumed to the same bits. A second Ctrl-C
-    stops at once; then the last checkpoint is the one to resume from.
-
-    Args:
-        alone: Whether this process is the only one; to those of torchrun one press comes twice,
-            from the terminal and from torchrun.
-    """
-    interruption = Interruption(alone)
-    # among several processes SIGTERM says that one of them is lost: `ProcessGroup.guard`
-    names = ("SIGINT", "SIGTERM", "SIGHUP") if alone else ("SIGINT",)
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, interruption.press) for number in numbers}
-    try:
-        yield interruption
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

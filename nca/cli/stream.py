@@ -20,12 +20,14 @@ from nca.cli.console import (
     load_plugins,
     print_result,
     say,
+    say_replaced,
     show_json,
     sides,
 )
 from nca.cli.numbers import STEPS, number
 from nca.cli.progress import terminal_progress
 from nca.errors import StorageError
+from nca.output import output_path, picture_kind
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +91,7 @@ def stream_command(
     import torch
 
     from nca.device import hardware, pick_device
-    from nca.render.sheet import save_image
+    from nca.render.sheet import demand_format, save_image
     from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
     from nca.streaming.grid_file import GridFile, stream
 
@@ -105,6 +107,11 @@ def stream_command(
         raise typer.BadParameter(
             "the recipe has no task to start from: give --soup 0.3", param_hint="--soup"
         )
+    output = None
+    if out is not None:
+        demand_format(out)
+        inputs = [Path(checkpoint), *(plugin or ())]
+        output = output_path(out, "", picture_kind(out.name), inputs)
     with _own_folder(folder) as place:
         grid = GridFile.create(
             Path(place),
@@ -125,8 +132,10 @@ def stream_command(
                 automaton, grid, steps, tile=tile, halo=halo, fire_rate=fire_rate, progress=progress
             )
         seconds = time.perf_counter() - begun
-        if out is not None:
-            save_image(draw(grid, task.picture if task else plain_colours, pixels), out)
+        if output is not None:
+            picture = draw(grid, task.picture if task else plain_colours, pixels)
+            output.write(lambda path: save_image(picture, path))
+            say_replaced(output)
     _show(cells, steps, seconds, out, as_json)
 
 

@@ -170,8 +170,8 @@ def _done(
     plan: "SweepPlan", jobs: "Sequence[Job]", slots: "Sequence[Slot]"
 ) -> dict[str, dict[str, Any]]:
     """Do what is left to do; return what came of every run, by the name of its folder."""
+    from nca.cli.interruption import interruptible
     from nca.cli.jobs_progress import sweep_progress
-    from nca.cli.run import interruptible
     from nca.sweep.processes import side_by_side
     from nca.sweep.worker import outcome_of
 

@@ -110,6 +110,24 @@ def has_diverged(state: State, levels: Sequence[str]) -> Tensor:
     return ~torch.stack([state[name].isfinite().flatten(1).all(dim=1) for name in levels]).all(0)
 
 
+def divergence(states: Iterable[State], levels: Sequence[str]) -> str:
+    """Return a sentence on the first of some states that is not finite; none if all are.
+
+    Args:
+        states: Of the same samples, in the order of their steps.
+        levels: Where to look.
+    """
+    before = ""
+    for state in states:
+        if lost := int(has_diverged(state, levels).sum()):
+            return (
+                f"the automaton diverges: numbers of {lost} of {state.batch} samples are not "
+                f"finite at step {state.step}{before}"
+            )
+        before = f", while all are at step {state.step}"
+    return ""
+
+
 def _at_rest_or_empty(
     before: State, after: State, levels: Sequence[str], tolerance: float
 ) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 
 from nca.engine.automaton import Automaton
 from nca.engine.rng import CellRNG
-from nca.engine.rollouts import settle
+from nca.engine.rollouts import has_diverged, settle
 from nca.engine.state import State
 from nca.progress import SILENT, Progress
 from nca.recipe.tables import Evaluate
@@ -21,6 +21,9 @@ from nca.tasks.metrics import Share
 from nca.tasks.pool import swap_inputs
 from nca.tasks.task import Task
 from nca.types import Split
+
+DIVERGED = "diverged"
+"""The metric that every task has: the share of samples with a number that is not finite."""
 
 
 @dataclass
@@ -80,7 +83,7 @@ def evaluate(
     Returns:
         One row per moment; after the disturbance the same moments again. A row of settling also
         has the share of samples that came to rest, the share of those that diverged, and the
-        mean number of steps that all took.
+        mean number of steps that all took. Other rows have the share that diverged if any did.
     """
     moments = (table.at_most,) if steps == "settle" else tuple(steps)
     rollouts = _Rollouts(automaton, task, () if steps == "settle" else moments, table, fire_rate)
@@ -108,7 +111,9 @@ def evaluate(
         task.train(training)
     shift = moments[-1] if moments else 0
     return [
-        Measurement(moment + (shift if how else 0), how, total.samples, _shares(total))
+        Measurement(
+            moment + (shift if how else 0), how, total.samples, _shares(total, steps == "settle")
+        )
         for (moment, how), total in sums.items()
     ]
 
@@ -130,7 +135,8 @@ class _Rollouts:
             total = sums[moment]
             total.samples += state.batch
             shares = self.task.measure(self.automaton.finish(state), batch)
-            for name, share in {**shares, **beside}.items():
+            lost = has_diverged(state, self.automaton.writable_levels)
+            for name, share in {**shares, DIVERGED: Share.of(lost), **beside}.items():
                 total.part[name] = total.part.get(name, 0.0) + share.part.sum().item()
                 total.whole[name] = total.whole.get(name, 0.0) + share.whole.sum().item()
         return Batch(state, batch.truth)
@@ -153,7 +159,7 @@ class _Rollouts:
             )
             ended = {
                 "settled": Share.of(settled.converged),
-                "diverged": Share.of(settled.diverged),
+                DIVERGED: Share.of(settled.diverged),
                 "steps taken": Share.of(settled.steps),
             }
             yield bound, settled.state, ended
@@ -168,5 +174,21 @@ def _disturbed(automaton: Automaton, batch: Batch, how: str) -> Batch:
     return swap_inputs(batch, batch.map(lambda tensor: tensor.roll(1, 0)), automaton)
 
 
-def _shares(total: _Sum) -> dict[str, float]:
-    return {name: total.part[name] / max(total.whole[name], 1e-12) for name in total.part}
+def _shares(total: _Sum, settled: bool) -> dict[str, float]:
+    shares = {name: total.part[name] / max(total.whole[name], 1e-12) for name in total.part}
+    if not settled and not shares.get(DIVERGED):
+        shares.pop(DIVERGED, None)
+    return shares
+
+
+def divergence_note(rows: Sequence[Measurement]) -> str:
+    """Return a sentence on the first measurement with samples that diverged; none if none has."""
+    before = ""
+    for row in rows:
+        if share := row.metrics.get(DIVERGED):
+            return (
+                f"the automaton diverges: numbers of {100 * share:.3g} % of the samples are not "
+                f"finite at step {row.steps}{before}; means over them are null"
+            )
+        before = f", while all are at step {row.steps}"
+    return ""

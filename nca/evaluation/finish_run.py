@@ -10,7 +10,7 @@ from nca.checkpoint.trained import Trained
 from nca.device import hardware
 from nca.distributed.group import ProcessGroup
 from nca.engine.state import State
-from nca.evaluation.evaluate import Measurement, evaluate
+from nca.evaluation.evaluate import Measurement, divergence_note, evaluate
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.progress import SILENT, Progress
@@ -41,17 +41,24 @@ def finish_run(run: Run, data: Path | None, progress: Progress = SILENT) -> list
     with run.group.leader_first():
         trained.prepare(data, progress)
     rows = evaluate_trained(trained, "test", progress)
-    drawn = draw_sheets(trained)
-    if not run.group.is_leader:
-        return rows
+    if run.group.is_leader:
+        _note_measured(run, trained, rows, progress)
+    drawn = draw_sheets(trained)  # by all processes, which share the steps
+    if run.group.is_leader:
+        for name, sheet in drawn.items():
+            save_image(sheet.image(), run.folder / name)
+        save_curve(list(run.log.records()), run.task.headline, run.folder / "curve.png")
+    return rows
+
+
+def _note_measured(run: Run, trained: Trained, rows: list[Measurement], progress: Progress) -> None:
+    """Write what was measured, into the checkpoint as well."""
+    if said := divergence_note(rows):
+        progress.note(said)
     found = {"test": [row.to_json() for row in rows], "device": hardware(run.device)}
     metrics = {**trained.checkpoint.metrics, **found}
     Checkpoint(**{**trained.checkpoint.__dict__, "metrics": metrics}).write(trained.path)
     write_whole(run.folder / "evaluation.json", dumps(metrics, indent=2).encode())
-    for name, sheet in drawn.items():
-        save_image(sheet.image(), run.folder / name)
-    save_curve(list(run.log.records()), run.task.headline, run.folder / "curve.png")
-    return rows
 
 
 def load_best(run: Run) -> Trained:

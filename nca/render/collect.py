@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from nca.checkpoint.trained import Trained
+from nca.engine.rollouts import divergence
 from nca.engine.state import State
 from nca.errors import NCAWarning
 from nca.render.sheet import (
@@ -39,6 +40,9 @@ class CollectedStates:
         level: The one level that is to be seen instead of the task's picture.
         channels: One or three of its channels, as `0` or `0,1,2`.
 
+    Attributes:
+        divergence: A sentence on the first state that is not finite, if there was one.
+
     Raises:
         NCAError: There is no such level.
         typer.BadParameter: The channels are not written like that.
@@ -56,6 +60,8 @@ class CollectedStates:
         self.states: list[State] = []
         self.seen: list[Tensor] = []
         self.batches: list[Batch] = []
+        self.divergence = ""
+        self._finite: list[State] = []
 
     def keep(self, batch: Batch, beside: Tensor | None = None) -> None:
         """Keep what is to be seen of a state.
@@ -65,6 +71,7 @@ class CollectedStates:
             beside: What its cells look at, `(3, height, width)`: of each state, or of none.
         """
         state = batch.state
+        self._look_for_divergence(state)
         self.words.append(f"step {state.step}")
         if beside is not None:
             self.beside.append(beside)
@@ -78,6 +85,12 @@ class CollectedStates:
                 self.batches.append(Batch(state.replace(remembered=()), batch.truth))
         if self.levels:
             self.states.append(state.replace(remembered=()))
+
+    def _look_for_divergence(self, state: State) -> None:
+        if not self.divergence:
+            levels = self.trained.automaton.writable_levels
+            self.divergence = divergence([*self._finite, state], levels)
+            self._finite = [state.replace(remembered=())]
 
     def pictures(self) -> list[Tensor]:
         """Return the picture of each state, `(B, 3, H, W)`."""

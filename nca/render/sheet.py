@@ -31,11 +31,16 @@ from nca.render.pca import principal_colours
 from nca.render.text import width_of
 
 PAPER = (255, 255, 255)
+MARK, MARKED = (1.0, 0.0, 1.0), "magenta"
+"""What cells look like whose numbers are not finite."""
 
 
 def tile(picture: Tensor, scale: int) -> Image.Image:
     """Return one `(3, H, W)` picture, from 0 to 1, with every cell `scale` pixels wide."""
-    pixels = (picture.detach().clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
+    picture = picture.detach().float()
+    mark = torch.tensor(MARK, device=picture.device).view(3, 1, 1)
+    picture = torch.where(picture.isfinite().all(dim=0), picture, mark)
+    pixels = (picture.clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
     image = Image.fromarray(pixels)
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
@@ -205,12 +210,19 @@ def channel_picture(level: Tensor, channels: Sequence[int], name: str) -> Tensor
 def level_picture(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Return a level at several steps as pictures: grey for one channel, else colours."""
     if tensors[0].shape[1] > 2:
-        return principal_colours(tensors)
+        shown = principal_colours(tensors)
+        return [_marked(colours, level) for colours, level in zip(shown, tensors, strict=True)]
     grey = [tensor.detach().float().mean(dim=1, keepdim=True) for tensor in tensors]
-    low = min(tensor.min().item() for tensor in grey)
-    high = max(tensor.max().item() for tensor in grey)
+    finite = torch.cat([tensor[tensor.isfinite()] for tensor in grey])
+    low, high = (finite.min().item(), finite.max().item()) if len(finite) else (0.0, 0.0)
     span = max(high - low, 1e-8)
-    return [((tensor - low) / span).expand(-1, 3, *tensor.shape[2:]) for tensor in grey]
+    shown = [((tensor - low) / span).expand(-1, 3, *tensor.shape[2:]) for tensor in grey]
+    return [_marked(colours, level) for colours, level in zip(shown, tensors, strict=True)]
+
+
+def _marked(colours: Tensor, level: Tensor) -> Tensor:
+    """Return the colours of a level, NaN where one of a cell's numbers is not finite."""
+    return colours.where(level.isfinite().all(dim=1, keepdim=True), torch.nan)
 
 
 def levels_sheet(states: Sequence[State], pictures: Sequence[Tensor], sample: int = 0) -> Sheet:

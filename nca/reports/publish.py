@@ -49,10 +49,10 @@ def write_report(
     Raises:
         StorageError: A file cannot be written.
     """
+    text = dumps(found, indent=1)
+    write_whole(folder / f"{name}.json", text.encode())  # first: the folder is known by it
     for title, picture in pictures.items():
         save_image(picture, folder / f"{title}.png")
-    text = dumps(found, indent=1)
-    write_whole(folder / f"{name}.json", text.encode())
     write_whole(folder / "report.html", page.encode())
 
 

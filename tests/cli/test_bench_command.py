@@ -163,4 +163,4 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(nca, 
     for out in ("no/such/file", "."):
         result = nca("bench", "tiny.toml", "--way", "plain", "--repeats", "1", "--out", out)
         assert (result.code, result.out) == (1, "")
-        assert result.err.startswith("StorageError: the JSON cannot be written there.\n")
+        assert result.err.startswith("StorageError: nothing is written to ")

@@ -84,8 +84,8 @@ def test_render_draws_a_strip_and_an_animation(nca, done, show):
     ("out", "words"),
     [
         ("a.nonsense", "NCAError: the picture cannot be written: '.nonsense' names no format"),
-        (".", "NCAError: the picture cannot be written: '' names no format"),
-        ("nowhere/a.png", "StorageError: a.png cannot be written: No such file or directory."),
+        (".", "StorageError: nothing is written to .: it is a folder."),
+        ("nowhere/a.png", "StorageError: nothing is written to a.png: there is no folder nowhere."),
     ],
 )
 def test_render_refuses_a_place_where_nothing_can_be_drawn(nca, done, out, words):
@@ -149,5 +149,5 @@ def test_an_import_never_replaces_its_source(nca, here):
     source.write_bytes(b"published")
     refused = nca("import", "growing", source, "--out", "growing.safetensors")
     assert refused.code == 1
-    assert "a file cannot be imported into itself." in refused.err
+    assert "growing.safetensors: it is what is read, and would be replaced." in refused.err
     assert source.read_bytes() == b"published"

@@ -63,8 +63,8 @@ def test_examine_refuses_a_file_where_its_folder_should_be(nca, here):
     (here / "taken").write_text("")
     result = nca("examine", "case.safetensors", "--ask", "damage", "--out", "taken")
     assert result.code == 1
-    assert "the folder of the report cannot be made" in result.err
-    assert "choose another one: nca examine ... --out FOLDER" in result.err
+    assert "nothing is written to taken: it is a file." in result.err
+    assert "name another one: --out FOLDER" in result.err
 
 
 def test_what_is_interrupted_says_how_to_go_on(nca, here, monkeypatch):

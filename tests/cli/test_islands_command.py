@@ -86,5 +86,5 @@ def test_islands_refuses_a_file_where_its_folder_should_be(nca, done, here):
     given = ["--plugin", "blobs.py", "--samples", "2", "--out", "taken"]
     result = nca("islands", "done", *given)
     assert result.code == 1
-    assert "the folder of the report cannot be made" in result.err
-    assert "choose another one: nca islands ... --out FOLDER" in result.err
+    assert "nothing is written to taken: it is a file." in result.err
+    assert "name another one: --out FOLDER" in result.err

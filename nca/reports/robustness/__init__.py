@@ -17,7 +17,7 @@ seed, `cache` keeps the results, `summary` adds them up, `verdict` says it in wo
 `charts`, `pictures` and `page` show it, `publish` writes the folder.
 """
 
-from nca.reports.robustness.cache import ResultCache
+from nca.reports.robustness.cache import ResultCache, continues
 from nca.reports.robustness.catalogue import CHECKS, select_checks
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
@@ -38,6 +38,7 @@ __all__ = [
     "RobustnessPlan",
     "RobustnessResult",
     "SeedRun",
+    "continues",
     "select_checks",
     "findings",
     "robustness_headline",

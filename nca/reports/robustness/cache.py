@@ -13,6 +13,7 @@ from nca.reports.robustness.catalogue import CHECKS
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult
 
+CACHE = "examination.jsonl"
 FORMAT = 3
 """2 had conditions as text."""
 
@@ -87,6 +88,16 @@ def _asked(rows: list[CheckResult]) -> list[tuple[Any, ...]]:
         (row.condition, row.steps, [*row.metrics], [*row.figures], [step for step, _ in row.curve])
         for row in rows
     ]
+
+
+def continues(folder: Path, model: ModelUnderTest) -> bool:
+    """Return whether an examination of this model may go on in a folder without replacing another.
+
+    So it may where it has begun, or where an examination has come to no report.
+    """
+    records = list(JsonLines(folder / CACHE, "", "").records())
+    begun = any(record.get("of") == cache_key(model) for record in records)
+    return begun or (bool(records) and not (folder / "examination.json").exists())
 
 
 def cache_key(model: ModelUnderTest) -> str:

@@ -1,0 +1,88 @@
+"""Signals that ask a command to end: it saves, or at least leaves nothing half done behind."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nca.progress import Progress
+
+TWICE_WITHIN = 2.0
+
+
+@contextmanager
+def ending_by_signal() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: what it has begun is cleaned up.
+
+    The exit code is 143 or 129. A second signal ends it at once.
+    """
+
+    def end(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        sys.exit(128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    numbers = [n for n in _endings() if main and signal.getsignal(n) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+class Interruption(Progress):
+    """Stops work between two iterations, at the first signal that asks for it.
+
+    Attributes:
+        signal: The number of the first signal: Ctrl-C, unless another one came.
+    """
+
+    def __init__(self, alone: bool) -> None:
+        self.alone = alone
+        self.signal: int = signal.SIGINT
+        self.pressed: list[float] = []
+
+    def press(self, number: int, _: object) -> None:
+        """Take a signal; the second raises."""
+        now = time.monotonic()
+        if self.pressed and (self.alone or now - self.pressed[0] > TWICE_WITHIN):
+            raise KeyboardInterrupt
+        if not self.pressed:
+            self.signal = number
+        self.pressed.append(now)
+
+    def stopped(self) -> bool:
+        """Return whether it was pressed."""
+        return bool(self.pressed)
+
+
+@contextmanager
+def interruptible(*, alone: bool = True) -> Iterator[Interruption]:
+    """Let the first Ctrl-C, SIGTERM or SIGHUP stop the work between two iterations.
+
+    An iteration that is cut in the middle could not be resumed to the same bits. A second Ctrl-C
+    stops at once; then the last checkpoint is the one to resume from.
+
+    Args:
+        alone: Whether this process is the only one; to those of torchrun one press comes twice,
+            from the terminal and from torchrun.
+    """
+    interruption = Interruption(alone)
+    # among several processes SIGTERM says that one of them is lost: `ProcessGroup.guard`
+    numbers = [signal.SIGINT, *(_endings() if alone else ())]
+    before = {number: signal.signal(number, interruption.press) for number in numbers}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _endings() -> list[int]:
+    """Return the signals that end a process, less those that it was started to ignore (nohup)."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
