@@ -17,12 +17,15 @@ from typing import Any, TypeVar
 
 from nca.errors import StorageError
 from nca.files import check_place, give_free_name, make_folder, safe_name, unused
+from nca.lock import LOCK
 
 Result = TypeVar("Result")
 
 OUT = "name another one: --out"
 HEAD = 4096
 """Bytes at the beginning of a file by which it is recognised."""
+LINES = 100
+"""Lines of a file by which it is recognised, where a kill has cut some short."""
 LONGEST = 100_000_000
 """Bytes of a file of JSON that is read to recognise it, at most."""
 
@@ -123,7 +126,7 @@ def output_path(
         raise _refusal(path, "it is what is read, and would be replaced", to_do)
     if path.is_dir() != kind.folder:
         raise _refusal(path, f"it is a {'folder' if path.is_dir() else 'file'}", to_do)
-    if kind.folder and not any(path.iterdir()):
+    if kind.folder and all(each.name == LOCK for each in path.iterdir()):
         return Output(path, given=True, replaces=False)
     if not kind.recognises(path):
         raise _refusal(path, f"what is there is not {kind.name}, and stays", to_do)
@@ -181,6 +184,9 @@ EXAMINATION = folder_kind(
 )
 
 
+SWEEP = folder_kind("a sweep of nca", "sweep.json", ("format", "name", "recipe", "runs"))
+
+
 def _refusal(path: Path, why: str, to_do: str) -> StorageError:
     return StorageError(
         f"nothing is written to {path.name or path}: {why}.", where=str(path), to_do=to_do
@@ -204,9 +210,9 @@ def _head(path: Path, count: int = HEAD) -> bytes:
 
 
 def _keys(path: Path) -> frozenset[str]:
-    """Return the keys of the object that a file of JSON begins with; none where it has none."""
+    """Return the keys of the first object in a file of JSON, or of lines of it; else none."""
     text = _head(path, LONGEST).decode(errors="replace")
-    for part in (text, text.partition("\n")[0]):
+    for part in (text, *text.splitlines()[:LINES]):
         with suppress(ValueError, RecursionError):
             found = json.loads(part)
             return frozenset(found) if isinstance(found, dict) else frozenset()

@@ -94,6 +94,7 @@ def sweep_command(
     Example: nca sweep glom_mnist --over rollout.fire_rate=0.5,1 --seeds 3
     """
     from nca.lock import folder_lock
+    from nca.output import SWEEP, output_path
     from nca.sweep.folder import place
     from nca.sweep.plan import grid, planned, sample
     from nca.sweep.request import check_number, parse_request
@@ -108,6 +109,8 @@ def sweep_command(
     base = _base(recipe)
     choices = list(sample(axes, random, random_seed) if random else grid(axes))
     plan = planned(base, overrides or (), choices, random_seeds)
+    if out is not None:
+        output_path(out, "", SWEEP)  # refuses a folder of something else
     folder = out or place(base, plan.runs, Path("sweeps"))
     measure = Measure(split, tuple(sorted(set(steps or ()))), samples)
     with folder_lock(folder, ANOTHER):

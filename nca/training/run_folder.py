@@ -10,13 +10,14 @@ from pathlib import Path
 from nca.errors import CheckpointError, NCAError, StorageError
 from nca.files import check_place, is_file, leftovers, make_folder, safe_name
 from nca.lock import LOCK, FolderLock
+from nca.recipe.recipe_files import COPIES
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 RECIPE, METRICS, CURVES = "recipe.toml", "metrics.jsonl", "tensorboard"
 FOUND = ("evaluation.json", "states.png", "levels.png", "curve.png")
 """What is written at the end of a run."""
-WRITTEN = (RECIPE, METRICS, LAST, BEST, *FOUND, CURVES)
-"""All that a run writes into its folder, less the copies of what its recipe names."""
+WRITTEN = (RECIPE, METRICS, LAST, BEST, *FOUND, CURVES, COPIES)
+"""All that a run writes into its folder."""
 RUNS = Path("runs")
 ANOTHER = "choose another one: nca run ... --out FOLDER"
 
