@@ -31,6 +31,7 @@ from nca.cli import (
     sweep,
 )
 from nca.cli.console import fail, out_of_memory, say, spoken_warnings
+from nca.cli.surroundings import settle_surroundings
 from nca.errors import NCAError
 from nca.files import user_path
 from nca.registry.discovery import discover, plugin_fault
@@ -88,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             written.reconfigure(errors="backslashreplace")
     if "_NCA_COMPLETE" not in os.environ and os.environ.get("RANK", "0") == "0":
         listen(say)
+    settle_surroundings()
     discover()
     given = sys.argv[1:] if arguments is None else arguments
     try:
