@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -200,6 +201,15 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def home() -> Path:
+    """Return the user's home folder, or a folder for temporary files where there is none."""
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and nobody by that number among the users
+        number = os.getuid() if hasattr(os, "getuid") else 0
+        return Path(tempfile.gettempdir()) / f"nca-{number}"
 
 
 def user_path(text: str | Path) -> Path:

@@ -32,6 +32,7 @@ from nca.cli import (
 )
 from nca.cli.console import fail, out_of_memory, say, spoken_warnings
 from nca.cli.interruption import ending_by_signal
+from nca.cli.surroundings import settle_surroundings
 from nca.cli.waiting import sign_of_life
 from nca.errors import NCAError
 from nca.files import user_path
@@ -90,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             written.reconfigure(errors="backslashreplace")
     if "_NCA_COMPLETE" not in os.environ and os.environ.get("RANK", "0") == "0":
         listen(say)
+    settle_surroundings()
     discover()
     given = sys.argv[1:] if arguments is None else arguments
     try:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nca.errors import DataError
-from nca.files import make_folder, write_whole
+from nca.files import home, make_folder, user_path, write_whole
 
 if TYPE_CHECKING:  # data sets are listed, fetched and checked without torch
     from torch import Tensor
@@ -171,7 +171,7 @@ def roots(folder: Path | None = None) -> list[Path]:
     """
     given = os.environ.get("NCA_DATA")
     named = [folder, Path(given) if given else None, cache_folder()]
-    return list(dict.fromkeys(root.expanduser().absolute() for root in named if root is not None))
+    return list(dict.fromkeys(user_path(root).absolute() for root in named if root is not None))
 
 
 def cache_folder() -> Path:
@@ -180,10 +180,10 @@ def cache_folder() -> Path:
     if stated and Path(stated).is_absolute():  # the standard says to ignore others
         return Path(stated) / "nca"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "nca/cache"
+        return Path(os.environ.get("LOCALAPPDATA") or home() / "AppData/Local") / "nca/cache"
     if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/nca"
-    return Path.home() / ".cache/nca"
+        return home() / "Library/Caches/nca"
+    return home() / ".cache/nca"
 
 
 def gunzip(data: bytes) -> bytes:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nca.errors import ExportError
+from nca.files import home
 
 NAMES = (
     "chromium",
@@ -72,7 +73,7 @@ def answer(browser: str, page: str) -> Any:
         ExportError: The browser does not start, does not end, or the page gives no answer.
     """
     # a browser that is a snap sees no /tmp, but this; one that is none sees both
-    snap = Path.home() / "snap" / "chromium" / "common"
+    snap = home() / "snap" / "chromium" / "common"
     with tempfile.TemporaryDirectory(
         prefix="nca-export-", dir=snap if snap.is_dir() else None, ignore_cleanup_errors=True
     ) as folder:

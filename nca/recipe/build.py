@@ -11,7 +11,7 @@ from nca.engine.rule import UpdateRule
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.recipe.tables import RuleTable, Tables, TaskTable
-from nca.registry.plugin_files import frames_in_plugins
+from nca.registry.discovery import frames_in_plugins
 from nca.registry.registry import Kind, registry
 from nca.validation.arguments import options_of, takes_context
 from nca.validation.faults import Fault, KeyPath, OptionError

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -202,3 +204,61 @@ def test_a_run_that_goes_on_under_overrides_says_so(nca, here):
     assert (here / "done" / "best-before-1.safetensors").is_file()
     best = Checkpoint.read(here / "done" / "best.safetensors")
     assert (best.iteration, best.recipe) == (2, now)
+
+
+def test_a_check_executes_nothing_unless_asked(nca, own):
+    mine = own / "mine.toml"
+    (own / "a" / "rule.py").write_text("raise ValueError('executed')")
+    result = nca("recipes", "check", mine)
+    assert result.code == 0
+    assert 'a/rule.py, b/rule.py, rule "pull", rule "push"' in result.err
+    assert f"nca recipes check {mine} --trust" in result.err
+    trusted = nca("recipes", "check", mine, "--trust")
+    assert (trusted.code, "ValueError: executed" in trusted.err) == (1, True)
+    faulty = nca("recipes", "check", mine, "--set", "train.bach=3")
+    assert (faulty.code, "did you mean `batch`?" in faulty.err) == (1, True)
+
+
+@pytest.mark.parametrize("verb", ["run", "plan", "bench", "play"])
+def test_a_faulty_recipe_executes_no_plugin(nca, own, verb):
+    (own / "a" / "rule.py").write_text("raise ValueError('executed')")
+    result = nca(verb, own / "mine.toml", "--set", "train.bach=3")
+    assert (result.code, "executed" in result.err) == (1, False)
+    whole = nca(verb, own / "mine.toml")
+    assert (whole.code, "executing what the recipe names: " in whole.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("self.late = nn.LazyLinear(2)", "has layers without sizes (torch.nn.Lazy...)"),
+        ("raise SystemExit(3)", "cannot be built: SystemExit: 3"),
+        ("self.x = 1 / 0", "cannot be built: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_rule_that_cannot_be_built_is_refused_in_words(nca, own, body, words):
+    text = RULE.format(name="pull").replace("super().__init__()", f"super().__init__(); {body}")
+    (own / "a" / "rule.py").write_text(text)
+    result = nca("run", own / "mine.toml", "--out", "never")
+    assert (result.code, words in result.err) == (1, True)
+    assert not Path("never").exists()
+
+
+def test_a_recipe_given_as_a_checkpoint_is_called_one(nca, here):
+    result = nca("evaluate", "tiny.toml")
+    assert result.code == 1
+    assert "is a recipe" in result.err
+    assert "nca run tiny.toml" in result.err
+
+
+def test_a_key_without_end_is_refused_at_once(nca, here):
+    result = nca("recipes", "check", "tiny.toml", "--set", f"{'a.' * 20000}a=1")
+    assert (result.code, "has a key that is too long" in result.err) == (1, True)
+
+
+def test_what_lies_in_the_working_folder_takes_no_place_of_a_module(here):
+    for name in ("queue.py", "json.py", "threading.py"):
+        (here / name).write_text("raise SystemExit('executed')")
+    command = [sys.executable, "-m", "nca", "sweep", "growing", "--seeds", "1", *SMALL]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

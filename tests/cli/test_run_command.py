@@ -21,6 +21,7 @@ FILES = [
     "best.safetensors",
     "curve.png",
     "evaluation.json",
+    "files",
     "last.safetensors",
     "levels.png",
     "metrics.jsonl",
@@ -36,7 +37,7 @@ def test_a_run_leaves_a_whole_folder_its_path_and_the_next_command(nca, here):
     result = nca("run", "tiny.toml", "--plugin", "blobs.py", "--device", "cpu")
     assert result.code == 0
     assert result.out.splitlines()[-1] == "runs/tiny-1/best.safetensors"
-    assert result.err.splitlines()[-1] == "next: nca render runs/tiny-1 --plugin blobs.py"
+    assert result.err.splitlines()[-1] == "next: nca render runs/tiny-1 --trust"
     folder = Path("runs/tiny-1")
     assert sorted(file.name for file in folder.iterdir()) == FILES
     assert (folder / "recipe.toml").read_text() == RECIPE
@@ -132,8 +133,8 @@ class TestPluginOfTheRecipe:
         result = nca("run", "tiny.toml", "--out", "run")
         assert result.code == 0
         assert Path("executed").exists()
-        assert Path("run/mine.py").read_text() == EVIL
-        assert result.err.splitlines()[-1] == "next: nca render run --plugin run/mine.py"
+        assert Path("run/files/mine.py").read_text() == EVIL
+        assert result.err.splitlines()[-1] == "next: nca render run --trust"
 
     @pytest.mark.parametrize("verb", ["evaluate", "inspect", "render"])
     def test_is_never_executed_for_a_checkpoint(self, nca, done, verb):
@@ -176,6 +177,6 @@ def test_a_signal_to_stop_saves_says_how_to_go_on_and_has_its_exit_code(here, na
     stopped, going_on = err.splitlines()[-2:]
     held = Checkpoint.read(here / "run" / "last.safetensors")
     assert stopped == f"stopped at iteration {held.iteration:,}; the checkpoint is saved."
-    assert going_on == "continue with: nca run --resume run --plugin blobs.py"
+    assert going_on == "continue with: nca run --resume run"
     assert held.iteration >= 10
     assert not list((here / "run").glob(".*.part"))

@@ -1,0 +1,41 @@
+"""A rule that writes into what it is shown is refused before the first iteration."""
+
+import pytest
+import torch
+from training_case import Weighted, begun
+
+from nca import Automaton, Layout, Level, PluginError, UpdateRule, register
+from nca.training.first_step import check_rules
+
+
+class InPlace(UpdateRule):
+    def forward(self, view):
+        own = view.own
+        own += 0.1
+        return own
+
+
+def test_a_rule_that_writes_into_its_view_is_refused_and_the_state_is_whole():
+    layout = Layout([Level("body", channels=1)])
+    automaton = Automaton(layout, {"body": [InPlace()]})
+    state = automaton.seed(1, (4, 4))
+    with pytest.raises(PluginError, match="InPlace, a rule of level \\"body\\", writes into"):
+        check_rules(automaton, state)
+    assert not state["body"].any()
+    assert automaton.training
+
+
+def test_a_run_of_such_a_rule_leaves_no_folder(tmp_path):
+    begun(tmp_path)
+    register.rule("in_place")(InPlace)
+    with pytest.raises(PluginError, match="writes into the state"):
+        begun(tmp_path / "other", 'levels.body.rules=[{ name = "in_place" }, { name = "weighted" }]')
+    assert not (tmp_path / "other" / "run").exists()
+
+
+def test_a_rule_that_only_reads_passes_and_draws_no_random_number():
+    layout = Layout([Level("body", channels=1)])
+    automaton = Automaton(layout, {"body": [Weighted()]})
+    before = torch.random.get_rng_state()
+    check_rules(automaton, automaton.seed(1, (4, 4)))
+    assert (torch.random.get_rng_state() == before).all()
