@@ -1,5 +1,6 @@
 """What an iteration starts from, what it does to the weights, and when training stops."""
 
+import itertools
 import math
 import re
 
@@ -25,6 +26,7 @@ from nca.training.loop import (
     next_batch,
     train,
 )
+from nca.training.monitor import TrainingMonitor
 from nca.training.run import Run
 
 SMALL = (
@@ -354,3 +356,18 @@ def test_states_that_explode_are_noticed_once_and_again_after_they_have_recovere
         f"iteration 20: states explode, up to 2e+03; {HUGE}",
         f"iteration 60: states explode, up to 5e+03; {HUGE}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "notes"),
+    [(1.0, []), (90.0, ["2,000 iterations are left, which take about 2 days"])],
+)
+def test_what_takes_days_is_said_at_the_second_iteration(tmp_path, monkeypatch, seconds, notes):
+    run = begun(tmp_path, "train.iterations=2000")
+    clock = itertools.count(0.0, seconds)
+    monkeypatch.setattr("nca.training.monitor.time.perf_counter", lambda: next(clock))
+    observed = Observed()
+    monitor = TrainingMonitor(run, observed)
+    for _ in range(3):
+        monitor.take({"loss": torch.zeros(1)}, torch.zeros(1), run.automaton.seed(1, (4, 4)))
+    assert observed.notes == notes

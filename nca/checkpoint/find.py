@@ -12,6 +12,9 @@ from nca.files import is_file, user_path
 from nca.registry.installed import complain, entry_points_of, folders_of
 from nca.suggest import did_you_mean
 
+LARGEST = 1 << 20
+"""Bytes of a recipe's file."""
+
 
 def recipes() -> dict[str, Path]:
     """Return the installed recipes by name."""
@@ -55,6 +58,12 @@ def recipe_text(path: Path) -> str:
         NCAError: It cannot be read, or is no text.
     """
     try:
+        if path.stat().st_size > LARGEST:
+            raise NCAError(
+                "the recipe cannot be read: it is too large.",
+                where=str(path),
+                to_do=f"give a recipe; it has at most {LARGEST:,} bytes",
+            )
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as fault:
         problem, cause = f"it is no text in UTF-8, from byte {fault.start} on", fault

@@ -1,6 +1,6 @@
 """`nca recipes`: list, show and check recipes, and print their schema for editors."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from nca.cli.console import (
     say,
     show_json,
 )
+
+if TYPE_CHECKING:
+    from nca.recipe.recipe import Recipe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -79,12 +82,26 @@ def check_recipe(
     checked.check()
     for remark in checked.remarks:
         say(f"note: {remark}")
+    _say_what_is_short(checked)
     automaton = checked.automaton()
     count = sum(weight.numel() for weight in automaton.parameters())
     levels = ", ".join(f"{level.name} {level.channels}" for level in checked.tables.levels)
     print_result(
         f"{checked.name}: no fault; levels {levels}; {count:,} parameters in the automaton"
     )
+
+
+def _say_what_is_short(recipe: "Recipe") -> None:
+    """Say which states exceed the memory of this machine; another one may have more."""
+    import torch
+
+    from nca.recipe.errors import RecipeError
+
+    try:
+        recipe.check_memory(torch.device("cpu"))
+    except RecipeError as error:
+        for fault in error.faults:
+            say(f"note, on this machine: {fault}")
 
 
 @app.command("schema")

@@ -47,8 +47,11 @@ def salvage(tables: dict[str, Any], faults: Iterable[Fault]) -> tuple[Tables | N
 
 def hangs_on(fault: Fault, places: Collection[KeyPath]) -> bool:
     """Return whether a fault lies in one of the places, holds one, or hangs on one."""
-    keys = (fault.path, *fault.others)
-    return any(overlap(key, place) for key in keys for place in places)
+    # no other table hangs on the options of a rule
+    around = [place for place in places if "rules" not in place[:3] or len(place) < 5]
+    if any(overlap(fault.path, place) for place in places):
+        return True
+    return any(overlap(key, place) for key in fault.others for place in around)
 
 
 def overlap(one: KeyPath, other: KeyPath) -> bool:

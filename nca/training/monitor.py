@@ -15,6 +15,8 @@ from nca.training.run import ADVICE, Run
 REPORT_EVERY = 10
 """Iterations of one record."""
 
+DAY = 24 * 3600
+
 DEAD_FOR = 100
 """Iterations with nothing but dead cells after which training stops."""
 
@@ -41,12 +43,14 @@ class TrainingMonitor:
         self._terms: list[dict[str, Tensor]] = []
         self._norm: Tensor | None = None
         self._state: State | None = None
-        self._since = time.perf_counter()
+        self._since = self._taken = time.perf_counter()
+        self._count = 0
         self._dead_since: int | None = None
         self._exploding = False
 
     def take(self, terms: dict[str, Tensor], norm: Tensor, state: State) -> None:
         """Take the loss terms, gradient norm and last states of an iteration."""
+        self._say_how_long()
         self._terms.append({name: term.detach().mean() for name, term in terms.items()})
         self._norm, self._state = norm, state.detach()
         if len(self._terms) >= REPORT_EVERY:
@@ -86,6 +90,18 @@ class TrainingMonitor:
         if self.show:
             self.show(self._state)
         self._terms, self._since = [], time.perf_counter()
+
+    def _say_how_long(self) -> None:
+        """Note, at the second iteration of this process, what takes days; the first may compile."""
+        now, self._count = time.perf_counter(), self._count + 1
+        if self._count == 2:
+            left = self.run.table.iterations - self.run.iteration
+            days = left * (now - self._taken) / DAY
+            if days > 1:
+                self.progress.note(
+                    f"{left:,} iterations are left, which take about {days:,.0f} days"
+                )
+        self._taken = now
 
     def _check_alive(self, state: State) -> None:
         living = self.run.automaton.alive_mask(state)
