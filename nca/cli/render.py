@@ -20,7 +20,7 @@ from nca.cli.console import (
 from nca.cli.console import out as stdout
 from nca.cli.numbers import SAMPLES, SEEDS, STEPS, number
 from nca.cli.progress import terminal_progress
-from nca.files import unused
+from nca.files import safe_name, unused, user_path
 from nca.render.animation import FASTEST, SLOWEST
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def render_command(
 
     if out == TERMINAL:
         demand_colours()
+    out, frames = out and user_path(out), frames and user_path(frames)
     given = {"--steps": steps, "--every": every, "--columns": columns, "--size": size}
     check_film(frames, steps_per_frame, {**given, "--damage": damage, "--turn": turn})
     load_plugins(plugin, checkpoint if trust else None)
@@ -135,7 +136,7 @@ def render_command(
     events = [damage_at(text, trained) for text in damage or ()]
     events += [turn_at(text, trained) for text in turn or ()]
     film = _film(frames, trained) if frames else []
-    out = out or unused(Path(f"{trained.recipe.name}.{'gif' if film else 'png'}"))
+    out = out or unused(Path(f"{safe_name(trained.recipe.name)}.{'gif' if film else 'png'}"))
     steps = steps or trained.recipe.evaluation_steps[0]
     options = RenderOptions(
         out, show_ == "levels", steps, every, samples, columns, size, seeds, scale, rate

@@ -8,6 +8,7 @@ import typer
 
 from nca.cli.console import say
 from nca.errors import NCAError, StorageError
+from nca.files import check_place, is_folder
 from nca.render.animation import demand_encoder, is_animation, omission
 from nca.render.sheet import demand_format
 
@@ -66,13 +67,11 @@ def demand_place(out: Path, rate: float) -> None:
             say(said)
     else:
         demand_format(out)
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        raise StorageError(
-            f"{out.name or out} cannot be written: "
-            f"{'it is a folder' if out.is_dir() else 'there is no such folder'}.",
-            where=str(out),
-            to_do="give a file in a folder that exists",
-        )
+    advice = "give a file in a folder that exists and may be written to"
+    check_place(out, "the picture", advice)
+    if is_folder(out) or not is_folder(out.absolute().parent):
+        reason = "it is a folder" if is_folder(out) else "there is no such folder"
+        raise StorageError(f"{out} cannot be written: {reason}.", where=str(out), to_do=advice)
 
 
 def check_film(
