@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -153,6 +154,26 @@ def test_where_no_ffmpeg_will_do_the_reason_of_each_is_given(tmp_path, monkeypat
     with pytest.raises(NCAError) as caught:
         ffmpeg()
     assert caught.value.to_do.startswith("unset IMAGEIO_FFMPEG_EXE, or choose .gif")
+
+
+@pytest.mark.parametrize(
+    ("line", "free", "words"),
+    [
+        ("kill -9 $$", 1 << 40, "it was ended by SIGKILL"),
+        ("exit 7", 1 << 40, "it ended with 7"),
+        ("exit 7", 100, "the disk is full"),
+        ("exit 0", 1 << 40, "it ended with 1"),
+    ],
+)
+def test_an_ffmpeg_that_ends_without_a_word_has_its_reason_found(
+    tmp_path, monkeypatch, line, free, words
+):
+    program = script(tmp_path / "ffmpeg", line)
+    monkeypatch.setattr("nca.render.mp4.ffmpeg", lambda: program)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=free))
+    with pytest.raises(NCAError, match=f"ffmpeg gave up: {words}") as caught:
+        encode(frames(600, 600), "film.mp4", 10)
+    assert ("free some space" in caught.value.to_do) == (free < 1000)
 
 
 def test_no_room_for_an_mp4_is_a_sentence(monkeypatch):

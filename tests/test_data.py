@@ -369,6 +369,13 @@ class TestPlaces:
         file = IdxFile("train-images-idx3-ubyte", "")
         assert RawFolder(tmp_path).find(file) == tmp_path / f"train-images{ending}"
 
+    @pytest.mark.parametrize("name", ["a" * 5000, "file", "file/deeper"])
+    def test_where_no_folder_can_be_nothing_is_found(self, tmp_path, name):
+        (tmp_path / "file").touch()
+        assert [one.state for one in dots().check(tmp_path / name)] == ["missing"] * 4
+        with pytest.raises(StorageError, match="the folder of the data set cannot be made"):
+            dots(Giver()).fetch(tmp_path / name)
+
     def test_files_of_another_data_set_in_the_same_folder_are_not_wrong(self, tmp_path):
         for name in ALL:
             (tmp_path / name).write_bytes(b"clothes")

@@ -21,6 +21,7 @@ from nca.cli.console import (
 from nca.cli.console import out as stdout
 from nca.cli.numbers import SAMPLES, SEEDS, STEPS, number
 from nca.cli.progress import terminal_progress
+from nca.files import user_path
 from nca.output import output_path, picture_kind
 from nca.render.animation import FASTEST, SLOWEST
 
@@ -127,6 +128,7 @@ def render_command(
 
     if out == TERMINAL:
         demand_colours()
+    out, frames = out and user_path(out), frames and user_path(frames)
     given = {"--steps": steps, "--every": every, "--columns": columns, "--size": size}
     check_film(frames, steps_per_frame, {**given, "--damage": damage, "--turn": turn})
     load_plugins(plugin, checkpoint if trust else None)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nca.errors import DataError
-from nca.files import home, make_folder, user_path, write_whole
+from nca.files import home, is_file, make_folder, user_path, write_whole
 
 if TYPE_CHECKING:  # data sets are listed, fetched and checked without torch
     from torch import Tensor
@@ -101,9 +101,9 @@ class RawFolder:
         for name in dict.fromkeys((file.name, dotted)):
             for path in (self.path / name, self.path / f"{name}.gz"):
                 inside = path / path.name
-                if inside.is_file():
+                if is_file(inside):
                     return inside
-                if path.exists():
+                if _is_there(path):
                     return path
         return None
 
@@ -148,6 +148,14 @@ class RawFolder:
         to_do = "make room there or the right to write, or choose another folder with --data FOLDER"
         make_folder(self.path, "the folder of the data set", to_do)
         write_whole(self.path / file.name, data, to_do=to_do)
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is anything; False, too, where one may not look or no path can be."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def find_file(file: IdxFile, folders: Iterable[RawFolder]) -> Path | None:

@@ -106,9 +106,9 @@ def _named_like(name: str, root: Path) -> list[Path]:
     """Return folders whose name is that of the data set but for case, dashes and underscores."""
     try:
         entries = sorted(root.iterdir())
+        return [entry for entry in entries if _bare(entry.name) == _bare(name) and entry.is_dir()]
     except OSError:
         return []
-    return [entry for entry in entries if _bare(entry.name) == _bare(name) and entry.is_dir()]
 
 
 def _bare(name: str) -> str:

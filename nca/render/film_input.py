@@ -12,6 +12,7 @@ from torch import Tensor
 from nca.checkpoint.trained import Trained
 from nca.engine.rollouts import rollout_frames
 from nca.errors import NCAError
+from nca.files import is_folder
 from nca.progress import SILENT, Progress
 from nca.render.pictures import Picture, decode_frames, fit_to_grid, pictures_in, read_picture_file
 from nca.tasks.batch import Batch
@@ -37,7 +38,7 @@ def read_frames(path: Path, size: Size) -> list[Tensor]:
         sheet = fit_to_grid(picture, size)
         return sheet[:3] * sheet[3:]
 
-    files = pictures_in(path) if path.is_dir() else [path]
+    files = pictures_in(path) if is_folder(path) else [path]
     return [
         frame
         for file in files

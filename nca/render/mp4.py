@@ -3,12 +3,13 @@
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from PIL import Image
 
@@ -16,6 +17,10 @@ from nca.errors import NCAError, StorageError
 
 ENCODER = "libx264"
 OTHERS = ".gif, .apng or .webp"
+ROOM = 1 << 16
+"""Bytes below which a disk counts as full."""
+LINES = 100
+"""So many of the last lines that ffmpeg says are kept."""
 PATIENCE = 30
 """Seconds that an ffmpeg may take to say what it can do."""
 
@@ -95,27 +100,38 @@ def _encoded(
     # the format halves its colours in both directions, so that sides must be even
     command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2:0:0:white", "-pix_fmt", "yuv420p"]
     command += ["-c:v", ENCODER, "-crf", "16", "-movflags", "+faststart", str(made)]
-    with (folder / "said").open("w+b") as said:
-        whole = _feed(command, itertools.chain([first], rest), said)
-        said.seek(0)
-        words = said.read().decode(errors="replace").strip().splitlines()
-    if not whole:
-        full = any("No space left" in line for line in words)
-        room = f"free some space in {folder.parent} or set TMPDIR to another folder"
+    code, words = _feed(command, itertools.chain([first], rest))
+    if code:
+        full = shutil.disk_usage(folder).free < ROOM or "No space left" in words
+        room = f"free some space in {folder.parent}, set TMPDIR to another folder, or "
         raise NCAError(
-            f"ffmpeg gave up: {words[-1] if words else 'it does not say why'}.",
+            f"ffmpeg gave up: {_reason(code, words, full)}.",
             where=program,
-            to_do=f"{room}, or choose {OTHERS}" if full else f"choose {OTHERS}",
+            to_do=f"{room if full else ''}choose {OTHERS}",
         )
     return made.read_bytes()
 
 
-def _feed(command: list[str], frames: Iterable[Image.Image], said: IO[bytes]) -> bool:
-    """Hand frames to a program, and return whether it took all of them and was content."""
+def _reason(code: int, words: str, full: bool) -> str:
+    lines = [line for line in words.splitlines() if line.strip()]
+    if code < 0:
+        try:
+            return f"it was ended by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"it was ended by signal {-code}"
+    return lines[-1].strip() if lines else "the disk is full" if full else f"it ended with {code}"
+
+
+def _feed(command: list[str], frames: Iterable[Image.Image]) -> tuple[int, str]:
+    """Hand frames to a program; return its exit code, 0 only if it took all, and what it said."""
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     assert process.stdin is not None
+    assert process.stderr is not None
+    said: list[bytes] = []
+    reader = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
+    reader.start()
     took_all = False
     try:
         for frame in frames:
@@ -131,4 +147,7 @@ def _feed(command: list[str], frames: Iterable[Image.Image], said: IO[bytes]) ->
         with suppress(BrokenPipeError):
             process.stdin.close()
         code = process.wait()
-    return took_all and code == 0
+        reader.join()
+        process.stderr.close()
+    words = b"".join(said[-LINES:]).decode(errors="replace")
+    return (code if code or took_all else 1), words

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from nca.errors import NCAWarning, PictureError
-from nca.files import is_file
+from nca.files import is_file, is_folder
 from nca.suggest import did_you_mean
 
 SUFFIXES = {
@@ -87,7 +87,7 @@ def pictures_in(folder: Path) -> list[Path]:
 
 def _no_file(path: Path) -> PictureError:
     """Return why there is no picture file at this place, and which ones are near."""
-    folder = path if _is_folder(path) else path.parent
+    folder = path if is_folder(path) else path.parent
     advice = "give a path that is absolute, or relative to the recipe's or the working folder"
     try:
         names = sorted(entry.name for entry in folder.iterdir() if is_file(entry))
@@ -109,13 +109,6 @@ def _no_file(path: Path) -> PictureError:
         where=where,
         to_do=f"{did_you_mean(path.name, names)}{advice}",
     )
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def _is_picture(path: Path) -> bool:

@@ -158,11 +158,12 @@ def test_small_grids_are_drawn_large_enough_to_be_seen_and_that_is_said(nca, cas
     [
         (["--out", "a.webp", "--scale", "900", "--samples", "8"], "at most 16,383 pixels"),
         (["--out", "a.png", "--scale", "9000"], "megapixels are drawn"),
-        (["--out", "a.gif", "--steps", "9999999", "--scale", "9"], "does not fit into the memory"),
+        (["--out", "a.gif", "--steps", "999999", "--scale", "9"], "does not fit into the memory"),
         (["--out", "a.psd"], "names no format for writing"),
         (["--out", "no/such/a.png"], "there is no such folder"),
         (["--out", "."], "names no format for writing"),
         (["--out", "full.png"], "it is a folder"),
+        (["--out", "a" * 5000 + ".png"], "File name too long"),
     ],
 )
 def test_what_could_not_be_written_is_refused_before_any_step(
@@ -256,6 +257,7 @@ def test_the_last_frame_is_shown_in_the_terminal(nca, done, film, monkeypatch):
     [
         (["--frames", "no.gif"], 1, "there is no picture named 'no.gif'."),
         (["--frames", "blobs.py"], 1, "the picture cannot be read."),
+        (["--frames", "a" * 5000], 1, "there is no picture named"),
         (["--frames", "void"], 1, "there is no picture in this folder."),
         (["--frames", "film.gif", "--steps", "3"], 2, "leave out --steps"),
         (["--frames", "film.gif", "--turn", "1:9", "--size", "9x9"], 2, "--size and --turn"),
