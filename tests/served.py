@@ -28,9 +28,9 @@ class Served:
 
 
 @contextmanager
-def serving(session: Session) -> Iterator[Served]:
+def serving(session: Session, *, moving: bool = False) -> Iterator[Served]:
     """Serve a session from a thread, and stop afterwards."""
-    hub = Hub(session)
+    hub = Hub(session, moving=moving)
     server = Server(hub, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -626,3 +626,11 @@ def test_a_far_step_is_neared_in_pieces_on_both_branches_shown(lizard):
         pieces += 1
     assert pieces == 2 * 25 - 2, "each piece is a step of one branch"
     assert [place.snapshot.step for place in session.places] == [30, 30]
+
+
+@pytest.mark.parametrize("seed", [0, 2**31, 2**63 - 1])
+def test_a_history_of_any_random_seed_and_weights_is_loaded_again(life, seed, monkeypatch):
+    monkeypatch.setattr(PlayedModel, "fingerprint", 2**32 - 1)
+    session = Session(life, seed)
+    assert session.load(session.save()) is False
+    assert session.here.branch.random_seed == seed

@@ -2,6 +2,8 @@
 
 import io
 import json
+import webbrowser
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,8 +11,11 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from served import Served, serving, until
 
-from nca.play import PlayedModel, Session
+from nca.play import PlayedModel, PlayStart, Session
+from nca.play.ending import Ending
 from nca.play.frames import to_bytes
+from nca.play.launch import launch
+from nca.tasks.batch import Batch
 
 CPU = torch.device("cpu")
 
@@ -238,3 +243,184 @@ def test_levels_are_stacked_on_a_phone_by_night(browser, lizard: PlayedModel):
         tab.touchscreen.tap(*spot(tab, 0.1, 0.1))
         until(lambda: not torch.equal(session.here.snapshot.state["image"], before))
     context.close()
+
+
+CLASSIFIERS = (
+    "glom_fashion",
+    "glom_mnist",
+    "glom_mnist_long",
+    "self_classifying_mnist_long",
+    "self_classifying_mnist_small",
+)
+STROKES = {
+    "1": [[(0.2, 0.5), (0.8, 0.5)]],
+    "7": [[(0.2, 0.3), (0.2, 0.68)], [(0.2, 0.68), (0.8, 0.42)]],
+}
+
+
+def draw(page: Page, lines: list[list[tuple[float, float]]]) -> None:
+    """Draw with the mouse, in shares of the first pane."""
+    for first, *others in lines:
+        page.mouse.move(*spot(page, *first))
+        page.mouse.down()
+        for point in others:
+            page.mouse.move(*spot(page, *point), steps=6)
+        page.mouse.up()
+
+
+def idle(page: Page) -> None:
+    """Wait until all that the page has sent is done: a message after it is answered."""
+    page.evaluate(
+        "async () => { const wire = await import('/page/wire.js');"
+        " await new Promise(done => { wire.on('about', done); wire.send('about'); }) }"
+    )
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_digit_that_is_rubbed_out_and_redrawn_is_read_as_a_fresh_one(page: Page, name):
+    session = Session(PlayedModel.load(name, CPU), start=PlayStart(sample=3))
+    session.advance(10)
+    with serving(session) as served:
+        opened(page, served)
+        page.keyboard.press("o")  # rub out
+        page.locator("#radius").fill("16")
+        draw(page, [[(at, 0.02), (at, 0.98)] for at in (0.25, 0.75)])
+        idle(page)
+        assert session.model.is_blank(session.here.snapshot.state)
+        expect(page.locator("#verdict")).to_have_text("Nothing is drawn")
+        page.keyboard.press("i")
+        page.locator("#radius").fill("1")
+        draw(page, STROKES["7"])
+        idle(page)
+        state = session.here.snapshot.state
+        for _ in range(20):
+            page.keyboard.press(".")
+        expect(page.locator("#step")).to_have_text("30")
+        said = page.locator("#verdict").inner_text()
+    fresh = Session(session.model)
+    fresh.here.snapshot = session.model.first(PlayStart(), 0)
+    inputs = {n: state[n] for n, level in session.model.automaton.layout.items() if level.input}
+    batch = session.here.snapshot.batch
+    first = fresh.here.snapshot.state.replace(inputs)
+    fresh.here.snapshot = replace(session.here.snapshot, batch=Batch(first, batch.truth), begun=0)
+    for _ in range(20):
+        fresh.here.snapshot = session.model.next(fresh.here.snapshot)
+    votes = session.model.task.votes(fresh.here.snapshot.batch)
+    assert said.endswith(f"say {max(votes, key=lambda vote: vote.share.item()).name}"), name
+
+
+def test_on_a_phone_the_verdict_stands_beside_the_picture_and_digit_0_is_seen_by_night(browser):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True
+    )
+    page = context.new_page()
+    session = Session(PlayedModel.load("self_classifying_mnist_small", CPU))
+    session.advance(30)
+    with serving(session) as served:
+        opened(page, served)
+        expect(page.locator("#verdict")).to_contain_text("% of the cells say 7")
+        verdict, picture, time = (
+            page.locator(each).bounding_box()
+            for each in ("#verdict", "#stage canvas", "footer.time")
+        )
+        assert 0 < verdict["y"] < verdict["y"] + verdict["height"] <= picture["y"] + 1
+        assert picture["y"] - verdict["y"] < 60
+        assert picture["y"] + picture["height"] < time["y"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        seen = "document.querySelector('#votes li i').style.background"
+        light = page.evaluate("document.documentElement.dataset.theme === 'dark' && " + seen)
+        assert contrast(light, "rgb(25, 28, 32)") >= 3
+        page.evaluate("document.getElementById('theme').click()")
+        until(lambda: page.evaluate(seen) == "rgb(0, 69, 135)")
+    context.close()
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours, as WCAG has it."""
+
+    def light(colour: str) -> float:
+        parts = [int(part) / 255 for part in colour[4:-1].split(",")]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_nothing_moves_as_the_numbers_grow(page: Page):
+    session = Session(PlayedModel.load("life", CPU, size=(8, 8)))
+    with serving(session) as served:
+        opened(page, served)
+        names = ("#step", "#rate", "#theme", "#play", "#speed", "#scrub", "#fork", "#radius")
+        before = [page.locator(name).bounding_box() for name in names]
+        page.evaluate(
+            "() => { document.getElementById('step').textContent = '9,999,999';"
+            " document.getElementById('rate').textContent = '10000';"
+            " document.getElementById('radius-now').value = '15.5';"
+            " document.getElementById('speed-now').value = 'fastest' }"
+        )
+        assert [page.locator(name).bounding_box() for name in names] == before
+
+
+def test_every_button_says_in_words_what_it_does(page: Page, lizard: PlayedModel):
+    with serving(Session(lizard)) as served:
+        opened(page, served)
+        buttons = page.locator("button:visible").all()
+        assert len(buttons) > 12
+        for button in buttons:
+            words, name = button.inner_text().strip(), button.get_attribute("aria-label")
+            assert words
+            assert words.lower() in (name or words).lower(), "what is read is what is heard"
+
+
+def test_it_opens_moving_and_goes_on_so_after_it_is_loaded_again(page: Page, lizard: PlayedModel):
+    session = Session(lizard)
+    with serving(session, moving=True) as served:
+        opened(page, served)
+        expect(page.get_by_label("Pause", exact=True)).to_be_visible()
+        until(lambda: session.step > 3)
+        page.reload()
+        step = session.step
+        until(lambda: session.step > step + 3)
+        expect(page.get_by_label("Pause", exact=True)).to_be_visible()
+        page.keyboard.press("Space")
+        until(lambda: not served.hub.playing)
+        page.reload()
+        expect(page.get_by_label("Play", exact=True)).to_be_visible()
+        assert not served.hub.playing
+
+
+def test_an_automaton_that_does_not_hold_where_it_opens_stands_still(page: Page):
+    session = Session(PlayedModel.load("glom_mnist", CPU))
+    session.model.pause or pytest.skip("it holds")
+    session.advance(session.model.pause.measured)
+    with serving(session, moving=True) as served:
+        opened(page, served)
+        expect(page.get_by_label("Play", exact=True)).to_be_visible()
+        assert not served.hub.playing
+
+
+def test_long_work_is_said_and_stopped_on_the_page(page: Page, lizard: PlayedModel):
+    session = Session(lizard)
+    with serving(session) as served:
+        opened(page, served)
+        page.evaluate("import('/page/wire.js').then(wire => wire.send('step', { count: 1000 }))")
+        expect(page.locator("#busy")).to_contain_text("Working")
+        page.get_by_role("button", name="Stop").click()
+        expect(page.locator("#said")).to_have_text("Stopped.")
+        expect(page.locator("#busy")).to_be_hidden()
+        assert session.step < 1000
+
+
+def test_the_file_that_a_browser_is_given_leads_to_the_page(page: Page, monkeypatch, lizard):
+    class Browser(webbrowser.BaseBrowser):
+        def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+            page.goto(url)
+            return True
+
+    monkeypatch.setattr(webbrowser, "get", Browser)
+    ending = Ending()
+    with serving(Session(lizard)) as served:
+        assert launch(served.address, ending)
+        expect(page.locator("#stage canvas").first).to_be_visible()
+        ending.clean()

@@ -18,6 +18,7 @@ MOST_BYTES = 16_000_000
 
 BranchName = Annotated[str, Len(1, 40)]
 RandomSeed = Annotated[int, Ge(0), Le(2**63 - 1)]
+Checksum = Annotated[int, Ge(0), Le(2**32 - 1)]
 
 
 class Strict(BaseModel):
@@ -43,7 +44,7 @@ class Saved(Strict):
 
     format: Literal[1]
     name: str
-    weights: RandomSeed
+    weights: Checksum
     size: Annotated[tuple[Annotated[Natural, Le(1 << 22)], ...], Len(1, 3)]
     branches: Annotated[list[SavedBranch], Len(1, MOST_BRANCHES)]
 

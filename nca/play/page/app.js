@@ -5,11 +5,12 @@ import * as controls from "./controls.js";
 import * as keys from "./keys.js";
 import * as time from "./timeline.js";
 import * as tools from "./tools.js";
-import { connect, emit, on } from "./wire.js";
+import { connect, emit, on, send } from "./wire.js";
 import * as zoom from "./zoom.js";
 
 const root = document.documentElement;
 const said = document.getElementById("said");
+const busy = document.getElementById("busy");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 let timer = 0;
 
@@ -37,7 +38,13 @@ document.getElementById("theme").onclick = () => theme(root.dataset.theme === "d
 
 on("fault", ({ what, where, to_do: todo }) => say("fault", what, [where, todo].filter(Boolean).join(" \u2013 "), 9));
 on("notice", ({ text }) => say("notice", text));
+on("gone", () => { busy.hidden = true; });
 on("gone", () => say("fault", "The automaton is gone.", "nca play has ended, or this page was cut off; trying again", 0));
+on("busy", ({ job }) => {
+  busy.hidden = !job;
+  if (job) busy.firstChild.textContent = `Working${job.what && ` on the ${job.what}`}${job.total ? `: ${job.done} of ${job.total}` : ""} \u2026`;
+});
+document.getElementById("stop").onclick = () => send("stop");
 on("open", () => { said.hidden = true; });
 
 for (const part of [tools, canvas, zoom, controls, time, keys]) part.start();

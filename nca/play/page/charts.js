@@ -3,6 +3,27 @@
 const style = getComputedStyle(document.documentElement);
 export const colour = (name) => style.getPropertyValue(name).trim();
 
+// A class's colour, made for white paper, as it can be seen in the dark: lighter until the contrast is 3 to 1.
+export function visible(hex) {
+  const [base, ground, ink] = [hex, colour("--surface"), colour("--ink")].map(channels);
+  if (light(ground) > light(ink)) return hex;
+  for (let share = 0; share < 1; share += 0.05) {
+    const mixed = base.map((part, place) => part + (ink[place] - part) * share);
+    const [low, high] = [light(mixed), light(ground)].sort((a, b) => a - b);
+    if ((high + 0.05) / (low + 0.05) >= 3) return `rgb(${mixed.map(Math.round).join(",")})`;
+  }
+  return colour("--ink");
+}
+
+function channels(hex) {
+  return [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
+}
+
+function light(parts) {
+  const [red, green, blue] = parts.map((part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
 export function pen(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const [wide, high] = [canvas.clientWidth, canvas.clientHeight];

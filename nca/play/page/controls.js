@@ -1,6 +1,6 @@
 // The panel: what to see, what to turn, what is measured, where to begin, what to take away.
 
-import { bands, spark } from "./charts.js";
+import { bands, spark, visible } from "./charts.js";
 import { drop } from "./tools.js";
 import { act, emit, now, on, send, take } from "./wire.js";
 
@@ -127,8 +127,9 @@ function metrics(head, rows) {
 
 function votes(head, rows) {
   const { votes: classes } = head.places[0];
-  box("votes-box").hidden = classes.length === 0;
+  box("votes-box").hidden = box("verdict").hidden = classes.length === 0;
   if (!classes.length) return;
+  const colours = classes.map(({ colour }) => visible(colour));
   const list = box("votes");
   if (list.children.length !== classes.length) {
     list.replaceChildren(...classes.map((vote) => {
@@ -136,8 +137,6 @@ function votes(head, rows) {
       row.innerHTML = "<i></i><span class='name'></span><span class='track'><span class='fill'></span></span><span class='share'></span>";
       row.querySelector(".name").textContent = vote.name;
       row.querySelector(".fill").style.display = "block";
-      row.firstChild.style.background = vote.colour;
-      row.querySelector(".fill").style.background = vote.colour;
       return row;
     }));
   }
@@ -145,11 +144,21 @@ function votes(head, rows) {
   classes.forEach((vote, number) => {
     const row = list.children[number];
     row.classList.toggle("first", vote.share === most && most > 0);
+    row.firstChild.style.background = row.querySelector(".fill").style.background = colours[number];
     row.querySelector(".fill").style.width = `${100 * vote.share}%`;
     row.querySelector(".share").textContent = `${(100 * vote.share).toFixed(0)} %`;
   });
   const shares = rows.map(([step, place]) => [step, place.votes.map(({ share }) => share)]);
-  bands(box("votes-time"), shares, classes.map((vote) => vote.colour), head.step);
+  bands(box("votes-time"), shares, colours, head.step);
+  verdict(classes, colours, most);
+}
+
+// What the cells say, beside the picture.
+function verdict(classes, colours, most) {
+  const first = classes.findIndex(({ share }) => share === most);
+  const [swatch, words] = box("verdict").children;
+  swatch.style.background = most > 0 ? colours[first] : "transparent";
+  words.textContent = most > 0 ? `${(100 * most).toFixed(0)} % of the cells say ${classes[first].name}` : "Nothing is drawn";
 }
 
 function training(run) {

@@ -53,7 +53,9 @@ function update(head) {
   const symbol = head.playing ? "#i-pause" : "#i-play";
   const use = box("play").querySelector("use");
   if (use.getAttribute("href") !== symbol) use.setAttribute("href", symbol);
-  box("play").setAttribute("aria-label", head.playing ? "Pause" : "Play");
+  const word = head.playing ? "Pause" : "Play";
+  box("play").setAttribute("aria-label", word);
+  if (box("play").lastChild.textContent !== word) box("play").lastChild.textContent = word;
   const place = SPEEDS.indexOf(head.speed);
   if (place >= 0 && document.activeElement !== box("speed")) box("speed").value = place;
   label();

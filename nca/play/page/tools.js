@@ -5,11 +5,11 @@ import { act, now, on } from "./wire.js";
 const box = (id) => document.getElementById(id);
 
 const TOOLS = {
-  ink: { words: "Draw on the input", key: "i", icon: "pencil", there: (about) => about.roles.includes("input") },
-  rub: { words: "Rub out the input", key: "o", icon: "rub", there: (about) => about.roles.includes("input") },
-  erase: { words: "Damage: empty the cells", key: "e", icon: "cut", there: () => true },
-  plant: { words: "Plant a seed", key: "s", icon: "seed", there: () => true },
-  paint: { words: "Paint a channel of a level", key: "p", icon: "brush", there: () => true },
+  ink: { words: "Draw on the input", short: "Draw", key: "i", icon: "pencil", there: (about) => about.roles.includes("input") },
+  rub: { words: "Rub out the input", short: "Rub out", key: "o", icon: "rub", there: (about) => about.roles.includes("input") },
+  erase: { words: "Damage: empty the cells", short: "Damage", key: "e", icon: "cut", there: () => true },
+  plant: { words: "Plant a seed", short: "Seed", key: "s", icon: "seed", there: () => true },
+  paint: { words: "Paint a channel of a level", short: "Paint", key: "p", icon: "brush", there: () => true },
 };
 
 export const tool = {
@@ -37,9 +37,9 @@ export const tool = {
 };
 
 const ACTIONS = [
-  { id: "damage", words: "Damage at random", key: "d", icon: "spark", there: () => true, run: () => act({ kind: "damage" }) },
-  { id: "exchange", words: "Another input", key: "x", icon: "swap", there: (about) => about.inputs, run: exchange },
-  { id: "blank", words: "Blank input", key: "c", icon: "clear", there: (about) => about.roles.includes("input"), run: blank },
+  { id: "damage", words: "Random cut: damage somewhere", short: "Random cut", key: "d", icon: "spark", there: () => true, run: () => act({ kind: "damage" }) },
+  { id: "exchange", words: "New input: another sample", short: "New input", key: "x", icon: "swap", there: (about) => about.inputs, run: exchange },
+  { id: "blank", words: "Blank input", short: "Blank", key: "c", icon: "clear", there: (about) => about.roles.includes("input"), run: blank },
 ];
 
 let sample = 0;
@@ -88,25 +88,26 @@ export function keys() {
   ];
 }
 
-function button(icon, words, key) {
+function button({ icon, words, short, key }) {
   const made = document.createElement("button");
   made.className = "icon";
   made.title = `${words} (${key.toUpperCase()})`;
   made.setAttribute("aria-label", words);
-  made.innerHTML = `<svg><use href="#i-${icon}"/></svg>`;
+  made.innerHTML = `<svg><use href="#i-${icon}"/></svg><span></span>`;
+  made.lastChild.textContent = short;
   return made;
 }
 
 function build(about) {
   box("tools").replaceChildren(...Object.entries(TOOLS).filter(([, each]) => each.there(about)).map(([name, each]) => {
-    const made = button(each.icon, each.words, each.key);
+    const made = button(each);
     made.dataset.tool = name;
     made.setAttribute("role", "radio");
     made.onclick = () => choose(name);
     return made;
   }));
   box("actions").replaceChildren(...ACTIONS.filter((each) => each.there(about)).map((each) => {
-    const made = button(each.icon, each.words, each.key);
+    const made = button(each);
     made.id = each.id;
     made.onclick = each.run;
     return made;
