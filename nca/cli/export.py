@@ -38,7 +38,7 @@ def export_command(
         typer.Option("--engine", help="A page's: the graphics card, or any rule, slowly: onnx."),
     ] = "webgl",
     steps: Annotated[
-        int, typer.Option("--steps", min=1, help="Steps of each comparison with torch.")
+        int, typer.Option("--steps", min=1, max=10_000, help="Steps of each comparison with torch.")
     ] = 20,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Write it without comparing it with torch.")
