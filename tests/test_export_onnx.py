@@ -113,6 +113,13 @@ def test_rules_that_roll_dice_are_refused():
         module.Step(automaton)(*module.Step(automaton).tensors(automaton.seed(1, (4, 4)), 1.0))
 
 
+def test_a_refusal_of_a_rule_is_passed_on_as_it_is():
+    automaton = one_level(Ask()).float()
+    with pytest.raises(ExportError, match="draws random numbers of its own") as refused:
+        module.step_model(automaton, automaton.seed(1, (4, 4)))
+    assert refused.value.to_do.startswith("export an automaton whose rules draw none")
+
+
 def test_a_model_that_computes_something_else_is_not_written(tmp_path, monkeypatch, growing):
     loaded, file, _ = growing
 

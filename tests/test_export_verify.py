@@ -22,7 +22,7 @@ from nca import (
 )
 from nca.checkpoint.trained import Trained
 from nca.export.example import Begin, example_state, lively_state
-from nca.export.verify import NotCompared, Trial, compare, trials
+from nca.export.verify import NotCompared, Trial, compare, scale_of, trials
 from nca.registry.registry import registry
 
 
@@ -198,3 +198,23 @@ def test_every_one_of_thirty_changed_weights_is_found(lizard):
         except ExportError:
             found += 1
     assert found == 30
+
+
+class Fail(UpdateRule):
+    """A rule that cannot compute on narrow grids."""
+
+    def forward(self, view: View) -> Tensor:
+        return torch.nn.functional.pad(view.own, (3, 3, 0, 0), mode="circular")[..., 3:-3]
+
+
+def test_a_rule_that_fails_in_torch_is_told_apart_from_an_export_that_does():
+    automaton = one_level(Fail())
+    with pytest.raises(ExportError, match="a step fails before anything is exported") as refused:
+        lively_state(automaton, automaton.seed(1, (9, 2)), 5)
+    assert refused.value.where == "the rules in torch, on the grid 9x2"
+
+
+def test_one_number_that_is_none_makes_a_state_infinite_on_whichever_level():
+    good, bad = torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), torch.nan)
+    for levels in ({"low": good, "top": bad}, {"low": bad, "top": good}):
+        assert not scale_of(State(levels)) < torch.inf

@@ -29,7 +29,8 @@ def test_a_run_of_such_a_rule_leaves_no_folder(tmp_path):
     begun(tmp_path)
     register.rule("in_place")(InPlace)
     with pytest.raises(PluginError, match="writes into the state"):
-        begun(tmp_path / "other", 'levels.body.rules=[{ name = "in_place" }, { name = "weighted" }]')
+        rules = '[{ name = "in_place" }, { name = "weighted" }]'
+        begun(tmp_path / "other", f"levels.body.rules={rules}")
     assert not (tmp_path / "other" / "run").exists()
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
-from nca.export.verify import ROUNDING, NotCompared, bounded, scale_of
+from nca.errors import ExportError
+from nca.export.verify import GREAT, ROUNDING, NotCompared, scale_of, walk
 from nca.tasks.display import Canvas, Display
 
 CLEAR = 10.0
@@ -60,7 +61,11 @@ def lively_state(automaton: Automaton, first: State, steps: int) -> Begin | NotC
         automaton: On the CPU.
         first: The example before any step.
         steps: Steps of the example, for hidden channels to be at work.
+
+    Raises:
+        ExportError: A rule fails in torch already.
     """
+    _check_steps(automaton, first)
     ruled = [name for name in automaton.writable_levels if _changed_by_step(automaton, name)]
     best: tuple[list[str], Begin] | None = None
     for begin in _candidates(automaton, first, steps):
@@ -77,21 +82,30 @@ def lively_state(automaton: Automaton, first: State, steps: int) -> Begin | NotC
     return Begin(_busy_at_edge(automaton, begin.state), notes)
 
 
+def _check_steps(automaton: Automaton, first: State) -> None:
+    try:
+        automaton.step(first, fire_rate=1.0)
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as fault:
+        first_line = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
+        raise ExportError(
+            f"a step fails before anything is exported: {first_line}",
+            where="the rules in torch, on the grid "
+            + "x".join(map(str, first.size(next(iter(first))))),
+            to_do="let the rule compute on this grid, or give [grid] size another",
+        ) from fault
+
+
 def _candidates(automaton: Automaton, first: State, steps: int) -> Iterator[Begin]:
-    path = automaton.trajectory(first, steps)
-    kept = bounded(path)
+    length = walk(automaton, first, steps, ()).length
+    way = walk(automaton, first, steps, {length, length // 2, min(length, 1), 0})
     notes = ()
-    if len(kept) < len(path):
-        lost = path[len(kept)]
-        how = (
-            "leaves the finite numbers"
-            if not scale_of(lost) < torch.inf
-            else "grows beyond a million times its first numbers"
-        )
-        notes = (f"the example {how} at step {lost.step}",)
-    last = len(kept) - 1
-    for at in sorted({last, last // 2, min(last, 1), 0} - {-1}, reverse=True):
-        yield Begin(kept[at], notes)
+    if way.lost:
+        lasting = scale_of(way.lost) < torch.inf
+        how = "grows beyond a million times its first" if lasting else "leaves the finite"
+        notes = (f"the example {how} numbers at step {way.lost.step}",)
+    kept = [state for _, state in sorted(way.kept.items(), reverse=True)]
+    for state in kept:
+        yield Begin(state, notes)
     for random_seed in range(RANDOM_SEEDS):
         yield Begin(_random(first, kept, random_seed), (*notes, "tried on random states"))
 
@@ -104,10 +118,10 @@ def _random(first: State, path: Sequence[State], random_seed: int) -> State:
     rng = first.replace(random_seed=random_seed).rng
     levels = {}
     for name, level in first.items():
-        numbers = torch.stack([state[name] for state in path or [first]])
-        low, high = (numbers.amin().item(), numbers.amax().item()) if path else (0.0, 0.0)
-        if not low < high:
-            low, high = min(low, 0.0), max(high, 1.0)
+        numbers = torch.stack([state[name] for state in path])
+        low, high = numbers.amin().item(), numbers.amax().item()
+        if not -torch.inf < low < high < torch.inf:
+            low, high = 0.0, 1.0
         size = first.size(name)
         ramp = (torch.arange(size[-1]) + 1) / size[-1]
         drawn = rng.uniform(f"export/{name}", level.shape[1], size) * ramp
@@ -123,7 +137,7 @@ def _changed_by_step(automaton: Automaton, name: str) -> bool:
 def _moving(automaton: Automaton, state: State) -> list[str]:
     """Return the levels that a step of all cells changes by more than rounding explains."""
     after = automaton.step(state, fire_rate=1.0)
-    if not scale_of(after) < torch.inf:
+    if not scale_of(after) <= GREAT * max(scale_of(state), 1.0):
         return []
     found = []
     for name in automaton.writable_levels:

@@ -26,7 +26,7 @@ from nca.export.onnx_json import graph
 from nca.export.page_data import check_exportable, page_data
 from nca.export.page_views import drawing, views
 from nca.export.texels import Packer, base64_of, numbers_of
-from nca.export.verify import Difference, NotCompared, Trial, bounded, compare, trials
+from nca.export.verify import Difference, NotCompared, Trial, compare, scale_of, trials
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.tasks.display import Display
@@ -192,7 +192,7 @@ def _seen(automaton: Automaton, display: Display, steps: int) -> list[State]:
     count = len(canvas.examples) if canvas else 0
     first = State.cat([example_state(display, number) for number in range(max(count, 1))])
     seen = automaton.trajectory(first, 2 * steps, max(steps // 2, 1))
-    return list(bounded(seen))[1:] or seen[:1]
+    return [state for state in seen[1:] if scale_of(state) < torch.inf] or seen[:1]
 
 
 def _web(name: str) -> str:

@@ -20,7 +20,7 @@ import torch
 from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
-from nca.errors import ExportError
+from nca.errors import ExportError, NCAError
 from nca.export.example import example_state, lively_state
 from nca.export.onnx_step import Step
 from nca.export.onnx_trial import OPSET, try_model
@@ -110,17 +110,27 @@ def _model(step: Step, state: State) -> Any:
                 verbose=False,
                 optimize=False,  # it takes what is added to keep a divisor from zero for nothing
             )
-    except ExportError:
-        raise
     except Exception as fault:  # torch tells of what it cannot export in many kinds of error
-        cause = fault.__cause__ or fault
-        raise ExportError(
-            f"torch cannot export a step: {str(cause).strip().splitlines()[0]}",
-            where=f"torch.onnx.export, {type(cause).__name__}",
-            to_do="a rule computes something that ONNX does not know, or that depends on numbers",
-        ) from fault
+        raise _not_traced(fault) from fault
     assert program is not None
     return program.model_proto
+
+
+def _not_traced(fault: BaseException) -> ExportError:
+    """Return why a step cannot be exported: a refusal of nca's own, if that is the cause."""
+    cause = fault
+    while not isinstance(cause, NCAError) and (cause.__cause__ or cause.__context__):
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(cause, NCAError):
+        return ExportError(cause.what, where=cause.where, to_do=cause.to_do)
+    cause = fault.__cause__ or fault
+    first = (str(cause).strip().splitlines() or ["it does not say why."])[0]
+    return ExportError(
+        f"torch cannot export a step: {first}",
+        where=f"torch.onnx.export, {type(cause).__name__}",
+        to_do="let rules compute with what ONNX knows, and choose by torch.where instead of by "
+        "Python's if; nca play runs them as they are",
+    )
 
 
 def _note(
@@ -153,15 +163,19 @@ def _installed(*wanted: str) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what the exporter says of its own parts to itself."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    disabled = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    kept = io.StringIO()
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(kept),
+            contextlib.redirect_stderr(kept),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(disabled)
 
 
 __all__: Sequence[str] = ["OPSET", "Step", "step_model", "write_onnx"]

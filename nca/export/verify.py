@@ -6,8 +6,7 @@ a step changes the channel it stands in, so that a wrong step cannot hide behind
 behind a state in which nothing happens.
 """
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -105,41 +104,79 @@ class Trial:
     changes: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True)
+class Walk:
+    """Steps of torch, of which some states were kept.
+
+    Attributes:
+        length: Steps for which numbers are finite, and not far beyond the first ones.
+        kept: States by the number of steps that led to them.
+        changes: The most that a step changed each channel of each level, `(C)`.
+        lost: The first state that is not finite, or far beyond, if there was one.
+    """
+
+    length: int
+    kept: dict[int, State]
+    changes: dict[str, Tensor]
+    lost: State | None
+
+
+def walk(
+    automaton: Automaton,
+    begun: State,
+    steps: int,
+    keep: Collection[int],
+    fire_rate: float | None = None,
+) -> Walk:
+    """Let steps pass as long as their numbers stay within bounds, and keep some states.
+
+    Args:
+        automaton: On the CPU.
+        begun: Where all begins.
+        steps: The most there shall be.
+        keep: Which states, by the number of steps that led to them.
+        fire_rate: Instead of the automaton's own.
+    """
+    most = GREAT * max(scale_of(begun), 1.0)
+    kept = {0: begun} if 0 in keep else {}
+    changes = {name: torch.zeros(level.shape[1]) for name, level in begun.items()}
+    now = begun
+    for number in range(1, steps + 1):
+        after = automaton.step(now, fire_rate=fire_rate)
+        if not scale_of(after) <= most:
+            return Walk(number - 1, kept, changes, after)
+        changes = {n: torch.maximum(changes[n], c) for n, c in _changes(now, after).items()}
+        now = after
+        if number in keep:
+            kept[number] = now
+    return Walk(steps, kept, changes, None)
+
+
 @torch.no_grad()
 def trials(automaton: Automaton, begun: State, steps: int) -> list[Trial]:
     """Return steps to take again: many in a row, and single ones on their way.
 
     Args:
         automaton: On the CPU.
-        begun: Where all begins; a step from it is finite.
+        begun: Where all begins; a step from it stays within bounds.
         steps: The most in a row; fewer where numbers grow without bounds.
     """
     found = []
     for kind, rate in (("synchronous", 1.0), ("asynchronous", automaton.fire_rate)):
-        path = automaton.trajectory(begun, steps, fire_rate=rate)
-        path = path[: max(len(bounded(path)), 2)]
-        count = len(path) - 1
-        changes = [_changes(a, b) for a, b in itertools.pairwise(path)]
-        most = {n: torch.stack([one[n] for one in changes]).amax(dim=0) for n in begun}
-        found.append(Trial(kind, begun, rate, count, path[-1], most))
-        if count > 1:
-            for at in sorted({0, count // 2, count - 1}):
-                found.append(Trial(kind, path[at], rate, 1, path[at + 1], changes[at]))
+        count = walk(automaton, begun, steps, (), rate).length
+        singles = sorted({0, count // 2, count - 1}) if count > 1 else []
+        keep = {count, *singles, *(at + 1 for at in singles)}
+        way = walk(automaton, begun, count, keep, rate)
+        found.append(Trial(kind, begun, rate, count, way.kept.get(count, begun), way.changes))
+        for at in singles:
+            before, after = way.kept.get(at, begun), way.kept[at + 1]
+            found.append(Trial(kind, before, rate, 1, after, _changes(before, after)))
     return found
-
-
-def bounded(path: Sequence[State]) -> Sequence[State]:
-    """Return a path up to where its numbers are no longer finite, or far beyond the first ones."""
-    most = GREAT * max(scale_of(path[0]), 1.0)
-    for number, state in enumerate(path):
-        if not scale_of(state) <= most:
-            return path[:number]
-    return path
 
 
 def scale_of(state: State) -> float:
     """Return the greatest number of a state; NaN if one of its numbers is none."""
-    return max(level.abs().max().item() for level in state.values())
+    return torch.stack([level.abs().max().float() for level in state.values()]).max().item()
 
 
 def _changes(before: State, after: State) -> dict[str, Tensor]:
