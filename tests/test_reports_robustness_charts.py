@@ -174,3 +174,31 @@ def test_no_two_wounds_look_alike():
     (panel,) = _healing(SimpleNamespace(summaries={"damage": given}, model=model)).axes
     looks = {(curve.get_color(), curve.get_linestyle()) for curve in panel.lines}
     assert len(looks) == len(panel.lines) == 14
+
+
+def drawn_conditions(monkeypatch, *rows):
+    """Return the panels of all conditions before they become a picture."""
+    kept = []
+    monkeypatch.setattr("nca.reports.robustness.charts.picture_of", kept.append)
+    conditions(result_of(rows))
+    return kept[0].axes
+
+
+def test_an_interval_on_a_logarithmic_axis_is_in_the_picture_or_marked_where_it_leaves(monkeypatch):
+    wide = line("duration", 10, (0.001, 0.0041, 0.0019))  # its interval reaches below 0
+    narrow = line("duration", 20, (0.8, 0.9, 1.0))
+    (panel,) = drawn_conditions(monkeypatch, wide, narrow)
+    assert panel.get_xscale() == "log"
+    left, right = panel.get_xlim()
+    assert wide.headline.low < 0 < left <= wide.headline.mean / 2
+    assert right > narrow.headline.high
+    arrows = [one for one in panel.lines if one.get_marker() == 4]
+    assert [(list(one.get_xdata()), list(one.get_ydata())) for one in arrows] == [([left], [0])]
+
+
+def test_a_logarithmic_axis_reaches_as_far_as_an_interval_above_zero(monkeypatch):
+    wide = line("duration", 10, (0.0014, 0.0030, 0.0022))
+    assert 0 < wide.headline.low < wide.headline.mean / 2
+    (panel,) = drawn_conditions(monkeypatch, wide, line("duration", 20, (0.8, 0.9, 1.0)))
+    assert panel.get_xlim()[0] < wide.headline.low
+    assert not [one for one in panel.lines if one.get_marker() == 4]

@@ -43,14 +43,20 @@ def section(title: str, parts: Sequence[str]) -> str:
     return f"<section><h2>{escape(title)}</h2>\n" + "\n".join(parts) + "\n</section>"
 
 
-def figure(picture: Image.Image, caption: str) -> str:
-    """Return a picture, inside the page, above its caption; the first sentence stands for it."""
+def figure(picture: Image.Image, caption: str, *, chart: bool = False) -> str:
+    """Return a picture, inside the page, above its caption; the first sentence stands for it.
+
+    Args:
+        picture: Anything drawn.
+        caption: Plain text.
+        chart: Whether it is ink on white, and shall turn dark where the page does.
+    """
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True)
     data = base64.b64encode(content.getvalue()).decode()
-    caption = escape(caption)
+    caption, kind = escape(caption), " class=chart" * chart
     return (
-        f'<figure><img src="data:image/png;base64,{data}" width={picture.width} '
+        f'<figure><img{kind} src="data:image/png;base64,{data}" width={picture.width} '
         f'alt="{caption.partition(".")[0]}"><figcaption>{caption}</figcaption></figure>'
     )
 
@@ -81,7 +87,7 @@ def table(given: Table) -> str:
         ]
         rows.append(f"<tr{' class=first' * (not same)}>{''.join(cells)}</tr>")
     return (
-        f"<div class=table><table><thead><tr>{heads}</tr></thead>"
+        f"<div class=table tabindex=0><table><thead><tr>{heads}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 

@@ -13,6 +13,9 @@ from nca.reports.islands.run import IslandsResult
 from nca.reports.islands.verdict import islands_headline, verdict
 from nca.reports.publish import checkpoint_settings
 
+CHARTS = ("course", "sweep", "rest")
+"""Which of the pictures are ink on white."""
+
 
 def islands_page(result: IslandsResult, pictures: Mapping[str, Image.Image]) -> str:
     """Return the page.
@@ -132,4 +135,4 @@ def _settings(result: IslandsResult) -> str:
 
 
 def _picture(pictures: Mapping[str, Image.Image], name: str) -> str:
-    return figure(pictures[name], CAPTIONS[name])
+    return figure(pictures[name], CAPTIONS[name], chart=name in CHARTS)

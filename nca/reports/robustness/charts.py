@@ -14,6 +14,8 @@ from nca.reports.statistics import Statistics
 
 OWN, LONG, UNCHANGED, BAD = "#0072b2", "#c26a00", "#8a8a8a", "#d55e00"
 MOST_TICKS = 11
+CARETLEFT = 4
+"""The number of matplotlib's marker: an arrow whose tip is at its place."""
 COLOURS = 10
 
 
@@ -89,6 +91,7 @@ def conditions(result: RobustnessResult) -> Image.Image | None:
         panel.set_title(name, fontsize=10, loc="left", color=INK)
     kept = [one for _, rows in groups for line in rows for one in (line.headline, line.unchanged)]
     _fit(grid[0, 0], "x", [one for one in kept if one is not None])
+    _mark_cut(grid[:, 0], [rows for _, rows in groups])
     grid[-1, 0].set_xlabel(result.model.headline, fontsize=9)
     return picture_of(figure)
 
@@ -161,6 +164,19 @@ def _dot(panel: Any, one: Statistics, place: float, *, bad: bool = False) -> Non
     )
 
 
+def _mark_cut(column: Sequence[Any], groups: Sequence[Sequence[CheckSummary]]) -> None:
+    """Put an arrow where an interval goes on beyond the left end of the axis.
+
+    On a logarithmic axis that is any interval that reaches 0.
+    """
+    left, _ = column[0].get_xlim()
+    for panel, rows in zip(column, groups, strict=True):
+        for place, line in enumerate(rows):
+            if line.headline.low < left:
+                colour = BAD if line.exploded else OWN
+                panel.plot([left], [place], marker=CARETLEFT, color=colour, clip_on=False, zorder=5)
+
+
 def _steps_axis(panel: Any, first: int, last: int) -> None:
     """Let the axis below count steps by their logarithm, in numbers that people read."""
     panel.set_xscale("log")
@@ -188,8 +204,8 @@ def round_steps(first: int, last: int) -> list[int]:
 def _fit(panel: Any, axis: str, given: Sequence[Statistics]) -> None:
     """Let an axis span what is drawn; by its logarithm where means span more than a hundredfold.
 
-    Where no mean is below zero, the axis is not either, however far down an interval reaches: it
-    leaves the picture there.
+    Where no mean is below zero, the axis is not either, however far down an interval reaches; a
+    logarithmic one reaches to a hundredth of the least mean. Intervals leave the picture there.
     """
     means = [one.mean for one in given if math.isfinite(one.mean)]
     if not means or min(means) < 0:
@@ -199,7 +215,9 @@ def _fit(panel: Any, axis: str, given: Sequence[Statistics]) -> None:
     if min(means) > 0 and max(means) > 100 * min(means):
         (panel.set_yscale if axis == "y" else panel.set_xscale)("log")
         (panel.yaxis if axis == "y" else panel.xaxis).set_major_formatter("{x:g}")
-        set_limits(min(means) / 2, max(ends) * 1.3)
+        lows = [one.low for one in given if one.low > 0]
+        least = min(min(means) / 2, max(min(lows, default=math.inf) / 1.3, min(means) / 100))
+        set_limits(least, max(ends) * 1.3)
         return
     low, high = panel.get_ylim() if axis == "y" else panel.get_xlim()
     if low < 0:

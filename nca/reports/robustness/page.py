@@ -41,7 +41,9 @@ def robustness_page(result: RobustnessResult, pictures: Mapping[str, Image.Image
     """
     name = result.model.trained.recipe.name
     shown = [
-        figure(pictures[picture], text) for picture, text in CAPTIONS.items() if picture in pictures
+        figure(pictures[picture], text, chart=picture != "pictures")
+        for picture, text in CAPTIONS.items()
+        if picture in pictures
     ]
     parts = [
         _head(result),
