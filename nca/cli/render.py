@@ -141,9 +141,9 @@ def render_command(
     default = f"{trained.recipe.name}.{'gif' if film else 'png'}"
     output = None
     if out != TERMINAL:
-        demand_encoding(out or Path(default), rate or 12.0)
         inputs = [trained.path, *(plugin or ()), *([frames] if frames else [])]
         output = output_path(out, default, picture_kind(str(out or default)), inputs)
+        demand_encoding(output.path, rate or 12.0)
     steps = steps or trained.recipe.evaluation_steps[0]
     out = output.path if output else TERMINAL
     options = RenderOptions(
