@@ -1,6 +1,6 @@
 """Check the tables of a recipe: each value alone, the options of plugins, and all together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from nca.errors import PluginError, RegistryError
 from nca.jsonl import dumps
 from nca.recipe.paths import plugin_tables
-from nca.recipe.relations import conflicts
+from nca.recipe.relations import conflicts, senseless
 from nca.recipe.salvage import hangs_on, salvage
 from nca.recipe.tables import Tables
 from nca.registry.registry import Kind, registry
@@ -52,6 +52,35 @@ def check_tables(tables: dict[str, Any]) -> tuple[Tables | None, list[Fault], Ha
     faults = odd + [fault for fault in found if fault.path not in covered]
     blamed = hollow | {fault.path for fault in faults}
     return checked, faults, lambda fault: _hangs(fault, blamed)
+
+
+def judge_sense(
+    tables: Tables | None, hangs: Hangs, overridden: Sequence[KeyPath], *, trained: bool = False
+) -> tuple[list[Fault], list[Fault]]:
+    """Return what means nothing: what is a fault, and what an override elsewhere has caused.
+
+    Args:
+        tables: As far as they are sound.
+        hangs: Tells what hangs on another fault.
+        overridden: The keys that overrides set.
+        trained: Whether a checkpoint holds them: then overrides alone are judged.
+    """
+    faults: list[Fault] = []
+    remarks: list[Fault] = []
+    for fault in senseless(tables) if tables else ():
+        if hangs(fault):
+            continue
+        own = _within(fault.path, overridden)
+        if not own and any(_within(other, overridden) for other in fault.others):
+            remarks.append(fault)
+        elif own or not trained:
+            faults.append(fault)
+    return faults, remarks
+
+
+def _within(path: KeyPath, keys: Sequence[KeyPath]) -> bool:
+    """Return whether a path is one of the keys, or lies in one."""
+    return any(path[: len(key)] == key for key in keys)
 
 
 def _hangs(fault: Fault, blamed: set[KeyPath]) -> bool:

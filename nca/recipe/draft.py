@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nca.recipe.check import check_tables
+from nca.recipe.check import check_tables, judge_sense
 from nca.recipe.errors import RecipeError
 from nca.recipe.overrides import override, replaced
 from nca.recipe.paths import located, plugin_tables
@@ -79,7 +79,8 @@ class Draft:
             for path, kind, table in plugin_tables(self.tables)
             if isinstance(table.get("name"), str) and table["name"] not in registry.names(kind)
         ]
-        _, faults, _ = check_tables(deepcopy(self.tables))
+        checked, faults, hangs = check_tables(deepcopy(self.tables))
+        faults += judge_sense(checked, hangs, self.overridden)[0]
         return [fault for fault in faults if fault.path not in strangers], strangers
 
     def words(self, place: KeyPath) -> str:

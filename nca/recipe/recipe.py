@@ -20,15 +20,14 @@ from nca.engine.rule import UpdateRule
 from nca.engine.topology import Topology
 from nca.errors import NCAError
 from nca.recipe.build import build, check_rule
-from nca.recipe.check import check_tables
+from nca.recipe.check import check_tables, judge_sense
 from nca.recipe.draft import Draft
 from nca.recipe.errors import RecipeError
 from nca.recipe.memory import beyond
 from nca.recipe.recipe_files import RecipeFiles
-from nca.recipe.relations import senseless
 from nca.recipe.tables import Tables, Train
 from nca.tasks.task import Task, TaskContext
-from nca.validation.faults import Fault, KeyPath
+from nca.validation.faults import Fault
 
 Wanted = TypeVar("Wanted")
 
@@ -87,18 +86,9 @@ class Recipe:
         """
         files = files or RecipeFiles(folder)
         draft = Draft.read(text, overrides, source or name).located(files)
-        overridden = draft.overridden
         checked, faults, hangs = check_tables(draft.tables)
-        remarks: list[Fault] = []
-        for fault in senseless(checked) if checked else ():
-            if hangs(fault):
-                continue
-            if _within(fault.path, overridden):
-                faults.append(fault)
-            elif any(_within(other, overridden) for other in fault.others):
-                remarks.append(fault)
-            elif not trained:
-                faults.append(fault)
+        odd, remarks = judge_sense(checked, hangs, draft.overridden, trained=trained)
+        faults += odd
         if checked is None:
             raise draft.refusal(faults)
         given, text = draft.overrides, draft.text
@@ -261,8 +251,3 @@ class Recipe:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)
             return build("task", table, ("task",), setting, faults)
-
-
-def _within(path: KeyPath, keys: Iterable[KeyPath]) -> bool:
-    """Return whether a path is one of the keys, or lies in one."""
-    return any(path[: len(key)] == key for key in keys)

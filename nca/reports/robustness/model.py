@@ -88,6 +88,7 @@ class ModelUnderTest:
                 name=old.recipe.name,
                 folder=old.recipe.folder,
                 overrides=overrides,
+                trained=True,
             )
             new = replace(old, recipe=recipe, automaton=recipe.automaton())
             _same_weights(old.automaton, new.automaton)
