@@ -19,7 +19,7 @@ def test_a_rule_that_writes_into_its_view_is_refused_and_the_state_is_whole():
     layout = Layout([Level("body", channels=1)])
     automaton = Automaton(layout, {"body": [InPlace()]})
     state = automaton.seed(1, (4, 4))
-    with pytest.raises(PluginError, match=r"InPlace, a rule of level \"body\", writes into"):
+    with pytest.raises(PluginError, match="writes into the state"):
         check_rules(automaton, state)
     assert not state["body"].any()
     assert automaton.training
