@@ -23,7 +23,7 @@ FLAGS = (
 
 
 PATIENCE = 60_000
-"""Milliseconds for a page to do what a test waits for, on a machine that does other work too."""
+"""Milliseconds that a test waits for a page, on a machine that does other work too."""
 
 GONE = "ERR_CONNECTION_REFUSED"
 """What a page says that looks for a server after the test has stopped it."""

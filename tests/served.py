@@ -38,7 +38,7 @@ def serving(session: Session, *, moving: bool = False) -> Iterator[Served]:
         yield Served(hub, server)
     finally:
         server.stop()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         assert not thread.is_alive(), "the server did not stop"
 
 

@@ -634,3 +634,45 @@ def test_a_history_of_any_random_seed_and_weights_is_loaded_again(life, seed, mo
     session = Session(life, seed)
     assert session.load(session.save()) is False
     assert session.here.branch.random_seed == seed
+
+
+def verdict(session: Session) -> str:
+    """Return the class that has most votes."""
+    assert session.model.task
+    votes = session.model.task.votes(session.here.snapshot.batch)
+    return max(votes, key=lambda vote: vote.share.item()).name
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "least"),
+    [
+        ("glom_fashion", 3, 3),
+        ("glom_mnist", 3, 3),
+        ("glom_mnist_long", 3, 3),
+        ("self_classifying_mnist_long", 12, 10),  # measured: 11
+        ("self_classifying_mnist_small", 12, 9),  # measured: 10
+    ],
+)
+def test_another_input_is_read_as_a_fresh_start_on_it_would_be(name, samples, least):
+    model = PlayedModel.load(name, CPU)
+    same = 0
+    for sample in range(samples):
+        changed = Session(model, start=PlayStart(sample=sample))
+        changed.advance(20)
+        changed.act({"kind": "exchange", "sample": sample + 20})
+        fresh = Session(model, start=PlayStart(sample=sample + 20))
+        for session in (changed, fresh):
+            session.advance(20)
+        same += verdict(changed) == verdict(fresh)
+    assert same >= least
+
+
+@pytest.mark.parametrize("name", ["glom_fashion", "glom_mnist_long", "self_classifying_mnist_long"])
+def test_a_blank_input_has_no_vote_on_the_other_classifiers(name):
+    model = PlayedModel.load(name, CPU)
+    session = Session(model)
+    session.advance(3)
+    session.act({"kind": "drop", "role": "input", "png": png((0, 0, 0), 28)})
+    assert model.is_blank(session.here.snapshot.state)
+    assert session.here.snapshot.state.step == 0
+    assert not any(vote["share"] for vote in header(session)["places"][0]["votes"])

@@ -191,7 +191,7 @@ def test_two_fingers_bring_the_cells_nearer_and_one_paints_there(browser, lizard
             fingers("touchMove", -apart, apart)
         fingers("touchEnd")
         until(lambda: abs(wide(page) / before - 4) < 0.1)
-        page.wait_for_timeout(150)
+        idle(page)
         assert not session.here.snapshot.state["body"][0, 0].any(), "two fingers have painted"
 
         # what is 4 cells of 32 away from the middle now is as far as all 16 were
