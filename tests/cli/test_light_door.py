@@ -130,7 +130,7 @@ def test_no_verb_at_all_shows_the_verbs_and_what_to_try_first(nca):
     assert (result.code, result.out) == (2, "")
     assert result.err.rstrip() == nca("--help").out.rstrip()
     tried = result.err.partition("\n  Try first:\n")[2]
-    commands = [line.split("   ")[0].split() for line in tried.splitlines()]
+    commands = [line.strip().split("   ")[0].split() for line in tried.strip().splitlines()]
     assert len(commands) == 3
     for program, *arguments in commands:
         assert program == "nca"
