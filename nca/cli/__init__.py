@@ -41,9 +41,17 @@ from nca.registry.installed import listen
 
 INTERRUPTED = 130
 
+TRY_FIRST = """
+Try first:
+  nca recipes list   What can be trained, and what is trained already.
+  nca play growing   Touch a trained automaton on a page of your browser.
+  nca run growing    Train one: an image that grows from a single cell.
+"""
+
 app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
+    epilog=f"\b{TRY_FIRST}",
     help="Neural cellular automata: train, evaluate, export.\n\nExample: nca run glom_mnist",
 )
 app.command("run")(run.run_command)
@@ -64,19 +72,12 @@ app.command("import")(imports.import_command)
 app.add_typer(data.app, name="data")
 app.command("help")(help.help_command)
 
-TRY_FIRST = """
-Try first:
-  nca recipes list   What can be trained, and what is trained already.
-  nca play growing   Touch a trained automaton on a page of your browser.
-  nca run growing    Train one: an image that grows from a single cell.
-"""
-
 
 @app.callback()
 def greet(context: typer.Context) -> None:
     """Show the verbs, and what to try first, where no verb is given."""
     if context.invoked_subcommand is None:
-        say(f"{context.get_help()}\n{TRY_FIRST.rstrip()}")
+        say(context.get_help().rstrip())
         raise typer.Exit(2)
 
 

@@ -32,6 +32,10 @@ Source = Annotated[
 ]
 
 
+PLAYED = ("growing",)  # as in: nca play growing
+"""What is proposed first of all that is trained."""
+
+
 @app.command("list")
 def list_recipes() -> None:
     """List the installed recipes with their first line.
@@ -44,6 +48,9 @@ def list_recipes() -> None:
     for name, path in known.items():
         first = recipe_text(path).partition("\n")[0].lstrip("# ").rstrip()
         print_result(f"{name:<{width}}  {first}{'  (pretrained)' if name in trained else ''}")
+    first = next((name for name in PLAYED if name in trained), next(iter(trained), None))
+    if first:
+        say(f"next: nca play {first}")
 
 
 @app.command("show")

@@ -20,7 +20,7 @@ beside them, up to 32 MB each), so that a checkpoint alone says what was run, an
 A recipe may name plugin files, and these may do whatever a program of yours may: `nca recipes
 check` executes none (`--trust` lets it), the other commands say which ones they are about to
 execute. Those that a checkpoint carries are executed with `--trust` alone, and by
-`nca run --resume` in the run's own folder.
+`nca run --resume RUN` in the run's own folder.
 
 All that is wrong is said in one round, as far as one fault does not hang on another: types and
 ranges, options of plugins, values that do not go together, what rules need (`nca help rules`) and
