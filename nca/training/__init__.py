@@ -17,7 +17,7 @@ pool and its own number alone. Before a terminal with colours the cells are draw
 
 `loop` is the loop from top to bottom, `forward_backward` one iteration's rollout, loss and
 gradient, `run` the modules and the counters, `run_folder` makes and locks the folder, `restore`
-checks what a run takes up, `ema` averages weights, `monitor` notices what goes wrong, `memory_planner` and `compile_trial` choose before the first iteration,
-`new_recipe` notes overrides of a run that goes on, `log` and `tensorboard` write. Public to the
-other folders: every module.
+checks what a run takes up, `ema` averages weights, `monitor` notices what goes wrong,
+`memory_planner` and `compile_trial` choose before the first iteration, `new_recipe` notes overrides
+of a run that goes on, `log` and `tensorboard` write. Public to the other folders: every module.
 """
