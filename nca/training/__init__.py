@@ -6,7 +6,8 @@
 
 A run's folder holds `recipe.toml`, `last.safetensors` (all that is needed to go on),
 `best.safetensors` (the weights that were best on held-out data, with what they measured),
-`metrics.jsonl`, `evaluation.json`, `states.png`, `levels.png` and `curve.png`.
+`metrics.jsonl`, `evaluation.json`, `states.png`, `levels.png` and `curve.png`. It is locked for as
+long as its process runs (`.nca.lock`): a second one is refused, and who only reads is not.
 
 `[train]` sets batch, iterations, learning rate and its schedule, treatment of gradients, averaged
 weights, precision, memory (`nca help memory`), compiled steps (`nca help speed`), and when to
@@ -15,8 +16,8 @@ pool and its own number alone. Before a terminal with colours the cells are draw
 (`--no-picture`: not).
 
 `loop` is the loop from top to bottom, `forward_backward` one iteration's rollout, loss and
-gradient, `run` the folder, the modules and the counters, `ema` averaged weights, `monitor` notices
-what goes wrong, `memory_planner` and `compile_trial` choose before the first iteration,
-`new_recipe` notes overrides of a run that goes on, `log` and `tensorboard` write. Public to the
-other folders: every module.
+gradient, `run` the modules and the counters, `run_folder` makes and locks the folder, `restore`
+checks what a run takes up, `ema` averages weights, `monitor` notices what goes wrong,
+`memory_planner` and `compile_trial` choose before the first iteration, `new_recipe` notes overrides
+of a run that goes on, `log` and `tensorboard` write. Public to the other folders: every module.
 """
