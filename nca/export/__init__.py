@@ -15,10 +15,6 @@ edge of the grid, or from random ones where the example stays as it is. A differ
 thousandth of what a step changes. Where nothing happens, the file says that nothing was compared.
 Models in ONNX are tried on grids of other sizes too, down to one cell.
 
-Of ten test pictures, chosen one after the other, a page was right on 10 (`glom_mnist_long`,
-`glom_fashion`), 9 (`glom_mnist`), 8 (`self_classifying_mnist_long`), 5
-(`self_classifying_mnist_small`); begun anew for each, torch is on 10, 10, 9, 7 and 6.
-
 Pages on the graphics card refuse skips, axes other than two, normalised embeddings, location codes
 and attention inside `lateral`. All but skips can go to ONNX, and with `--engine onnx`
 all but skips and other axes go into a page. What was measured: `nca help measured`.
