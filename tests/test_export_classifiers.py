@@ -21,6 +21,14 @@ ENOUGH = {
     "glom_fashion": 6,
 }
 """Every classifier that ships, and the first step at which it was evaluated."""
+RIGHT = {
+    "self_classifying_mnist_small": 5,
+    "self_classifying_mnist_long": 8,
+    "glom_mnist": 9,
+    "glom_mnist_long": 10,
+    "glom_fashion": 10,
+}
+"""On how many of ten test pictures, chosen one after the other, a page was right."""
 CARRYING = ["self_classifying_mnist_small", "self_classifying_mnist_long"]
 NEITHER = "Nothing is drawn yet"
 
@@ -112,7 +120,7 @@ def test_every_example_is_judged_as_from_a_fresh_start(page, pages, name):
         right["fresh"] += fresh == word
     # what carries on is not of one mind with a fresh start about every digit, but as often right
     assert right["page"] >= right["fresh"] - 1
-    assert right["fresh"] >= 6
+    assert right["page"] >= RIGHT[name]
 
 
 @pytest.mark.parametrize("name", [name for name in ENOUGH if "fashion" not in name])

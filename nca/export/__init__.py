@@ -10,12 +10,18 @@ one file that asks for nothing else, with the same fire masks as torch. Rules th
 itself, as long as the graph needs only some eighty operations; one that it does not know is refused
 by name. ONNX needs `pip install "nca[onnx]"`.
 
+A comparison takes single steps, and many in a row, from states of the task's example moved to the
+edge of the grid, or from random ones where the example stays as it is. A difference may be a
+thousandth of what a step changes. Where nothing happens, the file says that nothing was compared.
+Models in ONNX are tried on grids of other sizes too, down to one cell.
+
 Pages on the graphics card refuse skips, axes other than two, normalised embeddings, location codes
 and attention inside `lateral`. All but skips can go to ONNX, and with `--engine onnx`
 all but skips and other axes go into a page. What was measured: `nca help measured`.
 
-`html` writes pages, `onnx` models, `verify` compares with torch; `page_data`, `page_views`,
-`page_training`, `texels`, `onnx_json` and `browser` serve them. Public to the other folders:
+`html` writes pages, `onnx` models, `verify` compares with torch; `example`, `page_data`,
+`page_views`, `texels`, `onnx_step`, `onnx_inputs`, `onnx_trial`, `onnx_json` and `browser` serve
+them. Public to the other folders:
 `browser`, and what `__all__` names.
 """
 
