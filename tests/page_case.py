@@ -1,6 +1,7 @@
 """Exported pages in a real browser: write them, open them, and read the state they are in."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
@@ -34,13 +35,24 @@ def pages(tmp_path_factory) -> Pages:
 
     @cache
     def write(name: str, engine: Engine = "webgl", examples: bool = False) -> tuple[Trained, Path]:
-        loaded, file = trained(name), folder / f"{name}-{engine}-{examples}.html"
+        loaded, file = trained(name), folder / f"{Path(name).stem}-{engine}-{examples}.html"
         if examples:
             loaded.prepare(None, lambda *told: None)
         assert write_html(loaded, file, STEPS, check=False, engine=engine) is None
         return loaded, file
 
     return write
+
+
+@pytest.fixture(scope="session")
+def fading(tmp_path_factory) -> str:
+    """Write a classifier whose input never changed in training, and whose vote fell by step 40."""
+    loaded = trained("glom_mnist", "pool.swapped=0")
+    rows = [{"steps": step, "after": "", "vote": vote} for step, vote in ((10, 0.982), (40, 0.91))]
+    file, recipe = tmp_path_factory.mktemp("fading") / "fading.safetensors", loaded.recipe
+    kept = {"recipe": recipe.text, "overrides": recipe.overrides, "metrics": {"test": rows}}
+    replace(loaded.checkpoint, **kept).write(file)
+    return str(file)
 
 
 def opened(page: Page, file: Path) -> None:

@@ -29,7 +29,7 @@ RIGHT = {
     "glom_fashion": 10,
 }
 """On how many of ten test pictures, chosen one after the other, a page was right."""
-CARRYING = ["self_classifying_mnist_small", "self_classifying_mnist_long"]
+CARRYING = ["self_classifying_mnist_small", "self_classifying_mnist_long", "glom_mnist"]
 NEITHER = "Nothing is drawn yet"
 
 
@@ -163,7 +163,7 @@ def test_cells_that_a_changed_input_leaves_dead_are_cleared_and_the_others_carry
 
 
 def test_a_page_of_a_graph_begins_anew_as_well(page, pages):
-    loaded, file = pages("glom_mnist", "onnx")
+    loaded, file = pages("glom_fashion", "onnx")
     opened(page, file)
     stroke(page, "draw", (0.2, 0.5), (0.8, 0.5))
     passed(page, 3)
@@ -201,8 +201,10 @@ def test_pages_without_an_input_have_nothing_to_clear(page, pages):
     assert page.locator("#pause").is_hidden()
 
 
-def test_a_page_that_does_not_hold_says_so_and_pauses_at_the_last_evaluated_step(page, pages):
-    opened(page, pages("glom_mnist")[1])
+def test_a_page_that_does_not_hold_says_so_and_pauses_at_the_last_evaluated_step(
+    page, pages, fading
+):
+    opened(page, pages(fading)[1])
     note = page.locator("#pause")
     assert note.text_content() == (
         "It does not hold: vote 98.2 % at step 10, 91.0 % at 40. The page pauses at step 40."
@@ -224,8 +226,9 @@ def test_a_page_that_does_not_hold_says_so_and_pauses_at_the_last_evaluated_step
     assert (note.text_content() or "").startswith("It does not hold")
 
 
-def test_a_page_that_holds_runs_on(page, pages):
-    opened(page, pages("glom_mnist_long")[1])
+@pytest.mark.parametrize("name", ["glom_mnist", "glom_mnist_long"])
+def test_a_page_that_holds_runs_on(page, pages, name):
+    opened(page, pages(name)[1])
     page.evaluate("nca.speed = 9, nca.play(true)")
     until(page, "nca.stage.engine.step > 60")
     assert page.locator("#pause").is_hidden()

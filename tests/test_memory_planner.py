@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 SPREADING = ("growing", "grid.size=[16, 16]", "task.side=10", "train.batch=3", "pool.size=4")
 LEVELS = (
     *("glom_mnist", "task.dataset=noise", "task.held_out=8"),
-    *("train.batch=4", "pool.size=8", "pool.fresh=2"),
+    *("train.batch=4", "pool.size=8", "pool.fresh=2", "pool.swapped=1"),
 )
 LISTED = (
     *("self_classifying_mnist_small", "task.dataset=noise", "task.held_out=8"),

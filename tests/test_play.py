@@ -288,9 +288,9 @@ def digits() -> PlayedModel:
 
 
 @pytest.fixture(scope="module")
-def glom() -> PlayedModel:
+def glom(fading) -> PlayedModel:
     """A classifier whose input never changed in training, and which does not hold."""
-    return PlayedModel.load("glom_mnist", CPU)
+    return PlayedModel.load(fading, CPU)
 
 
 def test_an_exchanged_input_leaves_live_cells_as_they_are_where_training_swapped_it(digits):

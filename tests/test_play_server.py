@@ -423,10 +423,10 @@ def test_what_is_taken_away_can_be_brought_back(served):
         assert bad.status_code == 400
 
 
-def test_an_automaton_that_does_not_hold_pauses_at_the_last_evaluated_step_and_says_so():
-    fading = PlayedModel.load("glom_mnist", torch.device("cpu"))
-    assert fading.pause is not None
-    session = Session(fading)
+def test_an_automaton_that_does_not_hold_pauses_at_the_last_evaluated_step_and_says_so(fading):
+    model = PlayedModel.load(fading, torch.device("cpu"))
+    assert model.pause is not None
+    session = Session(model)
     with serving(session) as served, talk(served) as wire:
         about = said(wire, "about")
         assert about["pause"]["measured"] == 40

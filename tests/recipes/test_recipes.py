@@ -63,6 +63,8 @@ def small(name: str) -> Iterator[str]:
     assert tables.task is not None, f"{name} has no task, so that nothing can be trained"
     for part in ("pool" if tables.pool else "", tables.task.name):
         keys |= TABLES.get(part, {})
+    if tables.pool and tables.pool.swapped:
+        keys["pool.swapped"] = "2"
     return (f"{key}={value}" for key, value in keys.items())
 
 
@@ -152,6 +154,15 @@ def test_a_pretrained_checkpoint_is_of_the_recipe_of_its_name_and_tells_its_figu
     moments = read_recipe(name).tables.evaluate.steps
     assert [row["steps"] for row in checkpoint.metrics["test"] if not row["after"]] == [*moments]
     assert pretrained()[name].stat().st_size < 1 << 20
+
+
+def test_the_vote_of_glom_mnist_follows_another_digit_within_ten_steps_and_keeps_it():
+    rows = Checkpoint.read(pretrained()["glom_mnist"]).metrics["test"]
+    votes = {row["steps"]: row["vote"] for row in rows}
+    assert [row["steps"] for row in rows if row["after"] == "swap"] == [50, 60, 80]
+    assert min(votes.values()) > 0.98
+    told = recipe_text(recipes()["glom_mnist"])
+    assert all(f"{100 * vote:.2f} %" in told for vote in votes.values())
 
 
 @pytest.mark.parametrize("name", sorted(pretrained()))
