@@ -41,7 +41,7 @@ def nan_if_null(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def parse(text: str | bytes, most: int = VALUES) -> Any:
+def parse_json(text: str | bytes, most: int = VALUES) -> Any:
     """Return what a text of JSON holds.
 
     Args:
@@ -84,7 +84,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         with path.open("rb") as file:
             for line in file:
                 try:
-                    record = parse(line)
+                    record = parse_json(line)
                 except ValueError:  # cut short by a kill, just being written, or damaged
                     continue
                 if isinstance(record, dict):

@@ -13,7 +13,7 @@ from nca.cli.console import format_figure, show_json, show_rows
 from nca.errors import StorageError
 from nca.evaluation.evaluate import Measurement
 from nca.jsonl import JsonLines, dumps, nan_if_null, read_lines
-from nca.play.follow import progress
+from nca.play.follow import loss_curve
 from nca.render.curve import save_curve
 from nca.training.log import MetricsLog
 
@@ -127,7 +127,7 @@ def test_a_line_that_was_cut_short_is_passed_over_and_the_next_one_stands_alone(
 @pytest.mark.parametrize("torn", [b'{"iteration": 2, "lo', b"2", b'{"iteration": 2, "loss": null}'])
 def test_a_page_that_follows_a_run_passes_over_what_is_no_whole_record(tmp_path, torn):
     (tmp_path / "metrics.jsonl").write_bytes(b'{"iteration": 1, "loss": 0.5}\n' + torn)
-    assert progress(tmp_path) == {"iterations": [1], "losses": [0.5]}
+    assert loss_curve(tmp_path) == {"iterations": [1], "losses": [0.5]}
 
 
 def test_what_cannot_be_written_is_said(tmp_path):

@@ -14,7 +14,7 @@ from served import Served, serving, until
 from nca.play import PlayedModel, PlayStart, Session
 from nca.play.ending import Ending
 from nca.play.frames import to_bytes
-from nca.play.launch import launch
+from nca.play.launch import open_in_browser
 from nca.tasks.batch import Batch
 
 CPU = torch.device("cpu")
@@ -421,6 +421,6 @@ def test_the_file_that_a_browser_is_given_leads_to_the_page(page: Page, monkeypa
     monkeypatch.setattr(webbrowser, "get", Browser)
     ending = Ending()
     with serving(Session(lizard)) as served:
-        assert launch(served.address, ending)
+        assert open_in_browser(served.address, ending)
         expect(page.locator("#stage canvas").first).to_be_visible()
         ending.clean()

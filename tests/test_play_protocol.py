@@ -17,7 +17,7 @@ from pydantic_core import to_jsonable_python
 from nca.play import PlayedModel, Session
 from nca.play.events import KINDS
 from nca.play.hub import Client, Hub
-from nca.play.protocol import Act, Known, Load, parse, respond
+from nca.play.protocol import Act, Known, Load, read_message, respond
 
 MESSAGES = get_args(Known)
 JUNK = {
@@ -161,7 +161,7 @@ def test_every_field_refuses_every_wrong_kind_of_value(kind):
         for word in wrong:
             text = replaced({**wanted, name: None}, (name,), JUNK[word])
             with pytest.raises(Exception, match="cannot be read") as fault:
-                parse(text)
+                read_message(text)
             assert type(fault.value).__name__ == "NCAError", (name, word)
 
 
@@ -173,7 +173,9 @@ def test_what_is_no_message_is_refused(model, text):
 
 
 def test_bounds_of_the_protocol_are_where_it_says():
-    assert parse('{"type": "speed", "value": 0.1}').model_dump()["value"] == pytest.approx(0.1)
+    assert read_message('{"type": "speed", "value": 0.1}').model_dump()["value"] == pytest.approx(
+        0.1
+    )
     for value in (0.0999, 10_001, math.pi * 1e300):
         with pytest.raises(Exception, match="cannot be read"):
-            parse(json.dumps({"type": "speed", "value": value}))
+            read_message(json.dumps({"type": "speed", "value": value}))

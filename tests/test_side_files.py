@@ -12,8 +12,8 @@ from robustness_case import trained
 from tiny import RECIPE
 
 from nca.errors import StorageError
-from nca.jsonl import parse, read_lines
-from nca.play.follow import progress
+from nca.jsonl import parse_json, read_lines
+from nca.play.follow import loss_curve
 from nca.render.curve import save_curve
 from nca.reports.robustness import (
     CheckResult,
@@ -63,13 +63,13 @@ OUTCOME = {
 def test_what_is_no_json_within_bounds_is_a_value_error(text):
     for given_text in (text, text.encode("utf-8", "surrogatepass")):
         with pytest.raises(ValueError, match=r".+"):
-            parse(given_text)
+            parse_json(given_text)
 
 
 def test_too_many_values_are_refused():
-    assert parse("[1, 2, 3]", most=4) == [1, 2, 3]
+    assert parse_json("[1, 2, 3]", most=4) == [1, 2, 3]
     with pytest.raises(ValueError, match="too much"):
-        parse("[1, 2, 3]", most=3)
+        parse_json("[1, 2, 3]", most=3)
 
 
 def test_lines_that_hold_no_record_are_passed_over(tmp_path):
@@ -90,7 +90,7 @@ def test_a_log_of_any_shape_is_followed_continued_and_drawn(tmp_path_factory, ro
     path = folder / "metrics.jsonl"
     rows = [{"kind": "train", "iteration": 1, "loss": 0.5}, *rows]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    progress(folder)
+    loss_curve(folder)
     log = MetricsLog(path, 10)
     kept = list(log.records())
     assert kept[0] == rows[0]

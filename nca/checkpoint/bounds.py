@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from annotated_types import Ge, Le, Len
 
-from nca.jsonl import parse
+from nca.jsonl import parse_json
 
 HEADER = 16_000_000
 """Bytes that the header of a file may have; ours have some thousand."""
@@ -42,7 +42,7 @@ def header_fault(path: Path) -> str:
         (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
         if length > HEADER:
             return f"its header claims {length:,} bytes"
-        header = parse(file.read(length))
+        header = parse_json(file.read(length))
     named = header.items() if isinstance(header, dict) else ()
     shapes = {name: row.get("shape") for name, row in named if isinstance(row, dict)}
     shapes.pop("__metadata__", None)

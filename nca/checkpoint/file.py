@@ -24,7 +24,7 @@ from nca.checkpoint.bounds import LONGEST_NAME, VALUES, WHOLE, Metrics, header_f
 from nca.checkpoint.fit import misfits
 from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
-from nca.jsonl import dumps, parse
+from nca.jsonl import dumps, parse_json
 from nca.recipe.recipe import Recipe
 from nca.recipe.recipe_files import KeptFile, RecipeFiles, Role
 from nca.types import Natural
@@ -253,7 +253,7 @@ def _facts(record: str | None, path: Path) -> Any:
         CheckpointError: They are JSON, but too deep, too many, or no text.
     """
     try:
-        return parse(record or "", VALUES)
+        return parse_json(record or "", VALUES)
     except json.JSONDecodeError:
         return None
     except ValueError:

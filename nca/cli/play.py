@@ -88,7 +88,7 @@ def play_command(
     from nca.play.ending import ending
     from nca.play.follow import follower, newest
     from nca.play.hub import Hub
-    from nca.play.launch import launch
+    from nca.play.launch import open_in_browser
     from nca.play.model import PlayedModel
     from nca.play.server import Server
     from nca.play.session import Session
@@ -127,7 +127,7 @@ def play_command(
     with ending() as end:
         print_result(server.auth.address)
         say(f"{model.name} ({kind}) on {model.device}; Ctrl-C ends it")
-        if not no_open and not launch(server.auth.address, end):
+        if not no_open and not open_in_browser(server.auth.address, end):
             say("no browser was found here: open the address above in one")
         try:
             server.run(end)

@@ -31,7 +31,7 @@ def follower(hub: Hub, run: Path, load: Callable[[], PlayedModel]) -> Callable[[
         seen, repeats = stamp(run), Repeats()
         while True:
             try:
-                hub.news = {"run": progress(run)}
+                hub.news = {"run": loss_curve(run)}
                 if stamp(run) not in (None, seen):
                     seen = stamp(run)
                     await _take_over(hub, load)
@@ -65,7 +65,7 @@ def newest(run: Path) -> Path:
     return run / "last.safetensors"
 
 
-def progress(run: Path) -> dict[str, Any]:
+def loss_curve(run: Path) -> dict[str, Any]:
     """Return the run's losses so far, thinned out: iterations and losses."""
     rows = [
         (row["iteration"], float(row["loss"]))

@@ -25,7 +25,7 @@ from nca.play.history_file import (
 )
 from nca.play.model import PlayedModel, PlayStart
 from nca.play.snapshot import Snapshot, SnapshotCache
-from nca.play.work import ask, progress
+from nca.play.work import ask, work_progress
 
 BUDGET = 256_000_000
 """Bytes of snapshots that are kept for going back."""
@@ -240,7 +240,7 @@ class History:
         history = cls.__new__(cls)
         history.model, history.branches, history._bounds = model, [], Bounds(model)
         total = sum(len(row.events) for row in saved.branches)
-        progress().begin("history", total, unit="events")
+        work_progress().begin("history", total, unit="events")
         for number, row in enumerate(saved.branches):
             history._add(history._branch(number, row))
         return history
@@ -267,7 +267,7 @@ class History:
             event.check(self.model)
             self._bounds.add(row.name, event)
             events.append(event)
-            progress().advance(self._bounds.events)
+            work_progress().advance(self._bounds.events)
         return events
 
     @staticmethod

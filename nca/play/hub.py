@@ -21,7 +21,7 @@ from nca.play.frames import Viewer, frame
 from nca.play.reporting import Repeats, describe_fault
 from nca.play.session import Session
 from nca.play.views import ViewRequest
-from nca.play.work import Job, StoppedError, ask, watching
+from nca.play.work import StoppedError, WatchedWork, ask, watching
 
 Given = TypeVar("Given")
 
@@ -97,7 +97,7 @@ class Hub:
         self.news: dict[str, Any] = {}
         self.goal: int | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nca-play")
-        self._job: Job | None = None
+        self._job: WatchedWork | None = None
         self._ended = threading.Event()
         self._going = asyncio.Event()
         self._passed: deque[tuple[float, int]] = deque()
@@ -111,7 +111,7 @@ class Hub:
             StoppedError: It was stopped.
         """
         loop = asyncio.get_running_loop()
-        job = Job(self._ended)
+        job = WatchedWork(self._ended)
         doing = loop.run_in_executor(self._worker, self._watched, job, partial(work, *arguments))
         try:
             return await doing
@@ -119,7 +119,7 @@ class Hub:
             job.stop()
             raise
 
-    def _watched(self, job: Job, work: Callable[[], Given]) -> Given:
+    def _watched(self, job: WatchedWork, work: Callable[[], Given]) -> Given:
         job.since = time.monotonic()
         self._job = job
         try:

@@ -24,7 +24,7 @@ LEADS_ON = """<!doctype html>
 """
 
 
-def launch(address: str, ending: Ending) -> bool:
+def open_in_browser(address: str, ending: Ending) -> bool:
     """Open an address in the browser, and return whether there is one.
 
     Args:

@@ -258,7 +258,7 @@ Known = (
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Known, Field(discriminator="type")])
 
 
-def parse(text: str | None) -> Message:
+def read_message(text: str | None) -> Message:
     """Return the message that a page sends.
 
     Args:
@@ -292,7 +292,7 @@ async def respond(hub: Hub, client: Client, text: str | None) -> None:
         text: As of `parse`.
     """
     try:
-        await parse(text).handle(hub, client)
+        await read_message(text).handle(hub, client)
     except Exception as fault:
         await client.report(fault)
         hub.changed()

@@ -13,7 +13,7 @@ from nca.play.events import Step
 from nca.play.frames import Viewer, to_bytes
 from nca.play.session import Session
 from nca.play.views import ViewRequest, Word
-from nca.play.work import progress
+from nca.play.work import work_progress
 from nca.render.animation import SLOWEST, encode
 
 KINDS = {"film.gif": "image/gif", "film.png": "image/apng", "film.mp4": "video/mp4"}
@@ -122,13 +122,13 @@ def record(session: Session, name: str, request: RecordingRequest) -> tuple[byte
 
 
 def _sheets(session: Session, viewer: Viewer, steps: range) -> Iterator[Image.Image]:
-    progress().begin("film", len(steps), unit="frames")
+    work_progress().begin("film", len(steps), unit="frames")
     for number, step in enumerate(steps, start=1):
         session.go(step)
         sheet = _sheet(session, viewer)
         _check_pixels(sheet, len(steps))
         yield sheet
-        progress().advance(number)
+        work_progress().advance(number)
 
 
 def _check_pixels(sheet: Image.Image, frames: int) -> None:

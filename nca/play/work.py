@@ -38,7 +38,7 @@ def watching(progress: Progress) -> Iterator[None]:
         _watcher.reset(before)
 
 
-def progress() -> Progress:
+def work_progress() -> Progress:
     """Return whoever watches what this thread does."""
     return _watcher.get()
 
@@ -53,7 +53,7 @@ def ask() -> None:
         raise StoppedError
 
 
-class Job(Progress):
+class WatchedWork(Progress):
     """One piece of work of the worker thread.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, Len
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from nca.jsonl import dumps, parse
+from nca.jsonl import dumps, parse_json
 from nca.sweep.plan import PlannedRun
 
 MOST = 2**53
@@ -79,7 +79,7 @@ class _Outcome(_Record):
 def read_sweep(path: Path) -> SweepRecord | None:
     """Return what a `sweep.json` holds; None where there is none, or it is damaged."""
     try:
-        record = SweepRecord.model_validate_json(dumps(parse(path.read_bytes())))
+        record = SweepRecord.model_validate_json(dumps(parse_json(path.read_bytes())))
     except (OSError, ValueError):  # an error of validation is a ValueError
         return None
     names = [run.folder.casefold() for run in record.runs]
@@ -91,7 +91,7 @@ def read_sweep(path: Path) -> SweepRecord | None:
 def read_outcome(path: Path) -> dict[str, Any] | None:
     """Return the outcome of a run; None where there is none, or it is damaged."""
     try:
-        outcome = parse(path.read_bytes())
+        outcome = parse_json(path.read_bytes())
         _Outcome.model_validate_json(dumps(outcome))
     except (OSError, ValueError):
         return None

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from nca.play import PlayedModel, Session
-from nca.play.follow import follower, newest, progress
+from nca.play.follow import follower, loss_curve, newest
 from nca.play.hub import Hub
 from nca.registry.discovery import load_file
 
@@ -118,4 +118,4 @@ def test_a_run_is_followed_to_its_newest_weights_whatever_fails_on_the_way(done,
     rows = [json.loads(line) for line in (done / "metrics.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if "loss" in row]
     assert losses
-    assert progress(done)["losses"] == losses
+    assert loss_curve(done)["losses"] == losses

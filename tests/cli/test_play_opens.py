@@ -11,8 +11,8 @@ import pytest
 
 from nca.play import launch as launching
 from nca.play.ending import Ending
-from nca.play.follow import progress
-from nca.play.launch import launch
+from nca.play.follow import loss_curve
+from nca.play.launch import open_in_browser
 
 ADDRESS = "http://127.0.0.1:1234/?token=a&secret"
 
@@ -32,7 +32,7 @@ def test_the_token_stands_in_a_file_of_ones_own_and_in_no_command_line(monkeypat
     browser, ending = Browser(), Ending()
     monkeypatch.setattr(webbrowser, "get", lambda: browser)
     monkeypatch.setattr(launching.tempfile, "tempdir", str(tmp_path))
-    assert launch(ADDRESS, ending)
+    assert open_in_browser(ADDRESS, ending)
     assert "secret" not in browser.opened
     file = Path(urllib.request.url2pathname(browser.opened.removeprefix("file://")))
     assert "http://127.0.0.1:1234/?token=a&amp;secret" in file.read_text()
@@ -52,13 +52,13 @@ def none() -> None:
 )
 def test_where_there_is_no_browser_nothing_is_opened(monkeypatch, get):
     monkeypatch.setattr(webbrowser, "get", get)
-    assert launch(ADDRESS, Ending()) is False
+    assert open_in_browser(ADDRESS, Ending()) is False
 
 
 def test_a_browser_that_does_not_start_is_none(monkeypatch, tmp_path):
     monkeypatch.setattr(webbrowser, "get", lambda: webbrowser.BackgroundBrowser("no-such-program"))
     monkeypatch.setattr(launching.tempfile, "tempdir", str(tmp_path))
-    assert launch(ADDRESS, Ending()) is False
+    assert open_in_browser(ADDRESS, Ending()) is False
 
 
 def test_without_anything_to_play_it_says_what_to_try_first(nca, here):
@@ -146,4 +146,4 @@ LOG = [
 
 def test_a_damaged_log_of_a_run_is_followed_as_far_as_it_can_be_read(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("\n".join(LOG))
-    assert progress(tmp_path) == {"iterations": [1, 7], "losses": [0.5, 0.25]}
+    assert loss_curve(tmp_path) == {"iterations": [1, 7], "losses": [0.5, 0.25]}

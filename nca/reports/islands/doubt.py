@@ -30,7 +30,7 @@ def unless_too_few(finding: Finding, used: Sequence[Statistics], asked: str) -> 
     return replace(finding, answer="cannot tell", clause=clause, words=words)
 
 
-def divergence(result: IslandsResult) -> list[Finding]:
+def divergence_findings(result: IslandsResult) -> list[Finding]:
     """Return the finding that states left the finite numbers; none where all stayed."""
     at = result.own.figures["sample", "diverged at"]
     lost = int((~at.isnan()).sum())

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from nca.reports.finding import Answer, Finding
-from nca.reports.islands.doubt import any_finite, divergence, sentence, unless_too_few
+from nca.reports.islands.doubt import any_finite, divergence_findings, sentence, unless_too_few
 from nca.reports.islands.measures import PATCHES
 from nca.reports.islands.run import UNTRAINED, IslandsResult
 from nca.reports.islands.summary import gain, over_samples
@@ -28,7 +28,7 @@ def verdict(result: IslandsResult) -> list[Finding]:
     if not any_finite(result, result.plan.steps):
         words = "No sample was finite at the step that counts."
         found = [Finding(one.question, "cannot tell", "", words, one.wanted) for one in found]
-    return [*divergence(result), *found, _rest(result)]
+    return [*divergence_findings(result), *found, _rest(result)]
 
 
 def islands_headline(findings: Iterable[Finding]) -> str:

@@ -84,7 +84,7 @@ class CheckResult:
         Raises:
             ValueError: It is none: a value is missing, of another type or out of range.
         """
-        _Record.model_validate_json(dumps(record))
+        _CachedRecord.model_validate_json(dumps(record))
         read: dict[str, Any] = {
             name: {n: _number(value) for n, value in record[name].items()}
             for name in ("metrics", "figures")
@@ -97,7 +97,7 @@ class CheckResult:
         return cls(**{**record, **read})
 
 
-class _Record(BaseModel):
+class _CachedRecord(BaseModel):
     """What a result is in JSON; its condition is checked by its own kind."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
