@@ -17,6 +17,7 @@ from pathlib import Path
 
 from nca.errors import StorageError
 from nca.files import make_folder
+from nca.jsonl import dumps
 
 LOCK = ".nca.lock"
 """The file that is locked; it stays, and says who has locked it last."""
@@ -139,7 +140,7 @@ def _sign(handle: int) -> None:
     with suppress(OSError):  # a full disk
         os.ftruncate(handle, 0)
         os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, json.dumps(words).encode())
+        os.write(handle, dumps(words).encode())
 
 
 def _holder(handle: int) -> str:

@@ -5,6 +5,7 @@ import copy
 import json
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, get_args
 
 import pytest
@@ -86,11 +87,8 @@ def answered(model: PlayedModel, *texts: str | None) -> list[list[dict]]:
         hub.close()
         return answers
 
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(talk())
-    finally:
-        loop.close()
+    with ThreadPoolExecutor(1) as thread:  # another test's browser may have a loop in this one
+        return thread.submit(asyncio.run, talk()).result()
 
 
 def fields(kind: type[BaseModel]) -> st.SearchStrategy[dict]:

@@ -88,10 +88,21 @@ def test_our_own_bugs_keep_their_traceback(monkeypatch, nca):
 @pytest.mark.parametrize(
     "size", ["levels.body.channels=9999999999999", "grid.size=[9999999999, 99]"]
 )
-def test_too_little_memory_is_told_in_words(nca, here, size):
+def test_counts_that_no_memory_could_hold_are_refused_by_key(nca, here, size):
     result = nca("run", "tiny.toml", "--plugin", "blobs.py", "--set", size, "--device", "cpu")
     assert result.code == 1
-    assert result.err.startswith("NCAError: the memory does not suffice.\n  where:  ")
+    assert result.err.startswith("RecipeError: 1 fault in tiny.toml\n  --set ")
+    assert "expected: at most " in result.err
+
+
+def test_too_little_memory_is_said_in_words(capsys, monkeypatch):
+    def short(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")
+
+    monkeypatch.setattr("nca.cli.app", short)
+    with pytest.raises(SystemExit):
+        main(["recipes", "list"])
+    assert capsys.readouterr().err.startswith("NCAError: the memory does not suffice.\n  where:  ")
 
 
 class TestRecipes:
@@ -122,13 +133,13 @@ class TestRecipes:
         (here / "tiny.toml").write_text(text.replace('"growing"', '"top_down"'))
         result = nca("recipes", "check", "tiny.toml", "--plugin", "blobs.py")
         assert (result.code, result.out) == (1, "")
-        assert result.err.startswith("ShapeError: ")
-        assert "\n  to do:  " in result.err
+        assert result.err.startswith("RecipeError: 1 fault in tiny.toml\n  line 16 ")
+        assert 'rule "top_down" reads it: add it, or move the rule' in result.err
 
     def test_check_names_the_nearest_data_set(self, nca, here):
         result = nca("recipes", "check", "tiny.toml", "--set", "task.dataset=mnits")
         assert result.code == 1
-        assert "there is no dataset named 'mnits'." in result.err
+        assert "there is no dataset named 'mnits'" in result.err
         assert "did you mean `mnist`?" in result.err
 
 

@@ -47,7 +47,7 @@ def test_it_prints_the_address_serves_and_ends_with_ctrl_c(tmp_path):
     ("options", "words"),
     [
         (["glom_mnits"], "did you mean `glom_mnist`?"),
-        (["life", "--size", "8x8x8"], "is no life-like rule"),
+        (["life", "--size", "8x8x8"], 'has 3 axes  rule "life" needs 2'),
         (["growing", "--size", "8"], "a grid of 8 cells cannot be played"),
         (["growing", "--follow"], "there is no run to follow"),
         (["life", "--history", "nowhere.json"], "the history cannot be read"),
