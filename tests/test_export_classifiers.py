@@ -25,11 +25,16 @@ RIGHT = {
     "self_classifying_mnist_small": 5,
     "self_classifying_mnist_long": 8,
     "glom_mnist": 9,
-    "glom_mnist_long": 10,
+    "glom_mnist_long": 9,  # a 3 after a 2 takes longer than ten steps
     "glom_fashion": 10,
 }
 """On how many of ten test pictures, chosen one after the other, a page was right."""
-CARRYING = ["self_classifying_mnist_small", "self_classifying_mnist_long", "glom_mnist"]
+CARRYING = [
+    "self_classifying_mnist_small",
+    "self_classifying_mnist_long",
+    "glom_mnist",
+    "glom_mnist_long",
+]
 NEITHER = "Nothing is drawn yet"
 
 

@@ -157,12 +157,13 @@ def test_a_pretrained_checkpoint_is_of_the_recipe_of_its_name_and_tells_its_figu
     assert pretrained()[name].stat().st_size < 1 << 20
 
 
-def test_the_vote_of_glom_mnist_follows_another_digit_within_ten_steps_and_keeps_it():
-    rows = Checkpoint.read(pretrained()["glom_mnist"]).metrics["test"]
+@pytest.mark.parametrize("name", ["glom_mnist", "glom_mnist_long"])
+def test_the_vote_follows_another_digit_within_ten_steps_and_keeps_it(name):
+    rows = Checkpoint.read(pretrained()[name]).metrics["test"]
     votes = {row["steps"]: row["vote"] for row in rows}
     assert [row["steps"] for row in rows if row["after"] == "swap"] == [50, 60, 80]
     assert min(votes.values()) > 0.98
-    told = recipe_text(recipes()["glom_mnist"])
+    told = recipe_text(recipes()[name])
     assert all(f"{100 * vote:.2f} %" in told for vote in votes.values())
 
 
