@@ -551,7 +551,7 @@ HIDDEN = {
 @pytest.mark.parametrize("name", HIDDEN)
 def test_a_picture_that_hides_its_size_is_refused_before_it_is_unpacked(lizard, name):
     tracemalloc.start()
-    with pytest.raises(NCAError, match="the picture cannot be read"):
+    with pytest.raises(NCAError, match=r"the picture (cannot be read|has )"):
         Session(lizard).act({"kind": "drop", "role": "start", "png": HIDDEN[name]})
     assert tracemalloc.get_traced_memory()[1] < 30_000_000
     tracemalloc.stop()

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from nca.cli.completion import complete_checkpoint, complete_recipe
-from nca.cli.numbers import SAMPLES, number
+from nca.cli.numbers import number
 from nca.cli.visible import VisibleConsole, visible
 from nca.errors import NCAError, NCAWarning
 from nca.jsonl import dumps
@@ -46,7 +46,6 @@ RecipeName = Annotated[
 MeasuredOn = Annotated[
     Literal["test", "held_out"], typer.Option("--split", help="Which data to measure on.")
 ]
-AtMost = Annotated[int, number("--samples", 0, SAMPLES, "Stop after so many samples; 0: all.")]
 FireRate = Annotated[
     float | None,
     number("--fire-rate", 0.0, 1.0, "Instead of the recipe's own."),

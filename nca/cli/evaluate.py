@@ -6,7 +6,6 @@ import typer
 
 from nca.cli.console import (
     AsJson,
-    AtMost,
     CheckpointName,
     Data,
     Device,
@@ -23,6 +22,7 @@ from nca.cli.console import (
     sides,
     speaking,
 )
+from nca.cli.numbers import SAMPLES, number
 from nca.cli.progress import terminal_progress
 
 
@@ -37,7 +37,10 @@ def evaluate_command(
         ),
     ] = None,
     split: MeasuredOn = "test",
-    samples: AtMost = 0,
+    samples: Annotated[
+        int | None,
+        number("--samples", 0, SAMPLES, "Stop after so many; 0: all. Else as the recipe says."),
+    ] = None,
     fire_rate: FireRate = None,
     device: Device = "auto",
     overrides: Overrides = None,
@@ -60,7 +63,9 @@ def evaluate_command(
     from nca.evaluation.finish_run import evaluate_trained, sharded
 
     load_plugins(plugin, checkpoint if trust else None)
-    options: dict[str, Any] = {"samples": samples, "fire_rate": fire_rate}
+    options: dict[str, Any] = {"fire_rate": fire_rate}
+    if samples is not None:
+        options["samples"] = samples
     if steps:
         options["steps"] = _moments(steps)
     wanted = pick_device(local_device(device))

@@ -7,7 +7,6 @@ import typer
 
 from nca.cli.console import (
     AsJson,
-    AtMost,
     CheckpointName,
     Data,
     Device,
@@ -22,7 +21,7 @@ from nca.cli.console import (
     show_json,
     show_rows,
 )
-from nca.cli.numbers import STEPS, number
+from nca.cli.numbers import SAMPLES, STEPS, number
 from nca.cli.progress import terminal_progress
 from nca.errors import ShapeError
 from nca.output import ISLANDS, output_path
@@ -36,7 +35,9 @@ def islands_command(
     ] = None,
     steps: Annotated[int | None, number("--steps", 1, STEPS, "Measure at this step.")] = None,
     split: MeasuredOn = "test",
-    samples: AtMost = 200,
+    samples: Annotated[
+        int, number("--samples", 0, SAMPLES, "Stop after so many samples; 0: all.")
+    ] = 200,
     image: Annotated[
         list[Path] | None,
         typer.Option("--image", metavar="FILE", help="Measure on this picture. Repeatable."),

@@ -84,7 +84,7 @@ def test_render_draws_a_strip_and_an_animation(nca, done, show):
     ("out", "words"),
     [
         ("a.nonsense", "NCAError: the picture cannot be written: '.nonsense' names no format"),
-        (".", "NCAError: the picture cannot be written"),
+        (".", "StorageError: nothing is written to .: it is a folder."),
         ("nowhere/a.png", "StorageError: nothing is written to a.png: there is no folder nowhere."),
     ],
 )

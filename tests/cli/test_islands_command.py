@@ -2,14 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
-from tiny import changed
 
-from nca.checkpoint.file import Checkpoint, weights
-from nca.recipe.recipe import Recipe
-from nca.registry.discovery import load_file
+from nca.checkpoint.trained import Trained
 
 
 def test_islands_writes_a_report_and_says_where(nca, done, here):
@@ -67,17 +65,15 @@ def test_islands_of_a_missing_checkpoint_names_those_there_are(nca, here):
     assert not list(here.glob("islands-*"))
 
 
-@pytest.mark.parametrize("size", ["[8]", "[2, 8, 8]"])
-def test_islands_needs_two_axes(nca, here, size):
-    load_file(Path("blobs.py"))
-    text = changed("size = [8, 8]", f"size = {size}")
-    recipe = Recipe.parse(text, name="flat", folder=here)
-    tensors = weights(automaton=recipe.automaton(), task=recipe.task())
-    Checkpoint(name="flat", recipe=text, tensors=tensors).write(here / "flat.safetensors")
+@pytest.mark.parametrize("size", [(8,), (2, 8, 8)])
+def test_islands_needs_two_axes(nca, monkeypatch, size):
+    grid = SimpleNamespace(size=size)
+    recipe = SimpleNamespace(tables=SimpleNamespace(grid=grid), name="flat")
+    flat = SimpleNamespace(recipe=recipe, path=Path("flat.safetensors"))
+    monkeypatch.setattr(Trained, "load", lambda *_: flat)
     result = nca("islands", "flat.safetensors")
     assert result.code == 1
-    axes = size.count(",") + 1
-    assert f"the report needs a grid of two axes, but this one has {axes}." in result.err
+    assert f"the report needs a grid of two axes, but this one has {len(size)}." in result.err
     assert "to do:  measure it in Python: nca.analysis" in result.err
 
 

@@ -194,7 +194,8 @@ def test_a_training_in_a_pipe_draws_nothing_and_says_so_to_whoever_asks(nca, her
 def test_the_last_state_is_rendered(nca, here, monkeypatch):
     case = saved("regrow", here / "case.safetensors").name
     one = console(width=30, height=9)
-    monkeypatch.setattr("nca.cli.render.stdout", one)
+    for place in ("nca.cli.render.stdout", "nca.cli.console.out"):
+        monkeypatch.setattr(place, one)
     given = ["--steps", "3", "--samples", "2", "--damage", "2:half:0.5:left"]
     result = nca("render", case, "--out", "-", *given)
     assert (result.code, result.out) == (0, ""), result.err
@@ -210,7 +211,8 @@ def test_the_last_state_is_rendered(nca, here, monkeypatch):
 
 def test_the_levels_of_the_last_state_are_rendered(nca, done, monkeypatch):
     one = console(width=30, height=9)
-    monkeypatch.setattr("nca.cli.render.stdout", one)
+    for place in ("nca.cli.render.stdout", "nca.cli.console.out"):
+        monkeypatch.setattr(place, one)
     assert nca("render", done, "--plugin", "blobs.py", "--out", "-", "--show", "levels").code == 0
     *lines, _ = cells(printed(one))
     assert {len(line) for line in lines} == {8 + 2 + 8 + 2 + 8}  # image, body, picture
