@@ -3,7 +3,7 @@
 import torch
 
 from nca.render.pca import PrincipalAxes, SteadyColours, component_colours, principal_colours
-from nca.render.sheet import level_picture
+from nca.render.sheet import level_picture, tile
 
 
 def level(channels: int = 5) -> torch.Tensor:
@@ -37,4 +37,9 @@ def test_too_few_channels_leave_the_other_colours_grey():
 def test_a_level_that_has_left_the_finite_numbers_is_still_drawn():
     diverged = level()
     diverged[0, 0, 0, 0], diverged[0, 1, 2, 2] = torch.inf, torch.nan
-    assert level_picture([diverged])[0].isfinite().all()
+    picture = level_picture([diverged])[0]
+    lost = torch.zeros(2, 9, 11, dtype=torch.bool)
+    lost[0, 0, 0] = lost[0, 2, 2] = True
+    assert picture.isfinite().all(dim=1).equal(~lost)
+    drawn = tile(picture[0], 1)
+    assert drawn.getpixel((0, 0)) == drawn.getpixel((2, 2)) == (255, 0, 255)

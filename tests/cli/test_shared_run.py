@@ -62,7 +62,7 @@ def test_processes_that_are_stopped_and_killed_go_on_to_the_same_bits(here):
     stopped = Checkpoint.read(run / "last.safetensors").iteration
     assert (codes, out, 10 <= stopped < ITERATIONS) == ([130, 130], "", True)
     assert f"stopped at iteration {stopped:,}; the checkpoint is saved." in err
-    assert err.count("continue with: nca run --resume run --plugin blobs.py") == 1
+    assert err.count("continue with: nca run --resume run\n") == 1
 
     shared = Commands.start(2, here, "run", "--resume", "run", *GIVEN)
     wait_until_reached(run, stopped // 10 * 10 + 20, lambda: shared.running)
@@ -78,6 +78,7 @@ def test_processes_that_are_stopped_and_killed_go_on_to_the_same_bits(here):
     together(2, trained, here, "whole", LONG, None, False, torch.float32)
     for name in ("last.safetensors", "best.safetensors"):
         found, wanted = load_file(run / name), load_file(here / "whole" / name)
+        assert bytes(found.pop("files.0").tolist()) == (here / "blobs.py").read_bytes()
         assert_close(found, wanted, rtol=0, atol=0)
 
 

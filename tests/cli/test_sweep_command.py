@@ -16,7 +16,6 @@ from safetensors.torch import load_file
 from nca.cli.sweep import _slots
 from nca.cli.sweep_table import show_lines
 from nca.progress import SILENT
-from nca.registry.discovery import load_file as load_plugin
 from nca.reports.statistics import Statistics
 from nca.sweep.processes import LOG, Slot, side_by_side
 from nca.sweep.results import MeasuredMoment, VariantResult
@@ -119,8 +118,8 @@ def jobs_in(folder: Path) -> list[str]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            command = (entry / "cmdline").read_bytes().decode().split("\0")
-            if "nca.cli.job" in command and (entry / "cwd").resolve() == folder.resolve():
+            program = (entry / "cmdline").read_bytes().decode()
+            if "nca.cli.job" in program and (entry / "cwd").resolve() == folder.resolve():
                 found.append(entry.name)
         except OSError:  # it has just ended
             continue
@@ -134,6 +133,12 @@ def wait_for(condition) -> None:
         time.sleep(0.02)
 
 
+def ended(process: subprocess.Popen[str]) -> None:
+    """End a process that a failed test has left behind."""
+    with process:
+        process.kill()
+
+
 def reached(run: Path, iteration: int) -> bool:
     log = run / "metrics.jsonl"
     return log.is_file() and f'"iteration": {iteration},' in log.read_text()
@@ -143,7 +148,7 @@ LONG = ["train.iterations=150", "train.validate_every=50", "train.save_every=10"
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
-def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, monkeypatch):
+def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, request):
     options = [*SWEEP, "--seeds", "[5]", *(word for key in LONG for word in ("--set", key))]
     options[options.index("--jobs") + 1] = "1"
     run = here / "sweeps" / "tiny-1" / "seed_5"
@@ -151,7 +156,9 @@ def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, m
     def start() -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "nca", *options]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, cwd=here, text=True, **pipes)
+        process = subprocess.Popen(command, cwd=here, text=True, **pipes)
+        request.addfinalizer(lambda: ended(process))
+        return process
 
     process = start()
     wait_for(lambda: reached(run, 20))
@@ -176,7 +183,6 @@ def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, m
     result = nca(*options)
     assert result.code == 0
     assert "seed 5  goes on at iteration " in result.err
-    load_plugin(here / "blobs.py")
     whole = Job(
         folder=str(here / "whole"),
         text=(here / "tiny.toml").read_text(),
@@ -185,6 +191,7 @@ def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, m
         overrides=(*LONG, "random_seed=5"),
         measure=Measure(),
         device="cpu",
+        plugins=("blobs.py",),
     )
     outcome = run_job(whole)
     assert json.loads((run / "outcome.json").read_text()) == outcome
