@@ -113,6 +113,8 @@ def trained(
                 shake(run)
         train(run)
         rows = finish_run(run, None)
+        if run.lock:
+            run.lock.release()  # another of the processes may lead when it goes on
         return [row.to_json() for row in rows]
     finally:
         torch.set_default_dtype(torch.float32)

@@ -71,7 +71,8 @@ def _moments(checkpoint: Checkpoint, modules: nn.ModuleDict) -> list[str]:
         kept = any(each in given for each in names)
         # a weight that no gradient has reached has no moments, and is what it was at first
         if kept or (checkpoint.iteration and _moved(checkpoint.tensors.get(name), weight)):
-            wanted |= zip(names, (weight, weight, torch.zeros(())), strict=True)
+            count = torch.zeros((), dtype=torch.float32)  # whatever the weights are
+            wanted |= zip(names, (weight, weight, count), strict=True)
     found = misfits(given, wanted, exact=True)
     return found or list(_out_of_range(given, checkpoint.iteration))
 
