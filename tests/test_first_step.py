@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from training_case import Weighted, begun
 
 from nca import Automaton, Layout, Level, PluginError, UpdateRule, register
@@ -40,3 +41,18 @@ def test_a_rule_that_only_reads_passes_and_draws_no_random_number():
     before = torch.random.get_rng_state()
     check_rules(automaton, automaton.seed(1, (4, 4)))
     assert (torch.random.get_rng_state() == before).all()
+
+
+def test_weights_of_another_type_see_the_state_in_theirs():
+    class Wide(UpdateRule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.change = nn.Linear(1, 1, dtype=torch.float64)
+
+        def forward(self, view):
+            return self.change(view.own)
+
+    automaton = Automaton(Layout([Level("body", channels=1)]), {"body": [Wide()]})
+    state = automaton.seed(1, (1, 1)).to(torch.float32)
+    check_rules(automaton, state)
+    assert state["body"].dtype == torch.float32

@@ -15,12 +15,15 @@ def check_rules(automaton: Automaton, state: State) -> None:
 
     Args:
         automaton: Its weights and random numbers are left as they are.
-        state: A first state.
+        state: A first state; it is seen in the type of the weights.
 
     Raises:
         PluginError: A rule has changed a tensor that its view has shown.
     """
     spec, training = automaton.spec, automaton.training
+    weight = next(automaton.parameters(), None)
+    if weight is not None:
+        state = state.to(weight.dtype)
     automaton.eval()
     try:
         with torch.random.fork_rng(devices=[]):

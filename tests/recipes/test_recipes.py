@@ -103,10 +103,9 @@ def test_a_recipe_learns_the_same_from_its_batch_in_parts(name, tmp_path):
     for parts in (1, 4):
         keys = (f"train.parts={parts}", "train.precision=float32")
         recipe = read_recipe(name, [*small(name), *keys])
-        run = Run.start(recipe, tmp_path / str(parts), torch.device("cpu"), None, SILENT)
-        run.modules.double()
         torch.set_default_dtype(torch.float64)
         try:
+            run = Run.start(recipe, tmp_path / str(parts), torch.device("cpu"), None, SILENT)
             nudge(run)
             _, batch = next_batch(run, HostRNG(0, 0))
             state, terms = forward_backward(TrainingStep(run), run, batch.map(wide), 3)
