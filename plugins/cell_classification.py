@@ -159,6 +159,10 @@ class CellClassification(Task):
             index = torch.arange(start, min(start + batch, len(labels)), device=labels.device)
             yield self._batch(split, index, -1 - index)
 
+    def truth_ranges(self) -> dict[str, tuple[int, int]]:
+        """Return which labels there are."""
+        return {"label": (0, self.classes - 1)}
+
     def scores(self, state: State) -> Tensor:
         """Return the class scores of every cell, `(B, classes, *space)`."""
         level = state[self.read.name]

@@ -136,6 +136,10 @@ class ImageGrowth(Task):
         state = state.replace({self.level.name: body}, samples=samples)
         return Batch(state, {"genome": chosen} if self.genes else {})
 
+    def truth_ranges(self) -> dict[str, tuple[int, int]]:
+        """Return which genomes there are, if any."""
+        return {"genome": (0, self.genes - 1)} if self.genes else {}
+
     def add_seed(self, batch: Batch, cell: Size) -> Batch:
         """Put the seed into one cell: all channels 1 but the colours, and the genome if any."""
         body = batch.state[self.level.name].clone()

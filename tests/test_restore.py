@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import PLUGIN, RECIPE
 from torch import Tensor
 from training_case import begun
 
 from nca.checkpoint.file import Checkpoint
+from nca.checkpoint.read import read_recipe
 from nca.errors import CheckpointError
 from nca.progress import SILENT
 from nca.recipe.recipe import Recipe
@@ -100,6 +102,19 @@ def test_what_does_not_fit_is_refused_in_words(folder, said):
         resumed(folder, CASES[said])
     assert caught.value.what == f"the run cannot go on from its checkpoint: {said}."
     assert caught.value.where == str(folder / "last.safetensors")
+
+
+@pytest.mark.parametrize("label", [-1, 2, 2**62])
+def test_a_label_of_the_pool_that_is_no_class_is_refused(tmp_path, label):
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    recipe = read_recipe(str(tmp_path / "tiny.toml"), plugins=[tmp_path / "blobs.py"])
+    folder = Run.start(recipe, tmp_path / "run", CPU, None, SILENT).folder
+    labels = torch.tensor([0, 1, 0, 1, 0, 1, 0, label])
+    least, greatest = min(0, label), max(1, label)
+    said = f"pool: truth.label has numbers from {least} to {greatest}, not within 0 to 1"
+    with pytest.raises(CheckpointError, match=said):
+        resumed(folder, sets("pool.truth.label", labels))
 
 
 def test_an_iteration_beyond_the_recipe_is_refused(folder):

@@ -137,6 +137,13 @@ class Task(nn.Module, ABC):
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return the metrics of a state."""
 
+    def truth_ranges(self) -> dict[str, tuple[int, int]]:
+        """Return the least and the greatest value of each truth that is an index, by its name.
+
+        The pool of a checkpoint is refused where such a truth lies outside.
+        """
+        return {}
+
     @abstractmethod
     def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield first states to evaluate on, batch by batch.

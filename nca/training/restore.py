@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nca.checkpoint.file import Checkpoint, lost_weights
 from nca.checkpoint.fit import misfits
+from nca.tasks.task import Task
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What the optimiser keeps of each weight: means of its gradient and of the square, and a count."""
@@ -38,7 +39,7 @@ def restore_faults(
         *(f"{at}: {what}" for at in modules for what in _weights(given(at), modules[at])),
         *(f"optimiser: {what}" for what in _moments(checkpoint, modules)),
         *(f"average: {what}" for what in _average(given("average"), average)),
-        *(f"pool: {what}" for what in _pool(given("pool"), pool)),
+        *(f"pool: {what}" for what in _pool(given("pool"), pool, _ranges(modules))),
     ]
 
 
@@ -59,8 +60,30 @@ def _average(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor] | None) -
     return found or [f"{name} is not finite" for name in sorted(given) if not _finite(given[name])]
 
 
-def _pool(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor] | None) -> list[str]:
-    return [] if wanted is None else misfits(given, wanted, exact=True)
+def _pool(
+    given: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor] | None,
+    ranges: Mapping[str, tuple[int, int]],
+) -> list[str]:
+    if wanted is None:
+        return []
+    return misfits(given, wanted, exact=True) or list(_out_of_ranges(given, ranges))
+
+
+def _ranges(modules: nn.ModuleDict) -> dict[str, tuple[int, int]]:
+    task = modules["task"]
+    assert isinstance(task, Task)
+    return {f"truth.{name}": bounds for name, bounds in task.truth_ranges().items()}
+
+
+def _out_of_ranges(
+    given: Mapping[str, Tensor], ranges: Mapping[str, tuple[int, int]]
+) -> Iterator[str]:
+    for name in sorted(given.keys() & ranges.keys()):
+        least, greatest = (int(bound) for bound in given[name].aminmax())
+        low, high = ranges[name]
+        if least < low or greatest > high:
+            yield f"{name} has numbers from {least} to {greatest}, not within {low} to {high}"
 
 
 def _moments(checkpoint: Checkpoint, modules: nn.ModuleDict) -> list[str]:

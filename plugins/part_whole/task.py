@@ -49,7 +49,7 @@ from nca_plugins.part_whole.drawing import noise as noise_of
 from nca_plugins.part_whole.drawing import type_of
 from nca_plugins.part_whole.gallery import Gallery
 from nca_plugins.part_whole.measures import rightness
-from nca_plugins.part_whole.scenes import CLASSES, MOST, Settings, Shift, ordered_pair
+from nca_plugins.part_whole.scenes import CLASSES, MOST, PARTS, Settings, Shift, ordered_pair
 from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged, colours
 from nca_plugins.part_whole.truth import truth_of
 from nca_plugins.pixels import Pixels
@@ -212,6 +212,10 @@ class PartWhole(Task):
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return shares of wholes, of cells and of background that are right."""
         return rightness(self.naming.scores(state), batch.truth["class"], batch.truth["whole"])
+
+    def truth_ranges(self) -> dict[str, tuple[int, int]]:
+        """Return which parts, wholes and classes there are; 0 is background."""
+        return {"part": (0, MOST * PARTS), "whole": (0, MOST), "class": (0, CLASSES)}
 
     def segments(self, batch: Batch) -> dict[str, Tensor]:
         """Return which part, and which whole, each cell belongs to."""

@@ -98,6 +98,17 @@ def test_a_recipe_trains_for_two_iterations(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_every_index_in_the_truth_of_a_recipe_has_a_range_and_lies_within(name, tmp_path):
+    recipe = read_recipe(name, small(name))
+    task = Run.build(recipe, tmp_path, torch.device("cpu"), None, SILENT).task
+    truth = task.training_batch(HostRNG(0, 0), torch.arange(4)).truth
+    ranges = task.truth_ranges()
+    assert ranges.keys() == {key for key, tensor in truth.items() if tensor.dtype == torch.int64}
+    assert all(low <= truth[key].min() for key, (low, _) in ranges.items())
+    assert all(truth[key].max() <= high for key, (_, high) in ranges.items())
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_learns_the_same_from_its_batch_in_parts(name, tmp_path):
     learnt = {}
     for parts in (1, 4):
