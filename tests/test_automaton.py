@@ -17,6 +17,7 @@ from nca import (
     Skip,
     State,
     UpdateRule,
+    View,
 )
 
 # the order of things
@@ -154,10 +155,48 @@ def test_a_change_of_another_shape_is_refused():
     with pytest.raises(ShapeError) as fault:
         automaton.step(automaton.seed(2, (4, 5)))
     assert str(fault.value) == (
-        'a change of "body" has shape (2, 1, 4, 5), but the level (2, 3, 4, 5).\n'
+        'a change of "body" has shape (2, 1, 4, 5), but the level has shape (2, 3, 4, 5).\n'
         "  where:  Copy, rule 1 of level 'body'\n"
         "  to do:  return the change in the shape of `view.own`"
     )
+
+
+class Declares(UpdateRule):
+    """Declare whatever it is given."""
+
+    def __init__(self, program: object) -> None:
+        super().__init__()
+        self.given = program
+
+    def program(self):
+        return self.given
+
+
+class Returns(UpdateRule):
+    """Return whatever it is given."""
+
+    def __init__(self, change: object) -> None:
+        super().__init__()
+        self.given = change
+
+    def forward(self, view: View):
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (Returns(None), 'a change of "body" is None, but the level has shape (1, 3, 4, 5).'),
+        (Returns("x"), """a change of "body" is 'x', but the level has shape (1, 3, 4, 5)."""),
+        (Declares(3), "Declares declares int, not an nca.Program."),
+        (Declares(None), "Declares declares NoneType, not an nca.Program."),
+    ],
+)
+def test_a_rule_that_makes_no_change_is_refused(rule, words):
+    automaton = Automaton(Layout([IMAGE, BODY]), {"body": [rule]})
+    with pytest.raises(NCAError) as fault:
+        automaton.step(automaton.seed(1, (4, 5)))
+    assert fault.value.what == words
 
 
 def test_a_rule_that_reads_without_having_said_so_is_refused():

@@ -201,7 +201,7 @@ def _of_rules(spec: StepSpec, state: State) -> str | None:
     for name in spec.writable_levels:
         for number, rule in enumerate(spec.rules_of(name)):
             here = f'rule {number} of level "{name}" ({type(rule).__name__})'
-            known = lower(rule.program())
+            known = lower(rule.declared_program())
             if isinstance(known, str):
                 return f"{here} {known}"
             for term in known:
@@ -225,7 +225,7 @@ def _parameters(spec: StepSpec) -> Iterator[Tensor]:
 
 def _terms(spec: StepSpec, name: str) -> Iterator[FusedTerm]:
     for rule in spec.rules_of(name):
-        lowered = lower(rule.program())
+        lowered = lower(rule.declared_program())
         assert not isinstance(lowered, str)
         yield from lowered
 

@@ -70,14 +70,28 @@ class UpdateRule(nn.Module, ABC):
 
     def forward(self, view: View) -> Tensor:
         """Return the change, in the shape of the rule's own level `(B, C, *space)`."""
-        program = self.program()
+        program = self.declared_program()
         if isinstance(program, NotDeclared):
-            raise PluginError(
-                f"{type(self).__name__} {program.why}.",
-                where=f"{type(self).__module__}.{type(self).__qualname__}",
-                to_do="define program() for what a program can say, or else forward(view)",
-            )
+            raise self._refusal(f"{program.why}.")
         return run_program(program, view)
+
+    def declared_program(self) -> Program | NotDeclared:
+        """Return what `program` declares.
+
+        Raises:
+            PluginError: It is no program.
+        """
+        program: object = self.program()
+        if not isinstance(program, Program | NotDeclared):
+            raise self._refusal(f"declares {type(program).__name__}, not an nca.Program.")
+        return program
+
+    def _refusal(self, what: str) -> PluginError:
+        return PluginError(
+            f"{type(self).__name__} {what}",
+            where=f"{type(self).__module__}.{type(self).__qualname__}",
+            to_do="define program() for what a program can say, or else forward(view)",
+        )
 
 
 def _contract(thing: object) -> str | None:

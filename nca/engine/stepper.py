@@ -192,10 +192,11 @@ def proposed_change(spec: StepSpec, inputs: StepInputs, name: str) -> Tensor | N
     for number, rule in enumerate(spec.rules_of(name)):
         reads = frozenset(context.level(read).name for read in rule.reads)
         proposed = rule(View(inputs, context, reads, f"rule/{name}/{number}"))
-        if proposed.shape != level.shape:
+        if not isinstance(proposed, Tensor) or proposed.shape != level.shape:
+            tensor = isinstance(proposed, Tensor)
+            made = f"has shape {tuple(proposed.shape)}" if tensor else f"is {proposed!r:.40}"
             raise ShapeError(
-                f'a change of "{name}" has shape {tuple(proposed.shape)}, '
-                f"but the level {tuple(level.shape)}.",
+                f'a change of "{name}" {made}, but the level has shape {tuple(level.shape)}.',
                 where=f"{type(rule).__name__}, rule {number} of level {name!r}",
                 to_do="return the change in the shape of `view.own`",
             )
@@ -226,7 +227,7 @@ def shared_correlations_of(spec: StepSpec) -> dict[str, list[SharedCorrelation]]
     for name in spec.rules:
         context = spec.context(name)
         for rule in spec.rules_of(name):
-            program = rule.program()
+            program = rule.declared_program()
             if isinstance(program, Program):
                 found += [(context.level(one.level).name, one) for one in program.correlations]
     return shared_correlations(found)

@@ -130,7 +130,7 @@ def _programs(automaton: Automaton) -> dict[str, list[tuple]]:
     for name in automaton.layout:
         found[name] = []
         for rule in automaton.rules_of(name):
-            program = rule.program()
+            program = rule.declared_program()
             obstacle = _obstacle(program)
             if obstacle:
                 faults.append(f'{_said(rule)} of level "{name}" {obstacle}')
