@@ -241,3 +241,11 @@ def test_who_reads_a_run_needs_no_lock(tmp_path):
     assert FolderLock.take(run.folder, "") is run.lock
     assert Checkpoint.read(run.folder / "last.safetensors").iteration == 0
     assert (run.folder / LOCK).is_file()
+
+
+def test_a_run_that_is_closed_leaves_its_folder_to_others(tmp_path):
+    run = begun(tmp_path)
+    assert run.lock is not None
+    assert run.lock.release.alive
+    run.close()
+    assert not run.lock.release.alive

@@ -1,7 +1,7 @@
 """`nca run`: train a recipe, evaluate what came out, and leave it all in one folder."""
 
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,7 +81,7 @@ def run_command(
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
     wanted = pick_device(local_device(device))
     group = join(wanted, sides(shard, "--shard") if shard else None)
-    with speaking(group), group.guard():
+    with speaking(group), group.guard(), ExitStack() as ending:
         with terminal_progress() as progress:
             if resume is not None:
                 load_plugins(plugin)
@@ -96,6 +96,7 @@ def run_command(
                 for remark in checked.remarks:
                     say(f"note: {remark}")
                 going = Run.start(checked, out, wanted, data, progress, group)
+            ending.callback(going.close)
             if group.is_leader:
                 write_copies(going.recipe.files, going.folder, progress)
         _introduce(going)

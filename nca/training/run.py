@@ -205,6 +205,11 @@ class Run:
             run.pool = Pool(task.training_batch(HostRNG(recipe.tables.random_seed, 0), samples))
         return run
 
+    def close(self) -> None:
+        """Leave the folder to other processes."""
+        if self.lock is not None:
+            self.lock.release()
+
     @property
     def automaton(self) -> Automaton:
         """The automaton that is trained."""
