@@ -207,7 +207,7 @@ def home() -> Path:
     """Return the user's home folder, or a folder for temporary files where there is none."""
     try:
         return Path.home()
-    except RuntimeError:  # no HOME, and nobody by that number among the users
+    except RuntimeError:  # no HOME, and no user of that number
         number = os.getuid() if hasattr(os, "getuid") else 0
         return Path(tempfile.gettempdir()) / f"nca-{number}"
 

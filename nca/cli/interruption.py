@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nca.progress import Progress
+from nca.signals import ending_signals, signals_taken
 
 TWICE_WITHIN = 2.0
 
@@ -24,7 +25,7 @@ def ending_by_signal() -> Iterator[None]:
         sys.exit(128 + number)
 
     main = threading.current_thread() is threading.main_thread()
-    numbers = [n for n in _endings() if main and signal.getsignal(n) is signal.SIG_DFL]
+    numbers = [n for n in ending_signals() if main and signal.getsignal(n) is signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, end)
     try:
@@ -73,16 +74,6 @@ def interruptible(*, alone: bool = True) -> Iterator[Interruption]:
     """
     interruption = Interruption(alone)
     # among several processes SIGTERM says that one of them is lost: `ProcessGroup.guard`
-    numbers = [signal.SIGINT, *(_endings() if alone else ())]
-    before = {number: signal.signal(number, interruption.press) for number in numbers}
-    try:
+    numbers = [signal.SIGINT, *(ending_signals() if alone else ())]
+    with signals_taken(numbers, interruption.press):
         yield interruption
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _endings() -> list[int]:
-    """Return the signals that end a process, less those that it was started to ignore (nohup)."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]

@@ -10,10 +10,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from nca.signals import ending_signals, signals_taken
+
 PATIENCE = 1.0
 """Seconds after the first signal, at the end of which the process ends in any case."""
-
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Ending:
@@ -57,10 +57,5 @@ class Ending:
 def ending() -> Iterator[Ending]:
     """Take signals in a block of the main thread."""
     taken = Ending()
-    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
-    before = {number: signal.signal(number, taken.take) for number in numbers}
-    try:
+    with signals_taken([signal.SIGINT, *ending_signals()], taken.take):
         yield taken
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -37,7 +37,7 @@ def open_in_browser(address: str, ending: Ending) -> bool:
         return False
     if type(browser) is webbrowser.GenericBrowser:  # one of the terminal, which it would take over
         return False
-    folder = Path(tempfile.mkdtemp(prefix="nca-play-"))  # nobody else may look into it
+    folder = Path(tempfile.mkdtemp(prefix="nca-play-"))  # no other user may look into it
     ending.clean = lambda: shutil.rmtree(folder, ignore_errors=True)
     file = folder / "open.html"
     opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

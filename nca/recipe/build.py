@@ -26,7 +26,7 @@ def build(
         kind: A rule or a task.
         table: Its name and options.
         path: Where the table stands.
-        surroundings: What is told to those that ask.
+        surroundings: Handed to those that take it.
         faults: Where refusals are noted.
     """
     try:

@@ -139,7 +139,7 @@ class CollectedStates:
         return found
 
     def scale(self, moving: bool, columns: int | None) -> int:
-        """Return how many pixels a cell takes where nobody has said it; if many, say so."""
+        """Return how many pixels a cell takes where it was not given; if many, say so."""
         sheet = self.sheets(columns)[0] if moving else self.sheet()
         natural = fitting_scale(sheet.tile_size)
         enough = _large_enough(sheet, natural)
