@@ -1,10 +1,14 @@
 """Several processes train as one does, end together, and go on in any number."""
 
 import json
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from process_group_case import averaged, settled, trained
 from processes import together
 from safetensors.torch import load_file
@@ -13,6 +17,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from nca import DeviceError, ProcessError
+from nca.distributed import group
 from nca.distributed.group import ProcessGroup, local_device
 
 ALL_OF_IT = """
@@ -142,10 +147,33 @@ def test_each_process_of_a_machine_takes_a_gpu_of_its_own():
         local_device("cuda:1", third)
 
 
-def test_a_lost_process_is_told_in_plain_words_and_other_faults_are_not_touched():
+@pytest.fixture
+def sigterm():
+    before = signal.getsignal(signal.SIGTERM)
+    yield before
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_lost_process_is_told_in_plain_words_and_other_faults_are_not_touched(sigterm):
     crew = ProcessGroup(1, 2)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), crew.guard():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    assert signal.getsignal(signal.SIGTERM) is sigterm
     with pytest.raises(ProcessError) as told, crew.guard():
         raise RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [::1]:1")
     assert told.value.what == "another process of this run has ended, so that none can go on."
-    with pytest.raises(RuntimeError, match="mat1 and mat2"), crew.guard():
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
+def test_the_leader_keeps_the_store_until_the_others_have_asked_but_not_for_ever(monkeypatch):
+    store = dist.HashStore()
+    leader, other = ProcessGroup(0, 2, store), ProcessGroup(1, 2, store)
+    asked = []
+    late = threading.Timer(0.2, lambda: asked.append(other.first_fault()))
+    late.start()
+    assert leader.first_fault()
+    assert asked == [False]
+    monkeypatch.setattr(group, "PATIENCE", 0.1)
+    began = time.monotonic()
+    assert ProcessGroup(0, 2, dist.HashStore()).first_fault()
+    assert 0.1 <= time.monotonic() - began < 1

@@ -8,6 +8,7 @@ writes and speaks.
 import math
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from nca.types import Size
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 LONGEST = 4096
+PATIENCE = 2.0
+"""Seconds that the leader waits for the others before it ends with a fault."""
 LOST = ("gloo/transport", "NCCL", "Connection reset by peer", "Connection closed by peer")
 
 
@@ -146,9 +149,18 @@ class ProcessGroup:
         return bytes(sent.tolist()).rstrip(b"\0").decode()
 
     def first_fault(self) -> bool:
-        """Return whether no other process has asked this before: one fault is shown once."""
+        """Return whether no other process has asked this before: one fault is shown once.
+
+        The leader keeps the store, and waits a little until the others have asked.
+        """
+        if self.store is None:
+            return True
         try:
-            return self.store is None or self.store.add("nca/faults", 1) == 1
+            before = self.store.add("nca/faults", 1)
+            limit = time.monotonic() + (PATIENCE if self.is_leader else 0)
+            while time.monotonic() < limit and self.store.add("nca/faults", 0) < self.count:
+                time.sleep(0.01)
+            return before == 1
         except RuntimeError:  # the store is gone with the process that kept it
             return True
 
@@ -176,8 +188,8 @@ class ProcessGroup:
         try:
             yield
         except RuntimeError as fault:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             if isinstance(fault, dist.DistError) or any(word in str(fault) for word in LOST):
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it has still to say so
                 raise lost from None
             raise
         finally:
