@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis profiles, every plugin promised, a fresh registry, no hurry."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
     discover()
     for file in config.getoption("--rules"):
         load_file(config.invocation_params.dir / file)
+    # what nohup or a background job ignores, the commands that tests start would ignore, too; a
+    # handler of our own they do not inherit
+    for name in ("SIGHUP", "SIGINT", "SIGTERM"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     # our tensors are small: threads would only wait for each other, the more so under xdist
     torch.set_num_threads(1)
 

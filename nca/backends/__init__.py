@@ -18,8 +18,12 @@ one for an automaton and a state; `nca bench RECIPE` times them beside each othe
   `nca.why_not_fused(automaton, state)` says what stands in the way. `triton` holds the programs,
   `device_check` compares them with the plain step the first time on a device.
 
-`[train] precision = "bfloat16"` computes matrix products in bfloat16; states and weights stay in
-float32. `[train] memory` and `parts`: `nca help memory`. What was measured: `nca help measured`.
+`[train] precision` is that of matrix products; states and weights stay in float32. `auto`, which
+holds where a recipe says nothing, times products of the recipe's own shapes on the device at hand,
+and takes bfloat16 where they are at least 1.2 times as fast; a run keeps to what it began with. A
+checkpoint that was trained in float32 is evaluated, drawn and played in float32, one trained in
+bfloat16 in whichever is faster. `bfloat16` asked for by name is warned of where it is slow.
+`[train] memory` and `parts`: `nca help memory`. What was measured: `nca help measured`.
 
 Public to the other folders: every module. Of their names `nca` exports `why_not_fused`.
 """

@@ -25,6 +25,7 @@ from nca.checkpoint.fit import misfits
 from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
 from nca.jsonl import dumps, parse_json
+from nca.recipe.precision import Precision
 from nca.recipe.recipe import Recipe
 from nca.recipe.recipe_files import KeptFile, RecipeFiles, Role
 from nca.types import Natural
@@ -58,6 +59,7 @@ class _Facts(BaseModel):
     best: float | None = None
     versions: dict[str, str] = {}
     files: dict[str, Role] = {}
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Checkpoint:
         versions: Of nca and torch, for the record.
         files: The files from outside that it carries: the role of each by its path. The bytes of
             the first lie in the tensor `files.0`, and so on.
+        precision: Of matrix products in training; None: as the recipe says, or float32.
         tensors: Everything else, by prefixed name.
     """
 
@@ -87,6 +90,7 @@ class Checkpoint:
         default_factory=lambda: {"nca": version("nca"), "torch": torch.__version__}
     )
     files: Mapping[str, Role] = field(default_factory=dict)
+    precision: Precision | None = None
     tensors: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
     def write(self, path: Path) -> None:
@@ -292,8 +296,9 @@ def _fits(files: Mapping[str, Role], tensors: Mapping[str, Tensor]) -> bool:
 def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
     shallow = Checkpoint(**{**checkpoint.__dict__, "tensors": {}})
     facts = {name: value for name, value in asdict(shallow).items() if name != "tensors"}
-    if not checkpoint.files:  # so that older versions read what carries none
-        del facts["files"]
+    for name in ("files", "precision"):  # so that older versions read what carries none
+        if not facts[name]:
+            del facts[name]
     return facts
 
 

@@ -9,6 +9,7 @@ from nca.checkpoint.file import MODULES, Checkpoint
 from nca.checkpoint.outline import outline
 from nca.checkpoint.overridden import apply_overrides
 from nca.checkpoint.read import read_checkpoint
+from nca.device import hardware
 from nca.engine.automaton import Automaton
 from nca.progress import SILENT, Progress
 from nca.recipe.recipe import Recipe
@@ -58,7 +59,17 @@ class Trained:
         for name, module in zip(MODULES, (automaton, task), strict=True):
             averaged.load(module, name, path)
             module.to(device).eval()
+        # weights that were trained in float32 have never met another precision
+        known = None if checkpoint.precision == "bfloat16" else "float32"
+        recipe = recipe.decided(automaton, device, known)
         return cls(path, given, recipe, automaton, task, device)
+
+    @property
+    def place(self) -> str:
+        """Where it runs and in which precision, in words."""
+        choice = self.recipe.precision
+        products = f", products in {choice.name}" if choice and choice.name != "float32" else ""
+        return f"{hardware(self.device)}{products}"
 
     def prepare(self, data: Path | None, progress: Progress = SILENT) -> None:
         """Let the task load what it needs.

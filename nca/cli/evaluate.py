@@ -57,7 +57,7 @@ def evaluate_command(
     On several devices: torchrun --nproc-per-node 2 -m nca evaluate glom_mnist
     """
     from nca.checkpoint.trained import Trained
-    from nca.device import hardware, pick_device
+    from nca.device import pick_device
     from nca.distributed.group import join, local_device
     from nca.evaluation.evaluate import divergence_note
     from nca.evaluation.finish_run import evaluate_trained, sharded
@@ -75,7 +75,7 @@ def evaluate_command(
         with group.leader_first(), terminal_progress() as progress:
             trained.prepare(data, progress)
         among = f", {group.count} processes" if group.count > 1 else ""
-        say(f"{trained.path}: {split} data on {hardware(trained.device)}{among}")
+        say(f"{trained.path}: {split} data on {trained.place}{among}")
         with terminal_progress() as progress:
             rows = evaluate_trained(trained, split, progress, **options)
         group.close()

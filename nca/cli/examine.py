@@ -82,7 +82,7 @@ def examine_command(
     """
     begun = time.monotonic()
     from nca.checkpoint.trained import Trained
-    from nca.device import hardware, pick_device
+    from nca.device import pick_device
     from nca.reports.robustness import (
         ModelUnderTest,
         ResultCache,
@@ -115,7 +115,7 @@ def examine_command(
     model = ModelUnderTest(trained, plan, data, tuple(cut))
     output = _output(out_, model)
     folder = output.make_folder()
-    say(f"{trained.path}: {split} data on {hardware(trained.device)}")
+    say(f"{trained.path}: {split} data on {trained.place}")
     cache = ResultCache(folder / "examination.jsonl", model)
     if cache.outdated:
         say(f"{cache.path}: {cache.outdated} lines are of another format or damaged, and not used")

@@ -1,6 +1,6 @@
 """`nca inspect`: say what a checkpoint holds, without running it."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,10 @@ from nca.cli.console import (
     show_measurements,
     show_rows,
 )
+
+if TYPE_CHECKING:
+    from nca.checkpoint.file import Checkpoint
+    from nca.recipe.recipe import Recipe
 
 
 def inspect_command(
@@ -56,6 +60,7 @@ def inspect_command(
         "file": str(path),
         "iteration": held.iteration,
         "parameters": sum(p.numel() for m in (automaton, task) for p in m.parameters()),
+        "precision": _precision(held, parsed),
         "versions": dict(held.versions),
         "overrides": list(held.overrides),
     }
@@ -78,3 +83,10 @@ def inspect_command(
         if isinstance(rows, list):
             show_measurements(rows)
     print_result(f"\nthe recipe: nca inspect {checkpoint} --recipe")
+
+
+def _precision(held: "Checkpoint", recipe: "Recipe") -> str:
+    """Return what products were computed in while it was trained, and what the recipe asks for."""
+    asked = recipe.tables.train.precision if recipe.tables.train else "float32"
+    trained = held.precision or (asked if asked != "auto" else "float32")
+    return f"{trained} in training, {asked} in the recipe"

@@ -58,7 +58,7 @@ def islands_command(
     Example: nca islands glom_mnist --samples 200
     """
     from nca.checkpoint.trained import Trained
-    from nca.device import hardware, pick_device
+    from nca.device import pick_device
     from nca.render.pictures import decode, fit_to_grid, read_picture_file
     from nca.reports.islands import (
         IslandsPlan,
@@ -96,7 +96,7 @@ def islands_command(
         threshold=threshold,
     )
     what = f"{len(pictures)} pictures" if pictures else f"{split} data"
-    say(f"{trained.path}: {what} on {hardware(trained.device)}")
+    say(f"{trained.path}: {what} on {trained.place}")
     with terminal_progress() as progress:
         found = measure_islands(trained, plan, progress)
     if not pictures:

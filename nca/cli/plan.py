@@ -61,6 +61,9 @@ def plan_command(
     held, room = probe.held(wanted), _room(bound, wanted)
     least, most = checked.tables.rollout.steps
     say(f"{checked.name} on {hardware(wanted)}: batch {run.table.batch}, {least} to {most} steps")
+    chosen = run.recipe.precision
+    if chosen:
+        say(chosen.sentence())
     with terminal_progress(every=LINE_EVERY) as progress:
         trial = IterationProbe(run, progress)
         if trial.spreads:
@@ -77,6 +80,7 @@ def plan_command(
     if as_json:
         head = {"recipe": checked.name, "device": hardware(wanted), "batch": run.table.batch}
         head |= {"steps": [trial.least, trial.most], "all_cells_live": trial.spreads}
+        head |= {"precision": chosen.name if chosen else "float32"}
         show_json({**head, "held_bytes": held, "room_bytes": room, "modes": rows})
         return
     show_rows([_words(row) for row in rows])

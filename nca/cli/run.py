@@ -138,15 +138,13 @@ def _share_of_memory(run: "Run") -> None:
 def _trained(run: "Run", picture: bool | None) -> int:
     """Train; return the number of the signal that stopped it before its end, or 0."""
     from nca.cli.live_picture import live_picture
-    from nca.training.compile_trial import choose_compile
+    from nca.training.choices import make_choices
     from nca.training.loop import train
-    from nca.training.memory_planner import choose_memory
     from nca.training.tensorboard import TensorBoardLog
 
     with interruptible(alone=run.group.count == 1) as interruption:
         if not run.group.is_leader:
-            choose_memory(run, interruption)
-            choose_compile(run, interruption)
+            make_choices(run, interruption)
             train(run, interruption)
         else:
             with (
@@ -154,8 +152,7 @@ def _trained(run: "Run", picture: bool | None) -> int:
                 closing(TensorBoardLog(run.folder, terminal, run.iteration)) as curves,
             ):
                 show = live_picture(run, terminal, picture)
-                choose_memory(run, terminal)
-                choose_compile(run, terminal)
+                make_choices(run, terminal)
                 train(run, ProgressList(terminal, curves, interruption), show)
     finished = run.iteration >= run.table.iterations
     return 0 if finished else interruption.signal

@@ -125,6 +125,7 @@ class PlayedModel:
         else:
             recipe = _recipe(source, overrides, size)
             automaton = recipe.automaton().to(device).eval()
+            recipe = recipe.decided(automaton, device)
             task = recipe.task().to(device).eval() if recipe.tables.task else None
         size = _checked(size or recipe.tables.grid.size, recipe)
         if task is not None:

@@ -4,8 +4,9 @@ What is wrong is collected and shown at once, with lines. Overrides (`table.key=
 written into the text, so that text alone says what was run.
 """
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from nca.recipe.check import check_tables, judge_sense
 from nca.recipe.draft import Draft
 from nca.recipe.errors import RecipeError
 from nca.recipe.memory import beyond
+from nca.recipe.precision import Precision, PrecisionChoice, decide_precision
 from nca.recipe.recipe_files import RecipeFiles
 from nca.recipe.tables import Tables, Train
 from nca.tasks.task import Task, TaskContext
@@ -45,6 +47,7 @@ class Recipe:
         files: The files that it names.
         source: The file to name in errors.
         remarks: What an override has made senseless, and is harmless.
+        precision: Of matrix products, once that is decided.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Recipe:
     files: RecipeFiles = field(compare=False, repr=False)
     source: str = field(default="", compare=False)
     remarks: tuple[Fault, ...] = field(default=(), compare=False)
+    precision: PrecisionChoice | None = field(default=None, compare=False)
 
     @classmethod
     def parse(
@@ -118,9 +122,28 @@ class Recipe:
             given = (trained, 2 * trained, 4 * trained)
         return tuple(sorted(set(given)))
 
+    def decided(
+        self, automaton: Automaton, device: torch.device, known: Precision | None = None
+    ) -> "Recipe":
+        """Return the recipe with the precision of products decided, by the clock if it says `auto`.
+
+        Args:
+            automaton: Its automaton.
+            device: Where that runs.
+            known: What was decided before; None: nothing.
+        """
+        train, cells = self.tables.train, math.prod(self.tables.grid.size)
+        asked, batch = (train.precision, train.batch) if train else ("float32", 1)
+        choice = decide_precision(asked, automaton, batch * cells, device, known)
+        return replace(self, precision=choice)
+
     def autocast(self, device: torch.device) -> torch.autocast:
-        """Return the context in which the automaton computes, in the precision of `[train]`."""
-        reduced = self.tables.train is not None and self.tables.train.precision == "bfloat16"
+        """Return the context in which the automaton computes: in the precision decided on.
+
+        Where `[train] precision` is `auto` and nothing is decided, that is float32.
+        """
+        asked = self.tables.train.precision if self.tables.train else "float32"
+        reduced = (self.precision.name if self.precision else asked) == "bfloat16"
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=reduced)
 
     def automaton(self) -> Automaton:

@@ -146,7 +146,7 @@ class Train(RecipeTable):
     gradient: Literal["plain", "normalised", "clipped"] = "plain"
     clip: Positive = 1.0
     average: ProperFraction = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     last_states: Steps = 1
     memory: Annotated[ActivationMemory, BeforeValidator(_mode)] = ActivationMemory()
     parts: Samples = 1

@@ -15,9 +15,8 @@ from nca.jsonl import dumps
 from nca.lock import folder_lock
 from nca.progress import SILENT, Progress, ProgressList
 from nca.sweep.records import read_outcome
-from nca.training.compile_trial import choose_compile
+from nca.training.choices import make_choices
 from nca.training.loop import train
-from nca.training.memory_planner import choose_memory
 from nca.training.run import Run
 from nca.training.tensorboard import TensorBoardLog
 
@@ -130,8 +129,7 @@ def run_job(job: Job, progress: Progress = SILENT) -> dict[str, Any]:
         row = {"iteration": run.iteration, "of": run.table.iterations, "parameters": parameters}
         progress.record({"kind": "begun", **row})
         try:
-            choose_memory(run, progress)
-            choose_compile(run, progress)
+            make_choices(run, progress)
             with closing(TensorBoardLog(folder, progress, run.iteration)) as curves:
                 train(run, ProgressList(progress, curves))
         except DivergedError as fault:  # it would again: everything random is counted

@@ -5,8 +5,8 @@ averaged weights, pool and iteration. Everything else follows from the recipe, s
 is counted. So a run that was killed goes on as if nothing had happened.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from nca.checkpoint.read import parse_carried
 from nca.distributed.group import SINGLE, ProcessGroup
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
-from nca.errors import CheckpointError, DivergedError, ShapeError
+from nca.errors import CheckpointError, DivergedError
 from nca.files import is_file, write_whole
 from nca.lock import FolderLock
 from nca.progress import Progress
+from nca.recipe.precision import Precision, PrecisionChoice
 from nca.recipe.recipe import Recipe
 from nca.recipe.tables import Train
 from nca.tasks.pool import Pool
@@ -31,6 +32,7 @@ from nca.training.ema import EMA
 from nca.training.first_step import check_rules
 from nca.training.log import MetricsLog
 from nca.training.new_recipe import measured_otherwise, record_recipe, set_best_aside
+from nca.training.optimiser import make_optimiser
 from nca.training.restore import restore_faults
 from nca.training.run_folder import (
     BEST,
@@ -154,7 +156,8 @@ class Run:
         checkpoint = Checkpoint.read(path)
         recipe = parse_carried(checkpoint, path, overrides)
         recipe.files.use_copies(folder)
-        run = cls.build(recipe, folder, device, data, progress, group)
+        began = checkpoint.precision or "float32"
+        run = cls.build(recipe, folder, device, data, progress, group, began)
         under = apply_overrides(checkpoint, path, recipe, dict(run.modules.items()))
         run._restore(under, path)
         run.lock = lock
@@ -173,8 +176,18 @@ class Run:
         data: Path | None,
         progress: Progress,
         group: ProcessGroup = SINGLE,
+        precision: Precision | None = None,
     ) -> "Run":
         """Return a run at its beginning that has no folder yet.
+
+        Args:
+            recipe: As of `start`, like all that follow.
+            folder: Where its folder will be.
+            device: Where it runs.
+            data: Folder of data sets.
+            progress: Where it is reported.
+            group: The processes that share it.
+            precision: What it began with, if it goes on.
 
         Raises:
             ProcessError: Its batch cannot be split among the processes.
@@ -185,6 +198,7 @@ class Run:
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
         automaton = recipe.automaton()
+        recipe = _agreed(recipe.decided(automaton, device, precision), group)
         automaton.sharding = group.sharding(recipe.tables.grid.size)
         task = recipe.task()
         with group.leader_first():
@@ -196,7 +210,7 @@ class Run:
         check_rules(automaton, first.state)
         table = recipe.tables.train
         assert table is not None
-        optimiser = _optimiser(table, modules.parameters())
+        optimiser = make_optimiser(table, modules.parameters())
         run = cls(recipe, folder, device, modules, optimiser, group=group)
         if table.average:
             run.ema = EMA(modules, table.average)
@@ -293,6 +307,7 @@ class Run:
             metrics=metrics,
             best=self.best,
             files={path: file.role for path, file in kept.items()},
+            precision=self.recipe.precision.name if self.recipe.precision else None,
             tensors={**tensors, **file_tensors(kept)},
         )
 
@@ -338,19 +353,10 @@ class Run:
         self.best = checkpoint.best if is_file(path.parent / BEST) else None
 
 
-def _optimiser(table: Train, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    parameters = list(parameters)
-    if not parameters:
-        raise ShapeError(
-            "there is nothing to train: no rule of the recipe and not its task has weights.",
-            where="[[levels]] rules",
-            to_do="add a rule with weights; `nca plugins` lists them",
-        )
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[table.optimiser]
-    return kind(
-        parameters,
-        lr=table.learning_rate,
-        betas=table.betas,
-        weight_decay=table.weight_decay,
-        fused=True,
-    )
+def _agreed(recipe: Recipe, group: ProcessGroup) -> Recipe:
+    """Return a recipe whose precision is that of all processes: float32, if one is faster so."""
+    choice = recipe.precision
+    assert choice is not None
+    if group.any(choice.name == "float32") and choice.name != "float32":
+        choice = PrecisionChoice("float32", "as another process needs it")
+    return replace(recipe, precision=choice)

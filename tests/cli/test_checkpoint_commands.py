@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny import RECIPE
+from tiny import RECIPE, changed
 
 from nca.checkpoint.file import Checkpoint
 
@@ -151,3 +151,12 @@ def test_an_import_never_replaces_its_source(nca, here):
     assert refused.code == 1
     assert "growing.safetensors: it is what is read, and would be replaced." in refused.err
     assert source.read_bytes() == b"published"
+
+
+def test_what_is_asked_for_and_what_was_taken_are_shown(nca, here):
+    (here / "tiny.toml").write_text(changed("save_every = 2", 'precision = "bfloat16"'))
+    assert nca("run", "tiny.toml", "--plugin", "blobs.py", "--out", "run").code == 0
+    shown = nca("inspect", "run", "--plugin", "blobs.py").out
+    assert "bfloat16 in training, bfloat16 in the recipe" in shown
+    planned = nca("plan", "tiny.toml", "--plugin", "blobs.py", "--set", "train.precision=auto")
+    assert "precision: float32, for there is little to multiply" in planned.err

@@ -90,6 +90,7 @@ class ModelUnderTest:
                 overrides=overrides,
                 trained=True,
             )
+            recipe = replace(recipe, precision=old.recipe.precision)
             new = replace(old, recipe=recipe, automaton=recipe.automaton())
             _same_weights(old.automaton, new.automaton)
             if task:

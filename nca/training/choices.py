@@ -1,0 +1,32 @@
+"""What is chosen before training goes on, said and recorded: precision, memory, compiled steps."""
+
+from dataclasses import asdict
+
+from nca.progress import Progress
+from nca.training.compile_trial import choose_compile
+from nca.training.memory_planner import choose_memory
+from nca.training.run import Run
+
+
+def make_choices(run: Run, progress: Progress) -> None:
+    """Choose what the recipe of a run leaves open; each choice is noted, and kept in the log.
+
+    Args:
+        run: Where training stands.
+        progress: Where the choices are noted.
+
+    Raises:
+        NCAError: The recipe asks for compiled steps, and torch cannot compile them here.
+    """
+    note_precision(run, progress)
+    choose_memory(run, progress)
+    choose_compile(run, progress)
+
+
+def note_precision(run: Run, progress: Progress) -> None:
+    """Say in which precision products are computed, which was decided as the run was built."""
+    choice = run.recipe.precision
+    if choice is None or run.table.precision != "auto":
+        return
+    progress.note(choice.sentence())
+    run.log.write({"iteration": run.iteration, "kind": "precision", **asdict(choice)})
