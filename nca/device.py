@@ -49,4 +49,5 @@ def hardware(device: torch.device) -> str:
     """Return what the figures were measured on, in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    count = torch.get_num_threads()
+    return f"CPU, {count} {'thread' if count == 1 else 'threads'}"

@@ -91,7 +91,7 @@ def test_bench_times_a_recipe_without_its_data(nca, here, monkeypatch):
     lines = result.out.splitlines()
     assert lines[0] == "tiny: 8x8 cells, batch 4, 3 steps"
     assert [line.split()[0] for line in lines[4:6]] == ["plain", "engine"]
-    assert "CPU, 1 threads" in result.out
+    assert "CPU, 1 thread" in result.out
     assert "tiny, forward: plain, for the first time" in result.err
     assert result.err.splitlines()[-1] == "deep.json"
     told = json.loads((here / "deep.json").read_text())

@@ -42,7 +42,7 @@ def test_life_streams_from_chance_and_is_drawn(nca, here):
     assert told.startswith("4,800 cell-steps in ")
     assert told.endswith(" per second")
     assert path == "life.png"
-    assert result.err == "life: 24 x 40 cells, 5 steps on CPU, 1 threads\n"
+    assert result.err == "life: 24 x 40 cells, 5 steps on CPU, 1 thread\n"
     drawn = pixels("life.png")[..., 0]
     assert drawn.shape == (24, 40)
     assert 0 < drawn.mean() < 0.4
