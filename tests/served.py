@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
+
+pytest.importorskip("uvicorn", reason="it needs the extra play")
+
 from nca.play.hub import Hub
 from nca.play.server import Server
 from nca.play.session import Session

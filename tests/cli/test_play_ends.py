@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from threading import Thread
 
 import pytest
-from websockets.sync.client import connect
+
+connect = pytest.importorskip("websockets.sync.client", reason="it needs the extra play").connect
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 ZIGZAG = [[2047.0 * (at % 2), at / 2] for at in range(2048)]
