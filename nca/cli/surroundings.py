@@ -1,4 +1,4 @@
-"""What libraries want to know of the user, where the system knows nothing: no home, no name."""
+"""What libraries read from the environment, settled before any of them is imported."""
 
 import getpass
 import logging
@@ -7,7 +7,10 @@ import tempfile
 
 
 def settle_surroundings() -> None:
-    """Let libraries work, and be silent, where there is no home folder or no name of the user."""
+    """Let libraries work, and be silent, with no home folder or no user name, beside other work."""
+    # a thread that has done its part of an operation sleeps until the others have done theirs: one
+    # that spins takes the processor from those it waits for, as soon as another process needs it
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # without a place for its settings matplotlib takes a temporary one, and says so at length
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
