@@ -23,6 +23,11 @@ holds where a recipe says nothing, times products of the recipe's own shapes on 
 and takes bfloat16 where they are at least 1.2 times as fast; a run keeps to what it began with. A
 checkpoint that was trained in float32 is evaluated, drawn and played in float32, one trained in
 bfloat16 in whichever is faster. `bfloat16` asked for by name is warned of where it is slow.
+
+On a CPU a run times one thread, half of them and all, takes what is fastest, and looks again when
+its throughput has doubled or halved; `OMP_NUM_THREADS` has the last word. Threads of commands sleep
+while they wait for each other (`OMP_WAIT_POLICY=passive`, unless it is set).
+
 `[train] memory` and `parts`: `nca help memory`. What was measured: `nca help measured`.
 
 Public to the other folders: every module. Of their names `nca` exports `why_not_fused`.

@@ -141,6 +141,7 @@ def _trained(run: "Run", picture: bool | None) -> int:
     from nca.training.choices import make_choices
     from nca.training.loop import train
     from nca.training.tensorboard import TensorBoardLog
+    from nca.training.threads import ThreadWatch
 
     with interruptible(alone=run.group.count == 1) as interruption:
         if not run.group.is_leader:
@@ -152,7 +153,8 @@ def _trained(run: "Run", picture: bool | None) -> int:
                 closing(TensorBoardLog(run.folder, terminal, run.iteration)) as curves,
             ):
                 show = live_picture(run, terminal, picture)
+                watch = ThreadWatch(run, terminal)
                 make_choices(run, terminal)
-                train(run, ProgressList(terminal, curves, interruption), show)
+                train(run, ProgressList(terminal, curves, watch, interruption), show)
     finished = run.iteration >= run.table.iterations
     return 0 if finished else interruption.signal

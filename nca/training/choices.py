@@ -1,4 +1,7 @@
-"""What is chosen before training goes on, said and recorded: precision, memory, compiled steps."""
+"""What is chosen before training goes on, said and recorded.
+
+Precision, memory, threads and compiled steps: each decided by what is measured here.
+"""
 
 from dataclasses import asdict
 
@@ -6,6 +9,7 @@ from nca.progress import Progress
 from nca.training.compile_trial import choose_compile
 from nca.training.memory_planner import choose_memory
 from nca.training.run import Run
+from nca.training.threads import choose_threads
 
 
 def make_choices(run: Run, progress: Progress) -> None:
@@ -20,6 +24,7 @@ def make_choices(run: Run, progress: Progress) -> None:
     """
     note_precision(run, progress)
     choose_memory(run, progress)
+    choose_threads(run, progress)
     choose_compile(run, progress)
 
 
