@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from extras import needs_video
 from PIL import Image, ImageSequence
 
 from nca import NCAError, StorageError
@@ -125,6 +126,7 @@ def script(path, *lines):
     return str(path)
 
 
+@needs_video
 def test_an_ffmpeg_without_the_encoder_gives_way_to_one_that_has_it(tmp_path, monkeypatch):
     import imageio_ffmpeg
 
@@ -135,6 +137,7 @@ def test_an_ffmpeg_without_the_encoder_gives_way_to_one_that_has_it(tmp_path, mo
     assert ffmpeg() == able
 
 
+@needs_video
 def test_where_no_ffmpeg_will_do_the_reason_of_each_is_given(tmp_path, monkeypatch):
     import imageio_ffmpeg
 
@@ -165,6 +168,7 @@ def test_where_no_ffmpeg_will_do_the_reason_of_each_is_given(tmp_path, monkeypat
         ("exit 0", 1 << 40, "it ended with 1"),
     ],
 )
+@needs_video
 def test_an_ffmpeg_that_ends_without_a_word_has_its_reason_found(
     tmp_path, monkeypatch, line, free, words
 ):
@@ -176,6 +180,7 @@ def test_an_ffmpeg_that_ends_without_a_word_has_its_reason_found(
     assert ("free some space" in caught.value.to_do) == (free < 1000)
 
 
+@needs_video
 def test_no_room_for_an_mp4_is_a_sentence(monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
     with pytest.raises(StorageError, match="the film cannot be encoded: No such file") as caught:
@@ -183,6 +188,7 @@ def test_no_room_for_an_mp4_is_a_sentence(monkeypatch):
     assert "TMPDIR" in caught.value.to_do
 
 
+@needs_video
 def test_a_film_has_even_sides_and_every_frame_at_its_rate(tmp_path):
     path = tmp_path / "film.mp4"
     save_animation((frame for frame in frames(33, 15)), path, 5)
@@ -282,6 +288,7 @@ def test_an_unknown_ending_is_told_and_leaves_nothing(tmp_path):
     assert list(ENCODERS) == [".gif", ".apng", ".webp", ".mp4"]
 
 
+@needs_video
 def test_without_ffmpeg_one_is_told_where_to_get_it(tmp_path, monkeypatch):
     import imageio_ffmpeg
 
@@ -295,6 +302,7 @@ def test_without_ffmpeg_one_is_told_where_to_get_it(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@needs_video
 def test_an_ffmpeg_that_fails_is_quoted(tmp_path, monkeypatch):
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\necho 'no such codec' >&2\nexit 3\n")

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from extras import needs_onnx
 from page_case import Pages, assert_close_levels, opened, read, until
 from playwright.sync_api import Page
 
@@ -147,7 +148,7 @@ def test_a_digit_rubbed_out_and_another_drawn_is_the_other(page, pages, name):
     assert verdict(loaded, loaded.automaton.rollout(fresh, ENOUGH[name])) == "7"
 
 
-@pytest.mark.parametrize("engine", ["webgl", "onnx"])
+@pytest.mark.parametrize("engine", ["webgl", pytest.param("onnx", marks=needs_onnx)])
 @torch.no_grad()
 def test_cells_that_a_changed_input_leaves_dead_are_cleared_and_the_others_carry_on(
     page, pages, engine
@@ -167,6 +168,7 @@ def test_cells_that_a_changed_input_leaves_dead_are_cleared_and_the_others_carry
     assert_close_levels(shown(page, loaded), loaded.automaton.rollout(after, 3))
 
 
+@needs_onnx
 def test_a_page_of_a_graph_begins_anew_as_well(page, pages):
     loaded, file = pages("glom_fashion", "onnx")
     opened(page, file)

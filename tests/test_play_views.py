@@ -6,6 +6,7 @@ import struct
 
 import pytest
 import torch
+from extras import needs_video
 from PIL import Image, ImageSequence
 
 from nca import Automaton, Layout, Level
@@ -159,6 +160,7 @@ def test_a_gif_of_the_page_plays_at_its_rate():
     assert sum(lasts) == 1000
 
 
+@needs_video
 def test_a_film_can_be_an_mp4():
     session = Session(PlayedModel.load("life", CPU, size=(8, 8)))
     session.advance(4)

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from extras import needs_onnx
 
 from nca.export import browser
 
@@ -49,6 +50,7 @@ def test_a_browser_that_does_not_start_leaves_nothing_behind(nca, here, monkeypa
     assert sorted(here.iterdir()) == before
 
 
+@needs_onnx
 def test_export_of_what_no_shader_can_do_takes_the_graph(nca, here):
     what = ("export", "glom_mnist_long", "--set", "levels.1.rules.0.shown=normalised")
     result = nca(*what, "--no-check")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from extras import needs_play
 
 from nca.play import PlayedModel, Session
 from nca.play.follow import follower, loss_curve, newest
@@ -21,6 +22,7 @@ from nca.play.hub import Hub
 from nca.registry.discovery import load_file
 
 
+@needs_play
 def test_it_prints_the_address_serves_and_ends_with_ctrl_c(tmp_path):
     command = [sys.executable, "-m", "nca", "play", "life", "--no-open", "--size", "8x8"]
     with subprocess.Popen(
@@ -53,6 +55,7 @@ def test_it_prints_the_address_serves_and_ends_with_ctrl_c(tmp_path):
         (["life", "--history", "nowhere.json"], "the history cannot be read"),
     ],
 )
+@needs_play
 def test_what_stands_in_the_way_is_said(nca, here, options, words):
     result = nca("play", *options, "--no-open")
     assert result.code == 1
@@ -60,6 +63,7 @@ def test_what_stands_in_the_way_is_said(nca, here, options, words):
 
 
 @pytest.mark.parametrize("options", [["--host", "0.0.0.0"], ["--size", "big"]])
+@needs_play
 def test_what_makes_no_sense_is_a_usage_error(nca, here, options):
     assert nca("play", "life", "--no-open", *options).code == 2
 
@@ -71,6 +75,7 @@ def test_a_missing_extra_is_named(nca, here, monkeypatch):
     assert 'pip install "nca[play]"' in result.err
 
 
+@needs_play
 def test_a_taken_port_is_said(nca, here):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -8,6 +8,7 @@ import webbrowser
 from pathlib import Path
 
 import pytest
+from extras import needs_play
 
 from nca.play import launch as launching
 from nca.play.ending import Ending
@@ -103,6 +104,7 @@ HISTORIES = {
 
 
 @pytest.mark.parametrize("name", HISTORIES)
+@needs_play
 def test_what_is_no_history_is_refused_in_words(nca, here, name):
     if HISTORIES[name] is not None:
         Path("history.json").write_bytes(HISTORIES[name])

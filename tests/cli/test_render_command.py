@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from extras import needs_video
 from PIL import Image, ImageSequence
 from robustness_case import saved
 
@@ -21,7 +22,9 @@ def frames(path):
         return [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
 
 
-@pytest.mark.parametrize("ending", ENCODERS)
+@pytest.mark.parametrize(
+    "ending", [pytest.param(e, marks=needs_video) if e == ".mp4" else e for e in ENCODERS]
+)
 def test_every_format_is_written_from_the_command_line(nca, case, here, ending):
     out = f"film{ending}"
     given = ["--steps", "6", "--damage", "2:half:0.5:left", "--scale", "4"]
