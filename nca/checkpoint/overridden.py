@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nca.checkpoint.file import Checkpoint
+from nca.checkpoint.reads import ALL, Reads
 from nca.errors import CheckpointError
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
@@ -24,6 +25,7 @@ def apply_overrides(
     path: Path,
     recipe: Recipe,
     modules: Mapping[str, nn.Module] | None = None,
+    reads: Reads = ALL,
 ) -> Checkpoint:
     """Return a checkpoint whose buffers follow from a recipe with overrides.
 
@@ -34,9 +36,10 @@ def apply_overrides(
         modules: The automaton and the task of that recipe, by name, without the weights of the
             checkpoint; built, if not given. Where a buffer follows from what was overridden, theirs
             counts.
+        reads: What is read of the recipe, beside what every use of an automaton reads.
 
     Raises:
-        CheckpointError: An override could have no effect.
+        NCAError: An override could have no effect.
     """
     if not recipe.overrides:
         return checkpoint
@@ -44,6 +47,7 @@ def apply_overrides(
         old = checkpoint.parsed(path)
     except RecipeError:  # which the overrides have corrected: there is nothing to compare with
         return checkpoint
+    reads.refuse_others(old.tables, recipe.tables, recipe.overrides, path)
     same_seed = old.tables.model_copy(update={"random_seed": recipe.tables.random_seed})
     old = replace(old, tables=same_seed)
     anew: set[str] = set()

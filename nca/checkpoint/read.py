@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.find import checkpoint_path, recipe_path, recipe_text
+from nca.checkpoint.reads import Reads
 from nca.errors import CheckpointError
 from nca.files import is_file, make_folder, user_path, write_whole
 from nca.progress import SILENT, Progress
@@ -17,23 +18,34 @@ from nca.registry.discovery import is_loaded, load_files
 from nca.validation.faults import Fault
 
 
-def read_recipe(source: str, overrides: Iterable[str] = (), plugins: Sequence[Path] = ()) -> Recipe:
+def read_recipe(
+    source: str,
+    overrides: Iterable[str] = (),
+    plugins: Sequence[Path] = (),
+    reads: Reads | None = None,
+) -> Recipe:
     """Read and check a recipe; the plugin files that it names are executed before its options are.
 
     Args:
         source: A file or a name.
         overrides: `table.key=value`; paths in them start at the working folder.
         plugins: Files that the user has named, executed first and kept with the recipe's own.
+        reads: What will be read of it, beside what every use of an automaton reads; not given:
+            all of it.
 
     Raises:
-        NCAError: There is no such recipe.
+        NCAError: There is no such recipe; an override would have no effect.
         PluginError: A plugin file of it does not load.
         RecipeError: Everything that is wrong with it.
     """
     path = recipe_path(source)
-    return parse_recipe(
-        recipe_text(path), path.stem, path.parent, overrides, source=str(path), plugins=plugins
-    )
+    text, name, overrides = recipe_text(path), path.stem, tuple(overrides)
+    recipe = parse_recipe(text, name, path.parent, overrides, source=str(path), plugins=plugins)
+    if reads is not None and overrides:
+        with suppress(RecipeError):  # which the overrides have corrected
+            before = parse_recipe(text, name, path.parent, source=str(path), plugins=plugins)
+            reads.with_plugins().refuse_others(before.tables, recipe.tables, overrides, path)
+    return recipe
 
 
 def parse_recipe(

@@ -9,6 +9,7 @@ from nca.checkpoint.file import MODULES, Checkpoint
 from nca.checkpoint.outline import outline
 from nca.checkpoint.overridden import apply_overrides
 from nca.checkpoint.read import read_checkpoint
+from nca.checkpoint.reads import ALL, Reads
 from nca.device import hardware
 from nca.engine.automaton import Automaton
 from nca.progress import SILENT, Progress
@@ -37,17 +38,29 @@ class Trained:
     device: torch.device
 
     @classmethod
-    def load(cls, source: str, device: torch.device, overrides: tuple[str, ...] = ()) -> "Trained":
+    def load(
+        cls,
+        source: str,
+        device: torch.device,
+        overrides: tuple[str, ...] = (),
+        reads: Reads = ALL,
+    ) -> "Trained":
         """Load a checkpoint; the task is not prepared yet.
 
+        Args:
+            source: A file, a run's folder, or a name.
+            device: Where automaton and task shall be.
+            overrides: `table.key=value`.
+            reads: What will be read of the recipe; other overrides are refused.
+
         Raises:
-            CheckpointError: It is missing, damaged, foreign or does not fit; an override can have
-                no effect.
+            CheckpointError: It is missing, damaged, foreign or does not fit.
+            NCAError: An override can have no effect.
             RecipeError: Its recipe needs a plugin that is not here, or the overrides do not fit.
         """
         checkpoint, recipe, path = read_checkpoint(source, overrides)
         given = checkpoint
-        checkpoint = apply_overrides(checkpoint, path, recipe)
+        checkpoint = apply_overrides(checkpoint, path, recipe, reads=reads)
         average = {n: t for n, t in checkpoint.part("average").items() if n in checkpoint.tensors}
         averaged = Checkpoint(
             **{**checkpoint.__dict__, "tensors": {**checkpoint.tensors, **average}}

@@ -56,6 +56,7 @@ def evaluate_command(
 
     On several devices: torchrun --nproc-per-node 2 -m nca evaluate glom_mnist
     """
+    from nca.checkpoint.reads import EVALUATED
     from nca.checkpoint.trained import Trained
     from nca.device import pick_device
     from nca.distributed.group import join, local_device
@@ -71,7 +72,12 @@ def evaluate_command(
     wanted = pick_device(local_device(device))
     group = join(wanted, sides(shard, "--shard") if shard else None)
     with speaking(group), group.guard():
-        trained = sharded(Trained.load(checkpoint, wanted, tuple(overrides or ())), group)
+        reads = EVALUATED.without(
+            steps=(steps, "evaluate.steps", "rollout.steps"),
+            samples=(samples, "evaluate.samples"),
+            fire_rate=(fire_rate, "rollout.fire_rate"),
+        )
+        trained = sharded(Trained.load(checkpoint, wanted, tuple(overrides or ()), reads), group)
         with group.leader_first(), terminal_progress() as progress:
             trained.prepare(data, progress)
         among = f", {group.count} processes" if group.count > 1 else ""

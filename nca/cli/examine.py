@@ -81,6 +81,7 @@ def examine_command(
     Example: nca examine growing --quick
     """
     begun = time.monotonic()
+    from nca.checkpoint.reads import EXAMINED
     from nca.checkpoint.trained import Trained
     from nca.device import pick_device
     from nca.reports.robustness import (
@@ -98,7 +99,8 @@ def examine_command(
         raise typer.BadParameter("is no number of minutes", param_hint="--budget")
     load_plugins(plugin, checkpoint if trust else None)
     chosen = select_checks(checks or ())
-    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
+    reads = EXAMINED.without(steps=(steps, "rollout.steps"))
+    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()), reads)
     if out_ is not None:
         output_path(out_, "", EXAMINATION)  # before data is fetched
     with terminal_progress() as progress:

@@ -63,12 +63,14 @@ def export_command(
     """
     import torch
 
+    from nca.checkpoint.reads import MODEL, SHOWN
     from nca.checkpoint.trained import Trained
     from nca.export import Difference, write_html, write_onnx
     from nca.export.browser import find_browser
 
     load_plugins(plugin, checkpoint if trust else None)
-    trained = Trained.load(checkpoint, torch.device("cpu"), tuple(overrides or ()))
+    reads = SHOWN if to == "html" else MODEL
+    trained = Trained.load(checkpoint, torch.device("cpu"), tuple(overrides or ()), reads)
     kind, inputs = (PAGE if to == "html" else ONNX), [trained.path, *(plugin or ())]
     output = output_path(out, f"{trained.recipe.name}.{to}", kind, inputs)
     if to == "html":

@@ -57,6 +57,7 @@ def islands_command(
 
     Example: nca islands glom_mnist --samples 200
     """
+    from nca.checkpoint.reads import GROUPED
     from nca.checkpoint.trained import Trained
     from nca.device import pick_device
     from nca.render.pictures import decode, fit_to_grid, read_picture_file
@@ -72,7 +73,8 @@ def islands_command(
     from nca.tasks.task import note_if_fewer
 
     load_plugins(plugin, checkpoint if trust else None)
-    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
+    reads = GROUPED.without(steps=(steps, "evaluate.steps", "rollout.steps"))
+    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()), reads)
     size = trained.recipe.tables.grid.size
     if len(size) != 2:
         raise ShapeError(

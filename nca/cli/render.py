@@ -111,6 +111,7 @@ def render_command(
 
     Example: nca render runs/glom_mnist-1 --out votes.gif --samples 8
     """
+    from nca.checkpoint.reads import DRAWN
     from nca.checkpoint.trained import Trained
     from nca.cli.render_options import (
         TERMINAL,
@@ -134,7 +135,8 @@ def render_command(
     load_plugins(plugin, checkpoint if trust else None)
     wanted = "give height and width in cells: 128x512"
     stage = None if size is None else sides(size, "--size", STAGE, wanted)
-    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()))
+    reads = DRAWN.without(steps=(steps, "evaluate.steps", "rollout.steps"))
+    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()), reads)
     events = [damage_at(text, trained) for text in damage or ()]
     events += [turn_at(text, trained) for text in turn or ()]
     film = _film(frames, trained) if frames else []

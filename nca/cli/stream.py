@@ -32,6 +32,7 @@ from nca.output import output_path, picture_kind
 if TYPE_CHECKING:
     import torch
 
+    from nca.checkpoint.reads import Reads
     from nca.engine.automaton import Automaton
     from nca.recipe.recipe import Recipe
     from nca.tasks.task import Task
@@ -90,6 +91,7 @@ def stream_command(
     """
     import torch
 
+    from nca.checkpoint.reads import MODEL
     from nca.device import hardware, pick_device
     from nca.render.sheet import demand_format, save_image
     from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
@@ -97,7 +99,8 @@ def stream_command(
 
     load_plugins(plugin, checkpoint if trust else None)
     wanted, cells = pick_device(device), sides(size, "--size")
-    recipe, automaton, task = _loaded(checkpoint, wanted, tuple(overrides or ()), data)
+    reads = MODEL.without(fire_rate=(fire_rate, "rollout.fire_rate"))
+    recipe, automaton, task = _loaded(checkpoint, wanted, tuple(overrides or ()), data, reads)
     if len(cells) != len(recipe.tables.grid.size):
         raise typer.BadParameter(
             f"a grid of {len(cells)} axes, but the recipe's has {len(recipe.tables.grid.size)}",
@@ -156,14 +159,18 @@ def _own_folder(parent: Path | None) -> "tempfile.TemporaryDirectory[str]":
 
 
 def _loaded(
-    source: str, device: "torch.device", overrides: tuple[str, ...], data: Path | None
+    source: str,
+    device: "torch.device",
+    overrides: tuple[str, ...],
+    data: Path | None,
+    reads: "Reads",
 ) -> "tuple[Recipe, Automaton, Task | None]":
     """Return a trained automaton with its task, or one that needs no training, without."""
     from nca.checkpoint.read import read_recipe
     from nca.checkpoint.trained import Trained
 
     if source.endswith(".toml"):
-        recipe = read_recipe(source, overrides)
+        recipe = read_recipe(source, overrides, reads=reads)
         automaton = recipe.automaton().to(device).eval()
         if list(automaton.parameters()):
             raise typer.BadParameter(
@@ -171,7 +178,7 @@ def _loaded(
                 param_hint="CHECKPOINT",
             )
         return recipe, automaton, None
-    trained = Trained.load(source, device, overrides)
+    trained = Trained.load(source, device, overrides, reads)
     with terminal_progress() as progress:
         trained.prepare(data, progress)
     return trained.recipe, trained.automaton, trained.task

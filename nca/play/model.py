@@ -19,6 +19,7 @@ from torch import Tensor
 from nca.checkpoint.file import is_file, weights
 from nca.checkpoint.find import pretrained, recipes
 from nca.checkpoint.read import read_recipe
+from nca.checkpoint.reads import PLAYED
 from nca.checkpoint.trained import Trained
 from nca.checkpoint.trained_conditions import InputChange, PausePoint, input_change, pause
 from nca.engine.automaton import Automaton
@@ -119,7 +120,7 @@ class PlayedModel:
         """
         iteration, pausing = 0, None
         if is_checkpoint(source):
-            loaded = Trained.load(source, device, overrides)
+            loaded = Trained.load(source, device, overrides, PLAYED)
             recipe, automaton, task = loaded.recipe, loaded.automaton, loaded.task
             iteration, pausing = loaded.checkpoint.iteration, pause(loaded)
         else:
@@ -283,7 +284,7 @@ def _recipe(source: str, overrides: tuple[str, ...], size: Size | None) -> Recip
     if known:
         if size:
             overrides = (*overrides, f"grid.size={list(size)}")
-        return read_recipe(source, overrides)
+        return read_recipe(source, overrides, reads=PLAYED)
     faults: list[NCAError] = []
     needs = registry.get("rule", source).needs
     channels = needs.channels or needs.least_channels

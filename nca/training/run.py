@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nca.checkpoint.file import MODULES, Checkpoint, file_tensors, weights
 from nca.checkpoint.overridden import apply_overrides
 from nca.checkpoint.read import parse_carried
+from nca.checkpoint.reads import TRAINED
 from nca.distributed.group import SINGLE, ProcessGroup
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
@@ -158,7 +159,7 @@ class Run:
         recipe.files.use_copies(folder)
         began = checkpoint.precision or "float32"
         run = cls.build(recipe, folder, device, data, progress, group, began)
-        under = apply_overrides(checkpoint, path, recipe, dict(run.modules.items()))
+        under = apply_overrides(checkpoint, path, recipe, dict(run.modules.items()), TRAINED)
         run._restore(under, path)
         run.lock = lock
         if group.is_leader:

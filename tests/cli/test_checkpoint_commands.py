@@ -160,3 +160,41 @@ def test_what_is_asked_for_and_what_was_taken_are_shown(nca, here):
     assert "bfloat16 in training, bfloat16 in the recipe" in shown
     planned = nca("plan", "tiny.toml", "--plugin", "blobs.py", "--set", "train.precision=auto")
     assert "precision: float32, for there is little to multiply" in planned.err
+
+
+IDLE = {
+    "batch": (["evaluate", "done", "--set", "train.batch=2"], "train.batch"),
+    "pool": (["render", "done", "--set", "pool.size=9"], "pool.size"),
+    "table": (["examine", "done", "--set", "evaluate.samples=2"], "evaluate.samples"),
+    "moments": (["islands", "done", "--set", "rollout.steps=2"], "rollout.steps"),
+    "export": (["export", "done", "--to", "onnx", "--set", "pool.swapped=1"], "pool.swapped"),
+    "stream": (
+        ["stream", "done", "--size", "8x8", "--steps", "1", "--set", "train.average=0.5"],
+        "train.average",
+    ),
+    "play": (["play", "done", "--no-open", "--set", "evaluate.batch=2"], "evaluate.batch"),
+    "recipe": (["play", "tiny.toml", "--no-open", "--set", "train.batch=2"], "train.batch"),
+    "option": (
+        ["evaluate", "done", "--steps", "2", "--set", "evaluate.steps=[4]"],
+        "evaluate.steps (given by --steps)",
+    ),
+    "resume": (["run", "--resume", "done", "--set", 'plugins=["x.py"]'], "plugins"),
+    "plugins": (["evaluate", "done", "--set", 'plugins=["x.py"]'], "plugins"),
+}
+
+
+@pytest.mark.parametrize(("words", "key"), IDLE.values(), ids=IDLE)
+def test_an_override_without_effect_on_a_command_is_refused_by_its_key(nca, done, words, key):
+    result = nca(*words, "--plugin", "blobs.py")
+    assert result.code == 1
+    assert "an override would have no effect" in " ".join(result.err.split())
+    assert f" {key}." in " ".join(result.err.split())
+    assert sorted(path.name for path in Path().iterdir()) == ["blobs.py", "done", "tiny.toml"]
+
+
+def test_an_override_that_a_command_reads_takes_effect(nca, done):
+    given = ["evaluate", "done", "--plugin", "blobs.py", "--json"]
+    (row,) = json.loads(nca(*given, "--set", "evaluate.steps=[4]").out)
+    assert row["steps"] == 4
+    assert nca(*given, "--set", "train.precision=bfloat16").code == 0
+    assert nca(*given, "--set", "train.batch=4").code == 0, "it is 4 already"
