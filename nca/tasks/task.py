@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from nca.progress import SILENT, Progress
 from nca.recipe.recipe_files import RecipeFiles
 from nca.registry.registry import registry
 from nca.tasks.batch import Batch
+from nca.tasks.contract import attribute_fault, judged, signature_fault
 from nca.tasks.display import Display
 from nca.tasks.metrics import Share
 from nca.types import Size, Split
@@ -87,6 +88,11 @@ class Task(nn.Module, ABC):
     better: ClassVar[Literal["more", "less"]]
     roles: tuple[str, ...] = ()
     derived_buffers: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let the answers of its methods be judged where they are given."""
+        super().__init_subclass__(**options)
+        judged(cls)
 
     def __init__(self, setting: TaskContext) -> None:
         super().__init__()
@@ -312,7 +318,9 @@ def _contract(thing: object) -> str | None:
     if missing:
         return f"it does not define {', '.join(missing)}"
     absent = [name for name in ("headline", "better") if not hasattr(thing, name)]
-    return f"it does not say its {' and '.join(absent)}" if absent else None
+    if absent:
+        return f"it does not say its {' and '.join(absent)}"
+    return attribute_fault(thing) or signature_fault(thing, Task) or None
 
 
 registry.demand("task", _contract)
