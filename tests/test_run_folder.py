@@ -13,6 +13,7 @@ import torch
 from training_case import begun
 
 from nca.checkpoint.file import Checkpoint
+from nca.cli import main
 from nca.errors import CheckpointError, NCAError, StorageError
 from nca.lock import LOCK, FolderLock
 from nca.progress import SILENT
@@ -26,6 +27,7 @@ PART = "0123456789abcdef"
 HALTING = '''
 import os, signal, torch
 from torch import nn
+from nca.cli import main
 from nca import UpdateRule, register
 
 @register.rule("halting")
@@ -130,6 +132,17 @@ def test_a_run_that_is_going_on_is_not_resumed_and_not_touched(going_on):
     with pytest.raises(StorageError, match=f"process {other} on"):
         create_run_folder(folder, "tiny")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_no_plugin_of_a_run_that_is_going_on_is_executed(going_on, tmp_path, monkeypatch, capsys):
+    folder, other = going_on
+    touched, own = tmp_path / "touched", tmp_path / "own.py"
+    own.write_text(f"open({str(touched)!r}, 'w').close()")
+    monkeypatch.setattr("nca.checkpoint.read.load_copies", lambda *_, **__: touched.touch())
+    with pytest.raises(SystemExit):
+        main(["run", "--resume", str(folder), "--plugin", str(own), "--device", "cpu"])
+    assert f"process {other} on" in capsys.readouterr().err
+    assert not touched.exists()
 
 
 def test_only_what_a_run_has_left_half_written_is_removed(tmp_path):

@@ -76,6 +76,7 @@ def run_command(
     from nca.distributed.group import join, local_device
     from nca.evaluation.finish_run import finish_run
     from nca.training.run import Run
+    from nca.training.run_folder import enter_run_folder
 
     if (recipe is None) == (resume is None):
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
@@ -84,6 +85,10 @@ def run_command(
     with speaking(group), group.guard(), ExitStack() as ending:
         with terminal_progress() as progress:
             if resume is not None:
+                with group.leader_first():  # before anything of the run is executed
+                    if group.is_leader:
+                        lock = enter_run_folder(resume)
+                        ending.callback(lock.release)
                 load_plugins(plugin)
                 load_copies(resume, trusted=trust, own=plugin or ())
                 overridden = tuple(overrides or ())
