@@ -62,7 +62,7 @@ class ProcessError(NCAError):
 
 
 class StorageError(NCAError):
-    """A file cannot be written."""
+    """A file cannot be written, or not be read again."""
 
 
 class DivergedError(NCAError):

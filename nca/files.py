@@ -2,7 +2,7 @@
 
 The content goes into a temporary file beside its place, is flushed to the disk, and the temporary
 file is renamed. Its name cannot be guessed, so that several processes may write the same file:
-the last rename wins.
+the last rename wins. What is read is read whole, up to a bound.
 """
 
 import errno
@@ -10,12 +10,14 @@ import itertools
 import os
 import re
 import secrets
+import stat
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from nca.errors import StorageError
+from nca.errors import NCAError, StorageError
 
 PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.part")
 """How a temporary file is called."""
@@ -58,6 +60,78 @@ def write_whole(
         with suppress(OSError):
             part.unlink()
     _flush(path.parent)
+
+
+def open_ordinary(path: Path) -> BinaryIO:
+    """Open an ordinary file to read it; others are not waited for.
+
+    Raises:
+        OSError: It is missing, no ordinary file, or may not be read.
+    """
+    try:
+        mode = path.stat().st_mode
+    except ValueError:  # a zero among its letters
+        raise OSError(errno.EINVAL, "no path can be written like that") from None
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is no ordinary file")
+    return path.open("rb")
+
+
+def read_bounded(
+    path: Path,
+    most: int,
+    what: str,
+    to_do: str = "give yourself the right to read it, or name another file",
+    error: type[NCAError] = StorageError,
+) -> bytes:
+    """Return the bytes of an ordinary file; nothing else is waited for, or read without end.
+
+    Args:
+        path: The file.
+        most: How many bytes it may have.
+        what: What the error calls it.
+        to_do: What the error advises.
+        error: Its type.
+
+    Raises:
+        NCAError: It is missing, no ordinary file, too large, or may not be read.
+    """
+    try:
+        with open_ordinary(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= most and len(content := file.read(most + 1)) <= most:
+                return content
+        reason = f"it has more than {most:,} bytes"
+    except OSError as fault:
+        reason = fault.strerror or str(fault)
+    raise error(f"{what} cannot be read: {reason}.", where=str(path), to_do=to_do)
+
+
+def read_text_bounded(
+    path: Path,
+    most: int,
+    what: str,
+    to_do: str = "give a text file in UTF-8 that you may read",
+    error: type[NCAError] = NCAError,
+) -> str:
+    """Return the text of an ordinary file in UTF-8; see `read_bounded`.
+
+    Raises:
+        NCAError: What `read_bounded` raises; it is no text.
+    """
+    content = read_bounded(path, most, what, to_do, error)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        reason = f"it is no text in UTF-8, from byte {fault.start} on"
+        raise error(f"{what} cannot be read: {reason}.", where=str(path), to_do=to_do) from None
+
+
+def holds(path: Path, content: bytes) -> bool:
+    """Return whether an ordinary file has these bytes and no others."""
+    with suppress(NCAError):
+        return read_bounded(path, len(content), path.name) == content
+    return False
 
 
 def give_free_name(part: Path, path: Path) -> Path:

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from nca.errors import StorageError
+from nca.files import open_ordinary
 
 DEPTH = 16
 VALUES = 2_000_000
 """How deep what is read may be nested, and of how many values it may consist."""
+
+
+LINE = 64 << 20
+"""Bytes of a line that are read at once; what is longer is no record."""
 
 
 def dumps(value: Any, *, indent: int | None = None, compact: bool = False) -> str:
@@ -81,8 +86,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         StorageError: There is one, and it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            for line in file:
+        with open_ordinary(path) as file:
+            while line := file.readline(LINE):
                 try:
                     record = parse_json(line)
                 except ValueError:  # cut short by a kill, just being written, or damaged

@@ -10,11 +10,24 @@ import pytest
 import torch
 from PIL import Image
 
+from nca.checkpoint.find import recipe_text
 from nca.data.idx import IdxFile, RawFolder, sha256
-from nca.errors import NCAError, StorageError
-from nca.files import is_file, make_folder, unused, write_whole
+from nca.errors import DataError, NCAError, StorageError
+from nca.files import (
+    holds,
+    is_file,
+    make_folder,
+    read_bounded,
+    read_text_bounded,
+    unused,
+    write_whole,
+)
+from nca.jsonl import read_lines
 from nca.render.curve import save_curve
+from nca.render.picture_files import read_picture_file
 from nca.render.sheet import save_image
+from nca.sweep.records import read_outcome, read_sweep
+from nca.sweep.request import parse_request
 
 OLD, NEW = b"old", b"the new content"
 
@@ -201,3 +214,58 @@ def test_a_name_that_is_taken_is_numbered(tmp_path):
     (tmp_path / "tiger-2.png").mkdir()
     (tmp_path / "tiger-3.png").symlink_to("nowhere")
     assert unused(wanted) == tmp_path / "tiger-4.png"
+
+
+ODD = {
+    "missing": (lambda path: None, "No such file or directory"),
+    "folder": (Path.mkdir, "Is a directory"),
+    "pipe": (os.mkfifo, "it is no ordinary file"),
+    "large": (lambda path: path.write_bytes(bytes(9)), "it has more than 8 bytes"),
+    "sparse": (lambda path: path.touch() or os.truncate(path, 1 << 40), "it has more than 8 bytes"),
+    "locked": (lambda path: path.touch(0), "Permission denied"),
+    "loop": (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes and rights of this kind")
+@pytest.mark.parametrize(("make", "reason"), ODD.values(), ids=ODD)
+def test_what_is_no_file_of_a_bounded_length_is_refused_in_one_sentence(tmp_path, make, reason):
+    path = tmp_path / "odd"
+    make(path)
+    if reason == "Permission denied" and os.access(path, os.R_OK):
+        pytest.skip("may read everything")
+    with pytest.raises(DataError) as refused:
+        read_bounded(path, 8, "the file", error=DataError)
+    assert refused.value.what == f"the file cannot be read: {reason}."
+    assert refused.value.where == str(path)
+    assert not holds(path, bytes(8))
+
+
+def test_a_file_is_read_up_to_its_bound_and_a_text_without_its_mark(tmp_path):
+    path = tmp_path / "text"
+    path.write_bytes(b"\xef\xbb\xbfabc")
+    assert read_bounded(path, 6, "the file") == b"\xef\xbb\xbfabc"
+    assert read_text_bounded(path, 6, "the file") == "abc"
+    assert holds(path, path.read_bytes())
+    path.write_bytes(b"a\xff")
+    with pytest.raises(NCAError, match="it is no text in UTF-8, from byte 1 on"):
+        read_text_bounded(path, 6, "the file")
+    with pytest.raises(NCAError, match="no path can be written like that"):
+        read_bounded(Path("a\0b"), 6, "the file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes of this kind")
+def test_no_reader_waits_for_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe.toml"
+    os.mkfifo(pipe)
+    readers = [
+        lambda: recipe_text(pipe),
+        lambda: list(read_lines(pipe)),
+        lambda: read_picture_file(pipe),
+        lambda: parse_request((), (), pipe, None),
+    ]
+    for read in readers:
+        with pytest.raises(NCAError):
+            read()
+    assert read_sweep(pipe) is None
+    assert read_outcome(pipe) is None

@@ -8,7 +8,7 @@ are there to be timed in `bench`. Finding imports no torch; `read` parses what w
 from pathlib import Path
 
 from nca.errors import CheckpointError, NCAError
-from nca.files import is_file, user_path
+from nca.files import is_file, read_text_bounded, user_path
 from nca.registry.installed import complain, entry_points_of, folders_of
 from nca.suggest import did_you_mean
 
@@ -57,23 +57,7 @@ def recipe_text(path: Path) -> str:
     Raises:
         NCAError: It cannot be read, or is no text.
     """
-    try:
-        if path.stat().st_size > LARGEST:
-            raise NCAError(
-                "the recipe cannot be read: it is too large.",
-                where=str(path),
-                to_do=f"give a recipe; it has at most {LARGEST:,} bytes",
-            )
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as fault:
-        problem, cause = f"it is no text in UTF-8, from byte {fault.start} on", fault
-    except OSError as fault:
-        problem, cause = f"{fault.strerror}", fault
-    raise NCAError(
-        f"the recipe cannot be read: {problem}.",
-        where=str(path),
-        to_do="give a text file in UTF-8 that you may read",
-    ) from cause
+    return read_text_bounded(path, LARGEST, "the recipe")
 
 
 def checkpoint_path(source: str) -> Path:

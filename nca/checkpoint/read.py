@@ -8,7 +8,7 @@ from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.find import checkpoint_path, recipe_path, recipe_text
 from nca.checkpoint.reads import Reads
 from nca.errors import CheckpointError
-from nca.files import is_file, make_folder, user_path, write_whole
+from nca.files import holds, is_file, make_folder, user_path, write_whole
 from nca.progress import SILENT, Progress
 from nca.recipe.draft import Draft
 from nca.recipe.errors import RecipeError
@@ -130,7 +130,7 @@ def write_copies(files: RecipeFiles, folder: Path, progress: Progress = SILENT) 
     for path, file in files.kept().items():
         place = folder / COPIES / copy_name(path)
         make_folder(place.parent, "the folder of a run's files", "choose another one for the run")
-        if not is_file(place) or place.read_bytes() != file.content:
+        if not holds(place, file.content):
             write_whole(place, file.content)
     for path in files.too_large():
         most = f"{LARGEST >> 20} MB"

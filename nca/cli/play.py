@@ -21,6 +21,7 @@ from nca.cli.console import (
 from nca.cli.numbers import RANDOM_SEED, number
 from nca.cli.progress import terminal_progress
 from nca.errors import NCAError
+from nca.files import read_text_bounded
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TRY_FIRST = """\
@@ -147,11 +148,7 @@ def _need_extra() -> None:
 
 
 def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise NCAError(
-            f"the history cannot be read: {fault}.",
-            where=str(path),
-            to_do="give a file that the page of nca play has saved",
-        ) from fault
+    from nca.play.history_file import MOST_BYTES
+
+    to_do = "give a file that the page of nca play has saved"
+    return read_text_bounded(path, MOST_BYTES, "the history", to_do)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nca.errors import DataError
-from nca.files import home, is_file, make_folder, user_path, write_whole
+from nca.files import home, is_file, make_folder, read_bounded, user_path, write_whole
 
 if TYPE_CHECKING:  # data sets are listed, fetched and checked without torch
     from torch import Tensor
@@ -116,14 +116,8 @@ class RawFolder:
         path = self.find(file)
         if path is None:
             return None
-        try:
-            data = path.read_bytes()
-        except OSError as fault:
-            raise DataError(
-                f"{path.name} cannot be read: {fault.strerror}.",
-                where=str(path),
-                to_do="give yourself the right to read it, or delete it",
-            ) from fault
+        to_do = "give yourself the right to read it, or delete it"
+        data = read_bounded(path, LARGEST, path.name, to_do, DataError)
         found = None
         try:
             data = gunzip(data) if path.suffix == ".gz" else data

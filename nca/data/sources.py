@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nca.data.idx import CHUNK, LARGEST, IdxFile, RawFolder, gunzip, sha256, tilde
+from nca.files import read_bounded
 from nca.progress import Progress
 
 ANSWER_SECONDS = 6  # to wait for a mirror's first answer, all its addresses together
@@ -179,7 +180,7 @@ class DebianPackage(Source):
             for file in download.left:
                 path = folder / "unpacked" / self._folder / f"{file.name}.gz"
                 if path.is_file():
-                    download.keep(file, _plain(path.read_bytes(), file))
+                    download.keep(file, _plain(read_bounded(path, LARGEST, path.name), file))
 
 
 def _take(url: str, file: IdxFile, download: Download) -> None:

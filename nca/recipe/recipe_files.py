@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from nca.errors import NCAError
-from nca.files import is_file, is_folder, user_path
+from nca.files import is_file, is_folder, read_bounded, user_path
 
 Role: TypeAlias = Literal["plugin", "module", "data"]
 
 MOST = 1 << 30
 """Bytes of a file that is read at most."""
+
+NAMED = "a file that the recipe names"
 
 LARGEST = 32 << 20
 """Bytes of a file that is kept at most."""
@@ -89,16 +91,7 @@ class RecipeFiles:
         for place in (self.place(path), self.folder / COPIES / copy_name(path)):
             if not is_file(place):
                 continue
-            try:
-                if place.stat().st_size > MOST:
-                    return None
-                content = place.read_bytes()
-            except OSError as fault:
-                raise NCAError(
-                    f"a file that the recipe names cannot be read: {fault.strerror}.",
-                    where=str(place),
-                    to_do="let it be read, or name another one",
-                ) from fault
+            content = read_bounded(place, MOST, NAMED, "let it be read, or name another", NCAError)
             self.keep(path, KeptFile(content, role))
             return content
         return None
@@ -115,7 +108,7 @@ class RecipeFiles:
             copy = run / COPIES / copy_name(path)
             if file.role != "data" and is_file(copy):
                 self._copies[path] = copy
-                self.keep(path, KeptFile(copy.read_bytes(), file.role))
+                self.keep(path, KeptFile(read_bounded(copy, MOST, NAMED), file.role))
 
     def copied(self) -> list[str]:
         """Return the plugin files whose copies are used."""

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from nca.errors import NCAWarning, PictureError
-from nca.files import is_file, is_folder
+from nca.files import is_file, is_folder, read_bounded
 from nca.suggest import did_you_mean
 
 SUFFIXES = {
@@ -39,21 +39,8 @@ def read_picture_file(path: Path) -> bytes:
     """
     if not is_file(path):
         raise _no_file(path)
-    try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise PictureError(
-                f"{path.name} has {size / 1e6:,.0f} MB; at most {MOST_BYTES / 1e6:,.0f} are read.",
-                where=str(path),
-                to_do="make the picture smaller",
-            )
-        return path.read_bytes()
-    except OSError as fault:
-        raise PictureError(
-            f"the picture cannot be read: {fault.strerror or fault}.",
-            where=str(path),
-            to_do="give yourself the right to read it, or choose another file",
-        ) from fault
+    to_do = "give yourself the right to read it, or choose another, smaller file"
+    return read_bounded(path, MOST_BYTES, "the picture", to_do, PictureError)
 
 
 def pictures_in(folder: Path) -> list[Path]:

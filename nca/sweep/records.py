@@ -10,10 +10,13 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, Len
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from nca.errors import NCAError
+from nca.files import read_bounded
 from nca.jsonl import dumps, parse_json
 from nca.sweep.plan import PlannedRun
 
 MOST = 2**53
+MOST_BYTES = 64 << 20
 FORMAT = 1
 
 
@@ -76,11 +79,15 @@ class _Outcome(_Record):
     measured: Annotated[tuple[_Row, ...], Len(1, 100_000)] | None = None
 
 
+def _json(path: Path) -> Any:
+    return parse_json(read_bounded(path, MOST_BYTES, path.name))
+
+
 def read_sweep(path: Path) -> SweepRecord | None:
     """Return what a `sweep.json` holds; None where there is none, or it is damaged."""
     try:
-        record = SweepRecord.model_validate_json(dumps(parse_json(path.read_bytes())))
-    except (OSError, ValueError):  # an error of validation is a ValueError
+        record = SweepRecord.model_validate_json(dumps(_json(path)))
+    except (NCAError, ValueError):  # an error of validation is a ValueError
         return None
     names = [run.folder.casefold() for run in record.runs]
     home = path.parent.resolve()
@@ -91,9 +98,9 @@ def read_sweep(path: Path) -> SweepRecord | None:
 def read_outcome(path: Path) -> dict[str, Any] | None:
     """Return the outcome of a run; None where there is none, or it is damaged."""
     try:
-        outcome = parse_json(path.read_bytes())
+        outcome = _json(path)
         _Outcome.model_validate_json(dumps(outcome))
-    except (OSError, ValueError):
+    except (NCAError, ValueError):
         return None
     failed = outcome.get("final") and outcome.get("failed")
     return outcome if failed or outcome.get("measured") else None

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nca.errors import NCAError
+from nca.files import read_text_bounded
 from nca.sweep.errors import SweepError, SweepFault
 from nca.validation.faults import toml_value
 
+LARGEST = 1 << 20
+"""Bytes of a file of variants."""
 MOST_RUNS = 10_000
 """Of a sweep; more could not even be listed."""
 
@@ -196,12 +200,13 @@ def read_variants(path: Path, request: SweepRequest) -> list[Variant]:
         request: Where faults are noted.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as fault:
-        words = getattr(fault, "strerror", None) or str(fault)
-        request.complain(
-            str(path), f"the variants cannot be read: {words}.", "correct the file, or name another"
-        )
+        tables = tomllib.loads(read_text_bounded(path, LARGEST, "the file of variants"))
+    except NCAError as fault:
+        request.complain(fault.where, fault.what, fault.to_do)
+        return []
+    except (ValueError, RecursionError) as fault:
+        words = f"the file of variants is no TOML: {str(fault) or 'it is nested too deep'}."
+        request.complain(str(path), words, "correct the file, or name another")
         return []
     if not tables:
         request.complain(str(path), "there is no variant in it.", "add [name] with set = [...]")

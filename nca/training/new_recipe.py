@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nca.checkpoint.file import Checkpoint
-from nca.files import unused, write_whole
+from nca.files import holds, unused, write_whole
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
 from nca.training.log import MetricsLog
@@ -45,7 +45,7 @@ def record_recipe(folder: Path, log: MetricsLog, recipe: Recipe, before: Checkpo
         record = {"iteration": before.iteration, "kind": "recipe", "before": before.recipe}
         log.write({**record, "overrides": list(recipe.overrides)})
     written, text = folder / "recipe.toml", recipe.text.encode()
-    if not written.is_file() or written.read_bytes() != text:
+    if not holds(written, text):
         write_whole(written, text)
 
 
