@@ -12,11 +12,21 @@ from hypothesis import strategies as st
 from observed import Observed
 from tiny import PLUGIN, RECIPE
 
+from nca.checkpoint.find import recipe_path, recipe_text
 from nca.progress import SILENT
 from nca.registry.discovery import load_file
 from nca.sweep.errors import SweepError
 from nca.sweep.folder import known_runs, place, write_asked
-from nca.sweep.plan import Base, PlannedRun, SweepPlan, assign_folders, grid, planned, sample
+from nca.sweep.plan import (
+    Base,
+    PlannedRun,
+    SweepPlan,
+    assign_folders,
+    grid,
+    planned,
+    rooted,
+    sample,
+)
 from nca.sweep.request import Variant, check_number, parse_request, pieces
 from nca.sweep.results import summarise_variants, write_results
 from nca.sweep.worker import Job, Measure, Stopped, note, outcome_of, run_job
@@ -89,6 +99,25 @@ class TestWishes:
         ((whole, bare),), seeds = parse_request((), (), file, None)
         assert (whole, bare) == (Variant("whole", ()), Variant("no x, no y", ("a=1", "b=2")))
         assert seeds == ()
+
+    def test_from_a_file_have_paths_that_start_at_the_file(self, tmp_path, monkeypatch):
+        folder = tmp_path / "inner"
+        folder.mkdir()
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        path = recipe_path("growing")
+        base = Base(recipe_text(path), path.stem, path.parent, str(path))
+        written = ["task.target=a.png", 'task.target=["~/b.png", "lizard"]', "task.side=30"]
+        task = 'task={name="image_growth", target="../c.png", side=20}'
+        variants = [Variant("file", (*written, task), folder), Variant("typed", (written[0],))]
+        ((own, typed),) = rooted([variants], base, ["train.batch=4"])
+        assert typed.overrides == ("task.target=a.png",)
+        assert own.overrides == (
+            f'task.target="{folder}/a.png"',
+            f'task.target=["{tmp_path}/home/b.png", "lizard"]',
+            "task.side=30",
+            f'task={{name="image_growth", target="{tmp_path}/c.png", side=20}}',
+        )
 
     @pytest.mark.parametrize(
         ("given", "expected"),

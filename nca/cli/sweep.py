@@ -96,7 +96,7 @@ def sweep_command(
     from nca.lock import folder_lock
     from nca.output import SWEEP, output_path
     from nca.sweep.folder import place
-    from nca.sweep.plan import grid, planned, sample
+    from nca.sweep.plan import grid, planned, rooted, sample
     from nca.sweep.request import check_number, parse_request
     from nca.sweep.results import write_results
     from nca.sweep.worker import ANOTHER, Measure
@@ -107,6 +107,7 @@ def sweep_command(
     axes, random_seeds = parse_request(over or (), variant or (), variants, seeds)
     check_number(axes, len(random_seeds), random)
     base = _base(recipe)
+    axes = rooted(axes, base, overrides or ())
     choices = list(sample(axes, random, random_seed) if random else grid(axes))
     plan = planned(base, overrides or (), choices, random_seeds)
     if out is not None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # data sets are listed, fetched and checked without torch
 
 UNSIGNED_BYTE = 0x08
 LARGEST = 1 << 30  # bytes; a foreign archive that swells beyond this is refused, not unpacked
+LARGEST_FILE = 1 << 30  # bytes, as it lies on the disk
 CHUNK = 1 << 20
 MARGIN = f"\n{'':10}"  # under the first words of an error's second and third line
 
@@ -117,7 +118,7 @@ class RawFolder:
         if path is None:
             return None
         to_do = "give yourself the right to read it, or delete it"
-        data = read_bounded(path, LARGEST, path.name, to_do, DataError)
+        data = read_bounded(path, LARGEST_FILE, path.name, to_do, DataError)
         found = None
         try:
             data = gunzip(data) if path.suffix == ".gz" else data

@@ -8,7 +8,7 @@ from typing import Any
 
 from nca.recipe.check import check_tables, judge_sense
 from nca.recipe.errors import RecipeError
-from nca.recipe.overrides import override, replaced
+from nca.recipe.overrides import override, replaced, with_values
 from nca.recipe.paths import located, plugin_tables
 from nca.recipe.recipe_files import RecipeFiles
 from nca.recipe.text import decode_toml
@@ -65,6 +65,16 @@ class Draft:
             return self
         text = replaced(self.text, found)
         return replace(self, text=text, tables=decode_toml(text, self.source))
+
+    def rooted(self, folder: Path) -> str:
+        """Return the last override with paths from the root where it has brought paths.
+
+        Args:
+            folder: Where relative ones start.
+        """
+        key, last = self.overridden[-1], self.overrides[-1]
+        found = located(self.tables, [key], folder)
+        return with_values(last, {path[len(key) :]: text for path, text in found.items()})
 
     def plugins(self) -> tuple[str, ...]:
         """Return the plugin files that it names; none where they are no list of texts."""

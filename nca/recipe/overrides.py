@@ -68,6 +68,22 @@ def replaced(text: str, values: Mapping[KeyPath, str]) -> str:
     return tomlkit.dumps(document)
 
 
+def with_values(given: str, values: Mapping[KeyPath, str]) -> str:
+    """Return an override with other texts at some places in its value.
+
+    Args:
+        given: `table.key=value`.
+        values: By the path inside the value; the empty path is the value itself.
+    """
+    if not values:
+        return given
+    path, _, value = given.partition("=")
+    if () in values:
+        return f"{path}={tomlkit.item(values[()]).as_string()}"
+    text = replaced(f"value = {value.strip()}", {("value", *at): t for at, t in values.items()})
+    return f"{path}={text.partition('=')[2].strip()}"
+
+
 def _short(given: str) -> str:
     return given if len(given) <= SHOWN else f"{given[: SHOWN - 3]}..."
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nca.engine.rng import HostRNG
 from nca.errors import NCAError
+from nca.recipe.draft import Draft
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
 from nca.sweep.errors import SweepError, SweepFault
@@ -84,6 +85,32 @@ class SweepPlan:
     runs: tuple[PlannedRun, ...]
     headline: str
     better: str
+
+
+def rooted(
+    axes: Sequence[Sequence[Variant]], base: Base, common: Sequence[str]
+) -> list[list[Variant]]:
+    """Return axes whose variants from a file have paths from the root in place of relative ones.
+
+    Args:
+        axes: As they were given.
+        base: The recipe, whose plugins are loaded.
+        common: Overrides of all runs, which come before a variant's own.
+    """
+    return [[_rooted(each, base, common) for each in axis] for axis in axes]
+
+
+def _rooted(variant: Variant, base: Base, common: Sequence[str]) -> Variant:
+    if variant.folder is None:
+        return variant
+    given, own = [*common], []
+    for override in variant.overrides:
+        given.append(override)
+        try:
+            own.append(Draft.read(base.text, given, base.source).rooted(variant.folder))
+        except RecipeError:  # said where the combination is checked
+            return variant
+    return replace(variant, overrides=tuple(own))
 
 
 def grid(axes: Sequence[Sequence[Variant]]) -> Iterator[Variant]:

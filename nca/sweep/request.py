@@ -3,7 +3,7 @@
 import math
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,12 @@ class Variant:
     Attributes:
         title: What tables call it.
         overrides: `table.key=value`, in the order in which they are written.
+        folder: Where the relative paths in them start; None: where the command was typed.
     """
 
     title: str
     overrides: tuple[str, ...]
+    folder: Path | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -196,7 +198,8 @@ def read_variants(path: Path, request: SweepRequest) -> list[Variant]:
 
     Args:
         path: TOML: `[name]`, then `title = "..."` (the name without it) and
-            `set = ["table.key=value", ...]`; an empty list is the recipe as it is.
+            `set = ["table.key=value", ...]`; an empty list is the recipe as it is. Relative paths
+            start at the file's folder.
         request: Where faults are noted.
     """
     try:
@@ -226,7 +229,7 @@ def _from_table(name: str, table: Any, path: Path, request: SweepRequest) -> Var
     if not isinstance(overrides, list) or not all(isinstance(each, str) for each in overrides):
         request.complain(where, "set is no list of texts.", sample)
         overrides = []
-    return _variant(str(title), overrides, where, request)
+    return replace(_variant(str(title), overrides, where, request), folder=path.parent)
 
 
 def _variant(title: str, overrides: list[str], where: str, request: SweepRequest) -> Variant:
