@@ -24,7 +24,6 @@ from nca import (
     Canvas,
     ClassColours,
     ClassShare,
-    DataError,
     Dataset,
     Display,
     Fault,
@@ -124,7 +123,7 @@ class CellClassification(Task):
 
         Raises:
             DataError: The data set cannot be had, or a split of it holds no image.
-            NCAError: Its images do not fit the grid or the image level.
+            OptionError: Its images do not fit the grid or the image level, or are too few.
         """
         for split in ("train", "test"):
             loaded = self.dataset.load(split, data, progress)
@@ -133,19 +132,13 @@ class CellClassification(Task):
                 raise self.no_samples(split)
             if split == "train":
                 # the same images are set aside whatever the run's random seed
-                if self.held_out >= len(labels):
-                    raise DataError(
-                        f"{self.held_out} held-out images leave none of {len(labels)} to train on.",
-                        where="[task] held_out",
-                        to_do=f"hold out fewer than {len(labels)}",
-                    )
+                self._check_loaded(images)
                 order = HostRNG(0, 0).order("held out", len(labels)).to(device)
                 parts = {"held_out": order[: self.held_out], "train": order[self.held_out :]}
                 for part, index in parts.items():
                     self.images[part], self.labels[part] = images[index], labels[index]
             else:
                 self.images[split], self.labels[split] = images, labels
-        self.pixels.check(tuple(self.images["train"].shape[1:]))
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return fresh states; a sample's number says its epoch and its place in it."""
@@ -296,12 +289,21 @@ class CellClassification(Task):
         state = self.first(self.pixels.laid(empty, cells).replace(samples=samples))
         return Batch(state, {"label": self.labels[split][index], "live": live})
 
+    def _check_loaded(self, images: Tensor) -> None:
+        """Refuse training images that do not fit, or of which none is left to train on."""
+        faults = [*self.pixels.misfits(tuple(images.shape[1:]), "dataset")]
+        if self.held_out >= len(images):
+            words = f"is {self.held_out}, and leaves none of {len(images)} images to train on"
+            faults.append(Fault(("held_out",), words, f"hold out fewer than {len(images)}"))
+        if faults:
+            raise OptionError(faults, "CellClassification.prepare(...)")
+
     def _check(self) -> None:
         """Refuse a grid or level that no picture and no vote can do with."""
         size, faults = self.context.size, []
         if len(size) != 2:
-            to_do = "pictures have two axes: [grid] size = [height, width]"
-            faults.append(Fault((), f"does not fit a grid of {list(size)} cells", to_do))
+            to_do = "pictures have two axes: [height, width]"
+            faults.append(Fault(("grid", "size"), f"is {list(size)}", to_do, of_recipe=True))
         if self.near > max(size):
             to_do = f"the grid has {max(size)} cells along its longest side"
             faults.append(Fault(("near",), f"is {self.near}", to_do))

@@ -3,13 +3,13 @@
 Legend: B batch, C colour, N example, H height, W width, in cells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from nca import Canvas, Level, ShapeError, State
+from nca import Canvas, Fault, Level, State
 from nca.types import Size
 from nca_plugins.cells import to_cells
 
@@ -39,34 +39,28 @@ class Pixels:
         height, width = self.size
         return height * self.patch, width * self.patch
 
-    def check(self, shape: Size) -> None:
-        """Refuse images that cannot be cut into cells of the grid.
+    def misfits(self, shape: Size, key: str) -> Iterator[Fault]:
+        """Yield what keeps images from being cut into cells of the grid.
 
         Args:
             shape: Colours, height and width of an image, in pixels.
-
-        Raises:
-            ShapeError: The images do not fit the grid or the level.
+            key: The task's option from which that follows.
         """
         colours, height, width = shape
-        size, patch = self.size, self.patch
-        channels = colours * patch**2
-        fits = (
-            len(size) == 2
-            and height % patch == width % patch == 0
-            and height // patch <= size[0]
-            and width // patch <= size[1]
-            and self.level.channels % channels == 0
-        )
-        if not fits:
-            raise ShapeError(
-                f"images of {height}x{width} pixels do not fit a grid of {size} "
-                f'cells with {self.level.channels} channels at level "{self.level.name}".',
-                where=f"[task] patch = {patch}, [grid] size, [[levels]] channels",
-                to_do=f"with patch = {patch}, a grid of at least "
-                f"[{height // patch}, {width // patch}] cells and {channels} channels "
-                "(or a multiple) at that level",
-            )
+        size, patch, images = self.size, self.patch, f"images of {height}x{width} pixels"
+        if len(size) != 2:
+            to_do = "pictures have two axes: [height, width]"
+            yield Fault(("grid", "size"), f"is {list(size)}", to_do, of_recipe=True)
+        elif height % patch or width % patch:
+            to_do = f"{images} are cut into cells of {patch}x{patch}: a patch that divides them"
+            yield Fault((key,), f"does not fit patch = {patch}", to_do)
+        elif height // patch > size[0] or width // patch > size[1]:
+            least = f"{images} with patch = {patch} take at least"
+            to_do = f"{least} [{height // patch}, {width // patch}] cells"
+            yield Fault(("grid", "size"), f"is {list(size)}", to_do, of_recipe=True)
+        if self.level.channels % (needed := colours * patch**2):
+            words = f'is a level of {self.level.channels} channels, "{self.level.name}"'
+            yield Fault(("image",), words, f"{images} take {needed} channels or a multiple there")
 
     def cut(self, images: Tensor) -> Tensor:
         """Return `(B, C, height, width)` cut into cells, `(B, C * patch ** 2, H, W)`."""

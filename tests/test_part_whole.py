@@ -287,7 +287,7 @@ def test_a_picture_is_as_large_as_the_grid_and_shows_background_grey():
     ("options", "fault"),
     [
         ({"wholes": (2, 1)}, "wholes is [2, 1]."),
-        ({"side": 30, "patch": 4}, "images of 30x30 pixels do not fit a grid of (16, 16) cells"),
+        ({"side": 30, "patch": 4}, "side does not fit patch = 4; image is a level of 4"),
         ({"deep": {"middle": 1.0}}, "[deep] middle is no such level."),
         ({"fill": 1.0, "fill_level": "middle"}, "there is no level 'middle'."),
         ({"rotation": (0.5, 0.1)}, "rotation is [0.5, 0.1]."),

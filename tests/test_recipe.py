@@ -9,7 +9,7 @@ import tomlkit
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import PLUGIN, RECIPE, changed
+from tiny import PLUGIN, RECIPE, changed, known
 
 from nca.checkpoint.find import recipes
 from nca.checkpoint.read import read_recipe
@@ -242,3 +242,44 @@ def test_without_a_table_of_training_nothing_is_rounded():
     assert recipe.tables.train is None
     with recipe.autocast(torch.device("cpu")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+RULE = """from nca import UpdateRule, register
+
+
+@register.rule("at_once")
+class AtOnce(UpdateRule):
+    def __init__(self, *, depth: float = 1.0) -> None:
+        super().__init__()
+
+    def forward(self, view):
+        return depth * view.own
+"""
+
+
+def test_what_a_plugin_would_have_to_check_is_named_beside_the_faults_of_the_tables(tmp_path):
+    known(tmp_path)
+    (tmp_path / "rule.py").write_text(RULE)
+    text = changed("format = 1", 'format = 1\nplugins = ["rule.py"]')
+    text = changed('name = "growing", hidden = 4', 'name = "at_once", dept = 4', text)
+    faulty = tmp_path / "two.toml"
+    faulty.write_text(changed("fire_rate = 0.5", "fire_rate = 5", text))
+    first, row, more = refusal(faulty).splitlines()
+    assert (first, "fire_rate" in row) == (f"1 fault in {faulty}", True)
+    assert more.endswith('not checked yet: rule.py, rule "at_once"')
+    faulty.write_text(text)
+    first, row = refusal(faulty).splitlines()
+    assert "dept" in row
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(RecipeError) as found:
+        read_recipe(str(path))
+    return str(found.value)
+
+
+def test_a_scene_that_does_not_fit_is_a_fault_of_its_own_key():
+    text = recipes()["glom_parts"].read_text()
+    with pytest.raises(RecipeError) as found:
+        Recipe.parse(text, name="parts", folder=Path(), overrides=["task.side=31"]).check()
+    assert ("task", "side") in [fault.path for fault in found.value.faults]

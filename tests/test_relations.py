@@ -166,7 +166,7 @@ def test_a_recipe_without_weights_has_nothing_to_train():
 
 def test_a_picture_that_is_missing_is_a_fault_of_the_task():
     text = (Path(recipes()["growing"])).read_text().replace('"lizard"', '"nope.png"')
-    assert [fault.partition(" ")[0] for fault in faults(text)] == ["task"]
+    assert [fault.partition(" ")[0] for fault in faults(text)] == ["task.target"]
 
 
 def test_fewer_iterations_by_an_override_are_a_remark():

@@ -77,13 +77,14 @@ def load_named(
 
     Raises:
         PluginError: One of them does not load.
-        RecipeError: A fault that shows without them.
+        RecipeError: A fault that shows without them; what could not be checked is named.
     """
-    draft, files = Draft.read(text, overrides, source), files or RecipeFiles(folder)
-    if named := draft.located(files).plugins():
-        faults, _ = draft.faults_without_plugins()
+    files = files or RecipeFiles(folder)
+    draft = Draft.read(text, overrides, source).located(files)
+    if named := draft.plugins():
+        faults, strangers = draft.faults_without_plugins()
         if faults:
-            raise draft.refusal(faults)
+            raise draft.refusal(faults, [*named, *map(draft.words, strangers)])
         load_files(named, files)
 
 
@@ -111,9 +112,10 @@ def check_unexecuted(source: str, overrides: Iterable[str] = ()) -> list[str]:
         for name in left
         if not is_file(files.place(name))
     ]
+    unchecked = [*left, *map(draft.words, strangers)]
     if faults:
-        raise draft.refusal(faults)
-    return [*left, *(draft.words(place) for place in strangers)]
+        raise draft.refusal(faults, unchecked)
+    return unchecked
 
 
 def write_copies(files: RecipeFiles, folder: Path, progress: Progress = SILENT) -> None:

@@ -89,5 +89,7 @@ class Trained:
 
         Raises:
             DataError: Its data cannot be had.
+            RecipeError: They do not fit the recipe.
         """
-        self.task.prepare(self.device, data, progress)
+        with self.recipe.blaming_task():
+            self.task.prepare(self.device, data, progress)

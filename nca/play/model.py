@@ -132,7 +132,8 @@ class PlayedModel:
         if task is not None:
             if size != recipe.tables.grid.size:
                 task.resize(size)
-            task.prepare(device, data, progress)
+            with recipe.blaming_task():
+                task.prepare(device, data, progress)
             task.to(device)
         trained = is_checkpoint(source)
         return cls(recipe.name, recipe, trained, automaton, task, device, size, iteration, pausing)

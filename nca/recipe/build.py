@@ -1,6 +1,6 @@
 """Build what a recipe names, and note every refusal at the key that it is about."""
 
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch.nn.parameter import is_lazy
@@ -38,9 +38,9 @@ def build(
         what = f"has layers without sizes (torch.nn.Lazy...): {', '.join(_lazy(made))}"
         faults.append(Fault(path, what, to_do))
     except OptionError as error:
-        faults += [replace(fault, path=(*path, *fault.path)) for fault in error.faults]
+        faults += [fault.placed(path) for fault in error.faults]
     except NCAError as error:
-        faults.append(Fault(_blamed(error, table, path), error.what.rstrip("."), error.to_do))
+        faults.append(Fault(blamed(error, table, path), error.what.rstrip("."), error.to_do))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a stranger's code may raise anything, and exit
@@ -66,11 +66,13 @@ def check_rule(
         faults.append(Fault(path, f"sees {rule.radius} cells far", to_do))
 
 
-def _blamed(error: NCAError, table: RuleTable | TaskTable, path: KeyPath) -> KeyPath:
-    """Return the key whose value an error quotes, or else the place of the table."""
-    for key, value in (table.model_extra or {}).items():
-        if isinstance(value, str) and value and any(q + value + q in error.what for q in "'\""):
-            return (*path, key)
+def blamed(error: NCAError, table: RuleTable | TaskTable, path: KeyPath) -> KeyPath:
+    """Return the key whose value an error quotes, itself or as a file, else that of the table."""
+    for key, given in (table.model_extra or {}).items():
+        for number, value in enumerate(given if isinstance(given, list) else [given]):
+            names = {value, Path(value).name} if isinstance(value, str) else set()
+            if any(q + name + q in error.what for name in names - {""} for q in "'\""):
+                return (*path, key, number) if isinstance(given, list) else (*path, key)
     return path
 
 

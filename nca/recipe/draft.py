@@ -100,6 +100,6 @@ class Draft:
             value = value[key]
         return f"{'task' if place[0] == 'task' else 'rule'} {toml_value(value)}"
 
-    def refusal(self, faults: Sequence[Fault]) -> RecipeError:
-        """Return the error that shows faults."""
-        return RecipeError(self.source, faults, self.original, self.overridden)
+    def refusal(self, faults: Sequence[Fault], unchecked: Sequence[str] = ()) -> RecipeError:
+        """Return the error that shows faults, and what could not be checked beside them."""
+        return RecipeError(self.source, faults, self.original, self.overridden, unchecked)

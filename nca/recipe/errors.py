@@ -15,6 +15,7 @@ class RecipeError(NCAError):
         faults: What is wrong.
         text: The recipe's text, to find lines in; empty if there is none.
         overridden: The keys that were set on the command line; they have no line.
+        unchecked: What was not checked, since plugins are executed for a recipe without faults.
     """
 
     def __init__(
@@ -23,6 +24,7 @@ class RecipeError(NCAError):
         faults: Sequence[Fault],
         text: str = "",
         overridden: Collection[KeyPath] = (),
+        unchecked: Sequence[str] = (),
     ) -> None:
         from nca.recipe.lines import lines_of  # a parser that only errors need
 
@@ -47,10 +49,12 @@ class RecipeError(NCAError):
             f"  {word:<9}{place:<{wide}}  {fault.what:<{wider}}  {fault.to_do}"
             for _, word, place, fault in rows
         ]
+        without = "plugins run once these are corrected; not checked yet"
+        self._more = [f"  {without}: {', '.join(unchecked)}"] if unchecked else []
 
     def __str__(self) -> str:
         """Return one line per fault under the headline."""
-        return "\n".join([self.what, *(row.rstrip() for row in self._rows)])
+        return "\n".join([self.what, *(row.rstrip() for row in self._rows), *self._more])
 
 
 def depth(value: Any) -> int:

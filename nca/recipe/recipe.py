@@ -6,6 +6,7 @@ written into the text, so that text alone says what was run.
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -20,18 +21,19 @@ from nca.engine.layout import Layout, Level
 from nca.engine.rule import UpdateRule
 from nca.engine.topology import Topology
 from nca.errors import NCAError
-from nca.recipe.build import build, check_rule
+from nca.recipe.build import blamed, build, check_rule
 from nca.recipe.check import check_tables, judge_sense
 from nca.recipe.draft import Draft
-from nca.recipe.errors import RecipeError
 from nca.recipe.memory import beyond
 from nca.recipe.precision import Precision, PrecisionChoice, decide_precision
 from nca.recipe.recipe_files import RecipeFiles
 from nca.recipe.tables import Tables, Train
 from nca.tasks.task import Task, TaskContext
-from nca.validation.faults import Fault
+from nca.validation.faults import Fault, KeyPath, OptionError
 
 Wanted = TypeVar("Wanted")
+
+TASK: KeyPath = ("task",)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Recipe:
         folder: Where relative paths start.
         tables: The numbers.
         files: The files that it names.
+        draft: What it was read from, in which errors find their lines.
         source: The file to name in errors.
         remarks: What an override has made senseless, and is harmless.
         precision: Of matrix products, once that is decided.
@@ -56,6 +59,7 @@ class Recipe:
     folder: Path
     tables: Tables
     files: RecipeFiles = field(compare=False, repr=False)
+    draft: Draft = field(compare=False, repr=False)
     source: str = field(default="", compare=False)
     remarks: tuple[Fault, ...] = field(default=(), compare=False)
     precision: PrecisionChoice | None = field(default=None, compare=False)
@@ -96,7 +100,7 @@ class Recipe:
         if checked is None:
             raise draft.refusal(faults)
         given, text = draft.overrides, draft.text
-        found = cls(name, text, given, folder, checked, files, draft.source, tuple(remarks))
+        found = cls(name, text, given, folder, checked, files, draft, draft.source, tuple(remarks))
         if faults:
             faults += [fault for fault in found._unbuilt() if not hangs(fault)]
             raise draft.refusal(faults)
@@ -182,6 +186,18 @@ class Recipe:
         assert task is not None
         return task
 
+    @contextmanager
+    def blaming_task(self) -> Iterator[None]:
+        """Find the lines of what the recipe's task refuses while it loads its data.
+
+        Raises:
+            RecipeError: It has refused options.
+        """
+        try:
+            yield
+        except OptionError as error:
+            self._refuse([fault.placed(TASK) for fault in error.faults])
+
     def check(self) -> None:
         """Build everything once, and look for the sources of its task, short of fetching data.
 
@@ -218,7 +234,7 @@ class Recipe:
 
     def _refuse(self, faults: list[Fault]) -> None:
         if faults:
-            raise RecipeError(self.source or self.name, faults, self.text)
+            raise self.draft.refusal(faults)
 
     def _unbuilt(self) -> Iterator[Fault]:
         """Yield what shows only when rules and task are built."""
@@ -231,8 +247,12 @@ class Recipe:
         if task is not None:
             try:
                 task.check()
+            except OptionError as error:
+                faults += [fault.placed(TASK) for fault in error.faults]
             except NCAError as error:
-                faults.append(Fault(("task",), error.what.rstrip("."), error.to_do))
+                assert self.tables.task is not None
+                path = blamed(error, self.tables.task, TASK)
+                faults.append(Fault(path, error.what.rstrip("."), error.to_do))
         if not faults and task is not None and self.tables.train:
             modules = [rule for own in rules.values() for rule in own]
             if not any(list(module.parameters()) for module in [*modules, task]):

@@ -14,6 +14,7 @@ from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.lock import folder_lock
 from nca.progress import SILENT, Progress, ProgressList
+from nca.recipe.errors import RecipeError
 from nca.sweep.records import read_outcome
 from nca.training.choices import make_choices
 from nca.training.loop import train
@@ -191,4 +192,6 @@ def _start_or_resume(job: Job, data: Path | None, progress: Progress) -> Run:
 
 def reason(fault: NCAError) -> str:
     """Return what went wrong, in one line."""
+    if isinstance(fault, RecipeError):
+        return "; ".join(map(str, fault.faults))
     return f"{fault.what} ({fault.where})".replace("\n", " ")

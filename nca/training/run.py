@@ -202,7 +202,7 @@ class Run:
         recipe = _agreed(recipe.decided(automaton, device, precision), group)
         automaton.sharding = group.sharding(recipe.tables.grid.size)
         task = recipe.task()
-        with group.leader_first():
+        with group.leader_first(), recipe.blaming_task():
             task.prepare(device, data, progress)
         modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
         first = task.training_batch(

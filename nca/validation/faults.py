@@ -36,6 +36,8 @@ class Fault:
         to_do: What to do about it.
         line: Where it is, if that does not follow from the path.
         others: Other keys without whose values it would be fine.
+        of_recipe: Whether the path starts at the recipe even where a rule or task has found it, and
+            not at their own options.
     """
 
     path: KeyPath
@@ -43,6 +45,15 @@ class Fault:
     to_do: str
     line: int = 0
     others: tuple[KeyPath, ...] = ()
+    of_recipe: bool = False
+
+    def placed(self, table: KeyPath) -> "Fault":
+        """Return the fault that a rule or task has found, at its place in the recipe.
+
+        Args:
+            table: The table of that rule or task.
+        """
+        return self if self.of_recipe else replace(self, path=(*table, *self.path))
 
     def __str__(self) -> str:
         """Return it as a line."""

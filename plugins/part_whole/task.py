@@ -142,9 +142,8 @@ class PartWhole(Task):
         self.image = layout[image or names[0]]
         self.deep_weights = deep or {}
         self.patch, self.normalise, self.counts = patch, normalise, (scenes, trials)
-        self.pixels.check((1, side, side))
         written = [name for name in names if not layout[name].input and name != self.image.name]
-        self._check(read or names[-1], written)
+        self._check(read or names[-1], written, side)
         settings = Settings(
             side=side,
             wholes=ordered_pair("wholes", wholes),
@@ -169,9 +168,10 @@ class PartWhole(Task):
             )
         self.galleries: dict[str, Gallery] = {}
 
-    def _check(self, read: str, written: Sequence[str]) -> None:
-        """Refuse levels that no rule writes to where something is read from them."""
-        faults, to_do = [], f"name a level that rules write to: {', '.join(written) or 'add one'}"
+    def _check(self, read: str, written: Sequence[str], side: int) -> None:
+        """Refuse scenes that do not fit, and levels to read from that no rule writes to."""
+        to_do = f"name a level that rules write to: {', '.join(written) or 'add one'}"
+        faults = [*self.pixels.misfits((1, side, side), "side")]
         if read not in written:
             faults.append(Fault(("read",), f'is "{read}"', to_do))
         faults += [

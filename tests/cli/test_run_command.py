@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny import PLUGIN, RECIPE
+from tiny import PLUGIN, RECIPE, changed, line_of
 
 from nca.checkpoint.file import Checkpoint
 
@@ -112,11 +112,19 @@ def test_a_device_that_is_none_is_told(nca, here, device):
     assert result.err.startswith("DeviceError: ")
 
 
-def test_images_that_do_not_fit_the_grid_are_told(nca, here):
+def test_images_that_do_not_fit_the_grid_or_are_too_few_are_faults_with_their_lines(nca, here):
     given = ["--plugin", "blobs.py", "--set", "grid.size=[4, 4]"]
+    (here / "tiny.toml").write_text(changed("held_out = 8", "held_out = 30"))
     result = nca("run", "tiny.toml", *given)
-    assert result.code == 1
-    assert result.err.startswith("ShapeError: images of 8x8 pixels do not fit a grid of")
+    assert (result.code, list(here.glob("runs/*"))) == (1, [])
+    first, *rows = [" ".join(line.split()) for line in result.err.splitlines()]
+    assert first == "RecipeError: 2 faults in tiny.toml"
+    assert rows == [
+        "--set [grid] size is [4, 4] images of 8x8 pixels with patch = 1 take at least [8, 8] "
+        "cells",
+        f"line {line_of('held_out')} [task] held_out is 30, and leaves none of 24 images to train "
+        "on hold out fewer than 24",
+    ]
 
 
 def test_a_folder_that_cannot_be_made_is_told(nca, here):

@@ -69,8 +69,9 @@ def test_a_sweep_trains_compares_and_does_nothing_twice(nca, here):
         "twice as wide held_out=30 0 of 1",
     ]
     assert path == "sweeps/tiny-1/results.json"
-    assert result.err.count("failed: 30 held-out images leave none of 24 to train on.") == 2
-    why = "30 held-out images leave none of 24 to train on. ([task] held_out)"
+    what = "[task] held_out is 30, and leaves none of 24 images to train on"
+    assert result.err.count(f"failed: {what}") == 2
+    why = f"{what}: hold out fewer than 24"
     assert reason == f"failed: as it is  held_out=30 seed 3: {why}"
     assert other == f"failed: twice as wide  held_out=30 seed 3: {why}"
     assert result.err.splitlines()[0] == "4 runs; 2 at a time"
