@@ -104,9 +104,11 @@ def islands_command(
     if not pictures:
         note_if_fewer(found.samples, samples, split)
     if lost := int(found.own.figures["sample", "diverged"].sum()):
+        at = found.own.figures["sample", "diverged at"]
         say(
             f"the automaton diverges: numbers of {lost} of {found.samples} samples are not finite "
-            f"by step {plan.moments[-1]}, so that what is measured of them there is undefined"
+            f"by step {plan.moments[-1]}, the first from step {at[~at.isnan()].min():.0f} on, so "
+            "that what is measured of them there is undefined"
         )
     folder = output.make_folder()
     publish_islands(found, folder)

@@ -238,6 +238,8 @@ def _show(
         first.keep(batch, film[0])
         _check_fits(first, options, -(-len(film) // stride))
         batches = screen(kept.trained, film, steps, options.samples or 1, progress)
+    for batch in batches:  # also those of frames that a sheet leaves out
+        kept.look_for_divergence(batch.state)
     note_if_fewer(batches[0].state.batch, options.samples or 0, "test")
     if stride > 1:
         say(f"note: of {len(film)} frames every {stride}th is on the sheet; a film shows all")

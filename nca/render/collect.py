@@ -71,7 +71,7 @@ class CollectedStates:
             beside: What its cells look at, `(3, height, width)`: of each state, or of none.
         """
         state = batch.state
-        self._look_for_divergence(state)
+        self.look_for_divergence(state)
         self.words.append(f"step {state.step}")
         if beside is not None:
             self.beside.append(beside)
@@ -86,7 +86,8 @@ class CollectedStates:
         if self.levels:
             self.states.append(state.replace(remembered=()))
 
-    def _look_for_divergence(self, state: State) -> None:
+    def look_for_divergence(self, state: State) -> None:
+        """Look whether a state is finite that may not be kept, in the order of the steps."""
         if not self.divergence:
             levels = self.trained.automaton.writable_levels
             self.divergence = divergence([*self._finite, state], levels)

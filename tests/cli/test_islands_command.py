@@ -1,13 +1,18 @@
 """`nca islands`: what it prints, what it writes, and what it says when it cannot."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
 
+from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.trained import Trained
+from nca.engine.rollouts import has_diverged
+from nca.registry.discovery import load_file
 
 
 def test_islands_writes_a_report_and_says_where(nca, done, here):
@@ -84,3 +89,41 @@ def test_islands_refuses_a_file_where_its_folder_should_be(nca, done, here):
     assert result.code == 1
     assert "nothing is written to taken: it is a file." in result.err
     assert "name another one: --out FOLDER" in result.err
+
+
+@pytest.fixture
+def diverging(done) -> int:
+    """The first step at which a sample of a run, its weights grown, is not finite."""
+    path = done / "best.safetensors"
+    held = Checkpoint.read(path)
+    grown = {name: 1e4 * t if "automaton" in name else t for name, t in held.tensors.items()}
+    replace(held, tensors=grown).write(path)
+    load_file(Path("blobs.py"))
+    trained = Trained.load("done", torch.device("cpu"))
+    trained.prepare(None)
+    state = trained.task.first_evaluation_batch("test", 6).state
+    for step in range(1, 13):
+        state = trained.automaton.step(state)
+        if has_diverged(state, ["body"]).any():
+            return step
+    raise AssertionError("it does not diverge")
+
+
+def test_islands_and_films_of_what_diverges_say_at_which_step(nca, diverging):
+    assert diverging > 2, "not in the middle"
+    given = ["done", "--plugin", "blobs.py", "--samples", "6"]
+    said = " ".join(nca("islands", *given, "--device", "cpu").err.split())
+    assert f"by step 12, the first from step {diverging} on" in said
+    said = " ".join(nca("render", *given, "--steps", "12", "--every", "1").err.split())
+    assert f"not finite at step {diverging}, while all are at step {diverging - 1};" in said
+
+
+def test_a_sheet_of_a_film_says_of_frames_that_it_leaves_out_that_they_diverge(nca, diverging):
+    Path("film").mkdir()
+    for number in range(20):
+        Image.new("L", (8, 8), 200).save(f"film/{number:02}.png")
+    given = ["--plugin", "blobs.py", "--frames", "film", "--steps-per-frame", "1"]
+    result = nca("render", "done", *given, "--samples", "6")
+    said = " ".join(result.err.split())
+    first = int(said.partition("are not finite at step ")[2].partition(",")[0])
+    assert f"while all are at step {first - 1};" in said
