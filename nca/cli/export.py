@@ -73,6 +73,7 @@ def export_command(
     trained = Trained.load(checkpoint, torch.device("cpu"), tuple(overrides or ()), reads)
     kind, inputs = (PAGE if to == "html" else ONNX), [trained.path, *(plugin or ())]
     output = output_path(out, f"{trained.recipe.name}.{to}", kind, inputs)
+    say(f"{trained.path}: exporting{'' if no_check else ', and comparing with torch'}")
     if to == "html":
         _examples(trained, data)
         out, checked = output.write(

@@ -17,12 +17,15 @@ TWICE_WITHIN = 2.0
 def ending_by_signal() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end a command as Ctrl-C does: what it has begun is cleaned up.
 
-    The exit code is 143 or 129. A second signal ends it at once.
+    The exit code is 143 or 129. A second signal ends it at once. Whoever takes what a plugin raises
+    for a fault of the plugin lets Ctrl-C through, and so this.
     """
+    taken: list[int] = []
 
     def end(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_DFL)
-        sys.exit(128 + number)
+        taken.append(number)
+        raise KeyboardInterrupt
 
     main = threading.current_thread() is threading.main_thread()
     numbers = [n for n in ending_signals() if main and signal.getsignal(n) is signal.SIG_DFL]
@@ -30,6 +33,10 @@ def ending_by_signal() -> Iterator[None]:
         signal.signal(number, end)
     try:
         yield
+    except (KeyboardInterrupt, SystemExit):  # typer makes an exit of it, with the code of Ctrl-C
+        if taken:
+            sys.exit(128 + taken[0])
+        raise
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)

@@ -154,6 +154,7 @@ def render_command(
     rate = rate or 12.0
     options.say_what_is_ignored()
     kept = CollectedStates(trained, options.levels, level, channels)
+    say(f"{trained.path}: {len(film) or steps} {'frames' if film else 'steps'} on {trained.device}")
     with terminal_progress() as progress:
         trained.prepare(data, progress)
     if film:

@@ -10,8 +10,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +46,8 @@ FLAGS = (
 )
 PATIENCE = 180
 """Seconds after which a browser that does not answer is stopped."""
+LINGERS = 5.0
+"""Seconds for which a browser that was killed may still write."""
 
 
 def find_browser() -> str | None:
@@ -74,16 +80,14 @@ def answer(browser: str, page: str) -> Any:
     """
     # a browser that is a snap sees no /tmp, but this; one that is none sees both
     snap = home() / "snap" / "chromium" / "common"
-    with tempfile.TemporaryDirectory(
-        prefix="nca-export-", dir=snap if snap.is_dir() else None, ignore_cleanup_errors=True
-    ) as folder:
+    with _own_folder(snap if snap.is_dir() else None) as folder:
         file = Path(folder) / "page.html"
         file.write_text(page, encoding="utf-8")
         command = [browser, *FLAGS, f"--user-data-dir={folder}/profile", file.as_uri()]
         if hasattr(os, "geteuid") and os.geteuid() == 0:  # its sandbox refuses root
             command.insert(1, "--no-sandbox")
         try:
-            finished = subprocess.run(command, capture_output=True, timeout=PATIENCE)
+            finished = _run_alone(command)
         except OSError as fault:
             raise _silent(browser, f"it does not start: {fault.strerror}") from fault
         except subprocess.TimeoutExpired as fault:
@@ -105,6 +109,34 @@ def answer(browser: str, page: str) -> Any:
             "checkpoint; --to onnx exports the same step for ONNX Runtime",
         )
     return given
+
+
+@contextmanager
+def _own_folder(parent: Path | None) -> Iterator[Path]:
+    """Make a folder that goes, though a browser that was killed may still be writing into it."""
+    folder = Path(tempfile.mkdtemp(prefix="nca-export-", dir=parent))
+    try:
+        yield folder
+    finally:
+        until = time.monotonic() + LINGERS
+        while folder.exists() and time.monotonic() < until:
+            shutil.rmtree(folder, ignore_errors=True)
+            time.sleep(0.05 * folder.exists())
+
+
+def _run_alone(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a program in a session of its own; where it is cut short, its children end with it."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, start_new_session=True) as process:
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        except BaseException:  # Ctrl-C too
+            if hasattr(os, "killpg"):
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def _silent(browser: str, why: str) -> ExportError:
