@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tiny import changed, known
+from tiny import RECIPE, changed, known
 
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
@@ -290,3 +290,20 @@ def test_an_unknown_rule_is_told_with_the_nearest_and_where_others_come_from():
 def test_an_unknown_task_is_told():
     (row,) = rows(changed('"cell_classification"', '"cell_clasification"'))
     assert row.startswith('line 24 [task] name no task "cell_clasification" did you mean `cell_cl')
+
+
+def test_a_level_that_is_no_table_hides_no_fault_of_a_level_behind_it():
+    levels = 'levels = ["x", { name = "body", channels = 4, rules = [7] }]\n'
+    text = RECIPE.replace(RECIPE[RECIPE.index("[[levels]]") : RECIPE.index("[rollout]")], "")
+    shown = rows(levels + text.replace('level = "image"', 'level = "body"'))
+    assert shown == [
+        'line 1 levels[0] is "x" expected: table',
+        "line 1 [levels[1]] rules[0] is 7 expected: table",
+    ]
+
+
+def test_of_very_many_faults_the_first_are_shown_and_the_rest_counted():
+    more = "".join(f"k{n} = 1\n" for n in range(60)) + f"{'k' * 900} = 1\n"
+    shown = told(RECIPE.replace("[evaluate]\n", f"[evaluate]\n{more}")).splitlines()
+    assert (shown[0], shown[-1], len(shown)) == ("61 faults in tiny.toml", "  ... and 11 more", 52)
+    assert len(told(RECIPE + f"{'k' * 900} = 1\n{'l' * 900} = 1\nm = 1\n")) < 3000

@@ -1,14 +1,20 @@
 """Turn what is wrong with a recipe into lines that a person can act upon, all at once."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from nca.errors import NCAError
 from nca.validation.faults import Fault, KeyPath, place_of
 
+MOST_ROWS = 50
+"""So many faults are shown."""
+
+WIDEST = 60
+"""Characters that a column is filled up to, at most; a longer entry stands out."""
+
 
 class RecipeError(NCAError):
-    """A recipe has faults; all of them are shown, each with its line.
+    """A recipe has faults; they are shown in the order of their lines, as many as can be read.
 
     Args:
         source: The file or name of the recipe.
@@ -43,18 +49,25 @@ class RecipeError(NCAError):
             where="; ".join(place for *_, place, _ in rows),
             to_do="; ".join(fault.to_do for fault in self.faults),
         )
-        wide = max((len(place) for *_, place, _ in rows), default=0)
-        wider = max((len(fault.what) for fault in self.faults), default=0)
+        shown = rows[:MOST_ROWS]
+        wide = _width(place for *_, place, _ in shown)
+        wider = _width(fault.what for *_, fault in shown)
         self._rows = [
             f"  {word:<9}{place:<{wide}}  {fault.what:<{wider}}  {fault.to_do}"
-            for _, word, place, fault in rows
+            for _, word, place, fault in shown
         ]
+        if more := len(rows) - len(shown):
+            self._rows.append(f"  ... and {more:,} more")
         without = "plugins run once these are corrected; not checked yet"
         self._more = [f"  {without}: {', '.join(unchecked)}"] if unchecked else []
 
     def __str__(self) -> str:
         """Return one line per fault under the headline."""
         return "\n".join([self.what, *(row.rstrip() for row in self._rows), *self._more])
+
+
+def _width(entries: Iterable[str]) -> int:
+    return min(max(map(len, entries), default=0), WIDEST)
 
 
 def depth(value: Any) -> int:
