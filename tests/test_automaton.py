@@ -13,6 +13,7 @@ from nca import (
     Level,
     NCAError,
     Noise,
+    PluginError,
     ShapeError,
     Skip,
     State,
@@ -209,6 +210,27 @@ def test_a_rule_that_reads_without_having_said_so_is_refused():
         'a rule of "body" reads "low" without having said so.\n'
         "  where:  it has declared: body, high\n  to do:  add 'below' to the rule's `reads`"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("radius", -1, "radius is -1."),
+        ("radius", 1.5, "radius is 1.5."),
+        ("radius", None, "radius is null."),
+        ("reads", "own", 'reads is "own".'),
+        ("reads", 3, "reads is 3."),
+        ("cellwise", "yes", 'cellwise is "yes".'),
+        ("adjustable", ("share",), 'adjustable is ["share"].'),
+        ("adjustable", {"angle": ("angle", 0)}, 'adjustable is ["angle", 0].'),
+    ],
+)
+def test_a_rule_that_declares_what_no_rule_can_is_refused(name, value, words):
+    rule = Add()
+    setattr(rule, name, value)
+    with pytest.raises(PluginError) as fault:
+        Automaton(Layout([BODY]), {"body": [rule]})
+    assert fault.value.what == f"Add declares what no rule can: {words}"
 
 
 @pytest.mark.parametrize("advance", ["step", "rollout"])

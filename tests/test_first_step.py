@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from training_case import Weighted, begun
 
-from nca import Automaton, Layout, Level, PluginError, UpdateRule, register
+from nca import Automaton, Layout, Level, PluginError, ShapeError, UpdateRule, register
 from nca.training.first_step import check_rules
 
 
@@ -32,6 +32,18 @@ def test_a_run_of_such_a_rule_leaves_no_folder(tmp_path):
     rules = '[{ name = "in_place" }, { name = "weighted" }]'
     with pytest.raises(PluginError, match="writes into the state"):
         begun(tmp_path / "other", f"levels.body.rules={rules}")
+    assert not (tmp_path / "other" / "run").exists()
+
+
+def test_a_run_of_a_rule_whose_change_does_not_fit_leaves_no_folder(tmp_path):
+    class Wide(UpdateRule):
+        def forward(self, view):
+            return view.neighbours(view.own)
+
+    begun(tmp_path)
+    register.rule("wide")(Wide)
+    with pytest.raises(ShapeError, match=r"has shape \(1, 9, 1, 4, 4\)"):
+        begun(tmp_path / "other", 'levels.body.rules=[{ name = "wide" }, { name = "weighted" }]')
     assert not (tmp_path / "other" / "run").exists()
 
 

@@ -9,13 +9,13 @@ import torch
 from observed import Observed
 from torch import nn
 from torch.testing import assert_close
-from training_case import begun, weight
+from training_case import Weighted, begun, weight
 
 from nca import SILENT
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.read import read_recipe
 from nca.engine.rng import HostRNG
-from nca.errors import DivergedError
+from nca.errors import DivergedError, PluginError
 from nca.evaluation.finish_run import finish_run
 from nca.recipe.tables import Train
 from nca.training import loop
@@ -302,6 +302,13 @@ ALIVE = 'rollout.alive={ level = "body", channel = 0, above = 0.1 }'
 SLOW = "train.learning_rate=1e-9"
 DEAD = "every cell of the batch is dead, so that nothing can be learnt from it"
 HUGE = 'a lower learning_rate, gradient = "normalised" or fewer steps may help'
+
+
+def test_a_loss_without_a_gradient_is_refused(tmp_path, monkeypatch):
+    run = begun(tmp_path)
+    monkeypatch.setattr(Weighted, "forward", lambda self, view: view.own * self.share.item())
+    with pytest.raises(PluginError, match="the loss depends on no weight"):
+        train(run)
 
 
 def test_training_stops_after_a_hundred_iterations_in_which_all_are_dead(tmp_path):

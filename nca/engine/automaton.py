@@ -18,7 +18,7 @@ from nca.engine.activation_memory import ActivationMemory
 from nca.engine.conditions import Alive, Noise, Skip
 from nca.engine.context import RuleContext
 from nca.engine.layout import Layout
-from nca.engine.rule import UpdateRule
+from nca.engine.rule import UpdateRule, check_declarations
 from nca.engine.state import State
 from nca.engine.stepper import Stepper, StepSpec
 from nca.engine.topology import TORUS, Topology
@@ -219,6 +219,7 @@ class Automaton(nn.Module):
                 )
             context = RuleContext(self.layout, name, 2, self.topology)
             for rule in rules:
+                check_declarations(rule)
                 for read in rule.reads:
                     context.level(read)
         for skip in self.skips:

@@ -17,7 +17,17 @@ from nca.engine.run_program import run_program
 from nca.engine.view import View
 from nca.errors import PluginError
 from nca.registry.registry import registry
-from nca.validation.faults import refuse
+from nca.types import Radius
+from nca.validation.checked import checked_value
+from nca.validation.faults import OptionError, refuse
+
+DECLARED: dict[str, Any] = {
+    "reads": tuple[str, ...],
+    "cellwise": bool,
+    "adjustable": Mapping[str, tuple[str, float, float]],
+    "radius": Radius,
+}
+"""What an instance of a rule declares, of which kind; its `needs` are checked with its class."""
 
 
 class UpdateRule(nn.Module, ABC):
@@ -92,6 +102,23 @@ class UpdateRule(nn.Module, ABC):
             where=f"{type(self).__module__}.{type(self).__qualname__}",
             to_do="define program() for what a program can say, or else forward(view)",
         )
+
+
+def check_declarations(rule: UpdateRule) -> None:
+    """Refuse a rule whose declarations are of another kind than they must be.
+
+    Raises:
+        PluginError: One of them is.
+    """
+    where = f"{type(rule).__module__}.{type(rule).__qualname__}"
+    for name, kind in DECLARED.items():
+        try:
+            checked_value(kind, name, getattr(rule, name), where)
+        except OptionError as fault:
+            what = f"{type(rule).__name__} declares what no rule can: {fault.what}"
+            raise PluginError(
+                what, where=where, to_do=f"{fault.to_do}; see nca help rules"
+            ) from fault
 
 
 def _contract(thing: object) -> str | None:

@@ -192,14 +192,7 @@ def proposed_change(spec: StepSpec, inputs: StepInputs, name: str) -> Tensor | N
     for number, rule in enumerate(spec.rules_of(name)):
         reads = frozenset(context.level(read).name for read in rule.reads)
         proposed = rule(View(inputs, context, reads, f"rule/{name}/{number}"))
-        if not isinstance(proposed, Tensor) or proposed.shape != level.shape:
-            tensor = isinstance(proposed, Tensor)
-            made = f"has shape {tuple(proposed.shape)}" if tensor else f"is {proposed!r:.40}"
-            raise ShapeError(
-                f'a change of "{name}" {made}, but the level has shape {tuple(level.shape)}.',
-                where=f"{type(rule).__name__}, rule {number} of level {name!r}",
-                to_do="return the change in the shape of `view.own`",
-            )
+        check_change(proposed, level, rule, name, number)
         change = proposed if change is None else change + proposed
     if change is not None and spec.step_size != 1:
         change = change * spec.step_size
@@ -209,6 +202,23 @@ def proposed_change(spec: StepSpec, inputs: StepInputs, name: str) -> Tensor | N
         drawn = spec.noise.scale * drawn.to(state[name].dtype)
         change = drawn if change is None else change + drawn
     return change
+
+
+def check_change(change: object, level: Tensor, rule: UpdateRule, name: str, number: int) -> None:
+    """Refuse a change that does not fit its level.
+
+    Raises:
+        ShapeError: It does not.
+    """
+    tensor = isinstance(change, Tensor)
+    if tensor and change.shape == level.shape:
+        return
+    made = f"has shape {tuple(change.shape)}" if tensor else f"is {change!r:.40}"
+    raise ShapeError(
+        f'a change of "{name}" {made}, but the level has shape {tuple(level.shape)}.',
+        where=f"{type(rule).__name__}, rule {number} of level {name!r}",
+        to_do="return the change in the shape of `view.own`",
+    )
 
 
 def complete_step(

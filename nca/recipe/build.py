@@ -7,7 +7,7 @@ from torch.nn.parameter import is_lazy
 
 from nca.engine.capacity import WeightBudget
 from nca.engine.context import RuleContext
-from nca.engine.rule import UpdateRule
+from nca.engine.rule import UpdateRule, check_declarations
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.recipe.tables import RuleTable, Tables, TaskTable
@@ -86,4 +86,7 @@ def _made(kind: Kind, table: RuleTable | TaskTable, surroundings: Any) -> Any:
     model = options_of(thing)
     checked = model.model_validate_json(dumps(table.model_extra))
     options = {name: getattr(checked, name) for name in model.model_fields}
-    return thing(*([surroundings] if takes_context(thing) else []), **options)
+    made = thing(*([surroundings] if takes_context(thing) else []), **options)
+    if isinstance(made, UpdateRule):
+        check_declarations(made)
+    return made

@@ -83,8 +83,9 @@ def _hollow(tables: dict[str, Any], path: KeyPath) -> KeyPath:
 
 def _hollow_level(tables: dict[str, Any], path: KeyPath) -> KeyPath:
     number, levels = path[1], tables.get("levels")
-    there = isinstance(levels, list) and isinstance(number, int) and number < len(levels)
-    level = levels[number] if there else None  # a stand-in for all levels may have fewer
+    level = None
+    if isinstance(levels, list) and isinstance(number, int) and number < len(levels):
+        level = levels[number]  # a stand-in for all levels has but one
     if not isinstance(level, dict):
         return _hollow(tables, ("levels",))
     match path[2]:

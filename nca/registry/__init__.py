@@ -52,8 +52,8 @@ Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.da
 `registry` keeps names: `register.rule("name")` and its like put a class or function under a name,
 `get("rule", "name")` returns it. `discovery` finds what installed packages and files offer,
 `importer` is the contract of those that read foreign weights, `plugin_files` executes a file,
-`installed` says what packages declare. Public to the other folders: `registry`, `discovery`,
-`importer`, `installed`.
+`plugin_frames` says where in one a fault comes from, `installed` says what packages declare.
+Public to the other folders: `registry`, `discovery`, `importer`, `installed`.
 """
 
 from nca.registry.registry import Entry, register, registry

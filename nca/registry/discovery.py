@@ -16,10 +16,10 @@ from nca.registry.installed import entry_points_of, notice
 from nca.registry.plugin_files import (
     PluginFolder,
     execute,
-    frames_in_plugins,
     keep_sources,
     plugin_module_names,
 )
+from nca.registry.plugin_frames import frames_in_plugins
 from nca.registry.registry import KINDS, registry
 
 REFUSED: list[RegistryError] = []

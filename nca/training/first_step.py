@@ -5,13 +5,14 @@ import torch
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.engine.step_inputs import DenseInputs
+from nca.engine.stepper import check_change
 from nca.engine.view import View
 from nca.errors import PluginError
 
 
 @torch.no_grad()
 def check_rules(automaton: Automaton, state: State) -> None:
-    """Let every rule see a state once, and refuse one that writes into it.
+    """Let every rule see a state once; refuse one that writes into it, or whose change is none.
 
     Args:
         automaton: Its weights and random numbers are left as they are.
@@ -19,6 +20,7 @@ def check_rules(automaton: Automaton, state: State) -> None:
 
     Raises:
         PluginError: A rule has changed a tensor that its view has shown.
+        ShapeError: A rule's change does not fit its level.
     """
     spec, training = automaton.spec, automaton.training
     weight = next(automaton.parameters(), None)
@@ -33,7 +35,8 @@ def check_rules(automaton: Automaton, state: State) -> None:
                     inputs = DenseInputs(state.map(torch.clone), spec.topology, {})
                     reads = frozenset(context.level(read).name for read in rule.reads)
                     before = {level: tensor._version for level, tensor in inputs.state.items()}
-                    rule(View(inputs, context, reads, f"rule/{name}/{number}"))
+                    change = rule(View(inputs, context, reads, f"rule/{name}/{number}"))
+                    check_change(change, inputs.state[name], rule, name, number)
                     _compare(type(rule), name, inputs, before)
     finally:
         automaton.train(training)

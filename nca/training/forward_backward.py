@@ -8,6 +8,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
+from nca.errors import PluginError
 from nca.tasks.batch import Batch
 from nca.training.run import Run
 
@@ -59,6 +60,13 @@ def forward_backward(
             share = size / batch.state.batch
             loss = torch.stack([share * term.mean() for term in terms.values()]).sum()
             ends.append(states[-1].detach())
+            if not loss.requires_grad:
+                raise PluginError(
+                    "the loss depends on no weight, so that there is nothing to learn.",
+                    where=", ".join(terms) or "a task without terms of a loss",
+                    to_do="keep what a rule returns and a task measures part of the gradient: "
+                    "without detach(), item() and torch.no_grad()",
+                )
             del states  # what no loss looks at need not be kept or computed again
             loss.backward()
         parts.append({name: term.detach() for name, term in terms.items()})
