@@ -40,7 +40,8 @@ from nca.data.dataset import (
     roots,
 )
 from nca.data.idx import RawFolder, parse_idx
-from nca.errors import DataError, PluginError, ShapeError, StorageError
+from nca.errors import DataError, NCAError, PluginError, ShapeError, StorageError
+from nca.progress import SILENT
 from nca.registry.registry import register, registry
 
 TRUE_CACHE = cache_folder()  # before the tests move it away
@@ -735,6 +736,11 @@ class TestTorchvision:
         )
 
 
+def labelled(*labels: int) -> LabelledImages:
+    images = torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8)
+    return LabelledImages(images, torch.tensor(labels, dtype=torch.int64))
+
+
 class TestContract:
     def test_only_a_whole_subclass_of_dataset_is_a_data_set(self):
         class Half(Dataset):
@@ -745,6 +751,40 @@ class TestContract:
                 register.dataset("number")(int)
             with pytest.raises(PluginError, match="'half' is no dataset: it lacks load"):
                 register.dataset("half")(Half)
+
+    @pytest.mark.parametrize(
+        ("classes", "load", "words"),
+        [
+            ("ab", "self, split, folder=None, progress=None", "are no names of classes"),
+            ((), "self, split, folder=None, progress=None", "are no names of classes"),
+            (("a",), "self, split", "cannot be called with a split, a folder and a progress"),
+        ],
+    )
+    def test_classes_are_names_and_load_takes_what_tasks_give(self, classes, load, words):
+        found = {}
+        exec(f"def load({load}): pass", found)
+        made = type("Made", (Dataset,), {"classes": classes, "load": found["load"]})
+        with registry.preserved(), pytest.raises(PluginError, match=words):
+            register.dataset("made")(made)
+
+    @pytest.mark.parametrize(
+        ("loaded", "words"),
+        [
+            (None, "has loaded NoneType, not nca.LabelledImages"),
+            (labelled(0, 2), "has loaded labels from 0 to 2, but has 2 classes"),
+            (labelled(-1, 1), "has loaded labels from -1 to 1, but has 2 classes"),
+            (labelled(), "has loaded no pixel"),
+        ],
+    )
+    def test_what_is_no_split_is_refused_by_whoever_loads_it(self, loaded, words):
+        class Made(Dataset):
+            classes = ("dark", "light")
+
+            def load(self, split, folder=None, progress=SILENT):
+                return loaded
+
+        with pytest.raises(NCAError, match=words):
+            Made().load("train")
 
     @pytest.mark.parametrize(
         ("images", "labels"),

@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from nca.errors import CheckpointError
+from nca.errors import CheckpointError, PluginError
+from nca.registry.importer import Imported, import_weights
+from nca.registry.registry import register, registry
 from nca_plugins.importers.importers import (
     SEED_LAYERS,
     SEED_NETS,
@@ -416,3 +418,18 @@ def test_any_json_gives_weights_or_one_clear_error(tmp_path_factory, thing, head
             read(path)
         except CheckpointError as error:
             assert "\n" not in error.what  # noqa: PT017 - either outcome is right
+
+
+@pytest.mark.parametrize(
+    "given", [(3, {}), ("growing", None), ("growing", {"x": 3}), ("growing", {}, "x")]
+)
+def test_what_no_importer_returns_is_no_import(given):
+    with pytest.raises(PluginError, match=r"this is no nca.Imported"):
+        Imported(*given)
+
+
+def test_an_importer_that_returns_something_else_is_named(tmp_path):
+    with registry.preserved():
+        register.importer("careless")(lambda path: None)
+        with pytest.raises(PluginError, match=r"'careless' returns NoneType, not nca.Imported"):
+            import_weights("careless", tmp_path)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from nca.errors import PluginError, RegistryError, ShapeError, TargetError
-from nca.registry.registry import registry
+from nca.registry.registry import register, registry
 from nca.render.load import load_target, to_rgb_on_white
 from nca_plugins import targets
 
@@ -161,6 +161,24 @@ def test_a_target_that_draws_anything_but_rgba_is_named_as_the_culprit(tmp_path,
     registry.add("target", "odd", lambda argument, side: drawing)
     with pytest.raises(PluginError, match="the target 'odd' drew"):
         load("odd", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [((0, 5), "is empty"), ((20_000, 20_000), "megapixels")]
+)
+def test_a_drawn_picture_keeps_the_limits_of_those_that_are_read(tmp_path, size, words):
+    made = Image.new("RGBA", (1, 1))
+    made._size = size  # its pixels are not asked for
+
+    with registry.preserved():
+        register.target("sized")(lambda argument, side: made)
+        with pytest.raises(TargetError, match=words):
+            load_target("sized", side=8, folder=tmp_path)
+
+
+def test_a_target_takes_an_argument_and_a_side():
+    with registry.preserved(), pytest.raises(PluginError, match="of an argument and a side"):
+        register.target("narrow")(lambda side: None)
 
 
 def test_an_unknown_name_of_any_length_is_refused_and_brings_the_nearest_one(tmp_path):

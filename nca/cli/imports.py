@@ -7,7 +7,6 @@ import typer
 
 from nca.cli.console import PluginFiles, load_plugins, print_result, say, say_replaced
 from nca.output import CHECKPOINT, output_path
-from nca.registry.registry import registry
 
 
 def import_command(
@@ -26,10 +25,11 @@ def import_command(
     """
     from nca.checkpoint.file import Checkpoint, weights
     from nca.checkpoint.read import read_recipe
+    from nca.registry.importer import import_weights
 
     load_plugins(plugin)
     output = output_path(out, f"{name}.safetensors", CHECKPOINT, _files(source))
-    imported = registry.get("importer", name)(source)
+    imported = import_weights(name, source)
     recipe = read_recipe(imported.recipe, imported.overrides)
     automaton, task = recipe.automaton(), recipe.task()
     given = Checkpoint(

@@ -7,7 +7,6 @@ turns into loading, fetching and checking.
 
 import inspect
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -24,6 +23,7 @@ from nca.data.idx import (
     roots,
     tilde,
 )
+from nca.data.labelled import LabelledImages, checked_load
 from nca.data.places import holding, places, status, strangers
 from nca.data.sources import (
     DebianPackage,
@@ -34,9 +34,9 @@ from nca.data.sources import (
     TorchvisionMirrors,
     UnavailableError,
 )
-from nca.errors import DataError, ShapeError
+from nca.errors import DataError
 from nca.progress import SILENT, Progress
-from nca.registry.registry import registry
+from nca.registry.registry import registry, takes
 
 if TYPE_CHECKING:  # data sets are listed, fetched and checked without torch
     from torch import Tensor
@@ -62,39 +62,6 @@ __all__ = [
 Split = Literal["train", "test"]
 
 
-@dataclass(frozen=True)
-class LabelledImages:
-    """Pictures and what they show.
-
-    Attributes:
-        images: uint8 `(sample, channel, height, width)`.
-        labels: int64 `(sample,)`, indices into the data set's `classes`.
-
-    Raises:
-        ShapeError: Another dtype, another number of axes, or unequal counts.
-    """
-
-    images: "Tensor"
-    labels: "Tensor"
-
-    def __post_init__(self) -> None:
-        """Refuse what no task could use."""
-        import torch
-
-        images, labels = self.images, self.labels
-        if (
-            (images.dtype, images.ndim) != (torch.uint8, 4)
-            or (labels.dtype, labels.ndim) != (torch.int64, 1)
-            or len(images) != len(labels)
-        ):
-            raise ShapeError(
-                "these are no labelled images.",
-                where=f"images are {images.dtype} {tuple(images.shape)}, "
-                f"labels are {labels.dtype} {tuple(labels.shape)}",
-                to_do="give uint8 images (sample, channel, height, width) and one int64 label each",
-            )
-
-
 class Dataset(ABC):
     """Labelled images under a name.
 
@@ -103,6 +70,12 @@ class Dataset(ABC):
     """
 
     classes: tuple[str, ...]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let `load` refuse what is no split of the data set."""
+        super().__init_subclass__(**options)
+        if "load" in vars(cls):
+            cls.load = checked_load(cls.load)
 
     @abstractmethod
     def load(
@@ -292,6 +265,12 @@ def _fault(thing: Any) -> str | None:
         return "it is not a subclass of nca.data.dataset.Dataset"
     if inspect.isabstract(thing):
         return f"it lacks {', '.join(sorted(thing.__abstractmethods__))}"
+    if not takes(thing.load, None, "train", None, SILENT):
+        return "its load cannot be called with a split, a folder and a progress"
+    classes = getattr(thing, "classes", ("set when it is made",))
+    named = isinstance(classes, tuple | list) and all(isinstance(c, str) and c for c in classes)
+    if not isinstance(classes, property) and not (named and classes):
+        return 'its `classes` are no names of classes: ("cat", "dog")'
     return None
 
 

@@ -4,7 +4,6 @@ An importer is a plugin: a function of one path, to the file or folder as it was
 runs nothing of what it reads, and refuses what it does not recognise.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from nca.registry.registry import registry
+from nca.errors import PluginError
+from nca.registry.registry import registry, takes
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,27 @@ class Imported:
     tensors: Mapping[str, Tensor] = field(repr=False)
     overrides: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what is no recipe's name, no weights by name, or no overrides.
+
+        Raises:
+            PluginError: One of them is.
+        """
+        named = isinstance(self.tensors, Mapping) and all(
+            isinstance(name, str) and isinstance(tensor, Tensor)
+            for name, tensor in self.tensors.items()
+        )
+        overridden = isinstance(self.overrides, tuple | list) and all(
+            isinstance(override, str) for override in self.overrides
+        )
+        if not (isinstance(self.recipe, str) and named and overridden):
+            kinds = [type(value).__name__ for value in (self.recipe, self.tensors, self.overrides)]
+            raise PluginError(
+                "this is no nca.Imported.",
+                where=f"a recipe of type {kinds[0]}, tensors {kinds[1]}, overrides {kinds[2]}",
+                to_do="give the name of a recipe, tensors by their names, and texts `key=value`",
+            )
+
 
 Importer: TypeAlias = Callable[[Path], Imported]
 """Reads weights as they were published; raises `CheckpointError` where it finds others."""
@@ -38,11 +59,24 @@ Importer: TypeAlias = Callable[[Path], Imported]
 def _contract(thing: object) -> str | None:
     if not callable(thing) or isinstance(thing, type):
         return "it is not a function of a path"
-    try:
-        inspect.signature(thing).bind(Path())
-    except TypeError:
-        return "it cannot be called with one path alone"
-    return None
+    return None if takes(thing, Path()) else "it cannot be called with one path alone"
+
+
+def import_weights(name: str, source: Path) -> Imported:
+    """Return what the importer of a name makes of a file or folder.
+
+    Raises:
+        PluginError: It returns something else than `Imported`.
+        NCAError: There is no such importer, or what it raises.
+    """
+    imported: object = registry.get("importer", name)(source)
+    if not isinstance(imported, Imported):
+        raise PluginError(
+            f"the importer {name!r} returns {type(imported).__name__}, not nca.Imported.",
+            where=str(source),
+            to_do="let it return Imported(recipe, tensors)",
+        )
+    return imported
 
 
 registry.demand("importer", _contract)

@@ -4,7 +4,6 @@ import inspect
 import linecache
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from nca.registry.plugin_files import PREFIX
@@ -25,22 +24,25 @@ def frames_in_plugins(fault: BaseException) -> list[tuple[str, int, str]]:
         trace = trace.tb_next
     if isinstance(fault, SyntaxError) and fault.filename and fault.lineno:
         found.append((fault.filename, fault.lineno, (fault.text or "").strip()))
-    return found or list(_miscalled(fault))
+    return found or _miscalled(fault)
 
 
-def _miscalled(fault: BaseException) -> Iterator[tuple[str, int, str]]:
-    """Yield the place of a function in a plugin that takes other arguments than it was given.
+def _miscalled(fault: BaseException) -> list[tuple[str, int, str]]:
+    """Return the place of a function in a plugin that takes other arguments than it was given.
 
-    Python raises that where the function is called, which is not in the plugin.
+    Python raises that where the function is called, which is not in the plugin. Where plugins have
+    functions of one name, it is that of the plugin that was executed last.
     """
     call = _MISCALL.match(str(fault)) if isinstance(fault, TypeError) else None
     if call is None:
-        return
-    for module in [module for name, module in sys.modules.items() if name.startswith(PREFIX)]:
+        return []
+    modules = [module for name, module in sys.modules.items() if name.startswith(PREFIX)]
+    for module in reversed(modules):
         thing: Any = module
         for name in call[1].split("."):
             thing = getattr(thing, name, None)
         code = getattr(inspect.unwrap(thing), "__code__", None) if callable(thing) else None
         if code and code.co_filename == getattr(module, "__file__", None):
             text = linecache.getline(code.co_filename, code.co_firstlineno, vars(module))
-            yield code.co_filename, code.co_firstlineno, text.strip()
+            return [(code.co_filename, code.co_firstlineno, text.strip())]
+    return []

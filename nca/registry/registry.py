@@ -6,6 +6,7 @@ it is asked for, and not before; if that fails, only that call raises.
 """
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,15 @@ class Entry:
     def same_name(self, other: "Entry") -> bool:
         """Return whether another thing of this place has this name."""
         return (self.kind, self.name) == (other.kind, other.name) and self.thing is not other.thing
+
+
+def takes(function: Callable[..., Any], *given: Any) -> bool:
+    """Return whether a function can be called with these arguments."""
+    try:
+        inspect.signature(function).bind(*given)
+    except TypeError:
+        return False
+    return True
 
 
 class Registry:

@@ -19,7 +19,7 @@ from torch import Tensor
 from nca.errors import PictureError, PluginError, ShapeError, TargetError
 from nca.recipe.recipe_files import RecipeFiles
 from nca.registry.registry import registry
-from nca.render.pictures import Picture, decode, read_picture_file
+from nca.render.pictures import Picture, decode, drawn, read_picture_file
 from nca.types import PICTURES, OutsideFile
 
 SMALLEST_SIDE = 4
@@ -142,7 +142,10 @@ def _check_side(spec: str, side: int) -> None:
 def _picture(spec: str, side: int, files: RecipeFiles, *, opaque: bool = True) -> Picture:
     content = files.get(spec)
     if content is None and not PATH_OR_NAME.is_path(spec):
-        return Picture.of(_draw(spec, side))
+        try:
+            return drawn(_draw(spec, side), f"target {spec!r}", side)
+        except PictureError as fault:
+            raise TargetError(fault.what, where=fault.where, to_do=fault.to_do) from fault
     if content is None and files.out_of_reach(spec):
         raise TargetError(
             f"the checkpoint does not carry the picture {spec!r}.",

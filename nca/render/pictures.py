@@ -53,6 +53,7 @@ __all__ = [
     "Picture",
     "decode",
     "decode_frames",
+    "drawn",
     "fit_to_grid",
     "pictures_in",
     "read_picture_file",
@@ -80,6 +81,26 @@ class Picture:
         """Return a picture in memory."""
         grey = tones(image, "a picture in memory")
         return cls(straight(image, grey), image.has_transparency_data, image.mode)
+
+
+def drawn(image: Image.Image, name: str, side: int) -> Picture:
+    """Return a picture that a program has drawn, under the limits of those that are read.
+
+    Args:
+        image: What was drawn.
+        name: What to call it.
+        side: As of `decode`.
+
+    Raises:
+        PictureError: It is empty, or too large.
+    """
+    if not min(image.size):
+        raise PictureError(
+            f"the picture is empty: {image.width}x{image.height} pixels.",
+            where=name,
+            to_do="give it at least one pixel",
+        )
+    return _decoded(image, name, side)
 
 
 def decode(

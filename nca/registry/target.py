@@ -1,0 +1,11 @@
+"""The contract of targets: functions that draw a picture."""
+
+from nca.registry.registry import registry, takes
+
+
+def _contract(thing: object) -> str | None:
+    fits = callable(thing) and takes(thing, "", 40)
+    return None if fits else "it is not a function of an argument and a side"
+
+
+registry.demand("target", _contract)
