@@ -1,5 +1,6 @@
 """Textures: patterns that tile, a distance that knows no place, and the task made of both."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -347,3 +348,20 @@ def test_what_has_been_learnt_may_cover_another_grid():
 def test_what_cannot_work_is_refused(options, words):
     with pytest.raises(OptionError, match=words):
         texture(**options)
+
+
+@pytest.mark.parametrize(
+    "draw", [patterns.weave, patterns.scales, patterns.bubbles, patterns.marble]
+)
+def test_a_pattern_is_the_same_in_strips_and_at_once(monkeypatch, draw):
+    whole = draw("", 12).tobytes()
+    monkeypatch.setattr(patterns, "STRIP", 8 * 8 * 12 * 5)  # five rows
+    assert draw("", 12).tobytes() == whole
+
+
+def test_a_large_pattern_takes_no_more_memory_than_its_strips():
+    tracemalloc.start()
+    patterns.weave("", 512)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 * 8 * patterns.STRIP  # numbers of eight bytes for each point

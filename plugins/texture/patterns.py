@@ -1,10 +1,12 @@
 """Tileable patterns of our own drawing, as targets.
 
 A pattern is one period on the unit torus: x to the right, y down, and both begin again at 1. It
-is drawn several times too large and then reduced, which smooths the edges.
+is drawn several times too large, strip by strip, and then reduced, which smooths the edges.
 """
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -18,24 +20,35 @@ Plane = np.ndarray
 RGB = tuple[int, int, int]
 
 FINER = 8
+"""Points along each side of a pixel, as long as there are at most `POINTS` along the picture."""
+POINTS = 2048
+STRIP = 1 << 20
+"""About so many points are drawn at a time."""
 
 
-def paper(side: int) -> tuple[Plane, Plane]:
-    """Return x and y of every point of a picture of `side` pixels, `FINER` times finer."""
-    y, x = (np.indices((side * FINER, side * FINER)) + 0.5) / (side * FINER)
-    return x, y
+def printed(side: int, pattern: Callable[[Plane, Plane], Plane]) -> Image.Image:
+    """Return a picture of `side` pixels, opaque, drawn strip by strip.
+
+    Args:
+        side: Pixels along each side.
+        pattern: The colours of points, from how far each lies to the right and down.
+    """
+    finer = max(1, min(FINER, POINTS // side))
+    rows = max(1, STRIP // (finer * finer * side))
+    picture = Image.new("RGBA", (side, side))
+    for top in range(0, side, rows):
+        count = min(rows, side - top)
+        y, x = np.indices((count * finer, side * finer)) + 0.5
+        colours = pattern(x / (side * finer), (y + top * finer) / (side * finer))
+        strip = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8)).reduce(finer)
+        picture.paste(strip.convert("RGBA"), (0, top))
+    return picture
 
 
 def blend(below: Plane | RGB, above: Plane | RGB, share: Plane) -> Plane:
     """Return one colour laid over another, as strongly as `share` says at each point."""
     low, high = np.asarray(below, dtype=float), np.asarray(above, dtype=float)
     return low + (high - low) * share[..., None]
-
-
-def printed(colours: Plane) -> Image.Image:
-    """Return the picture at its own size, opaque."""
-    pixels = np.clip(colours, 0, 255).astype(np.uint8)
-    return Image.fromarray(pixels).reduce(FINER).convert("RGBA")
 
 
 def away(x: Plane, y: Plane, centre: tuple[float, float]) -> tuple[Plane, Plane]:
@@ -50,7 +63,10 @@ SHADOW, AMBER, TEAL = (34, 30, 44), (232, 172, 70), (58, 132, 166)
 def weave(argument: str, side: int) -> Image.Image:
     """Draw a plain weave: two threads down, two across, each over one and under the next."""
     refuse_argument("weave", argument)
-    x, y = paper(side)
+    return printed(side, _weave)
+
+
+def _weave(x: Plane, y: Plane) -> Plane:
     falling_above = (np.floor(2 * x) + np.floor(2 * y)) % 2 == 0
     picture = np.zeros((*x.shape, 3)) + SHADOW
     for above in (False, True):  # what passes beneath goes down first
@@ -62,7 +78,7 @@ def weave(argument: str, side: int) -> Image.Image:
             light = np.cos(2.2 * beside) * (np.cos(2.4 * along) if above else 0.45)
             thread = blend(SHADOW, colour, light)
             picture = blend(picture, thread, there * (np.abs(beside) < 0.42))
-    return printed(picture)
+    return picture
 
 
 RIM, MOSS, MINT = (18, 44, 52), (44, 140, 110), (190, 236, 164)
@@ -72,7 +88,10 @@ RIM, MOSS, MINT = (18, 44, 52), (44, 140, 110), (190, 236, 164)
 def scales(argument: str, side: int) -> Image.Image:
     """Draw the scales of a fish: two rows of two, each row over the one below it."""
     refuse_argument("scales", argument)
-    x, y = paper(side)
+    return printed(side, _scales)
+
+
+def _scales(x: Plane, y: Plane) -> Plane:
     picture = np.zeros((*x.shape, 3))
     for row in (5, 4, 3, 2, 1, 0, -1):  # from the bottom up: an upper row covers a lower one
         for column in range(2):
@@ -83,7 +102,7 @@ def scales(argument: str, side: int) -> Image.Image:
             shade = blend(MINT, MOSS, np.clip(1.3 * distance, 0, 1))
             shade = blend(shade, RIM, np.clip((distance - 0.84) / 0.06, 0, 1))
             picture = blend(picture, shade, disc.astype(float))
-    return printed(picture)
+    return picture
 
 
 DEEP, FILM, SHINE = (30, 40, 92), (92, 156, 222), (244, 250, 255)
@@ -94,7 +113,10 @@ BUBBLES = 26
 def bubbles(argument: str, side: int) -> Image.Image:
     """Draw bubbles of three sizes that do not touch, each with a rim and a light."""
     refuse_argument("bubbles", argument)
-    x, y = paper(side)
+    return printed(side, _bubbles)
+
+
+def _bubbles(x: Plane, y: Plane) -> Plane:
     picture = np.zeros((*x.shape, 3)) + DEEP
     for centre, radius in _apart(BUBBLES):
         right, down = away(x, y, centre)
@@ -104,9 +126,10 @@ def bubbles(argument: str, side: int) -> Image.Image:
         light = np.hypot(right + 0.35 * radius, down + 0.35 * radius) / radius
         film = blend(film, SHINE, np.clip((0.3 - light) / 0.08, 0, 1))
         picture = blend(picture, film, (distance < 1).astype(float))
-    return printed(picture)
+    return picture
 
 
+@cache
 def _apart(count: int) -> list[tuple[tuple[float, float], float]]:
     """Return centres and radii of discs that do not touch on the torus, the great ones first."""
     dice = np.random.Generator(np.random.PCG64(5))
@@ -130,7 +153,10 @@ WAVES = ((1, 0), (0, 1), (1, 1), (-1, 1), (2, 1), (1, -2), (2, 3), (-3, 2))
 def marble(argument: str, side: int) -> Image.Image:
     """Draw marble: dark veins that wander aslant."""
     refuse_argument("marble", argument)
-    x, y = paper(side)
+    return printed(side, _marble)
+
+
+def _marble(x: Plane, y: Plane) -> Plane:
     dice = np.random.Generator(np.random.PCG64(3))
     bent = np.zeros_like(x)
     for across, down in WAVES:
@@ -140,4 +166,4 @@ def marble(argument: str, side: int) -> Image.Image:
     vein = np.abs(np.sin(math.pi * (2 * x + y) + 0.9 * bent))
     clouds = 0.5 + 0.5 * np.sin(1.6 * bent + 2 * math.pi * (x - y))
     picture = blend(CREAM, CLAY, 0.7 * clouds)
-    return printed(blend(picture, INK, np.clip(1.15 - 2.6 * vein, 0, 1)))
+    return blend(picture, INK, np.clip(1.15 - 2.6 * vein, 0, 1))
