@@ -176,6 +176,14 @@ def test_a_drawn_picture_keeps_the_limits_of_those_that_are_read(tmp_path, size,
             load_target("sized", side=8, folder=tmp_path)
 
 
+def test_a_drawn_picture_that_is_closed_is_refused(tmp_path):
+    made = Image.new("RGBA", (8, 8))
+    made.close()
+    registry.add("target", "closed", lambda argument, side: made)
+    with pytest.raises(TargetError, match="cannot be used"):
+        load("closed", tmp_path)
+
+
 def test_a_target_takes_an_argument_and_a_side():
     with registry.preserved(), pytest.raises(PluginError, match="of an argument and a side"):
         register.target("narrow")(lambda side: None)

@@ -100,6 +100,14 @@ def drawn(image: Image.Image, name: str, side: int) -> Picture:
             where=name,
             to_do="give it at least one pixel",
         )
+    try:
+        image.load()
+    except (OSError, ValueError) as fault:  # it was closed, or opened from a damaged file
+        raise PictureError(
+            f"the picture cannot be used: {_first_line(fault)}.",
+            where=name,
+            to_do="return a picture that is open and whole",
+        ) from fault
     return _decoded(image, name, side)
 
 
