@@ -31,7 +31,8 @@ def make_choices(run: Run, progress: Progress) -> None:
 def note_precision(run: Run, progress: Progress) -> None:
     """Say in which precision products are computed, which was decided as the run was built."""
     choice = run.recipe.precision
-    if choice is None or run.table.precision != "auto":
+    done = run.iteration >= run.table.iterations
+    if choice is None or run.table.precision != "auto" or done:
         return
     progress.note(choice.sentence())
     run.log.write({"iteration": run.iteration, "kind": "precision", **asdict(choice)})
