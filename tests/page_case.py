@@ -47,7 +47,7 @@ def pages(tmp_path_factory) -> Pages:
 @pytest.fixture(scope="session")
 def fading(tmp_path_factory) -> str:
     """Write a classifier whose input never changed in training, and whose vote fell by step 40."""
-    loaded = trained("glom_mnist", "pool.swapped=0")
+    loaded = trained("glom_mnist_long", "pool.swapped=0")
     rows = [{"steps": step, "after": "", "vote": vote} for step, vote in ((10, 0.982), (40, 0.91))]
     file, recipe = tmp_path_factory.mktemp("fading") / "fading.safetensors", loaded.recipe
     kept = {"recipe": recipe.text, "overrides": recipe.overrides, "metrics": {"test": rows}}

@@ -37,7 +37,7 @@ CPU = torch.device("cpu")
 LEVELS = (
     *("task.dataset=noise", "task.held_out=8", "train.batch=4", "pool.size=8"),
     *("pool.fresh=2", "pool.swapped=1"),
-    *("train.iterations=4", "train.warmup=0", "train.validate_every=0", "grid.size=[14, 14]"),
+    *("train.iterations=4", "train.warmup=0", "train.validate_every=0"),
     *("rollout.steps=[5, 6]", "train.memory=store", "train.precision=float32"),
 )
 

@@ -17,7 +17,7 @@ from nca.render.palettes import CLASS_COLOURS
 ENOUGH = {
     "self_classifying_mnist_small": 50,
     "self_classifying_mnist_long": 50,
-    "glom_mnist": 10,
+    "glom_mnist": 6,
     "glom_mnist_long": 10,
     "glom_fashion": 6,
 }
