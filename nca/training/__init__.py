@@ -13,12 +13,13 @@ long as its process runs (`.nca.lock`): a second one is refused, and who only re
 weights, precision, memory (`nca help memory`), compiled steps (`nca help speed`), and when to
 validate and to save. Everything random is counted, so that an iteration depends on the weights, the
 pool and its own number alone. Two threads round otherwise than one: a resumed run takes as many as
-it last had; `OMP_NUM_THREADS` keeps the number fixed, however busy the machine is. Before a terminal with colours the cells are drawn as they train
-(`--no-picture`: not).
+it last had; `OMP_NUM_THREADS` keeps the number fixed, however busy the machine is. Before a
+terminal with colours the cells are drawn as they train (`--no-picture`: not).
 
 `loop` is the loop from top to bottom, `forward_backward` one iteration's rollout, loss and
 gradient, `run` the modules and the counters, `run_folder` makes and locks the folder, `restore`
-checks what a run takes up, `ema` averages weights, `monitor` notices what goes wrong,
-`choices` lets `memory_planner`, `threads` and `compile_trial` choose before the first iteration,
-`new_recipe` notes overrides of a run that goes on, `optimiser` moves the weights, `log` and `tensorboard` write. Public to the other folders: every module.
+checks what a run takes up, `ema` averages weights, `monitor` notices what goes wrong, `choices`
+lets `memory_planner`, `threads` and `compile_trial` choose before the first iteration, `new_recipe`
+notes overrides of a run that goes on, `optimiser` moves the weights, `log` and `tensorboard` write.
+Public to the other folders: every module.
 """
