@@ -3,6 +3,8 @@
 import math
 import tempfile
 import time
+import zlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -71,6 +73,14 @@ def stream_command(
         Path | None,
         typer.Option("--folder", metavar="FOLDER", help="A disk with room; the files are removed."),
     ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep",
+            metavar="FOLDER",
+            help="Let the grid stay here: the same command goes on after a kill, or for longer.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.png", help="Draw the outcome.")
     ] = None,
@@ -96,6 +106,7 @@ def stream_command(
     from nca.render.sheet import demand_format, save_image
     from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
     from nca.streaming.grid_file import GridFile, stream
+    from nca.streaming.kept_grid import KeptGrid
 
     load_plugins(plugin, checkpoint if trust else None)
     wanted, cells = pick_device(device), sides(size, "--size")
@@ -106,6 +117,8 @@ def stream_command(
             f"a grid of {len(cells)} axes, but the recipe's has {len(recipe.tables.grid.size)}",
             param_hint="--size",
         )
+    if keep is not None and folder is not None:
+        raise typer.BadParameter("give --folder or --keep, not both", param_hint="--keep")
     if soup is None and task is None:
         raise typer.BadParameter(
             "the recipe has no task to start from: give --soup 0.3", param_hint="--soup"
@@ -115,24 +128,41 @@ def stream_command(
         demand_format(out)
         inputs = [Path(checkpoint), *(plugin or ())]
         output = output_path(out, "", picture_kind(out.name), inputs)
-    with _own_folder(folder) as place:
-        grid = GridFile.create(
-            Path(place),
-            recipe.layout,
-            cells,
-            dtype=getattr(torch, store),
-            random_seed=recipe.tables.random_seed,
-        )
-        if soup is not None:
-            fill_random(grid, soup)
-        elif task is not None:
-            tile_first_states(grid, task)
+    with nullcontext(keep) if keep else _own_folder(folder) as place:
+        seed, dtype = recipe.tables.random_seed, getattr(torch, store)
+        grid = GridFile(Path(place), recipe.layout, cells, dtype, seed)
+        kept = None
+        if keep is None:
+            grid.allocate()
+        else:
+            made_of = {"size": size, "store": store, "soup": str(soup), "fire rate": str(fire_rate)}
+            made_of |= {"recipe": f"{zlib.crc32(recipe.text.encode()):08x}"}
+            made_of |= {"weights": _checksum(automaton)}
+            kept = KeptGrid.take(grid, made_of)
+            grid = kept.grid
+        if kept is None or not kept.filled:
+            if soup is not None:
+                fill_random(grid, soup)
+            elif task is not None:
+                tile_first_states(grid, task)
+            kept = kept and kept.at(grid)
         written = " x ".join(map(str, cells))
         say(f"{recipe.name}: {written} cells, {steps} steps on {hardware(wanted)}")
-        begun = time.perf_counter()
+        if grid.step:
+            say(f"it goes on from step {grid.step:,}")
+        if grid.step > steps:
+            raise typer.BadParameter(f"the grid is at step {grid.step:,}", param_hint="--steps")
+        begun, steps = time.perf_counter(), steps - grid.step
         with terminal_progress(every=LINE_EVERY) as progress:
             grid = stream(
-                automaton, grid, steps, tile=tile, halo=halo, fire_rate=fire_rate, progress=progress
+                automaton,
+                grid,
+                steps,
+                tile=tile,
+                halo=halo,
+                fire_rate=fire_rate,
+                progress=progress,
+                passed=kept.at if kept else lambda grid: None,
             )
         seconds = time.perf_counter() - begun
         if output is not None:
@@ -140,6 +170,17 @@ def stream_command(
             output.write(lambda path: save_image(picture, path))
             say_replaced(output)
     _show(cells, steps, seconds, out, as_json)
+
+
+def _checksum(automaton: "Automaton") -> str:
+    """Return a number, in hexadecimal, that changes with every weight."""
+    import torch
+
+    checksum = 0
+    for name, tensor in sorted(automaton.state_dict().items()):
+        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        checksum = zlib.crc32(flat.numpy().data, zlib.crc32(name.encode(), checksum))
+    return f"{checksum:08x}"
 
 
 def _own_folder(parent: Path | None) -> "tempfile.TemporaryDirectory[str]":

@@ -3,11 +3,12 @@
     nca stream CHECKPOINT --size 4096x4096 --steps 96 --out field.png
 
 keeps the grid on disk and one tile in memory; the outcome is that of stepping the whole. It
-refuses temporal skips, and does not resume.
+refuses temporal skips. With `--keep FOLDER` the grid stays there, and the same command goes on from
+where it was killed, or for longer: `--steps` counts from the beginning.
 
 Measured: the Game of Life on a torus of 16,384 x 16,384 cells at 6.4 million cell-steps per second
 in 1.0 GB of memory (4 steps, tiles of 1,024, one thread of a loaded two-core CPU, one run).
 
-`grid_file` is the file and its step, `fill_and_draw` first states and pictures of it. Public to
-the other folders: `grid_file`, `fill_and_draw`.
+`grid_file` is the file and its step, `kept_grid` one that stays, `fill_and_draw` first states and
+pictures of it. Public to the other folders: `grid_file`, `kept_grid`, `fill_and_draw`.
 """

@@ -8,7 +8,7 @@ the whole grid, the outcome is that of stepping the whole. Memory holds one tile
 import itertools
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,7 +68,16 @@ class GridFile:
             StorageError: There is too little room, or the files cannot be made.
         """
         grid = cls(folder, layout, size, dtype, random_seed)
-        paths = {path: grid._bytes(name) for name in layout for path in grid._paths(name)}
+        grid.allocate()
+        return grid
+
+    def allocate(self) -> None:
+        """Make the files, full of zeros.
+
+        Raises:
+            StorageError: There is too little room, or the files cannot be made.
+        """
+        folder, paths = self.folder, self._lengths()
         try:
             free, wanted = shutil.disk_usage(folder).free, sum(paths.values())
             if free < wanted:
@@ -86,7 +95,21 @@ class GridFile:
                 where=str(folder),
                 to_do="choose a folder that you may write to",
             ) from fault
-        return grid
+
+    def check_files(self) -> None:
+        """Refuse a grid whose files are not all there, as long as they should be.
+
+        Raises:
+            StorageError: They are not.
+        """
+        for path, length in self._lengths().items():
+            there = path.stat().st_size if path.is_file() else None
+            if there != length:
+                raise StorageError(
+                    f"a file of the grid {'is missing' if there is None else 'is damaged'}.",
+                    where=str(path),
+                    to_do="remove the folder, and begin anew",
+                )
 
     def read(self, start: Size, size: Size, dtype: torch.dtype | None = None) -> State:
         """Return a block of cells, with their place in the whole.
@@ -127,6 +150,9 @@ class GridFile:
         for start in itertools.product(*lines):
             yield start, tuple(min(tile, n - s) for s, n in zip(start, self.size, strict=True))
 
+    def _lengths(self) -> dict[Path, int]:
+        return {path: self._bytes(name) for name in self.layout for path in self._paths(name)}
+
     def _paths(self, name: str) -> list[Path]:
         turns = 1 if self.layout[name].input else 2
         return [self.folder / f"{name}.{turn}.raw" for turn in range(turns)]
@@ -155,6 +181,7 @@ def stream(
     halo: int = 8,
     fire_rate: float | None = None,
     progress: Progress = SILENT,
+    passed: Callable[[GridFile], object] = lambda grid: None,
 ) -> GridFile:
     """Run steps on a grid that is too large for the memory.
 
@@ -167,6 +194,7 @@ def stream(
         halo: Steps that a tile takes at once; its margin is as many times as wide as a cell sees.
         fire_rate: Use this chance instead of the automaton's own.
         progress: Where it is reported how far it is, after each tile.
+        passed: Called with the grid each time that all of it has moved on.
 
     Raises:
         ShapeError: The automaton has skips, which remember states, or numbers that make no sense.
@@ -198,6 +226,7 @@ def stream(
             done += count * math.prod(size)
             progress.advance(done)
         grid = replace(grid, step=grid.step + count, turn=1 - grid.turn)
+        passed(grid)
     return grid
 
 

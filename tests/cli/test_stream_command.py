@@ -149,3 +149,58 @@ def test_a_folder_that_is_missing_is_said(nca):
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("StorageError: no folder can be made for the grid: No such file")
     assert "no/such" in result.err
+
+
+KEPT = ("stream", "life.toml", "--size", "24x40", "--soup", 0.4, "--tile", 7, "--halo", 2)
+
+
+def test_a_kept_grid_goes_on_after_a_kill_in_the_middle_of_a_pass(nca, here, monkeypatch):
+    Path("life.toml").write_text(LIFE)
+    assert nca(*KEPT, "--steps", 9, "--out", "whole.png").code == 0
+    written, passes = GridFile.write, []
+
+    def killed(grid, start, levels, *, ahead=False):
+        if ahead and len(passes) == 40:  # 24 tiles a pass: in the middle of the second
+            raise SystemExit(137)
+        passes.append(start)
+        written(grid, start, levels, ahead=ahead)
+
+    monkeypatch.setattr(GridFile, "write", killed)
+    assert nca(*KEPT, "--steps", 5, "--keep", "grid").code == 137
+    monkeypatch.setattr(GridFile, "write", written)
+    assert json.loads(Path("grid/stream.json").read_text())["step"] == 2
+    result = nca(*KEPT, "--steps", 5, "--keep", "grid")
+    assert (result.code, "it goes on from step 2" in result.err) == (0, True)
+    longer = nca(*KEPT, "--steps", 9, "--keep", "grid", "--out", "kept.png")
+    assert (longer.code, "it goes on from step 5" in longer.err) == (0, True)
+    assert (pixels("kept.png") == pixels("whole.png")).all()
+    assert nca(*KEPT, "--steps", 8, "--keep", "grid").code == 2
+
+
+def test_a_kept_grid_whose_first_states_were_not_all_there_is_filled_anew(nca, here, monkeypatch):
+    Path("life.toml").write_text(LIFE)
+    assert nca(*KEPT, "--steps", 1, "--out", "whole.png").code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("nca.streaming.fill_and_draw.fill_random", lambda *_: exit(137))
+        assert nca(*KEPT, "--steps", 1, "--keep", "grid").code == 137
+    assert nca(*KEPT, "--steps", 1, "--keep", "grid", "--out", "kept.png").code == 0
+    assert (pixels("kept.png") == pixels("whole.png")).all()
+
+
+def test_a_grid_of_something_else_is_left_alone(nca, here):
+    Path("life.toml").write_text(LIFE)
+    assert nca(*KEPT, "--steps", 1, "--keep", "grid").code == 0
+    before = {path: path.read_bytes() for path in Path("grid").iterdir()}
+    result = nca(*KEPT, "--steps", 2, "--keep", "grid", "--fire-rate", 0.5)
+    assert result.code == 1
+    assert "is another one: it was begun with fire rate None" in result.err
+    Path("grid/world.0.raw").write_bytes(b"short")
+    assert "a file of the grid is damaged" in nca(*KEPT, "--steps", 2, "--keep", "grid").err
+    Path("grid/stream.json").write_text("{")
+    assert "the record of the grid is damaged" in nca(*KEPT, "--steps", 2, "--keep", "grid").err
+    Path("mine").mkdir()
+    Path("mine/world.0.raw").write_text("mine")
+    result = nca(*KEPT, "--steps", 2, "--keep", "mine")
+    assert "the folder holds other things than a grid" in result.err
+    assert Path("mine/world.0.raw").read_text() == "mine"
+    assert [path.name for path in before] == [path.name for path in Path("grid").iterdir()]
