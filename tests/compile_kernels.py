@@ -1,10 +1,21 @@
-"""Compile all programs of the fused step for a Hopper card, without a card; print what came out.
+"""Compile the programs of fused steps for cards that are not here, and print what came out.
 
-A line for each program: its name, the kind of its products, the target, and how many times it uses
-tensor cores. Launches go through Triton's own door up to the point where a device is needed.
+    python tests/compile_kernels.py [AUTOMATON:PRODUCTS ...] [--card 80 90]
+
+A line of JSON for each program: the automaton, the card, the kind of products, how many times it
+uses tensor cores, and what it takes of a multiprocessor: registers of a thread, bytes of its stack
+(what registers could not hold) and shared memory. Launches go through Triton's own door up to the
+point where a device is needed. Another version of Triton is compiled with by `PYTHONPATH`.
 """
 
+import argparse
+import json
 import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -14,32 +25,18 @@ from triton.backends.compiler import GPUTarget
 import nca
 import nca.backends.fused
 from nca.backends.triton import mask, step
+from nca.checkpoint.find import benchmarks
+from nca.checkpoint.read import read_recipe
+from nca.registry.discovery import discover
 from nca_plugins.glom.mean import Fade
 from nca_plugins.glom.nets import BottomUp, Lateral
+from nca_plugins.growing import Growing
+
+TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+SEEN: set[tuple[str, str]] = set()
 
 
-class Nowhere:
-    """What Triton asks of a driver before it compiles."""
-
-    def get_current_target(self) -> GPUTarget:
-        return GPUTarget("cuda", 90, 32)
-
-    def get_current_device(self) -> int:
-        return 0
-
-    def get_current_stream(self, device: int) -> int:
-        return 0
-
-
-def compile_only(program: Any, grid: tuple[int, ...], *given: Any, **options: Any) -> None:
-    made = program.run(*given, grid=grid, warmup=True, **options)
-    text = made.asm["ptx"]
-    target = re.search(r"\.target (\w+)", text)
-    products = len(re.findall(r"wgmma\.mma_async|mma\.sync", text))
-    print(program.__name__, options.get("PRODUCTS", "none"), target and target[1], products)
-
-
-def automaton(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
+def everything(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
     """Return all that a step can hold, in small, with one or two nets."""
     layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16)])
     place = nca.RuleContext(layout, "body")
@@ -48,24 +45,113 @@ def automaton(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
     return nca.Automaton(
         layout,
         {"body": rules},
-        fused=True,
         fire_rate=0.5,
         noise=nca.Noise(0.1),
         alive=nca.Alive("image", 0, 0.1, dead=dead),
     )
 
 
-def main() -> None:
-    triton.runtime.driver.set_active(Nowhere())
-    step.launch = mask.launch = compile_only
+def widest() -> nca.Automaton:
+    """Return the most channels that a level may have."""
+    layout = nca.Layout([nca.Level("body", 128)])
+    return nca.Automaton(layout, {"body": [Growing(nca.RuleContext(layout, "body"), hidden=256)]})
+
+
+def benchmark(name: str) -> Callable[[], nca.Automaton]:
+    """Return a case of `nca bench`."""
+    return lambda: read_recipe(str(benchmarks()[name])).automaton()
+
+
+AUTOMATA: dict[str, Callable[[], nca.Automaton]] = {
+    "cleared": lambda: everything("cleared", 2),
+    "frozen": lambda: everything("frozen", 1),
+    "growing": benchmark("growing_72"),
+    "texture": benchmark("texture_128"),
+    "glom_small": benchmark("glom_small"),
+    "glom_large": benchmark("glom_large"),
+    "widest": widest,
+}
+
+
+class Nowhere:
+    """What Triton asks of a driver before it compiles."""
+
+    def __init__(self, card: int) -> None:
+        self.card = card
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", self.card, 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+
+def compile_only(
+    label: dict[str, Any], program: Any, grid: tuple[int, ...], *given: Any, **options: Any
+) -> None:
+    """Compile a program in place of launching it, and print what it takes."""
+    made = program.run(*given, grid=grid, warmup=True, **options)
+    if (program.__name__, made.hash) in SEEN:
+        return
+    SEEN.add((program.__name__, made.hash))
+    text = made.asm["ptx"]
+    target = re.search(r"\.target (\w+)", text)
+    line = {
+        "triton": triton.__version__,
+        "program": program.__name__,
+        **label,
+        "products": options.get("PRODUCTS", "none"),
+        "target": target and target[1],
+        "tensor_cores": len(re.findall(r"wgmma\.mma_async|mma\.sync", text)),
+        "warps": made.metadata.num_warps,
+        "shared": made.metadata.shared,
+        **usage(made.asm["cubin"]),
+    }
+    print(json.dumps(line), flush=True)
+
+
+def usage(binary: bytes) -> dict[str, int]:
+    """Return the registers of a thread, and the bytes of its stack."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "program.cubin"
+        file.write_bytes(binary)
+        command = [str(TOOLS / "cuobjdump"), "-res-usage", str(file)]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {
+        name: int(found[1])
+        for name, word in (("registers", "REG"), ("stack", "STACK"))
+        if (found := re.search(rf"{word}:(\d+)", text))
+    }
+
+
+def compile_step(automaton: nca.Automaton, label: dict[str, Any], *, reduced: bool) -> None:
+    """Compile what one step and its gradient launch."""
+    step.launch = mask.launch = lambda *given, **options: compile_only(label, *given, **options)
+    automaton.fused = True
+    state = automaton.seed(2, (5, 7))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
+        end = automaton.step(state.map(torch.Tensor.requires_grad_))
+    torch.stack([level.sum() for level in end.values()]).sum().backward()
+
+
+def main(arguments: list[str]) -> None:
+    asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    every = [f"{name}:{kind}" for name in AUTOMATA for kind in ("reduced", "exact")]
+    asked.add_argument("steps", nargs="*", default=every, metavar="AUTOMATON:PRODUCTS")
+    asked.add_argument("--card", nargs="+", type=int, default=[80, 90])
+    given = asked.parse_args(arguments)
+    torch.set_num_threads(1)
+    discover()
     nca.backends.fused.interpreted = lambda: True  # let the host pass for a device
-    for reduced, dead, nets in ((True, "cleared", 2), (False, "frozen", 1)):
-        cells = automaton(dead, nets)
-        state = cells.seed(2, (5, 7))
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
-            end = cells.step(state.map(torch.Tensor.requires_grad_))
-        sum(level.sum() for level in end.values()).backward()
+    for card in given.card:
+        triton.runtime.driver.set_active(Nowhere(card))
+        for name, _, products in (asked_for.partition(":") for asked_for in given.steps):
+            label = {"automaton": name, "card": card}
+            compile_step(AUTOMATA[name](), label, reduced=products == "reduced")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

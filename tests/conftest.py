@@ -35,6 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rules", action="append", default=[], metavar="FILE", help="put this plugin file to test"
     )
+    parser.addoption(
+        "--triton",
+        action="append",
+        default=[],
+        metavar="VERSION",
+        help="compile the programs of all automata with this Triton, which pip fetches; or with "
+        "the one in this folder, or the installed one",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

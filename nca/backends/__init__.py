@@ -16,7 +16,8 @@ one for an automaton and a state; `nca bench RECIPE` times them beside each othe
   activations, and dropout in training take the plain step, and so do parts of a shared grid. There
   are no second derivatives and no `torch.func.vmap` through a fused step: `fused=False` for those.
   `nca.why_not_fused(automaton, state)` says what stands in the way. `triton` holds the programs,
-  `device_check` compares them with the plain step the first time on a device.
+  which compile with Triton 3.5 to 3.8, those of torch 2.9 and later; `device_check` compares them
+  with the plain step the first time on a device.
 
 `[train] precision` is that of matrix products; states and weights stay in float32. `auto`, which
 holds where a recipe says nothing, times products of the recipe's own shapes on the device at hand,

@@ -31,15 +31,20 @@ def _gradient(
 def _of_hidden(
     field, gradient, weights, low, hidden, parts, living, samples, draw, chance, size,
     count, height, width, tiles,
-    LEVEL: tl.constexpr, NET: tl.constexpr, START: tl.constexpr, FIRE: tl.constexpr,
+    WORK: tl.constexpr, N: tl.constexpr, FIRE: tl.constexpr,
     FROZEN: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    unit = START + tl.arange(0, NET.wide)
-    channel = tl.arange(0, LEVEL.block)
-    here = unit[:, None] * LEVEL.block + channel[None, :]
+    LEVEL: tl.constexpr = WORK.units[N].level
+    NET: tl.constexpr = WORK.units[N].net
+    START: tl.constexpr = WORK.units[N].start
+    WIDE: tl.constexpr = NET.wide
+    BLOCK: tl.constexpr = LEVEL.block
+    unit = START + tl.arange(0, WIDE)
+    channel = tl.arange(0, BLOCK)
+    here = unit[:, None] * BLOCK + channel[None, :]
     matrix = tl.trans(tl.load(low + NET.last + here))
-    of_matrix = tl.zeros((NET.wide, LEVEL.block), tl.float32)
-    of_bias = tl.zeros((LEVEL.block,), tl.float32)
+    of_matrix = tl.zeros((WIDE, BLOCK), tl.float32)
+    of_bias = tl.zeros((BLOCK,), tl.float32)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         row, inside = tile_rows(tile, count, TILE)
         _, slope = _gradient(
@@ -49,7 +54,7 @@ def _of_hidden(
         summed = summed_by(
             field, weights, low, row, inside, START, height, width, NET, TILE, PRODUCTS
         )
-        back = dot(slope, matrix, tl.zeros((TILE, NET.wide), tl.float32), PRODUCTS)
+        back = dot(slope, matrix, tl.zeros((TILE, WIDE), tl.float32), PRODUCTS)
         back = tl.where(summed <= 0, 0.0, back)
         at = row.to(tl.int64) * NET.hidden + unit[None, :]
         tl.store(hidden + at, back.to(hidden.dtype.element_ty), mask=inside)
@@ -58,7 +63,7 @@ def _of_hidden(
         of_bias += tl.sum(slope, axis=0)
     tl.store(parts + here, of_matrix)
     if START == 0:
-        tl.store(parts + NET.hidden * LEVEL.block + channel, of_bias)
+        tl.store(parts + NET.hidden * BLOCK + channel, of_bias)
 
 
 @triton.jit(
@@ -76,64 +81,71 @@ def _of_hidden(
 def hidden_gradients(
     fields, gradients, weights, low, hidden, parts, living, samples,
     low_seed, high_seed, step, chance, size, count, height, width, tiles,
-    PLAN: tl.constexpr, UNITS: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    PLAN: tl.constexpr, WORK: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Compute the gradients of hidden layers, and parts of the gradients of last layers."""
     draw = (low_seed, high_seed, step)
     own = parts + tl.program_id(0) * PLAN.lasts
-    for n in tl.static_range(len(UNITS)):
+    for n in tl.static_range(len(WORK.units)):
         if tl.program_id(1) == n:
             _of_hidden(
-                fields[UNITS[n].net.field], gradients[UNITS[n].place], weights, low,
-                hidden + count.to(tl.int64) * UNITS[n].net.ahead,
-                own + (UNITS[n].net.last - PLAN.firsts),
+                fields[WORK.units[n].net.field], gradients[WORK.units[n].place], weights, low,
+                hidden + count.to(tl.int64) * WORK.units[n].net.ahead,
+                own + (WORK.units[n].net.last - PLAN.firsts),
                 living, samples, draw, chance, size, count, height, width, tiles,
-                UNITS[n].level, UNITS[n].net, UNITS[n].start, FIRE, FROZEN, TILE, PRODUCTS,
+                WORK, n, FIRE, FROZEN, TILE, PRODUCTS,
             )  # fmt: skip
 
 
 @triton.jit
 def _of_first(
     field, hidden, parts, count, height, width, tiles,
-    NET: tl.constexpr, START: tl.constexpr, TILE: tl.constexpr,
-    PRODUCTS: tl.constexpr,
+    WORK: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    top = tl.program_id(2) * NET.tall
-    unit = START + tl.arange(0, NET.wide)[None, :]
-    total = tl.zeros((NET.tall, NET.wide), tl.float32)
+    NET: tl.constexpr = WORK.units[N].net
+    START: tl.constexpr = WORK.units[N].start
+    TALL: tl.constexpr = NET.tall
+    WIDE: tl.constexpr = NET.wide
+    top = tl.program_id(2) * TALL
+    unit = START + tl.arange(0, WIDE)[None, :]
+    total = tl.zeros((TALL, WIDE), tl.float32)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         row, inside = tile_rows(tile, count, TILE)
-        seen = seen_by(field, row, inside, top, height, width, NET, NET.tall, True)
+        seen = seen_by(field, row, inside, top, height, width, NET, TALL, True)
         at = row.to(tl.int64) * NET.hidden + unit
         back = tl.load(hidden + at, mask=inside, other=0.0).to(tl.float32)
         total = dot(tl.trans(seen), back, total, PRODUCTS)
-    rows = top + tl.arange(0, NET.tall)[:, None]
+    rows = top + tl.arange(0, TALL)[:, None]
     tl.store(parts + rows * NET.hidden + unit, total)
 
 
 @triton.jit(do_not_specialize=["count", "height", "width", "tiles"])
 def first_gradients(
     fields, hidden, parts, count, height, width, tiles,
-    PLAN: tl.constexpr, UNITS: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+    PLAN: tl.constexpr, WORK: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Compute parts of the gradients of first layers: sums over some of the tiles."""
     own = parts + tl.program_id(0) * PLAN.firsts
-    for n in tl.static_range(len(UNITS)):
-        if (tl.program_id(1) == n) & (tl.program_id(2) * UNITS[n].net.tall < UNITS[n].net.rows):
+    for n in tl.static_range(len(WORK.units)):
+        more = tl.program_id(2) * WORK.units[n].net.tall < WORK.units[n].net.rows
+        if (tl.program_id(1) == n) & more:
             _of_first(
-                fields[UNITS[n].net.field], hidden + count.to(tl.int64) * UNITS[n].net.ahead,
-                own + UNITS[n].net.first, count, height, width, tiles,
-                UNITS[n].net, UNITS[n].start, TILE, PRODUCTS,
+                fields[WORK.units[n].net.field],
+                hidden + count.to(tl.int64) * WORK.units[n].net.ahead,
+                own + WORK.units[n].net.first,
+                count, height, width, tiles, WORK, n, TILE, PRODUCTS,
             )  # fmt: skip
 
 
 @triton.jit
 def _through(
     hidden, low, row, inside, total, count, height, width,
-    NET: tl.constexpr, BLOCK: tl.constexpr, PRODUCTS: tl.constexpr,
+    TARGET: tl.constexpr, N: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Add what the cells around heard of a cell through one net, `(M, C)`."""
+    NET: tl.constexpr = TARGET.nets[N]
+    BLOCK: tl.constexpr = TARGET.block
     channel = tl.arange(0, BLOCK)[None, :]
     heard = hidden + count.to(tl.int64) * NET.ahead
     for start in range(0, NET.hidden, NET.wide):
@@ -151,27 +163,30 @@ def _through(
 def _of_field(
     fields, gradients, out, parts, weights, low, hidden, living, samples, draw, chance, size,
     count, height, width,
-    TARGET: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
-    TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+    WORK: tl.constexpr, N: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr,
+    FROZEN: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
+    TARGET: tl.constexpr = WORK.targets[N]
+    LEVEL: tl.constexpr = TARGET.level
+    BLOCK: tl.constexpr = TARGET.block
     row, inside = tile_rows(tl.program_id(0), count, TILE)
-    total = tl.zeros((TILE, TARGET.block), tl.float32)
+    total = tl.zeros((TILE, BLOCK), tl.float32)
     for n in tl.static_range(len(TARGET.nets)):
         total = _through(
             hidden, low, row, inside, total, count, height, width,
-            TARGET.nets[n], TARGET.block, PRODUCTS,
+            TARGET, n, PRODUCTS,
         )  # fmt: skip
-    channel = tl.arange(0, TARGET.block)[None, :]
+    channel = tl.arange(0, BLOCK)[None, :]
     there = inside & (channel < TARGET.channels)
     at = row.to(tl.int64) * TARGET.channels + channel
     if TARGET.place >= 0:
         after, slope = _gradient(
             gradients[TARGET.place], living, samples, draw, chance, size, row, inside,
-            height, width, TARGET.level, FIRE, FROZEN,
+            height, width, LEVEL, FIRE, FROZEN,
         )  # fmt: skip
         total += after
-        if TARGET.level.share >= 0:
-            total += tl.load(weights + TARGET.level.share) * slope
+        if LEVEL.share >= 0:
+            total += tl.load(weights + LEVEL.share) * slope
             own = tl.load(fields[TARGET.field] + at, mask=there, other=0.0)
             part = tl.sum(tl.sum(slope * own, axis=1), axis=0)
             tl.store(parts + tl.program_id(0) * SHARES + TARGET.share, part)
@@ -184,15 +199,15 @@ def _of_field(
 def field_gradients(
     fields, gradients, outs, parts, weights, low, hidden, living, samples,
     low_seed, high_seed, step, chance, size, count, height, width,
-    TARGETS: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    WORK: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Compute the gradients of fields, and parts of those of the shares that levels add."""
     draw = (low_seed, high_seed, step)
-    for n in tl.static_range(len(TARGETS)):
+    for n in tl.static_range(len(WORK.targets)):
         if tl.program_id(1) == n:
             _of_field(
                 fields, gradients, outs[n], parts, weights, low, hidden, living, samples, draw,
                 chance, size, count, height, width,
-                TARGETS[n], SHARES, FIRE, FROZEN, TILE, PRODUCTS,
+                WORK, n, SHARES, FIRE, FROZEN, TILE, PRODUCTS,
             )  # fmt: skip

@@ -111,17 +111,31 @@ class Target(NamedTuple):
     share: int
 
 
-def units(plan: StepPlan) -> tuple[Unit, ...]:
+class Units(NamedTuple):
+    """All units: compilers before Triton 3.8 take no bare tuple of plans."""
+
+    units: tuple[Unit, ...]
+
+
+class Targets(NamedTuple):
+    """All targets, likewise."""
+
+    targets: tuple[Target, ...]
+
+
+def units(plan: StepPlan) -> Units:
     """Return the hidden layers in pieces that a program can hold."""
-    return tuple(
-        Unit(place, level, net, start)
-        for place, level in enumerate(plan.levels)
-        for net in level.nets
-        for start in range(0, net.hidden, net.wide)
+    return Units(
+        tuple(
+            Unit(place, level, net, start)
+            for place, level in enumerate(plan.levels)
+            for net in level.nets
+            for start in range(0, net.hidden, net.wide)
+        )
     )
 
 
-def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> tuple[Target, ...]:
+def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> Targets:
     """Return what is needed to compute the gradients of the wanted fields.
 
     Args:
@@ -141,7 +155,7 @@ def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> 
             share = level.share - plan.firsts - plan.lasts if shares else -1
             block = power(count, SMALLEST)
             found.append(Target(field, count, block, nets, place, level, share))
-    return tuple(found)
+    return Targets(tuple(found))
 
 
 def power(number: int, least: int = 1) -> int:

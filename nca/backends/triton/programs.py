@@ -3,6 +3,9 @@
 A field is a tensor `(B, H, W, C)`; its cells, counted on from sample to sample, are rows. A program
 holds a tile of rows. On the torus the neighbour of a row is another row, found by arithmetic.
 
+Before Triton 3.8 a part of a plan is no constant for the program that it is handed to, nor inside
+a shape: programs hand over a whole plan and a number, and name the part again where they need it.
+
 Legend: M rows of a tile, K rows of a first layer, N hidden units, C channels.
 """
 
@@ -90,8 +93,9 @@ def summed_by(
     NET: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Return what hidden units `start` to `start + wide` sum up, before relu, `(M, N)`."""
-    unit = start + tl.arange(0, NET.wide)[None, :]
-    total = tl.zeros((TILE, NET.wide), tl.float32)
+    WIDE: tl.constexpr = NET.wide
+    unit = start + tl.arange(0, WIDE)[None, :]
+    total = tl.zeros((TILE, WIDE), tl.float32)
     total += tl.load(weights + NET.first + 9 * NET.block * NET.hidden + unit)
     for k in range(0, 9 * NET.block, NET.deep):
         seen = seen_by(field, row, inside, k, height, width, NET, NET.deep, False)
@@ -102,11 +106,13 @@ def summed_by(
 
 
 @triton.jit
-def _told(
+def _net_change(
     field, weights, low, row, inside, total, height, width,
-    NET: tl.constexpr, BLOCK: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+    LEVEL: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Add what one net says to a total, `(M, C)`."""
+    NET: tl.constexpr = LEVEL.nets[N]
+    BLOCK: tl.constexpr = LEVEL.block
     channel = tl.arange(0, BLOCK)[None, :]
     for start in range(0, NET.hidden, NET.wide):
         hidden = summed_by(
@@ -124,12 +130,13 @@ def _change(
     LEVEL: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Return what all nets of a level say together, `(M, C)`."""
-    total = tl.zeros((TILE, LEVEL.block), tl.float32)
+    BLOCK: tl.constexpr = LEVEL.block
+    total = tl.zeros((TILE, BLOCK), tl.float32)
     for n in tl.static_range(len(LEVEL.nets)):
         field = fields[LEVEL.nets[n].field]
-        total = _told(
+        total = _net_change(
             field, weights, low, row, inside, total, height, width,
-            LEVEL.nets[n], LEVEL.block, TILE, PRODUCTS,
+            LEVEL, n, TILE, PRODUCTS,
         )  # fmt: skip
     return total
 
@@ -175,9 +182,11 @@ def tile_rows(tile, count, TILE: tl.constexpr):
 @triton.jit
 def _step_level(
     fields, out, weights, low, living, samples, draw, chance, size, scale, count, height, width,
-    LEVEL: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    PLAN: tl.constexpr, N: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
+    LEVEL: tl.constexpr = PLAN.levels[N]
+    NOISE: tl.constexpr = LEVEL.noise
     row, inside = tile_rows(tl.program_id(0), count, TILE)
     cells = height * width
     sample = tl.load(samples + row // cells, mask=inside, other=0).to(tl.int32)
@@ -189,8 +198,8 @@ def _step_level(
     if LEVEL.share >= 0:
         change += tl.load(weights + LEVEL.share) * own
     change *= size
-    if len(LEVEL.noise) > 0:
-        change += scale * _noise(draw, sample, row % cells, channel, LEVEL.noise)
+    if len(NOISE) > 0:
+        change += scale * _noise(draw, sample, row % cells, channel, NOISE)
     moves = moves_of(
         living, sample, row, inside, row % cells, draw, chance, LEVEL.fire, FIRE, FROZEN
     )
@@ -212,5 +221,5 @@ def step_levels(
         if tl.program_id(1) == n:
             _step_level(
                 fields, outs[n], weights, low, living, samples, draw, chance, size, scale,
-                count, height, width, PLAN.levels[n], FIRE, FROZEN, TILE, PRODUCTS,
+                count, height, width, PLAN, n, FIRE, FROZEN, TILE, PRODUCTS,
             )  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nca.backends.triton.plan import StepPlan, Target, targets, units
+from nca.backends.triton.plan import StepPlan, targets, units
 from nca.backends.triton.weights import LevelWeights, lay_out
 
 MASK = 0xFFFFFFFF
@@ -184,17 +184,17 @@ class _Back:
         plan, (count, _) = self.weights.plan, cells_of(self.rows[0])
         kind = torch.bfloat16 if self.weights.products == "reduced" else torch.float32
         hidden = torch.empty(count * plan.hidden, dtype=kind, device=self.packed.device)
-        shares = units(plan)
-        programs = self._programs(len(shares))
+        work = units(plan)
+        programs = self._programs(len(work.units))
         parts = self.packed.new_empty(programs, plan.lasts)
-        if shares:
+        if work.units:
             launch(
                 hidden_gradients,
-                (programs, len(shares)),
+                (programs, len(work.units)),
                 *(self.rows, self.gradients, self.packed, self.weights.low, hidden, parts),
                 *(*self.common, self.tiles),
                 PLAN=plan,
-                UNITS=shares,
+                WORK=work,
                 **_kind(self.weights, self.moment),
             )
         return hidden, parts.sum(0)
@@ -204,17 +204,17 @@ class _Back:
         from nca.backends.triton.gradients import first_gradients
 
         plan, (count, size) = self.weights.plan, cells_of(self.rows[0])
-        shares = units(plan)
-        pieces = max((unit.net.rows // unit.net.tall for unit in shares), default=1)
-        programs = self._programs(len(shares) * pieces)
+        work = units(plan)
+        pieces = max((unit.net.rows // unit.net.tall for unit in work.units), default=1)
+        programs = self._programs(len(work.units) * pieces)
         parts = self.packed.new_empty(programs, plan.firsts)
-        if shares:
+        if work.units:
             launch(
                 first_gradients,
-                (programs, len(shares), pieces),
+                (programs, len(work.units), pieces),
                 *(self.rows, hidden, parts, count, *size, self.tiles),
                 PLAN=plan,
-                UNITS=shares,
+                WORK=work,
                 **_make(self.weights),
             )
         return parts.sum(0)
@@ -224,7 +224,8 @@ class _Back:
         from nca.backends.triton.gradients import field_gradients
 
         plan = self.weights.plan
-        found: tuple[Target, ...] = targets(plan, [row.shape[-1] for row in self.rows], wanted)
+        work = targets(plan, [row.shape[-1] for row in self.rows], wanted)
+        found = work.targets
         outs = tuple(torch.empty_like(self.rows[target.field]) for target in found)
         parts = self.packed.new_empty(self.tiles, plan.shares)
         if found:
@@ -233,7 +234,7 @@ class _Back:
                 (self.tiles, len(found)),
                 *(self.rows, self.gradients, outs, parts, self.packed, self.weights.low, hidden),
                 *self.common,
-                TARGETS=found,
+                WORK=work,
                 SHARES=plan.shares,
                 # many channels: fewer loads ahead, for the weights to fit on the chip
                 num_stages=3 if max(target.block for target in found) <= 64 else 2,

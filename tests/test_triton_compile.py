@@ -1,0 +1,85 @@
+"""The programs of fused steps compile for cards that are not here.
+
+The few that hold all that a step can hold compile in every run of the tests. Those of whole
+automata take minutes, and are asked for, with any Triton that a supported torch brings:
+
+    pytest tests/test_triton_compile.py --triton installed --triton 3.5.0
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("triton")
+
+SCRIPT = Path(__file__).parent / "compile_kernels.py"
+NETS = {"step_levels", "hidden_gradients", "field_gradients", "first_gradients"}
+MASKS = {"find_living", "bury_dead"}
+TARGETS = {80: "sm_80", 90: "sm_90a"}
+
+
+def compiled(cache: Path, *arguments: str, triton: Path | None = None) -> list[dict[str, Any]]:
+    """Return what each program came to, with the Triton of a folder if one is given."""
+    kept = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    paths = [str(triton)] if triton else []
+    paths += filter(None, [os.environ.get("PYTHONPATH")])
+    kept |= {"TRITON_CACHE_DIR": str(cache), "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, str(SCRIPT), *arguments]
+    done = subprocess.run(command, env=kept, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def assert_tensor_cores_are_used(lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        assert line["target"] == TARGETS[line["card"]], line
+        # exact products use no tensor core, for there is none of float32; masks multiply nothing
+        assert (line["tensor_cores"] > 0) == (line["products"] == "reduced"), line
+
+
+def test_all_that_a_step_can_hold_compiles_for_a_card(tmp_path):
+    lines = compiled(tmp_path, "cleared:reduced", "frozen:exact", "--card", "90")
+    assert_tensor_cores_are_used(lines)
+    found = {(line["program"], line["products"]) for line in lines}
+    nets = {(name, products) for name in NETS for products in ("reduced", "exact")}
+    assert found == nets | {(name, "none") for name in MASKS}
+
+
+@contextmanager
+def fetched(version: str) -> Iterator[Path | None]:
+    """Provide the folder of a Triton, or None for the installed one; skip where there is none."""
+    if version == "installed" or Path(version).is_dir():
+        yield None if version == "installed" else Path(version)
+        return
+    with tempfile.TemporaryDirectory(prefix="nca-triton-") as folder:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
+        done = subprocess.run([*pip, f"triton=={version}"], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"Triton {version} cannot be fetched: {done.stderr.strip()[-200:]}")
+        yield Path(folder)
+
+
+def test_the_programs_of_all_automata_compile_with_the_tritons_asked_for(request, tmp_path):
+    versions = request.config.getoption("--triton")
+    if not versions:
+        pytest.skip("takes minutes: ask for it with --triton installed, or --triton VERSION")
+    for number, version in enumerate(versions):
+        with fetched(version) as folder:
+            lines = compiled(tmp_path / str(number), triton=folder)
+        if version[0].isdigit():
+            assert {line["triton"] for line in lines} == {version}
+        assert_tensor_cores_are_used(lines)
+        found = {(line["automaton"], line["products"], line["card"]) for line in lines}
+        for name in ("growing", "texture", "glom_small", "glom_large", "widest"):
+            for card in TARGETS:
+                assert {(name, "reduced", card), (name, "exact", card)} <= found
+        for line in lines:
+            print(json.dumps(line))
