@@ -29,7 +29,6 @@ from nca import (
     View,
     why_not_fused,
 )
-from nca.backends.device_check import matches_plain_step
 from nca.backends.fused import FusedStepper
 from nca.engine.program import Correlation, DecayTerm, Layer, MLPTerm, Program, Squash
 
@@ -292,47 +291,6 @@ def test_a_state_on_the_host_takes_plain_steps_unless_told_otherwise():
     assert ends[0] == ends[1]
 
 
-@pytest.fixture
-def unproven(monkeypatch) -> None:
-    """Nothing is known yet of any device."""
-    monkeypatch.setattr("nca.backends.device_check._KNOWN", {})
-
-
-@pytest.mark.usefixtures("unproven")
-def test_fused_steps_that_are_right_hold_and_are_tried_once(monkeypatch):
-    automaton = three_levels()
-    state = state_of(automaton, 2, (3, 4), 1)
-    weights = [weight.clone() for weight in automaton.parameters()]
-    assert matches_plain_step(automaton.spec, state)
-    assert automaton.fused is None
-    assert all(map(torch.equal, weights, automaton.parameters()))
-    monkeypatch.setattr("nca.backends.device_check._fault", None)  # would be called for nothing
-    assert matches_plain_step(automaton.spec, state)
-
-
-@pytest.mark.usefixtures("unproven")
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        (lambda levels: {n: 1.1 * level for n, level in levels.items()}, "from a plain one"),
-        (lambda levels: {n: 0 * level for n, level in levels.items()}, "step is 1 from a plain"),
-        (lambda levels: levels["nowhere"], "KeyError: 'nowhere'"),
-    ],
-)
-def test_fused_steps_that_are_wrong_or_break_are_given_up_with_a_warning(monkeypatch, wrong, told):
-    step = FusedStepper.step
-
-    def wrongly(*given):
-        after = step(*given)
-        return after.replace(wrong(dict(after.levels)))
-
-    monkeypatch.setattr(FusedStepper, "step", wrongly)
-    automaton = one_net(2, 3)
-    with pytest.warns(UserWarning, match=told):
-        assert not matches_plain_step(automaton.spec, state_of(automaton, 1, (3, 3), 1))
-    assert not matches_plain_step(automaton.spec, state_of(automaton, 1, (3, 3), 1))
-
-
 def other_topology() -> Automaton:
     return one_net(topology=Topology(("torus", "zeros")))
 
@@ -400,6 +358,14 @@ def test_weights_that_do_not_fit_are_refused():
 def test_what_can_be_fused_has_no_objection():
     automaton = one_net()
     assert why_not_fused(automaton, state_of(automaton, 1, (3, 3), 0)) is None
+
+
+def test_products_of_another_type_are_not_fused():
+    automaton = one_net()
+    with torch.autocast(DEVICE, dtype=torch.float16):
+        assert why_not_fused(automaton, state_of(automaton, 1, (3, 3), 0)) == (
+            "autocast is to float16, and fused products are of bfloat16 or float32"
+        )
 
 
 def test_without_an_interpreter_the_host_is_no_place(monkeypatch):

@@ -41,7 +41,7 @@ class Execution:
 
 
 def choose_stepper(
-    spec: StepSpec, how: Execution, state: State, compiled: CompiledSteppers
+    spec: StepSpec, how: Execution, state: State, fire_rate: float, compiled: CompiledSteppers
 ) -> Stepper:
     """Return the way to take the steps of a rollout.
 
@@ -49,6 +49,7 @@ def choose_stepper(
         spec: What a step is.
         how: What is wanted.
         state: Where the rollout starts.
+        fire_rate: Chance that a cell fires in it.
         compiled: Keeps what was compiled for earlier rollouts.
 
     Raises:
@@ -58,9 +59,9 @@ def choose_stepper(
         alone = replace(how, sharding=None)
         part = replace(spec, topology=how.sharding.topology(spec.topology))
         return ShardedStepper(
-            how.sharding, lambda state: choose_stepper(part, alone, state, compiled)
+            how.sharding, lambda state: choose_stepper(part, alone, state, fire_rate, compiled)
         )
-    if _fused(spec, how, state):
+    if _fused(spec, how, state, fire_rate):
         return FusedStepper(spec, state)
     if how.compiled == "always" or (how.compiled == "training" and torch.is_grad_enabled()):
         return compiled.stepper(spec)
@@ -69,7 +70,7 @@ def choose_stepper(
     return DenseStepper(spec)
 
 
-def _fused(spec: StepSpec, how: Execution, state: State) -> bool:
+def _fused(spec: StepSpec, how: Execution, state: State, fire_rate: float) -> bool:
     if how.fused is False or torch.compiler.is_compiling():  # which makes programs of its own
         return False
     if how.fused is None and next(iter(state.values())).device.type != "cuda":
@@ -77,7 +78,7 @@ def _fused(spec: StepSpec, how: Execution, state: State) -> bool:
     obstacle = fusion_obstacle(spec, state)
     if obstacle is None and how.sparse:
         obstacle = "sparse steps are demanded (sparse=True)"
-    if obstacle is None and (how.fused or matches_plain_step(spec, state)):
+    if obstacle is None and (how.fused or matches_plain_step(spec, state, fire_rate)):
         return True
     if how.fused:
         raise ShapeError(

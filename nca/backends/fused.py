@@ -54,9 +54,7 @@ class FusedStepper:
         self.names: list[str] = []
         self.fields: list[FieldKey] = []
         kind = next(iter(state.values())).device.type
-        reduced = torch.is_autocast_enabled(kind) and (
-            torch.get_autocast_dtype(kind) == torch.bfloat16
-        )
+        reduced = autocast_dtype(kind) == torch.bfloat16
         with torch.autocast(kind, enabled=False):  # weights are rounded once, when they are whole
             changing = [name for name in spec.writable_levels if self._changes(name)]
             self.weights = prepare([self._level(name, state) for name in changing], reduced=reduced)
@@ -145,6 +143,11 @@ class FusedStepper:
         return self.fields.index(key)
 
 
+def autocast_dtype(kind: str) -> torch.dtype:
+    """Return what products are taken in on a kind of device; float32 without autocast."""
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+
+
 class HasSpec(Protocol):
     """An automaton, as far as this module needs to know it."""
 
@@ -177,6 +180,10 @@ def _of_device(spec: StepSpec, state: State) -> str | None:
         return f"{torch.cuda.get_device_name(device)} does not multiply bfloat16"
     if kind != "cuda" and not (kind == "cpu" and interpreted()):
         return f"the state is on {kind}, and Triton's programs run on CUDA devices"
+    products = autocast_dtype(kind)
+    if products not in (torch.float32, torch.bfloat16):
+        named = str(products).removeprefix("torch.")
+        return f"autocast is to {named}, and fused products are of bfloat16 or float32"
     return None
 
 

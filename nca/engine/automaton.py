@@ -151,7 +151,7 @@ class Automaton(nn.Module):
         """
         self.layout.check(state, "step(state)")
         rate = self._rate(fire_rate, "step(state, fire_rate=...)")
-        stepper = self._stepper(state)
+        stepper = self._stepper(state, rate)
         return stepper.restore(stepper.step(stepper.prepare(state), rate), state)
 
     def rollout(self, state: State, steps: int, *, fire_rate: float | None = None) -> State:
@@ -159,7 +159,7 @@ class Automaton(nn.Module):
         self.layout.check(state, "rollout(state)")
         steps = checked_value(Natural, "steps", steps, "rollout(state, steps)")
         rate = self._rate(fire_rate, "rollout(state, steps, fire_rate=...)")
-        stepper = self._stepper(state)
+        stepper = self._stepper(state, rate)
 
         def advance(state: State, steps: int) -> State:
             for _ in range(steps):
@@ -199,9 +199,9 @@ class Automaton(nn.Module):
         """Return the state with zeros wherever no cell lives, on every level but the input."""
         return self.spec.clear_dead(state)
 
-    def _stepper(self, state: State) -> Stepper:
+    def _stepper(self, state: State, fire_rate: float) -> Stepper:
         how = Execution(self.sparse, self.fused, self.compiled, self.sharding)
-        return choose_stepper(self.spec, how, state, self._compiled_steppers)
+        return choose_stepper(self.spec, how, state, fire_rate, self._compiled_steppers)
 
     def _rate(self, fire_rate: float | None, where: str) -> float:
         if fire_rate is None:
