@@ -176,6 +176,17 @@ class TestCases:
             assert [result.failed for result in found.results] == [""] * 7
             assert all(result.peak for result in found.results)
 
+    @pytest.mark.gpu
+    def test_graphs_on_a_gpu_end_where_the_plain_steps_do(self):
+        device, names = torch.device("cuda"), ["compiled", "compiled_graph", "fused", "fused_graph"]
+        plan = BenchPlan(
+            cases(["growing_72"], device), select_backends(names), 2, 1e6, Clock(device)
+        )
+        (found,) = bench(plan).measured
+        assert [result.failed for result in found.results] == [""] * 10
+        # convolutions of the plain step are rounded to TF32
+        assert all(result.difference < 0.01 for result in found.results)
+
 
 class TestWays:
     def test_the_plain_one_comes_along_first(self):
@@ -247,6 +258,47 @@ class TestWays:
             call()
             call()
         assert len(graphs) == 1
+
+    @pytest.mark.parametrize("training", [False, True])
+    def test_what_is_captured_is_the_rollout_and_its_gradient(self, training, monkeypatch):
+        graphs = []
+
+        def graphed(rollout: torch.nn.Module, sample: tuple, **_: bool) -> torch.nn.Module:
+            assert rollout.training == training
+            assert {id(weight) for weight in rollout.parameters()} == weights
+            graphs.append(rollout)
+            return rollout
+
+        monkeypatch.setattr(torch.cuda, "make_graphed_callables", graphed)
+        monkeypatch.setattr(torch, "compile", lambda step: step)
+        case = small("glom_small")
+        ours, theirs = (
+            Call(case, WAY[name], "training" if training else "forward")
+            for name in ("compiled_graph", "plain")
+        )
+        weights = {id(weight) for weight in ours.automaton.parameters()}
+        for call in (ours, ours, theirs):
+            call()
+        assert len(graphs) == 1, "it is captured once"
+        assert outcome_difference(ours.outcome(), theirs.outcome(), theirs.before()) < 1e-5
+        ours.first = ours.first.replace(random_seed=7)
+        ours()
+        assert len(graphs) == 2, "a graph holds its random numbers"
+
+    def test_graphs_and_fused_steps_are_left_out_without_a_gpu(self):
+        lacking = {name: way.lacks(CPU) for name, way in WAY.items() if way.lacks(CPU)}
+        assert lacking == {
+            "compiled_graph": "graphs are captured on CUDA devices",
+            "fused": "Triton's programs run on CUDA devices",
+            "fused_graph": "graphs are captured on CUDA devices",
+        }
+        assert not any(way.lacks(torch.device("cuda")) for way in BACKENDS)
+
+    def test_what_is_compiled_is_not_fused(self):
+        for name in ("compiled", "compiled_graph"):
+            automaton = small().automaton()
+            WAY[name].made(automaton)
+            assert (automaton.compiled, automaton.fused) == ("always", False)
 
     def test_compilers_keep_nothing_of_each_other(self, monkeypatch):
         name = "TORCHINDUCTOR_CACHE_DIR"

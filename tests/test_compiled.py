@@ -24,7 +24,8 @@ from nca import (
     State,
     register,
 )
-from nca.backends.compiled import CompiledStepper
+from nca.backends import choose
+from nca.backends.compiled import CompiledStepper, CompiledSteppers
 from nca.checkpoint.read import read_recipe
 from nca.distributed.sharding import Sharding
 from nca.registry.registry import registry
@@ -132,6 +133,23 @@ def test_what_was_compiled_is_kept_for_the_next_rollout_and_not_for_a_copy(quick
     weight, copied = next(one.parameters()), next(twin.parameters())
     assert weight is not copied
     assert torch.equal(weight, copied)
+
+
+def test_what_is_compiled_is_fused_only_if_that_is_demanded(monkeypatch):
+    monkeypatch.setattr(choose, "_fused", lambda *_: True)  # as on a card
+    monkeypatch.setattr(choose, "FusedStepper", lambda *_: "fused")
+    one = automaton()
+
+    def chosen(**how: object) -> object:
+        execution = choose.Execution(**how)  # pyright: ignore
+        return choose.choose_stepper(one.spec, execution, first(one), 0.5, CompiledSteppers())
+
+    assert chosen() == "fused"
+    assert isinstance(chosen(compiled="always"), CompiledStepper)
+    assert isinstance(chosen(compiled="training"), CompiledStepper)
+    assert chosen(compiled="always", fused=True) == "fused"
+    with torch.no_grad():
+        assert chosen(compiled="training") == "fused"
 
 
 class Clock:

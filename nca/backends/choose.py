@@ -1,7 +1,7 @@
 """Which way a rollout takes its steps: the first of these that it asks for and that can be had.
 
-Sharded among processes; compiled; fused; sparse; or else dense. A new way is a file beside this
-one, and a line here.
+Sharded among processes; fused, where that is demanded; compiled; fused, where that is possible and
+right; sparse; or else dense. A new way is a file beside this one, and a line here.
 """
 
 from dataclasses import dataclass, replace
@@ -30,7 +30,8 @@ class Execution:
     Attributes:
         sparse: Whether cells that cannot change are left out; None: where that is faster.
         fused: Whether a step is one launch; None: where that is possible, on a CUDA device.
-        compiled: Where `torch.compile` makes the program of a step.
+        compiled: Where `torch.compile` makes the program of a step; there, steps are fused only if
+            that is demanded.
         sharding: How steps are divided among processes, or None.
     """
 
@@ -61,9 +62,10 @@ def choose_stepper(
         return ShardedStepper(
             how.sharding, lambda state: choose_stepper(part, alone, state, fire_rate, compiled)
         )
-    if _fused(spec, how, state, fire_rate):
+    compiles = how.compiled == "always" or (how.compiled == "training" and torch.is_grad_enabled())
+    if (how.fused or not compiles) and _fused(spec, how, state, fire_rate):
         return FusedStepper(spec, state)
-    if how.compiled == "always" or (how.compiled == "training" and torch.is_grad_enabled()):
+    if compiles:
         return compiled.stepper(spec)
     if how.sparse is not False and spares_cells(spec):
         return SparseStepper(spec, always=bool(how.sparse))

@@ -98,7 +98,10 @@ def _drawn(spec: StepSpec, state: State) -> tuple[StepSpec, State]:
 @contextmanager
 def _float32_products() -> Iterator[None]:
     """Let no product of float32 be rounded to TF32 inside the block, as cuDNN's are by default."""
-    kinds = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    kinds = (
+        torch.backends.cudnn.conv,  # pyright: ignore[reportAttributeAccessIssue]
+        torch.backends.cuda.matmul,
+    )
     before = [kind.fp32_precision for kind in kinds]
     try:
         for kind in kinds:

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias, get_args
 
 import torch
 
+from nca.bench.captured import CapturedRollout
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
@@ -80,7 +81,7 @@ def _bfloat16(automaton: Automaton) -> Rollout:
 
 
 def _compiled(automaton: Automaton) -> Rollout:
-    automaton.memory, automaton.compiled = STORE, "always"
+    automaton.memory, automaton.compiled, automaton.fused = STORE, "always", False
     return automaton.rollout
 
 
@@ -89,8 +90,16 @@ def _fused(automaton: Automaton) -> Rollout:
     return automaton.rollout
 
 
-def _off_cuda(device: torch.device) -> str:
-    return "" if device.type == "cuda" else "Triton's programs run on CUDA devices"
+def _captured(made: Callable[[Automaton], Rollout]) -> Callable[[Automaton], Rollout]:
+    def made_and_captured(automaton: Automaton) -> Rollout:
+        automaton.memory = STORE
+        return CapturedRollout(automaton, made(automaton))
+
+    return made_and_captured
+
+
+def _only_on_cuda(why: str) -> Callable[[torch.device], str]:
+    return lambda device: "" if device.type == "cuda" else why
 
 
 def _keeping(memory: ActivationMemory) -> Callable[[Automaton], Rollout]:
@@ -110,7 +119,27 @@ BACKENDS: tuple[Backend, ...] = (
     Backend("engine", "as the recipe stands: kernels shared, cells listed where faster", _engine),
     Backend("bfloat16", "the engine, its products in bfloat16", _bfloat16, dtype=torch.bfloat16),
     Backend("compiled", "torch.compile of one step of the whole grid", _compiled, compiles=True),
-    Backend("fused", "a step in one launch, demanded", _fused, lacks=_off_cuda),
+    Backend(
+        "compiled_graph",
+        "the same, a rollout captured as one CUDA graph",
+        _captured(_compiled),
+        compiles=True,
+        lacks=_only_on_cuda("graphs are captured on CUDA devices"),
+    ),
+    Backend(
+        "fused",
+        "a step in one launch, demanded",
+        _fused,
+        compiles=True,
+        lacks=_only_on_cuda("Triton's programs run on CUDA devices"),
+    ),
+    Backend(
+        "fused_graph",
+        "the same, a rollout captured as one CUDA graph",
+        _captured(_fused),
+        compiles=True,
+        lacks=_only_on_cuda("graphs are captured on CUDA devices"),
+    ),
     Backend(
         "segments",
         "the engine, keeping about two roots of the states for the gradient",
