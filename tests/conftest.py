@@ -1,4 +1,8 @@
-"""What all tests share: Hypothesis profiles, every plugin promised, a fresh registry, no hurry."""
+"""What all tests share: Hypothesis profiles, every plugin promised, a fresh registry, no hurry.
+
+What a test needs beyond torch and pytest may be missing, as on a machine borrowed for its card:
+then the files that import it are skipped, and the others run.
+"""
 
 import os
 import signal
@@ -14,21 +18,30 @@ if not any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/dxg")):
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 import torch
-from hypothesis import configuration, settings
+from machine import SkippableModule, installed, require_gpu
 
 from nca.registry.discovery import discover, load_file
 from nca.registry.registry import registry
 
-pytest.register_assert_rewrite("bench")
-pytest_plugins = ["browser", "page_case"]
+pytest.register_assert_rewrite("bench", "fused_case")
+pytest_plugins = ["browser", "page_case"] if installed("playwright") else []
 
-settings.register_profile("dev", max_examples=25, derandomize=True, deadline=None, database=None)
-settings.register_profile("ci", settings.get_profile("dev"), max_examples=200)
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
-)
-# what Hypothesis notes for itself goes elsewhere than into the working directory
-configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "nca-hypothesis")
+if installed("hypothesis"):
+    from hypothesis import configuration, settings
+
+    settings.register_profile(
+        "dev", max_examples=25, derandomize=True, deadline=None, database=None
+    )
+    settings.register_profile("ci", settings.get_profile("dev"), max_examples=200)
+    settings.load_profile(
+        os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+    )
+    # what Hypothesis notes for itself goes elsewhere than into the working directory
+    configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "nca-hypothesis")
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> SkippableModule:
+    return SkippableModule.from_parent(parent, path=module_path)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,8 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device, and there is none")
+    if item.get_closest_marker("gpu"):
+        require_gpu()
 
 
 @pytest.fixture(autouse=True)

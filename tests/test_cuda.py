@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nca import SILENT
+from nca import SILENT, Layout, Level
 from nca.checkpoint.read import read_recipe
 from nca.engine.rng import CellRNG, HostRNG
 from nca.training.loop import next_batch, train
@@ -38,6 +38,13 @@ def test_counted_numbers_are_the_same_bits(draw):
         for device in ("cpu", "cuda")
     ]
     assert drawn[0].equal(drawn[1])
+
+
+def test_a_state_moves_to_another_device_with_its_sample_numbers():
+    state = Layout([Level("body", 2)]).zeros(2, (3,))
+    state = state.replace(remembered=({"body": state["body"]},)).to("cuda")
+    devices = {state["body"].device, state.remembered[0]["body"].device, state.samples.device}
+    assert {device.type for device in devices} == {"cuda"}
 
 
 def test_orders_are_the_same_on_both():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from test_triton import DEVICE, one_net, state_of, three_levels
+from fused_case import DEVICE, one_net, state_of, three_levels
 from torch import Tensor
 
 from nca import Noise, State

@@ -3,7 +3,6 @@
 import zlib
 from dataclasses import replace
 
-import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -106,15 +105,6 @@ def test_listed_cells_draw_the_numbers_that_they_draw_in_the_grid(data, random_s
 
 def test_a_number_does_not_depend_on_how_many_channels_are_drawn():
     assert torch.equal(source().bits("s", 1, (9,)), source().bits("s", 3, (9,))[:, :1])
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("draw", ["bits", "uniform", "normal"])
-def test_a_gpu_draws_the_same_bits(draw):
-    samples = torch.arange(5)
-    here = getattr(CellRNG(3, 4, samples), draw)("s", 3, (17, 19))
-    there = getattr(CellRNG(3, 4, samples.cuda()), draw)("s", 3, (17, 19))
-    assert torch.equal(there.cpu(), here)
 
 
 def test_compiled_code_draws_the_same_bits_and_is_not_compiled_for_each_step():

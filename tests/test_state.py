@@ -198,13 +198,6 @@ def test_a_state_moves_to_another_dtype_with_its_memory_and_not_its_sample_numbe
     assert state.samples.dtype == torch.int64
 
 
-@pytest.mark.gpu
-def test_a_state_moves_to_another_device_with_its_sample_numbers():
-    state = remembering(BODY.zeros(2, (3,))).to("cuda")
-    devices = {state["body"].device, state.remembered[0]["body"].device, state.samples.device}
-    assert {device.type for device in devices} == {"cuda"}
-
-
 @given(state=states(), data=st.data())
 def test_selected_samples_keep_number_and_memory(state, data):
     state = remembering(state)

@@ -8,10 +8,22 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from fused_case import (
+    DEVICE,
+    NEAR,
+    Net,
+    Silent,
+    apart,
+    assert_reduced_products_are_near,
+    assert_same_future,
+    end_and_gradients,
+    one_net,
+    state_of,
+    three_levels,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import random_seeds, sizes
-from torch import Tensor
 
 from nca import (
     ActivationMemory,
@@ -23,19 +35,12 @@ from nca import (
     RuleContext,
     ShapeError,
     Skip,
-    State,
     Topology,
-    UpdateRule,
-    View,
     why_not_fused,
 )
 from nca.backends.fused import FusedStepper
-from nca.engine.program import Correlation, DecayTerm, Layer, MLPTerm, Program, Squash
 
 pytest.importorskip("triton")
-
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-NEAR = 1e-5
 
 
 @pytest.fixture(autouse=True)
@@ -43,124 +48,6 @@ def _exact() -> Iterator[None]:
     """Let the plain step's convolutions be those of float32 on a GPU, too."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
-
-
-class Net(UpdateRule):
-    """A learned correlation of one level, relu, a change."""
-
-    def __init__(
-        self,
-        place: RuleContext,
-        hidden: int,
-        reads: str = "own",
-        bound: float | None = None,
-        side: int = 3,
-    ) -> None:
-        super().__init__()
-        self.reads = (reads,)
-        read = place.level(reads).channels
-        self.bound = bound
-        self.first = torch.nn.Conv2d(read, hidden, side)
-        self.last = torch.nn.Linear(hidden, place.own.channels)
-
-    def program(self) -> Program:
-        squash = Squash(self.bound) if self.bound else None
-        sight = Correlation(self.reads[0], self.first.weight, self.first.bias, squash)
-        last = Layer(self.last.weight, self.last.bias, "relu")
-        return Program((MLPTerm((sight,), (last,)),))
-
-    def forward(self, view: View) -> Tensor:
-        level = view.level(self.reads[0])
-        shown = self.bound * torch.tanh(level / self.bound) if self.bound else level
-        hidden = torch.relu(view.correlate(shown, self.first.weight, self.first.bias))
-        return self.last(hidden.movedim(1, -1)).movedim(-1, 1)
-
-
-class Fade(UpdateRule):
-    """Take a learned share of the level away."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rate = torch.nn.Parameter(torch.tensor(0.2))
-
-    def program(self) -> Program:
-        return Program((DecayTerm(self.rate),))
-
-    def forward(self, view: View) -> Tensor:
-        return -self.rate * view.own
-
-
-class Silent(UpdateRule):
-    """Say nothing of what it computes."""
-
-    def forward(self, view: View) -> Tensor:
-        return 0.1 * view.own
-
-
-def one_net(channels: int = 5, hidden: int = 12, **settings: object) -> Automaton:
-    layout = Layout([Level("body", channels)])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = Net(RuleContext(layout, "body"), hidden)
-    return Automaton(layout, {"body": [net]}, **settings).to(DEVICE)
-
-
-def three_levels(**settings: object) -> Automaton:
-    """Return an input under two levels, with nets between all that are neighbours."""
-    layout = Layout([Level("image", 2, input=True), Level("low", 4), Level("high", 3)])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        low, high = RuleContext(layout, "low"), RuleContext(layout, "high")
-        rules = {
-            "low": [Net(low, 7, "below"), Net(low, 5), Net(low, 6, "above", 1.0), Fade()],
-            "high": [Net(high, 9, "below", 1.0), Fade(), Fade()],
-        }
-    return Automaton(layout, rules, **settings).to(DEVICE)
-
-
-def state_of(automaton: Automaton, batch: int, size: tuple[int, int], random_seed: int) -> State:
-    empty = automaton.layout.zeros(batch, size, random_seed=random_seed)
-    drawn = {
-        name: empty.rng.normal(f"test/{name}", level.channels, size)
-        for name, level in automaton.layout.items()
-    }
-    return empty.replace(drawn).to(DEVICE)
-
-
-def end_and_gradients(
-    automaton: Automaton, state: State, fused: bool, steps: int = 1
-) -> tuple[State, dict[str, Tensor]]:
-    """Return where a rollout ends, and the gradients of a weighted sum of it."""
-    automaton.fused = fused
-    first = state.map(lambda level: level.detach().clone().requires_grad_())
-    end = automaton.rollout(first, steps)
-    weights = state_of(automaton, state.batch, state.size(next(iter(state))), 99)
-    loss = sum((end[name] * weights[name]).sum() for name in end)
-    named = {**dict(first.levels), **dict(automaton.named_parameters())}
-    found = torch.autograd.grad(loss, list(named.values()), allow_unused=True)
-    return end.detach(), {n: g for n, g in zip(named, found, strict=True) if g is not None}
-
-
-def apart(one: Tensor, other: Tensor) -> float:
-    """Return how far two tensors are apart, as a share of the second."""
-    assert one.shape == other.shape
-    return ((one - other).norm() / other.norm().clamp(min=1e-30)).item()
-
-
-def assert_same_future(
-    automaton: Automaton, state: State, steps: int = 1, gradients_near: float = NEAR
-) -> None:
-    fused, gradients = end_and_gradients(automaton, state, True, steps)
-    plain, wanted = end_and_gradients(automaton, state, False, steps)
-    assert fused.step == plain.step
-    assert set(gradients) == set(wanted)
-    for name in plain:
-        assert apart(fused[name], plain[name]) < NEAR, name
-        # no cell moves that rests in the plain step, and none rests that moves
-        moved = [(end[name] != state[name]).any(1) for end in (fused, plain)]
-        assert torch.equal(*moved), name
-    for name in wanted:
-        assert apart(gradients[name], wanted[name]) < gradients_near, name
 
 
 @pytest.mark.parametrize(
@@ -261,21 +148,6 @@ def test_only_asked_gradients_are_computed():
     assert apart(*ends) < NEAR
 
 
-def assert_reduced_products_are_near(automaton: Automaton, state: State) -> None:
-    # on numbers that bfloat16 holds, rounding puts no hidden unit on the other side of relu's kink
-    state = state.map(lambda level: level.bfloat16().float())
-    with torch.no_grad():
-        for weight in automaton.parameters():
-            weight.copy_(weight.bfloat16())
-    plain, wanted = end_and_gradients(automaton, state, False)
-    with torch.autocast(DEVICE, dtype=torch.bfloat16):
-        fused, gradients = end_and_gradients(automaton, state, True)
-    assert fused["body"].dtype == torch.float32
-    assert 1e-5 < apart(fused["body"], plain["body"]) < 1e-2
-    for name in wanted:
-        assert apart(gradients[name], wanted[name]) < 1e-2, name
-
-
 def test_reduced_products_are_near_and_not_the_same():
     automaton = one_net()
     assert_reduced_products_are_near(automaton, state_of(automaton, 2, (4, 4), 11))
@@ -374,52 +246,3 @@ def test_without_an_interpreter_the_host_is_no_place(monkeypatch):
     state = automaton.seed(1, (3, 3))
     reason = "the state is on cpu, and Triton's programs run on CUDA devices"
     assert why_not_fused(automaton, state) == reason
-
-
-def large() -> Automaton:
-    return one_net(16, 128, fire_rate=0.5, alive=Alive("body", 3, 0.1))
-
-
-@pytest.mark.gpu
-def test_a_realistic_step_on_a_gpu():
-    automaton = large()
-    # of five million hidden units one or two are so near relu's kink that rounding picks the slope
-    assert_same_future(automaton, state_of(automaton, 8, (72, 71), 1), gradients_near=1e-3)
-    automaton = three_levels(fire_rate=0.5, noise=Noise(0.1))
-    assert_same_future(automaton, state_of(automaton, 8, (29, 28), 1), gradients_near=1e-3)
-
-
-@pytest.mark.gpu
-def test_a_rollout_of_20_steps_on_a_gpu():
-    automaton = one_net(16, 128, fire_rate=0.5)
-    with torch.no_grad():
-        automaton.rules_of("body")[0].last.weight.mul_(0.1)
-    state = state_of(automaton, 4, (64, 64), 2)
-    fused, _ = end_and_gradients(automaton, state, True, steps=20)
-    plain, _ = end_and_gradients(automaton, state, False, steps=20)
-    assert apart(fused["body"], plain["body"]) < 1e-3
-
-
-@pytest.mark.gpu
-def test_reduced_products_on_a_gpu():
-    automaton = one_net(16, 128, fire_rate=0.5)
-    assert_reduced_products_are_near(automaton, state_of(automaton, 8, (72, 72), 3))
-
-
-@pytest.mark.gpu
-def test_the_same_bits_each_time_on_a_gpu():
-    automaton = large()
-    state = state_of(automaton, 8, (72, 72), 4)
-    (one, gradients), (other, others) = (end_and_gradients(automaton, state, True) for _ in "ab")
-    assert one == other
-    assert all(torch.equal(gradients[name], others[name]) for name in gradients)
-
-
-@pytest.mark.gpu
-def test_a_gpu_takes_fused_steps_unasked():
-    automaton = large()
-    state = state_of(automaton, 2, (16, 16), 5)
-    ends = []
-    for automaton.fused in (None, True):
-        ends.append(automaton.step(state))
-    assert ends[0] == ends[1]
