@@ -35,10 +35,12 @@ from nca import (
     RuleContext,
     ShapeError,
     Skip,
+    State,
     Topology,
     why_not_fused,
 )
 from nca.backends.fused import FusedStepper
+from nca.backends.triton.step import program_options
 
 pytest.importorskip("triton")
 
@@ -87,6 +89,29 @@ def test_nets_of_all_levels_are_fused_together():
 def test_a_hidden_layer_wider_than_a_program_and_many_channels():
     automaton = one_net(channels=20, hidden=70)
     assert_same_future(automaton, state_of(automaton, 1, (3, 3), 6))
+
+
+def test_many_channels_take_more_threads_and_fewer_hidden_units_at_once():
+    for channels, wide, warps in ((32, 128, 4), (33, 64, 8), (128, 64, 8)):
+        automaton = one_net(channels, 130)
+        with torch.autocast(DEVICE, dtype=torch.bfloat16):
+            weights = FusedStepper(automaton.spec, state_of(automaton, 1, (1, 1), 0)).weights
+        assert weights.plan.levels[0].nets[0].wide == wide
+        assert program_options(weights)["num_warps"] == warps
+    assert_reduced_products_are_near(automaton, state_of(automaton, 1, (2, 2), 3))
+
+
+def test_several_nets_of_a_level_hold_fewer_hidden_units_at_once_where_products_are_exact():
+    automaton = three_levels()
+    level, *_ = automaton.rules["low"]
+    level.first = torch.nn.Conv2d(2, 40, 3).to(DEVICE)
+    level.last = torch.nn.Linear(40, 4).to(DEVICE)
+    state = state_of(automaton, 1, (3, 3), 0)
+    assert FusedStepper(automaton.spec, state).weights.plan.levels[0].nets[0].wide == 32
+    assert_same_future(automaton, state)
+    alone = one_net(4, 40)
+    plan = FusedStepper(alone.spec, state_of(alone, 1, (3, 3), 0)).weights.plan
+    assert plan.levels[0].nets[0].wide == 64
 
 
 @settings(max_examples=4)
@@ -230,6 +255,14 @@ def test_weights_that_do_not_fit_are_refused():
 def test_what_can_be_fused_has_no_objection():
     automaton = one_net()
     assert why_not_fused(automaton, state_of(automaton, 1, (3, 3), 0)) is None
+
+
+@pytest.mark.parametrize(("cells", "fits"), [(2**31 - 64, True), (2**31 - 63, False)])
+def test_no_more_cells_are_fused_than_an_int32_counts(cells, fits):
+    automaton = one_net(1, 3)
+    state = State({"body": torch.zeros(1, device=DEVICE).expand(1, 1, cells, 1)})
+    reason = None if fits else f"its samples have {cells} cells in all, more than 2147483584"
+    assert why_not_fused(automaton, state) == reason
 
 
 def test_products_of_another_type_are_not_fused():

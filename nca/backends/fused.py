@@ -6,6 +6,7 @@ numbers and the same results within rounding.
 """
 
 import importlib.util
+import math
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -34,6 +35,9 @@ from nca.errors import ShapeError
 
 MOST_CHANNELS = 128
 """Channels of a level up to which its tiles and the weights for them fit on a chip."""
+
+MOST_CELLS = (1 << 31) - 64
+"""Cells of all samples: programs count them in int32, to the end of the last tile."""
 
 OLDEST = (8, 0)
 """Compute capability of the first cards that multiply bfloat16."""
@@ -201,6 +205,9 @@ def _of_grid(spec: StepSpec, state: State) -> str | None:
         return f"the state holds {kinds.pop()}, and not torch.float32".replace("torch.", "")
     if not state.batch:
         return "the state holds no sample"
+    cells = state.batch * math.prod(state.size(next(iter(state))))
+    if cells > MOST_CELLS:
+        return f"its samples have {cells} cells in all, more than {MOST_CELLS}"
     return None
 
 

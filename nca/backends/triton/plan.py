@@ -13,6 +13,10 @@ SMALLEST = 16
 """The shortest side of a matrix that tensor cores multiply."""
 
 
+MANY = 64
+"""Channels, filled up to a power of two, from which on a tile takes twice the threads."""
+
+
 class NetPlan(NamedTuple):
     """One net: see the module for the layout of its weights.
 
@@ -71,6 +75,12 @@ class StepPlan(NamedTuple):
     lasts: int
     shares: int
     hidden: int
+
+    @property
+    def many(self) -> bool:
+        """Whether some net reads or writes many channels."""
+        blocks = [max(level.block, net.block) for level in self.levels for net in level.nets]
+        return max(blocks, default=0) >= MANY
 
 
 class Unit(NamedTuple):

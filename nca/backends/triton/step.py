@@ -215,7 +215,7 @@ class _Back:
                 *(self.rows, hidden, parts, count, *size, self.tiles),
                 PLAN=plan,
                 WORK=work,
-                **_make(self.weights),
+                **program_options(self.weights),
             )
         return parts.sum(0)
 
@@ -269,12 +269,13 @@ def _kind(weights: Weights, moment: StepArguments) -> dict[str, Any]:
     return {
         "FIRE": moment.fire_rate < 1,
         "FROZEN": moment.living is not None,
-        **_make(weights),
+        **program_options(weights),
     }
 
 
-def _make(weights: Weights) -> dict[str, Any]:
-    warps = 8 if weights.products == "exact" else 4
+def program_options(weights: Weights) -> dict[str, Any]:
+    """Return what all programs of nets are compiled with."""
+    warps = 8 if weights.products == "exact" or weights.plan.many else 4
     return {"TILE": weights.tile, "PRODUCTS": weights.products, "num_warps": warps}
 
 

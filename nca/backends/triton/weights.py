@@ -14,13 +14,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca.backends.triton.plan import SMALLEST, TAPS, LevelPlan, NetPlan, StepPlan, power
+from nca.backends.triton.plan import MANY, SMALLEST, TAPS, LevelPlan, NetPlan, StepPlan, power
 
 WIDEST, DEEPEST = 128, 64
 """Hidden units that a program holds at once, and rows of a first layer that one product takes."""
 
+WIDEST_BESIDE_MANY = 64
+"""Hidden units beside many channels (`MANY`): with more, registers overflow into memory."""
+
 WIDEST_EXACT, DEEPEST_EXACT = 64, 16
 """The same where products are exact: no tensor core does them, and operands lie in registers."""
+
+WIDEST_EXACT_OF_SEVERAL = 32
+"""Hidden units where products are exact and a level has several nets: with more, the compiler takes
+them all together, and registers overflow."""
 
 TALLEST = 64
 """Rows of a first layer of which a program sums up the gradient, at most."""
@@ -73,7 +80,7 @@ def lay_out(levels: Sequence[LevelWeights], *, exact: bool) -> tuple[StepPlan, T
         levels: What is summed for each level; there is at least one.
         exact: Whether products are those of float32.
     """
-    sizes = [_sizes(net, exact) for level in levels for net in level.nets]
+    sizes = [_sizes(net, level, exact) for level in levels for net in level.nets]
     at = _Places(firsts=0, lasts=sum(net.rows * net.hidden for net in sizes), hidden=0)
     ends = [power(level.channels, SMALLEST) for level in levels for _ in level.nets]
     shares = at.lasts + sum((n.hidden + 1) * end for n, end in zip(sizes, ends, strict=True))
@@ -122,10 +129,18 @@ class _Places:
         return placed
 
 
-def _sizes(weights: NetWeights, exact: bool) -> NetPlan:
+def _widest(weights: NetWeights, level: LevelWeights, exact: bool) -> int:
+    """Return how many hidden units of a net a program may hold at once."""
+    if exact:
+        return WIDEST_EXACT_OF_SEVERAL if len(level.nets) > 1 else WIDEST_EXACT
+    many = max(power(weights.first.shape[1]), power(level.channels)) >= MANY
+    return WIDEST_BESIDE_MANY if many else WIDEST
+
+
+def _sizes(weights: NetWeights, level: LevelWeights, exact: bool) -> NetPlan:
     hidden, channels = weights.first.shape[:2]
     block = power(channels)
-    wide = min(power(hidden, SMALLEST), WIDEST_EXACT if exact else WIDEST)
+    wide = min(power(hidden, SMALLEST), _widest(weights, level, exact))
     tall = min(power(TAPS * block + 1, SMALLEST), TALLEST)
     return NetPlan(
         field=weights.field,
