@@ -81,6 +81,14 @@ def test_the_living_are_the_same_also_beyond_the_grid_and_beside_nan(radius):
     assert torch.equal(living, wanted)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 1), (2, 2)])
+def test_the_living_wrap_on_a_grid_narrower_than_their_reach(size):
+    automaton = one_net(3, 4, alive=Alive("body", 1, 0.5))
+    state = state_of(automaton, 3, size, 2)
+    living = FusedStepper(automaton.spec, state).alive_mask(state)
+    assert torch.equal(living, automaton.alive_mask(state))
+
+
 def test_nets_of_all_levels_are_fused_together():
     automaton = three_levels(fire_rate=0.6)
     assert_same_future(automaton, state_of(automaton, 1, (4, 5), 5))

@@ -6,7 +6,7 @@ Legend: M rows of a tile, C channels.
 import triton
 import triton.language as tl
 
-from nca.backends.triton.programs import tile_rows
+from nca.backends.triton.programs import tap_rows, tile_rows
 
 
 @triton.jit
@@ -15,17 +15,23 @@ def _highest(
     CHANNELS: tl.constexpr, CHANNEL: tl.constexpr, RADIUS: tl.constexpr,
 ):  # fmt: skip
     """Return the maximum of a channel in the neighbourhood on the torus, `(M, 1)`."""
-    x = row % width
-    y = row // width % height
-    side: tl.constexpr = 2 * RADIUS + 1
     highest = tl.load(level + row.to(tl.int64) * CHANNELS + CHANNEL, mask=inside, other=0.0)
-    for n in range(side * side):
-        # the radius may exceed the side; what is left of a division has the sign of the dividend
-        down = ((y + n // side - RADIUS) % height + height) % height
-        right = ((x + n % side - RADIUS) % width + width) % width
-        at = (row + (down - y) * width + (right - x)).to(tl.int64)
-        seen = tl.load(level + at * CHANNELS + CHANNEL, mask=inside, other=0.0)
-        highest = tl.maximum(highest, seen, propagate_nan=tl.PropagateNan.ALL)
+    if RADIUS == 1:  # unrolled, so that all loads are on their way at once
+        for tap in tl.static_range(9):
+            at = tap_rows(row, tap, height, width, 1).to(tl.int64)
+            seen = tl.load(level + at * CHANNELS + CHANNEL, mask=inside, other=0.0)
+            highest = tl.maximum(highest, seen, propagate_nan=tl.PropagateNan.ALL)
+    else:
+        x = row % width
+        y = row // width % height
+        side: tl.constexpr = 2 * RADIUS + 1
+        for n in range(side * side):
+            # the radius may exceed the side; the rest of a division has the sign of the dividend
+            down = ((y + n // side - RADIUS) % height + height) % height
+            right = ((x + n % side - RADIUS) % width + width) % width
+            at = (row + (down - y) * width + (right - x)).to(tl.int64)
+            seen = tl.load(level + at * CHANNELS + CHANNEL, mask=inside, other=0.0)
+            highest = tl.maximum(highest, seen, propagate_nan=tl.PropagateNan.ALL)
     return highest
 
 
