@@ -9,7 +9,7 @@ one for an automaton and a state; `nca bench RECIPE` times them beside each othe
   batch whether compiled steps pay for the rest of the run, prints what it found, and keeps to it
   when the run is resumed; without it nothing is compiled, since compiled steps round differently.
   Weights that a short rollout does not reach have a gradient of zero rather than none, which Adam
-  counts.
+  counts. What is compiled is not fused, unless `fused=True` demands that.
 - `fused`: perception, hidden layer and change in one launch on a CUDA device, forward and
   backward. `lowering` says what fits: two axes, torus, float32 states, levels of one size, at most
   128 channels, 3x3 kernels, one hidden layer with relu. Two hidden layers, attention, other
