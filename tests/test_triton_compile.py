@@ -63,7 +63,8 @@ def fetched(version: str) -> Iterator[Path | None]:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
         done = subprocess.run([*pip, f"triton=={version}"], capture_output=True, text=True)
         if done.returncode:
-            pytest.skip(f"Triton {version} cannot be fetched: {done.stderr.strip()[-200:]}")
+            *_, reason = done.stderr.splitlines() or [""]
+            pytest.skip(f"Triton {version} cannot be fetched: {reason}")
         yield Path(folder)
 
 
