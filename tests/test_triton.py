@@ -106,6 +106,8 @@ def test_many_channels_take_more_threads_and_fewer_hidden_units_at_once():
             weights = FusedStepper(automaton.spec, state_of(automaton, 1, (1, 1), 0)).weights
         assert weights.plan.levels[0].nets[0].wide == wide
         assert program_options(weights)["num_warps"] == warps
+        exact = FusedStepper(automaton.spec, state_of(automaton, 1, (1, 1), 0)).weights
+        assert exact.plan.levels[0].nets[0].wide == wide // 2
     assert_reduced_products_are_near(automaton, state_of(automaton, 1, (2, 2), 3))
 
 

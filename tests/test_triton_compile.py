@@ -78,8 +78,8 @@ def test_the_programs_of_all_automata_compile_with_the_tritons_asked_for(request
         if version[0].isdigit():
             assert {line["triton"] for line in lines} == {version}
         assert_tensor_cores_are_used(lines)
-        # registers hold everything, but for a few numbers where products are exact
-        assert all(line["stack"] <= 64 * (line["products"] == "exact") for line in lines)
+        # registers hold everything, but for a few numbers
+        assert max(line["stack"] for line in lines) <= 64
         found = {(line["automaton"], line["products"], line["card"]) for line in lines}
         for name in ("growing", "texture", "glom_small", "glom_large", "widest"):
             for card in TARGETS:

@@ -25,9 +25,9 @@ WIDEST_BESIDE_MANY = 64
 WIDEST_EXACT, DEEPEST_EXACT = 64, 16
 """The same where products are exact: no tensor core does them, and operands lie in registers."""
 
-WIDEST_EXACT_OF_SEVERAL = 32
-"""Hidden units where products are exact and a level has several nets: with more, the compiler takes
-them all together, and registers overflow."""
+WIDEST_EXACT_BESIDE_MUCH = 32
+"""Hidden units where products are exact and channels are many or a level has several nets: with
+more, the compiler takes all of it together, and registers overflow."""
 
 TALLEST = 64
 """Rows of a first layer of which a program sums up the gradient, at most."""
@@ -131,9 +131,9 @@ class _Places:
 
 def _widest(weights: NetWeights, level: LevelWeights, exact: bool) -> int:
     """Return how many hidden units of a net a program may hold at once."""
-    if exact:
-        return WIDEST_EXACT_OF_SEVERAL if len(level.nets) > 1 else WIDEST_EXACT
     many = max(power(weights.first.shape[1]), power(level.channels)) >= MANY
+    if exact:
+        return WIDEST_EXACT_BESIDE_MUCH if many or len(level.nets) > 1 else WIDEST_EXACT
     return WIDEST_BESIDE_MANY if many else WIDEST
 
 
