@@ -44,4 +44,6 @@ def test_what_names_no_device_is_refused(gpus, name):
 def test_hardware_is_named_with_what_figures_depend_on(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"H100 {device.index}")
     assert hardware(torch.device("cuda", 1)) == "H100 1"
-    assert hardware(torch.device("cpu")) == f"CPU, {torch.get_num_threads()} threads"
+    for count, words in ((1, "CPU, 1 thread"), (2, "CPU, 2 threads")):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=count: count)
+        assert hardware(torch.device("cpu")) == words

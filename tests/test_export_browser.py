@@ -11,7 +11,7 @@ from nca.export import browser
 def answering(monkeypatch, text: str) -> None:
     page = f'<html><script id="answer" type="application/json">{text}</script></html>'
     ended = subprocess.CompletedProcess([], 0, page.encode(), b"")
-    monkeypatch.setattr(subprocess, "run", lambda *given, **options: ended)
+    monkeypatch.setattr(browser, "_run_alone", lambda command: ended)
 
 
 def test_a_fault_of_the_pages_scripts_is_not_blamed_on_the_browser(monkeypatch):

@@ -99,4 +99,4 @@ def test_the_readme_fits_a_screen_or_two():
 
 def test_the_line_that_installs_and_runs_the_tests_stands_alone():
     (line,) = re.findall(r"^(pip install .*&& pytest.*)$", README, re.MULTILINE)
-    assert line == 'pip install ".[test]" && pytest -n auto'
+    assert line == 'pip install ".[all,test]" && pytest -n auto'

@@ -73,5 +73,5 @@ def test_a_file_that_is_no_recipe_by_its_size_is_not_read(tmp_path):
     file = tmp_path / "huge.toml"
     with file.open("wb") as sparse:
         sparse.truncate(1 << 40)
-    with pytest.raises(NCAError, match="it is too large"):
+    with pytest.raises(NCAError, match="it has more than 1,048,576 bytes"):
         recipe_text(file)
