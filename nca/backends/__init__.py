@@ -26,8 +26,9 @@ checkpoint that was trained in float32 is evaluated, drawn and played in float32
 bfloat16 in whichever is faster. `bfloat16` asked for by name is warned of where it is slow.
 
 On a CPU a run times one thread, half of them and all, takes what is fastest, and looks again when
-its throughput has doubled or halved; `OMP_NUM_THREADS` has the last word. Threads of commands sleep
-while they wait for each other (`OMP_WAIT_POLICY=passive`, unless it is set).
+its throughput has doubled or halved; `OMP_NUM_THREADS` has the last word. Threads of commands soon
+sleep while they wait for each other (`GOMP_SPINCOUNT=2000`, unless that or `OMP_WAIT_POLICY` is
+set).
 
 `[train] memory` and `parts`: `nca help memory`. What was measured: `nca help measured`.
 

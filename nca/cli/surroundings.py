@@ -5,12 +5,16 @@ import logging
 import os
 import tempfile
 
+SPINNING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "2000"}
+"""How long threads spin before they sleep; two thousand rounds are a few microseconds."""
+
 
 def settle_surroundings() -> None:
     """Let libraries work, and be silent, with no home folder or no user name, beside other work."""
-    # a thread that has done its part of an operation sleeps until the others have done theirs: one
-    # that spins takes the processor from those it waits for, as soon as another process needs it
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # a thread that has done its part of an operation soon sleeps until the others have done theirs:
+    # one that spins takes the processor from those it waits for, if another process needs it, too
+    if not os.environ.keys() & SPINNING.keys():
+        os.environ.update(SPINNING)
     # without a place for its settings matplotlib takes a temporary one, and says so at length
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
