@@ -25,7 +25,7 @@ LARGEST = 1 << 16
 ANOTHER = "give the command as it was, or another folder: --keep FOLDER"
 
 
-class _Record(BaseModel):
+class _GridRecord(BaseModel):
     """What stands beside a grid."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -104,16 +104,16 @@ class KeptGrid:
         Raises:
             StorageError: It cannot be written.
         """
-        record = _Record(
+        record = _GridRecord(
             made_of=dict(self.made_of), filled=self.filled, step=self.grid.step, turn=self.grid.turn
         )
         write_whole(self.grid.folder / RECORD, dumps(record.model_dump(), indent=2).encode())
 
 
-def _read(path: Path) -> _Record:
+def _read(path: Path) -> _GridRecord:
     try:
         given: Any = parse_json(read_bounded(path, LARGEST, "the record of the grid"))
-        return _Record.model_validate(given)
+        return _GridRecord.model_validate(given)
     except (ValueError, ValidationError) as fault:
         reason = str(fault).splitlines()[0]
         raise StorageError(
