@@ -9,9 +9,7 @@ import torch
 from PIL import Image
 
 from nca.checkpoint.file import Checkpoint
-from nca.errors import StorageError
-from nca.files import safe_name
-from nca.output import (
+from nca.cli.output import (
     BENCHMARK,
     CHECKPOINT,
     EXAMINATION,
@@ -23,6 +21,8 @@ from nca.output import (
     output_path,
     picture_kind,
 )
+from nca.errors import StorageError
+from nca.files import safe_name
 
 ANY = Kind("anything", lambda path: True)
 NONE = Kind("a picture", lambda path: False)

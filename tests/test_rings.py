@@ -25,7 +25,7 @@ RINGS = (
     "engine/run_program engine/perception backends/lowering",
     "engine backends distributed/sharded "
     "tasks/batch tasks/pool tasks/damage tasks/losses tasks/metrics",
-    "files lock output signals device jsonl recipe checkpoint registry data tasks streaming render "
+    "files lock signals device jsonl recipe checkpoint registry data tasks streaming render "
     "analysis display losses metrics program stencils",
     "training evaluation reports sweep bench export play distributed",
     "cli __main__",

@@ -18,11 +18,11 @@ from nca.cli.console import (
     show_json,
 )
 from nca.cli.numbers import THREADS, number
+from nca.cli.output import BENCHMARK, output_path
 from nca.cli.progress import TerminalProgress, terminal_progress
 from nca.errors import DeviceError
 from nca.files import write_whole
 from nca.jsonl import dumps
-from nca.output import BENCHMARK, output_path
 from nca.progress import Progress, ProgressList
 
 LINE_EVERY = 5.0

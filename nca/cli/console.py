@@ -13,10 +13,10 @@ from rich.table import Table
 
 from nca.cli.completion import complete_checkpoint, complete_recipe
 from nca.cli.numbers import number
+from nca.cli.output import Output
 from nca.cli.visible import VisibleConsole, visible
 from nca.errors import NCAError, NCAWarning
 from nca.jsonl import dumps
-from nca.output import Output
 from nca.registry.discovery import load_file
 from nca.reports.numbers import NONE
 

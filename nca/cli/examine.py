@@ -26,9 +26,9 @@ from nca.cli.console import (
     show_table,
 )
 from nca.cli.numbers import SAMPLES, STEPS, number
+from nca.cli.output import EXAMINATION, Output, output_path
 from nca.cli.progress import terminal_progress
 from nca.files import numbered, safe_name
-from nca.output import EXAMINATION, Output, output_path
 
 if TYPE_CHECKING:
     from nca.reports.robustness import ModelUnderTest, RobustnessResult

@@ -19,9 +19,9 @@ from nca.cli.console import (
     show_json,
 )
 from nca.cli.numbers import number
+from nca.cli.output import ONNX, PAGE, output_path
 from nca.cli.progress import terminal_progress
 from nca.errors import DataError
-from nca.output import ONNX, PAGE, output_path
 
 if TYPE_CHECKING:
     from nca.checkpoint.trained import Trained

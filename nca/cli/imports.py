@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nca.cli.console import PluginFiles, load_plugins, print_result, say, say_replaced
-from nca.output import CHECKPOINT, output_path
+from nca.cli.output import CHECKPOINT, output_path
 
 
 def import_command(

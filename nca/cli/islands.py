@@ -22,9 +22,9 @@ from nca.cli.console import (
     show_rows,
 )
 from nca.cli.numbers import SAMPLES, STEPS, number
+from nca.cli.output import ISLANDS, output_path
 from nca.cli.progress import terminal_progress
 from nca.errors import ShapeError
-from nca.output import ISLANDS, output_path
 
 
 def islands_command(

@@ -20,9 +20,9 @@ from nca.cli.console import (
 )
 from nca.cli.console import out as stdout
 from nca.cli.numbers import SAMPLES, SEEDS, STEPS, number
+from nca.cli.output import output_path, picture_kind
 from nca.cli.progress import terminal_progress
 from nca.files import user_path
-from nca.output import output_path, picture_kind
 from nca.render.animation import FASTEST, SLOWEST
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ from nca.cli.console import (
     sides,
 )
 from nca.cli.numbers import STEPS, number
+from nca.cli.output import output_path, picture_kind
 from nca.cli.progress import terminal_progress
 from nca.errors import StorageError
-from nca.output import output_path, picture_kind
 
 if TYPE_CHECKING:
     import torch

@@ -93,8 +93,8 @@ def sweep_command(
 
     Example: nca sweep glom_mnist --over rollout.fire_rate=0.5,1 --seeds 3
     """
+    from nca.cli.output import SWEEP, output_path
     from nca.lock import folder_lock
-    from nca.output import SWEEP, output_path
     from nca.sweep.folder import place
     from nca.sweep.plan import grid, planned, rooted, sample
     from nca.sweep.request import check_number, parse_request
