@@ -13,6 +13,9 @@ along was trained on a GPU. `--device cuda` has tests of its own (`pytest -m gpu
 run on one either.
 """
 
+import time
+from collections.abc import Callable
+
 import torch
 
 from nca.errors import DeviceError
@@ -51,3 +54,12 @@ def hardware(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     count = torch.get_num_threads()
     return f"CPU, {count} {'thread' if count == 1 else 'threads'}"
+
+
+def seconds(call: Callable[[], object], device: torch.device) -> float:
+    """Return how long a call takes, until a GPU is done with it."""
+    begun = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begun

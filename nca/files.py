@@ -112,19 +112,18 @@ def read_text_bounded(
     most: int,
     what: str,
     to_do: str = "give a text file in UTF-8 that you may read",
-    error: type[NCAError] = NCAError,
 ) -> str:
     """Return the text of an ordinary file in UTF-8; see `read_bounded`.
 
     Raises:
         NCAError: What `read_bounded` raises; it is no text.
     """
-    content = read_bounded(path, most, what, to_do, error)
+    content = read_bounded(path, most, what, to_do, NCAError)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         reason = f"it is no text in UTF-8, from byte {fault.start} on"
-        raise error(f"{what} cannot be read: {reason}.", where=str(path), to_do=to_do) from None
+        raise NCAError(f"{what} cannot be read: {reason}.", where=str(path), to_do=to_do) from None
 
 
 def holds(path: Path, content: bytes) -> bool:

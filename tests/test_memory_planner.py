@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from nca import SILENT, ActivationMemory, Dataset, LabelledImages, register
 from nca.checkpoint.read import read_recipe
-from nca.training import probe
+from nca.training import memory_planner, probe
 from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe, MemoryNeed, choose_memory, fastest_that_fits
 from nca.training.run import Run
@@ -205,7 +205,7 @@ def test_times_are_of_the_mean_steps_and_in_order(tmp_path, monkeypatch):
 
     automaton = run.automaton
     automaton.rules_of(automaton.writable_levels[0])[0].register_forward_hook(stepped)
-    monkeypatch.setattr(probe, "seconds", walked)
+    monkeypatch.setattr(memory_planner, "seconds", walked)
     trial = IterationProbe(run)
     needs = list(trial.needs(timed=True))
     assert needs[0].seconds == 30 < needs[1].seconds < needs[2].seconds

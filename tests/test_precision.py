@@ -11,11 +11,12 @@ from training_case import begun
 from nca import NCAWarning
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.trained import Trained
+from nca.distributed.agreement import agreed_precision
 from nca.progress import SILENT
 from nca.recipe import precision
 from nca.recipe.precision import PrecisionChoice, decide_precision, measured_gain, product_shapes
 from nca.training.choices import note_precision
-from nca.training.run import Run, _agreed
+from nca.training.run import Run
 
 CPU = torch.device("cpu")
 NET = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Linear(8, 2))
@@ -58,7 +59,7 @@ def test_little_is_not_put_to_trial(monkeypatch):
 
 def test_a_gain_is_the_ratio_of_the_fastest_rounds(monkeypatch):
     times = iter([9.0, 9.0, *(6.0, 4.0) * 2, *(3.0, 5.0), *(6.0, 2.0) * 2])
-    monkeypatch.setattr(precision, "_seconds", lambda call, device: call() or next(times))
+    monkeypatch.setattr(precision, "seconds", lambda call, device: call() or next(times))
     measured_gain.cache_clear()
     assert measured_gain(((2, 3),), 4, CPU) == 1.5
     measured_gain.cache_clear()
@@ -123,6 +124,6 @@ class Group:
 @pytest.mark.parametrize(("other", "name"), [(True, "float32"), (False, "bfloat16")])
 def test_several_processes_agree(tmp_path, other, name):
     recipe = replace(begun(tmp_path).recipe, precision=PrecisionChoice("bfloat16", "by the clock"))
-    choice = _agreed(recipe, Group(other)).precision  # pyright: ignore[reportArgumentType]
+    choice = agreed_precision(recipe, Group(other)).precision  # pyright: ignore[reportArgumentType]
     assert choice is not None
     assert choice.name == name

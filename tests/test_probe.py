@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nca import NCAError
+from nca.device import seconds
 from nca.training import probe
 
 CPU = torch.device("cpu")
@@ -72,7 +73,7 @@ def test_the_peak_on_a_gpu_is_counted_by_torch(measure):
 
 
 def test_a_call_takes_time():
-    assert 0 < probe.seconds(lambda: torch.ones(9), CPU) < 60
+    assert 0 < seconds(lambda: torch.ones(9), CPU) < 60
 
 
 HOLDS = """

@@ -37,6 +37,14 @@ def test_the_fastest_number_is_taken_said_and_kept(tmp_path, clock):
     assert observed.notes[-1] == "threads: 2 of 4, as this run has had them"
 
 
+@pytest.mark.parametrize("count", [1.0, True, "2", 0, -1, 5, None, [2]])
+def test_a_number_that_is_none_in_a_damaged_log_is_not_taken(tmp_path, clock, count):
+    run = begun(tmp_path)
+    run.log.write({"iteration": 0, "kind": "threads", "threads": count})
+    choose_threads(run, Observed())
+    assert torch.get_num_threads() == 2
+
+
 def test_of_those_that_are_as_fast_the_fewest_are_taken(tmp_path, clock):
     clock[1] = 2.1
     choose_threads(begun(tmp_path), Observed())

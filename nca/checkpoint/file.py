@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from nca.checkpoint.bounds import LONGEST_NAME, VALUES, WHOLE, Metrics, header_fault
 from nca.checkpoint.fit import misfits
+from nca.engine.automaton import Automaton
 from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
 from nca.jsonl import dumps, parse_json
@@ -248,6 +249,15 @@ def weights(**modules: nn.Module) -> dict[str, Tensor]:
         for prefix, module in modules.items()
         for name, tensor in module.state_dict().items()
     }
+
+
+def fingerprint(automaton: Automaton) -> int:
+    """Return a number that changes with the levels of an automaton and with every weight."""
+    checksum = zlib.crc32(repr(automaton.layout).encode())
+    for name, tensor in sorted(weights(automaton=automaton).items()):
+        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        checksum = zlib.crc32(flat.numpy().data, zlib.crc32(name.encode(), checksum))
+    return checksum
 
 
 def _facts(record: str | None, path: Path) -> Any:

@@ -101,6 +101,7 @@ def stream_command(
     """
     import torch
 
+    from nca.checkpoint.file import fingerprint
     from nca.checkpoint.reads import MODEL
     from nca.device import hardware, pick_device
     from nca.render.sheet import demand_format, save_image
@@ -137,7 +138,7 @@ def stream_command(
         else:
             made_of = {"size": size, "store": store, "soup": str(soup), "fire rate": str(fire_rate)}
             made_of |= {"recipe": f"{zlib.crc32(recipe.text.encode()):08x}"}
-            made_of |= {"weights": _checksum(automaton)}
+            made_of |= {"weights": f"{fingerprint(automaton):08x}"}
             kept = KeptGrid.take(grid, made_of)
             grid = kept.grid
         if kept is None or not kept.filled:
@@ -170,17 +171,6 @@ def stream_command(
             output.write(lambda path: save_image(picture, path))
             say_replaced(output)
     _show(cells, steps, seconds, out, as_json)
-
-
-def _checksum(automaton: "Automaton") -> str:
-    """Return a number, in hexadecimal, that changes with every weight."""
-    import torch
-
-    checksum = 0
-    for name, tensor in sorted(automaton.state_dict().items()):
-        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        checksum = zlib.crc32(flat.numpy().data, zlib.crc32(name.encode(), checksum))
-    return f"{checksum:08x}"
 
 
 def _own_folder(parent: Path | None) -> "tempfile.TemporaryDirectory[str]":

@@ -16,7 +16,8 @@ Each process draws the whole batch, holds the whole pool, and computes the loss 
 Parts of a shared grid take no fused step. nccl and several GPUs have not been run. On one machine
 without GPUs, threads do as well: `nca help measured` has the figures.
 
-`group` starts and ends the processes, `sharding` says which part each one has, `halo` exchanges
-edges, `sharded` steps an automaton by parts: from Python it also steps a block without any process
-that holds the whole. Public to the other folders: `group`, `sharding`, `sharded`.
+`group` starts and ends the processes, `agreement` settles what each has decided for itself,
+`sharding` says which part each one has, `halo` exchanges edges, `sharded` steps an automaton by
+parts: from Python it also steps a block without any process that holds the whole. Public to the
+other folders: `group`, `agreement`, `sharding`, `sharded`.
 """

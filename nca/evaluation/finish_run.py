@@ -1,5 +1,6 @@
 """The end of a run: evaluate its best weights on test data, and draw states and curves."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.trained import Trained
 from nca.device import hardware
+from nca.distributed.agreement import agreed_precision
 from nca.distributed.group import ProcessGroup
 from nca.engine.state import State
 from nca.evaluation.evaluate import Measurement, divergence_note, evaluate
@@ -74,7 +76,7 @@ def sharded(trained: Trained, group: ProcessGroup) -> Trained:
     """Return a trained automaton whose steps are shared among the processes of a group."""
     size = trained.recipe.tables.grid.size
     trained.automaton.sharding = group.sharding(size)
-    return trained
+    return replace(trained, recipe=agreed_precision(trained.recipe, group))
 
 
 def evaluate_trained(

@@ -5,7 +5,6 @@ all be played.
 """
 
 import math
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -16,7 +15,7 @@ import torch
 from annotated_types import Le
 from torch import Tensor
 
-from nca.checkpoint.file import is_file, weights
+from nca.checkpoint.file import fingerprint, is_file
 from nca.checkpoint.find import pretrained, recipes
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.reads import PLAYED
@@ -177,11 +176,7 @@ class PlayedModel:
     @property
     def fingerprint(self) -> int:
         """A number that changes with the recipe's levels and with every weight."""
-        checksum = zlib.crc32(repr(self.automaton.layout).encode())
-        for name, tensor in sorted(weights(automaton=self.automaton).items()):
-            flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            checksum = zlib.crc32(flat.numpy().data, zlib.crc32(name.encode(), checksum))
-        return checksum
+        return fingerprint(self.automaton)
 
     @torch.no_grad()
     def first(self, start: PlayStart, random_seed: int) -> Snapshot:

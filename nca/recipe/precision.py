@@ -8,15 +8,14 @@ whichever is faster. States and weights are float32 in any case.
 
 import functools
 import math
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from nca.device import seconds
 from nca.errors import NCAWarning
 
 Precision = Literal["float32", "bfloat16"]
@@ -118,18 +117,10 @@ def measured_gain(shapes: tuple[tuple[int, int], ...], rows: int, device: torch.
     best = dict.fromkeys(kinds, math.inf)
     for _ in range(ROUNDS + 1):  # the first warms up, and never is the fastest
         for kind, given in kinds.items():
-            best[kind] = min(best[kind], _seconds(lambda given=given: _multiply(given), device))
+            best[kind] = min(best[kind], seconds(lambda given=given: _multiply(given), device))
     return best[torch.float32] / best[torch.bfloat16]
 
 
 def _multiply(pairs: list[tuple[Tensor, Tensor]]) -> None:
     for a, b in pairs:
         torch.mm(a, b)
-
-
-def _seconds(call: Callable[[], None], device: torch.device) -> float:
-    begun = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - begun

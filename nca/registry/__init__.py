@@ -52,9 +52,9 @@ Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.da
 `registry` keeps names: `register.rule("name")` and its like put a class or function under a name,
 `get("rule", "name")` returns it. `discovery` finds what installed packages and files offer,
 `importer` is the contract of those that read foreign weights, `target` of those that draw,
-`plugin_files` executes a file,
-`plugin_frames` says where in one a fault comes from, `installed` says what packages declare.
-Public to the other folders: `registry`, `discovery`, `importer`, `installed`.
+`plugin_files` executes a file, `plugin_frames` says where in one a fault comes from, `installed`
+says what packages declare. Public to the other folders: `registry`, `discovery`, `importer`,
+`installed`.
 """
 
 import nca.registry.target  # noqa: F401  # its contract holds from the first plugin on

@@ -7,6 +7,7 @@ the whole grid, the outcome is that of stepping the whole. Memory holds one tile
 
 import itertools
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -149,6 +150,24 @@ class GridFile:
         lines = [range(0, side, tile) for side in self.size]
         for start in itertools.product(*lines):
             yield start, tuple(min(tile, n - s) for s, n in zip(start, self.size, strict=True))
+
+    def flush(self) -> None:
+        """Let the state of now reach the disk.
+
+        Raises:
+            StorageError: It cannot.
+        """
+        try:
+            for name in self.layout:
+                paths = self._paths(name)
+                with paths[self.turn % len(paths)].open("rb+") as file:
+                    os.fsync(file.fileno())
+        except OSError as fault:
+            raise StorageError(
+                f"the grid cannot be written: {fault.strerror}.",
+                where=str(self.folder),
+                to_do="free some space on that disk, or choose another folder",
+            ) from fault
 
     def _lengths(self) -> dict[Path, int]:
         return {path: self._bytes(name) for name in self.layout for path in self._paths(name)}

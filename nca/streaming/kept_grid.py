@@ -93,7 +93,12 @@ class KeptGrid:
         return cls(grid, found.filled, made_of, lock)
 
     def at(self, grid: GridFile) -> "KeptGrid":
-        """Return the same with a grid that has moved on, and record where it stands."""
+        """Return the same with a grid that has moved on, and record where it stands.
+
+        Raises:
+            StorageError: Grid or record cannot be written.
+        """
+        grid.flush()  # before the record: a machine may lose its power between the two
         moved = replace(self, grid=grid, filled=True)
         moved.note()
         return moved

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from nca.device import seconds
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.rng import HostRNG
 from nca.progress import SILENT, Progress
@@ -108,7 +109,7 @@ def choose_memory(run: Run, progress: Progress) -> None:
     group, room = run.group, probe.free(run.device)
     if room is not None:
         room = -group.max(-round((1 - MARGIN) * room / group.sharing(run.device)))
-    with closing(IterationProbe(run).needs()) as needs:
+    with closing(IterationProbe(run, progress).needs()) as needs:
         agreed = (replace(need, peak=group.max(need.peak)) for need in needs)
         choice = fastest_that_fits(agreed, room)
     run.automaton.memory = choice.need.memory
@@ -279,7 +280,7 @@ class IterationProbe:
     def _time(self, memory: ActivationMemory, steps: int, repeats: int) -> float:
         taken: list[float] = []
         while len(taken) < repeats and sum(taken) < LONG:
-            taken.append(probe.seconds(lambda: self.iterate(memory, steps), self.run.device))
+            taken.append(seconds(lambda: self.iterate(memory, steps), self.run.device))
         return min(taken)
 
 

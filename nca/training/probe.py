@@ -4,7 +4,6 @@ import ctypes
 import gc
 import os
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,15 +61,6 @@ def resident_peak(call: Callable[[], object], device: torch.device) -> int | Non
     before = _bytes_in(STATUS, "VmRSS")
     call()
     return max(0, _bytes_in(STATUS, "VmHWM") - before)
-
-
-def seconds(call: Callable[[], object], device: torch.device) -> float:
-    """Return how long a call takes, until a GPU is done with it."""
-    begun = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - begun
 
 
 def held(device: torch.device) -> int:

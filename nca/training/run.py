@@ -6,7 +6,7 @@ is counted. So a run that was killed goes on as if nothing had happened.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from nca.checkpoint.file import MODULES, Checkpoint, file_tensors, weights
 from nca.checkpoint.overridden import apply_overrides
 from nca.checkpoint.read import parse_carried
 from nca.checkpoint.reads import TRAINED
+from nca.distributed.agreement import agreed_precision
 from nca.distributed.group import SINGLE, ProcessGroup
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
@@ -24,7 +25,7 @@ from nca.errors import CheckpointError, DivergedError
 from nca.files import is_file, write_whole
 from nca.lock import FolderLock
 from nca.progress import Progress
-from nca.recipe.precision import Precision, PrecisionChoice
+from nca.recipe.precision import Precision
 from nca.recipe.recipe import Recipe
 from nca.recipe.tables import Train
 from nca.tasks.pool import Pool
@@ -199,7 +200,7 @@ class Run:
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
         automaton = recipe.automaton()
-        recipe = _agreed(recipe.decided(automaton, device, precision), group)
+        recipe = agreed_precision(recipe.decided(automaton, device, precision), group)
         automaton.sharding = group.sharding(recipe.tables.grid.size)
         task = recipe.task()
         with group.leader_first(), recipe.blaming_task():
@@ -352,12 +353,3 @@ class Run:
         self.iteration = self.saved = checkpoint.iteration
         # where the best was removed, it is to be found anew
         self.best = checkpoint.best if is_file(path.parent / BEST) else None
-
-
-def _agreed(recipe: Recipe, group: ProcessGroup) -> Recipe:
-    """Return a recipe whose precision is that of all processes: float32, if one is faster so."""
-    choice = recipe.precision
-    assert choice is not None
-    if group.any(choice.name == "float32") and choice.name != "float32":
-        choice = PrecisionChoice("float32", "as another process needs it")
-    return replace(recipe, precision=choice)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from nca.progress import Progress
+from nca.progress import SILENT, Progress
 from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
 
@@ -38,11 +38,12 @@ def choose_threads(run: Run, progress: Progress) -> None:
     if not _may_choose(run) or run.iteration >= run.table.iterations:
         return
     known, most = run.log.last("threads"), torch.get_num_threads()
-    if known is not None and known.get("threads") in range(1, most + 1):
-        torch.set_num_threads(known["threads"])
-        progress.note(f"threads: {known['threads']} of {most}, as this run has had them")
+    count = known and known.get("threads")
+    if type(count) is int and 1 <= count <= most:
+        torch.set_num_threads(count)
+        progress.note(f"threads: {count} of {most}, as this run has had them")
     else:
-        _try(run, progress, most)
+        _try(run, progress, most, progress)
 
 
 class ThreadWatch(Progress):
@@ -81,7 +82,7 @@ def _may_choose(run: Run) -> bool:
     return alone and "OMP_NUM_THREADS" not in os.environ
 
 
-def _try(run: Run, progress: Progress, most: int) -> None:
+def _try(run: Run, progress: Progress, most: int, watcher: Progress = SILENT) -> None:
     """Time an iteration with one thread, half of them and all, and take the best."""
     counts = sorted({1, max(1, most // 2), most})
     if len(counts) == 1:
@@ -89,7 +90,7 @@ def _try(run: Run, progress: Progress, most: int) -> None:
     seconds: dict[int, float] = {}
     for count in counts:
         torch.set_num_threads(count)
-        seconds[count] = IterationProbe(run).seconds()
+        seconds[count] = IterationProbe(run, watcher).seconds()
     fastest = min(seconds.values())
     taken = next(count for count in counts if seconds[count] <= NEAR * fastest)
     torch.set_num_threads(taken)

@@ -53,10 +53,10 @@ def test_commands_need_no_home(here, user, given):
     if "/proc" in given.values() and not Path("/proc/self").is_dir():
         pytest.skip("has no /proc")
     kept = {name: value for name, value in os.environ.items() if name not in NAMES}
-    told = {name: value.format(here=here) for name, value in given.items()}
+    changed = {name: value.format(here=here) for name, value in given.items()}
     found = subprocess.run(
         [sys.executable, "-c", COMMANDS, user],
-        env={**kept, **told, "TMPDIR": str(here)},
+        env={**kept, **changed, "TMPDIR": str(here)},
         capture_output=True,
         text=True,
         timeout=300,
