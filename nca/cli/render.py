@@ -243,6 +243,6 @@ def _show(
         kept.look_for_divergence(batch.state)
     note_if_fewer(batches[0].state.batch, options.samples or 0, "test")
     if stride > 1:
-        say(f"note: of {len(film)} frames every {stride}th is on the sheet; a film shows all")
+        say(f"note: of {len(film)} frames one in {stride} is on the sheet; a film shows all")
     for place in range((len(film) - 1) % stride, len(film), stride):  # the last is among them
         kept.keep(batches[place], film[place])

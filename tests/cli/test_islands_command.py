@@ -123,7 +123,8 @@ def test_a_sheet_of_a_film_says_of_frames_that_it_leaves_out_that_they_diverge(n
     for number in range(20):
         Image.new("L", (8, 8), 200).save(f"film/{number:02}.png")
     given = ["--plugin", "blobs.py", "--frames", "film", "--steps-per-frame", "1"]
-    result = nca("render", "done", *given, "--samples", "6")
+    result = nca("render", "done", *given, "--samples", "6", "--out", "sheet.png")
     said = " ".join(result.err.split())
+    assert "of 20 frames one in 3 is on the sheet" in said
     first = int(said.partition("are not finite at step ")[2].partition(",")[0])
     assert f"while all are at step {first - 1};" in said

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from tiny import PLUGIN, changed
 
-from nca import SILENT, DataError, GridFile, Layout, Level, State
+from nca import SILENT, DataError, GridFile, Layout, Level, State, StorageError
 from nca.checkpoint.trained import Trained
 from nca.registry.discovery import load_file
 from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
@@ -204,3 +204,17 @@ def test_a_grid_of_something_else_is_left_alone(nca, here):
     assert "the folder holds other things than a grid" in result.err
     assert Path("mine/world.0.raw").read_text() == "mine"
     assert [path.name for path in before] == [path.name for path in Path("grid").iterdir()]
+
+
+def test_a_record_is_written_after_the_grid_that_it_is_of_has_reached_the_disk(
+    nca, here, monkeypatch
+):
+    Path("life.toml").write_text(LIFE)
+    assert nca(*KEPT, "--steps", 2, "--keep", "grid").code == 0
+
+    def full(grid):
+        raise StorageError("no space", where="grid", to_do="free some")
+
+    monkeypatch.setattr(GridFile, "flush", full)
+    assert "no space" in nca(*KEPT, "--steps", 4, "--keep", "grid").err
+    assert json.loads(Path("grid/stream.json").read_text())["step"] == 2
