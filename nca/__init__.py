@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from nca import stencils as stencils
     from nca import types as types
     from nca.backends.fused import why_not_fused as why_not_fused
+    from nca.backends.tiled.stepper import why_not_tiled as why_not_tiled
     from nca.checkpoint.file import Checkpoint as Checkpoint
     from nca.checkpoint.trained import Trained as Trained
     from nca.data.dataset import Dataset as Dataset
@@ -177,6 +178,7 @@ NAMES = {
     "nca.validation.checked": ("Options",),
     # execute
     "nca.backends.fused": ("why_not_fused",),
+    "nca.backends.tiled.stepper": ("why_not_tiled",),
     "nca.engine.window": ("Window",),
     "nca.distributed.sharding": (
         "BatchSharding",

@@ -87,3 +87,29 @@ def test_correlations_that_differ_in_numbers_alone_are_one_convolution(monkeypat
         counted.clear()
         automaton.step(automaton.seed(1, (4, 4)).map(torch.rand_like))
         assert len(counted) == expected
+
+
+def test_units_of_a_shared_convolution_are_kept_as_they_are_bent_and_no_second_time():
+    torch.manual_seed(0)
+    layout = Layout([Level("low", 3), Level("middle", 4)])
+    rules = [Shared(RuleContext(layout, "middle"), "low", 3) for _ in range(2)]
+    for rule in rules:
+        rule.program = lambda rule=rule: relu_program(rule)
+    automaton = Automaton(layout, {"middle": rules}, tiled=False)
+    state = automaton.seed(2, (32, 32)).map(torch.rand_like)
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        end = automaton.step(state)
+    assert end["middle"].requires_grad
+    units = 2 * 4 * 2 * 32 * 32 * 4  # rules, units, samples, cells, bytes
+    assert list(kept.values()).count(units) == 1
+
+
+def relu_program(rule):
+    reads = Correlation(rule.source, rule.conv.weight, rule.conv.bias)
+    return Program((MLPTerm((reads,), (Layer(rule.same, None, "relu"),)),))

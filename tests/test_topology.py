@@ -178,3 +178,18 @@ def test_boundaries_must_be_as_many_as_axes():
         "  where:  Topology(('torus', 'zeros'))\n"
         "  to do:  name one boundary for all axes, or one for each axis of the grid"
     )
+
+
+@given(size=sizes(high=4), reach=radii(), axes=axes(), data=st.data())
+def test_padding_all_axes_at_once_is_padding_one_after_the_other(size, reach, axes, data):
+    """Where the channels of a cell lie side by side; gradients, and gradients of these, too."""
+    topology = Topology(tuple(data.draw(boundaries()) for _ in range(axes)))
+    apart = torch.randn(2, 3, *size[:axes], dtype=torch.float64, requires_grad=True)
+    together = apart.detach().movedim(1, -1).contiguous().movedim(-1, 1).requires_grad_()
+    along, found = torch.randn_like(topology.pad(apart, reach)), []
+    for level in (apart, together):
+        padded = topology.pad(level, reach)
+        (first,) = torch.autograd.grad(padded.pow(3).sum(), level, create_graph=True)
+        (second,) = torch.autograd.grad((first * level).sum(), level)
+        found.append([padded * along, first, second])
+    assert_close(*found)

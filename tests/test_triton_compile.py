@@ -68,21 +68,25 @@ def fetched(version: str) -> Iterator[Path | None]:
         yield Path(folder)
 
 
-def test_the_programs_of_all_automata_compile_with_the_tritons_asked_for(request, tmp_path):
-    versions = request.config.getoption("--triton")
-    if not versions:
-        pytest.skip("takes minutes: ask for it with --triton installed, or --triton VERSION")
-    for number, version in enumerate(versions):
-        with fetched(version) as folder:
-            lines = compiled(tmp_path / str(number), triton=folder)
-        if version[0].isdigit():
-            assert {line["triton"] for line in lines} == {version}
-        assert_tensor_cores_are_used(lines)
-        # registers hold everything, but for a few numbers
-        assert max(line["stack"] for line in lines) <= 64
-        found = {(line["automaton"], line["products"], line["card"]) for line in lines}
-        for name in ("growing", "texture", "glom_small", "glom_large", "widest"):
-            for card in TARGETS:
-                assert {(name, "reduced", card), (name, "exact", card)} <= found
-        for line in lines:
-            print(json.dumps(line))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Compile with each Triton that is asked for."""
+    if "version" in metafunc.fixturenames:
+        skip = pytest.mark.skip(reason="takes minutes: ask with --triton installed, or a version")
+        asked = metafunc.config.getoption("--triton")
+        metafunc.parametrize("version", asked or [pytest.param("none", marks=skip)])
+
+
+def test_the_programs_of_all_automata_compile_with_the_tritons_asked_for(version, tmp_path):
+    with fetched(version) as folder:
+        lines = compiled(tmp_path, triton=folder)
+    if version[0].isdigit():
+        assert {line["triton"] for line in lines} == {version}
+    assert_tensor_cores_are_used(lines)
+    # registers hold everything, but for a few numbers
+    assert max(line["stack"] for line in lines) <= 64
+    found = {(line["automaton"], line["products"], line["card"]) for line in lines}
+    for name in ("growing", "texture", "glom_small", "glom_large", "widest"):
+        for card in TARGETS:
+            assert {(name, "reduced", card), (name, "exact", card)} <= found
+    for line in lines:
+        print(json.dumps(line))

@@ -1,10 +1,18 @@
-"""Other ways to execute the same step: sparse, compiled, fused.
+"""Other ways to execute the same step: sparse, tiled, compiled, fused.
 
 All ways draw the same random numbers, and agree with the plain step up to rounding. `choose` picks
 one for an automaton and a state; `nca bench RECIPE` times them beside each other.
 
 - `sparse`: where an alive mask spares most of the grid, only the cells that can change are
   computed, for rules that promise to be `cellwise`; `sparse_inputs` is what such rules are shown.
+- `tiled`: on a CPU, perception, layers and change of a few thousand cells while they lie in the
+  cache, for rules that declare perception and layers (`nca.why_not_tiled`). Cells perceive by a
+  sparse product, those that do not fire skip the layers, and the gradient is computed by hand from
+  states and lists of cells alone. It is chosen where cells perceive by stencils, or where at most
+  three quarters of them fire; where an alive mask spares cells, as long as more than a third of the
+  grid can change. It has no second derivatives: `tiled=False` for those. A rule with hooks, or with
+  a forward beside its program, is not replaced by its program.
+- `changing`: which cells change in a step.
 - `compiled`: one step by `torch.compile`. `[train] compile = "auto"` times on the run's own next
   batch whether compiled steps pay for the rest of the run, prints what it found, and keeps to it
   when the run is resumed; without it nothing is compiled, since compiled steps round differently.
@@ -32,5 +40,6 @@ set).
 
 `[train] memory` and `parts`: `nca help memory`. What was measured: `nca help measured`.
 
-Public to the other folders: every module. Of their names `nca` exports `why_not_fused`.
+Public to the other folders: every module. Of their names `nca` exports `why_not_fused` and
+`why_not_tiled`.
 """

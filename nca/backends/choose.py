@@ -1,7 +1,8 @@
 """Which way a rollout takes its steps: the first of these that it asks for and that can be had.
 
 Sharded among processes; fused, where that is demanded; compiled; fused, where that is possible and
-right; sparse; or else dense. A new way is a file beside this one, and a line here.
+right; sparse; in tiles, where that is faster; or else dense. A new way is a file beside this one,
+and a line here.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from nca.backends.compiled import CompiledSteppers
 from nca.backends.device_check import matches_plain_step
 from nca.backends.fused import FusedStepper, fusion_obstacle
 from nca.backends.sparse import SparseStepper, spares_cells
+from nca.backends.tiled.stepper import TiledStepper, tiles_pay, tiling_obstacle
 from nca.distributed.sharded import ShardedStepper
 from nca.distributed.sharding import Sharding
 from nca.engine.state import State
@@ -29,6 +31,7 @@ class Execution:
 
     Attributes:
         sparse: Whether cells that cannot change are left out; None: where that is faster.
+        tiled: Whether steps are taken in tiles; None: where that is faster, on a CPU.
         fused: Whether a step is one launch; None: where that is possible, on a CUDA device.
         compiled: Where `torch.compile` makes the program of a step; there, steps are fused only if
             that is demanded.
@@ -36,6 +39,7 @@ class Execution:
     """
 
     sparse: bool | None = None
+    tiled: bool | None = None
     fused: bool | None = None
     compiled: CompileMode = "never"
     sharding: Sharding | None = None
@@ -54,7 +58,7 @@ def choose_stepper(
         compiled: Keeps what was compiled for earlier rollouts.
 
     Raises:
-        ShapeError: Fused steps are demanded, and impossible.
+        ShapeError: Fused steps, or steps in tiles, are demanded and impossible.
     """
     if how.sharding:
         alone = replace(how, sharding=None)
@@ -67,9 +71,27 @@ def choose_stepper(
         return FusedStepper(spec, state)
     if compiles:
         return compiled.stepper(spec)
-    if how.sparse is not False and spares_cells(spec):
-        return SparseStepper(spec, always=bool(how.sparse))
-    return DenseStepper(spec)
+    tiled = TiledStepper(spec, state) if _tiled(spec, how, state, fire_rate) else None
+    if how.sparse is not False and not how.tiled and spares_cells(spec):
+        return SparseStepper(spec, tiled, always=bool(how.sparse))
+    return tiled or DenseStepper(spec)
+
+
+def _tiled(spec: StepSpec, how: Execution, state: State, fire_rate: float) -> bool:
+    if how.tiled is False:
+        return False
+    if not how.tiled:
+        return tiling_obstacle(spec, state) is None and tiles_pay(spec, state, fire_rate)
+    obstacle = tiling_obstacle(spec, state)
+    if obstacle is None and how.sparse:
+        obstacle = "sparse steps are demanded (sparse=True)"
+    if obstacle is None:
+        return True
+    raise ShapeError(
+        f"this automaton cannot take steps in tiles: {obstacle}.",
+        where="Automaton(..., tiled=True)",
+        to_do="leave `tiled` at None, to take them wherever they are faster",
+    )
 
 
 def _fused(spec: StepSpec, how: Execution, state: State, fire_rate: float) -> bool:

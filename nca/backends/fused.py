@@ -8,7 +8,6 @@ numbers and the same results within rounding.
 import importlib.util
 import math
 from collections.abc import Iterator
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -30,7 +29,7 @@ from nca.engine.context import RuleContext
 from nca.engine.program import CellMap
 from nca.engine.rng import number_of
 from nca.engine.state import State
-from nca.engine.stepper import StepSpec, channels_last
+from nca.engine.stepper import HasSpec, StepSpec, channels_last
 from nca.errors import ShapeError
 
 MOST_CHANNELS = 128
@@ -152,15 +151,6 @@ def autocast_dtype(kind: str) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
 
 
-class HasSpec(Protocol):
-    """An automaton, as far as this module needs to know it."""
-
-    @property
-    def spec(self) -> StepSpec:
-        """What a step is."""
-        ...
-
-
 def why_not_fused(automaton: HasSpec, state: State) -> str | None:
     """Return the first reason why a state cannot take fused steps, or None: it can."""
     return fusion_obstacle(automaton.spec, state)
@@ -215,7 +205,7 @@ def _of_rules(spec: StepSpec, state: State) -> str | None:
     for name in spec.writable_levels:
         for number, rule in enumerate(spec.rules_of(name)):
             here = f'rule {number} of level "{name}" ({type(rule).__name__})'
-            known = lower(rule.declared_program())
+            known = lower(rule.program_alone(spec.context(name)))
             if isinstance(known, str):
                 return f"{here} {known}"
             for term in known:

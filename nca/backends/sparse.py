@@ -4,12 +4,12 @@ Where an alive mask spares most of a grid, and the fire rate half of the rest, f
 change. `SparseInputs` hands them out as a list; the change is added where it belongs.
 """
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
+from nca.backends.changing import changing_cells, may_change
 from nca.backends.sparse_inputs import SparseInputs
+from nca.backends.tiled.stepper import TiledStepper
 from nca.engine.state import State
 from nca.engine.step_inputs import DenseInputs
 from nca.engine.stepper import (
@@ -28,20 +28,23 @@ WORTH_LISTING = 0.35
 
 
 class SparseStepper:
-    """Steps that leave out the cells that cannot change, on every level where that is faster.
+    """Steps that leave out the cells that cannot change, where that is faster.
 
     Args:
         spec: What a step is; `spares_cells` holds for it.
-        always: Whether to leave cells out even where the whole grid would be faster.
+        tiled: Takes the steps in which too many cells can change, or None: they are dense.
+        always: Whether to leave cells out even where other steps would be faster.
     """
 
-    def __init__(self, spec: StepSpec, *, always: bool = False) -> None:
-        self.spec, self.always = spec, always
+    def __init__(
+        self, spec: StepSpec, tiled: TiledStepper | None = None, *, always: bool = False
+    ) -> None:
+        self.spec, self.tiled, self.always = spec, tiled, always
         self._dense = DenseStepper(spec)
 
     def prepare(self, state: State) -> State:
         """Return the state with the channels of each cell side by side."""
-        return self._dense.prepare(state)
+        return (self.tiled or self._dense).prepare(state)
 
     def step(self, state: State, fire_rate: float) -> State:
         """Let one step pass; see `nca.engine.stepper.Stepper.step`."""
@@ -49,9 +52,18 @@ class SparseStepper:
         inputs = DenseInputs(state, spec.topology, self._dense.shared)
         alive = spec.alive_mask(state)
         assert alive is not None
+        listed = {
+            name: select_cells(
+                inputs, name, may_change(spec, name, alive), fire_rate, always=self.always
+            )
+            for name in spec.writable_levels
+            if all(rule.cellwise for rule in spec.rules_of(name))
+        }
+        if self.tiled and None in listed.values():
+            return self.tiled.step_living(state, fire_rate, alive)
         levels = {}
         for name in spec.writable_levels:
-            updated = self._updated(inputs, name, alive, fire_rate)
+            updated = self._updated(inputs, listed.get(name), name, alive, fire_rate)
             if updated is not None:
                 levels[name] = updated
         return complete_step(spec, state, levels, alive)
@@ -61,26 +73,17 @@ class SparseStepper:
         return state
 
     def _updated(
-        self, inputs: DenseInputs, name: str, alive: Tensor, fire_rate: float
+        self,
+        inputs: DenseInputs,
+        listed: SparseInputs | None,
+        name: str,
+        alive: Tensor,
+        fire_rate: float,
     ) -> Tensor | None:
-        selected = self._selected(inputs, name, alive, fire_rate)
-        if selected is None:
+        if listed is None:
             return dense_update(self.spec, inputs, name, alive, fire_rate)
-        change = proposed_change(self.spec, selected, name)
-        return None if change is None else selected.changed(name, change)
-
-    def _selected(
-        self, inputs: DenseInputs, name: str, alive: Tensor, fire_rate: float
-    ) -> SparseInputs | None:
-        """Return the cells of a level that can change, if leaving out the others is worth it."""
-        spec = self.spec
-        assert spec.alive is not None
-        if not all(rule.cellwise for rule in spec.rules_of(name)):
-            return None
-        if spec.alive.dead == "cleared" and name == spec.alive.level:
-            # next to the living, a cell that comes alive keeps them alive before it is cleared
-            alive = spec.topology.maximum(alive, spec.alive.radius)
-        return select_cells(inputs, alive, f"fire/{name}", fire_rate, always=self.always)
+        change = proposed_change(self.spec, listed, name)
+        return None if change is None else listed.changed(name, change)
 
 
 def spares_cells(spec: StepSpec) -> bool:
@@ -92,26 +95,24 @@ def spares_cells(spec: StepSpec) -> bool:
 
 
 def select_cells(
-    inputs: DenseInputs, living: Tensor, stream: str, fire_rate: float, *, always: bool = False
+    inputs: DenseInputs, name: str, allowed: Tensor, fire_rate: float, *, always: bool = False
 ) -> SparseInputs | None:
-    """Return the inputs of the cells that live and fire, if a list of them is worth it.
+    """Return the inputs of the cells of a level that change, if a list of them is worth it.
 
     Args:
         inputs: The whole state.
-        living: Which cells may change if they fire, bool `(B, 1, *space)`.
-        stream: The name of the randomness that decides which cells fire.
+        name: The level.
+        allowed: Which cells may change if they fire, bool `(B, 1, *space)`.
         fire_rate: Chance that a cell fires.
         always: Whether to list even where the whole grid would be faster.
     """
     state = inputs.state
-    if living.device.type != "cpu" or torch.compiler.is_compiling() or not inputs.topology.local:
+    if allowed.device.type != "cpu" or torch.compiler.is_compiling() or not inputs.topology.local:
         return None
-    if any(state.size(name) != living.shape[2:] for name in state):
+    if any(state.size(level) != allowed.shape[2:] for level in state):
         return None
-    cells = living.flatten().nonzero().squeeze(1)
-    if not always and len(cells) * fire_rate > WORTH_LISTING * living.numel():
+    if not always and int(allowed.sum()) * fire_rate > WORTH_LISTING * allowed.numel():
         return None
-    if fire_rate < 1:
-        source = replace(state.rng, cells=cells)
-        cells = cells[source.chance(stream, fire_rate, 1, tuple(living.shape[2:])).flatten()]
+    cells = changing_cells(state, name, fire_rate, allowed)
+    assert cells is not None
     return SparseInputs(inputs, cells)

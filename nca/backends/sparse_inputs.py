@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca.engine.program import CellMap, Correlation
+from nca.engine.program import Activation, CellMap, Correlation
 from nca.engine.rng import CellRNG
-from nca.engine.step_inputs import DenseInputs
+from nca.engine.step_inputs import DenseInputs, activated
 from nca.engine.topology import Topology, windows
 from nca.errors import ShapeError
 from nca.types import Size
@@ -93,11 +93,14 @@ class SparseInputs:
         features = self._filtered(name, None, radii, kernels.flatten(1).to(tensor.dtype))
         return features.transpose(0, 1).flatten(1).T.unsqueeze(0)
 
-    def perceive(self, level: str, correlation: Correlation) -> Tensor:
-        """Return the outcome of a correlation that reads a level, `(1, C out, n)`."""
-        return self._correlated(
+    def perceive(
+        self, level: str, correlation: Correlation, activation: Activation = "none"
+    ) -> Tensor:
+        """Return an activation of a correlation that reads a level, `(1, C out, n)`."""
+        outcome = self._correlated(
             level, correlation.cell_map, correlation.weight, correlation.bias, 1
         )
+        return activated(outcome, activation)
 
     def changed(self, name: str, change: Tensor) -> Tensor:
         """Return a level with `(1, C, n)` added to its listed cells: `(B, C, *space)`."""

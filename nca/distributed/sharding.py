@@ -20,8 +20,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nca.distributed.halo import ProcessLine, empty_like, exchange, halo
+from nca.engine.rim import extended
 from nca.engine.state import State
-from nca.engine.topology import Topology, extended
+from nca.engine.topology import Topology
 from nca.engine.window import Window
 from nca.errors import ShapeError
 from nca.types import Boundary, Size

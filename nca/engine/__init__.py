@@ -11,6 +11,7 @@ Read this folder in this order:
 - `layout`: the levels there are, bottom level first, and which of them hold the input.
 - `capacity`: how much memory a machine has, and the refusal of what exceeds it.
 - `state`: one tensor per level, with random seed, step and sample numbers.
+- `rim`: the cells beyond the edge, added to a grid.
 - `topology`: what lies beyond the edge of the grid; a torus, unless a recipe says otherwise.
 - `stencils`: fixed 3-wide kernels: identity, gradient, Laplacian.
 - `window`: a part of a larger grid whose cells know where in the whole they are.

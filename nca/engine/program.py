@@ -195,6 +195,11 @@ class MLPTerm:
     perceptions: tuple[Perception, ...]
     layers: tuple[Layer, ...]
 
+    @property
+    def activation(self) -> Activation:
+        """What is done to the outcome of each perception: nothing, if they are added first."""
+        return self.layers[0].activation if len(self.perceptions) == 1 else "none"
+
 
 @dataclass(frozen=True)
 class DecayTerm:
@@ -230,11 +235,32 @@ class Program:
     terms: tuple[Term, ...]
 
     @property
-    def correlations(self) -> list[Correlation]:
-        """The correlations that read their level as it is: those that rules may share."""
-        nets = (term for term in self.terms if isinstance(term, MLPTerm))
-        found = (perception for net in nets for perception in net.perceptions)
-        return [one for one in found if isinstance(one, Correlation) and one.attention is None]
+    def correlations(self) -> list[tuple[Correlation, Activation]]:
+        """The correlations that rules may share, each with what is done to its outcome next."""
+        found = []
+        for net in self.terms:
+            if isinstance(net, MLPTerm):
+                for one in net.perceptions:
+                    if isinstance(one, Correlation) and one.attention is None:
+                        found.append((one, net.activation))
+        return found
+
+    @property
+    def levels(self) -> set[str]:
+        """The levels that it reads, as it names them: `own`, `below`, or by name."""
+        found: set[str] = set()
+        for term in self.terms:
+            match term:
+                case MLPTerm(perceptions):
+                    read = [one for one in perceptions if not isinstance(one, Location)]
+                    found |= {one.level for one in read}
+                    weights = [one.attention for one in read if isinstance(one, Correlation)]
+                    found |= {name for one in weights if one for name in one.levels}
+                case DecayTerm():
+                    found.add("own")
+                case AttentionTerm(_, weights):
+                    found |= {"own", *weights.levels}
+        return found
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ class UpdateRule(nn.Module, ABC):
         """Return what the rule computes as it stands.
 
         The weights in it are the rule's own, so that gradients reach them. It is asked for anew
-        in every step: what holds in training only, such as dropout, is in it then.
+        in every rollout: what holds in training only, such as dropout, is in it then.
         """
         return NotDeclared("does not declare what it computes (UpdateRule.program)")
 
@@ -95,6 +95,33 @@ class UpdateRule(nn.Module, ABC):
         if not isinstance(program, Program | NotDeclared):
             raise self._refusal(f"declares {type(program).__name__}, not an nca.Program.")
         return program
+
+    def program_alone(self, context: RuleContext) -> Program | NotDeclared:
+        """Return what `program` declares, if it can stand in for `forward`.
+
+        Args:
+            context: Where the rule stands.
+
+        Raises:
+            PluginError: It is no program.
+        """
+        found = self.declared_program()
+        if isinstance(found, NotDeclared):
+            return found
+        family = type(self).__mro__
+        forward, program = (
+            next(depth for depth, kind in enumerate(family) if name in vars(kind))
+            for name in ("forward", "program")
+        )
+        if forward < program:  # a subclass has replaced what the program says
+            return NotDeclared("has a forward of its own")
+        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks:
+            return NotDeclared("has hooks, which a program does not call")
+        declared = {context.level(name).name for name in self.reads}
+        for name in sorted({context.level(one).name for one in found.levels}):
+            if name not in declared:
+                return NotDeclared(f'reads "{name}" without having said so')
+        return found
 
     def _refusal(self, what: str) -> PluginError:
         return PluginError(

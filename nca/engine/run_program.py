@@ -4,6 +4,7 @@ Legend: B batch, N neighbour, C channel, K stencil; `*space` the axes of the gri
 """
 
 import math
+from dataclasses import replace
 from functools import reduce
 from operator import add
 
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nca.engine.program import (
-    ACTIVATIONS,
+    Activation,
     AttentionTerm,
     AttentionWeights,
     Correlation,
@@ -25,6 +26,7 @@ from nca.engine.program import (
     Stencils,
     Term,
 )
+from nca.engine.step_inputs import activated
 from nca.engine.view import View
 
 
@@ -84,6 +86,10 @@ def _change(term: Term, view: View) -> Tensor:
             columns = first.weight.unflatten(1, (stencils.channels, -1)).transpose(1, 2).flatten(1)
             first = Layer(columns, first.bias, first.activation, first.dropout)
             return _layers(features, (first, *layers), view, f"dropout/{stencils.level}")
+        case MLPTerm((Correlation(attention=None) as correlation,), (first, *layers)):
+            features = view.perceive(correlation, first.activation)
+            first = replace(first, activation="none")
+            return _layers(features, (first, *layers), view, f"dropout/{correlation.level}")
         case MLPTerm(perceptions, layers):
             features = reduce(add, (_perceive(perception, view) for perception in perceptions))
             first = perceptions[0]
@@ -98,16 +104,14 @@ def _layers(features: Tensor, layers: tuple[Layer, ...], view: View, draw: str) 
     for, take no memory then.
     """
     first, *others = layers
-    # what is a view may be shared with other rules, so that it must not be overwritten
-    own = not torch.compiler.is_compiling() and not features._is_view()
-    features = _activated(features, first, in_place=own)
+    features = activated(features, first.activation, in_place=True)
     if first.dropout:
         kept = view.chance(1 - first.dropout, features.shape[1], draw)
         features = features * kept / (1 - first.dropout)
     cells = features.movedim(1, -1)
     now = _linear(cells.reshape(-1, cells.shape[-1]), first)
     for number, layer in enumerate(others, start=1):
-        now = _activated(now, layer, in_place=True)
+        now = _bent(now, layer.activation)
         if layer.dropout:
             kept = view.chance(1 - layer.dropout, now.shape[1], f"{draw}/{number}")
             now = now * kept.movedim(1, -1).reshape(now.shape) / (1 - layer.dropout)
@@ -115,12 +119,9 @@ def _layers(features: Tensor, layers: tuple[Layer, ...], view: View, draw: str) 
     return now.unflatten(0, cells.shape[:-1]).movedim(-1, 1)
 
 
-def _activated(numbers: Tensor, layer: Layer, *, in_place: bool) -> Tensor:
-    if layer.activation == "none":
-        return numbers
-    if layer.activation == "relu" and in_place:
-        return numbers.relu_()
-    return ACTIVATIONS[layer.activation](numbers)
+def _bent(numbers: Tensor, activation: Activation) -> Tensor:
+    """Return an activation of what nobody else holds."""
+    return numbers.relu_() if activation == "relu" else activated(numbers, activation)
 
 
 def _linear(cells: Tensor, layer: Layer) -> Tensor:

@@ -5,12 +5,12 @@ some cells.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from nca.engine.program import CellMap, Correlation
+from nca.engine.program import ACTIVATIONS, Activation, CellMap, Correlation
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.topology import Topology, correlate_valid, stencils_valid, windows
@@ -32,8 +32,10 @@ class StepInputs(Protocol):
         """Return a level."""
         ...
 
-    def perceive(self, level: str, correlation: Correlation) -> Tensor:
-        """Return the outcome of a correlation that reads a level."""
+    def perceive(
+        self, level: str, correlation: Correlation, activation: Activation = "none"
+    ) -> Tensor:
+        """Return an activation of the outcome of a correlation that reads a level."""
         ...
 
     def coordinates(self, name: str) -> Tensor:
@@ -57,6 +59,21 @@ class StepInputs(Protocol):
         ...
 
 
+def activated(numbers: Tensor, activation: Activation, *, in_place: bool = False) -> Tensor:
+    """Return an activation of numbers.
+
+    Args:
+        numbers: Any tensor.
+        activation: The function.
+        in_place: Whether the numbers may be overwritten.
+    """
+    if activation == "none":
+        return numbers
+    # what is a view may be shared with others
+    own = in_place and not torch.compiler.is_compiling() and not numbers._is_view()
+    return numbers.relu_() if activation == "relu" and own else ACTIVATIONS[activation](numbers)
+
+
 class SharedCorrelation:
     """Correlations of one level that differ in their numbers alone, as one wide convolution.
 
@@ -64,13 +81,14 @@ class SharedCorrelation:
 
     Args:
         members: At least two.
+        activation: What is done to the outcomes of all.
 
     Attributes:
         whole: All of them as one.
     """
 
-    def __init__(self, members: Sequence[Correlation]) -> None:
-        self.members = members
+    def __init__(self, members: Sequence[Correlation], activation: Activation) -> None:
+        self.members, self.activation = members, activation
         first, weight = members[0], torch.cat([member.weight for member in members])
         biases = [member.bias for member in members if member.bias is not None]
         bias = torch.cat(biases) if biases else None
@@ -89,21 +107,21 @@ class SharedCorrelation:
 
 
 def shared_correlations(
-    correlations: Iterable[tuple[str, Correlation]],
+    correlations: Iterable[tuple[str, Correlation, Activation]],
 ) -> dict[str, list[SharedCorrelation]]:
     """Return, for each level by name, the correlations that can be one convolution.
 
     Args:
-        correlations: Each with the name of the level that it reads.
+        correlations: Each with the name of the level that it reads, and what is done next.
     """
-    alike: dict[tuple[object, ...], list[Correlation]] = {}
-    for level, one in correlations:
-        key = (level, one.cell_map, one.weight.shape[1:], one.bias is None)
+    alike: dict[tuple[str, Activation, Any, Any, Any], list[Correlation]] = {}
+    for level, one, activation in correlations:
+        key = (level, activation, one.cell_map, one.weight.shape[1:], one.bias is None)
         alike.setdefault(key, []).append(one)
     found: dict[str, list[SharedCorrelation]] = {}
-    for (level, *_), members in alike.items():
+    for (level, activation, *_), members in alike.items():
         if len(members) > 1:
-            found.setdefault(str(level), []).append(SharedCorrelation(members))
+            found.setdefault(level, []).append(SharedCorrelation(members, activation))
     return found
 
 
@@ -136,16 +154,22 @@ class DenseInputs:
         """Return a level, `(B, C, *space)`."""
         return self.state[name]
 
-    def perceive(self, level: str, correlation: Correlation) -> Tensor:
-        """Return the outcome of a correlation; those that share its convolution come with it."""
+    def perceive(
+        self, level: str, correlation: Correlation, activation: Activation = "none"
+    ) -> Tensor:
+        """Return an activation of the outcome of a correlation.
+
+        Those that share its convolution come with it.
+        """
         for number, group in enumerate(self.shared.get(level, ())):
-            index = group.index(correlation)
+            index = group.index(correlation) if group.activation == activation else None
             if index is not None:
                 key = (level, number)
                 if key not in self._outcomes:
-                    self._outcomes[key] = group.split(self._correlated(level, group.whole))
+                    whole = self._correlated(level, group.whole)
+                    self._outcomes[key] = group.split(activated(whole, activation, in_place=True))
                 return self._outcomes[key][index]
-        return self._correlated(level, correlation)
+        return activated(self._correlated(level, correlation), activation, in_place=True)
 
     def mapped(self, name: str, cell_map: CellMap | None) -> Tensor:
         """Return a level with a function of each cell applied, once a step."""
@@ -183,17 +207,24 @@ class DenseInputs:
 
     def _correlated(self, level: str, correlation: Correlation) -> Tensor:
         radii = tuple(side // 2 for side in correlation.weight.shape[2:])
-        padded = self._pad_level(level, correlation.cell_map, radii)
+        padded = self.padded(level, radii, correlation.cell_map)
         return correlate_valid(padded, correlation.weight, correlation.bias)
 
     def _pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
         """Pad a tensor; a level of the state is padded once for all rules."""
         for name, level in self.state.items():
             if tensor is level:
-                return self._pad_level(name, None, radii)
+                return self.padded(name, radii)
         return self.topology.pad(tensor, radii)
 
-    def _pad_level(self, name: str, cell_map: CellMap | None, radii: tuple[int, ...]) -> Tensor:
+    def padded(self, name: str, radii: tuple[int, ...], cell_map: CellMap | None = None) -> Tensor:
+        """Return a level with more cells on both ends of each axis, once a step.
+
+        Args:
+            name: The level.
+            radii: Cells to add along each axis.
+            cell_map: A function of each cell that is applied first.
+        """
         key = (name, cell_map, radii)
         if key not in self._padded:
             self._padded[key] = self.topology.pad(self.mapped(name, cell_map), radii)

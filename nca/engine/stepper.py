@@ -22,7 +22,7 @@ from torch import Tensor
 from nca.engine.conditions import Alive, Noise, Skip, remember
 from nca.engine.context import RuleContext
 from nca.engine.layout import Layout
-from nca.engine.program import Correlation, Program
+from nca.engine.program import Activation, Correlation, Program
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.engine.step_inputs import (
@@ -94,6 +94,15 @@ class StepSpec:
         if alive_before is not None:
             alive = alive & alive_before
         return state.replace({name: state[name] * alive for name in self.writable_levels})
+
+
+class HasSpec(Protocol):
+    """An automaton, as far as those need to know it who ask how it steps."""
+
+    @property
+    def spec(self) -> StepSpec:
+        """What a step is."""
+        ...
 
 
 class Stepper(Protocol):
@@ -233,13 +242,14 @@ def complete_step(
 
 def shared_correlations_of(spec: StepSpec) -> dict[str, list[SharedCorrelation]]:
     """Return the correlations of all rules that can be one convolution, by level."""
-    found: list[tuple[str, Correlation]] = []
+    found: list[tuple[str, Correlation, Activation]] = []
     for name in spec.rules:
         context = spec.context(name)
         for rule in spec.rules_of(name):
             program = rule.declared_program()
             if isinstance(program, Program):
-                found += [(context.level(one.level).name, one) for one in program.correlations]
+                for one, activation in program.correlations:
+                    found.append((context.level(one.level).name, one, activation))
     return shared_correlations(found)
 
 

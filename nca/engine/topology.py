@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nca.engine.rim import Rim, extended, pads_at_once
 from nca.errors import ShapeError
 from nca.types import Boundary
 
@@ -22,33 +23,6 @@ Extend: TypeAlias = Callable[[Tensor, int, int, Boundary], Tensor]
 """Add so many cells to both ends of a dimension, as a boundary says."""
 
 _CORRELATE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-
-
-def extended(tensor: Tensor, dim: int, radius: int, boundary: Boundary) -> Tensor:
-    """Add so many cells to both ends of a dimension of a grid that is all at hand."""
-    side = tensor.shape[dim]
-    match boundary:
-        case "torus":
-            # no divmod: while a step is exported, a side is a symbol that knows none
-            laps, rest = radius // side, radius % side
-            whole = [tensor] * (2 * laps + 1)
-            head = tensor.narrow(dim, side - rest, rest)
-            tail = tensor.narrow(dim, 0, rest)
-            return torch.cat([head, *whole, tail] if rest else whole, dim)
-        case "zeros":
-            shape = list(tensor.shape)
-            shape[dim] = radius
-            edge = tensor.new_zeros(shape)
-            return torch.cat([edge, tensor, edge], dim)
-        case "replicate":
-            shape = list(tensor.shape)
-            shape[dim] = radius
-            first, last = tensor.narrow(dim, 0, 1), tensor.narrow(dim, side - 1, 1)
-            return torch.cat([first.expand(shape), tensor, last.expand(shape)], dim)
-        case "reflect":
-            period = max(2 * (side - 1), 1)
-            place = torch.arange(-radius, side + radius, device=tensor.device).remainder(period)
-            return tensor.index_select(dim, torch.minimum(place, period - place).clamp(0, side - 1))
 
 
 @dataclass(frozen=True)
@@ -110,6 +84,8 @@ class Topology:
         """
         axes = tensor.ndim - 2
         radii = (radius,) * axes if isinstance(radius, int) else tuple(radius)
+        if self.local and pads_at_once(tensor):
+            return Rim(self.of(axes), radii).padded(tensor)
         for axis, (boundary, reach) in enumerate(zip(self.of(axes), radii, strict=True)):
             if reach:
                 tensor = self.extend(tensor, axis + 2, reach, boundary)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from nca.engine.context import RuleContext
-from nca.engine.program import Correlation
+from nca.engine.program import Activation, Correlation
 from nca.engine.step_inputs import StepInputs
 from nca.engine.topology import Topology
 from nca.errors import ShapeError
@@ -120,18 +120,19 @@ class View:
         """
         return self._inputs.correlate(tensor, weight, bias, groups)
 
-    def perceive(self, correlation: Correlation) -> Tensor:
-        """Return the outcome of a declared correlation, `(B, C out, *space)`.
+    def perceive(self, correlation: Correlation, activation: Activation = "none") -> Tensor:
+        """Return an activation of the outcome of a declared correlation, `(B, C out, *space)`.
 
         Rules whose programs hold correlations of one level that differ in nothing but their
         numbers share one convolution.
 
         Args:
             correlation: Reads a level that the rule has declared to read.
+            activation: What is done to its outcome.
         """
         level = self._context.level(correlation.level).name
         self._permit(level, correlation.level)
-        return self._inputs.perceive(level, correlation)
+        return self._inputs.perceive(level, correlation, activation)
 
     def stencils(self, tensor: Tensor, kernels: Tensor) -> Tensor:
         """Correlate every channel with each of K kernels.

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from nca.engine.program import Correlation
+from nca.engine.rim import extended
 from nca.engine.step_inputs import DenseInputs
-from nca.engine.topology import Topology, extended
+from nca.engine.topology import Topology
 from nca.types import Boundary
 
 
 def looked_up(tensor: Tensor, dim: int, radius: int, boundary: Boundary) -> Tensor:
-    """Add so many cells to both ends of a dimension, as `nca.engine.topology.extended` does."""
+    """Add so many cells to both ends of a dimension, as `nca.engine.rim.extended` does."""
     if boundary == "zeros":
         return extended(tensor, dim, radius, boundary)
     side = tensor.shape[dim]

@@ -3,7 +3,7 @@
 Nothing is derived from the rules, which may be anybody's. A few steps of the run's own next batch
 are run in each mode and measured; from there on every further step adds what it keeps. Where
 steps are sparse and rules change which cells live, life may spread: then everything is measured
-as if all cells were alive.
+as if all cells were alive, and in dense steps.
 """
 
 import copy
@@ -187,8 +187,9 @@ class IterationProbe:
     def _ready(self) -> Iterator[None]:
         """Put the run into training mode and back as it was, after one iteration to warm up."""
         run, automaton = self.run, self.run.automaton
-        before = automaton.memory, automaton.sparse, run.modules.training
-        automaton.sparse = False if self.spreads else automaton.sparse
+        before = automaton.memory, automaton.sparse, automaton.tiled, run.modules.training
+        if self.spreads:  # no other step keeps as much
+            automaton.sparse = automaton.tiled = False
         run.modules.train()
         try:
             self.iterate(ActivationMemory("store"), min(self.last_states + 1, self.most))
@@ -196,7 +197,7 @@ class IterationProbe:
             self.always = self.whole + self._moments()
             yield
         finally:
-            automaton.memory, automaton.sparse, training = before
+            automaton.memory, automaton.sparse, automaton.tiled, training = before
             run.modules.train(training)
 
     def _state_sizes(self) -> tuple[int, int]:

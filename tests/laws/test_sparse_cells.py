@@ -45,6 +45,7 @@ def check_listed_cells_have_the_future_of_the_grid(
             fire_rate=fire_rate,
             noise=Noise(0.1),
             sparse=sparse,
+            tiled=False,
         ).train()
         first = automaton.clear_dead(state) if alive.dead == "cleared" else state
         promised = all(rule.cellwise for rule in automaton.rules_of(OWN))

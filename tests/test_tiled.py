@@ -1,0 +1,273 @@
+"""Steps in tiles: how a grid is cut, padded and perceived, when they are chosen, what is kept."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import sizes, topologies
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from nca import (
+    Alive,
+    Automaton,
+    Correlation,
+    Layer,
+    Layout,
+    Level,
+    MLPTerm,
+    Program,
+    RuleContext,
+    ShapeError,
+    State,
+    Topology,
+    UpdateRule,
+    View,
+    why_not_tiled,
+)
+from nca.backends.sparse import SparseStepper
+from nca.backends.tiled.cuts import cut
+from nca.backends.tiled.perception import tile_perception, unit_kernels
+from nca.backends.tiled.stepper import TiledStepper
+from nca.engine.rim import Rim
+from nca.engine.stepper import DenseStepper
+from nca_plugins.growing import Growing
+
+BODY = Layout([Level("body", 4)])
+
+
+class Kernel(UpdateRule):
+    """A learned kernel, and a layer with relu."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = nn.Conv2d(4, 5, 3)
+        self.change = nn.Linear(5, 4)
+
+    def program(self) -> Program:
+        seen = Correlation("own", self.kernel.weight, self.kernel.bias)
+        return Program((MLPTerm((seen,), (Layer(self.change.weight, self.change.bias, "relu"),)),))
+
+
+class Halved(Kernel):
+    """A subclass that replaces what the program says."""
+
+    def forward(self, view: View) -> Tensor:
+        return view.own / 2
+
+
+def growing(**settings: object) -> Automaton:
+    torch.manual_seed(0)
+    rule = Growing(RuleContext(BODY, "body"), hidden=16)
+    nn.init.normal_(rule.change.weight, std=0.1)
+    return Automaton(BODY, {"body": [rule]}, **settings)
+
+
+def learned(rule: type[UpdateRule] = Kernel, **settings: object) -> Automaton:
+    torch.manual_seed(0)
+    return Automaton(BODY, {"body": [rule()]}, **settings)
+
+
+def drawn(automaton: Automaton, *size: int, batch: int = 2) -> State:
+    state = automaton.seed(batch, size or (6, 5))
+    return state.replace({n: state.rng.normal("test", 4, state.size(n)) for n in state})
+
+
+def chosen(automaton: Automaton, state: State) -> object:
+    return automaton._stepper(state, automaton.fire_rate)
+
+
+class TestCuts:
+    @given(
+        batch=st.integers(0, 9),
+        size=sizes(high=40),
+        axes=st.integers(1, 3),
+        cells=st.sampled_from([5, 64, 1000]),
+    )
+    def test_every_cell_lies_in_one_tile_in_order(self, batch, size, axes, cells):
+        tiles = cut(batch, size[:axes], cells)
+        covered = [number for tile in tiles for number in range(tile.cells.start, tile.cells.stop)]
+        assert covered == list(range(batch * math.prod(size[:axes])))
+
+    @given(batch=st.integers(1, 9), size=sizes(2, high=40))
+    def test_a_tile_has_about_as_many_cells_as_asked_for(self, batch, size):
+        for tile in cut(batch, size, 64):
+            assert len(tile) <= 2 * max(64, size[1])
+
+    def test_a_window_is_what_the_cells_of_a_tile_see(self):
+        padded = torch.arange(2 * 8 * 7).view(2, 8, 7, 1)
+        tile = cut(2, (6, 5), 10)[4]
+        assert (tile.sample, tile.top, tile.rows) == (1, 2, 2)
+        assert tile.window(padded, 1).equal(padded[1:, 2:6])
+
+
+class TestRim:
+    @given(size=sizes(high=4), axes=st.integers(1, 3), reach=st.integers(0, 6), data=st.data())
+    def test_it_is_what_the_topology_pads_with_and_its_gradient_goes_home(
+        self, size, axes, reach, data
+    ):
+        topology, size = data.draw(topologies(axes)), size[:axes]
+        level = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+        padded, rim = topology.pad(level, reach), Rim(topology.of(axes), (reach,) * axes)
+        assert rim.pad(level.detach().movedim(1, -1)).equal(padded.movedim(1, -1))
+        gradient = torch.randn_like(padded)
+        (wanted,) = torch.autograd.grad(padded, level, gradient)
+        folded = rim.fold(gradient.movedim(1, -1).clone(memory_format=torch.contiguous_format))
+        assert_close(folded.movedim(-1, 1), wanted)
+
+
+class TestPerception:
+    @given(size=sizes(high=4), axes=st.integers(1, 3), units=st.booleans(), data=st.data())
+    def test_all_cells_and_some_of_them_see_what_correlations_see(self, size, axes, units, data):
+        size = size[:axes]
+        sides = tuple(data.draw(st.sampled_from([1, 3])) for _ in size)
+        kernels = torch.randn(2, *sides, dtype=torch.float64)
+        kernels[0] = kernels[0].where(kernels[0] > 0, 0.0)
+        kernels = unit_kernels(sides) if units else kernels
+        topology, reach = Topology("torus"), [side // 2 for side in sides]
+        level = torch.randn(2, 3, *size, dtype=torch.float64)
+        window = topology.pad(level, reach).movedim(1, -1).contiguous().requires_grad_()
+        each = [topology.correlate(level, k.expand(3, 1, *sides), groups=3) for k in kernels]
+        wanted = torch.stack(each, dim=1).flatten(3).movedim(-1, 1).reshape(-1, len(kernels) * 3)
+
+        perception = tile_perception(kernels, window.shape[:-1], torch.float64)
+        flat = window.detach().view(-1, 3)
+        assert_close(perception.perceive(flat), wanted)
+        some = torch.arange(0, len(wanted), 2)
+        assert_close(perception.perceive_some(flat, some), wanted[some])
+
+        gradient = torch.randn_like(wanted)
+        gradient[1::2] = 0
+        of_all, of_some = torch.zeros_like(flat), torch.zeros_like(flat)
+        perception.add_gradient(gradient, of_all)
+        perception.add_gradient_of_some(gradient[some], some, of_some)
+        assert_close(of_some, of_all)
+        shift = torch.randn_like(flat)
+        assert_close((of_all * shift).sum(), (gradient * perception.perceive(shift)).sum())
+
+
+class TestChoice:
+    def test_stencils_are_perceived_in_tiles_and_learned_kernels_where_few_cells_fire(self):
+        for automaton, kind in (
+            (growing(), TiledStepper),
+            (growing(fire_rate=0.5), TiledStepper),
+            (learned(fire_rate=0.5), TiledStepper),
+            (learned(), DenseStepper),
+            (growing(tiled=False), DenseStepper),
+            (learned(tiled=True), TiledStepper),
+        ):
+            assert type(chosen(automaton, drawn(automaton))) is kind
+
+    def test_where_life_spares_cells_the_others_are_listed_while_they_are_few(self, monkeypatch):
+        automaton = growing(alive=Alive("body", 3, 0.1), fire_rate=0.5)
+        state = automaton.seed(1, (12, 12))
+        state["body"][:, 3, 5, 5] = 1
+        stepper = chosen(automaton, state)
+        assert isinstance(stepper, SparseStepper)
+        assert stepper.tiled
+        taken = []
+        monkeypatch.setattr(
+            stepper.tiled, "step_living", lambda state, *_: taken.append(state) or state
+        )
+        stepper.step(stepper.prepare(state), 0.5)
+        assert not taken
+        stepper.step(stepper.prepare(drawn(automaton, 12, 12)), 0.5)
+        assert len(taken) == 1
+
+    @pytest.mark.parametrize(
+        ("automaton", "change", "reason"),
+        [
+            (learned(Halved), {}, 'rule 0 of level "body" (Halved) has a forward of its own'),
+            (
+                growing(),
+                {"dtype": torch.float64},
+                "weights and state are of float32 and float64, and not both of float32 or float64",
+            ),
+            (growing(), {"batch": 0}, "the state holds no sample"),
+            (Automaton(BODY, {}), {}, "it has no rules"),
+        ],
+    )
+    def test_what_tiles_cannot_do_is_named(self, automaton, change, reason):
+        state = BODY.zeros(change.get("batch", 2), (3, 3), dtype=change.get("dtype"))
+        assert why_not_tiled(automaton, state) == reason
+
+    def test_tiles_that_are_demanded_and_impossible_are_refused(self):
+        automaton = learned(Halved, tiled=True)
+        with pytest.raises(ShapeError, match="cannot take steps in tiles: rule 0 of level"):
+            automaton.step(drawn(automaton))
+
+    def test_a_rule_that_is_listened_to_is_called(self):
+        automaton, calls = growing(fire_rate=0.5), []
+        automaton.rules_of("body")[0].register_forward_hook(lambda *_: calls.append(1))
+        automaton.rollout(drawn(automaton), 3)
+        assert len(calls) == 3
+
+    def test_a_function_transform_follows_other_steps(self):
+        automaton, tiled = growing(tiled=False), growing()
+        state = drawn(automaton)
+
+        def after(body: Tensor, automaton: Automaton) -> Tensor:
+            return automaton.step(state.replace({"body": body}))["body"].square().sum()
+
+        found, wanted = (
+            torch.func.grad(lambda body, a=a: after(body, a))(state["body"])
+            for a in (tiled, automaton)
+        )
+        assert_close(found, wanted)
+
+
+class TestGradient:
+    @pytest.mark.parametrize("made", [growing, learned])
+    def test_it_is_that_of_small_differences(self, made):
+        automaton = made(fire_rate=0.5, tiled=True, step_size=0.5).double()
+        state = drawn(automaton, 3, 2).to(torch.float64)
+
+        def end(body: Tensor, *_: Tensor) -> Tensor:
+            return automaton.rollout(state.replace({"body": body}), 2)["body"]
+
+        body = state["body"].clone().requires_grad_()
+        assert torch.autograd.gradcheck(end, (body, *automaton.parameters()))
+
+    def test_a_second_derivative_is_refused_with_what_to_do(self):
+        automaton = growing(tiled=True)
+        body = drawn(automaton)["body"].clone().requires_grad_()
+        end = automaton.step(drawn(automaton).replace({"body": body}))["body"].square().sum()
+        with pytest.raises(ShapeError, match="gradient has none"):
+            torch.autograd.grad(end, body, create_graph=True)
+
+    @pytest.mark.parametrize("made", [growing, learned])
+    def test_reduced_products_are_near(self, made):
+        ends = []
+        for tiled in (False, True):
+            automaton = made(fire_rate=0.5, tiled=tiled)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                end = automaton.rollout(drawn(automaton, 8, 8), 2)["body"]
+            end.square().sum().backward()
+            ends.append([end.detach(), *(w.grad for w in automaton.parameters())])
+        for dense, tiled in zip(*ends, strict=True):
+            assert tiled.dtype == torch.float32
+            assert (tiled - dense).norm() <= 0.02 * dense.norm()
+
+
+class TestMemory:
+    def test_a_step_keeps_little_more_than_a_state(self):
+        """The dense step keeps what cells perceive and the hidden layer besides."""
+        kept = {tiled: self.bytes_of_rollout(tiled) for tiled in (False, True)}
+        states = 4 * 2 * 4 * 64 * 64 * 4  # steps, samples, channels, cells, bytes
+        assert kept[True] < 1.2 * states
+        assert kept[False] > 5 * kept[True]
+
+    def bytes_of_rollout(self, tiled: bool) -> int:
+        automaton, kept = growing(fire_rate=0.5, tiled=tiled), {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            end = automaton.rollout(drawn(automaton, 64, 64), 4)
+        assert end["body"].requires_grad
+        return sum(kept.values())
