@@ -9,6 +9,7 @@ import torch
 from commands import commands, parse
 from typer.main import get_command
 
+import nca
 from nca import SILENT, Automaton, Layout, Level, registry
 from nca.checkpoint.find import recipes
 from nca.checkpoint.read import read_recipe
@@ -26,7 +27,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_python_example_runs_and_every_weight_gets_a_gradient():
-    example, _ = blocks("python")
+    example, *_ = blocks("python")
     names: dict = {}
     exec(compile(example, "README.md", "exec"), names)  # it is our own text
     assert names["loss"].item() > 0
@@ -34,8 +35,15 @@ def test_the_python_example_runs_and_every_weight_gets_a_gradient():
     assert names["state"].step == 96
 
 
+def test_the_model_of_the_readme_is_drawn(tmp_path, monkeypatch):
+    _, example, _ = blocks("python")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {"nca": nca})
+    assert {path.name for path in tmp_path.iterdir()} == {"lizard.png", "growing.gif"}
+
+
 def test_the_rule_of_the_readme_is_a_rule(tmp_path):
-    _, rule = blocks("python")
+    *_, rule = blocks("python")
     file = tmp_path / "consensus.py"
     file.write_text(rule)
     load_file(file)
@@ -48,7 +56,7 @@ def test_the_rule_of_the_readme_is_a_rule(tmp_path):
 
 
 def test_the_recipe_of_the_readme_trains_its_rule(tmp_path):
-    _, rule = blocks("python")
+    *_, rule = blocks("python")
     (text,) = blocks("toml")
     (tmp_path / "consensus.py").write_text(rule)
     (tmp_path / "mine.toml").write_text(text)

@@ -28,7 +28,7 @@ RINGS = (
     "files lock signals device jsonl recipe checkpoint registry data tasks streaming render "
     "analysis display losses metrics program stencils",
     "training evaluation reports sweep bench export play distributed",
-    "cli __main__",
+    "cli model __main__",
 )
 """What stands in each ring, by the path of a module or of its folder; the longest path counts."""
 
@@ -108,9 +108,10 @@ def test_no_modules_import_each_other_in_a_circle():
     TopologicalSorter(graph).prepare()  # which raises a CycleError that names the circle
 
 
-def test_the_front_door_shows_nothing_above_ring_four():
+def test_the_front_door_shows_nothing_above_ring_four_but_whole_automata():
     found = {module for _, module in modules(HOUSE / "__init__.py")}
-    assert found
+    assert "model" in found
+    found.remove("model")  # which loads and trains, as the command line does
     assert max(map(ring_of, found)) <= 4
 
 
