@@ -36,4 +36,9 @@ two levels learn sooner than three and three sooner than four, and that the weig
 fewer parameters stays behind, exceeds the spread. Attention in either form, top-down nets, noise,
 dropout and skips change nothing at step 6 beyond it; at step 12 both forms of attention stand 1.3
 points above the recipe, one to two standard deviations, which three random seeds cannot settle.
+
+`glom_fashion` begins anew where its input changes. Trained to follow it instead (24 of 64 inputs
+exchanged and 24 fresh from the first iteration on, fade 0.3, 24,000 iterations, random seed 0), its
+vote on the 10,000 test images is 88.67 % at step 6 and 88.67 % 6 steps after another garment, where
+the weights that ship have 90.57 %.
 """
