@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,15 @@ def test_importing_every_public_name_loads_no_compiler():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_every_package_is_installed():
+    """The list of packages is written by hand: a folder that is not in it reaches nobody."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    setup = told["tool"]["setuptools"]
+    found = {
+        ".".join((name, *file.parent.relative_to(ROOT / folder).parts))
+        for name, folder in setup["package-dir"].items()
+        for file in (ROOT / folder).rglob("__init__.py")
+    }
+    assert set(setup["packages"]) == found
