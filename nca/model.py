@@ -11,8 +11,6 @@ folder. Nothing that a checkpoint carries is executed unless it is trusted.
 """
 
 import html
-import json
-import math
 import warnings
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
@@ -34,6 +32,7 @@ from nca.errors import NCAWarning
 from nca.evaluation.finish_run import evaluate_trained, finish_run
 from nca.files import user_path, write_whole
 from nca.progress import SILENT, Progress
+from nca.recipe.overrides import as_overrides
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import discover, load_file
 from nca.render.animation import encode
@@ -122,7 +121,7 @@ class Model:
         _know(plugins)
         if trust:
             load_carried(str(source), plugins)
-        trained = Trained.load(str(source), pick_device(device), _keys(overrides))
+        trained = Trained.load(str(source), pick_device(device), as_overrides(overrides))
         return cls(trained, _folder(data))
 
     @classmethod
@@ -156,7 +155,7 @@ class Model:
         """
         files = [Path(file) for file in plugins]
         _know(files)
-        checked = read_recipe(str(recipe), _keys(overrides), files)
+        checked = read_recipe(str(recipe), as_overrides(overrides), files)
         checked.training()
         checked.check()
         place, folder = pick_device(device), None if out is None else user_path(Path(out))
@@ -353,30 +352,12 @@ def _know(plugins: Iterable[Path]) -> None:
         load_file(file)
 
 
-def _keys(overrides: Mapping[str, Any] | Iterable[str]) -> tuple[str, ...]:
-    if isinstance(overrides, Mapping):
-        return tuple(f"{key}={_toml(value)}" for key, value in overrides.items())
-    return tuple(overrides)
-
-
 def _folder(data: str | Path | None) -> Path | None:
     return None if data is None else user_path(Path(data))
 
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _toml(value: Any) -> str:
-    """Return a value as TOML has it, on one line."""
-    if isinstance(value, Mapping):
-        pairs = (f"{json.dumps(str(key))} = {_toml(item)}" for key, item in value.items())
-        return f"{{ {', '.join(pairs)} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
 
 
 load, train = Model.load, Model.train

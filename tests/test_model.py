@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from observed import Observed
 from PIL import Image
 
 import nca
-from nca import CheckpointError, NCAError
+from nca import CheckpointError, NCAError, OptionError
+from nca.recipe.overrides import as_overrides
 
 SMALL = {
     "grid.size": [16, 16],
@@ -82,6 +86,26 @@ def test_an_override_takes_effect_or_is_refused(tmp_path):
         nca.load("growing", overrides=["levels.body.channels=4"])
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
         nca.load(tmp_path / "missing.safetensors")
+
+
+def test_an_override_that_toml_does_not_know_is_refused_by_its_key():
+    with pytest.raises(OptionError, match=r"\[rollout\] alive is None"):
+        nca.load("growing", overrides={"rollout.alive": None})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_overrides_from_python_say_in_toml_what_was_given(value):
+    try:
+        (line,) = as_overrides({"key": value})
+    except OptionError:
+        assert "None" in repr(value)
+        return
+    assert repr(tomllib.loads(line)["key"]) == repr(value)
 
 
 def test_a_recipe_is_trained_and_its_best_weights_returned(tmp_path):

@@ -1,6 +1,7 @@
 """Write `table.key=value` into a recipe's text, and leave its comments where they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import tomlkit
@@ -8,7 +9,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, InlineTable, Table
 
 from nca.recipe.errors import RecipeError
-from nca.validation.faults import SHOWN, Fault, KeyPath
+from nca.validation.faults import SHOWN, Fault, KeyPath, OptionError
 
 LONGEST = 500
 """Characters of an override's key at most."""
@@ -55,6 +56,33 @@ def override(text: str, overrides: Sequence[str], source: str) -> tuple[str, lis
     if faults:
         raise RecipeError(source, faults, overridden=[fault.path for fault in faults])
     return tomlkit.dumps(document), paths
+
+
+def as_overrides(given: Mapping[str, Any] | Iterable[str]) -> tuple[str, ...]:
+    """Return overrides as the command line has them.
+
+    Args:
+        given: Values by key, `{"rollout.fire_rate": 0.3}`, or overrides already.
+
+    Raises:
+        OptionError: A value cannot be written in TOML.
+    """
+    if not isinstance(given, Mapping):
+        return tuple(given)
+    return tuple(f"{key}={_in_toml(key, value)}" for key, value in given.items())
+
+
+def _in_toml(key: str, value: Any) -> str:
+    """Return a value as TOML has it, on one line."""
+    line = tomlkit.inline_table()
+    try:
+        line["value"] = str(value) if isinstance(value, Path) else value
+    except TOMLKitError:
+        to_do = "give text, numbers, bools, lists or dicts"
+        fault = Fault((*key.split("."),), f"is {value!r}", to_do)
+        raise OptionError([fault], "overrides") from None
+    item: Any = line.item("value")
+    return item.as_string()
 
 
 def replaced(text: str, values: Mapping[KeyPath, str]) -> str:
