@@ -132,5 +132,10 @@ class OutsideFile:
 FilePath: TypeAlias = Annotated[str, Len(1), OutsideFile()]
 """A file; relative to the recipe, or, on the command line, to where it was typed."""
 
+CheckpointSource: TypeAlias = Annotated[
+    str, Len(1), OutsideFile(or_name=True, endings=(".safetensors",))
+]
+"""A checkpoint's file as of `FilePath`, a run's folder, or the name of an installed checkpoint."""
+
 PictureSpec: TypeAlias = Annotated[str, Len(1), OutsideFile(or_name=True, endings=PICTURES)]
 """A picture's file as of `FilePath`, or a registered target: `NAME` or `NAME:ARGUMENT`."""

@@ -16,6 +16,10 @@ SOME = ("plugins", "train", "pool", "evaluate", "rollout.steps")
 """The keys, and tables of keys, that do not count for everything."""
 
 
+BEGINNING = ("train.pretrained",)
+"""The keys that count where a run begins, and never again."""
+
+
 @dataclass(frozen=True)
 class Reads:
     """What a command reads of a recipe, beside grid, levels, rollout and task.
@@ -65,6 +69,7 @@ class Reads:
         """
         read, changed = self.read(after), set(_changed(before, after))
         idle = {key for key in changed if _in(key, SOME) and not _in(key, read)}
+        idle |= changed & {*BEGINNING}
         for name in ("train", "pool"):  # one that was not there comes with the keys it needs
             if getattr(before, name) is None and any(_in(key, read) for key in changed):
                 idle = {key for key in idle if not _in(key, [name])}
@@ -86,6 +91,8 @@ def _advice(idle: set[str], outvoted: bool, counts: str) -> str:
         return "a checkpoint executes no file by itself: name yours by --plugin FILE"
     if outvoted:
         return "leave out the override, or the option"
+    if idle <= {*BEGINNING}:
+        return "it counts where training begins: nca run RECIPE --from CHECKPOINT"
     return (
         "leave it out, or train under it: nca run RECIPE --set ...; beside grid, levels, "
         f"rollout and task, what counts here is: {counts}"

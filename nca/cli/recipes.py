@@ -78,6 +78,7 @@ def check_recipe(
     Example: nca recipes check mine.toml
     """
     from nca.checkpoint.read import check_unexecuted, read_recipe
+    from nca.training.pretrained import pretrained_path
 
     load_plugins(plugin)
     if not trust and (left := check_unexecuted(recipe, overrides or ())):
@@ -87,6 +88,8 @@ def check_recipe(
         return
     checked = read_recipe(recipe, overrides or ())
     checked.check()
+    if checked.tables.train:
+        pretrained_path(checked)
     for remark in checked.remarks:
         say(f"note: {remark}")
     _say_what_is_short(checked)

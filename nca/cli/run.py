@@ -52,6 +52,14 @@ def run_command(
         Path | None,
         typer.Option("--resume", metavar="RUN", help="Continue the run in this folder."),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="CHECKPOINT",
+            help="Train on from these weights: a file, a run's folder, or a name.",
+        ),
+    ] = None,
     overrides: Overrides = None,
     plugin: PluginFiles = None,
     trust: Trust = False,
@@ -69,6 +77,8 @@ def run_command(
 
     Example: nca run recipes/glom_mnist.toml --set train.iterations=500
 
+    From weights: nca run growing --from growing --set task.target=butterfly
+
     On several devices: torchrun --nproc-per-node 2 -m nca run glom_mnist
     """
     from nca.checkpoint.read import load_copies, read_recipe, write_copies
@@ -80,6 +90,9 @@ def run_command(
 
     if (recipe is None) == (resume is None):
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
+    if resume is not None and source is not None:
+        raise typer.BadParameter("--resume goes on with the run's own weights: leave out --from")
+    overridden = (*(overrides or ()), *_begin_with(source))
     wanted = pick_device(local_device(device))
     group = join(wanted, sides(shard, "--shard") if shard else None)
     with speaking(group), group.guard(), ExitStack() as ending:
@@ -91,11 +104,10 @@ def run_command(
                         ending.callback(lock.release)
                 load_plugins(plugin)
                 load_copies(resume, trusted=trust, own=plugin or ())
-                overridden = tuple(overrides or ())
                 going = Run.resume(resume, wanted, data, progress, overridden, group)
             else:
                 assert recipe is not None
-                checked = read_recipe(recipe, overrides or (), plugin or ())
+                checked = read_recipe(recipe, overridden, plugin or ())
                 checked.training()
                 checked.check()
                 for remark in checked.remarks:
@@ -117,6 +129,18 @@ def run_command(
         print_result(f"{going.folder / 'best.safetensors'}")
         carried = bool(going.recipe.files.plugins())
         say(f"next: nca render {going.folder}{plugin_flags(carried=carried)}")
+
+
+def _begin_with(source: str | None) -> tuple[str, ...]:
+    """Return the override that lets a run begin with a checkpoint, wherever the recipe lies."""
+    from nca.checkpoint.find import checkpoint_path, pretrained
+    from nca.recipe.overrides import as_overrides
+
+    if source is None:
+        return ()
+    path = checkpoint_path(source)
+    named = pretrained().get(source) == path
+    return as_overrides({"train.pretrained": source if named else path.absolute()})
 
 
 def _introduce(run: "Run") -> None:

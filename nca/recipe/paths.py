@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from nca.errors import NCAError
 from nca.files import is_file, user_path
+from nca.recipe.tables import Train
 from nca.registry.registry import Kind, registry
 from nca.types import OutsideFile
 from nca.validation.arguments import annotations_of
@@ -61,6 +62,7 @@ def _paths(tables: Mapping[str, Any]) -> Iterator[tuple[KeyPath, OutsideFile, st
     for number, name in enumerate(plugins if isinstance(plugins, list) else []):
         if isinstance(name, str) and name:
             yield ("plugins", number), PLUGIN, name
+    yield from _marked(Train, tables.get("train"), ("train",))
     for path, kind, table in plugin_tables(tables):
         try:
             options = annotations_of(registry.get(kind, str(table.get("name"))))

@@ -16,6 +16,7 @@ from nca.tasks.pool import PoolOptions
 from nca.types import (
     Boundary,
     Channels,
+    CheckpointSource,
     Count,
     Fraction,
     Iterations,
@@ -135,6 +136,7 @@ class Train(RecipeTable):
     batch: Samples
     iterations: Iterations
     learning_rate: Positive
+    pretrained: CheckpointSource | None = None
     optimiser: Literal["adam", "adamw"] = "adam"
     betas: tuple[ProperFraction, ProperFraction] = (0.9, 0.999)
     weight_decay: NonNegative = 0.0

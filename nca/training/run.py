@@ -35,6 +35,7 @@ from nca.training.first_step import check_rules
 from nca.training.log import MetricsLog
 from nca.training.new_recipe import measured_otherwise, record_recipe, set_best_aside
 from nca.training.optimiser import make_optimiser
+from nca.training.pretrained import TakenWeights, pretrained_path, take_weights
 from nca.training.restore import restore_faults
 from nca.training.run_folder import (
     BEST,
@@ -73,6 +74,7 @@ class Run:
         group: The processes that share it; the leader alone writes.
         log: Its metrics, line by line.
         lock: Keeps other processes out of its folder; the leader holds it.
+        taken: What it has taken from another checkpoint as it began, if anything.
         saved: The iteration that `last.safetensors` holds, if there is one.
     """
 
@@ -89,6 +91,7 @@ class Run:
     log: MetricsLog = field(default=None)  # pyright: ignore[reportAssignmentType]
     lock: FolderLock | None = None
     saved: int | None = None
+    taken: TakenWeights | None = None
 
     @classmethod
     def start(
@@ -117,7 +120,8 @@ class Run:
         """
         if group.is_leader:
             check_run_folder(folder)
-        run = cls.build(recipe, Path(), device, data, progress, group)
+        source = pretrained_path(recipe)
+        run = cls.build(recipe, Path(), device, data, progress, group, source=source)
         if group.is_leader:
             run.lock = create_run_folder(folder, recipe.name)
             run.folder = run.lock.folder
@@ -125,6 +129,9 @@ class Run:
         run.folder = Path(group.broadcast(str(run.folder)))
         run.log = MetricsLog(run.folder / METRICS, 0, writes=group.is_leader)
         run.save()
+        if run.taken:
+            progress.note(run.taken.sentence())
+            run.log.write({"iteration": 0, "kind": "pretrained", **run.taken.to_json()})
         return run
 
     @classmethod
@@ -179,6 +186,8 @@ class Run:
         progress: Progress,
         group: ProcessGroup = SINGLE,
         precision: Precision | None = None,
+        *,
+        source: Path | None = None,
     ) -> "Run":
         """Return a run at its beginning that has no folder yet.
 
@@ -190,8 +199,10 @@ class Run:
             progress: Where it is reported.
             group: The processes that share it.
             precision: What it began with, if it goes on.
+            source: The checkpoint that it begins with; None: with first weights.
 
         Raises:
+            CheckpointError: None of the weights of `source` fits.
             ProcessError: Its batch cannot be split among the processes.
             NCAError: What the task raises while it loads its data.
         """
@@ -206,6 +217,7 @@ class Run:
         with group.leader_first(), recipe.blaming_task():
             task.prepare(device, data, progress)
         modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
+        taken = take_weights(source, modules) if source else None
         first = task.training_batch(
             HostRNG(recipe.tables.random_seed, 0), torch.zeros(1, dtype=torch.int64, device=device)
         )
@@ -213,7 +225,7 @@ class Run:
         table = recipe.tables.train
         assert table is not None
         optimiser = make_optimiser(table, modules.parameters())
-        run = cls(recipe, folder, device, modules, optimiser, group=group)
+        run = cls(recipe, folder, device, modules, optimiser, group=group, taken=taken)
         if table.average:
             run.ema = EMA(modules, table.average)
         if recipe.tables.pool:

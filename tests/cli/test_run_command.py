@@ -188,3 +188,32 @@ def test_a_signal_to_stop_saves_says_how_to_go_on_and_has_its_exit_code(here, na
     assert going_on == "continue with: nca run --resume run"
     assert held.iteration >= 10
     assert not list((here / "run").glob(".*.part"))
+
+
+def test_a_run_trains_on_from_a_runs_folder_and_says_so(nca, done):
+    result = nca(
+        *("run", "tiny.toml", "--plugin", "blobs.py", "--device", "cpu", "--from", "done"),
+        *("--set", "levels.body.rules.0.hidden=5", "--out", "on"),
+    )
+    assert result.code == 0
+    best = Path("done/best.safetensors").resolve()
+    assert f"trains on from {best}, iteration " in result.err.replace("\n", " ")
+    assert "3 of 6 tensors fit; begin anew: " in result.err
+    assert f'pretrained = "{best}"' in Path("on/recipe.toml").read_text()
+
+
+def test_a_run_that_goes_on_takes_no_other_weights(nca, done):
+    result = nca("run", "--resume", "done", "--from", "growing")
+    assert result.code == 2
+    assert "--resume goes on with the run's own weights: leave out --from" in " ".join(
+        result.err.replace("│", "").split()
+    )
+
+
+def test_missing_weights_to_train_on_from_are_a_fault_of_the_recipe(nca, here):
+    given = ("--plugin", "blobs.py", "--set", "train.pretrained=nowhere.safetensors")
+    for command in (("recipes", "check"), ("run",)):
+        result = nca(*command, "tiny.toml", *given)
+        assert result.code == 1
+        assert "there is no checkpoint" in result.err
+    assert not Path("runs").exists()
