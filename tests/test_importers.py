@@ -19,17 +19,29 @@ from torch.testing import assert_close
 from nca.errors import CheckpointError, PluginError
 from nca.registry.importer import Imported, import_weights
 from nca.registry.registry import register, registry
-from nca_plugins.importers.importers import (
-    SEED_LAYERS,
-    SEED_NETS,
-    SELF_CLASSIFYING,
-    growing_nets,
-    seed_glom_nets,
-    self_classifying_nets,
-)
+from nca_plugins.importers import importers
+from nca_plugins.importers.importers import SEED_LAYERS, SEED_NETS, seed_glom_nets
 from nca_plugins.importers.json_files import read_blobs, read_byte_layers, read_frozen_graph
+from nca_plugins.importers.perceiving import Reading, perceiving_nets
 
 FIXTURES = Path(__file__).parents[2] / "shared" / "fixtures"
+
+SELF_CLASSIFYING = {
+    "perceive.weight": (80, 20, 3, 3),
+    "perceive.bias": (80,),
+    "hidden.weight": (80, 80),
+    "hidden.bias": (80,),
+    "change.weight": (19, 80),
+    "change.bias": (19,),
+}
+
+
+def growing_nets(path: Path) -> dict[str, Tensor]:
+    return perceiving_nets(path, Reading(), alive=True)[0]
+
+
+def self_classifying_nets(path: Path) -> dict[str, Tensor]:
+    return importers.self_classifying_nets(path)[0]
 
 
 def fixture(name: str) -> Path:
@@ -288,15 +300,17 @@ def test_a_folder_without_a_net_or_with_two_is_refused(tmp_path):
 
 
 WRONG = {
-    "missing": (lambda w: w.pop("hidden.bias"), "no hidden.bias (8,)"),
-    "unexpected": (lambda w: w.update({"a\nb": torch.ones(1)}), r"unexpected 'a\nb'"),
-    "shape": (lambda w: w.update({"hidden.weight": torch.ones(8, 16)}), "(8, 16), not (8, 12)"),
-    "axes": (lambda w: w.update({"change.weight": torch.ones(4)}), "(4,), not (16, 128)"),
-    "type": (lambda w: w.update({"change.bias": torch.ones(4).int()}), "int32, not floating"),
-    "nan": (lambda w: w["change.bias"].fill_(torch.nan), "change.bias is not finite"),
+    "missing": (lambda w: w.pop("hidden.weight"), "no 2 layers (1x1, 1x1) that follow one another"),
+    "shape": (lambda w: w.update({"hidden.weight": torch.ones(8, 15)}), "'hidden.weight' (8, 15)"),
+    "axes": (lambda w: w.update({"change.weight": torch.ones(4)}), "'change.weight' (4,)"),
+    "type": (
+        lambda w: w.update({"change.bias": torch.ones(4).int()}),
+        "'change.bias' is torch.int32, not floating",
+    ),
+    "nan": (lambda w: w["change.bias"].fill_(torch.nan), "'change.bias' is not finite"),
     "overflow": (
         lambda w: w.update({"change.bias": torch.full((4,), 1e99, dtype=torch.float64)}),
-        "change.bias is not finite",
+        "'change.bias' is not finite",
     ),
 }
 

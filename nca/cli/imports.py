@@ -30,6 +30,8 @@ def import_command(
     load_plugins(plugin)
     output = output_path(out, f"{name}.safetensors", CHECKPOINT, _files(source))
     imported = import_weights(name, source)
+    for note in imported.notes:
+        say(note)
     recipe = read_recipe(imported.recipe, imported.overrides)
     automaton, task = recipe.automaton(), recipe.task()
     given = Checkpoint(

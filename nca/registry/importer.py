@@ -24,11 +24,13 @@ class Imported:
         tensors: Float32, by their names in `Automaton.state_dict` after the prefix `automaton.`,
             such as `automaton.rules.part.0.q.weight`; all of them, and no others.
         overrides: What to change in the recipe so that it fits, as `table.key=value`.
+        notes: What was supposed in reading them, and what was left out, a sentence each.
     """
 
     recipe: str
     tensors: Mapping[str, Tensor] = field(repr=False)
     overrides: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what is no recipe's name, no weights by name, or no overrides.
@@ -40,8 +42,9 @@ class Imported:
             isinstance(name, str) and isinstance(tensor, Tensor)
             for name, tensor in self.tensors.items()
         )
-        overridden = isinstance(self.overrides, tuple | list) and all(
-            isinstance(override, str) for override in self.overrides
+        overridden = all(
+            isinstance(texts, tuple | list) and all(isinstance(text, str) for text in texts)
+            for texts in (self.overrides, self.notes)
         )
         if not (isinstance(self.recipe, str) and named and overridden):
             kinds = [type(value).__name__ for value in (self.recipe, self.tensors, self.overrides)]

@@ -7,18 +7,24 @@ below it stops at one net's own names. Nothing in the files is run.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from nca import CheckpointError, Imported, register
-from nca_plugins.importers.json_files import (
-    is_text,
-    read_blobs,
-    read_byte_layers,
-    read_frozen_graph,
-    read_text,
+from nca import Imported, register
+from nca.types import Positive
+from nca_plugins.importers.features import Slopes
+from nca_plugins.importers.json_files import is_text, read_blobs, read_frozen_graph, read_text
+from nca_plugins.importers.layers import (
+    FLOATS,
+    FOR_TESTS,
+    find_layers,
+    from_graph,
+    misfit,
+    unused_note,
 )
+from nca_plugins.importers.perceiving import Reading, perceiving_nets
 from nca_plugins.importers.torch_files import read_tensors
 
 SEED_NETS = {  # our name of a net, and the file in which it was published
@@ -29,18 +35,8 @@ SEED_NETS = {  # our name of a net, and the file in which it was published
 SEED_LEVELS = ("part", "object", "scene")  # of recipes/glom_seed.toml, above its image
 SEED_RULES = ("bottom_up", "top_down", "lateral")  # of each, in the order of their rules
 SEED_LAYERS = {"q": (10, 90), "k": (10, 10), "v": (10, 10)}  # (out, in), in the order of use
-SELF_CLASSIFYING = {
-    "perceive.weight": (80, 20, 3, 3),
-    "perceive.bias": (80,),
-    "hidden.weight": (80, 80),
-    "hidden.bias": (80,),
-    "change.weight": (19, 80),
-    "change.bias": (19,),
-}
+WIDTHS = (3, 1, 1)  # of the kernels of a self-classifying automaton
 BLOBS = "WEIGHTS_B64"
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-FOR_TESTS = ("check.", "target")  # what our own fixtures carry beside the weights
-FEATURES = 3  # of each channel: itself and its two slopes
 
 
 @register.importer("seed-glom")
@@ -56,28 +52,101 @@ def seed_glom(source: Path) -> Imported:
 
 
 @register.importer("growing")
-def growing(source: Path) -> Imported:
+def growing(
+    source: Path,
+    *,
+    features: Literal["auto", "channel", "kernel"] = "auto",
+    slopes: Slopes = "xy",
+    gain: Positive | Literal["auto"] = "auto",
+    part: str = "",
+) -> Imported:
     """Import a Growing NCA (Mordvintsev et al., 2020): a graph, a demonstration's layers, a file.
 
     The recipe's target stays the lizard; set `task.target` to judge another pattern.
+
+    Args:
+        source: As of `growing_nets`.
+        features: Whether what cells perceive lies together by `channel` or by `kernel`; `auto`: as
+            the file says, or else as a seed grows.
+        slopes: The order of their slopes, and where an axis points the other way: `yx`, `x-y`.
+        gain: How many times Sobel's kernels divided by 8 theirs are; `auto`: 1, or 8 if that grows.
+        part: Where the names of its tensors start, if the file holds more than one network.
+
+    Raises:
+        CheckpointError: The file is damaged, holds other weights, or its order cannot be told.
     """
-    nets = growing_nets(source)
-    channels, hidden = nets["change.weight"].shape
-    widths = {
-        "levels.body.channels": (channels, 16),
-        "levels.body.rules.0.hidden": (hidden, 128),
-    }
-    changed = tuple(f"{key}={found}" for key, (found, usual) in widths.items() if found != usual)
-    return Imported("growing_lizard", _of_rule("body", nets), changed)
+    gains = (1.0, 8.0) if gain == "auto" else (gain,)
+    nets, notes = perceiving_nets(source, Reading(features, slopes, gains, part), alive=True)
+    return Imported("growing_lizard", _of_rule("body", nets), _widths(nets, 128, 16, 3), notes)
+
+
+@register.importer("texture")
+def texture(
+    source: Path,
+    *,
+    features: Literal["auto", "channel", "kernel"] = "auto",
+    slopes: Slopes = "xy",
+    gain: Positive = 8.0,
+    part: str = "",
+) -> Imported:
+    """Import a texture automaton (Niklasson et al., 2021): a state dict or module of its notebook.
+
+    The recipe's target stays the weave; set `task.target` to judge another pattern.
+
+    Args:
+        source: A file with a first layer that is given 4 features of each channel.
+        features: As of the importer `growing`.
+        slopes: As of the importer `growing`.
+        gain: How many times Sobel's and Laplace's kernels divided by 8 theirs are; the notebook
+            does not divide.
+        part: As of the importer `growing`.
+
+    Raises:
+        CheckpointError: The file is damaged, holds other weights, or its order cannot be told.
+    """
+    nets, notes = perceiving_nets(source, Reading(features, slopes, (gain,), part), alive=False)
+    return Imported("texture", _of_rule("body", nets), _widths(nets, 64, 12, 4), notes)
 
 
 @register.importer("self-classifying")
-def self_classifying(source: Path) -> Imported:
+def self_classifying(source: Path, *, part: str = "") -> Imported:
     """Import the self-classifying MNIST automaton (Randazzo et al., 2020): a graph, blobs, a file.
 
     The published weights saw pixels of 0 to 1, as the recipe's do.
+
+    Args:
+        source: As of `self_classifying_nets`.
+        part: Where the names of its tensors start, if the file holds more than one network.
+
+    Raises:
+        CheckpointError: The file is damaged or holds other weights.
     """
-    return Imported("self_classifying_mnist", _of_rule("cells", self_classifying_nets(source)))
+    nets, notes = self_classifying_nets(source, part)
+    changed = _changed(
+        {
+            "levels.cells.channels": (len(nets["change.weight"]), 19),
+            "levels.cells.rules.0.perceive": (len(nets["perceive.weight"]), 80),
+            "levels.cells.rules.0.hidden": (len(nets["hidden.weight"]), 80),
+        }
+    )
+    return Imported("self_classifying_mnist", _of_rule("cells", nets), changed, notes)
+
+
+def _widths(
+    nets: Mapping[str, Tensor], hidden: int, channels: int, kernels: int
+) -> tuple[str, ...]:
+    """Return the overrides of a recipe whose rule has other widths."""
+    units, features = nets["hidden.weight"].shape
+    own = len(nets["change.weight"])
+    changed = _changed(
+        {"levels.body.channels": (own, channels), "levels.body.rules.0.hidden": (units, hidden)}
+    )
+    laplacian = ("levels.body.rules.0.laplacian=true",) if features // own > kernels else ()
+    return (*changed, *laplacian)
+
+
+def _changed(widths: Mapping[str, tuple[int, int]]) -> tuple[str, ...]:
+    return tuple(f"{key}={found}" for key, (found, usual) in widths.items() if found != usual)
 
 
 def seed_glom_nets(source: Path) -> dict[str, Tensor]:
@@ -104,58 +173,53 @@ def seed_glom_nets(source: Path) -> dict[str, Tensor]:
     return _checked(found, expected, source)
 
 
-def growing_nets(source: Path) -> dict[str, Tensor]:
-    """Read the two layers of a Growing NCA (Mordvintsev et al., 2020), of any width.
+def self_classifying_nets(
+    source: Path, part: str = ""
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Return the layers of the self-classifying MNIST automaton (Randazzo et al., 2020).
 
     Args:
-        source: A file with tensors named `hidden.weight`, `hidden.bias`, `change.weight` and
-            `change.bias`; a frozen graph in JSON or JavaScript; or the layers of bytes that the
-            article's demonstration runs. The bytes keep a feature of all channels together; the
-            result, like the other files, keeps the features of a channel together.
+        source: A file with three layers of any names, the first over the neighbourhood of picture
+            and state; a frozen graph in JSON or JavaScript; or JavaScript that assigns base64 blobs
+            to `window.WEIGHTS_B64`.
+        part: Where the names of its tensors start.
+
+    Returns:
+        Tensors of the rule `self_classifying`, and what was supposed on the way.
 
     Raises:
         CheckpointError: The file is damaged or holds other weights.
     """
     if not is_text(source):
-        found = read_tensors(source)
-    elif read_text(source).lstrip().startswith("["):
-        found = _from_byte_layers(source)
+        found = find_layers(read_tensors(source), WIDTHS, _classifies, source, part)
+        layers, notes = found.layers, (*found.notes, *unused_note(found.unused))
     else:
-        found = _from_kernels(read_frozen_graph(source), ("hidden", "change"), source)
-    change = found.get("change.weight")
-    channels, hidden = change.shape if change is not None and change.ndim == 2 else (16, 128)
-    expected = {
-        "hidden.weight": (hidden, FEATURES * channels),
-        "hidden.bias": (hidden,),
-        "change.weight": (channels, hidden),
-        "change.bias": (channels,),
-    }
-    return _checked(found, expected, source)
+        blobs = BLOBS in read_text(source)
+        kernels = _from_blobs(source) if blobs else read_frozen_graph(source)
+        layers, notes = from_graph(kernels, WIDTHS, source), ()
+    if not _classifies([layer.weight for layer in layers]):
+        shapes = [tuple(layer.weight.shape) for layer in layers]
+        raise misfit(source, f"layers of {shapes} (out, in), which do not follow one another")
+    nets: dict[str, Tensor] = {}
+    for name, layer in zip(("perceive", "hidden", "change"), layers, strict=True):
+        nets |= {f"{name}.weight": layer.weight, f"{name}.bias": layer.bias}
+    return nets, notes
 
 
-def self_classifying_nets(source: Path) -> dict[str, Tensor]:
-    """Read the three layers of the self-classifying MNIST automaton (Randazzo et al., 2020).
+def _classifies(weights: Sequence[Tensor]) -> bool:
+    """Return whether three layers follow one another, and see a picture beside their channels."""
+    perceive, hidden, change = weights
+    units = (len(perceive), len(hidden)) == (hidden.shape[1], change.shape[1])
+    return units and perceive.shape[1] == len(change) + 1
 
-    Args:
-        source: A file with tensors named `perceive.weight` and so on; a frozen graph in JSON or
-            JavaScript; or JavaScript that assigns base64 blobs to `window.WEIGHTS_B64`.
 
-    Raises:
-        CheckpointError: The file is damaged or holds other weights.
-    """
-    if not is_text(source):
-        return _checked(read_tensors(source), SELF_CLASSIFYING, source)
-    names = ("perceive", "hidden", "change")
-    if BLOBS not in read_text(source):
-        found = _from_kernels(read_frozen_graph(source), names, source)
-        return _checked(found, SELF_CLASSIFYING, source)
+def _from_blobs(source: Path) -> list[Tensor]:
     blobs = read_blobs(source, BLOBS)
     shapes = [(3, 3, 20, 80), (80,), (1, 1, 80, 80), (80,), (1, 1, 80, 19), (19,)]
-    sizes, found_sizes = [torch.Size(s).numel() for s in shapes], [len(blob) for blob in blobs]
-    if found_sizes != sizes:
-        raise _misfit(source, f"{BLOBS} has blobs of {found_sizes} numbers, not {sizes}")
-    kernels = [blob.reshape(shape) for blob, shape in zip(blobs, shapes, strict=True)]
-    return _checked(_from_kernels(kernels, names, source), SELF_CLASSIFYING, source)
+    sizes, found = [torch.Size(s).numel() for s in shapes], [len(blob) for blob in blobs]
+    if found != sizes:
+        raise misfit(source, f"{BLOBS} has blobs of {found} numbers, not {sizes}")
+    return [blob.reshape(shape) for blob, shape in zip(blobs, shapes, strict=True)]
 
 
 def _of_rule(level: str, nets: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -167,11 +231,11 @@ def _seed_net(folder: Path, stem: str) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of one pickled net as `q.weight`, `q.bias`, `k.weight` and so on."""
     files = [f for f in sorted(folder.iterdir()) if f.is_file() and stem in (f.name, f.stem)]
     if len(files) != 1:
-        raise _misfit(folder, f"{len(files)} files named {stem}, with any suffix; expected one")
+        raise misfit(folder, f"{len(files)} files named {stem}, with any suffix; expected one")
     tensors = read_tensors(files[0])
     linears = [name.removesuffix(".weight") for name in tensors if name.endswith(".weight")]
     if len(linears) != len(SEED_LAYERS):
-        raise _misfit(files[0], f"{len(linears)} layers with a weight; expected {len(SEED_LAYERS)}")
+        raise misfit(files[0], f"{len(linears)} layers with a weight; expected {len(SEED_LAYERS)}")
     # The notebook calls them Q1, K1 and V1; under other names they stand in the order of use.
     by_letter = {name.rpartition(".")[2][:1].lower(): name for name in linears}
     if by_letter.keys() == SEED_LAYERS.keys():
@@ -180,36 +244,6 @@ def _seed_net(folder: Path, stem: str) -> Iterator[tuple[str, Tensor]]:
         for part in ("weight", "bias"):
             if f"{linear}.{part}" in tensors:
                 yield f"{layer}.{part}", tensors[f"{linear}.{part}"]
-
-
-def _from_byte_layers(source: Path) -> dict[str, Tensor]:
-    layers = read_byte_layers(source)
-    if len(layers) != 2 or layers[0][0].shape[1] % FEATURES:
-        shapes = [tuple(weight.shape) for weight, _ in layers]
-        raise _misfit(source, f"layers of {shapes} (out, in); expected two, features by threes")
-    (hidden, hidden_bias), (change, change_bias) = layers
-    by_channel = hidden.unflatten(1, (FEATURES, -1)).transpose(1, 2).flatten(1)
-    return {
-        "hidden.weight": by_channel,
-        "hidden.bias": hidden_bias,
-        "change.weight": change,
-        "change.bias": change_bias,
-    }
-
-
-def _from_kernels(
-    tensors: Sequence[Tensor], names: Sequence[str], source: Path
-) -> dict[str, Tensor]:
-    """Name kernels (height, width, in, out) and biases that take turns, and turn the kernels."""
-    axes, expected = [tensor.ndim for tensor in tensors], [4, 1] * len(names)
-    if axes != expected:
-        raise _misfit(source, f"weights with {axes} axes; expected {expected}")
-    found: dict[str, Tensor] = {}
-    for name, kernel, bias in zip(names, tensors[::2], tensors[1::2], strict=True):
-        weight = kernel.permute(3, 2, 0, 1)  # (out, in, height, width)
-        found[f"{name}.weight"] = weight[:, :, 0, 0] if kernel.shape[:2] == (1, 1) else weight
-        found[f"{name}.bias"] = bias
-    return found
 
 
 def _checked(
@@ -231,13 +265,5 @@ def _checked(
             if not checked[name].isfinite().all():
                 faults.append(f"{name} is not finite")
     if faults:
-        raise _misfit(source, "; ".join(faults[:6]) + ("; ..." if faults[6:] else ""))
+        raise misfit(source, "; ".join(faults[:6]) + ("; ..." if faults[6:] else ""))
     return checked
-
-
-def _misfit(source: Path, found: str) -> CheckpointError:
-    return CheckpointError(
-        f"{source.name} does not hold the weights that this import reads.",
-        where=f"{source}: {found}",
-        to_do="give the file or folder as it was published; see the import's help for its forms",
-    )
