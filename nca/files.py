@@ -5,6 +5,7 @@ file is renamed. Its name cannot be guessed, so that several processes may write
 the last rename wins. What is read is read whole, up to a bound.
 """
 
+import codecs
 import errno
 import itertools
 import os
@@ -107,22 +108,31 @@ def read_bounded(
     raise error(f"{what} cannot be read: {reason}.", where=str(path), to_do=to_do)
 
 
+NAMES = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16"}
+"""What encodings are called."""
+
+
+def _encoding(content: bytes) -> str:
+    """Return the encoding of a text: PowerShell writes UTF-16, which begins with a mark."""
+    return "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
 def read_text_bounded(
     path: Path,
     most: int,
     what: str,
     to_do: str = "give a text file in UTF-8 that you may read",
 ) -> str:
-    """Return the text of an ordinary file in UTF-8; see `read_bounded`.
+    """Return the text of an ordinary file in UTF-8, or in UTF-16 with its mark; see `read_bounded`.
 
     Raises:
         NCAError: What `read_bounded` raises; it is no text.
     """
     content = read_bounded(path, most, what, to_do, NCAError)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding := _encoding(content))
     except UnicodeDecodeError as fault:
-        reason = f"it is no text in UTF-8, from byte {fault.start} on"
+        reason = f"it is no text in {NAMES[encoding]}, from byte {fault.start} on"
         raise NCAError(f"{what} cannot be read: {reason}.", where=str(path), to_do=to_do) from None
 
 

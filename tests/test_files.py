@@ -269,3 +269,16 @@ def test_no_reader_waits_for_a_pipe(tmp_path):
             read()
     assert read_sweep(pipe) is None
     assert read_outcome(pipe) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_text_is_read_as_editors_and_shells_write_it(tmp_path, encoding):
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    (tmp_path / "text").write_bytes(f"{mark}grün ▲\r\n".encode(encoding))
+    assert read_text_bounded(tmp_path / "text", 99, "the text") == "grün ▲\r\n"
+
+
+def test_utf_16_cut_short_is_no_text(tmp_path):
+    (tmp_path / "text").write_bytes("two".encode("utf-16")[:-1])
+    with pytest.raises(NCAError, match="it is no text in UTF-16, from byte 6 on"):
+        read_text_bounded(tmp_path / "text", 99, "the text")

@@ -8,6 +8,8 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -30,7 +32,7 @@ from nca.cli import (
     stream,
     sweep,
 )
-from nca.cli.console import fail, out_of_memory, say, spoken_warnings
+from nca.cli.console import fail, out_of_memory, print_result, say, spoken_warnings
 from nca.cli.interruption import ending_by_signal
 from nca.cli.surroundings import settle_surroundings
 from nca.cli.waiting import sign_of_life
@@ -73,8 +75,22 @@ app.add_typer(data.app, name="data")
 app.command("help")(help.help_command)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print_result(f"nca {version('nca')}")
+        raise typer.Exit
+
+
 @app.callback()
-def greet(context: typer.Context) -> None:
+def greet(
+    context: typer.Context,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
     """Show the verbs, and what to try first, where no verb is given."""
     if context.invoked_subcommand is None:
         say(context.get_help().rstrip())

@@ -9,6 +9,7 @@ the work (SHORTENED), and what cannot end by itself or here is parsed alone (PAR
 import re
 import shlex
 import shutil
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
@@ -154,3 +155,8 @@ def test_nca_alone_help_and_the_list_of_recipes_say_what_to_try_first(nca):
     assert "nca play growing" in alone
     assert "nca recipes list" in nca("--help").out
     assert listed.err.splitlines()[-1].startswith("next: nca play ")
+
+
+def test_the_version_is_that_of_the_package(nca):
+    result = nca("--version")
+    assert (result.code, result.out, result.err) == (0, f"nca {version('nca')}\n", "")
