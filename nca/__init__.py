@@ -99,10 +99,10 @@ if TYPE_CHECKING:
     from nca.errors import ShapeError as ShapeError
     from nca.errors import StorageError as StorageError
     from nca.errors import TargetError as TargetError
-    from nca.model import Film as Film
-    from nca.model import Model as Model
-    from nca.model import load as load
-    from nca.model import train as train
+    from nca.model.model import Film as Film
+    from nca.model.model import Model as Model
+    from nca.model.model import load as load
+    from nca.model.model import train as train
     from nca.progress import SILENT as SILENT
     from nca.progress import Progress as Progress
     from nca.recipe.recipe import Recipe as Recipe
@@ -223,7 +223,7 @@ NAMES = {
     ),
     "nca.registry.importer": ("Imported",),
     # load and train whole automata
-    "nca.model": ("Model", "Film", "load", "train"),
+    "nca.model.model": ("Model", "Film", "load", "train"),
     # read results
     "nca.recipe.recipe": ("Recipe",),
     "nca.checkpoint.file": ("Checkpoint",),

@@ -1,0 +1,1 @@
+"""Whole automata in Python: load, train, roll out, draw, film, evaluate, save."""
