@@ -99,10 +99,12 @@ if TYPE_CHECKING:
     from nca.errors import ShapeError as ShapeError
     from nca.errors import StorageError as StorageError
     from nca.errors import TargetError as TargetError
-    from nca.model.model import Film as Film
+    from nca.model.film import Film as Film
     from nca.model.model import Model as Model
     from nca.model.model import load as load
-    from nca.model.model import train as train
+    from nca.model.playing import Playing as Playing
+    from nca.model.save import save as save
+    from nca.model.train import train as train
     from nca.progress import SILENT as SILENT
     from nca.progress import Progress as Progress
     from nca.recipe.recipe import Recipe as Recipe
@@ -223,7 +225,11 @@ NAMES = {
     ),
     "nca.registry.importer": ("Imported",),
     # load and train whole automata
-    "nca.model.model": ("Model", "Film", "load", "train"),
+    "nca.model.model": ("Model", "load"),
+    "nca.model.save": ("save",),
+    "nca.model.train": ("train",),
+    "nca.model.film": ("Film",),
+    "nca.model.playing": ("Playing",),
     # read results
     "nca.recipe.recipe": ("Recipe",),
     "nca.checkpoint.file": ("Checkpoint",),

@@ -3,6 +3,9 @@
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -10,10 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from observed import Observed
 from PIL import Image
+from torch import Tensor, nn
 
 import nca
-from nca import CheckpointError, NCAError, OptionError
+from nca import CheckpointError, NCAError, OptionError, RuleContext, UpdateRule, View, perceptron
+from nca.checkpoint.find import pretrained, recipe_path, recipe_text
+from nca.model.notebook import NotebookProgress, progress_here
+from nca.recipe.describe import describe
 from nca.recipe.overrides import as_overrides
+from nca.registry.registry import registry
 
 SMALL = {
     "grid.size": [16, 16],
@@ -119,3 +127,154 @@ def test_a_recipe_is_trained_and_its_best_weights_returned(tmp_path):
     assert seen.rows
     with pytest.raises(NCAError):  # nothing is overwritten
         nca.train("growing", overrides=SHORT, out=run, device="cpu")
+
+
+@nca.register.rule("leak")
+class Leak(UpdateRule):
+    """Lose a share of what stands there, through as many units as are asked for."""
+
+    adjustable: ClassVar = {"share": ("share", 0.0, 1.0)}
+
+    def __init__(self, context: RuleContext, *, share: float = 0.1, units: int = 2) -> None:
+        super().__init__()
+        self.share = share
+        self.inner = nn.Linear(context.own.channels, units)
+        self.outer = nn.Linear(units, context.own.channels)
+
+    def forward(self, view: View) -> Tensor:
+        return perceptron(view.own, self.inner, self.outer) - self.share * view.own
+
+
+def leaky(**options) -> nca.Automaton:
+    """Return an automaton with all that a recipe can say of one, built by hand."""
+    torch.manual_seed(0)
+    layout = nca.Layout([nca.Level("seen", 2, input=True), nca.Level("body", 5)])
+    rule = Leak(RuleContext(layout, "body", 2), units=3, **options)
+    return nca.Automaton(
+        layout,
+        {"body": [rule]},
+        topology=nca.Topology(("torus", "zeros")),
+        fire_rate=0.5,
+        noise=nca.Noise(0.125, kind="uniform"),
+        alive=nca.Alive("body", 3, 0.1, radius=2, dead="frozen"),
+        skips=[nca.Skip(3, 0.5, levels=("body",), at_end=True)],
+        step_size=0.75,
+        coordinates=True,
+    )
+
+
+def begun(automaton: nca.Automaton) -> nca.State:
+    empty = automaton.layout.zeros(2, (9, 8))
+    return empty.map(lambda level: torch.rand(level.shape, generator=torch.manual_seed(1)))
+
+
+def test_an_automaton_of_ones_own_comes_back_as_it_was(tmp_path):
+    automaton = leaky(share=0.25)
+    automaton.rules_of("body")[0].share = 0.375  # turned since
+    before = automaton.rollout(begun(automaton), 7)
+    file = nca.save(automaton, tmp_path / "mine.safetensors", size=(9, 8), steps=7)
+    assert automaton.training  # as it was
+    model = nca.load(file, device="cpu")
+    assert (model.name, model.recipe.tables.grid.size) == ("mine", (9, 8))
+    assert model.automaton.rollout(begun(automaton), 7) == before
+    assert model.seed().batch == 1
+    with pytest.raises(NCAError, match="has no task, so it cannot be measured"):
+        model.evaluate()
+
+
+def grown(hidden: int = 8) -> nca.Automaton:
+    layout = nca.Layout([nca.Level("body", 4)])
+    rule = registry.get("rule", "growing")(RuleContext(layout, "body", 2), hidden=hidden)
+    torch.manual_seed(0)
+    nn.init.normal_(rule.change.weight, std=0.1)
+    return nca.Automaton(layout, {"body": [rule]}, fire_rate=0.5)
+
+
+def test_an_automaton_of_ones_own_is_drawn_filmed_and_exported_without_a_file(tmp_path):
+    automaton = grown()
+    model = nca.Model.from_automaton(automaton, name="mine", size=(12, 10))
+    assert model.automaton is automaton
+    film = model.film(3)
+    assert len(film.frames) == 4
+    assert model.image(model.rollout(model.seed(2), 3), levels=True).width > 0
+    page = model.export(tmp_path / "mine.html", check=False)
+    assert "<title>mine" in page.read_text()
+    with pytest.raises(NCAError, match=r"nothing is exported as \.txt"):
+        model.export(tmp_path / "mine.txt")
+
+
+@pytest.mark.skipif(find_spec("onnxscript") is None, reason="it needs the extra onnx")
+def test_an_automaton_of_ones_own_becomes_onnx(tmp_path):
+    model = nca.Model.from_automaton(grown(), size=(12, 10))
+    assert model.export(tmp_path / "mine.onnx", steps=2).stat().st_size > 1000
+
+
+def test_a_rule_without_a_name_cannot_be_described(tmp_path):
+    class Nameless(Leak):
+        pass
+
+    layout = nca.Layout([nca.Level("body", 5)])
+    automaton = nca.Automaton(layout, {"body": [Nameless(RuleContext(layout, "body", 2))]})
+    with pytest.raises(NCAError, match="Nameless has no name") as refused:
+        nca.save(automaton, tmp_path / "mine.safetensors")
+    assert '@nca.register.rule("nameless")' in refused.value.to_do
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_rule_that_was_changed_beyond_its_options_cannot_be_described(tmp_path):
+    automaton = leaky()
+    automaton.rules_of("body")[0].inner = nn.Linear(5, 7)
+    with pytest.raises(NCAError, match=r"cannot be built again .*: rules\.body\.0\.inner\.bias"):
+        nca.save(automaton, tmp_path / "mine.safetensors")
+
+
+@pytest.mark.parametrize("name", sorted(pretrained()))
+def test_every_shipped_automaton_is_described_as_its_recipe_has_it(name):
+    model = nca.load(name, device="cpu")
+    tables, automaton = model.recipe.tables, model.automaton
+    size, steps = tables.grid.size, tables.rollout.steps[1]
+    described = describe(automaton, name=name, size=size, steps=steps)
+    assert described.tables.grid == tables.grid
+    once = tables.rollout.model_copy(update={"steps": (steps, steps)})
+    assert described.tables.rollout == once
+    built, again = model.recipe.automaton(), described.automaton()
+    assert repr(again) == repr(built)
+    assert [rule.given_options for rule in again.rules.modules() if isinstance(rule, UpdateRule)]
+
+
+def test_a_recipe_is_trained_from_tables(tmp_path):
+    tables = tomllib.loads(recipe_text(recipe_path("growing")))
+    model = nca.train({**tables, "name": "mine"}, overrides=SHORT, out=tmp_path / "run")
+    assert model.name == "mine"
+    assert model.recipe.tables.grid.size == (16, 16)
+    with pytest.raises(OptionError, match="grid is <object"):
+        nca.train({"grid": object()})
+
+
+def test_progress_in_a_notebook_is_one_bar_that_moves(monkeypatch):
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, look):
+            shown.append(look.data)
+
+    def display(look, display_id):
+        shown.append(look.data)
+        return Handle()
+
+    looks = SimpleNamespace(HTML=lambda text: SimpleNamespace(data=text), display=display)
+    monkeypatch.setitem(sys.modules, "IPython.display", looks)
+    kernel = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=None))
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    bar = progress_here()
+    assert isinstance(bar, NotebookProgress)
+    bar.begin("training", 10)
+    bar.record({"iteration": 3, "kind": "train", "loss": 0.123456})
+    bar.note("a <note>")
+    bar.advance(10)
+    assert '<progress max="10" value="10">' in shown[-1]
+    assert "loss 0.1235" in shown[-1]
+    assert "a &lt;note&gt;" in shown[-1]
+    assert len(shown) == 3  # what comes at once is not shown one by one
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert progress_here() is nca.SILENT

@@ -48,6 +48,12 @@ def play_command(
     host: Annotated[
         str, typer.Option("--host", help="A loopback address of this machine.")
     ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", metavar="NAME", help="Answer under this name too, as a proxy has it."
+        ),
+    ] = None,
     no_open: Annotated[
         bool, typer.Option("--no-open", help="Print the address without opening a browser.")
     ] = False,
@@ -123,7 +129,8 @@ def play_command(
     if history and session.load(_text(history)):
         say(f"{history} was made with other weights: what it replays will differ")
     hub = Hub(session, moving=True)
-    server = Server(hub, host, port, follower(hub, run, load) if follow else None)
+    beside = follower(hub, run, load) if follow else None
+    server = Server(hub, host, port, beside, hosts=allow_host or ())
     kind = f"iteration {model.iteration:,}" if model.trained else "first weights, untrained"
     with ending() as end:
         print_result(server.auth.address)

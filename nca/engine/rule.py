@@ -54,8 +54,10 @@ class UpdateRule(nn.Module, ABC):
         radius: How many cells away, along any axis, a cell sees in one step.
         needs: Channels, axes and states without which the rule makes no sense (`nca.Needs`). The
             levels that it reads must be there in any case.
+        given_options: What the constructor was given by keyword, as a recipe would give it.
     """
 
+    given_options: Mapping[str, Any]
     needs: ClassVar[Needs] = Needs()
     reads: Sequence[str] = ("own",)
     cellwise: bool = False
@@ -68,7 +70,9 @@ class UpdateRule(nn.Module, ABC):
             if isinstance(context, RuleContext):
                 where = f'{cls.__name__}, a rule of level "{context.name}"'
                 refuse(cls.needs.misfits(context), where)
-        return super().__new__(cls)
+        made = super().__new__(cls)
+        made.given_options = options
+        return made
 
     def program(self) -> Program | NotDeclared:
         """Return what the rule computes as it stands.

@@ -10,73 +10,42 @@
 folder. Nothing that a checkpoint carries is executed unless it is trusted.
 """
 
+import copy
 import html
 import warnings
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL.Image import Image
 
 from nca.checkpoint.file import MODULES
-from nca.checkpoint.read import load_carried, read_recipe, write_copies
+from nca.checkpoint.read import load_carried
 from nca.checkpoint.trained import Trained
 from nca.device import pick_device
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import NCAWarning
-from nca.evaluation.finish_run import evaluate_trained, finish_run
-from nca.files import user_path, write_whole
-from nca.progress import SILENT, Progress
+from nca.evaluation.finish_run import evaluate_trained
+from nca.files import user_path
+from nca.model.build import describe_trained, write_export
+from nca.model.film import RATE, Film
+from nca.model.given import data_folder, know
+from nca.model.notebook import progress_here
+from nca.model.playing import Playing, play
+from nca.play.model import PlayedModel
+from nca.progress import Progress
 from nca.recipe.overrides import as_overrides
 from nca.recipe.recipe import Recipe
-from nca.registry.discovery import discover, load_file
-from nca.render.animation import encode
+from nca.registry.discovery import discover
 from nca.render.collect import CollectedStates
 from nca.tasks.batch import Batch
 from nca.tasks.task import Task
-from nca.training.choices import make_choices
-from nca.training.loop import train as train_run
-from nca.training.run import Run
-from nca.types import Split
-
-RATE = 12.0
-"""Frames per second of a film."""
-
-
-@dataclass(frozen=True)
-class Film:
-    """Frames of a rollout; a notebook shows them moving.
-
-    Attributes:
-        frames: One picture for each state, all of one size.
-        rate: Frames per second.
-    """
-
-    frames: tuple[Image, ...]
-    rate: float = RATE
-
-    def save(self, file: str | Path) -> Path:
-        """Write the film, and return where it is.
-
-        Args:
-            file: The ending says the format: .gif, .apng, .webp, .mp4. What was there is replaced.
-
-        Raises:
-            NCAError: The ending is unknown, or there is no ffmpeg for an MP4.
-            StorageError: The file cannot be written.
-        """
-        path = user_path(Path(file))
-        write_whole(path, encode(self.frames, path.name, self.rate))
-        return path
-
-    def _repr_html_(self) -> str:
-        content = b64encode(encode(self.frames, "film.gif", self.rate)).decode()
-        return f'<img alt="{len(self.frames)} states" src="data:image/gif;base64,{content}">'
+from nca.types import Size, Split, Steps
 
 
 class Model:
@@ -118,56 +87,38 @@ class Model:
             RecipeError: Its recipe needs a plugin that is not here, or the overrides do not fit.
         """
         plugins = [Path(file) for file in plugins]
-        _know(plugins)
+        know(plugins)
         if trust:
             load_carried(str(source), plugins)
         trained = Trained.load(str(source), pick_device(device), as_overrides(overrides))
-        return cls(trained, _folder(data))
+        return cls(trained, data_folder(data))
 
     @classmethod
-    def train(
+    def from_automaton(
         cls,
-        recipe: str | Path,
+        automaton: Automaton,
         *,
-        overrides: Mapping[str, Any] | Iterable[str] = (),
-        out: str | Path | None = None,
-        device: str = "auto",
-        data: str | Path | None = None,
-        plugins: Iterable[str | Path] = (),
-        progress: Progress = SILENT,
+        name: str = "automaton",
+        size: Size = (64, 64),
+        steps: Steps = 64,
     ) -> "Model":
-        """Train a recipe as `nca run` does, and return its best weights, evaluated on test data.
+        """Return a model of an automaton that was built in Python: it has no task.
+
+        Its recipe is read off the automaton: levels, rules with their options, conditions. So its
+        rules must be registered (`nca.register.rule`).
 
         Args:
-            recipe: The name of a recipe, or a .toml file.
-            overrides: Keys of it that shall be others: `{"train.iterations": 500}`.
-            out: The run's folder, which must not hold a run; if not given, the next `runs/NAME-N`.
-            device: `auto`, `cpu`, `cuda`, or `cuda:N`.
-            data: Folder of data sets.
-            plugins: Plugin files to execute first.
-            progress: Where it is reported how far it is.
+            automaton: It stays the very same, and is put into evaluation mode.
+            name: What the model shall be called.
+            size: Cells along each axis of the grid.
+            steps: How many a rollout has unless it is told otherwise.
 
         Raises:
-            RecipeError: Everything that is wrong with the recipe.
-            DataError: The task's data cannot be had.
-            DivergedError: The loss is not finite any more.
-            StorageError: The folder is taken, or cannot be written.
+            NCAError: A rule is not registered, or could not be built again from its options.
+            RecipeError: The name, size or steps make no recipe.
         """
-        files = [Path(file) for file in plugins]
-        _know(files)
-        checked = read_recipe(str(recipe), as_overrides(overrides), files)
-        checked.training()
-        checked.check()
-        place, folder = pick_device(device), None if out is None else user_path(Path(out))
-        run = Run.start(checked, folder, place, _folder(data), progress)
-        try:
-            write_copies(run.recipe.files, run.folder, progress)
-            make_choices(run, progress)
-            train_run(run, progress)
-            finish_run(run, _folder(data), progress)
-        finally:
-            run.close()
-        return cls(Trained.load(str(run.folder / "best.safetensors"), place), _folder(data))
+        discover()
+        return cls(describe_trained(automaton, name=name, size=size, steps=steps))
 
     @property
     def name(self) -> str:
@@ -230,20 +181,20 @@ class Model:
             return self.automaton.rollout(state, self._steps(steps))
 
     def evaluate(
-        self, split: Split = "test", *, progress: Progress = SILENT, **options: Any
+        self, split: Split = "test", *, progress: Progress | None = None, **options: Any
     ) -> list[dict[str, Any]]:
         """Return what is measured after each of the recipe's moments, as `nca evaluate` prints it.
 
         Args:
             split: `test`, or `held_out`.
-            progress: Where it is reported how far it is.
+            progress: Where it is reported how far it is; a bar in notebooks, if not given.
             **options: `steps`, `samples`, `fire_rate`; see `nca.evaluation.evaluate`.
 
         Raises:
             DataError: The task's data cannot be had.
         """
         self._prepare()
-        rows = evaluate_trained(self._trained, split, progress, **options)
+        rows = evaluate_trained(self._trained, split, progress or progress_here(), **options)
         return [row.to_json() for row in rows]
 
     def image(self, state: State, *, levels: bool = False, scale: int | None = None) -> Image:
@@ -311,6 +262,57 @@ class Model:
         written.write(path)
         return path
 
+    def export(
+        self,
+        file: str | Path,
+        *,
+        engine: Literal["webgl", "onnx"] = "webgl",
+        check: bool = True,
+        steps: Steps = 20,
+    ) -> Path:
+        """Write the automaton as a page for any browser, or as ONNX, and return where it is.
+
+        Args:
+            file: The ending says which: .html or .onnx. What was there is replaced.
+            engine: How a page computes; see `nca help export`.
+            check: Whether to compare it with torch first.
+            steps: Steps of each comparison.
+
+        Raises:
+            ExportError: The automaton cannot be exported, or strays from torch; then nothing is
+                written.
+            NCAError: The ending is another one.
+            StorageError: The file cannot be written.
+        """
+        path = user_path(Path(file))
+        write_export(self._trained, path, engine=engine, check=check, steps=steps)
+        return path
+
+    def play(self, *, random_seed: int | None = None, hosts: Sequence[str] = ()) -> Playing:
+        """Serve the live page of the automaton; a notebook shows it in a frame.
+
+        What is played is a copy of it as it is now.
+
+        Args:
+            random_seed: Of all randomness; the recipe's if not given.
+            hosts: Under which names a proxy asks for the page, if the kernel is remote.
+
+        Raises:
+            DataError: The task's data cannot be had.
+            NCAError: What serves pages is not installed: `pip install "nca[play]"`.
+        """
+        tables = self.recipe.tables
+        if tables.task:
+            self._prepare()
+        automaton = copy.deepcopy(self.automaton)
+        task = copy.deepcopy(self.task) if tables.task else None
+        iteration = self._trained.checkpoint.iteration
+        played = PlayedModel(
+            *(self.name, self.recipe, True, automaton, task),
+            *(self.device, tables.grid.size, iteration),
+        )
+        return play(played, tables.random_seed if random_seed is None else random_seed, hosts)
+
     def _repr_html_(self) -> str:
         facts = f"{self.parameters:,} parameters on {self._trained.place}"
         rows = self.metrics.get("test") or self.metrics.get("held_out") or []
@@ -345,19 +347,8 @@ class Model:
             self._prepared = True
 
 
-def _know(plugins: Iterable[Path]) -> None:
-    """Make the names known that installed packages and plugin files register."""
-    discover()
-    for file in plugins:
-        load_file(file)
-
-
-def _folder(data: str | Path | None) -> Path | None:
-    return None if data is None else user_path(Path(data))
-
-
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-load, train = Model.load, Model.train
+load = Model.load

@@ -120,7 +120,8 @@ class PlayedModel:
         iteration, pausing = 0, None
         if is_checkpoint(source):
             loaded = Trained.load(source, device, overrides, PLAYED)
-            recipe, automaton, task = loaded.recipe, loaded.automaton, loaded.task
+            recipe, automaton = loaded.recipe, loaded.automaton
+            task = loaded.task if recipe.tables.task else None
             iteration, pausing = loaded.checkpoint.iteration, pause(loaded)
         else:
             recipe = _recipe(source, overrides, size)

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from nca.errors import NCAError, StorageError
-from nca.play.auth import HEADERS, Auth
+from nca.play.auth import Auth
 from nca.play.ending import Ending
 from nca.play.hub import Client, Hub
 from nca.play.protocol import About, respond, urgent
@@ -59,15 +59,15 @@ def application(
 
     async def index(request: Request) -> Response:
         if not auth.knows(request):
-            return _refused()
-        return Response(page["index.html"], headers=HEADERS, media_type=KINDS_OF_FILES["html"])
+            return _refused(auth, request)
+        return Response(page["index.html"], headers=auth.headers, media_type=KINDS_OF_FILES["html"])
 
     async def static(request: Request) -> Response:
         name = request.path_params["name"]
         ending = name.rpartition(".")[2]
         if not auth.is_host(request) or name not in page or ending not in KINDS_OF_FILES:
-            return _refused(404)
-        return Response(page[name], headers=HEADERS, media_type=KINDS_OF_FILES[ending])
+            return _refused(auth, request, 404)
+        return Response(page[name], headers=auth.headers, media_type=KINDS_OF_FILES[ending])
 
     async def take(request: Request) -> Response:
         return await _taken(hub, auth, request)
@@ -89,7 +89,7 @@ def application(
     async def wrong(request: Request, fault: Exception) -> Response:
         code = getattr(fault, "status_code", 404)
         words = f"There is nothing for {request.method} {request.url.path[:80]} here.\n"
-        return PlainTextResponse(words, status_code=code, headers=HEADERS)
+        return PlainTextResponse(words, status_code=code, headers=auth.headers)
 
     routes = [
         Route("/", index),
@@ -108,13 +108,22 @@ class Server:
         host: A loopback address.
         port: Where to listen; 0: where it is free.
         beside: Makes a coroutine that runs beside the hub, if any.
+        hosts: Under which other names a proxy may ask for it; `*`: any.
+        framed: Whether other pages may frame it.
 
     Raises:
         StorageError: The port is taken.
     """
 
     def __init__(
-        self, hub: Hub, host: str, port: int, beside: Callable[[], Any] | None = None
+        self,
+        hub: Hub,
+        host: str,
+        port: int,
+        beside: Callable[[], Any] | None = None,
+        *,
+        hosts: Sequence[str] = (),
+        framed: bool = False,
     ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
@@ -129,7 +138,8 @@ class Server:
                 where=f"{host}, port {port}",
                 to_do="choose another --port, or leave it out",
             ) from fault
-        self.auth = Auth(host, self.socket.getsockname()[1])
+        port = self.socket.getsockname()[1]
+        self.auth = Auth(host, port, hosts=tuple(hosts), framed=framed)
         self._hub = hub
         config = uvicorn.Config(
             application(hub, self.auth, beside, self.stop),
@@ -222,18 +232,18 @@ class _Page:
 async def _taken(hub: Hub, auth: Auth, request: Request) -> Response:
     name = request.path_params["name"]
     if not auth.knows(request):
-        return _refused()
+        return _refused(auth, request)
     try:
         if name == "history.json":
             text = await hub.do(hub.session.save)
-            return _file(text.encode(), "application/json", f"{hub.session.model.name}.json")
+            return _file(auth, text.encode(), "application/json", f"{hub.session.model.name}.json")
         recording = parse_recording_request(request.query_params.multi_items())
         data, ending = await _unless_gone(request, hub.do(record, hub.session, name, recording))
         notice = omission(name, recording.rate)
-        return _file(data, KINDS[name], f"{hub.session.model.name}.{ending}", notice)
+        return _file(auth, data, KINDS[name], f"{hub.session.model.name}.{ending}", notice)
     except Exception as fault:
         code = 400 if isinstance(fault, NCAError) else 500
-        return JSONResponse(describe_fault(fault), status_code=code, headers=HEADERS)
+        return JSONResponse(describe_fault(fault), status_code=code, headers=auth.headers)
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, Given]) -> Given:
@@ -250,18 +260,24 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Given]) -> Gi
         raise StoppedError from None
 
 
-def _file(data: bytes, kind: str, name: str, notice: str = "") -> Response:
+def _file(auth: Auth, data: bytes, kind: str, name: str, notice: str = "") -> Response:
     named = {"Content-Disposition": f'attachment; filename="{_plain(name)}"', "X-Notice": notice}
-    return Response(data, headers={**HEADERS, **named}, media_type=kind)
+    return Response(data, headers={**auth.headers, **named}, media_type=kind)
 
 
 def _plain(name: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
 
 
-def _refused(code: int = 403) -> Response:
+def _refused(auth: Auth, request: Request, code: int = 403) -> Response:
     words = "Open the address that `nca play` printed, with its token.\n"
-    return PlainTextResponse(words, status_code=code, headers=HEADERS)
+    if not auth.is_host(request):
+        name = request.headers.get("host", "")[:80]
+        words = (
+            f"This page is not known as {name!a}. If that is where you forward it to, begin again "
+            "with: nca play ... --allow-host NAME\n"
+        )
+    return PlainTextResponse(words, status_code=code, headers=auth.headers)
 
 
 async def _end(*tasks: "asyncio.Task[None]") -> None:

@@ -33,7 +33,8 @@ weights that no memory can hold are refused before any is made. A recipe has at 
 their types; `draft` is a text with its overrides, `recipe_files` reads the files that a recipe
 names, `paths` says which of its values are paths; `relations` is what does not go together, `check`
 and `salvage` find all faults at once, `build` makes rules and task, `memory` counts bytes,
-`precision` times products; `text`, `overrides`, `lines`, `errors` and `json_schema` serve it.
+`precision` times products, `describe` writes the recipe of an automaton; `text`, `overrides`,
+`lines`, `errors` and `json_schema` serve it.
 Public to the other folders: `recipe`, `draft`, `memory`, `precision`, `recipe_files`, `tables`,
-`errors`, `json_schema`.
+`errors`, `json_schema`, `overrides`, `describe`.
 """

@@ -72,17 +72,35 @@ def as_overrides(given: Mapping[str, Any] | Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{key}={_in_toml(key, value)}" for key, value in given.items())
 
 
+def as_toml(tables: Mapping[str, Any]) -> str:
+    """Return the text of a recipe that is given as tables.
+
+    Raises:
+        OptionError: A value cannot be written in TOML.
+    """
+    written = tomlkit.document()
+    for key, value in tables.items():
+        try:
+            written[key] = value
+        except TOMLKitError:
+            raise _unwritable(key, value) from None
+    return tomlkit.dumps(written)
+
+
 def _in_toml(key: str, value: Any) -> str:
     """Return a value as TOML has it, on one line."""
     line = tomlkit.inline_table()
     try:
         line["value"] = str(value) if isinstance(value, Path) else value
     except TOMLKitError:
-        to_do = "give text, numbers, bools, lists or dicts"
-        fault = Fault((*key.split("."),), f"is {value!r}", to_do)
-        raise OptionError([fault], "overrides") from None
+        raise _unwritable(key, value) from None
     item: Any = line.item("value")
     return item.as_string()
+
+
+def _unwritable(key: str, value: Any) -> OptionError:
+    to_do = "give text, numbers, bools, lists or dicts of these"
+    return OptionError([Fault((*key.split("."),), f"is {value!r}", to_do)], "a recipe in Python")
 
 
 def replaced(text: str, values: Mapping[KeyPath, str]) -> str:

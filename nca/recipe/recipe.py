@@ -28,6 +28,7 @@ from nca.recipe.memory import beyond
 from nca.recipe.precision import Precision, PrecisionChoice, decide_precision
 from nca.recipe.recipe_files import RecipeFiles
 from nca.recipe.tables import Tables, Train
+from nca.tasks.no_task import NoTask
 from nca.tasks.task import Task, TaskContext
 from nca.validation.faults import Fault, KeyPath, OptionError
 
@@ -174,12 +175,13 @@ class Recipe:
         )
 
     def task(self) -> Task:
-        """Build the task.
+        """Build the task; where the recipe names none, one that only shows what there is.
 
         Raises:
-            RecipeError: The recipe names none, or what it refuses.
+            RecipeError: What it refuses.
         """
-        self._needed("task", self.tables.task, "a table [task] with a name")
+        if self.tables.task is None:
+            return NoTask(TaskContext(self.layout, self.tables.grid.size, self.folder))
         faults: list[Fault] = []
         task = self._task(faults)
         self._refuse(faults)

@@ -111,6 +111,12 @@ class Registry:
         """Return the names of a kind, sorted."""
         return sorted(name for of, name in self._entries if of == kind)
 
+    def name_of(self, kind: Kind, thing: Any) -> str | None:
+        """Return under which name a thing is registered, or None."""
+        place = f"{thing.__module__}:{thing.__qualname__}"
+        known = (entry for entry in self.entries() if entry.kind == kind)
+        return next((e.name for e in known if e.thing is thing or e.place == place), None)
+
     def entries(self) -> list[Entry]:
         """Return every entry, sorted by kind (in the order of KINDS) and name."""
         return sorted(self._entries.values(), key=lambda e: (KINDS.index(e.kind), e.name))

@@ -2,6 +2,7 @@
 
     nca run RECIPE                 train, evaluate on test data, draw
     nca run --resume RUN           continue after any interruption, to the same bits
+    nca run RECIPE --from RUN      begin with those weights of another run that fit
     nca plan RECIPE --free 24GB    what an iteration will need, before it is trained
 
 A run's folder holds `recipe.toml`, `last.safetensors` (all that is needed to go on),

@@ -26,8 +26,10 @@ export function act(event) {
 }
 
 export function connect() {
-  const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/talk`;
-  socket = new WebSocket(`${address}?token=${encodeURIComponent(token)}`);
+  const address = new URL("talk", location.href); // beside the page, whatever a proxy puts before
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  address.search = new URLSearchParams({ token });
+  socket = new WebSocket(address);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => emit("open");
   socket.onmessage = ({ data }) => {
@@ -65,7 +67,7 @@ function frame(data) {
 // Fetch something to keep, and hand it to the browser as a file.
 export async function take(name, wish = {}) {
   const query = new URLSearchParams({ token, ...wish });
-  const answer = await fetch(`/take/${name}?${query}`);
+  const answer = await fetch(`take/${name}?${query}`);
   if (!answer.ok) {
     const inWords = answer.headers.get("content-type")?.startsWith("application/json");
     emit("fault", inWords ? await answer.json() : { what: "It cannot be taken.", where: `status ${answer.status}`, to_do: "" });

@@ -1,0 +1,70 @@
+"""Train a recipe from Python, to the end, and take the outcome as a model."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nca.checkpoint.read import parse_recipe, read_recipe, write_copies
+from nca.checkpoint.trained import Trained
+from nca.device import pick_device
+from nca.evaluation.finish_run import finish_run
+from nca.files import user_path
+from nca.model.given import data_folder, know
+from nca.model.model import Model
+from nca.model.notebook import progress_here
+from nca.progress import Progress
+from nca.recipe.overrides import as_overrides, as_toml
+from nca.training.choices import make_choices
+from nca.training.loop import train as train_run
+from nca.training.run import Run
+
+
+def train(
+    recipe: str | Path | Mapping[str, Any],
+    *,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    out: str | Path | None = None,
+    device: str = "auto",
+    data: str | Path | None = None,
+    plugins: Iterable[str | Path] = (),
+    progress: Progress | None = None,
+) -> Model:
+    """Train a recipe as `nca run` does, and return its best weights, evaluated on test data.
+
+    Args:
+        recipe: The name of a recipe, a .toml file, or its tables as a dict, with `name` beside
+            them if the run shall have one.
+        overrides: Keys of it that shall be others: `{"train.iterations": 500}`.
+        out: The run's folder, which must not hold a run; if not given, the next `runs/NAME-N`.
+        device: `auto`, `cpu`, `cuda`, or `cuda:N`.
+        data: Folder of data sets.
+        plugins: Plugin files to execute first.
+        progress: Where it is reported how far it is; a bar in notebooks, if not given.
+
+    Raises:
+        RecipeError: Everything that is wrong with the recipe.
+        DataError: The task's data cannot be had.
+        DivergedError: The loss is not finite any more.
+        StorageError: The folder is taken, or cannot be written.
+    """
+    files = [Path(file) for file in plugins]
+    know(files)
+    progress = progress or progress_here()
+    if isinstance(recipe, Mapping):
+        tables = {key: value for key, value in recipe.items() if key != "name"}
+        called, text = str(recipe.get("name", "recipe")), as_toml(tables)
+        checked = parse_recipe(text, called, Path(), as_overrides(overrides), plugins=files)
+    else:
+        checked = read_recipe(str(recipe), as_overrides(overrides), files)
+    checked.training()
+    checked.check()
+    place, folder = pick_device(device), None if out is None else user_path(Path(out))
+    run = Run.start(checked, folder, place, data_folder(data), progress)
+    try:
+        write_copies(run.recipe.files, run.folder, progress)
+        make_choices(run, progress)
+        train_run(run, progress)
+        finish_run(run, data_folder(data), progress)
+    finally:
+        run.close()
+    return Model(Trained.load(str(run.folder / "best.safetensors"), place), data_folder(data))
