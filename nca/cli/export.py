@@ -19,7 +19,7 @@ from nca.cli.console import (
     show_json,
 )
 from nca.cli.numbers import number
-from nca.cli.output import ONNX, PAGE, output_path
+from nca.cli.output import MODULE, ONNX, PAGE, output_path
 from nca.cli.progress import terminal_progress
 from nca.errors import DataError
 
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 def export_command(
     checkpoint: CheckpointName,
     to: Annotated[
-        Literal["html", "onnx"],
-        typer.Option("--to", help="A page that runs in any browser, or one step as ONNX."),
+        Literal["html", "onnx", "torch"],
+        typer.Option("--to", help="A page for any browser, one step as ONNX, or a plain module."),
     ] = "html",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Where to; NAME.html or NAME.onnx without it.")
+        Path | None,
+        typer.Option("--out", help="Where to; NAME.html, NAME.onnx or NAME_torch without it."),
     ] = None,
     engine: Annotated[
         Literal["webgl", "onnx"],
@@ -57,7 +58,8 @@ def export_command(
     A page is one file that asks for nothing: open it from the disk and draw, cut, turn. It is
     tried out in a browser of the Chromium family, if there is one. ONNX is one step for any grid
     size, with the fire mask as an input, tried out in ONNX Runtime. Where rules do not say what
-    they do, --engine onnx makes a page that computes this very step.
+    they do, --engine onnx makes a page that computes this very step. A plain module is a folder
+    with a few dozen lines of PyTorch and their weights.
 
     Example: nca export growing --to html --out lizard.html
     """
@@ -65,23 +67,28 @@ def export_command(
 
     from nca.checkpoint.reads import MODEL, SHOWN
     from nca.checkpoint.trained import Trained
-    from nca.export import Difference, write_html, write_onnx
+    from nca.export import Difference, plain_module, write_html, write_onnx
     from nca.export.browser import find_browser
 
     load_plugins(plugin, checkpoint if trust else None)
     reads = SHOWN if to == "html" else MODEL
     trained = Trained.load(checkpoint, torch.device("cpu"), tuple(overrides or ()), reads)
-    kind, inputs = (PAGE if to == "html" else ONNX), [trained.path, *(plugin or ())]
-    output = output_path(out, f"{trained.recipe.name}.{to}", kind, inputs)
+    kind = {"html": PAGE, "onnx": ONNX, "torch": MODULE}[to]
+    default = f"{trained.recipe.name}{'_' if to == 'torch' else '.'}{to}"
+    output = output_path(out, default, kind, [trained.path, *(plugin or ())])
     say(f"{trained.path}: exporting{'' if no_check else ', and comparing with torch'}")
     if to == "html":
         _examples(trained, data)
         out, checked = output.write(
             lambda path: write_html(trained, path, steps, not no_check, engine)
         )
-    else:
+    elif to == "onnx":
         out, checked = output.write(lambda path: write_onnx(trained, path, steps, not no_check))
-    size = out.stat().st_size
+    else:
+        module = plain_module(trained, steps, not no_check)
+        out, checked = output.make_folder(), module.checked
+        module.write(out)
+    size = sum(file.stat().st_size for file in ([out] if out.is_file() else out.iterdir()))
     say_replaced(output)
     if as_json:
         report = checked.to_json() if checked else None

@@ -174,6 +174,11 @@ MAGIC: dict[str, tuple[tuple[int, bytes], ...]] = {
 GENERATOR = '<meta name="generator" content="nca export">'
 PAGE = Kind("a page of nca export", lambda path: GENERATOR.encode() in _head(path))
 ONNX = Kind("a step of nca export", lambda path: b"\x12\x03nca" in _head(path)[:64])
+MODULE = Kind(
+    "a module of nca export",
+    lambda path: b"automaton, written by nca" in _head(path / "automaton.py")[:99],
+    folder=True,
+)
 CHECKPOINT = Kind("a checkpoint of nca", lambda path: "nca" in _metadata(path))
 BENCHMARK = Kind(
     "JSON of nca bench", lambda path: {"format", "machine", "ceiling", "cases"} <= _keys(path)

@@ -1,8 +1,9 @@
-"""Take an automaton out of torch: as a page that runs in a browser, or as ONNX.
+"""Take an automaton away: as a page that runs in a browser, as ONNX, or as a plain module.
 
     nca export CHECKPOINT --to html                  a page; the graphics card computes it
     nca export CHECKPOINT --to html --engine onnx    a page for any rule, on the processor
     nca export CHECKPOINT --to onnx                  one step, for any grid size and fire mask
+    nca export CHECKPOINT --to torch                 a plain module of PyTorch to take away
 
 What is exported is run where it will run, and compared with torch before it is written. A page is
 one file that asks for nothing else, with the same fire masks as torch. Rules that declare no
@@ -17,16 +18,20 @@ Models in ONNX are tried on grids of other sizes too, down to one cell.
 
 Pages on the graphics card refuse skips, axes other than two, normalised embeddings, location codes
 and attention inside `lateral`. All but skips can go to ONNX, and with `--engine onnx`
-all but skips and other axes go into a page. What was measured: `nca help measured`.
+all but skips and other axes go into a page. A plain module is a folder with `automaton.py`, a few
+dozen lines that need torch and safetensors alone, and `weights.safetensors`; it takes what declares
+a `program()` on two axes, without attention, location codes and skips. What was measured:
+`nca help measured`.
 
-`html` writes pages, `onnx` models, `verify` compares with torch; `example`, `page_data`,
-`page_views`, `texels`, `onnx_step`, `onnx_inputs`, `onnx_trial`, `onnx_json` and `browser` serve
-them. Public to the other folders:
-`browser`, and what `__all__` names.
+`html` writes pages, `onnx` models, `torch_module` and `torch_source` plain modules, `verify`
+compares with torch; `example`, `page_data`, `page_views`, `texels`, `onnx_step`, `onnx_inputs`,
+`onnx_trial`, `onnx_json` and `browser` serve them. Public to the other folders: `browser`, and what
+`__all__` names.
 """
 
 from nca.export.html import write_html
 from nca.export.onnx import write_onnx
+from nca.export.torch_module import PlainModule, plain_module
 from nca.export.verify import Difference
 
-__all__ = ["Difference", "write_html", "write_onnx"]
+__all__ = ["Difference", "write_html", "write_onnx", "PlainModule", "plain_module"]

@@ -270,10 +270,11 @@ class Model:
         check: bool = True,
         steps: Steps = 20,
     ) -> Path:
-        """Write the automaton as a page for any browser, or as ONNX, and return where it is.
+        """Write the automaton as a page, as ONNX or as a plain module, and return where it is.
 
         Args:
-            file: The ending says which: .html or .onnx. What was there is replaced.
+            file: The ending says which: .html or .onnx, or none: a folder with `automaton.py` and
+                `weights.safetensors`. What was there is replaced.
             engine: How a page computes; see `nca help export`.
             check: Whether to compare it with torch first.
             steps: Steps of each comparison.
