@@ -24,7 +24,6 @@ from nca import (
     Canvas,
     ClassColours,
     ClassShare,
-    Dataset,
     Display,
     Fault,
     HostRNG,
@@ -41,12 +40,15 @@ from nca import (
     metrics,
     per_cell,
     register,
-    registry,
 )
-from nca.types import Fraction, Name, Natural, PictureSide, Positive, Radius, Size, Split
+from nca.data import NamedDataset
+from nca.types import DatasetSpec, Fraction, Natural, PictureSide, Positive, Radius, Size, Split
 from nca_plugins.augment import Augment
 from nca_plugins.cells import class_picture, epochs
 from nca_plugins.pixels import Pixels
+
+MOST_HELD_OUT, HELD_OUT_OF = 5000, 5
+"""Unless a recipe says how many training images are set aside: one of five, but no more than so."""
 
 
 @register.task("cell_classification")
@@ -55,7 +57,7 @@ class CellClassification(Task):
 
     Args:
         setting: The run that the task belongs to.
-        dataset: Name of a registered data set.
+        dataset: Name of a registered data set, or a table of its name and options.
         image: The level that gets the image; the bottom level unless named.
         read: The level that says the class; the top level unless named.
         patch: Pixels along each side of a cell; a cell gets `patch ** 2` numbers per colour.
@@ -66,7 +68,7 @@ class CellClassification(Task):
         cells: Which cells the loss counts: all, those with ink, or those near to ink.
         near: How many cells reach from ink counts as near.
         ink: A cell is live where one of its pixels exceeds this share of white.
-        held_out: Training images set aside to choose by.
+        held_out: Training images set aside to choose by; a fifth of them unless said, at most 5000.
         start: What all other levels start from.
         augment: How far a training picture may differ from the one in the data set.
     """
@@ -79,7 +81,7 @@ class CellClassification(Task):
         self,
         setting: TaskContext,
         *,
-        dataset: Name,
+        dataset: DatasetSpec,
         image: str = "",
         read: str = "",
         patch: PictureSide = 1,
@@ -89,12 +91,12 @@ class CellClassification(Task):
         cells: Literal["all", "live", "near"] = "all",
         near: Radius = 1,
         ink: Fraction = 0.1,
-        held_out: Natural = 5000,
+        held_out: Natural | None = None,
         start: InitialStateSpec = InitialStateSpec(),  # noqa: B008, it is frozen
         augment: Augment | None = None,
     ) -> None:
         super().__init__(setting)
-        self.dataset: Dataset = registry.get("dataset", dataset)()
+        self.dataset = NamedDataset(dataset, "dataset", setting.files)
         names = list(setting.layout)
         self.image = setting.layout[image or names[0]]
         self.read = setting.layout[read or names[-1]]
@@ -110,7 +112,9 @@ class CellClassification(Task):
         self.head = nn.Linear(self.read.channels, classes) if readout == "linear" else None
         if self.head is None and self.read.channels < classes:
             words = f'is "channels", and level "{self.read.name}" has {self.read.channels}'
-            to_do = f'the {classes} classes of {dataset} need as many channels, or "linear"'
+            to_do = (
+                f'the {classes} classes of {self.dataset.name} need as many channels, or "linear"'
+            )
             raise OptionError([Fault(("readout",), words, to_do)], "CellClassification(...)")
         self.images: dict[str, Tensor] = {}
         self.labels: dict[str, Tensor] = {}
@@ -132,9 +136,9 @@ class CellClassification(Task):
                 raise self.no_samples(split)
             if split == "train":
                 # the same images are set aside whatever the run's random seed
-                self._check_loaded(images)
+                count = self._checked_count(images)
                 order = HostRNG(0, 0).order("held out", len(labels)).to(device)
-                parts = {"held_out": order[: self.held_out], "train": order[self.held_out :]}
+                parts = {"held_out": order[:count], "train": order[count:]}
                 for part, index in parts.items():
                     self.images[part], self.labels[part] = images[index], labels[index]
             else:
@@ -289,14 +293,22 @@ class CellClassification(Task):
         state = self.first(self.pixels.laid(empty, cells).replace(samples=samples))
         return Batch(state, {"label": self.labels[split][index], "live": live})
 
-    def _check_loaded(self, images: Tensor) -> None:
-        """Refuse training images that do not fit, or of which none is left to train on."""
+    def _checked_count(self, images: Tensor) -> int:
+        """Return how many training images are set aside.
+
+        Raises:
+            OptionError: They do not fit, or none is left to train on.
+        """
         faults = [*self.pixels.misfits(tuple(images.shape[1:]), "dataset")]
-        if self.held_out >= len(images):
-            words = f"is {self.held_out}, and leaves none of {len(images)} images to train on"
+        count = self.held_out
+        if count is None:
+            count = min(MOST_HELD_OUT, max(len(images) // HELD_OUT_OF, 1))
+        if count >= len(images):
+            words = f"is {count}, and leaves none of {len(images)} images to train on"
             faults.append(Fault(("held_out",), words, f"hold out fewer than {len(images)}"))
         if faults:
             raise OptionError(faults, "CellClassification.prepare(...)")
+        return count
 
     def _check(self) -> None:
         """Refuse a grid or level that no picture and no vote can do with."""

@@ -7,11 +7,19 @@ from typing import Annotated, get_args
 import typer
 
 from nca.cli.completion import complete_data_set
-from nca.cli.console import print_result, say
+from nca.cli.console import (
+    PluginFiles,
+    PluginOptions,
+    given_options,
+    load_plugins,
+    print_result,
+    say,
+)
 from nca.cli.progress import terminal_progress
 from nca.data.dataset import Dataset, IdxDataset, Split
 from nca.data.idx import tilde
 from nca.errors import PluginError
+from nca.registry.options import checked_options, options_model
 from nca.registry.registry import registry
 
 WIDTH = 80
@@ -45,6 +53,9 @@ def list_data_sets() -> None:
     width = max(map(len, names), default=0)
     for name in names:
         try:
+            if needed := _needed(name):
+                print_result(f"{name:<{width}}  takes {needed}: `nca plugins {name}`")
+                continue
             dataset: Dataset = registry.get("dataset", name)()
         except PluginError as fault:
             print_result(f"{name:<{width}}  broken: {fault.what}")
@@ -66,12 +77,16 @@ def fetch_data_set(
         ),
     ],
     data: Data = None,
+    overrides: PluginOptions = None,
+    plugin: PluginFiles = None,
 ) -> None:
     """Fetch a data set, verify it, and print where it lies.
 
     Example: nca data fetch fashion_mnist
     """
-    dataset: Dataset = registry.get("dataset", name)()
+    load_plugins(plugin)
+    options = checked_options("dataset", name, given_options(overrides), ())
+    dataset: Dataset = registry.get("dataset", name)(**options)
     with terminal_progress() as progress:
         if not isinstance(dataset, IdxDataset):
             for split in get_args(Split):
@@ -107,6 +122,9 @@ def check_data_sets(
     names = [name] if name else registry.names("dataset")
     width = max(map(len, names), default=0)
     for each in names:
+        if needed := _needed(each):
+            say(f"{each} takes {needed}, and keeps no files of its own that could be checked")
+            continue
         dataset: Dataset = registry.get("dataset", each)()
         if not isinstance(dataset, IdxDataset):
             say(f"{each} keeps no files that could be checked")
@@ -126,6 +144,12 @@ def check_data_sets(
                 print_result(f"{each}: the files in {tilde(folder)} have other bytes")
     if wrong:
         raise typer.Exit(1)
+
+
+def _needed(name: str) -> str:
+    """Return the options that a data set cannot be without, in words."""
+    fields = options_model("dataset", registry.get("dataset", name)).model_fields
+    return ", ".join(option for option, field in fields.items() if field.is_required())
 
 
 def _folders(dataset: IdxDataset, data: Path | None = None) -> list[Path]:

@@ -12,8 +12,18 @@ of `nca.Dataset` under `@register.dataset("name")`; `nca help rules` says how pl
 folders: `dataset`, `idx`, and what `__all__` names.
 """
 
+from nca.data.cache import cached_arrays
 from nca.data.dataset import Dataset, IdxDataset, LabelledImages, Split
 from nca.data.idx import FileStatus, IdxFile, SplitFiles, cache_folder, roots
+from nca.data.known import NamedDataset
+from nca.data.pictures import (
+    Fit,
+    Mode,
+    counted,
+    pictures_below,
+    read_picture,
+    read_picture_file,
+)
 from nca.data.sources import (
     DebianPackage,
     Download,
@@ -39,4 +49,12 @@ __all__ = [
     "DebianPackage",
     "cache_folder",
     "roots",
+    "NamedDataset",
+    "Fit",
+    "Mode",
+    "counted",
+    "pictures_below",
+    "read_picture",
+    "read_picture_file",
+    "cached_arrays",
 ]

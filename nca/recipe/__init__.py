@@ -34,6 +34,6 @@ their types; `draft` is a text with its overrides, `recipe_files` reads the file
 names, `paths` says which of its values are paths; `relations` is what does not go together, `check`
 and `salvage` find all faults at once, `build` makes rules and task, `memory` counts bytes,
 `precision` times products; `text`, `overrides`, `lines`, `errors` and `json_schema` serve it.
-Public to the other folders: `recipe`, `draft`, `memory`, `precision`, `recipe_files`, `tables`,
-`errors`, `json_schema`.
+Public to the other folders: `recipe`, `draft`, `memory`, `paths`, `precision`, `recipe_files`,
+`tables`, `errors`, `json_schema`.
 """

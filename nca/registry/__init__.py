@@ -54,7 +54,7 @@ Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.da
 `importer` is the contract of those that read foreign weights, `target` of those that draw,
 `plugin_files` executes a file, `plugin_frames` says where in one a fault comes from, `installed`
 says what packages declare. Public to the other folders: `registry`, `discovery`, `importer`,
-`installed`.
+`installed`, `options`.
 """
 
 import nca.registry.target  # noqa: F401  # its contract holds from the first plugin on
