@@ -12,6 +12,7 @@ of `nca.Dataset` under `@register.dataset("name")`; `nca help rules` says how pl
 folders: `dataset`, `idx`, and what `__all__` names.
 """
 
+from nca.data.arrays import parse_arrays, read_whole
 from nca.data.cache import cached_arrays
 from nca.data.dataset import Dataset, IdxDataset, LabelledImages, Split
 from nca.data.idx import FileStatus, IdxFile, SplitFiles, cache_folder, roots
@@ -57,4 +58,6 @@ __all__ = [
     "read_picture",
     "read_picture_file",
     "cached_arrays",
+    "parse_arrays",
+    "read_whole",
 ]

@@ -5,15 +5,14 @@ damaged is made anew, and one that cannot be written is done without.
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nca.data.arrays import parse_arrays, read_whole
 from nca.data.idx import roots
-from nca.errors import NCAError, StorageError
-from nca.files import is_file, make_folder, read_bounded, write_whole
+from nca.errors import DataError, StorageError
+from nca.files import is_file, make_folder, write_whole
 from nca.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -55,13 +54,7 @@ def cached_arrays(
 
 
 def _read(path: Path) -> dict[str, "np.ndarray"] | None:
-    import numpy as np
-
-    if not is_file(path):
-        return None
     try:
-        content = read_bounded(path, path.stat().st_size, "the prepared data")
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
-    except (NCAError, OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return parse_arrays(read_whole(path), path.name) if is_file(path) else None
+    except DataError:
         return None

@@ -21,6 +21,7 @@ from nca.recipe.recipe_files import KeptFile, RecipeFiles
 from nca.registry.options import checked_options, named_parts, outside_paths
 from nca.registry.registry import registry
 from nca.types import OutsideFile
+from nca.validation.faults import OptionError, toml_value
 
 RECORD = "dataset.json"
 """The file in which a run keeps what it knows of its data."""
@@ -47,7 +48,11 @@ class NamedDataset:
         paths = [text for _, _, text in outside_paths(thing, options)]
         self._trusted = not any(map(files.out_of_reach, paths))
         checked = checked_options("dataset", self.name, options, (key,), self._place)
-        self.dataset: Dataset = thing(**checked)
+        try:
+            self.dataset: Dataset = thing(**checked)
+        except OptionError as error:  # of values that are fine alone, but not together
+            where = f"{key} = {toml_value(given)}"
+            raise OptionError([fault.placed((key,)) for fault in error.faults], where) from None
         known = self._carried()
         self.classes = tuple(known.get("classes") or self.dataset.classes)
         self.channels = int(known.get("channels") or self.dataset.channels)
