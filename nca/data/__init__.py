@@ -15,7 +15,15 @@ folders: `dataset`, `idx`, and what `__all__` names.
 from nca.data.arrays import parse_arrays, read_whole
 from nca.data.cache import cached_arrays
 from nca.data.dataset import Dataset, IdxDataset, LabelledImages, Split
-from nca.data.idx import FileStatus, IdxFile, SplitFiles, cache_folder, roots
+from nca.data.idx import (
+    FileStatus,
+    IdxFile,
+    SplitFiles,
+    cache_folder,
+    gunzip,
+    parse_idx,
+    roots,
+)
 from nca.data.known import NamedDataset
 from nca.data.pictures import (
     Fit,
@@ -60,4 +68,6 @@ __all__ = [
     "cached_arrays",
     "parse_arrays",
     "read_whole",
+    "parse_idx",
+    "gunzip",
 ]
