@@ -12,7 +12,7 @@ was measured: digits agree on most images, not within all.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ from nca.data import NamedDataset
 from nca.types import DatasetSpec, Fraction, Natural, PictureSide, Positive, Radius, Size, Split
 from nca_plugins.augment import Augment
 from nca_plugins.cells import class_picture, epochs
-from nca_plugins.pixels import Pixels
+from nca_plugins.pixels import Pixels, moments
 
 MOST_HELD_OUT, HELD_OUT_OF = 5000, 5
 """Unless a recipe says how many training images are set aside: one of five, but no more than so."""
@@ -61,7 +61,8 @@ class CellClassification(Task):
         image: The level that gets the image; the bottom level unless named.
         read: The level that says the class; the top level unless named.
         patch: Pixels along each side of a cell; a cell gets `patch ** 2` numbers per colour.
-        normalise: Mean and standard deviation to shift and scale pixels of 0 to 1 by.
+        normalise: Mean and standard deviation to shift and scale pixels of 0 to 1 by, or
+            `measured`: those of the images to train on.
         readout: `linear`: weights shared by all cells; `channels`: the level's last channels.
         objective: Cross-entropy, or the squared distance to the one-hot class: half its sum over
             each sample, or its mean.
@@ -76,6 +77,9 @@ class CellClassification(Task):
     headline = "vote"
     better = "more"
     roles = ("input",)
+    derived_buffers: ClassVar = {"measured": ("normalise",)}
+
+    measured: Tensor
 
     def __init__(
         self,
@@ -85,7 +89,7 @@ class CellClassification(Task):
         image: str = "",
         read: str = "",
         patch: PictureSide = 1,
-        normalise: tuple[float, Positive] = (0.0, 1.0),
+        normalise: tuple[float, Positive] | Literal["measured"] = (0.0, 1.0),
         readout: Literal["linear", "channels"] = "linear",
         objective: Literal["cross_entropy", "squared", "mean_squared"] = "cross_entropy",
         cells: Literal["all", "live", "near"] = "all",
@@ -96,25 +100,26 @@ class CellClassification(Task):
         augment: Augment | None = None,
     ) -> None:
         super().__init__(setting)
-        self.dataset = NamedDataset(dataset, "dataset", setting.files)
+        self.data = NamedDataset(dataset, "dataset", setting.files)
+        self.dataset = self.data.dataset
         names = list(setting.layout)
         self.image = setting.layout[image or names[0]]
         self.read = setting.layout[read or names[-1]]
-        self.patch, self.normalise = patch, normalise
+        self.patch, self._normalise = patch, normalise
+        if normalise == "measured":  # part of the checkpoint: that file alone needs no data
+            self.register_buffer("measured", torch.zeros(2))
         self.objective, self.cells, self.near, self.ink = objective, cells, near, ink
         if cells == "live":  # the others never learn, and as the majority they would win the vote
             self.headline = "vote of live cells"
         self.held_out, self.augment = held_out, augment
         others = [name for name in names if name != self.image.name]
         self.first = InitialState(setting.layout, start, others)
-        classes = len(self.dataset.classes)
+        classes = len(self.data.classes)
         self.classes = classes
         self.head = nn.Linear(self.read.channels, classes) if readout == "linear" else None
         if self.head is None and self.read.channels < classes:
             words = f'is "channels", and level "{self.read.name}" has {self.read.channels}'
-            to_do = (
-                f'the {classes} classes of {self.dataset.name} need as many channels, or "linear"'
-            )
+            to_do = f'the {classes} classes of {self.data.name} need as many channels, or "linear"'
             raise OptionError([Fault(("readout",), words, to_do)], "CellClassification(...)")
         self.images: dict[str, Tensor] = {}
         self.labels: dict[str, Tensor] = {}
@@ -130,7 +135,7 @@ class CellClassification(Task):
             OptionError: Its images do not fit the grid or the image level, or are too few.
         """
         for split in ("train", "test"):
-            loaded = self.dataset.load(split, data, progress)
+            loaded = self.data.load(split, data, progress)
             images, labels = loaded.images.to(device), loaded.labels.to(device)
             if not len(labels):
                 raise self.no_samples(split)
@@ -141,6 +146,7 @@ class CellClassification(Task):
                 parts = {"held_out": order[:count], "train": order[count:]}
                 for part, index in parts.items():
                     self.images[part], self.labels[part] = images[index], labels[index]
+                self._measure()
             else:
                 self.images[split], self.labels[split] = images, labels
 
@@ -215,20 +221,13 @@ class CellClassification(Task):
             self.read.name,
             level if head is None else head.weight,
             torch.zeros(self.classes) if head is None else head.bias,
-            self.dataset.classes,
-            display.CLASS_COLOURS.repeat(-(-self.classes // len(display.CLASS_COLOURS)), 1)[
-                : self.classes
-            ],
+            self.data.classes,
+            display.class_colours(self.classes),
             "inked" if self.cells == "live" else "all",
             self.ink,
         )
-        grey = "test" not in self.images or self.images["test"].shape[1] == 1
-        return Display(
-            first,
-            look,
-            self._drawing() if grey else None,
-            "Draw, and see what the cells make of it." if grey else "",
-        )
+        hint = "Draw, and see what the cells make of it."
+        return Display(first, look, self._drawing(), hint)
 
     def picture(self, state: State) -> Tensor:
         """Return each cell in the colour of its class, as bright as its ink.
@@ -237,7 +236,7 @@ class CellClassification(Task):
         """
         ink = self.pixels.ink(state)  # (B, H, W)
         chosen = self.scores(state).argmax(dim=1)
-        shown = class_picture(chosen, ink, display.CLASS_COLOURS)
+        shown = class_picture(chosen, ink, display.class_colours(self.classes))
         if self.cells == "live":
             shown = torch.where((ink > self.ink).unsqueeze(1), shown, 1.0)
         return shown
@@ -252,11 +251,8 @@ class CellClassification(Task):
         shares = [
             ((chosen == k) & voters).flatten(1).sum(dim=1) / total for k in range(self.classes)
         ]
-        colours = [
-            tuple(display.CLASS_COLOURS[k % len(display.CLASS_COLOURS)].tolist())
-            for k in range(self.classes)
-        ]
-        return [ClassShare(*row) for row in zip(self.dataset.classes, colours, shares, strict=True)]
+        colours = [tuple(row) for row in display.class_colours(self.classes).tolist()]
+        return [ClassShare(*row) for row in zip(self.data.classes, colours, shares, strict=True)]
 
     def true_classes(self, batch: Batch) -> Tensor:
         """Return the label of each image; -1 for what a person has drawn."""
@@ -265,7 +261,16 @@ class CellClassification(Task):
     @property
     def pixels(self) -> Pixels:
         """How pictures lie in the level that gets them."""
-        return Pixels(self.image, self.patch, self.normalise, self.context.size)
+        size, colours = self.context.size, self.data.channels
+        return Pixels(self.image, self.patch, self.normalise, size, colours)
+
+    @property
+    def normalise(self) -> tuple[float, float]:
+        """Mean and standard deviation of pixels, as given or as measured."""
+        if not isinstance(self._normalise, str):
+            return self._normalise
+        mean, deviation = self.measured.tolist()
+        return (mean, deviation) if deviation else (0.0, 1.0)
 
     @property
     def canvas(self) -> Size:
@@ -310,6 +315,12 @@ class CellClassification(Task):
             raise OptionError(faults, "CellClassification.prepare(...)")
         return count
 
+    def _measure(self) -> None:
+        """Measure the images to train on, unless a checkpoint has brought what was measured."""
+        if self._normalise != "measured" or self.measured[1]:
+            return
+        self.measured.copy_(moments(self.images["train"]))
+
     def _check(self) -> None:
         """Refuse a grid or level that no picture and no vote can do with."""
         size, faults = self.context.size, []
@@ -322,8 +333,11 @@ class CellClassification(Task):
         if self.read.name == self.image.name or self.read.input:
             to_do = "name a level that rules write to: [task] read"
             faults.append(Fault(("read",), f'is the input level "{self.read.name}"', to_do))
-        if self.image.channels % self.patch**2:
-            to_do = f"a multiple of the {self.patch**2} pixels that a cell gets, at that level"
+        needed = self.patch**2 * self.data.channels
+        if self.image.channels % needed:
+            each = f", {self.data.channels} numbers each" if self.data.channels > 1 else ""
+            pixels = f"the {self.patch**2} pixels that a cell gets{each}"
+            to_do = f"a multiple of {pixels}, at that level"
             words = f'does not fit the {self.image.channels} channels of level "{self.image.name}"'
             faults.append(Fault(("patch",), words, to_do))
         if faults:
@@ -335,13 +349,16 @@ class CellClassification(Task):
         return given.device
 
     def _drawing(self) -> Canvas:
-        """Return the image level with the first test image of each class, if there are any."""
+        """Return the image level with the first test image of each class, if there are grey ones.
+
+        A pencil is grey, and what is chosen would be: on coloured images one draws in white.
+        """
         images, words = torch.zeros(0, 1, *self.canvas), []
-        if "test" in self.images:
+        if "test" in self.images and self.data.channels == 1:
             labels = self.labels["test"].cpu()
             firsts = [int((labels == k).int().argmax()) for k in labels.unique().tolist()]
             images = self.images["test"].cpu()[firsts].float() / 255
-            words = [self.dataset.classes[int(labels[n])] for n in firsts]
+            words = [self.data.classes[int(labels[n])] for n in firsts]
         return self.pixels.drawing(images, words)
 
     def _near(self, live: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def fetch_data_set(
     Example: nca data fetch fashion_mnist
     """
     load_plugins(plugin)
-    options = checked_options("dataset", name, given_options(overrides), ())
+    options = checked_options("dataset", name, given_options(overrides), (name,))
     dataset: Dataset = registry.get("dataset", name)(**options)
     with terminal_progress() as progress:
         if not isinstance(dataset, IdxDataset):

@@ -113,3 +113,25 @@ def test_options_of_a_data_set_are_listed(nca):
     assert "folder" in nca("data", "list").out
     assert nca("data", "check", "folder").code == 0
     assert "path is missing" in nca("data", "fetch", "folder").err
+
+
+IMPORTER = """
+from nca import CheckpointError, register
+
+@register.importer("mine")
+def mine(path, *, level: str = "body"):
+    raise CheckpointError(f"read {level} of {path.name}.", where="here", to_do="nothing")
+"""
+
+
+def test_an_importer_takes_options_and_a_plugin_file(nca, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(IMPORTER)
+    Path("w.bin").write_bytes(b"")
+    given = ["import", "mine", "w.bin", "--plugin", "mine.py", "--set"]
+    assert "read head of w.bin." in nca(*given, "level=head").err
+    refused = nca(*given, "levle=head")
+    assert refused.code == 1
+    assert "levle unknown key" in refused.err
+    assert "did you mean `level`?" in refused.err
+    assert 'level = text; "body"' in nca("plugins", "mine", "--plugin", "mine.py").out
