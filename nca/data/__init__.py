@@ -6,10 +6,14 @@
 
 Files lie in torchvision's layout, so that both share one copy; `--data FOLDER` says where. The
 sha256 of the uncompressed bytes is checked at every reading. A data set of your own is a subclass
-of `nca.Dataset` under `@register.dataset("name")`; `nca help rules` says how plugins enter.
+of `nca.Dataset` under `@register.dataset("name")`; the keyword-only arguments of its constructor
+are its options, `nca.types.DataPath` is the type of one that names a file or folder, and
+`read_picture` reads pictures. `nca help data` shows how recipes name them, `nca help rules` says
+how plugins enter.
 
-`dataset` is the contract, `idx` reads and keeps files, `sources` fetches them. Public to the other
-folders: `dataset`, `idx`, and what `__all__` names.
+`dataset` is the contract, `idx` reads and keeps files, `sources` fetches them, `known` is what a
+run knows of its data, `pictures` and `arrays` read, `cache` keeps what was read. Public to the
+other folders: `dataset`, `idx`, and what `__all__` names.
 """
 
 from nca.data.arrays import parse_arrays, read_whole
