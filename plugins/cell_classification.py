@@ -45,7 +45,7 @@ from nca.data import NamedDataset
 from nca.types import DatasetSpec, Fraction, Natural, PictureSide, Positive, Radius, Size, Split
 from nca_plugins.augment import Augment
 from nca_plugins.cells import class_picture, epochs
-from nca_plugins.pixels import Pixels, moments
+from nca_plugins.pixels import Pixels, pixel_moments
 
 MOST_HELD_OUT, HELD_OUT_OF = 5000, 5
 """Unless a recipe says how many training images are set aside: one of five, but no more than so."""
@@ -319,7 +319,7 @@ class CellClassification(Task):
         """Measure the images to train on, unless a checkpoint has brought what was measured."""
         if self._normalise != "measured" or self.measured[1]:
             return
-        self.measured.copy_(moments(self.images["train"]))
+        self.measured.copy_(pixel_moments(self.images["train"]))
 
     def _check(self) -> None:
         """Refuse a grid or level that no picture and no vote can do with."""

@@ -126,7 +126,7 @@ class Pixels:
         return Canvas(self.level.name, self.patch, mean, deviation, pages, tuple(words))
 
 
-def moments(images: Tensor) -> Tensor:
+def pixel_moments(images: Tensor) -> Tensor:
     """Return mean and standard deviation of all pixels, `(2,)`, counted and so exact in any order.
 
     Args:

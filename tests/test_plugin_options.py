@@ -12,7 +12,7 @@ from nca.errors import PluginError
 from nca.recipe.errors import RecipeError
 from nca.registry.discovery import load_file
 from nca.registry.importer import import_weights
-from nca.registry.options import checked_options
+from nca.registry.options import plugin_options
 from nca.registry.registry import registry
 from nca.types import FilePath
 from nca.validation.faults import OptionError
@@ -146,5 +146,5 @@ def test_a_target_may_not_call_an_option_argument():
     def bad(text: str, side: int, *, argument: str = "") -> None: ...
 
     with pytest.raises(PluginError, match="may not be called `argument`"):
-        checked_options("target", "bad", {}, ("target",))
+        plugin_options("target", "bad", {}, ("target",))
     assert "bad" in registry.names("target")

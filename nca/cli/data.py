@@ -19,8 +19,9 @@ from nca.cli.progress import terminal_progress
 from nca.data.dataset import Dataset, IdxDataset, Split
 from nca.data.idx import tilde
 from nca.errors import PluginError
-from nca.registry.options import checked_options, options_model
+from nca.registry.options import plugin_options
 from nca.registry.registry import registry
+from nca.validation.faults import OptionError
 
 WIDTH = 80
 
@@ -53,12 +54,12 @@ def list_data_sets() -> None:
     width = max(map(len, names), default=0)
     for name in names:
         try:
-            if needed := _needed(name):
-                print_result(f"{name:<{width}}  takes {needed}: `nca plugins {name}`")
-                continue
-            dataset: Dataset = registry.get("dataset", name)()
+            dataset = _plain(name)
         except PluginError as fault:
             print_result(f"{name:<{width}}  broken: {fault.what}")
+            continue
+        if dataset is None:
+            print_result(f"{name:<{width}}  takes options: `nca plugins {name}`")
             continue
         margin = " " * (width + 2)
         count = len(dataset.classes)
@@ -85,7 +86,7 @@ def fetch_data_set(
     Example: nca data fetch fashion_mnist
     """
     load_plugins(plugin)
-    options = checked_options("dataset", name, given_options(overrides), (name,))
+    options = plugin_options("dataset", name, given_options(overrides), (name,))
     dataset: Dataset = registry.get("dataset", name)(**options)
     with terminal_progress() as progress:
         if not isinstance(dataset, IdxDataset):
@@ -122,10 +123,7 @@ def check_data_sets(
     names = [name] if name else registry.names("dataset")
     width = max(map(len, names), default=0)
     for each in names:
-        if needed := _needed(each):
-            say(f"{each} takes {needed}, and keeps no files of its own that could be checked")
-            continue
-        dataset: Dataset = registry.get("dataset", each)()
+        dataset = _plain(each)
         if not isinstance(dataset, IdxDataset):
             say(f"{each} keeps no files that could be checked")
             continue
@@ -146,10 +144,12 @@ def check_data_sets(
         raise typer.Exit(1)
 
 
-def _needed(name: str) -> str:
-    """Return the options that a data set cannot be without, in words."""
-    fields = options_model("dataset", registry.get("dataset", name)).model_fields
-    return ", ".join(option for option, field in fields.items() if field.is_required())
+def _plain(name: str) -> Dataset | None:
+    """Return a data set as its name alone says it; None where it cannot be without options."""
+    try:
+        return registry.get("dataset", name)(**plugin_options("dataset", name, {}, (name,)))
+    except OptionError:
+        return None
 
 
 def _folders(dataset: IdxDataset, data: Path | None = None) -> list[Path]:

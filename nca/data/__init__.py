@@ -32,7 +32,7 @@ from nca.data.known import NamedDataset
 from nca.data.pictures import (
     Fit,
     Mode,
-    counted,
+    by_number,
     pictures_below,
     read_picture,
     read_picture_file,
@@ -65,7 +65,7 @@ __all__ = [
     "NamedDataset",
     "Fit",
     "Mode",
-    "counted",
+    "by_number",
     "pictures_below",
     "read_picture",
     "read_picture_file",

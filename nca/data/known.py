@@ -18,7 +18,7 @@ from nca.jsonl import dumps
 from nca.progress import SILENT, Progress
 from nca.recipe.paths import from_root
 from nca.recipe.recipe_files import KeptFile, RecipeFiles
-from nca.registry.options import checked_options, named_parts, outside_paths
+from nca.registry.options import named_parts, outside_paths, plugin_options
 from nca.registry.registry import registry
 from nca.types import OutsideFile
 from nca.validation.faults import OptionError, toml_value
@@ -47,7 +47,7 @@ class NamedDataset:
         thing = registry.get("dataset", self.name)
         paths = [text for _, _, text in outside_paths(thing, options)]
         self._trusted = not any(map(files.out_of_reach, paths))
-        checked = checked_options("dataset", self.name, options, (key,), self._place)
+        checked = plugin_options("dataset", self.name, options, (key,), self._place)
         try:
             self.dataset: Dataset = thing(**checked)
         except OptionError as error:  # of values that are fine alone, but not together

@@ -14,7 +14,7 @@ from nca.render.picture_files import is_picture, read_picture_file
 if TYPE_CHECKING:  # data sets are listed without numpy
     import numpy as np
 
-__all__ = ["Fit", "Mode", "counted", "pictures_below", "read_picture", "read_picture_file"]
+__all__ = ["Fit", "Mode", "by_number", "pictures_below", "read_picture", "read_picture_file"]
 
 Mode = Literal["grey", "colour"]
 Fit = Literal["pad", "crop", "stretch"]
@@ -30,12 +30,12 @@ def pictures_below(folder: Path) -> tuple[list[Path], list[Path]]:
     Raises:
         OSError: The folder may not be read.
     """
-    files = sorted(_files_below(folder), key=lambda file: counted(file.relative_to(folder)))
+    files = sorted(_files_below(folder), key=lambda file: by_number(file.relative_to(folder)))
     found = [file for file in files if is_picture(file)]
     return found, [file for file in files if file not in set(found)]
 
 
-def counted(path: Path) -> list[list[str | int]]:
+def by_number(path: Path) -> list[list[str | int]]:
     """Return what sorts paths by the numbers in their names, 10 after 9."""
     return [_parts(part) for part in path.parts]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from nca.errors import PluginError
-from nca.registry.options import checked_options
+from nca.registry.options import plugin_options
 from nca.registry.registry import registry, takes_beside_options
 
 
@@ -82,7 +82,7 @@ def import_weights(
         PluginError: It returns something else than `Imported`.
         NCAError: There is no such importer, or what it raises.
     """
-    given = checked_options("importer", name, options, (name,))
+    given = plugin_options("importer", name, options, (name,))
     imported: object = registry.get("importer", name)(source, **given)
     if not isinstance(imported, Imported):
         raise PluginError(

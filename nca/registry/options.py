@@ -68,7 +68,7 @@ def options_model(kind: Kind, thing: Callable[..., Any]) -> type[BaseModel]:
     return _with_argument(options_of(thing)) if kind == "target" else options_of(thing)
 
 
-def checked_options(
+def plugin_options(
     kind: Kind,
     name: str,
     options: Mapping[str, Any],

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from nca.errors import PictureError, PluginError, ShapeError, TargetError
 from nca.recipe.recipe_files import RecipeFiles
-from nca.registry.options import checked_options, named_parts
+from nca.registry.options import named_parts, plugin_options
 from nca.registry.registry import registry
 from nca.render.pictures import Picture, decode, drawn, read_picture_file
 from nca.types import PICTURES, OutsideFile
@@ -179,7 +179,7 @@ def _draw(spec: Target, side: int, files: RecipeFiles) -> Image.Image:
     name, options = named_parts("target", spec, "target")
     if isinstance(spec, str):
         name, _, options["argument"] = spec.partition(":")
-    given = checked_options("target", name, options, ("target",), lambda t, _: files.place(t))
+    given = plugin_options("target", name, options, ("target",), lambda t, _: files.place(t))
     picture = registry.get("target", name)(given.pop("argument"), side, **given)
     if not isinstance(picture, Image.Image) or picture.mode != "RGBA":
         what = getattr(picture, "mode", type(picture).__name__)

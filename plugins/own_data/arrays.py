@@ -12,23 +12,17 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from annotated_types import Len
 
 from nca import SILENT, Dataset, Fault, LabelledImages, OptionError, Progress, register
 from nca.data import Split, parse_arrays, read_whole
 from nca.types import DataPath, Name, ProperFraction
-from nca_plugins.own_data.split import for_test
-from nca_plugins.own_data.tensors import (
-    Layout,
-    only_array,
-    refusal,
-    split_arrays,
-    to_numbers,
-    to_pictures,
-)
+from nca_plugins.own_data.names import Layout
+
+if TYPE_CHECKING:  # data sets are listed without numpy
+    import numpy as np
 
 SPLITS: tuple[Split, Split] = ("train", "test")
 
@@ -44,7 +38,7 @@ class Read:
     """
 
     classes: tuple[str, ...]
-    splits: dict[Split, tuple[np.ndarray, np.ndarray]]
+    splits: "dict[Split, tuple[np.ndarray, np.ndarray]]"
     digest: str
 
 
@@ -110,6 +104,17 @@ class Arrays(Dataset):
 
     @cached_property
     def _read(self) -> Read:
+        import numpy as np
+
+        from nca_plugins.own_data.split import for_test
+        from nca_plugins.own_data.tensors import (
+            only_array,
+            refusal,
+            split_arrays,
+            to_numbers,
+            to_pictures,
+        )
+
         contents = [read_whole(path) for path in self._paths]
         arrays: dict[str, np.ndarray] = {}
         for path, content in zip(self._paths, contents, strict=True):

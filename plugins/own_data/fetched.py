@@ -13,8 +13,7 @@ from typing import Literal, get_args
 from nca import SILENT, DataError, Dataset, Fault, LabelledImages, OptionError, Progress, register
 from nca.data import Split, roots
 from nca_plugins.own_data.fetching import fetch
-from nca_plugins.own_data.formats import CIFAR_ARCHIVES, FORMATS
-from nca_plugins.own_data.names import CLASSES, EMNIST_CLASSES
+from nca_plugins.own_data.names import CIFAR_ARCHIVES, CLASSES, EMNIST_CLASSES
 
 Set = Literal["KMNIST", "QMNIST", "EMNIST", "SVHN", "CIFAR10", "CIFAR100"]
 EmnistSplit = Literal["byclass", "bymerge", "balanced", "letters", "digits", "mnist"]
@@ -49,6 +48,8 @@ class Fetched(Dataset):
         """
         import torch
 
+        from nca_plugins.own_data.formats import FORMATS
+
         form = FORMATS[self._set]
         found = self._found(split, folder)
         if found is None:
@@ -66,6 +67,8 @@ class Fetched(Dataset):
 
     def _found(self, split: Split, folder: Path | None) -> list[Path] | None:
         """Return the files of a split, in the first folder that has all of them."""
+        from nca_plugins.own_data.formats import FORMATS  # numpy, which a list does without
+
         for root in roots(folder):
             if found := FORMATS[self._set].find(root, split, self._part):
                 return found

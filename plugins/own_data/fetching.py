@@ -10,7 +10,7 @@ from typing import Any
 
 from nca import DataError, Progress
 from nca.data import Split
-from nca_plugins.own_data.formats import CIFAR_ARCHIVES
+from nca_plugins.own_data.names import CIFAR_ARCHIVES
 
 CIFAR = "https://www.cs.toronto.edu/~kriz"
 

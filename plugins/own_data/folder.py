@@ -11,9 +11,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from annotated_types import Len
 
 from nca import SILENT, Dataset, LabelledImages, Progress, register
@@ -27,7 +26,9 @@ from nca.data import (
 )
 from nca.types import DataPath, PictureSide, ProperFraction
 from nca_plugins.own_data.listing import Listing, list_pictures
-from nca_plugins.own_data.split import for_test
+
+if TYPE_CHECKING:  # data sets are listed without numpy
+    import numpy as np
 
 NAMED = 5
 """So many of the files that are left out are named."""
@@ -100,7 +101,11 @@ class PictureFolder(Dataset):
 
     _digest = ""
 
-    def _made(self, progress: Progress) -> Mapping[str, np.ndarray]:
+    def _made(self, progress: Progress) -> Mapping[str, "np.ndarray"]:
+        import numpy as np
+
+        from nca_plugins.own_data.split import for_test
+
         shape = (len(self._listing.files), self.channels, *self._size)
         images = np.zeros(shape, dtype=np.uint8)
         for number, (file, content) in enumerate(self._each("pictures read", progress)):

@@ -16,18 +16,14 @@ import numpy as np
 
 from nca import DataError
 from nca.data import Split, gunzip, parse_idx, read_whole
+from nca_plugins.own_data.names import CIFAR_ARCHIVES
 
 Read = tuple[np.ndarray, np.ndarray]
 """Images `(N, C, H, W)`, uint8, and labels, int64."""
 INT32 = 0x0C
-CIFAR_ARCHIVES = {
-    "CIFAR10": ("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
-    "CIFAR100": ("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
-}
-"""The archives of plain bytes, and the md5 that their authors give."""
 
 
-def damaged(path: Path | str, what: object) -> DataError:
+def damaged_file(path: Path | str, what: object) -> DataError:
     """Return the refusal of a file."""
     name = Path(path).name
     return DataError(
@@ -82,7 +78,7 @@ class IdxFormat(Format):
         labels = _labels(contents[1], files[1])
         if images.ndim != 3 or len(images) != len(labels):
             what = f"images are {images.shape}, labels are {labels.shape}"
-            raise damaged(files[0], what)
+            raise damaged_file(files[0], what)
         if part:  # the pictures of EMNIST lie on their sides
             images = images.transpose(0, 2, 1)
         if part == "letters":  # which begin with 1
@@ -107,9 +103,9 @@ class MatlabFormat(Format):
         except DataError:
             raise
         except Exception as fault:  # its readers fail in their own ways on a damaged file
-            raise damaged(files[0], str(fault) or type(fault).__name__) from fault
+            raise damaged_file(files[0], str(fault) or type(fault).__name__) from fault
         if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] != len(labels):
-            raise damaged(files[0], f"images are {images.dtype} {images.shape}")
+            raise damaged_file(files[0], f"images are {images.dtype} {images.shape}")
         return np.ascontiguousarray(images.transpose(3, 2, 0, 1)), labels.astype(np.int64) % 10
 
 
@@ -152,12 +148,12 @@ class CifarFormat(Format):
                     member = opened.extractfile(f"{self._folder}/{name}")
                     yield member.read() if member else b""
         except (tarfile.TarError, KeyError, EOFError, OSError, zlib.error) as fault:
-            raise damaged(archive, str(fault).strip("'\"")) from fault
+            raise damaged_file(archive, str(fault).strip("'\"")) from fault
 
     def _records(self, content: bytes, file: Path) -> np.ndarray:
         length = self._label_bytes + 3 * 32 * 32
         if not content or len(content) % length:
-            raise damaged(file, f"{len(content)} bytes are no records of {length}")
+            raise damaged_file(file, f"{len(content)} bytes are no records of {length}")
         return np.frombuffer(content, dtype=np.uint8).reshape(-1, length)
 
 
@@ -173,7 +169,7 @@ def _plain(path: Path) -> bytes:
     try:
         return gunzip(content) if path.suffix == ".gz" else content
     except ValueError as fault:
-        raise damaged(path, f"it {fault}") from fault
+        raise damaged_file(path, f"it {fault}") from fault
 
 
 def _labels(content: bytes, path: Path) -> np.ndarray:
@@ -183,10 +179,10 @@ def _labels(content: bytes, path: Path) -> np.ndarray:
         if width and len(content) - 12 == 4 * count * width:
             values = np.frombuffer(content, dtype=">i4", offset=12).reshape(count, width)
             return values[:, 0].astype(np.int64)
-        raise damaged(path, f"its sides {count}, {width} do not fit {len(content)} bytes")
+        raise damaged_file(path, f"its sides {count}, {width} do not fit {len(content)} bytes")
     labels = parse_idx(content, path.name).numpy()
     if labels.ndim != 1:
-        raise damaged(path, f"labels are {labels.shape}")
+        raise damaged_file(path, f"labels are {labels.shape}")
     return labels.astype(np.int64)
 
 

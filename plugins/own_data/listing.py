@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nca import DataError
-from nca.data import counted, pictures_below
+from nca.data import by_number, pictures_below
 
 SPLITS = ("train", "test")
 
@@ -81,4 +81,4 @@ def _refusal(root: Path, what: str, where: Path) -> DataError:
 def _folders(folder: Path) -> list[Path]:
     """Return the folders in a folder that are not hidden, 10 after 9."""
     found = [e for e in folder.iterdir() if e.is_dir() and not e.name.startswith(".")]
-    return sorted(found, key=lambda path: counted(Path(path.name)))
+    return sorted(found, key=lambda path: by_number(Path(path.name)))

@@ -1,6 +1,16 @@
-"""The names of the classes of torchvision's data sets, in the order of their labels."""
+"""The names of the classes of torchvision's data sets, in the order of their labels, and others."""
 
 import string
+from typing import Literal
+
+Layout = Literal["auto", "NHWC", "NCHW"]
+"""Where the channels of images stand."""
+
+CIFAR_ARCHIVES = {
+    "CIFAR10": ("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
+    "CIFAR100": ("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
+}
+"""The archives of plain bytes, and the md5 that their authors give."""
 
 DIGITS = tuple(string.digits)
 LIKE_CAPITALS = set("cijklmopsuvwxyz")

@@ -4,13 +4,12 @@ Legend: N sample, C channel, H height, W width.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
 from nca import DataError
+from nca_plugins.own_data.names import Layout
 
-Layout = Literal["auto", "NHWC", "NCHW"]
 TOGETHER = (("images", "labels"),)
 APART = (
     (("train_images", "train_labels"), ("test_images", "test_labels")),
