@@ -6,6 +6,7 @@ from nca.tasks.display import (
     ChannelColours,
     ClassColours,
     Display,
+    class_colours,
     paint,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "ChannelColours",
     "ClassColours",
     "Display",
+    "class_colours",
     "paint",
 ]

@@ -129,8 +129,9 @@ def read_text_bounded(
         NCAError: What `read_bounded` raises; it is no text.
     """
     content = read_bounded(path, most, what, to_do, NCAError)
+    encoding = _encoding(content)
     try:
-        return content.decode(encoding := _encoding(content))
+        return content.decode(encoding)
     except UnicodeDecodeError as fault:
         reason = f"it is no text in {NAMES[encoding]}, from byte {fault.start} on"
         raise NCAError(f"{what} cannot be read: {reason}.", where=str(path), to_do=to_do) from None

@@ -5,7 +5,7 @@ Legend of all shape comments: `B` batch, `C` channel, `D` depth, `H` height, `W`
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Len, Lt
 from pydantic import Field
@@ -116,10 +116,12 @@ class OutsideFile:
     Attributes:
         or_name: Whether a registered name may stand there instead, `NAME` or `NAME:ARGUMENT`.
         endings: What marks a path where a name may stand, too.
+        stays: Whether it stays where it is: a run keeps no copy, and remembers its place instead.
     """
 
     or_name: bool = False
     endings: tuple[str, ...] = ()
+    stays: bool = False
 
     def is_path(self, text: str) -> bool:
         """Return whether a text is a path, whatever files there are."""
@@ -139,3 +141,28 @@ CheckpointSource: TypeAlias = Annotated[
 
 PictureSpec: TypeAlias = Annotated[str, Len(1), OutsideFile(or_name=True, endings=PICTURES)]
 """A picture's file as of `FilePath`, or a registered target: `NAME` or `NAME:ARGUMENT`."""
+
+DataPath: TypeAlias = Annotated[str, Len(1), OutsideFile(stays=True)]
+"""A file or folder of data, relative as a `FilePath` is; a run remembers its place, and no copy."""
+
+
+@dataclass(frozen=True)
+class NamedPlugin:
+    """Mark of an option that names a plugin: a name alone, or a table of a name and its options.
+
+    Attributes:
+        kind: `dataset` or `target`.
+    """
+
+    kind: Literal["dataset", "target"]
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        """Mark the schema, in which that of a recipe puts the tables that there are."""
+        return {**handler(core), "x-plugin": self.kind}
+
+
+DatasetSpec: TypeAlias = Annotated[Name | dict[str, Any], NamedPlugin("dataset")]
+"""A registered data set: `"NAME"`, or `{ name = "NAME", ... }` with its options."""
+
+TargetSpec: TypeAlias = Annotated[PictureSpec | dict[str, Any], NamedPlugin("target")]
+"""A `PictureSpec`, or a registered target with its options: `{ name = "NAME", ... }`."""

@@ -12,7 +12,7 @@ was measured: digits agree on most images, not within all.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,6 @@ from nca import (
     Canvas,
     ClassColours,
     ClassShare,
-    Dataset,
     Display,
     Fault,
     HostRNG,
@@ -41,12 +40,15 @@ from nca import (
     metrics,
     per_cell,
     register,
-    registry,
 )
-from nca.types import Fraction, Name, Natural, PictureSide, Positive, Radius, Size, Split
+from nca.data import NamedDataset
+from nca.types import DatasetSpec, Fraction, Natural, PictureSide, Positive, Radius, Size, Split
 from nca_plugins.augment import Augment
 from nca_plugins.cells import class_picture, epochs
-from nca_plugins.pixels import Pixels
+from nca_plugins.pixels import Pixels, pixel_moments
+
+MOST_HELD_OUT, HELD_OUT_OF = 5000, 5
+"""Unless a recipe says how many training images are set aside: one of five, but no more than so."""
 
 
 @register.task("cell_classification")
@@ -55,18 +57,19 @@ class CellClassification(Task):
 
     Args:
         setting: The run that the task belongs to.
-        dataset: Name of a registered data set.
+        dataset: Name of a registered data set, or a table of its name and options.
         image: The level that gets the image; the bottom level unless named.
         read: The level that says the class; the top level unless named.
         patch: Pixels along each side of a cell; a cell gets `patch ** 2` numbers per colour.
-        normalise: Mean and standard deviation to shift and scale pixels of 0 to 1 by.
+        normalise: Mean and standard deviation to shift and scale pixels of 0 to 1 by, or
+            `measured`: those of the images to train on.
         readout: `linear`: weights shared by all cells; `channels`: the level's last channels.
         objective: Cross-entropy, or the squared distance to the one-hot class: half its sum over
             each sample, or its mean.
         cells: Which cells the loss counts: all, those with ink, or those near to ink.
         near: How many cells reach from ink counts as near.
         ink: A cell is live where one of its pixels exceeds this share of white.
-        held_out: Training images set aside to choose by.
+        held_out: Training images set aside to choose by; a fifth of them unless said, at most 5000.
         start: What all other levels start from.
         augment: How far a training picture may differ from the one in the data set.
     """
@@ -74,43 +77,49 @@ class CellClassification(Task):
     headline = "vote"
     better = "more"
     roles = ("input",)
+    derived_buffers: ClassVar = {"measured": ("normalise",)}
+
+    measured: Tensor
 
     def __init__(
         self,
         setting: TaskContext,
         *,
-        dataset: Name,
+        dataset: DatasetSpec,
         image: str = "",
         read: str = "",
         patch: PictureSide = 1,
-        normalise: tuple[float, Positive] = (0.0, 1.0),
+        normalise: tuple[float, Positive] | Literal["measured"] = (0.0, 1.0),
         readout: Literal["linear", "channels"] = "linear",
         objective: Literal["cross_entropy", "squared", "mean_squared"] = "cross_entropy",
         cells: Literal["all", "live", "near"] = "all",
         near: Radius = 1,
         ink: Fraction = 0.1,
-        held_out: Natural = 5000,
+        held_out: Natural | None = None,
         start: InitialStateSpec = InitialStateSpec(),  # noqa: B008, it is frozen
         augment: Augment | None = None,
     ) -> None:
         super().__init__(setting)
-        self.dataset: Dataset = registry.get("dataset", dataset)()
+        self.data = NamedDataset(dataset, "dataset", setting.files)
+        self.dataset = self.data.dataset
         names = list(setting.layout)
         self.image = setting.layout[image or names[0]]
         self.read = setting.layout[read or names[-1]]
-        self.patch, self.normalise = patch, normalise
+        self.patch, self._normalise = patch, normalise
+        if normalise == "measured":  # part of the checkpoint: that file alone needs no data
+            self.register_buffer("measured", torch.zeros(2))
         self.objective, self.cells, self.near, self.ink = objective, cells, near, ink
         if cells == "live":  # the others never learn, and as the majority they would win the vote
             self.headline = "vote of live cells"
         self.held_out, self.augment = held_out, augment
         others = [name for name in names if name != self.image.name]
         self.first = InitialState(setting.layout, start, others)
-        classes = len(self.dataset.classes)
+        classes = len(self.data.classes)
         self.classes = classes
         self.head = nn.Linear(self.read.channels, classes) if readout == "linear" else None
         if self.head is None and self.read.channels < classes:
             words = f'is "channels", and level "{self.read.name}" has {self.read.channels}'
-            to_do = f'the {classes} classes of {dataset} need as many channels, or "linear"'
+            to_do = f'the {classes} classes of {self.data.name} need as many channels, or "linear"'
             raise OptionError([Fault(("readout",), words, to_do)], "CellClassification(...)")
         self.images: dict[str, Tensor] = {}
         self.labels: dict[str, Tensor] = {}
@@ -126,17 +135,18 @@ class CellClassification(Task):
             OptionError: Its images do not fit the grid or the image level, or are too few.
         """
         for split in ("train", "test"):
-            loaded = self.dataset.load(split, data, progress)
+            loaded = self.data.load(split, data, progress)
             images, labels = loaded.images.to(device), loaded.labels.to(device)
             if not len(labels):
                 raise self.no_samples(split)
             if split == "train":
                 # the same images are set aside whatever the run's random seed
-                self._check_loaded(images)
+                count = self._checked_count(images)
                 order = HostRNG(0, 0).order("held out", len(labels)).to(device)
-                parts = {"held_out": order[: self.held_out], "train": order[self.held_out :]}
+                parts = {"held_out": order[:count], "train": order[count:]}
                 for part, index in parts.items():
                     self.images[part], self.labels[part] = images[index], labels[index]
+                self._measure()
             else:
                 self.images[split], self.labels[split] = images, labels
 
@@ -211,20 +221,13 @@ class CellClassification(Task):
             self.read.name,
             level if head is None else head.weight,
             torch.zeros(self.classes) if head is None else head.bias,
-            self.dataset.classes,
-            display.CLASS_COLOURS.repeat(-(-self.classes // len(display.CLASS_COLOURS)), 1)[
-                : self.classes
-            ],
+            self.data.classes,
+            display.class_colours(self.classes),
             "inked" if self.cells == "live" else "all",
             self.ink,
         )
-        grey = "test" not in self.images or self.images["test"].shape[1] == 1
-        return Display(
-            first,
-            look,
-            self._drawing() if grey else None,
-            "Draw, and see what the cells make of it." if grey else "",
-        )
+        hint = "Draw, and see what the cells make of it."
+        return Display(first, look, self._drawing(), hint)
 
     def picture(self, state: State) -> Tensor:
         """Return each cell in the colour of its class, as bright as its ink.
@@ -233,7 +236,7 @@ class CellClassification(Task):
         """
         ink = self.pixels.ink(state)  # (B, H, W)
         chosen = self.scores(state).argmax(dim=1)
-        shown = class_picture(chosen, ink, display.CLASS_COLOURS)
+        shown = class_picture(chosen, ink, display.class_colours(self.classes))
         if self.cells == "live":
             shown = torch.where((ink > self.ink).unsqueeze(1), shown, 1.0)
         return shown
@@ -248,11 +251,8 @@ class CellClassification(Task):
         shares = [
             ((chosen == k) & voters).flatten(1).sum(dim=1) / total for k in range(self.classes)
         ]
-        colours = [
-            tuple(display.CLASS_COLOURS[k % len(display.CLASS_COLOURS)].tolist())
-            for k in range(self.classes)
-        ]
-        return [ClassShare(*row) for row in zip(self.dataset.classes, colours, shares, strict=True)]
+        colours = [tuple(row) for row in display.class_colours(self.classes).tolist()]
+        return [ClassShare(*row) for row in zip(self.data.classes, colours, shares, strict=True)]
 
     def true_classes(self, batch: Batch) -> Tensor:
         """Return the label of each image; -1 for what a person has drawn."""
@@ -261,7 +261,16 @@ class CellClassification(Task):
     @property
     def pixels(self) -> Pixels:
         """How pictures lie in the level that gets them."""
-        return Pixels(self.image, self.patch, self.normalise, self.context.size)
+        size, colours = self.context.size, self.data.channels
+        return Pixels(self.image, self.patch, self.normalise, size, colours)
+
+    @property
+    def normalise(self) -> tuple[float, float]:
+        """Mean and standard deviation of pixels, as given or as measured."""
+        if not isinstance(self._normalise, str):
+            return self._normalise
+        mean, deviation = self.measured.tolist()
+        return (mean, deviation) if deviation else (0.0, 1.0)
 
     @property
     def canvas(self) -> Size:
@@ -289,14 +298,28 @@ class CellClassification(Task):
         state = self.first(self.pixels.laid(empty, cells).replace(samples=samples))
         return Batch(state, {"label": self.labels[split][index], "live": live})
 
-    def _check_loaded(self, images: Tensor) -> None:
-        """Refuse training images that do not fit, or of which none is left to train on."""
+    def _checked_count(self, images: Tensor) -> int:
+        """Return how many training images are set aside.
+
+        Raises:
+            OptionError: They do not fit, or none is left to train on.
+        """
         faults = [*self.pixels.misfits(tuple(images.shape[1:]), "dataset")]
-        if self.held_out >= len(images):
-            words = f"is {self.held_out}, and leaves none of {len(images)} images to train on"
+        count = self.held_out
+        if count is None:
+            count = min(MOST_HELD_OUT, max(len(images) // HELD_OUT_OF, 1))
+        if count >= len(images):
+            words = f"is {count}, and leaves none of {len(images)} images to train on"
             faults.append(Fault(("held_out",), words, f"hold out fewer than {len(images)}"))
         if faults:
             raise OptionError(faults, "CellClassification.prepare(...)")
+        return count
+
+    def _measure(self) -> None:
+        """Measure the images to train on, unless a checkpoint has brought what was measured."""
+        if self._normalise != "measured" or self.measured[1]:
+            return
+        self.measured.copy_(pixel_moments(self.images["train"]))
 
     def _check(self) -> None:
         """Refuse a grid or level that no picture and no vote can do with."""
@@ -310,8 +333,11 @@ class CellClassification(Task):
         if self.read.name == self.image.name or self.read.input:
             to_do = "name a level that rules write to: [task] read"
             faults.append(Fault(("read",), f'is the input level "{self.read.name}"', to_do))
-        if self.image.channels % self.patch**2:
-            to_do = f"a multiple of the {self.patch**2} pixels that a cell gets, at that level"
+        needed = self.patch**2 * self.data.channels
+        if self.image.channels % needed:
+            each = f", {self.data.channels} numbers each" if self.data.channels > 1 else ""
+            pixels = f"the {self.patch**2} pixels that a cell gets{each}"
+            to_do = f"a multiple of {pixels}, at that level"
             words = f'does not fit the {self.image.channels} channels of level "{self.image.name}"'
             faults.append(Fault(("patch",), words, to_do))
         if faults:
@@ -323,13 +349,16 @@ class CellClassification(Task):
         return given.device
 
     def _drawing(self) -> Canvas:
-        """Return the image level with the first test image of each class, if there are any."""
+        """Return the image level with the first test image of each class, if there are grey ones.
+
+        A pencil is grey, and what is chosen would be: on coloured images one draws in white.
+        """
         images, words = torch.zeros(0, 1, *self.canvas), []
-        if "test" in self.images:
+        if "test" in self.images and self.data.channels == 1:
             labels = self.labels["test"].cpu()
             firsts = [int((labels == k).int().argmax()) for k in labels.unique().tolist()]
             images = self.images["test"].cpu()[firsts].float() / 255
-            words = [self.dataset.classes[int(labels[n])] for n in firsts]
+            words = [self.data.classes[int(labels[n])] for n in firsts]
         return self.pixels.drawing(images, words)
 
     def _near(self, live: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ from nca import (
     register,
     to_rgb_on_white,
 )
-from nca.types import Count, PictureSide, PictureSpec, Positive, Samples, Size, Split
+from nca.types import Count, PictureSide, Positive, Samples, Size, Split, TargetSpec
 from nca_plugins import turned
 
 VISIBLE = 4
@@ -62,7 +62,8 @@ class ImageGrowth(Task):
     Args:
         setting: The run that the task belongs to.
         target: A registered target (`lizard`, `emoji:...`), or a picture with transparent
-            surroundings, relative to the recipe; or a list of them.
+            surroundings, relative to the recipe; or a target and its options, `{ name = ... }`; or
+            a list of them.
         side: Cells along the longer side of each target.
         level: The level that grows; the top level unless named.
         trials: How many seeds an evaluation grows; of each target alike, as far as they go round.
@@ -84,7 +85,7 @@ class ImageGrowth(Task):
         self,
         setting: TaskContext,
         *,
-        target: PictureSpec | Annotated[tuple[PictureSpec, ...], Len(1, 100)],
+        target: TargetSpec | Annotated[tuple[TargetSpec, ...], Len(1, 100)],
         side: PictureSide,
         level: str = "",
         trials: Samples = 8,
@@ -94,8 +95,8 @@ class ImageGrowth(Task):
     ) -> None:
         super().__init__(setting)
         self.level = setting.layout[level or list(setting.layout)[-1]]
-        self.specs = (target,) if isinstance(target, str) else tuple(target)
-        self.genes = 0 if isinstance(target, str) else len(target)
+        self.specs = (target,) if isinstance(target, str | dict) else tuple(target)
+        self.genes = 0 if isinstance(target, str | dict) else len(target)
         self.side, self.count, self.free = side, trials, free
         self._check(points, circle)
         self.points = spots(points, circle)
@@ -216,7 +217,7 @@ class ImageGrowth(Task):
             return turned.least_squared_error(self._grown(state), self._wanted(batch))
         return losses.squared_error(self._grown(state), self._wanted(batch))
 
-    def _loaded(self, spec: str) -> Tensor:
+    def _loaded(self, spec: TargetSpec) -> Tensor:
         """Return a target in the middle of the grid, `(4, height, width)`.
 
         Raises:

@@ -26,12 +26,14 @@ class Pixels:
         patch: Pixels along each side of a cell.
         normalise: Mean and standard deviation by which pixels of 0 to 1 are shifted and scaled.
         size: Height and width of the grid, in cells.
+        colours: Of a picture: 1, or 3.
     """
 
     level: Level
     patch: int
     normalise: tuple[float, float]
     size: Size
+    colours: int = 1
 
     @property
     def canvas(self) -> Size:
@@ -90,18 +92,21 @@ class Pixels:
         )
 
     def covered(self, state: State, picture: Tensor) -> State:
-        """Return the state with a grey picture laid over the level, the same for all samples.
+        """Return the state with a picture laid over the level, the same for all samples.
 
         Args:
             state: Its other levels stay as they are.
             picture: `(4, H * patch, W * patch)`: colours and how much each pixel covers, 0 to 1.
         """
         level = state[self.level.name]  # (B, C, H, W)
-        grey, cover = picture[:3].mean(dim=0).expand(1, 1, -1, -1), picture[3:].unsqueeze(0)
-        cells = self.normalised(self.cut(grey))  # (1, patch ** 2, H, W)
-        cover = self.cut(cover)
-        repeats = level.shape[1] // cells.shape[1]
-        cells, cover = (part.repeat(1, repeats, 1, 1).to(level) for part in (cells, cover))
+        seen, cover = picture[:3].unsqueeze(0), self.cut(picture[3:].unsqueeze(0))
+        if self.colours != 3:
+            seen = seen.mean(dim=1, keepdim=True)
+        cells = self.normalised(self.cut(seen))  # (1, colours * patch ** 2, H, W)
+        cells, cover = (
+            part.repeat(1, level.shape[1] // part.shape[1], 1, 1).to(level)
+            for part in (cells, cover)
+        )
         return state.replace({self.level.name: level * (1 - cover) + cells * cover})
 
     def ink(self, state: State) -> Tensor:
@@ -119,3 +124,17 @@ class Pixels:
         pages = nn.functional.pixel_shuffle(self.cut(images), self.patch).squeeze(1)
         mean, deviation = self.normalise
         return Canvas(self.level.name, self.patch, mean, deviation, pages, tuple(words))
+
+
+def pixel_moments(images: Tensor) -> Tensor:
+    """Return mean and standard deviation of all pixels, `(2,)`, counted and so exact in any order.
+
+    Args:
+        images: uint8 `(N, C, height, width)`; 255 counts as 1.
+    """
+    counts = torch.stack([part.flatten().bincount(minlength=256) for part in images.split(500)])
+    shares = counts.sum(dim=0).double() / images.numel()
+    values = torch.arange(256, device=shares.device).double() / 255
+    mean = (shares * values).sum()
+    deviation = (shares * (values - mean).square()).sum().sqrt()
+    return torch.stack([mean, deviation.clamp(min=1 / 255)])

@@ -100,3 +100,20 @@ def test_every_reference_leads_somewhere():
     names = re.findall(r'"#/\$defs/([^"]+)"', json.dumps(schema))
     assert set(names) <= set(schema["$defs"])
     assert {"RuleTable", "TaskTable", "Alive"} <= set(names)
+
+
+DIGITS = 'dataset = "blobs"'
+
+
+@pytest.mark.parametrize(
+    ("table", "right"),
+    [
+        ('"folder"', True),
+        ('{ name = "folder", path = "photos", mode = "colour" }', True),
+        ('{ name = "folder", pth = "photos" }', False),
+        ('{ name = "folder", path = "photos", mode = "blue" }', False),
+        ('{ name = "nowhere" }', False),
+    ],
+)
+def test_the_schema_knows_the_options_of_data_sets(table, right):
+    assert accepted(changed(DIGITS, f"dataset = {table}")) is right

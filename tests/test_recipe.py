@@ -16,6 +16,7 @@ from nca.checkpoint.read import read_recipe
 from nca.errors import NCAError, PluginError
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
+from nca.tasks.no_task import NoTask
 
 
 def parse(text: str) -> Recipe:
@@ -89,10 +90,12 @@ def test_dotted_and_quoted_keys_mean_what_toml_says():
     assert parse(text).tables == parse(RECIPE).tables
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\0\0", b"format = 1 # \xe4\n"])
-def test_a_file_that_is_no_text_is_told(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "encoding"), [(b"\xff\xfe\0\xd8", "UTF-16"), (b"format = 1 # \xe4\n", "UTF-8")]
+)
+def test_a_file_that_is_no_text_is_told(tmp_path, content, encoding):
     (tmp_path / "tiny.toml").write_bytes(content)
-    with pytest.raises(NCAError, match=r"the recipe cannot be read: it is no text in UTF-8"):
+    with pytest.raises(NCAError, match=f"the recipe cannot be read: it is no text in {encoding}"):
         read_recipe(str(tmp_path / "tiny.toml"))
 
 
@@ -143,11 +146,14 @@ class TestPluginFile:
             read_recipe(str(tmp_path / "tiny.toml"))
 
 
-@pytest.mark.parametrize("table", ["task", "train"])
-def test_a_table_that_training_needs_is_asked_for(table):
+def test_a_table_that_training_needs_is_asked_for():
     recipe = parse(RECIPE.partition("[task]")[0])
-    with pytest.raises(RecipeError, match=rf"{table}  is missing  add a table \[{table}\] with "):
-        recipe.task() if table == "task" else recipe.training()
+    with pytest.raises(RecipeError, match=r"train  is missing  add a table \[train\] with "):
+        recipe.training()
+    assert isinstance(recipe.task(), NoTask)
+    start, _, rest = RECIPE.partition("[task]")
+    with pytest.raises(RecipeError, match=r"task  is missing"):
+        parse(f"{start}[train]{rest.partition('[train]')[2]}")
 
 
 RECIPES = [RECIPE, *(path.read_text(encoding="utf-8") for path in recipes().values())]

@@ -128,7 +128,7 @@ ALIVE -> skips = [{ every = 2, wait = 0.1, weight = 1 }]
     at_end, every, keep_gain, levels, weight
 
 "blobs" -> []
-  line 25 [task] dataset is [] expected: text
+  line 25 [task] dataset is [] expected: text or table
 
 "blobs" -> "a\u0000b"
   line 25 [task] dataset is "a\u0000b" leave out what is no character

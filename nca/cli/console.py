@@ -63,6 +63,12 @@ PluginFiles = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="Execute a plugin file first. Repeatable."),
 ]
+PluginOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Give it an option: see nca plugins NAME. Repeatable."
+    ),
+]
 Trust = Annotated[
     bool,
     typer.Option(
@@ -118,6 +124,17 @@ def load_plugins(files: Sequence[Path] | None, trusted: str | Path | None = None
         from nca.checkpoint.read import load_carried
 
         load_carried(str(trusted), files or ())
+
+
+def given_options(given: Sequence[str] | None) -> dict[str, Any]:
+    """Return the options of a plugin that `--set` has given.
+
+    Raises:
+        RecipeError: They are no `KEY=VALUE`.
+    """
+    from nca.recipe.draft import Draft
+
+    return Draft.read("", given or (), "the options given").tables
 
 
 def plugin_flags(files: Iterable[Path] = (), *, carried: bool = False) -> str:

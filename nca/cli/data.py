@@ -7,12 +7,21 @@ from typing import Annotated, get_args
 import typer
 
 from nca.cli.completion import complete_data_set
-from nca.cli.console import print_result, say
+from nca.cli.console import (
+    PluginFiles,
+    PluginOptions,
+    given_options,
+    load_plugins,
+    print_result,
+    say,
+)
 from nca.cli.progress import terminal_progress
 from nca.data.dataset import Dataset, IdxDataset, Split
 from nca.data.idx import tilde
 from nca.errors import PluginError
+from nca.registry.options import plugin_options
 from nca.registry.registry import registry
+from nca.validation.faults import OptionError
 
 WIDTH = 80
 
@@ -45,9 +54,12 @@ def list_data_sets() -> None:
     width = max(map(len, names), default=0)
     for name in names:
         try:
-            dataset: Dataset = registry.get("dataset", name)()
+            dataset = _plain(name)
         except PluginError as fault:
             print_result(f"{name:<{width}}  broken: {fault.what}")
+            continue
+        if dataset is None:
+            print_result(f"{name:<{width}}  takes options: `nca plugins {name}`")
             continue
         margin = " " * (width + 2)
         count = len(dataset.classes)
@@ -66,12 +78,16 @@ def fetch_data_set(
         ),
     ],
     data: Data = None,
+    overrides: PluginOptions = None,
+    plugin: PluginFiles = None,
 ) -> None:
     """Fetch a data set, verify it, and print where it lies.
 
     Example: nca data fetch fashion_mnist
     """
-    dataset: Dataset = registry.get("dataset", name)()
+    load_plugins(plugin)
+    options = plugin_options("dataset", name, given_options(overrides), (name,))
+    dataset: Dataset = registry.get("dataset", name)(**options)
     with terminal_progress() as progress:
         if not isinstance(dataset, IdxDataset):
             for split in get_args(Split):
@@ -107,7 +123,7 @@ def check_data_sets(
     names = [name] if name else registry.names("dataset")
     width = max(map(len, names), default=0)
     for each in names:
-        dataset: Dataset = registry.get("dataset", each)()
+        dataset = _plain(each)
         if not isinstance(dataset, IdxDataset):
             say(f"{each} keeps no files that could be checked")
             continue
@@ -126,6 +142,14 @@ def check_data_sets(
                 print_result(f"{each}: the files in {tilde(folder)} have other bytes")
     if wrong:
         raise typer.Exit(1)
+
+
+def _plain(name: str) -> Dataset | None:
+    """Return a data set as its name alone says it; None where it cannot be without options."""
+    try:
+        return registry.get("dataset", name)(**plugin_options("dataset", name, {}, (name,)))
+    except OptionError:
+        return None
 
 
 def _folders(dataset: IdxDataset, data: Path | None = None) -> list[Path]:

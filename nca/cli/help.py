@@ -24,7 +24,6 @@ TOPICS = {
     "rules": "nca.registry",
     "recipes": "nca.recipe",
     "tasks": "nca.tasks",
-    "data": "nca.data",
     "training": "nca.training",
     "memory": "nca.engine.activation_memory",
     "speed": "nca.backends",

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from nca.cli.console import PluginFiles, load_plugins, print_result, say, say_replaced
+from nca.cli.console import (
+    PluginFiles,
+    PluginOptions,
+    given_options,
+    load_plugins,
+    print_result,
+    say,
+    say_replaced,
+)
 from nca.cli.output import CHECKPOINT, output_path
 
 
@@ -17,6 +25,7 @@ def import_command(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to; NAME.safetensors without it.")
     ] = None,
+    options: PluginOptions = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Turn published weights into a checkpoint that evaluates, renders and trains on.
@@ -29,7 +38,7 @@ def import_command(
 
     load_plugins(plugin)
     output = output_path(out, f"{name}.safetensors", CHECKPOINT, _files(source))
-    imported = import_weights(name, source)
+    imported = import_weights(name, source, given_options(options))
     for note in imported.notes:
         say(note)
     recipe = read_recipe(imported.recipe, imported.overrides)

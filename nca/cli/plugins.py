@@ -47,12 +47,13 @@ def plugins_command(
 
 
 def _to_json(entry: Entry) -> dict[str, Any]:
-    from nca.validation.arguments import describe_options, options_of, summary
+    from nca.registry.options import options_model
+    from nca.validation.arguments import describe_options, summary
 
     facts: dict[str, Any] = {"kind": entry.kind, "name": entry.name, "origin": entry.origin}
     try:
         thing = registry.get(entry.kind, entry.name)
-        options = describe_options(options_of(thing)) if entry.kind in ("rule", "task") else {}
+        options = describe_options(options_model(entry.kind, thing))
     except PluginError as fault:
         return {**facts, "broken": fault.what}
     return {**facts, "summary": summary(thing), "options": options}

@@ -65,11 +65,18 @@ Split = Literal["train", "test"]
 class Dataset(ABC):
     """Labelled images under a name.
 
+    The keyword-only arguments of the constructor are the keys of its table in a recipe, as they are
+    for update rules.
+
     Attributes:
         classes: The name of each class, in the order of the labels.
+        channels: Of its images: 1, or 3 for red, green and blue.
+        place: Where the data lie, if a recipe says it.
     """
 
     classes: tuple[str, ...]
+    channels: int = 1
+    place: Path | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let `load` refuse what is no split of the data set."""
@@ -91,6 +98,14 @@ class Dataset(ABC):
         Raises:
             DataError: The data cannot be had, or are not what they claim to be.
         """
+
+    def fingerprint(self, progress: Progress = SILENT) -> str:
+        """Return a digest of the data where a name does not say what they are; else nothing.
+
+        Args:
+            progress: Where the reading is reported.
+        """
+        return ""
 
 
 class IdxDataset(Dataset):

@@ -19,7 +19,7 @@ from nca.training.loop import train as train_run
 from nca.training.run import Run
 
 
-def train(
+def train_recipe(
     recipe: str | Path | Mapping[str, Any],
     *,
     overrides: Mapping[str, Any] | Iterable[str] = (),
@@ -68,3 +68,6 @@ def train(
     finally:
         run.close()
     return Model(Trained.load(str(run.folder / "best.safetensors"), place), data_folder(data))
+
+
+train = train_recipe

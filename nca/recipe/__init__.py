@@ -35,6 +35,6 @@ names, `paths` says which of its values are paths; `relations` is what does not 
 and `salvage` find all faults at once, `build` makes rules and task, `memory` counts bytes,
 `precision` times products, `describe` writes the recipe of an automaton; `text`, `overrides`,
 `lines`, `errors` and `json_schema` serve it.
-Public to the other folders: `recipe`, `draft`, `memory`, `precision`, `recipe_files`, `tables`,
-`errors`, `json_schema`, `overrides`, `describe`.
+Public to the other folders: `recipe`, `draft`, `memory`, `paths`, `precision`, `recipe_files`,
+`tables`, `errors`, `json_schema`, `overrides`, `describe`.
 """

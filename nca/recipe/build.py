@@ -1,5 +1,6 @@
 """Build what a recipe names, and note every refusal at the key that it is about."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,19 @@ def check_rule(
 
 def blamed(error: NCAError, table: RuleTable | TaskTable, path: KeyPath) -> KeyPath:
     """Return the key whose value an error quotes, itself or as a file, else that of the table."""
-    for key, given in (table.model_extra or {}).items():
-        for number, value in enumerate(given if isinstance(given, list) else [given]):
-            names = {value, Path(value).name} if isinstance(value, str) else set()
-            if any(q + name + q in error.what for name in names - {""} for q in "'\""):
-                return (*path, key, number) if isinstance(given, list) else (*path, key)
-    return path
+    return next(_quoting(error.what, table.model_extra or {}, path), path)
+
+
+def _quoting(words: str, given: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Yield the places of values that are quoted in some words."""
+    if isinstance(given, dict | list):
+        items = given.items() if isinstance(given, dict) else enumerate(given)
+        for key, value in items:
+            yield from _quoting(words, value, (*path, key))
+    elif isinstance(given, str):
+        names = {given, Path(given).name} - {""}
+        if any(q + name + q in words for name in names for q in "'\""):
+            yield path
 
 
 def _lazy(made: Any) -> list[str]:

@@ -11,9 +11,9 @@ from nca.recipe.paths import plugin_tables
 from nca.recipe.relations import conflicts, senseless
 from nca.recipe.salvage import hangs_on, salvage
 from nca.recipe.tables import Tables
+from nca.registry.options import nameless, options_model
 from nca.registry.registry import Kind, registry
 from nca.suggest import did_you_mean
-from nca.validation.arguments import options_of
 from nca.validation.faults import Fault, KeyPath, faults_of, strange, toml_value
 
 Hangs = Callable[[Fault], bool]
@@ -103,9 +103,9 @@ def _replace(tables: Any, path: KeyPath, value: Any) -> None:
 def _options(path: KeyPath, kind: Kind, table: dict[str, Any], plugins: Any) -> list[Fault]:
     name = table.get("name")
     if not isinstance(name, str):
-        return []
+        return [] if kind in ("rule", "task") else nameless(kind, table, path)
     try:
-        model = options_of(registry.get(kind, name))
+        model = options_model(kind, registry.get(kind, name))
     except RegistryError:
         known = registry.names(kind)
         file = plugins[0] if isinstance(plugins, list) and plugins else "FILE"

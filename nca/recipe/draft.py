@@ -9,7 +9,7 @@ from typing import Any
 from nca.recipe.check import check_tables, judge_sense
 from nca.recipe.errors import RecipeError
 from nca.recipe.overrides import override, replaced, with_values
-from nca.recipe.paths import located, plugin_tables
+from nca.recipe.paths import located, plugin_tables, staying
 from nca.recipe.recipe_files import RecipeFiles
 from nca.recipe.text import decode_toml
 from nca.registry.registry import registry
@@ -54,13 +54,15 @@ class Draft:
         return cls(text, written, tables, overrides, overridden, source)
 
     def located(self, files: RecipeFiles) -> "Draft":
-        """Return the same with paths from the root where overrides have brought paths.
+        """Return the same with paths from the root: those of data, and what overrides have brought.
 
         Args:
             files: Will read those paths.
         """
         found = located(self.tables, self.overridden, Path.cwd()) if self.overridden else {}
         files.permit(found.values())
+        if not files.sealed:  # whose relative paths start nowhere
+            found = {**staying(self.tables, files.folder), **found}
         if not found:
             return self
         text = replaced(self.text, found)
@@ -94,11 +96,10 @@ class Draft:
         return [fault for fault in faults if fault.path not in strangers], strangers
 
     def words(self, place: KeyPath) -> str:
-        """Return what a name in a rule's or the task's table stands for: `rule "pull"`."""
-        value: Any = self.tables
-        for key in place:
-            value = value[key]
-        return f"{'task' if place[0] == 'task' else 'rule'} {toml_value(value)}"
+        """Return what a name in the table of a plugin stands for: `rule "pull"`."""
+        tables = plugin_tables(self.tables)
+        words = (f"{kind} {toml_value(t['name'])}" for at, kind, t in tables if at == place[:-1])
+        return next(words)
 
     def refusal(self, faults: Sequence[Fault], unchecked: Sequence[str] = ()) -> RecipeError:
         """Return the error that shows faults, and what could not be checked beside them."""

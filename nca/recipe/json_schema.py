@@ -4,9 +4,10 @@ from typing import Any, get_args
 
 from nca.errors import PluginError
 from nca.recipe.tables import Tables
+from nca.registry.options import options_model
 from nca.registry.registry import Kind, registry
 from nca.types import Boundary
-from nca.validation.arguments import options_of, summary
+from nca.validation.arguments import summary
 
 SHORTHANDS: dict[tuple[str, str], dict[str, Any]] = {
     ("Rollout", "steps"): {"type": "integer", "minimum": 1},
@@ -36,12 +37,27 @@ def _tables(kind: Kind, definitions: dict[str, Any]) -> list[dict[str, Any]]:
     for name in registry.names(kind):
         try:
             thing = registry.get(kind, name)
-            table = options_of(thing).model_json_schema()
+            table = options_model(kind, thing).model_json_schema()
         except PluginError:
             continue
+        table = _with_named(table, definitions)
         definitions.update(table.pop("$defs", {}))
         table["title"], table["description"] = name, summary(thing)
         table["properties"] = {"name": {"const": name}, **table.get("properties", {})}
         table["required"] = ["name", *table.get("required", [])]
         tables.append(table)
     return tables
+
+
+def _with_named(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Return a schema with the tables of plugins where an option may name one with its options."""
+    if isinstance(schema, list):
+        return [_with_named(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kind = schema.get("x-plugin")
+    found = {k: _with_named(v, definitions) for k, v in schema.items() if k != "x-plugin"}
+    if kind:
+        others = [branch for branch in found["anyOf"] if branch.get("type") != "object"]
+        found["anyOf"] = [*others, *_tables(kind, definitions)]
+    return found

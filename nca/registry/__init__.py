@@ -42,6 +42,10 @@ Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--
 - `adjustable` names numbers that may change while the automaton runs; `nca play` has a control for
   each.
 
+Data sets, targets and importers take options in the same way: the keyword-only arguments of a data
+set's constructor, or of the function that draws or imports. A task whose option names one has the
+type `nca.types.DatasetSpec` (opened by `nca.data.NamedDataset`) or `TargetSpec`.
+
 To share a rule, declare an entry point in your package; `pip install` is then all that others need.
 Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.datasets`,
 `nca.targets`, `nca.importers`), and `nca.topics` adds a text to `nca help`:
@@ -50,11 +54,11 @@ Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.da
     consensus = "my_package.consensus:Consensus"
 
 `registry` keeps names: `register.rule("name")` and its like put a class or function under a name,
-`get("rule", "name")` returns it. `discovery` finds what installed packages and files offer,
-`importer` is the contract of those that read foreign weights, `target` of those that draw,
-`plugin_files` executes a file, `plugin_frames` says where in one a fault comes from, `installed`
-says what packages declare. Public to the other folders: `registry`, `discovery`, `importer`,
-`installed`.
+`get("rule", "name")` returns it, `options` checks those of other plugins. `discovery` finds what
+installed packages and files offer, `importer` is the contract of those that read foreign weights,
+`target` of those that draw, `plugin_files` executes a file, `plugin_frames` says where in one a
+fault comes from, `installed` says what packages declare. Public to the other folders: `registry`,
+`discovery`, `importer`, `installed`, `options`.
 """
 
 import nca.registry.target  # noqa: F401  # its contract holds from the first plugin on

@@ -1,18 +1,21 @@
 """What an importer returns: published weights under our names, and the recipe that they fit.
 
-An importer is a plugin: a function of one path, to the file or folder as it was published. It
-runs nothing of what it reads, and refuses what it does not recognise.
+An importer is a plugin: a function of one path, to the file or folder as it was published; its
+keyword-only arguments are options, `nca import NAME FILE --set KEY=VALUE`. It runs nothing of what
+it reads, and refuses what it does not recognise.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
 from nca.errors import PluginError
-from nca.registry.registry import registry, takes
+from nca.registry.options import plugin_options
+from nca.registry.registry import registry, takes_beside_options
 
 
 @dataclass(frozen=True)
@@ -55,24 +58,35 @@ class Imported:
             )
 
 
-Importer: TypeAlias = Callable[[Path], Imported]
+Importer: TypeAlias = Callable[..., Imported]
 """Reads weights as they were published; raises `CheckpointError` where it finds others."""
 
 
 def _contract(thing: object) -> str | None:
     if not callable(thing) or isinstance(thing, type):
         return "it is not a function of a path"
-    return None if takes(thing, Path()) else "it cannot be called with one path alone"
+    return (
+        None if takes_beside_options(thing, Path()) else "it cannot be called with one path alone"
+    )
 
 
-def import_weights(name: str, source: Path) -> Imported:
+def import_weights(
+    name: str, source: Path, options: Mapping[str, Any] = MappingProxyType({})
+) -> Imported:
     """Return what the importer of a name makes of a file or folder.
 
+    Args:
+        name: Of the importer.
+        source: The file or folder.
+        options: Of the importer, checked as a rule's are.
+
     Raises:
+        OptionError: It takes no such options.
         PluginError: It returns something else than `Imported`.
         NCAError: There is no such importer, or what it raises.
     """
-    imported: object = registry.get("importer", name)(source)
+    given = plugin_options("importer", name, options, (name,))
+    imported: object = registry.get("importer", name)(source, **given)
     if not isinstance(imported, Imported):
         raise PluginError(
             f"the importer {name!r} returns {type(imported).__name__}, not nca.Imported.",

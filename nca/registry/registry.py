@@ -53,6 +53,17 @@ def takes(function: Callable[..., Any], *given: Any) -> bool:
     return True
 
 
+def takes_beside_options(function: Callable[..., Any], *given: Any) -> bool:
+    """Return whether a function can be called with these, and with its keyword-only options."""
+    signature = inspect.signature(function)
+    others = [p for p in signature.parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    try:
+        signature.replace(parameters=others).bind(*given)
+    except TypeError:
+        return False
+    return True
+
+
 class Registry:
     """All the names there are, by kind."""
 
@@ -232,11 +243,11 @@ class Register:
         return self._under("dataset", name)
 
     def target(self, name: str) -> Callable[[Thing], Thing]:
-        """Register a target: a function of `(argument, side)` that draws an RGBA picture."""
+        """Register a target: a function of `(argument, side, *, options)` that draws in RGBA."""
         return self._under("target", name)
 
     def importer(self, name: str) -> Callable[[Thing], Thing]:
-        """Register an importer: a function of a path that returns a recipe and its weights."""
+        """Register an importer: a function of a path, and options, that returns `Imported`."""
         return self._under("importer", name)
 
 

@@ -1,10 +1,10 @@
-"""The contract of targets: functions that draw a picture."""
+"""The contract of targets: functions that draw a picture; keyword-only arguments are options."""
 
-from nca.registry.registry import registry, takes
+from nca.registry.registry import registry, takes_beside_options
 
 
 def _contract(thing: object) -> str | None:
-    fits = callable(thing) and takes(thing, "", 40)
+    fits = callable(thing) and takes_beside_options(thing, "", 40)
     return None if fits else "it is not a function of an argument and a side"
 
 

@@ -8,7 +8,9 @@ multiplication, in floating point: colours hidden under transparent pixels must 
 Legend: C channel, H height, W width.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -18,16 +20,19 @@ from torch import Tensor
 
 from nca.errors import PictureError, PluginError, ShapeError, TargetError
 from nca.recipe.recipe_files import RecipeFiles
+from nca.registry.options import named_parts, plugin_options
 from nca.registry.registry import registry
 from nca.render.pictures import Picture, decode, drawn, read_picture_file
 from nca.types import PICTURES, OutsideFile
 
+Target: TypeAlias = str | Mapping[str, Any]
+"""A path, a name, or a table of a name and options."""
 SMALLEST_SIDE = 4
 PATH_OR_NAME = OutsideFile(or_name=True, endings=PICTURES)
 
 
 def load_target(
-    spec: str, *, side: int, padding: int = 0, folder: Path, files: RecipeFiles | None = None
+    spec: Target, *, side: int, padding: int = 0, folder: Path, files: RecipeFiles | None = None
 ) -> Tensor:
     """Return a target as red, green, blue and alpha, premultiplied, on a square canvas.
 
@@ -36,7 +41,8 @@ def load_target(
 
     Args:
         spec: A path to a picture, or `NAME` or `NAME:ARGUMENT` of a registered target. It is a
-            path if it ends like a picture file, looks like a path or leads to a file.
+            path if it ends like a picture file, looks like a path or leads to a file. Or a table
+            of a target and its options: `{"name": "NAME", "argument": "ARGUMENT", ...}`.
         side: Longest side of the picture in cells, at least 4; the shorter one is centred.
         padding: Transparent cells added on every side of the square.
         folder: Where relative paths start: the folder of the recipe.
@@ -73,7 +79,9 @@ def load_target(
     return F.pad(target, [edge + padding for edge in edges])  # (4, side + 2p, side + 2p)
 
 
-def load_texture(spec: str, *, side: int, folder: Path, files: RecipeFiles | None = None) -> Tensor:
+def load_texture(
+    spec: Target, *, side: int, folder: Path, files: RecipeFiles | None = None
+) -> Tensor:
     """Return a picture without transparency, whole and in its own proportions.
 
     Args:
@@ -130,7 +138,7 @@ def to_rgb_on_white(rgba: Tensor) -> Tensor:
     return (1 - alpha.clip(0, 1) + colours).clip(0, 1)
 
 
-def _check_side(spec: str, side: int) -> None:
+def _check_side(spec: Target, side: int) -> None:
     if side < SMALLEST_SIDE:
         raise TargetError(
             f"a target of side {side} is too small to show anything.",
@@ -139,11 +147,11 @@ def _check_side(spec: str, side: int) -> None:
         )
 
 
-def _picture(spec: str, side: int, files: RecipeFiles, *, opaque: bool = True) -> Picture:
-    content = files.get(spec)
-    if content is None and not PATH_OR_NAME.is_path(spec):
+def _picture(spec: Target, side: int, files: RecipeFiles, *, opaque: bool = True) -> Picture:
+    content = files.get(spec) if isinstance(spec, str) else None
+    if not isinstance(spec, str) or (content is None and not PATH_OR_NAME.is_path(spec)):
         try:
-            return drawn(_draw(spec, side), f"target {spec!r}", side)
+            return drawn(_draw(spec, side, files), f"target {spec!r}", side)
         except PictureError as fault:
             raise TargetError(fault.what, where=fault.where, to_do=fault.to_do) from fault
     if content is None and files.out_of_reach(spec):
@@ -167,9 +175,12 @@ def _picture(spec: str, side: int, files: RecipeFiles, *, opaque: bool = True) -
     return picture
 
 
-def _draw(spec: str, side: int) -> Image.Image:
-    name, _, argument = spec.partition(":")
-    picture = registry.get("target", name)(argument, side)
+def _draw(spec: Target, side: int, files: RecipeFiles) -> Image.Image:
+    name, options = named_parts("target", spec, "target")
+    if isinstance(spec, str):
+        name, _, options["argument"] = spec.partition(":")
+    given = plugin_options("target", name, options, ("target",), lambda t, _: files.place(t))
+    picture = registry.get("target", name)(given.pop("argument"), side, **given)
     if not isinstance(picture, Image.Image) or picture.mode != "RGBA":
         what = getattr(picture, "mode", type(picture).__name__)
         raise PluginError(

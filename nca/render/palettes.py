@@ -1,8 +1,11 @@
 """Colours for classes and for numbers, distinct also for those who see few colours.
 
 The ten class colours are a project's choice in the spirit of Okabe and Ito (2008): hues and
-lightness both differ between neighbours in the list.
+lightness both differ between neighbours in the list. Where there are more classes, each further
+colour is the one that differs most from all before it, in Oklab (Ottosson, 2020).
 """
+
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -29,6 +32,58 @@ SEQUENTIAL = torch.tensor(
 
 DIVERGING = torch.tensor([[33, 102, 172], [247, 247, 247], [179, 88, 6]])
 """From negative over zero to positive."""
+
+
+LIGHTNESS = (0.3, 0.93)
+"""Of the further colours in Oklab, so that each is seen on white and on black."""
+SHADES = 16
+"""Values of red, green and blue among which the further colours are chosen."""
+
+
+def class_colours(count: int) -> Tensor:
+    """Return colours for so many classes, told apart as well as can be, `(count, 3)`, from 0 to 1.
+
+    The first ones are the same for every count. Beyond those that can be chosen among, they repeat.
+    """
+    few = len(CLASS_COLOURS)
+    found = CLASS_COLOURS if count <= few else _spread_colours(count - few)
+    return found.repeat(-(-count // len(found)), 1)[:count]
+
+
+@lru_cache(maxsize=8)
+def _spread_colours(more: int) -> Tensor:
+    """Return the class colours, and so many more."""
+    shades = torch.linspace(0, 1, SHADES)
+    choice = torch.cartesian_prod(shades, shades, shades)
+    light = _oklab(choice)[:, 0]
+    choice = choice[(light > LIGHTNESS[0]) & (light < LIGHTNESS[1])]
+    places = _oklab(choice)
+    away = torch.cdist(places, _oklab(CLASS_COLOURS)).amin(dim=1)
+    found = []
+    for _ in range(min(more, len(choice))):
+        best = int(away.argmax())
+        found.append(choice[best])
+        away = torch.minimum(away, (places - places[best]).norm(dim=1))
+    return torch.cat([CLASS_COLOURS, torch.stack(found)])
+
+
+def _oklab(colours: Tensor) -> Tensor:
+    """Return sRGB colours `(K, 3)` in a space in which distances are as large as they look."""
+    linear = torch.where(colours > 0.04045, ((colours + 0.055) / 1.055) ** 2.4, colours / 12.92)
+    cones = (linear @ linear.new_tensor(TO_CONES).T).clamp(min=0) ** (1 / 3)
+    return cones @ linear.new_tensor(TO_LAB).T
+
+
+TO_CONES = (
+    (0.4122214708, 0.5363325363, 0.0514459929),
+    (0.2119034982, 0.6806995451, 0.1073969566),
+    (0.0883024619, 0.2817188376, 0.6299787005),
+)
+TO_LAB = (
+    (0.2104542553, 0.7936177850, -0.0040720468),
+    (1.9779984951, -2.4285922050, 0.4505937099),
+    (0.0259040371, 0.7827717662, -0.8086757660),
+)
 
 
 def paint(chosen: Tensor, colours: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def pictures_in(folder: Path) -> list[Path]:
             where=str(folder),
             to_do="give a folder of pictures that you may read",
         ) from fault
-    files = [e for e in entries if _is_picture(e)]
+    files = [e for e in entries if is_picture(e)]
     if not files:
         raise PictureError(
             "there is no picture in this folder.",
@@ -82,7 +82,7 @@ def _no_file(path: Path) -> PictureError:
         return PictureError(
             "the picture's folder does not exist or cannot be read.", where=str(path), to_do=advice
         )
-    near = [name for name in names if _is_picture(folder / name)][:8]
+    near = [name for name in names if is_picture(folder / name)][:8]
     where = f"{path}; pictures in that folder: {', '.join(near) or 'none'}"
     if folder == path:
         return PictureError(
@@ -98,7 +98,8 @@ def _no_file(path: Path) -> PictureError:
     )
 
 
-def _is_picture(path: Path) -> bool:
+def is_picture(path: Path) -> bool:
+    """Return whether a file is taken for a picture: not hidden, and with an ending that is read."""
     return not path.name.startswith(".") and path.suffix.lower() in READ and is_file(path)
 
 

@@ -26,7 +26,7 @@ from PIL import ExifTags, Image, ImageFile, ImageSequence
 from torch import Tensor
 
 from nca.errors import NCAError, NCAWarning, PictureError
-from nca.render.picture_files import SUFFIXES, pictures_in, read_picture_file
+from nca.render.picture_files import SUFFIXES, is_picture, pictures_in, read_picture_file
 from nca.render.pixels import straight, thinned, tones, upright
 from nca.types import Size
 
@@ -55,6 +55,7 @@ __all__ = [
     "decode_frames",
     "drawn",
     "fit_to_grid",
+    "is_picture",
     "pictures_in",
     "read_picture_file",
 ]

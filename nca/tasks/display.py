@@ -13,9 +13,17 @@ from typing import Literal
 from torch import Tensor
 
 from nca.engine.state import State
-from nca.render.palettes import CLASS_COLOURS, paint
+from nca.render.palettes import CLASS_COLOURS, class_colours, paint
 
-__all__ = ["CLASS_COLOURS", "Canvas", "ChannelColours", "ClassColours", "Display", "paint"]
+__all__ = [
+    "CLASS_COLOURS",
+    "Canvas",
+    "ChannelColours",
+    "ClassColours",
+    "Display",
+    "class_colours",
+    "paint",
+]
 
 
 @dataclass(frozen=True)

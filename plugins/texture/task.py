@@ -31,7 +31,7 @@ from nca import (
     losses,
     register,
 )
-from nca.types import Count, NonNegative, PictureSide, PictureSpec, Samples, Split
+from nca.types import Count, NonNegative, PictureSide, Samples, Split, TargetSpec
 from nca_plugins.texture.distance import distance
 
 HELD_OUT = 64
@@ -72,7 +72,7 @@ class Texture(Task):
         self,
         setting: TaskContext,
         *,
-        target: PictureSpec,
+        target: TargetSpec,
         side: PictureSide,
         tileable: bool = True,
         directions: Annotated[Count, Le(1 << 12)] = 32,
