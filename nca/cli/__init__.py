@@ -13,6 +13,7 @@ import typer
 
 from nca.cli import (
     bench,
+    check,
     data,
     evaluate,
     examine,
@@ -64,6 +65,7 @@ app.command("examine")(examine.examine_command)
 app.command("stream")(stream.stream_command)
 app.command("islands")(islands.islands_command)
 app.command("bench")(bench.bench_command)
+app.command("check")(check.check_command)
 app.command("play")(play.play_command)
 app.command("inspect")(inspect.inspect_command)
 app.add_typer(recipes.app, name="recipes")

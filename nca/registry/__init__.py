@@ -8,6 +8,7 @@ Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--
 
     nca plugins --plugin mine.py           what is registered, with all options
     nca recipes check RECIPE --plugin mine.py
+    nca check mine.py                      whether it keeps the laws: nca help checking
 
 - A plugin may import what lies beside it (`import helper` is the `helper.py` there); a run keeps
   both. `nca.types.FilePath` is the type of an option that names a file, `PictureSpec` of one that

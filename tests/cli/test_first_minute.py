@@ -35,6 +35,7 @@ STAND_INS = {
     "islands": "done",
     "stream": "done",
     "inspect": "done",
+    "check": "growing",
 }
 """In place of RECIPE, CHECKPOINT, RUN, and of any name of the house that is trained or measured."""
 
@@ -51,9 +52,11 @@ SHORTENED = {
     "islands": [*PLUGIN, "--samples", "2", "--steps", "2"],
     "stream": [*PLUGIN, "--tile", "64"],
     "inspect": PLUGIN,
+    "check": ["--budget", "1"],
 }
 
 PARSED_ONLY = {
+    r"nca check (mine.py|--installed.*)": "tests/cli/test_check_command.py has such files",
     r"nca play( .*)?": "it serves a page until it is stopped",
     r"nca data fetch .*": "it downloads",
     r"nca data check .*": "it needs data that are fetched",
