@@ -13,10 +13,10 @@ from nca.testing.strategies import (
     memories,
     offsets,
     random_seeds,
-    sides,
-    sizes,
     topologies,
 )
+from nca.testing.strategies import grid_sizes as sizes
+from nca.testing.strategies import side_lengths as sides
 
 __all__ = [
     "axes",

@@ -22,6 +22,7 @@ from nca.cli import (
     imports,
     inspect,
     islands,
+    new,
     plan,
     play,
     plugins,
@@ -66,6 +67,7 @@ app.command("stream")(stream.stream_command)
 app.command("islands")(islands.islands_command)
 app.command("bench")(bench.bench_command)
 app.command("check")(check.check_command)
+app.add_typer(new.app, name="new")
 app.command("play")(play.play_command)
 app.command("inspect")(inspect.inspect_command)
 app.add_typer(recipes.app, name="recipes")

@@ -90,7 +90,7 @@ class WatchedInputs(DenseInputs):
         self._shown.setdefault(id(tensor), _Shown(what, tensor))
 
 
-def looks(spec: StepSpec, state: State) -> Iterator[Look]:
+def watched_looks(spec: StepSpec, state: State) -> Iterator[Look]:
     """Yield what comes of it when every rule sees a state once, each a copy of its own.
 
     Args:

@@ -16,14 +16,14 @@ ABOVE = (9.0, 1.5, 0.5, -0.5, -9.0)
 """Thresholds of life: from nobody lives to all do."""
 
 
-def sides(low: int = 1, high: int = 7) -> SearchStrategy[int]:
+def side_lengths(low: int = 1, high: int = 7) -> SearchStrategy[int]:
     """Cells along one axis, also fewer than a neighbourhood is wide."""
     return st.integers(low, high)
 
 
-def sizes(axes: int = 3, low: int = 1, high: int = 7) -> SearchStrategy[Size]:
+def grid_sizes(axes: int = 3, low: int = 1, high: int = 7) -> SearchStrategy[Size]:
     """Sides of a grid, unequal as a rule."""
-    return st.tuples(*[sides(low, high)] * axes)
+    return st.tuples(*[side_lengths(low, high)] * axes)
 
 
 def offsets(axes: int = 3) -> SearchStrategy[Size]:

@@ -134,7 +134,8 @@ def judge(
     trial.default()
     took = time.perf_counter() - begun
     strategies = dict(law.draw(harness))
-    affordable = int(min((seconds - took) / took, most)) if took else most
+    allowed = max(seconds, grace) if trial.broken else seconds
+    affordable = int(min((allowed - took) / took, most)) if took else most
     if strategies and affordable >= 1:
         trial.deadline = begun + seconds
         trial.grace = max(trial.deadline, begun + grace)

@@ -4,7 +4,7 @@ import torch
 
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
-from nca.engine.watch import Look, looks
+from nca.engine.watch import Look, watched_looks
 from nca.errors import PluginError
 
 
@@ -27,7 +27,7 @@ def check_rules(automaton: Automaton, state: State) -> None:
     automaton.eval()
     try:
         with torch.random.fork_rng(devices=[]):
-            for look in looks(automaton.spec, state):
+            for look in watched_looks(automaton.spec, state):
                 _refuse_writing(look)
     finally:
         automaton.train(training)

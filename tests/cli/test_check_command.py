@@ -72,7 +72,7 @@ def test_a_sound_rule_has_a_line_for_every_law_and_ends_well(nca, write):
 
 def test_a_broken_rule_is_shown_its_smallest_example_which_can_be_repeated(nca, write):
     file = write("counting", "change * view.own.shape[-1]")
-    result = nca("check", file, "--budget", "30")
+    result = nca("check", file, "--budget", "12")
     assert result.code == 1
     outcomes = found(result.out)
     assert outcomes["tiling"] == "broken"

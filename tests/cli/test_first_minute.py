@@ -56,6 +56,7 @@ SHORTENED = {
 }
 
 PARSED_ONLY = {
+    r"nca new .*": "it leaves files; tests/cli/test_new_command.py",
     r"nca check (mine.py|--installed.*)": "tests/cli/test_check_command.py has such files",
     r"nca play( .*)?": "it serves a page until it is stopped",
     r"nca data fetch .*": "it downloads",
@@ -95,7 +96,7 @@ def shown() -> list[str]:
 
 
 SHOWN = shown()
-HOUSE = {"RECIPE", "CHECKPOINT", "RUN", "NAME", *recipes(), *pretrained()}
+HOUSE = {"RECIPE", "CHECKPOINT", "RUN", "NAME", "RULE", *recipes(), *pretrained()}
 
 
 def reason(command: str) -> str | None:

@@ -8,7 +8,7 @@ from nca.engine.conditions import Alive, Noise, Skip
 from nca.testing.compare import OWN, demand
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import dtypes, random_seeds, sizes
+from nca.testing.strategies import dtypes, grid_sizes, random_seeds
 from nca.types import Size
 
 
@@ -46,7 +46,7 @@ DTYPE = Law(
     check_dtype_and_shape_are_kept,
     lambda _: {
         "dtype": dtypes(),
-        "size": sizes(high=5),
+        "size": grid_sizes(high=5),
         "training": st.booleans(),
         "random_seed": random_seeds(),
     },

@@ -4,7 +4,7 @@ from nca.engine.conditions import Noise
 from nca.testing.compare import OWN, NothingTestedError, demand, demand_close, demand_same
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import fire_rates, random_seeds, sizes
+from nca.testing.strategies import fire_rates, grid_sizes, random_seeds
 from nca.types import Size
 
 SIZES = {1: (400,), 2: (20, 20), 3: (8, 7, 7)}
@@ -60,5 +60,5 @@ FIRE_RATE_ZERO = Law(
     "fire-rate-zero",
     "where no cell fires nothing changes",
     check_fire_rate_zero_changes_nothing,
-    lambda _: {"size": sizes(high=5), "random_seed": random_seeds()},
+    lambda _: {"size": grid_sizes(high=5), "random_seed": random_seeds()},
 )

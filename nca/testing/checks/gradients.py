@@ -8,7 +8,7 @@ from nca.engine.conditions import Alive, Noise, Skip
 from nca.testing.compare import OWN, NothingTestedError, demand, demand_same
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import fire_rates, memories, random_seeds, sizes
+from nca.testing.strategies import fire_rates, grid_sizes, memories, random_seeds
 from nca.types import Size
 
 
@@ -79,7 +79,7 @@ GRADIENT = Law(
     "gradient",
     "every weight gets a gradient",
     check_every_parameter_gets_gradient,
-    lambda _: {"size": sizes(low=3, high=5), "random_seed": random_seeds()},
+    lambda _: {"size": grid_sizes(low=3, high=5), "random_seed": random_seeds()},
     _no_weights,
 )
 RECOMPUTATION = Law(

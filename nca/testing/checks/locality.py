@@ -6,7 +6,7 @@ from torch import Tensor
 from nca.testing.compare import NothingTestedError, demand_close
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import cells, random_seeds, sizes
+from nca.testing.strategies import cells, grid_sizes, random_seeds
 from nca.types import Size
 
 
@@ -58,5 +58,5 @@ LOCALITY = Law(
     "locality",
     "a touched cell changes only its neighbourhood",
     check_one_touched_cell_changes_only_its_neighbourhood,
-    lambda _: {"room": sizes(low=1, high=4), "cell": cells(), "random_seed": random_seeds()},
+    lambda _: {"room": grid_sizes(low=1, high=4), "cell": cells(), "random_seed": random_seeds()},
 )

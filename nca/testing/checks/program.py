@@ -17,7 +17,7 @@ from nca.testing.compare import OWN, demand, demand_close
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
 from nca.testing.naive_program import naive
-from nca.testing.strategies import random_seeds, sizes
+from nca.testing.strategies import grid_sizes, random_seeds
 from nca.types import Size
 
 
@@ -95,7 +95,7 @@ PROGRAM = Law(
     "program",
     "a rule computes what its program says",
     check_a_program_says_what_is_computed,
-    lambda _: {"size": sizes(low=2, high=5), "random_seed": random_seeds()},
+    lambda _: {"size": grid_sizes(low=2, high=5), "random_seed": random_seeds()},
     _no_program,
 )
 FORMULAS = Law(

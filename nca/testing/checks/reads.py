@@ -6,7 +6,7 @@ from nca.errors import ShapeError
 from nca.testing.compare import OWN, LawError, NothingTestedError, demand_close
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import random_seeds, sizes
+from nca.testing.strategies import grid_sizes, random_seeds
 from nca.types import Size
 
 
@@ -49,7 +49,7 @@ UNREAD = Law(
     "reads",
     "a rule is moved by the levels that it reads alone",
     check_unread_levels_do_not_change_the_change,
-    lambda _: {"size": sizes(low=2, high=5), "random_seed": random_seeds()},
+    lambda _: {"size": grid_sizes(low=2, high=5), "random_seed": random_seeds()},
 )
 VIEW = Law(
     "view",

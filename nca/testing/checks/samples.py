@@ -7,7 +7,7 @@ from nca.engine.state import State
 from nca.testing.compare import demand_moved, demand_same, demand_states_close
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import fire_rates, random_seeds, sizes
+from nca.testing.strategies import fire_rates, grid_sizes, random_seeds
 from nca.types import Size
 
 BATCH = 4
@@ -57,7 +57,11 @@ BATCHES = Law(
     "batch",
     "the samples of a batch do not see each other",
     check_samples_do_not_see_each_other,
-    lambda _: {"size": sizes(high=5), "training": st.booleans(), "random_seed": random_seeds()},
+    lambda _: {
+        "size": grid_sizes(high=5),
+        "training": st.booleans(),
+        "random_seed": random_seeds(),
+    },
 )
 SHARDS = Law(
     "shards",

@@ -5,7 +5,7 @@ from safetensors.torch import load, save
 from nca.testing.compare import demand_moved, demand_same_bits
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import random_seeds, sizes
+from nca.testing.strategies import grid_sizes, random_seeds
 from nca.types import Size
 
 
@@ -34,5 +34,5 @@ SAVING = Law(
     "saving",
     "saved, loaded and stepped: the same bits",
     check_saved_and_loaded_gives_the_same_bits,
-    lambda _: {"size": sizes(high=5), "random_seed": random_seeds()},
+    lambda _: {"size": grid_sizes(high=5), "random_seed": random_seeds()},
 )

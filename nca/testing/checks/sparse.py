@@ -15,7 +15,7 @@ from nca.engine.topology import TORUS, Topology
 from nca.testing.compare import OWN, demand, demand_close, demand_states_close
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import masks, random_seeds, sizes, topologies
+from nca.testing.strategies import grid_sizes, masks, random_seeds, topologies
 from nca.types import Size
 
 STEPS = 2
@@ -100,7 +100,7 @@ SPARSE = Law(
     "a sparse step is the dense step, gradients too",
     check_listed_cells_have_the_future_of_the_grid,
     lambda harness: {
-        "size": sizes(high=5),
+        "size": grid_sizes(high=5),
         "topology": topologies(harness.axes),
         "alive": masks(),
         "fire_rate": st.sampled_from([0.5, 1.0]),

@@ -13,7 +13,7 @@ from nca.testing.checks.sparse import demand_gradients_close, end_and_gradients
 from nca.testing.compare import demand_states_close
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import masks, noises, random_seeds, sizes, topologies
+from nca.testing.strategies import grid_sizes, masks, noises, random_seeds, topologies
 from nca.types import Size
 
 
@@ -73,7 +73,7 @@ TILED = Law(
     "a step in tiles is the dense step, gradients too",
     check_tiles_have_the_future_of_the_grid,
     lambda harness: {
-        "size": sizes(high=5),
+        "size": grid_sizes(high=5),
         "topology": topologies(harness.axes),
         "alive": st.none() | masks(),
         "fire_rate": st.sampled_from([0.0, 0.5, 1.0]),

@@ -6,8 +6,8 @@ from torch import Tensor
 from nca.testing.compare import demand_states_close
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
+from nca.testing.strategies import grid_sizes, random_seeds
 from nca.testing.strategies import laps as laps_
-from nca.testing.strategies import random_seeds, sizes
 from nca.types import Size
 
 
@@ -38,7 +38,7 @@ TILING = Law(
     "to tile a state is to tile its future",
     check_tiling_a_state_tiles_its_future,
     lambda _: {
-        "size": sizes(high=5),
+        "size": grid_sizes(high=5),
         "laps": laps_(),
         "steps": st.sampled_from([1, 3]),
         "random_seed": random_seeds(),

@@ -7,7 +7,7 @@ from nca.engine.conditions import Alive
 from nca.testing.compare import OWN, demand_states_close
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import offsets, random_seeds, sizes
+from nca.testing.strategies import grid_sizes, offsets, random_seeds
 from nca.types import Size
 
 
@@ -38,7 +38,7 @@ TRANSLATION = Law(
     "translation",
     "to move and then step is to step and then move",
     check_moving_commutes_with_stepping,
-    lambda _: {"size": sizes(), "offset": offsets(), "random_seed": random_seeds()},
+    lambda _: {"size": grid_sizes(), "offset": offsets(), "random_seed": random_seeds()},
     share=1,
 )
 TRANSLATION_ALIVE = Law(
@@ -46,7 +46,7 @@ TRANSLATION_ALIVE = Law(
     "the same of a rollout with an alive mask",
     check_moving_commutes_with_stepping,
     lambda _: {
-        "size": sizes(),
+        "size": grid_sizes(),
         "offset": offsets(),
         "steps": st.integers(2, 4),
         "alive": st.sampled_from([Alive(OWN, 0, 0.1, dead=d) for d in ("cleared", "frozen")]),

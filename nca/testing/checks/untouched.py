@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from nca.engine.conditions import Alive, Noise, Skip
 from nca.engine.stepper import channels_last
-from nca.engine.watch import looks
+from nca.engine.watch import watched_looks
 from nca.testing.compare import OWN, demand, demand_moved, demand_same, demand_same_bits
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
-from nca.testing.strategies import random_seeds, sizes
+from nca.testing.strategies import grid_sizes, random_seeds
 from nca.types import Size
 
 
@@ -40,7 +40,7 @@ def check_nothing_that_is_shown_is_written_into(
     harness.demand_awake(automaton, harness.state(random_seed, harness.roomy))
     state = harness.state(random_seed, size)
     # channels laid out as a step lays them out
-    for look in looks(automaton.spec, state.map(channels_last)):
+    for look in watched_looks(automaton.spec, state.map(channels_last)):
         demand(not look.written, f"the rule writes into {', '.join(look.written)}")
 
 
@@ -73,7 +73,7 @@ OLD_STATE = Law(
     "a step leaves the old state as it was",
     check_a_step_leaves_the_old_state_untouched,
     lambda _: {
-        "size": sizes(high=5),
+        "size": grid_sizes(high=5),
         "steps": st.integers(1, 3),
         "random_seed": random_seeds(),
     },
@@ -82,11 +82,15 @@ SHOWN = Law(
     "shown",
     "a rule writes into nothing that it is shown",
     check_nothing_that_is_shown_is_written_into,
-    lambda _: {"size": sizes(high=5), "training": st.booleans(), "random_seed": random_seeds()},
+    lambda _: {
+        "size": grid_sizes(high=5),
+        "training": st.booleans(),
+        "random_seed": random_seeds(),
+    },
 )
 INPUTS = Law(
     "inputs",
     "input levels never change",
     check_input_levels_never_change,
-    lambda _: {"size": sizes(low=2, high=5), "random_seed": random_seeds()},
+    lambda _: {"size": grid_sizes(low=2, high=5), "random_seed": random_seeds()},
 )
