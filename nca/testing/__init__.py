@@ -13,9 +13,9 @@ Each law gets a line: `held`; `broken`, with the smallest example that was found
 line of Python which repeats it; `n/a`, it does not apply, and why; or `open`, the rule stands
 still, so that nothing was tested. Then it is said what the rule would gain by declaring more. The
 command ends with 0 if no law is broken, 1 if one is, and 2 if the rule could not be checked. It
-takes a minute at most, one example of each law aside (`--budget SECONDS`); how many examples are
-drawn follows from how long the first one takes, so that a slow machine may draw fewer. With enough
-time the same rule is given the same examples, in every run.
+takes a minute at most, one example aside (`--budget SECONDS`), and is usually done sooner: each law
+is tried on up to 25 examples (`--examples`), on fewer where the first one took long, and is `open`
+where no time was left for it. With enough time a rule is given the same examples in every run.
 
 In a test of your own, which pytest shows law by law:
 
@@ -43,6 +43,6 @@ is installed with `nca` and imported by nothing else.
 Public to the other folders: `check`, `gains`, `harness`, `subject`, `verdict` and `words`.
 """
 
-from nca.testing.door import laws, reproduce
+from nca.testing.door import demand_hypothesis, laws, reproduce
 
-__all__ = ["laws", "reproduce"]
+__all__ = ["demand_hypothesis", "laws", "reproduce"]

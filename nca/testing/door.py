@@ -5,6 +5,7 @@ Nothing is imported before it is needed, so that the file of a rule may hold its
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from nca.errors import NCAError
@@ -38,6 +39,7 @@ def laws(rule: str | Callable[..., Any], *, seconds: float = 60.0) -> Callable[[
         return keeps
     import pytest
 
+    demand_hypothesis()
     from nca.testing.checks import LAWS
 
     return pytest.mark.parametrize("law", [law.name for law in LAWS])(keeps)
@@ -88,7 +90,22 @@ def reproduce(
     discover()
     if plugin:
         load_file(Path(plugin))
+    demand_hypothesis()
     _law_of(law).check(placed(rule), **example)
+
+
+def demand_hypothesis() -> None:
+    """Refuse to check anything where Hypothesis, which draws the examples, is missing.
+
+    Raises:
+        NCAError: It is.
+    """
+    if find_spec("hypothesis") is None:
+        raise NCAError(
+            "the laws cannot be checked: the package hypothesis is missing.",
+            where=sys.prefix,
+            to_do='pip install "hypothesis>=6.120"',
+        )
 
 
 def _law_of(name: str) -> "Law":

@@ -36,5 +36,5 @@ class Law:
     share: int = 2
 
     def examples(self, most: int) -> int:
-        """Return how many examples to draw, of so many at most; at least 4, and at most 50."""
-        return most if self.share == 1 else min(max(most // self.share, 4), 50)
+        """Return how many examples to draw, of so many at most: its share, from 4 to 50."""
+        return most if self.share == 1 else min(max(most // self.share, min(4, most)), 50)

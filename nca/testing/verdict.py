@@ -136,7 +136,7 @@ def judge(
     strategies = dict(law.draw(harness))
     allowed = max(seconds, grace) if trial.broken else seconds
     affordable = int(min((allowed - took) / took, most)) if took else most
-    if strategies and affordable >= 1:
+    if strategies and affordable >= 1 and not trial.untested:
         trial.deadline = begun + seconds
         trial.grace = max(trial.deadline, begun + grace)
         _draw(trial, strategies, min(law.examples(most), affordable))

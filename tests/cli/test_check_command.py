@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def found(text: str) -> dict[str, str]:
 
 
 def test_a_sound_rule_has_a_line_for_every_law_and_ends_well(nca, write):
-    result = nca("check", write("sound_one"), "--budget", "2")
+    result = nca("check", write("sound_one"), "--examples", "4")
     assert (result.code, result.err) == (0, "")
     assert list(found(result.out)) == [law.name for law in LAWS]
     assert set(found(result.out).values()) == {"held", "n/a"}
@@ -72,7 +73,7 @@ def test_a_sound_rule_has_a_line_for_every_law_and_ends_well(nca, write):
 
 def test_a_broken_rule_is_shown_its_smallest_example_which_can_be_repeated(nca, write):
     file = write("counting", "change * view.own.shape[-1]")
-    result = nca("check", file, "--budget", "12")
+    result = nca("check", file, "--law", "tiling", "--law", "translation")
     assert result.code == 1
     outcomes = found(result.out)
     assert outcomes["tiling"] == "broken"
@@ -90,7 +91,7 @@ def test_a_broken_rule_is_shown_its_smallest_example_which_can_be_repeated(nca, 
 
 
 def test_json_has_all_that_is_printed(nca, write):
-    result = nca("check", write("farther", declared="radius = 2"), "--budget", "2", "--json")
+    result = nca("check", write("farther", declared="radius = 2"), "--examples", "4", "--json")
     assert result.code == 0
     (rule,) = json.loads(result.out)
     assert (rule["rule"], rule["origin"], rule["end"]) == ("farther", "farther.py", 0)
@@ -100,7 +101,8 @@ def test_json_has_all_that_is_printed(nca, write):
 
 def test_a_rule_that_sees_further_than_it_says_is_told_how_far(nca, write):
     twice = "view.neighbours(change).mean(1)"
-    result = nca("check", write("far", twice), "--budget", "6")
+    named = ["--law", "locality", "--law", "sparse"]
+    result = nca("check", write("far", twice), "--examples", "4", *named)
     assert result.code == 1
     assert found(result.out)["locality"] == "broken"
     assert "gain    radius = 2: so far the rule sees" in result.out
@@ -110,7 +112,7 @@ def test_a_rule_that_sees_further_than_it_says_is_told_how_far(nca, write):
 def test_a_rule_that_stands_still_is_not_checked(nca, write):
     file = Path(write("still", "change * 0"))
     file.write_text(file.read_text().replace("nn.Parameter(torch.ones(()))", "1.0"))
-    result = nca("check", file, "--budget", "1")
+    result = nca("check", file, "--examples", "1")
     assert result.code == 2
     assert found(result.out)["translation"] == "open"
     assert "the rule stands still, so that nothing was tested" in result.out
@@ -124,12 +126,36 @@ def test_a_rule_that_stands_still_is_not_checked(nca, write):
         ([], "name one rule, or --installed"),
         (["growing", "--installed"], "name one rule, or --installed"),
         (["growing", "--budget", "0"], "--budget"),
+        (["growing", "--law", "tilling"], "did you mean `tiling`?"),
     ],
 )
 def test_what_cannot_be_checked_ends_with_2(nca, arguments, message):
     result = nca("check", *arguments)
     assert (result.code, result.out) == (2, "")
     assert message in " ".join(result.err.split())
+
+
+def test_a_slow_rule_ends_in_time_and_says_what_was_left_out(nca, write):
+    file = Path(write("slow"))
+    file.write_text(
+        file.read_text()
+        .replace("        change =", "        time.sleep(0.1)\n        change =")
+        .replace("import torch\n", "import time\n\nimport torch\n", 1)
+    )
+    begun = time.perf_counter()
+    result = nca("check", file, "--budget", "2")
+    assert time.perf_counter() - begun < 15
+    assert result.code == 2
+    assert found(result.out)["dtype"] == "held"
+    assert found(result.out)["tiled"] == "open"
+    assert "no time was left for it: --budget gives it more" in result.out
+
+
+def test_a_missing_hypothesis_is_one_sentence(nca, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    result = nca("check", "growing")
+    assert (result.code, result.out) == (2, "")
+    assert 'to do:  pip install "hypothesis>=6.120"' in result.err
 
 
 @pytest.mark.parametrize(
@@ -152,7 +178,7 @@ def test_a_rule_that_needs_what_no_surroundings_have_ends_with_2(nca, write):
 
 def test_a_named_rule_of_a_plugin_is_repeated_with_its_file(nca, write):
     file = write("named", "change[:, :1]")
-    result = nca("check", "named", "--plugin", file, "--budget", "1", "--json")
+    result = nca("check", "named", "--plugin", file, "--examples", "1", "--json")
     assert result.code == 1
     (rule,) = json.loads(result.out)
     lines = [law["python"] for law in rule["laws"] if "python" in law]
@@ -164,7 +190,7 @@ def test_installed_rules_share_the_time(nca, monkeypatch):
     from nca.registry.registry import registry
 
     monkeypatch.setattr(registry, "_entries", {("rule", "life"): registry._entries["rule", "life"]})
-    result = nca("check", "--installed", "--budget", "1", "--json")
+    result = nca("check", "--installed", "--examples", "1", "--json")
     assert result.code == 0
     assert [rule["rule"] for rule in json.loads(result.out)] == ["life"]
 

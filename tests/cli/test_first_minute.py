@@ -52,7 +52,7 @@ SHORTENED = {
     "islands": [*PLUGIN, "--samples", "2", "--steps", "2"],
     "stream": [*PLUGIN, "--tile", "64"],
     "inspect": PLUGIN,
-    "check": ["--budget", "1"],
+    "check": ["--examples", "1"],
 }
 
 PARSED_ONLY = {

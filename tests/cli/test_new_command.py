@@ -21,7 +21,7 @@ SHORT = ("--set", "train.iterations=2", "--set", "rollout.steps=[2, 3]", "--no-p
 INSTALLED = """
 import sys
 from nca.cli import main
-for words in (["check", "wavy", "--budget", "1"], ["run", "wavy", *sys.argv[1:]]):
+for words in (["check", "wavy", "--examples", "1"], ["run", "wavy", *sys.argv[1:]]):
     try:
         main(words)
     except SystemExit as end:
@@ -47,7 +47,7 @@ def test_a_new_rule_keeps_the_laws_and_trains_as_it_is(nca, here):
     made = nca("new", "rule", "ripples")
     assert (made.code, made.out.split()) == (0, ["ripples.py", "ripples.toml"])
     assert made.err == "next: nca check ripples.py\n"
-    checked = nca("check", "ripples.py", "--budget", "1")
+    checked = nca("check", "ripples.py", "--examples", "1")
     assert (checked.code, checked.err) == (0, "")
     assert "held    sparse" in checked.out
     assert nca("recipes", "check", "ripples.toml", "--trust").code == 0
