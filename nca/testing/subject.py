@@ -9,6 +9,7 @@ from nca.files import user_path
 from nca.registry.discovery import load_file
 from nca.registry.registry import Entry, registry
 from nca.testing.harness import PlaceRule, placed
+from nca.validation.arguments import options_of
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,17 @@ class Subject:
 
         Raises:
             RegistryError: There is no rule of that name.
-            PluginError: It cannot be loaded.
+            PluginError: It cannot be loaded, or has an option without a default.
         """
+        kind = registry.get("rule", self.name)
+        options = options_of(kind).model_fields.items()
+        if missing := [name for name, option in options if option.is_required()]:
+            raise PluginError(
+                f"the rule {self.name!r} cannot be made: there is no default of "
+                f"{', '.join(missing)}.",
+                where=f"{kind.__module__}.{kind.__qualname__}, from {self.origin}",
+                to_do="give every option a default: with these a rule is checked",
+            )
         return placed(self.name)
 
 

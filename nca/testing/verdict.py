@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, reject, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
+from nca.registry.discovery import plugin_fault
 from nca.testing.compare import NothingTestedError
 from nca.testing.harness import Harness, PlaceRule
 from nca.testing.law import Law
@@ -174,4 +175,6 @@ def in_words(fault: BaseException) -> str:
     first = (str(fault).splitlines() or [""])[0]
     if isinstance(fault, AssertionError) and first:
         return first
-    return f"{type(fault).__name__}{f': {first}' if first else ''}"
+    in_a_plugin = plugin_fault(fault)
+    where = f", in {in_a_plugin.where}" if in_a_plugin else ""
+    return f"{type(fault).__name__}{f': {first}' if first else ''}{where}"

@@ -15,6 +15,10 @@ def _by(sides: tuple[int, ...]) -> str:
     return " x ".join(map(str, sides))
 
 
+def _steps(steps: int) -> str:
+    return f"{steps} {'step' if steps == 1 else 'steps'}"
+
+
 def _alive(alive: Alive | None) -> str:
     if alive is None:
         return "no alive mask"
@@ -44,9 +48,9 @@ WORDS: dict[str, Callable[[Any, int], str]] = {
     "offset": lambda offset, axes: f"moved by ({', '.join(map(str, offset[:axes]))})",
     "laps": lambda laps, axes: f"repeated {_by(laps[:axes])} times",
     "cell": lambda cell, axes: f"the cell ({', '.join(map(str, cell[:axes]))})",
-    "steps": lambda steps, _: f"{steps} {'step' if steps == 1 else 'steps'}",
-    "first": lambda steps, _: f"{steps} steps first",
-    "second": lambda steps, _: f"{steps} steps then",
+    "steps": lambda steps, _: _steps(steps),
+    "first": lambda steps, _: f"{_steps(steps)} first",
+    "second": lambda steps, _: f"{_steps(steps)} then",
     "cut": lambda cut, _: f"cut after {cut} of the samples",
     "alive": lambda alive, _: _alive(alive),
     "dead": lambda dead, _: f"the dead {dead}",

@@ -170,6 +170,27 @@ def test_a_file_that_does_not_load_or_make_a_rule_ends_with_2(nca, tmp_path, con
     assert "to do:" in result.err
 
 
+def test_a_rule_without_a_default_says_which_one_it_lacks(nca, write):
+    file = Path(write("sized"))
+    file.write_text(file.read_text().replace("__init__(self)", "__init__(self, *, size: int)"))
+    result = nca("check", file)
+    assert result.code == 2
+    assert "there is no default of size" in result.err
+
+
+@pytest.mark.parametrize("fault", ["ValueError('too small')", "SystemExit(0)"])
+def test_a_rule_that_fails_on_small_grids_is_shown_one_and_the_line(nca, write, fault):
+    file = Path(write("picky"))
+    raising = f"        if view.own.shape[-1] < 3:\n            raise {fault}\n        change ="
+    file.write_text(file.read_text().replace("        change =", raising))
+    result = nca("check", file, "--law", "translation")
+    assert result.code == 1
+    assert re.search(
+        r"^ +(ValueError: too small|SystemExit: 0), in \S+/picky.py, line 2\d$", result.out, re.M
+    )
+    assert "smallest example: a grid of 1 x 1 cells, moved by (0, 0)" in result.out
+
+
 def test_a_rule_that_needs_what_no_surroundings_have_ends_with_2(nca, write):
     result = nca("check", write("lonely", declared='reads = ("nowhere else",)'))
     assert result.code == 2
