@@ -1,5 +1,7 @@
 """`nca check`: put a rule before the laws that every rule keeps."""
 
+import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +67,11 @@ def check_command(
         fail(fault)
         raise typer.Exit(UNCHECKED) from fault
     import torch
+    from hypothesis import configuration
 
+    # what Hypothesis notes for itself goes elsewhere than into the working folder
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"nca-hypothesis-{user}")
     torch.set_num_threads(1)  # the grids are small: threads would only wait for each other
     end = time.perf_counter() + budget
     results = [

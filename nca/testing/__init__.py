@@ -40,7 +40,8 @@ would keep every law by standing still. A rule is placed on the middle one of th
 surroundings that suit its `needs`; options have their defaults. The checks need Hypothesis, which
 is installed with `nca` and imported by nothing else.
 
-Public to the other folders: `check`, `gains`, `harness`, `subject`, `verdict` and `words`.
+Public to the other folders: `check`, `gains`, `harness`, `law`, `subject`, `verdict`
+and `words`.
 """
 
 from nca.testing.door import demand_hypothesis, laws, reproduce

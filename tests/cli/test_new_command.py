@@ -93,6 +93,7 @@ def test_a_new_package_installs_and_its_rule_is_known_by_name(nca, here):
     )
     assert done.returncode == 0, done.stderr
     assert "wavy, from wavy 0.1.0" in done.stdout
+    assert {path.name for path in here.iterdir()} == {"wavy", "site", "runs"}
     assert (here / "runs" / "wavy-1" / "best.safetensors").is_file()
 
 
