@@ -6,6 +6,7 @@ each other; the same random seed gives the same bits; every weight gets a gradie
 break one have a bug which training would hide.
 
     nca check mine.py                   all rules that a file registers
+    nca check mine.py --law tiling      one law alone
     nca check NAME                      a registered rule
     nca check --installed --json        all that are installed, for programs
 
