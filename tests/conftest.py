@@ -23,7 +23,7 @@ from machine import SkippableModule, installed, require_gpu
 from nca.registry.discovery import discover, load_file
 from nca.registry.registry import registry
 
-pytest.register_assert_rewrite("bench", "fused_case")
+pytest.register_assert_rewrite("fused_case")
 pytest_plugins = ["browser", "page_case"] if installed("playwright") else []
 
 if installed("hypothesis"):

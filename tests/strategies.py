@@ -1,17 +1,40 @@
-"""Our inputs as words."""
+"""Our inputs as words; those that laws need are in `nca.testing.strategies`."""
 
 import torch
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
-from nca import ActivationMemory, CellRNG, Layout, Level, State, Topology
-from nca.types import Boundary, Size
+from nca import CellRNG, Layout, Level, State
+from nca.testing.strategies import (
+    boundaries,
+    dtypes,
+    fire_rates,
+    memories,
+    offsets,
+    random_seeds,
+    topologies,
+)
+from nca.testing.strategies import grid_sizes as sizes
+from nca.testing.strategies import side_lengths as sides
 
-
-def sides(low: int = 1, high: int = 7) -> SearchStrategy[int]:
-    """Cells along one axis, also fewer than a neighbourhood is wide."""
-    return st.integers(low, high)
+__all__ = [
+    "axes",
+    "boundaries",
+    "dtypes",
+    "fire_rates",
+    "layouts",
+    "memories",
+    "normal",
+    "offsets",
+    "radii",
+    "random_seeds",
+    "sides",
+    "sizes",
+    "states",
+    "tensors",
+    "topologies",
+]
 
 
 def axes() -> SearchStrategy[int]:
@@ -19,60 +42,9 @@ def axes() -> SearchStrategy[int]:
     return st.integers(1, 3)
 
 
-def sizes(axes: int = 3, low: int = 1, high: int = 7) -> SearchStrategy[Size]:
-    """Sides of a grid, unequal as a rule."""
-    return st.tuples(*[sides(low, high)] * axes)
-
-
-def offsets(axes: int = 3) -> SearchStrategy[Size]:
-    """Cells to move along each axis, either way, also further than the side."""
-    return st.tuples(*[st.integers(-20, 20)] * axes)
-
-
-def laps(axes: int = 3) -> SearchStrategy[Size]:
-    """How often a grid is repeated along each axis, and along the first more than once."""
-    return st.tuples(st.integers(2, 3), *[st.integers(1, 2)] * (axes - 1))
-
-
-def cells(axes: int = 3) -> SearchStrategy[Size]:
-    """A cell of any grid, once each coordinate is reduced by the side; corners are likely."""
-    return st.tuples(*[st.sampled_from([0, -1]) | st.integers(0, 20)] * axes)
-
-
 def radii(high: int = 3) -> SearchStrategy[int]:
     """Reach of a neighbourhood in cells."""
     return st.integers(0, high)
-
-
-def boundaries() -> SearchStrategy[Boundary]:
-    """What lies beyond the last cell of an axis."""
-    return st.sampled_from(["torus", "zeros", "reflect", "replicate"])
-
-
-def topologies(axes: int) -> SearchStrategy[Topology]:
-    """One boundary for all axes, or one for each of so many."""
-    return st.builds(Topology, boundaries() | st.tuples(*[boundaries()] * axes))
-
-
-def random_seeds() -> SearchStrategy[int]:
-    """Any random seed: small ones, and those beyond 32 bits."""
-    return st.integers(0, 9) | st.integers(0, 2**64 - 1)
-
-
-def fire_rates() -> SearchStrategy[float]:
-    """Chances that leave something to chance."""
-    return st.sampled_from([0.1, 0.25, 0.5, 0.9])
-
-
-def memories() -> SearchStrategy[ActivationMemory]:
-    """What may be kept of a rollout for its gradient, short of everything."""
-    segments = st.builds(ActivationMemory, st.just("segments"), st.none() | st.integers(1, 4))
-    return st.just(ActivationMemory("recompute")) | segments
-
-
-def dtypes() -> SearchStrategy[torch.dtype]:
-    """Dtypes in which states are held."""
-    return st.sampled_from([torch.float32, torch.float64])
 
 
 @st.composite

@@ -5,7 +5,19 @@ import torch
 from torch import nn
 from training_case import Weighted, begun
 
-from nca import Automaton, Layout, Level, PluginError, ShapeError, UpdateRule, register
+from nca import (
+    Automaton,
+    Correlation,
+    Layer,
+    Layout,
+    Level,
+    MLPTerm,
+    PluginError,
+    Program,
+    ShapeError,
+    UpdateRule,
+    register,
+)
 from nca.training.first_step import check_rules
 
 
@@ -24,6 +36,81 @@ def test_a_rule_that_writes_into_its_view_is_refused_and_the_state_is_whole():
         check_rules(automaton, state)
     assert not state["body"].any()
     assert automaton.training
+
+
+def _windows(view):
+    for window in view.shifted(view.own):
+        window.mul_(2.0)
+
+
+def _neighbours_of_a_correlation(view):
+    weight = torch.ones(1, 1, 3, 3)
+    view.correlate(view.own, weight)
+    view.shifted(view.own)[4].zero_()
+
+
+def _numpy(view):
+    view.own.numpy()[:] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("write", "what"),
+    [
+        (_windows, "the neighbours in level body"),
+        (_neighbours_of_a_correlation, "the neighbours in level body"),
+        (_numpy, "level body"),
+    ],
+)
+def test_writes_that_other_rules_would_see_are_refused(write, what):
+    class Writes(UpdateRule):
+        def forward(self, view):
+            write(view)
+            return -view.own
+
+    automaton = Automaton(Layout([Level("body", channels=1)]), {"body": [Writes()]})
+    state = automaton.seed(1, (4, 4))
+    state["body"][:] = 0.5
+    with pytest.raises(PluginError, match="writes into the state") as fault:
+        check_rules(automaton, state)
+    assert fault.value.where.endswith(what)
+    assert (state["body"] == 0.5).all()
+
+
+def test_a_rule_that_writes_into_a_shared_convolution_is_refused():
+    class Shares(UpdateRule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1, 1, 3, 3))
+            self.out = nn.Parameter(torch.ones(1, 1))
+
+        @property
+        def one(self):
+            return Correlation("own", self.weight)
+
+        def program(self):
+            layer = Layer(self.out, None, "none")
+            return Program((MLPTerm((self.one,), (layer,)),))
+
+    class Writes(Shares):
+        def forward(self, view):
+            return view.perceive(self.one).mul_(2.0)
+
+    automaton = Automaton(Layout([Level("body", channels=1)]), {"body": [Writes(), Shares()]})
+    with pytest.raises(PluginError, match="writes into the state") as fault:
+        check_rules(automaton, automaton.seed(1, (4, 4)))
+    assert fault.value.where.endswith("what rules perceive of level body")
+
+
+def test_copies_may_be_written_into():
+    class Copies(UpdateRule):
+        def forward(self, view):
+            own = view.own.clone()
+            own += view.neighbours(view.own).mul_(2.0).mean(1)
+            view.shifted(own)[0].zero_()
+            return own
+
+    automaton = Automaton(Layout([Level("body", channels=1)]), {"body": [Copies()]})
+    check_rules(automaton, automaton.seed(1, (4, 4)))
 
 
 def test_a_run_of_such_a_rule_leaves_no_folder(tmp_path):

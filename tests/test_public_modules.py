@@ -24,7 +24,8 @@ def named(folder: str) -> set[str]:
     if found is None:
         return set()
     if found[1].split()[:2] == ["every", "module"]:
-        return {path.stem for path in (HOUSE / folder).glob("*.py")} - {"__init__"}
+        files = {path.stem for path in (HOUSE / folder).glob("*.py")} - {"__init__"}
+        return files | {path.parent.name for path in (HOUSE / folder).glob("*/__init__.py")}
     return set(re.findall(r"`(\w+)`", found[1])) - {"__all__"}
 
 

@@ -27,7 +27,7 @@ RINGS = (
     "tasks/batch tasks/pool tasks/damage tasks/losses tasks/metrics",
     "files lock signals device jsonl recipe checkpoint registry data tasks streaming render "
     "analysis display losses metrics program stencils",
-    "training evaluation reports sweep bench export play distributed",
+    "training evaluation reports sweep bench export play testing distributed",
     "cli model __main__",
 )
 """What stands in each ring, by the path of a module or of its folder; the longest path counts."""

@@ -15,6 +15,7 @@ import typer
 
 from nca.cli import (
     bench,
+    check,
     data,
     evaluate,
     examine,
@@ -23,6 +24,7 @@ from nca.cli import (
     imports,
     inspect,
     islands,
+    new,
     plan,
     play,
     plugins,
@@ -66,6 +68,8 @@ app.command("examine")(examine.examine_command)
 app.command("stream")(stream.stream_command)
 app.command("islands")(islands.islands_command)
 app.command("bench")(bench.bench_command)
+app.command("check")(check.check_command)
+app.add_typer(new.app, name="new")
 app.command("play")(play.play_command)
 app.command("inspect")(inspect.inspect_command)
 app.add_typer(recipes.app, name="recipes")

@@ -22,6 +22,7 @@ TOPICS = {
     "engine": "nca.engine",
     "randomness": "nca.engine.rng",
     "rules": "nca.registry",
+    "checking": "nca.testing",
     "recipes": "nca.recipe",
     "tasks": "nca.tasks",
     "training": "nca.training",

@@ -1,13 +1,16 @@
 """Write a rule of your own; how rules, tasks, data sets, targets and importers come in.
 
 A rule is a class with `@register.rule("name")` that sees a view of the old state and returns the
-change that it proposes for its level. The automaton adds the changes of all rules of a level, and
-applies fire rate, noise, alive mask and skips. A rule never writes to the state and never pads.
+change that it proposes for its level; `nca new rule ripples` writes one to begin with, and `nca
+new package ripples` a package to share it. The automaton adds the changes of all rules of a level,
+and applies fire rate, noise, alive mask and skips. A rule never writes to the state and never
+pads.
 
 Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--plugin mine.py`:
 
     nca plugins --plugin mine.py           what is registered, with all options
     nca recipes check RECIPE --plugin mine.py
+    nca check mine.py                      whether it keeps the laws: nca help checking
 
 - A plugin may import what lies beside it (`import helper` is the `helper.py` there); a run keeps
   both. `nca.types.FilePath` is the type of an option that names a file, `PictureSpec` of one that
@@ -56,9 +59,9 @@ Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.da
 `registry` keeps names: `register.rule("name")` and its like put a class or function under a name,
 `get("rule", "name")` returns it, `options` checks those of other plugins. `discovery` finds what
 installed packages and files offer, `importer` is the contract of those that read foreign weights,
-`target` of those that draw, `plugin_files` executes a file, `plugin_frames` says where in one a
-fault comes from, `installed` says what packages declare. Public to the other folders: `registry`,
-`discovery`, `importer`, `installed`, `options`.
+`target` of those that draw, `starter` has files to begin with, `plugin_files` executes a file,
+`plugin_frames` says where in one a fault comes from, `installed` says what packages declare. Public
+to the other folders: `registry`, `discovery`, `importer`, `installed`, `options` and `starter`.
 """
 
 import nca.registry.target  # noqa: F401  # its contract holds from the first plugin on

@@ -4,9 +4,7 @@ import torch
 
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
-from nca.engine.step_inputs import DenseInputs
-from nca.engine.stepper import check_change
-from nca.engine.view import View
+from nca.engine.watch import Look, watched_looks
 from nca.errors import PluginError
 
 
@@ -22,31 +20,26 @@ def check_rules(automaton: Automaton, state: State) -> None:
         PluginError: A rule has changed a tensor that its view has shown.
         ShapeError: A rule's change does not fit its level.
     """
-    spec, training = automaton.spec, automaton.training
+    training = automaton.training
     weight = next(automaton.parameters(), None)
     if weight is not None:
         state = state.to(weight.dtype)
     automaton.eval()
     try:
         with torch.random.fork_rng(devices=[]):
-            for name in spec.rules:
-                context = spec.context(name, state.axes)
-                for number, rule in enumerate(spec.rules_of(name)):
-                    inputs = DenseInputs(state.map(torch.clone), spec.topology, {})
-                    reads = frozenset(context.level(read).name for read in rule.reads)
-                    before = {level: tensor._version for level, tensor in inputs.state.items()}
-                    change = rule(View(inputs, context, reads, f"rule/{name}/{number}"))
-                    check_change(change, inputs.state[name], rule, name, number)
-                    _compare(type(rule), name, inputs, before)
+            for look in watched_looks(automaton.spec, state):
+                _refuse_writing(look)
     finally:
         automaton.train(training)
 
 
-def _compare(rule: type, name: str, inputs: DenseInputs, before: dict[str, int]) -> None:
-    written = [level for level, t in inputs.state.items() if t._version != before[level]]
-    if written:
+def _refuse_writing(look: Look) -> None:
+    if look.written:
+        kind = type(look.rule)
         raise PluginError(
-            f'{rule.__name__}, a rule of level "{name}", writes into the state that it is shown.',
-            where=f"{rule.__module__}.{rule.__qualname__}, level {', '.join(written)}",
-            to_do="compute the change from copies: `x = view.own + 0.1` in place of `x += 0.1`",
+            f'{kind.__name__}, a rule of level "{look.level}", writes into the state that it is '
+            "shown.",
+            where=f"{kind.__module__}.{kind.__qualname__}, {', '.join(look.written)}",
+            to_do="compute the change from copies: `x = view.own + 0.1` in place of `x += 0.1`; "
+            "nca check says which laws a rule keeps",
         )

@@ -36,6 +36,7 @@ STAND_INS = {
     "islands": "done",
     "stream": "done",
     "inspect": "done",
+    "check": "growing",
 }
 """In place of RECIPE, CHECKPOINT, RUN, and of any name of the house that is trained or measured."""
 
@@ -52,9 +53,12 @@ SHORTENED = {
     "islands": [*PLUGIN, "--samples", "2", "--steps", "2"],
     "stream": [*PLUGIN, "--tile", "64"],
     "inspect": PLUGIN,
+    "check": ["--examples", "1"],
 }
 
 PARSED_ONLY = {
+    r"nca new .*": "it leaves files; tests/cli/test_new_command.py",
+    r"nca check (mine.py|--installed).*": "tests/cli/test_check_command.py has such files",
     r"nca play( .*)?": "it serves a page until it is stopped",
     r"nca data fetch .*": "it downloads",
     r"nca data check .*": "it needs data that are fetched",
@@ -93,7 +97,7 @@ def shown() -> list[str]:
 
 
 SHOWN = shown()
-HOUSE = {"RECIPE", "CHECKPOINT", "RUN", "NAME", *recipes(), *pretrained()}
+HOUSE = {"RECIPE", "CHECKPOINT", "RUN", "NAME", "RULE", *recipes(), *pretrained()}
 
 
 def reason(command: str) -> str | None:

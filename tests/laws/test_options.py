@@ -3,29 +3,35 @@
 import inspect
 
 import pytest
-from bench import Bench, variants
-from test_gradients import check_every_parameter_gets_gradient
-from test_the_laws_bite import LAWS
+from variants import variants
+
+from nca.testing.checks import LAWS
+from nca.testing.checks.tiled import TILED, check_tiles_have_the_future_of_the_grid
+from nca.testing.harness import Harness
+from nca.testing.words import WORDS
 
 VARIANTS = variants()
+TILES = [name for name, rule in VARIANTS.items() if not TILED.misfit(Harness(rule))]
+CHECKS = list(dict.fromkeys(law.check for law in LAWS))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_value_of_an_option_keeps_the_laws(variant):
-    for check in LAWS:
-        if check is not check_every_parameter_gets_gradient:
-            check(VARIANTS[variant])
+    place_rule = VARIANTS[variant]
+    harness = Harness(place_rule)
+    for law in LAWS:
+        if not law.misfit(harness):
+            law.check(place_rule)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_value_of_an_option_can_learn(variant):
-    if not Bench(VARIANTS[variant]).has_weights:
-        pytest.skip("the rule has no weights")
-    check_every_parameter_gets_gradient(VARIANTS[variant])
+@pytest.mark.parametrize("variant", TILES)
+def test_tiles_take_few_cells_one_by_one_with_other_options(variant):
+    check_tiles_have_the_future_of_the_grid(VARIANTS[variant], few=2.0)
 
 
-def test_every_law_can_be_checked_on_a_rule_alone():
-    for check in LAWS:
-        first, *others = inspect.signature(check).parameters.values()
-        assert first.name == "place_rule", check
-        assert all(argument.default is not argument.empty for argument in others), check
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_law_can_be_checked_on_a_rule_alone(check):
+    first, *others = inspect.signature(check).parameters.values()
+    assert first.name == "place_rule"
+    assert all(argument.default is not argument.empty for argument in others)
+    assert {argument.name for argument in others} <= WORDS.keys()

@@ -1,64 +1,56 @@
-"""The bench on which a rule is put before the laws: a small grid that suits it, its weights drawn.
+"""The harness in which a rule is put before the laws: a small grid that suits it, weights drawn.
 
 A rule stands on the middle one of three levels, so that whatever it reads is there: `under` is an
-input, `over` stands still. Channels, axes and states are those that its `needs` ask for. A law
-is a function `check_...(place_rule, ...)` that raises an AssertionError on a rule that breaks it,
-where `place_rule` makes the rule for a `Place`: a registered rule's is `placed(name)`, and anything
-that takes a `Place` will do.
-
-A rule may declare `radius`, how far a cell sees in one step; it is 1 unless declared.
+input, `over` stands still. Channels, axes and states are those that its `needs` ask for. Its
+automaton computes in float64, and has what the law asks for.
 """
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import torch
-from hypothesis import settings
 from torch import Tensor
-from torch.testing import assert_close
 
-from nca import (
-    TORUS,
-    Automaton,
-    CellRNG,
-    Layout,
-    Level,
-    NCAError,
-    Needs,
-    PluginError,
-    RuleContext,
-    State,
-    UpdateRule,
-)
+from nca.engine.automaton import Automaton
+from nca.engine.context import RuleContext
+from nca.engine.layout import Layout, Level
+from nca.engine.needs import Needs
+from nca.engine.rng import CellRNG
+from nca.engine.rule import UpdateRule
+from nca.engine.state import State
+from nca.engine.topology import TORUS
+from nca.errors import NCAError
 from nca.registry.registry import registry
+from nca.testing.compare import OWN, NothingTestedError
 from nca.types import Size
-from nca.validation.arguments import options_of, takes_context
+from nca.validation.arguments import takes_context
 
 PlaceRule = Callable[[RuleContext], UpdateRule]
-
-OWN = "middle"
+"""What makes a rule for its surroundings: a class that takes a `RuleContext`, or a function."""
 
 _AXES = (2, 1, 3)
 
 
-def rule_names() -> list[str]:
-    """Return the names of all registered rules."""
-    return registry.names("rule")
+class _WithoutContext:
+    """Places a rule that does not ask where it stands."""
+
+    def __init__(self, kind: Callable[..., UpdateRule]) -> None:
+        self.kind = kind
+        self.needs, self.reads = getattr(kind, "needs", Needs()), getattr(kind, "reads", ())
+
+    def __call__(self, context: RuleContext, **options: Any) -> UpdateRule:
+        return self.kind(**options)
 
 
-def placed(name: str) -> PlaceRule:
-    """Return what places a registered rule."""
-    thing = registry.get("rule", name)
-    if takes_context(thing):
-        return thing
+def placed(rule: str | Callable[..., UpdateRule]) -> PlaceRule:
+    """Return what places a rule.
 
-    def alone(place: RuleContext, **options: Any) -> UpdateRule:
-        return thing(**options)
-
-    alone.needs, alone.reads = thing.needs, thing.reads
-    return alone
+    Args:
+        rule: The name of a registered one, its class, or a function of a `RuleContext`.
+    """
+    kind = registry.get("rule", rule) if isinstance(rule, str) else rule
+    return kind if takes_context(kind) else _WithoutContext(kind)
 
 
 def channels(needs: Needs) -> Iterator[dict[str, int]]:
@@ -69,28 +61,7 @@ def channels(needs: Needs) -> Iterator[dict[str, int]]:
     yield {"under": own, OWN: own, "over": own}
 
 
-def variants() -> dict[str, PlaceRule]:
-    """Return every rule once for each value of an option that has few, by name and value."""
-    found = {}
-    for name in rule_names():
-        try:
-            rule = placed(name)
-        except PluginError:
-            continue  # each law fails on it already
-        for option, field in options_of(registry.get("rule", name)).model_fields.items():
-            values = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-            for value in (True, False) if field.annotation is bool else values:
-                if value != field.default:
-                    found[f"{name}, {option}={value}"] = partial(rule, **{option: value})
-    return found
-
-
-def few(share: int = 2) -> settings:
-    """Return the profile's settings with a share of its examples, at most 50: laws cost."""
-    return settings(max_examples=min(max(settings.default.max_examples // share, 4), 50))
-
-
-class Bench:
+class Harness:
     """A rule in surroundings that suit it.
 
     Args:
@@ -103,7 +74,7 @@ class Bench:
     def __init__(self, place_rule: PlaceRule) -> None:
         self.place_rule = place_rule
         refusals: list[NCAError] = []
-        rule = getattr(place_rule, "func", place_rule)  # what a partial is made of
+        rule: Any = getattr(place_rule, "func", place_rule)  # what a partial is made of
         named = set(getattr(rule, "reads", ())) - {"own", "below", "above"}
         self.needs: Needs = getattr(rule, "needs", Needs())
         wanted, suiting = channels(self.needs), [n for n in _AXES if n in self.needs.axes]
@@ -132,7 +103,7 @@ class Bench:
             torch.manual_seed(0)
             return self.place_rule(RuleContext(self.layout, OWN, self.axes, TORUS))
 
-    def automaton(self, random_seed: int, **settings: object) -> Automaton:
+    def automaton(self, random_seed: int, **settings: Any) -> Automaton:
         """Return the rule's automaton in float64, awake, as in evaluation."""
         automaton = Automaton(self.layout, {OWN: [self.rule()]}, **settings).double().eval()
         return awake(automaton, random_seed)
@@ -167,7 +138,7 @@ class Bench:
     def change(self, automaton: Automaton, state: State) -> Tensor:
         """Return what the rule proposes in one step."""
         proposed = []
-        rule = automaton.rules[OWN][0]
+        rule = automaton.rules_of(OWN)[0]
         hook = rule.register_forward_hook(lambda _, seen, change: proposed.append(change))
         try:
             automaton.step(state, fire_rate=1.0)
@@ -175,9 +146,10 @@ class Bench:
             hook.remove()
         return proposed[0]
 
-    def assert_awake(self, automaton: Automaton, state: State) -> None:
+    def demand_awake(self, automaton: Automaton, state: State) -> None:
         """Demand that the rule proposes something, where noise moves the state in any case."""
-        assert self.change(automaton, state.clone()).any(), "the rule stands still"
+        if not self.change(automaton, state.clone()).any():
+            raise NothingTestedError("the rule stands still, so that nothing was tested")
 
     def _names(self, reads: Sequence[str]) -> set[str]:
         place = RuleContext(self.layout, OWN, self.axes, TORUS)
@@ -195,23 +167,3 @@ def awake(automaton: Automaton, random_seed: int) -> Automaton:
             numbers = numbers.where(numbers != 0, 0.5)
             weight.copy_(numbers.view(weight.shape) / fan_in**0.5)
     return automaton
-
-
-def assert_states_close(one: State, other: State) -> None:
-    """Demand the same levels with nearly the same numbers, and the same step."""
-    assert one.step == other.step
-    assert_close(dict(one.levels), dict(other.levels))
-
-
-def assert_same_bits(one: State, other: State) -> None:
-    """Demand the same levels, memories and counters, bit by bit."""
-    assert (one.random_seed, one.step) == (other.random_seed, other.step)
-    exact = partial(assert_close, rtol=0, atol=0, equal_nan=True)
-    exact(one.samples, other.samples)
-    exact(dict(one.levels), dict(other.levels))
-    exact([dict(old) for old in one.remembered], [dict(old) for old in other.remembered])
-
-
-def assert_moved(one: State, other: State) -> None:
-    """Demand that the rule's level differs, for else nothing was tested."""
-    assert not torch.equal(one[OWN], other[OWN]), "the rule stood still, so nothing was tested"

@@ -6,11 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca import AttentionTerm, Correlation, DecayTerm, Location, MLPTerm, Program, Stencils, View
-from nca.engine.program import ACTIVATIONS, AttentionWeights, Term
+from nca.engine.program import (
+    ACTIVATIONS,
+    AttentionTerm,
+    AttentionWeights,
+    Correlation,
+    DecayTerm,
+    Location,
+    Program,
+    Stencils,
+    Term,
+)
+from nca.engine.view import View
+from nca.testing.compare import demand
 
 
 def naive(program: Program, view: View) -> Tensor:
+    """Return the change that a program stands for, `(B, C, *space)`."""
     return torch.stack([_term(term, view) for term in program.terms]).sum(dim=0)
 
 
@@ -20,12 +32,11 @@ def _term(term: Term, view: View) -> Tensor:
     if isinstance(term, AttentionTerm):
         around = view.neighbours(view.own, term.weights.radius)
         return term.rate * ((_attention(term.weights, view) * around).sum(dim=1) - view.own)
-    assert isinstance(term, MLPTerm)
     numbers = torch.stack([_perceived(one, view) for one in term.perceptions]).sum(dim=0)
     numbers = numbers.movedim(1, -1)
     for layer in term.layers:
         function = ACTIVATIONS.get(layer.activation)
-        assert not layer.dropout
+        demand(not layer.dropout, "a layer drops units in evaluation")
         numbers = F.linear(function(numbers) if function else numbers, layer.weight, layer.bias)
     return numbers.movedim(-1, 1)
 
@@ -56,7 +67,7 @@ def _perceived(perception: Correlation | Stencils | Location, view: View) -> Ten
         return torch.einsum("of,bf...->bo...", perception.weight, code)
     level = view.level(perception.level)
     if isinstance(perception, Stencils):
-        features = []
+        features: list[Tensor] = []
         for channel in level.unbind(1):
             seen = [
                 view.correlate(channel.unsqueeze(1), kernel[None, None]).squeeze(1)
@@ -64,7 +75,7 @@ def _perceived(perception: Correlation | Stencils | Location, view: View) -> Ten
             ]
             if perception.length:
                 begin, end = perception.length[0], perception.length[-1] + 1
-                length = (sum(one**2 for one in seen[begin:end]) + 1e-8) ** 0.5
+                length = (torch.stack(seen[begin:end]).square().sum(0) + 1e-8).sqrt()
                 seen = [*seen[:begin], length, *seen[end:]]
             features += seen
         return torch.stack(features, dim=1)

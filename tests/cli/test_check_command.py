@@ -1,0 +1,249 @@
+"""`nca check`: a line for each law, the smallest counterexample, and exit codes for CI."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nca.testing import laws
+from nca.testing.checks import LAWS
+
+RULES = Path(__file__).parents[1] / "laws" / "broken_rules.py"
+
+SOUND = '''"""A rule without a flaw."""
+
+import torch
+from torch import nn
+
+from nca import UpdateRule, register
+
+
+@register.rule("{name}")
+class {kind}(UpdateRule):
+    """Drift towards the neighbours."""
+
+    {declared}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pull = nn.Parameter(torch.ones(()))
+
+    def forward(self, view):
+        change = self.pull * torch.tanh(view.neighbours(view.own).mean(1))
+        return {change}
+'''
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a file with a rule into the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def written(name: str, change: str = "change", declared: str = "") -> str:
+        file = tmp_path / f"{name}.py"
+        text = SOUND.format(name=name, kind=name.title(), change=change, declared=declared)
+        file.write_text(text)
+        return file.name
+
+    return written
+
+
+def found(text: str) -> dict[str, str]:
+    """Return the outcome of each law as printed."""
+    pairs = re.findall(r"^(held|broken|n/a|open) +(\S+)", text, re.MULTILINE)
+    return {law: outcome for outcome, law in pairs}
+
+
+def test_a_sound_rule_has_a_line_for_every_law_and_ends_well(nca, write):
+    result = nca("check", write("sound_one"), "--examples", "4")
+    assert (result.code, result.err) == (0, "")
+    assert list(found(result.out)) == [law.name for law in LAWS]
+    assert set(found(result.out).values()) == {"held", "n/a"}
+    assert re.search(r"^n/a +sparse +the rule does not promise to be cellwise$", result.out, re.M)
+    assert "gain    cellwise = True" in result.out
+    assert "gain    program()" in result.out
+    assert "radius" not in result.out.partition("gain")[2]
+
+
+def test_a_broken_rule_is_shown_its_smallest_example_which_can_be_repeated(nca, write):
+    file = write("counting", "change * view.own.shape[-1]")
+    result = nca("check", file, "--law", "tiling", "--law", "translation")
+    assert result.code == 1
+    outcomes = found(result.out)
+    assert outcomes["tiling"] == "broken"
+    assert outcomes["translation"] == "held"
+    _, law, example, line = result.out[result.out.index("broken  tiling") :].splitlines()[:4]
+    assert re.match(r' +level "middle" differs at sample \d, channel \d, cell \(0, \d\): ', law)
+    assert example.strip() == (
+        "smallest example: a grid of 1 x 1 cells, repeated 2 x 2 times, 1 step, random seed 0"
+    )
+    # an `assert` would vanish where Python optimises
+    command = [sys.executable, "-O", "-c", line.strip()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "LawError: level" in done.stderr
+
+
+def test_json_has_all_that_is_printed(nca, write):
+    result = nca("check", write("farther", declared="radius = 2"), "--examples", "4", "--json")
+    assert result.code == 0
+    (rule,) = json.loads(result.out)
+    assert (rule["rule"], rule["origin"], rule["end"]) == ("farther", "farther.py", 0)
+    assert [law["law"] for law in rule["laws"]] == [law.name for law in LAWS]
+    assert any(gain.startswith("radius = 1:") for gain in rule["gains"])
+
+
+def test_a_rule_that_sees_further_than_it_says_is_told_how_far(nca, write):
+    twice = "view.neighbours(change).mean(1)"
+    named = ["--law", "locality", "--law", "sparse"]
+    result = nca("check", write("far", twice), "--examples", "4", *named)
+    assert result.code == 1
+    assert found(result.out)["locality"] == "broken"
+    assert "gain    radius = 2: so far the rule sees" in result.out
+    assert "gain    cellwise" not in result.out
+
+
+def test_a_rule_that_stands_still_is_not_checked(nca, write):
+    file = Path(write("still", "change * 0"))
+    file.write_text(file.read_text().replace("nn.Parameter(torch.ones(()))", "1.0"))
+    result = nca("check", file, "--examples", "1")
+    assert result.code == 2
+    assert found(result.out)["translation"] == "open"
+    assert "the rule stands still, so that nothing was tested" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.py"], "there is no such plugin file"),
+        (["grwoing"], "did you mean `growing`?"),
+        ([], "name one rule, or --installed"),
+        (["growing", "--installed"], "name one rule, or --installed"),
+        (["growing", "--budget", "0"], "--budget"),
+        (["growing", "--law", "tilling"], "did you mean `tiling`?"),
+    ],
+)
+def test_what_cannot_be_checked_ends_with_2(nca, arguments, message):
+    result = nca("check", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert message in " ".join(result.err.split())
+
+
+def test_a_slow_rule_ends_in_time_and_says_what_was_left_out(nca, write):
+    file = Path(write("slow"))
+    file.write_text(
+        file.read_text()
+        .replace("        change =", "        time.sleep(0.1)\n        change =")
+        .replace("import torch\n", "import time\n\nimport torch\n", 1)
+    )
+    begun = time.perf_counter()
+    result = nca("check", file, "--budget", "2")
+    assert time.perf_counter() - begun < 15
+    assert result.code == 2
+    assert found(result.out)["dtype"] == "held"
+    assert found(result.out)["tiled"] == "open"
+    assert "no time was left for it: --budget gives it more" in result.out
+
+
+def test_a_missing_hypothesis_is_one_sentence(nca, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    result = nca("check", "growing")
+    assert (result.code, result.out) == (2, "")
+    assert 'to do:  pip install "hypothesis>=6.120"' in result.err
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["raise SystemExit(0)", "1 / 0", "import nca", SOUND.replace("torch.ones(())", "1 / 0")],
+)
+def test_a_file_that_does_not_load_or_make_a_rule_ends_with_2(nca, tmp_path, content):
+    file = tmp_path / "wrong.py"
+    file.write_text(content.format(name="wrong", kind="Wrong", change="change", declared=""))
+    result = nca("check", file)
+    assert result.code == 2
+    assert "to do:" in result.err
+
+
+def test_a_rule_without_a_default_says_which_one_it_lacks(nca, write):
+    file = Path(write("sized"))
+    file.write_text(file.read_text().replace("__init__(self)", "__init__(self, *, size: int)"))
+    result = nca("check", file)
+    assert result.code == 2
+    assert "there is no default of size" in result.err
+
+
+@pytest.mark.parametrize("fault", ["ValueError('too small')", "SystemExit(0)"])
+def test_a_rule_that_fails_on_small_grids_is_shown_one_and_the_line(nca, write, fault):
+    file = Path(write("picky"))
+    raising = f"        if view.own.shape[-1] < 3:\n            raise {fault}\n        change ="
+    file.write_text(file.read_text().replace("        change =", raising))
+    result = nca("check", file, "--law", "translation")
+    assert result.code == 1
+    assert re.search(
+        r"^ +(ValueError: too small|SystemExit: 0), in \S+/picky.py, line 2\d$", result.out, re.M
+    )
+    assert "smallest example: a grid of 1 x 1 cells, moved by (0, 0)" in result.out
+
+
+def test_a_rule_that_needs_what_no_surroundings_have_ends_with_2(nca, write):
+    result = nca("check", write("lonely", declared='reads = ("nowhere else",)'))
+    assert result.code == 2
+    assert "not checked" in result.err
+
+
+def test_a_named_rule_of_a_plugin_is_repeated_with_its_file(nca, write):
+    file = write("named", "change[:, :1]")
+    result = nca("check", "named", "--plugin", file, "--examples", "1", "--json")
+    assert result.code == 1
+    (rule,) = json.loads(result.out)
+    lines = [law["python"] for law in rule["laws"] if "python" in law]
+    assert lines
+    assert all("'named'" in line and "plugin='named.py'" in line for line in lines)
+
+
+def test_installed_rules_share_the_time(nca, monkeypatch):
+    from nca.registry.registry import registry
+
+    monkeypatch.setattr(registry, "_entries", {("rule", "life"): registry._entries["rule", "life"]})
+    result = nca("check", "--installed", "--examples", "1", "--json")
+    assert result.code == 0
+    assert [rule["rule"] for rule in json.loads(result.out)] == ["life"]
+
+
+PYTEST = """
+from broken_rules import CountsTheCells, Sound
+from nca.testing import laws
+
+test_sound = laws(Sound, seconds=1)
+test_counting = laws(CountsTheCells, seconds=1)
+"""
+
+
+def test_pytest_shows_law_by_law(tmp_path):
+    (tmp_path / "test_mine.py").write_text(PYTEST)
+    shutil.copy(RULES, tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}
+    )
+    failed = set(re.findall(r"^FAILED test_mine.py::(\w+\[[\w-]+\])", done.stdout, re.M))
+    assert {"test_counting[tiling]", "test_counting[sparse]"} <= failed
+    assert not any(name.startswith("test_sound") for name in failed)
+    assert "CountsTheCells, broken: to tile a state is to tile its future" in done.stdout
+    assert "nca.testing.reproduce(CountsTheCells, 'tiling'" in done.stdout
+
+
+def test_the_door_imports_nothing_before_it_is_needed():
+    code = (
+        "import sys; from nca.testing import laws; laws('x'); "
+        "print({'torch', 'pytest', 'hypothesis'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+    assert callable(laws("growing"))
