@@ -1,0 +1,1 @@
+"""Segmentation: masks of pictures, told by cells that talk to their neighbours."""

@@ -1,0 +1,263 @@
+"""Every cell says of what class its pixels are."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from annotated_types import Le, Len
+from torch import Tensor, nn
+
+from nca import (
+    SILENT,
+    Batch,
+    ClassColours,
+    ClassShare,
+    Display,
+    Fault,
+    HostRNG,
+    OptionError,
+    Progress,
+    Share,
+    State,
+    Task,
+    TaskContext,
+    display,
+    per_cell,
+    register,
+)
+from nca.types import (
+    Count,
+    Fraction,
+    Name,
+    NonNegative,
+    PictureSide,
+    Positive,
+    RandomSeed,
+    Size,
+    Split,
+)
+from nca_plugins.cells import class_picture, to_cells
+from nca_plugins.pixels import Pixels
+from nca_plugins.segmentation.drawing import NAMES, Blobs
+from nca_plugins.segmentation.measures import UNKNOWN, cross_entropy, rightness, soft_dice
+from nca_plugins.segmentation.sources import SPLIT, Drawn, Source
+
+EXAMPLES = 6
+"""Pictures that a page offers to choose from."""
+
+
+@register.task("segmentation")
+class Segmentation(Task):
+    """Say of every pixel of a picture which class it shows.
+
+    A cell sees `patch ** 2` pixels and says the class of each, through a linear read-out that all
+    cells share. Without `images` the task draws its pictures: touching blobs in noise.
+
+    Args:
+        setting: The run that the task belongs to.
+        classes: What there is to see, in the order of the masks' numbers.
+        patch: Pixels along each side of a cell.
+        image: The level that gets the picture, `patch ** 2` channels for grey ones, three times
+            as many for colours; the bottom level unless named.
+        read: The level that says the class; the top level unless named.
+        normalise: Mean and standard deviation to shift and scale pixels of 0 to 1 by.
+        overlap: Weight of 1 - Dice beside the cross-entropy.
+        noise: Standard deviation of the noise on drawn pictures.
+        light: How far the light on drawn pictures departs from even.
+        drawn_from: The random seed from which all drawn pictures follow; it is not the run's.
+        trials: Drawn pictures to choose by, and as many again to report on.
+    """
+
+    headline = "Dice"
+    better = "more"
+    roles = ("input",)
+
+    def __init__(
+        self,
+        setting: TaskContext,
+        *,
+        classes: Annotated[tuple[Name, ...], Len(2, 256)] = NAMES,
+        patch: PictureSide = 1,
+        image: str = "",
+        read: str = "",
+        normalise: tuple[float, Positive] = (0.5, 0.25),
+        overlap: NonNegative = 0.0,
+        noise: NonNegative = 0.12,
+        light: Fraction = 0.5,
+        drawn_from: RandomSeed = 0,
+        trials: Annotated[Count, Le(SPLIT)] = 200,
+    ) -> None:
+        super().__init__(setting)
+        names = list(setting.layout)
+        self.classes, self.patch, self.normalise = tuple(classes), patch, normalise
+        self.image = setting.layout[image or names[0]]
+        self.read = setting.layout[read or names[-1]]
+        self.overlap, self.trials = overlap, trials
+        self.drawn = {"random_seed": drawn_from, "noise": noise, "light": light}
+        self._check()
+        self.head = nn.Linear(self.read.channels, len(self.classes) * patch**2)
+        self.source: Source | None = None
+
+    def prepare(
+        self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
+    ) -> None:
+        """Make ready to draw pictures, or read them."""
+        self.source = Drawn(Blobs(size=self.canvas, **self.drawn), self.trials, device)
+
+    def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
+        """Return fresh states, each under a picture of its own."""
+        assert self.source is not None
+        return self._batch(*self.source.training(draw, samples), samples, draw.random_seed)
+
+    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
+        """Yield every picture of the split; their sample numbers count down from -1."""
+        assert self.source is not None
+        done = 0
+        for images, masks in self.source.evaluation(split, batch):
+            samples = -1 - torch.arange(done, done + len(images), device=images.device)
+            done += len(images)
+            yield self._batch(images, masks, samples, self.context.random_seed)
+
+    def truth_ranges(self) -> dict[str, tuple[int, int]]:
+        """Return which classes there are, and what stands for an unknown one."""
+        return {"mask": (UNKNOWN, len(self.classes) - 1)}
+
+    def scores(self, state: State) -> Tensor:
+        """Return the class scores of every pixel, `(B, classes, height, width)`."""
+        return F.pixel_shuffle(per_cell(self.head, state[self.read.name]), self.patch)
+
+    def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
+        """Return the cross-entropy of the pixels and, weighed, 1 - Dice, each over the states."""
+        masks = batch.truth["mask"]
+        every = [self.scores(state) for state in states]
+        terms = {"cross_entropy": torch.stack([cross_entropy(s, masks) for s in every]).mean(0)}
+        if self.overlap:
+            each = torch.stack([soft_dice(scores, masks) for scores in every])
+            terms["overlap"] = self.overlap * each.mean(dim=0)
+        return terms
+
+    def measure(self, state: State, batch: Batch) -> dict[str, Share]:
+        """Return Dice, IoU and pixel accuracy over all classes, and the Dice of each."""
+        return rightness(self.scores(state).argmax(dim=1), batch.truth["mask"], self.classes)
+
+    def display(self) -> Display:
+        """Return classes as colours, the level to draw on, and some pictures to report on."""
+        size = self.context.size
+        empty = self.context.layout.zeros(1, size, random_seed=self.context.random_seed)
+        count, device = len(self.classes), self.head.weight.device
+        # a cell shows the class that its pixels have the greatest mean score of
+        weight = self.head.weight.detach().view(count, self.patch**2, -1).mean(dim=1)
+        bias = self.head.bias.detach().view(count, self.patch**2).mean(dim=1)
+        look = ClassColours(self.read.name, weight, bias, self.classes, self.colours, silent=0)
+        return Display(
+            self.pixels.darkened(empty.to(device)),
+            look,
+            None if self.rgb else self._drawing(),
+            "" if self.rgb else "Choose a picture, and see what its cells make of it.",
+        )
+
+    def picture(self, state: State) -> Tensor:
+        """Return each cell in the colours of its pixels' classes, as strong as the picture."""
+        chosen = self.scores(state).argmax(dim=1)
+        seen = self.seen(state).mean(dim=1)
+        return F.avg_pool2d(class_picture(chosen, seen, self.colours), self.patch)
+
+    def targets(self, batch: Batch) -> Tensor:
+        """Return the true masks as `picture` shows them; white where they are unknown."""
+        masks, seen = batch.truth["mask"], self.seen(batch.state).mean(dim=1)
+        shown = class_picture(masks.clamp(min=0), seen, self.colours)
+        shown = torch.where((masks == UNKNOWN).unsqueeze(1), 1.0, shown)
+        return F.avg_pool2d(shown, self.patch)
+
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the picture that the cells see, and the true mask."""
+        seen = F.avg_pool2d(self.seen(batch.state), self.patch).clamp(0, 1)
+        return {"image": seen.expand(-1, 3, -1, -1), "target": self.targets(batch)}
+
+    def votes(self, batch: Batch) -> list[ClassShare]:
+        """Return which share of the pixels each class takes."""
+        chosen = self.scores(batch.state).argmax(dim=1).flatten(1)
+        colours = self.colours.tolist()
+        return [
+            ClassShare(name, tuple(colours[number]), (chosen == number).double().mean(dim=1))
+            for number, name in enumerate(self.classes)
+        ]
+
+    def seen(self, state: State) -> Tensor:
+        """Return the pictures on the image level, `(B, C, height, width)`."""
+        mean, deviation = self.normalise
+        return F.pixel_shuffle(state[self.image.name], self.patch) * deviation + mean
+
+    @property
+    def rgb(self) -> bool:
+        """Whether pictures have colours."""
+        return self.image.channels == 3 * self.patch**2
+
+    @property
+    def colours(self) -> Tensor:
+        """The colour of each class, `(K, 3)`; the first one is grey."""
+        others = display.CLASS_COLOURS[[1, 0, *range(2, len(display.CLASS_COLOURS))]]
+        repeats = -(-len(self.classes) // len(others))
+        grey = torch.full((1, 3), 0.55)
+        return torch.cat([grey, others.repeat(repeats, 1)])[: len(self.classes)]
+
+    @property
+    def pixels(self) -> Pixels:
+        """How pictures lie in the level that gets them."""
+        return Pixels(self.image, self.patch, self.normalise, self.context.size)
+
+    @property
+    def canvas(self) -> Size:
+        """Height and width of the grid in pixels."""
+        return self.pixels.canvas
+
+    def apply_picture(self, batch: Batch, picture: Tensor, role: str) -> Batch:
+        """Lay a picture over the image; its mask is unknown from then on."""
+        level = batch.state[self.image.name]
+        colours = picture[:3] if self.rgb else picture[:3].mean(dim=0, keepdim=True)
+        cover = picture[3:].expand_as(colours)
+        cells, cover = (
+            to_cells(part.unsqueeze(0).to(level), self.patch, tuple(level.shape[2:]))
+            for part in (colours, cover)
+        )
+        laid = level * (1 - cover) + self.pixels.normalised(cells) * cover
+        mask = torch.full_like(batch.truth["mask"], UNKNOWN)
+        return Batch(batch.state.replace({self.image.name: laid}), {"mask": mask})
+
+    def _batch(self, images: Tensor, masks: Tensor, samples: Tensor, random_seed: int) -> Batch:
+        size = tuple(side // self.patch for side in images.shape[2:])
+        empty = self.context.layout.zeros(
+            len(images), size, random_seed=random_seed, device=images.device
+        )
+        pixels = replace(self.pixels, size=size)
+        state = pixels.laid(empty, pixels.cut(images)).replace(samples=samples)
+        return Batch(state, {"mask": masks})
+
+    def _drawing(self):
+        images, words = torch.zeros(0, 1, *self.canvas), []
+        if self.source is not None:
+            first = self.first_evaluation_batch("test", EXAMPLES).state
+            images = self.seen(first).cpu().clamp(0, 1)
+            words = [f"picture {number}" for number in range(1, len(images) + 1)]
+        return self.pixels.drawing(images, words)
+
+    def _check(self) -> None:
+        """Refuse a grid or levels that no picture and no mask can do with."""
+        size, patch, faults = self.context.size, self.patch, []
+        if len(size) != 2:
+            to_do = "pictures have two axes: [height, width]"
+            faults.append(Fault(("grid", "size"), f"is {list(size)}", to_do, of_recipe=True))
+        if self.read.name == self.image.name or self.read.input:
+            to_do = "name a level that rules write to: [task] read"
+            faults.append(Fault(("read",), f'is the input level "{self.read.name}"', to_do))
+        if self.image.channels not in (patch**2, 3 * patch**2):
+            words = f'does not fit the {self.image.channels} channels of level "{self.image.name}"'
+            to_do = f"cells of {patch}x{patch} pixels take {patch**2} channels, colours three "
+            faults.append(Fault(("patch",), words, f"{to_do}times as many"))
+        if len({*self.classes}) < len(self.classes):
+            faults.append(Fault(("classes",), "has a name twice", "give each its own name"))
+        if faults:
+            raise OptionError(faults, "Segmentation(...)")
