@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from nca import (
     SILENT,
     Batch,
+    Canvas,
     ClassColours,
     ClassShare,
+    DataError,
     Display,
     Fault,
     HostRNG,
@@ -30,6 +32,7 @@ from nca import (
 )
 from nca.types import (
     Count,
+    FilePath,
     Fraction,
     Name,
     NonNegative,
@@ -39,11 +42,16 @@ from nca.types import (
     Size,
     Split,
 )
+from nca_plugins.augment import Augment
 from nca_plugins.cells import class_picture, to_cells
 from nca_plugins.pixels import Pixels
 from nca_plugins.segmentation.drawing import NAMES, Blobs
+from nca_plugins.segmentation.files import Pair, pairs, read
 from nca_plugins.segmentation.measures import UNKNOWN, cross_entropy, rightness, soft_dice
-from nca_plugins.segmentation.sources import SPLIT, Drawn, Source
+from nca_plugins.segmentation.sources import SPLIT, Drawn, Folder, Source, alike
+
+BESIDE = "_mask"
+"""What the name of a mask ends in that lies beside its picture."""
 
 EXAMPLES = 6
 """Pictures that a page offers to choose from."""
@@ -58,6 +66,10 @@ class Segmentation(Task):
 
     Args:
         setting: The run that the task belongs to.
+        images: A folder of pictures. They are held in memory, and may have any sizes.
+        masks: A folder of their masks; the same folder unless named.
+        suffix: What a mask's name has after that of its picture, before its ending: `_mask` where
+            both are in one folder, and otherwise nothing, unless given.
         classes: What there is to see, in the order of the masks' numbers.
         patch: Pixels along each side of a cell.
         image: The level that gets the picture, `patch ** 2` channels for grey ones, three times
@@ -65,6 +77,11 @@ class Segmentation(Task):
         read: The level that says the class; the top level unless named.
         normalise: Mean and standard deviation to shift and scale pixels of 0 to 1 by.
         overlap: Weight of 1 - Dice beside the cross-entropy.
+        augment: How far training pictures, and their masks with them, may differ from the files.
+        held_out: Share of the pictures from files to choose by, at least one.
+        test: Share of the pictures from files to report on, at least one.
+        whole: Whether each of these is one grid of its own size; otherwise they are cut into
+            windows of the grid's size.
         noise: Standard deviation of the noise on drawn pictures.
         light: How far the light on drawn pictures departs from even.
         drawn_from: The random seed from which all drawn pictures follow; it is not the run's.
@@ -79,12 +96,19 @@ class Segmentation(Task):
         self,
         setting: TaskContext,
         *,
+        images: FilePath | None = None,
+        masks: FilePath | None = None,
+        suffix: str | None = None,
         classes: Annotated[tuple[Name, ...], Len(2, 256)] = NAMES,
         patch: PictureSide = 1,
         image: str = "",
         read: str = "",
         normalise: tuple[float, Positive] = (0.5, 0.25),
         overlap: NonNegative = 0.0,
+        augment: Augment | None = None,
+        held_out: Fraction = 0.15,
+        test: Fraction = 0.15,
+        whole: bool = False,
         noise: NonNegative = 0.12,
         light: Fraction = 0.5,
         drawn_from: RandomSeed = 0,
@@ -95,7 +119,9 @@ class Segmentation(Task):
         self.classes, self.patch, self.normalise = tuple(classes), patch, normalise
         self.image = setting.layout[image or names[0]]
         self.read = setting.layout[read or names[-1]]
-        self.overlap, self.trials = overlap, trials
+        self.overlap, self.trials, self.augment = overlap, trials, augment
+        self.images, self.masks, self.suffix = images, masks, suffix
+        self.shares, self.whole = {"held_out": held_out, "test": test}, whole
         self.drawn = {"random_seed": drawn_from, "noise": noise, "light": light}
         self._check()
         self.head = nn.Linear(self.read.channels, len(self.classes) * patch**2)
@@ -104,22 +130,57 @@ class Segmentation(Task):
     def prepare(
         self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
     ) -> None:
-        """Make ready to draw pictures, or read them."""
-        self.source = Drawn(Blobs(size=self.canvas, **self.drawn), self.trials, device)
+        """Read the pictures and masks, or make ready to draw them.
+
+        Raises:
+            DataError: They do not match, or are too few.
+            PictureError: One cannot be had.
+        """
+        if self.images is None:
+            self.source = Drawn(Blobs(size=self.canvas, **self.drawn), self.trials, device)
+            return
+        found = read(self._pairs(), self.classes, self.rgb, progress)
+        # the same pictures are set aside whatever the run's random seed
+        order, splits = HostRNG(0, 0).order("held out", len(found)).tolist(), {}
+        for split, share in self.shares.items():
+            count = max(1, round(share * len(found)))
+            splits[split], order = [found[n] for n in sorted(order[:count])], order[count:]
+        splits["train"] = [found[number] for number in sorted(order)]
+        if not order:
+            kept = sum(len(part) for part in splits.values())
+            raise DataError(
+                f"of {len(found)} pictures, {kept} are set aside, and none is left to learn from.",
+                where=str(self.images),
+                to_do="give more pictures, or set less aside: task.held_out, task.test",
+            )
+        self.source = Folder(splits, self.canvas, self.patch, device)
+
+    def check(self) -> None:
+        """Refuse folders whose pictures and masks do not match."""
+        if self.images is not None:
+            self._pairs()
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return fresh states, each under a picture of its own."""
         assert self.source is not None
-        return self._batch(*self.source.training(draw, samples), samples, draw.random_seed)
+        pictures = self.source.training(draw, samples)
+        if self.augment:
+            pictures = alike(self.augment, pictures, len(self.classes), draw.cells(samples))
+        return self._batch(*pictures, samples, draw.random_seed)
 
     def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield every picture of the split; their sample numbers count down from -1."""
-        assert self.source is not None
-        done = 0
-        for images, masks in self.source.evaluation(split, batch):
-            samples = -1 - torch.arange(done, done + len(images), device=images.device)
-            done += len(images)
-            yield self._batch(images, masks, samples, self.context.random_seed)
+        return self._batches(split, batch, self.whole)
+
+    def first_evaluation_batch(self, split: Split, batch: int) -> Batch:
+        """Return the first windows of a split, all of the grid's size."""
+        found, count = [], 0
+        for each in self._batches(split, batch, whole=False):
+            found.append(each)
+            count += each.state.batch
+            if count >= batch:
+                break
+        return Batch.cat(found).select(slice(0, batch))
 
     def truth_ranges(self) -> dict[str, tuple[int, int]]:
         """Return which classes there are, and what stands for an unknown one."""
@@ -227,6 +288,14 @@ class Segmentation(Task):
         mask = torch.full_like(batch.truth["mask"], UNKNOWN)
         return Batch(batch.state.replace({self.image.name: laid}), {"mask": mask})
 
+    def _batches(self, split: Split, batch: int, whole: bool) -> Iterator[Batch]:
+        assert self.source is not None
+        done = 0
+        for images, masks in self.source.evaluation(split, batch, whole):
+            samples = -1 - torch.arange(done, done + len(images), device=images.device)
+            done += len(images)
+            yield self._batch(images, masks, samples, self.context.random_seed)
+
     def _batch(self, images: Tensor, masks: Tensor, samples: Tensor, random_seed: int) -> Batch:
         size = tuple(side // self.patch for side in images.shape[2:])
         empty = self.context.layout.zeros(
@@ -236,7 +305,30 @@ class Segmentation(Task):
         state = pixels.laid(empty, pixels.cut(images)).replace(samples=samples)
         return Batch(state, {"mask": masks})
 
-    def _drawing(self):
+    def _pairs(self) -> list[Pair]:
+        """Return the files of pictures and masks.
+
+        Raises:
+            DataError: The folders are out of reach, or do not match.
+            PictureError: A folder is missing.
+        """
+        places = []
+        for key, name in (("images", self.images), ("masks", self.masks)):
+            folder = None if name is None else self.context.files.data_folder(name)
+            if name is not None and folder is None:
+                raise DataError(
+                    f"the checkpoint names a folder, and does not bring it along: {name}.",
+                    where=f"{self.context.files.label}, [task] {key}",
+                    to_do=f"give it on the command line: --set task.{key}=FOLDER",
+                )
+            places.append(folder)
+        images, masks = places
+        suffix = self.suffix
+        if suffix is None:
+            suffix = BESIDE if masks is None or masks == images else ""
+        return pairs(images, masks, suffix)
+
+    def _drawing(self) -> Canvas:
         images, words = torch.zeros(0, 1, *self.canvas), []
         if self.source is not None:
             first = self.first_evaluation_batch("test", EXAMPLES).state
@@ -259,5 +351,13 @@ class Segmentation(Task):
             faults.append(Fault(("patch",), words, f"{to_do}times as many"))
         if len({*self.classes}) < len(self.classes):
             faults.append(Fault(("classes",), "has a name twice", "give each its own name"))
+        if self.images is None and (self.masks or self.suffix is not None or self.whole):
+            named = "masks" if self.masks else "suffix" if self.suffix is not None else "whole"
+            to_do = "name the folder of the pictures: task.images"
+            faults.append(Fault((named,), "is given without images", to_do))
+        if self.images is None and len(self.classes) != len(NAMES):
+            words = f"are {len(self.classes)}, and drawn pictures show {len(NAMES)}"
+            to_do = "name the folder of your pictures: task.images"
+            faults.append(Fault(("classes",), words, to_do))
         if faults:
             raise OptionError(faults, "Segmentation(...)")
