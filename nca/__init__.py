@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from nca.tasks.metrics import Share as Share
     from nca.tasks.pool import Pool as Pool
     from nca.tasks.pool import PoolOptions as PoolOptions
+    from nca.tasks.prediction import Prediction as Prediction
     from nca.tasks.task import ClassShare as ClassShare
     from nca.tasks.task import Task as Task
     from nca.tasks.task import TaskContext as TaskContext
@@ -202,6 +203,7 @@ NAMES = {
         "TaskContext",
         "ClassShare",
     ),
+    "nca.tasks.prediction": ("Prediction",),
     "nca.tasks.display": ("Display", "ChannelColours", "ClassColours", "Canvas"),
     "nca.tasks.batch": ("Batch",),
     "nca.tasks.pool": (

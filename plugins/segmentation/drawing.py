@@ -44,7 +44,7 @@ class Blobs:
 
     random_seed: int
     size: Size
-    noise: float = 0.12
+    noise: float = 0.18
     light: float = 0.5
 
     def draw(self, numbers: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from nca import (
     Fault,
     HostRNG,
     OptionError,
+    Prediction,
     Progress,
     Share,
     State,
@@ -46,9 +47,10 @@ from nca_plugins.augment import Augment
 from nca_plugins.cells import class_picture, to_cells
 from nca_plugins.pixels import Pixels
 from nca_plugins.segmentation.drawing import NAMES, Blobs
-from nca_plugins.segmentation.files import Pair, pairs, read
+from nca_plugins.segmentation.files import Pair, flat, pairs, read
 from nca_plugins.segmentation.measures import UNKNOWN, cross_entropy, rightness, soft_dice
 from nca_plugins.segmentation.sources import SPLIT, Drawn, Folder, Source, alike
+from nca_plugins.segmentation.uncertainty import Opinion, predictions
 
 BESIDE = "_mask"
 """What the name of a mask ends in that lies beside its picture."""
@@ -91,6 +93,7 @@ class Segmentation(Task):
     headline = "Dice"
     better = "more"
     roles = ("input",)
+    any_size = True
 
     def __init__(
         self,
@@ -109,7 +112,7 @@ class Segmentation(Task):
         held_out: Fraction = 0.15,
         test: Fraction = 0.15,
         whole: bool = False,
-        noise: NonNegative = 0.12,
+        noise: NonNegative = 0.18,
         light: Fraction = 0.5,
         drawn_from: RandomSeed = 0,
         trials: Annotated[Count, Le(SPLIT)] = 200,
@@ -304,6 +307,22 @@ class Segmentation(Task):
         pixels = replace(self.pixels, size=size)
         state = pixels.laid(empty, pixels.cut(images)).replace(samples=samples)
         return Batch(state, {"mask": masks})
+
+    def input_batch(self, pictures: Tensor) -> Batch:
+        """Return first states on a grid as large as the pictures; their masks are unknown."""
+        images = torch.stack([flat(picture, self.rgb) for picture in pictures])
+        down, across = (-side % self.patch for side in images.shape[2:])
+        images = F.pad(images, (0, across, 0, down), mode="replicate")
+        masks = torch.full_like(images[:, 0], UNKNOWN, dtype=torch.int64)
+        samples = -1 - torch.arange(len(images), device=images.device)
+        return self._batch(images, masks, samples, self.context.random_seed)
+
+    def predict(self, states: Sequence[State], batch: Batch) -> list[Prediction]:
+        """Return masks, confidence and the spread over the rollouts; Dice where masks are known."""
+        opinion = Opinion.of([self.scores(state) for state in states])
+        seen = self.seen(batch.state).mean(dim=1)
+        overlay = class_picture(opinion.chosen, seen, self.colours)
+        return predictions(opinion, overlay, batch.truth["mask"], self.classes)
 
     def _pairs(self) -> list[Pair]:
         """Return the files of pictures and masks.
