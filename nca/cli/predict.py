@@ -1,8 +1,8 @@
 """`nca predict`: what a checkpoint says of one's own pictures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,14 +23,13 @@ from nca.cli.console import (
 )
 from nca.cli.numbers import SAMPLES, STEPS, number
 from nca.cli.output import Kind, output_path
-from nca.cli.predict_files import PredictionFiles, flat
+from nca.cli.predict_files import PredictionFiles
 from nca.cli.progress import terminal_progress
 from nca.files import user_path
 
 if TYPE_CHECKING:
     from nca.checkpoint.trained import Trained
     from nca.evaluation.predict import Seen
-    from nca.tasks.prediction import Prediction
 
 SHOWN = 20
 """So many rows are printed, at most; the table has all."""
@@ -112,9 +111,13 @@ def predict_command(
     seen = (
         seen_files(trained, found, batch) if found else seen_samples(trained, samples or 0, batch)
     )
+    there = place.path.exists()
     writer = PredictionFiles(place.make_folder(), table, pictures)
-    total = len(found) or samples
-    shown, judged = _write(trained, seen, writer, total, (steps, repeats, fire_rate))
+    try:
+        shown, judged = _write(trained, seen, writer, len(found), (steps, repeats, fire_rate))
+    finally:
+        if not there:
+            writer.remove_if_empty()
     known = reliability(*map(list, zip(*judged, strict=True))) if judged else {}
     _show(shown, known, writer.table, as_json)
 
@@ -123,9 +126,9 @@ def _write(
     trained: "Trained",
     seen: "Iterable[Seen]",
     writer: PredictionFiles,
-    total: int | None,
+    total: int,
     how: tuple[int, int, float | None],
-) -> "tuple[list[tuple[str, Prediction]], list[tuple[float, float]]]":
+) -> tuple[list[dict[str, Any]], list[tuple[float, float]]]:
     """Predict, and write it down; return what is shown, and uncertainty and error where known."""
     from nca.errors import PictureError
     from nca.evaluation.predict import predict
@@ -133,21 +136,21 @@ def _write(
     steps, repeats, fire_rate = how
     shown, judged, done = [], [], 0
     with terminal_progress() as progress:
-        progress.begin("pictures", total, unit="pictures")
+        progress.begin("pictures", total or None, unit="pictures")
         for each in seen:
             rows = predict(trained, each, steps=steps, repeats=repeats, fire_rate=fire_rate)
             for name, one in rows:
                 writer.write(name, one)
                 done += 1
                 if len(shown) < SHOWN:
-                    shown.append((name, one))
+                    shown.append({"file": name, **one.values})
                 if one.error is not None and one.uncertainty is not None:
                     judged.append((one.uncertainty, one.error))
             progress.advance(done)
     if not done:
         raise PictureError(
             "none of the pictures could be read.",
-            where=f"{total or 0} files",
+            where=f"{total} files",
             to_do="the notes above say what is wrong with each",
         )
     if done > len(shown):
@@ -155,14 +158,11 @@ def _write(
     return shown, judged
 
 
-def _show(
-    shown: "list[tuple[str, Prediction]]", known: dict[str, float], table: Path, as_json: bool
-) -> None:
-    rows = [{"file": name, **one.values} for name, one in shown]
+def _show(rows: list[dict[str, Any]], known: dict[str, float], table: Path, as_json: bool) -> None:
     if as_json:
         show_json({"predictions": rows, "reliability": known, "table": str(table)})
         return
-    show_rows([flat(row) for row in rows])
+    show_rows([{k: v for k, v in row.items() if not isinstance(v, Mapping)} for row in rows])
     if known:
         show_rows([known])
     print_result(str(table))

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +58,11 @@ class PredictionFiles:
             self._lines.append(row)
         else:
             self._append(flat(row))
+
+    def remove_if_empty(self) -> None:
+        """Remove the folder, if nothing was written."""
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _picture(self, name: str, picture: Tensor) -> str:
         """Write a picture under a name that is free, and return that."""

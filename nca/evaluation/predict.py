@@ -16,12 +16,15 @@ from torch import Tensor
 from nca.analysis import area_under_risk, error_correlation, risk_at
 from nca.checkpoint.trained import Trained
 from nca.errors import NCAError, NCAWarning, PictureError
-from nca.files import is_folder
+from nca.files import is_file, is_folder
 from nca.render.load import load_picture
 from nca.render.pictures import decode, fit_to_grid, pictures_in, read_picture_file
 from nca.tasks.batch import Batch
 from nca.tasks.prediction import Prediction
 from nca.types import Size
+
+ROOM = 1 << 22
+"""Pixels beyond which pictures are not taken at once, however few they are."""
 
 COVERAGES = (0.5, 0.8, 1.0)
 """Shares of the surest predictions of which the error is told."""
@@ -46,9 +49,14 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
     """Return files, and the pictures in folders, in this order.
 
     Raises:
-        PictureError: A folder has no picture, or may not be read.
+        PictureError: A file is missing; a folder has no picture, or may not be read.
     """
-    return [file for path in paths for file in (pictures_in(path) if is_folder(path) else [path])]
+    found: list[Path] = []
+    for path in paths:
+        if not (folder := is_folder(path)) and not is_file(path):
+            read_picture_file(path)  # says what is there instead
+        found += pictures_in(path) if folder else [path]
+    return found
 
 
 def demand_predictions(trained: Trained) -> None:
@@ -84,7 +92,8 @@ def seen_files(trained: Trained, files: Sequence[Path], batch: int) -> Iterator[
             text = f"left out: {file}: {fault.what}"
             warnings.warn(text, NCAWarning, stacklevel=2)
             continue
-        if waiting and (len(waiting) == batch or waiting[0][2].shape != picture.shape):
+        most = min(batch, max(1, ROOM // picture[0].numel()))
+        if waiting and (len(waiting) >= most or waiting[0][2].shape != picture.shape):
             yield _seen(trained, waiting)
             waiting = []
         waiting.append((number, file, picture))

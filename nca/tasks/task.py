@@ -331,7 +331,7 @@ def predict_by_votes(task: Task, states: Sequence[State], batch: Batch) -> list[
     """Return the class that most cells of each sample vote for; see `Task.predict`.
 
     Votes are means over the rollouts. A class that is silent in the task's display is none that
-    is chosen.
+    is chosen, and confidence is the share among the cells that choose another.
     """
     ballots = [task.votes(Batch(state, batch.truth)) for state in states]
     names = [each.name for each in ballots[0]]
@@ -341,16 +341,17 @@ def predict_by_votes(task: Task, states: Sequence[State], batch: Batch) -> list[
             where=f"{type(task).__name__} neither votes nor predicts",
             to_do="choose a checkpoint of a task that tells classes or masks",
         )
-    shares = torch.stack([torch.stack([one.share for one in each]) for each in ballots])  # (R,K,B)
-    mean = shares.double().mean(dim=0)
-    among = mean.clone()
+    every = [torch.stack([one.share.double() for one in each]) for each in ballots]
+    shares = torch.stack(every)  # (rollout, class, sample)
+    mean = shares.mean(dim=0)
     if (silent := getattr(task.display().look, "silent", None)) is not None:
-        among[silent] = -1
-    chosen, true = among.argmax(dim=0), task.true_classes(batch)
+        shares[:, silent] = 0
+    among = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
+    chosen, true = among.mean(dim=0).argmax(dim=0), task.true_classes(batch)
     found = []
     for sample, number in enumerate(chosen.tolist()):
-        confidence = mean[number, sample].item()
-        spread = shares[:, number, sample].std(correction=0).item()
+        confidence = among[:, number, sample].mean().item()
+        spread = among[:, number, sample].std(correction=0).item()
         votes = dict(zip(names, mean[:, sample].tolist(), strict=True))
         values = {"class": names[number], "confidence": confidence, "spread": spread}
         known = None if true is None or true[sample] < 0 else int(true[sample])
