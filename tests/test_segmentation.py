@@ -13,7 +13,12 @@ from nca import DataError, HostRNG, Layout, Level, NCAError, State, TaskContext
 from nca_plugins.augment import Augment
 from nca_plugins.segmentation.drawing import Blobs
 from nca_plugins.segmentation.files import pairs
-from nca_plugins.segmentation.measures import UNKNOWN, cross_entropy, rightness, soft_dice
+from nca_plugins.segmentation.measures import (
+    UNKNOWN,
+    mask_rightness,
+    pixel_cross_entropy,
+    soft_dice,
+)
 from nca_plugins.segmentation.sources import alike
 from nca_plugins.segmentation.task import Segmentation
 from nca_plugins.segmentation.uncertainty import Opinion, predictions
@@ -82,7 +87,7 @@ def test_dice_iou_and_accuracy_by_hand_where_unknown_pixels_count_nowhere():
     masks = torch.tensor([[[0, 0, 1, 1, UNKNOWN]]])
     found = {
         n: (s.part / s.whole).item()
-        for n, s in rightness(chosen, masks, ("a", "b", "c")).items()
+        for n, s in mask_rightness(chosen, masks, ("a", "b", "c")).items()
         if s.whole
     }
     assert_close(found["pixels right"], 3 / 4)
@@ -97,9 +102,9 @@ def test_losses_count_known_pixels_alone_and_vanish_where_all_is_right():
     masks = torch.tensor([[[0, 1], [1, UNKNOWN]]])
     right = 40.0 * torch.nn.functional.one_hot(masks.clamp(min=0), 2).movedim(-1, 1)
     for wrong_at_unknown in (right, right * torch.tensor([1.0, 1.0, 1.0, -1.0]).view(1, 1, 2, 2)):
-        assert cross_entropy(wrong_at_unknown, masks).item() < 1e-6
+        assert pixel_cross_entropy(wrong_at_unknown, masks).item() < 1e-6
         assert soft_dice(wrong_at_unknown, masks).item() < 1e-6
-    assert cross_entropy(-right, masks).item() > 10
+    assert pixel_cross_entropy(-right, masks).item() > 10
     assert soft_dice(-right, masks).item() > 0.5
 
 

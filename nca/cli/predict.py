@@ -23,12 +23,12 @@ from nca.cli.console import (
 )
 from nca.cli.numbers import SAMPLES, STEPS, number
 from nca.cli.output import Kind, output_path
-from nca.cli.predict_files import PredictionFiles
 from nca.cli.progress import terminal_progress
 from nca.files import user_path
 
 if TYPE_CHECKING:
     from nca.checkpoint.trained import Trained
+    from nca.cli.predict_files import PredictionFiles
     from nca.evaluation.predict import Seen
 
 SHOWN = 20
@@ -83,6 +83,7 @@ def predict_command(
     """
     from nca.checkpoint.reads import DRAWN
     from nca.checkpoint.trained import Trained
+    from nca.cli.predict_files import PredictionFiles
     from nca.device import pick_device
     from nca.evaluation.predict import (
         demand_predictions,
@@ -125,7 +126,7 @@ def predict_command(
 def _write(
     trained: "Trained",
     seen: "Iterable[Seen]",
-    writer: PredictionFiles,
+    writer: "PredictionFiles",
     total: int,
     how: tuple[int, int, float | None],
 ) -> tuple[list[dict[str, Any]], list[tuple[float, float]]]:

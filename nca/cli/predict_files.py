@@ -57,7 +57,7 @@ class PredictionFiles:
         if self._lines:
             self._lines.append(row)
         else:
-            self._append(flat(row))
+            self._append(flattened(row))
 
     def remove_if_empty(self) -> None:
         """Remove the folder, if nothing was written."""
@@ -87,7 +87,7 @@ class PredictionFiles:
             raise StorageError(what, where=str(self.table), to_do=TO_DO) from fault
 
 
-def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+def flattened(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row with a column for each name of a mapping in it: `votes: cat`."""
     found: dict[str, Any] = {}
     for name, value in row.items():

@@ -32,7 +32,7 @@ def counts(chosen: Tensor, masks: Tensor, classes: int) -> tuple[Tensor, Tensor,
     return both, own, true
 
 
-def rightness(chosen: Tensor, masks: Tensor, names: Sequence[str]) -> dict[str, Share]:
+def mask_rightness(chosen: Tensor, masks: Tensor, names: Sequence[str]) -> dict[str, Share]:
     """Return Dice, IoU and pixel accuracy over all classes, and the Dice of each class.
 
     Dice and IoU are means over the classes of each picture, those left out that are neither in
@@ -57,7 +57,7 @@ def rightness(chosen: Tensor, masks: Tensor, names: Sequence[str]) -> dict[str, 
     return found
 
 
-def cross_entropy(scores: Tensor, masks: Tensor) -> Tensor:
+def pixel_cross_entropy(scores: Tensor, masks: Tensor) -> Tensor:
     """Return the mean cross-entropy over the known pixels of each sample, `(B,)`.
 
     Args:

@@ -48,7 +48,12 @@ from nca_plugins.cells import class_picture, to_cells
 from nca_plugins.pixels import Pixels
 from nca_plugins.segmentation.drawing import NAMES, Blobs
 from nca_plugins.segmentation.files import Pair, flat, pairs, read
-from nca_plugins.segmentation.measures import UNKNOWN, cross_entropy, rightness, soft_dice
+from nca_plugins.segmentation.measures import (
+    UNKNOWN,
+    mask_rightness,
+    pixel_cross_entropy,
+    soft_dice,
+)
 from nca_plugins.segmentation.sources import SPLIT, Drawn, Folder, Source, alike
 from nca_plugins.segmentation.uncertainty import Opinion, predictions
 
@@ -197,7 +202,9 @@ class Segmentation(Task):
         """Return the cross-entropy of the pixels and, weighed, 1 - Dice, each over the states."""
         masks = batch.truth["mask"]
         every = [self.scores(state) for state in states]
-        terms = {"cross_entropy": torch.stack([cross_entropy(s, masks) for s in every]).mean(0)}
+        terms = {
+            "cross_entropy": torch.stack([pixel_cross_entropy(s, masks) for s in every]).mean(0)
+        }
         if self.overlap:
             each = torch.stack([soft_dice(scores, masks) for scores in every])
             terms["overlap"] = self.overlap * each.mean(dim=0)
@@ -205,7 +212,7 @@ class Segmentation(Task):
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return Dice, IoU and pixel accuracy over all classes, and the Dice of each."""
-        return rightness(self.scores(state).argmax(dim=1), batch.truth["mask"], self.classes)
+        return mask_rightness(self.scores(state).argmax(dim=1), batch.truth["mask"], self.classes)
 
     def display(self) -> Display:
         """Return classes as colours, the level to draw on, and some pictures to report on."""

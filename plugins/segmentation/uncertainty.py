@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nca import Prediction, Share, analysis
-from nca_plugins.segmentation.measures import UNKNOWN, rightness
+from nca_plugins.segmentation.measures import UNKNOWN, mask_rightness
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Opinion:
         known = mask != UNKNOWN
         spread = self.spread[sample][known].unsqueeze(0)
         wrong = (self.chosen[sample] != mask)[known].double().unsqueeze(0)
-        shares = rightness(self.chosen[sample, None], mask[None], names)
+        shares = mask_rightness(self.chosen[sample, None], mask[None], names)
         half, whole = analysis.risk_at(spread, wrong, (0.5, 1.0))[0].tolist()
         return {
             **{k: _ratio(shares[k]) for k in ("Dice", "IoU")},
