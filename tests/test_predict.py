@@ -99,6 +99,8 @@ def test_pictures_come_a_few_at_a_time_and_each_says_the_same_in_any_batch(digit
         rows = [row for each in seen for row in predict(digits, each, steps=6, repeats=2)]
         assert [name for name, _ in rows] == [str(file) for file in files]
         found[batch] = [one.values["votes"] for _, one in rows]
+    (seen,) = seen_files(digits, files, 5)  # each with fire masks of its own
+    assert seen.batch.state.samples.tolist() == [-1, -2, -3, -4, -5]
     assert found[2] == [pytest.approx(votes) for votes in found[5]]
     assert found[2][0] != pytest.approx(found[2][1])
 

@@ -289,6 +289,7 @@ def test_the_spread_is_the_deviation_over_rollouts_and_is_judged_by_the_error():
     opinion = Opinion.of([first, other.view(1, 2, 1, 4)])
     assert_close(opinion.chance[0, 1, 0], torch.tensor([0.9, 0.5, 0.7, 0.4]))
     assert_close(opinion.spread[0, 0], torch.tensor([0.0, 0.0, 0.2, 0.3]), atol=1e-4, rtol=0)
+    assert Opinion.of([first] * 3).spread.eq(0).all()
     mask = torch.tensor([[[1, 0, 0, 1]]])  # wrong in the last two, where it is least sure
     (found,) = predictions(opinion, torch.zeros(1, 3, 1, 4), mask, ("a", "b"))
     assert found.error == 0.5

@@ -32,14 +32,15 @@ class Opinion:
     @classmethod
     def of(cls, every: Sequence[Tensor]) -> "Opinion":
         """Return what the scores `(B, K, H, W)` of each rollout amount to."""
-        first = torch.zeros_like(every[0], dtype=torch.float32)
-        mean, square = first, first
+        first = torch.softmax(every[0].float(), dim=1)
+        # counted from the first: rollouts that are alike have no spread at all
+        mean, square = torch.zeros_like(first), torch.zeros_like(first)
         for scores in every:
-            chance = torch.softmax(scores.float(), dim=1)
-            mean, square = mean + chance / len(every), square + chance.square() / len(every)
-        chosen = mean.argmax(dim=1, keepdim=True)
+            away = torch.softmax(scores.float(), dim=1) - first
+            mean, square = mean + away / len(every), square + away.square() / len(every)
+        chosen = (first + mean).argmax(dim=1, keepdim=True)
         variance = square.gather(1, chosen) - mean.gather(1, chosen).square()
-        return cls(mean, chosen.squeeze(1), variance.clamp(min=0).sqrt().squeeze(1))
+        return cls(first + mean, chosen.squeeze(1), variance.clamp(min=0).sqrt().squeeze(1))
 
     def values(self, sample: int, names: Sequence[str]) -> dict[str, float | dict[str, float]]:
         """Return what stands in the table of one sample: confidence, spread, shares."""

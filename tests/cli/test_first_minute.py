@@ -55,7 +55,7 @@ SHORTENED = {
 
 PARSED_ONLY = {
     r"nca play( .*)?": "it serves a page until it is stopped",
-    r"nca predict .*": "it needs pictures; tests/cli/test_predict_command.py",
+    r"nca predict( .*)?": "it needs pictures; tests/cli/test_predict_command.py",
     r"nca data fetch .*": "it downloads",
     r"nca data check .*": "it needs data that are fetched",
     r"nca import .*": "it needs weights that others have published; tests/test_importers.py",
