@@ -1,6 +1,6 @@
 """Train a small U-Net beside `nca run segmentation`: same pictures, batches and arithmetic.
 
-    python tests/beside_unet.py --iterations 500
+    python tests/beside_unet.py --iterations 1500
 
 It prints Dice and IoU on the same test pictures, and on pictures whose sides are twice and four
 times as long. The automaton takes 16 steps; the width of the U-Net is chosen so that both take
