@@ -110,9 +110,11 @@ if TYPE_CHECKING:
     from nca.recipe.recipe import Recipe as Recipe
     from nca.registry.importer import Imported as Imported
     from nca.registry.registry import register as register
+    from nca.render.load import load_picture as load_picture
     from nca.render.load import load_target as load_target
     from nca.render.load import load_texture as load_texture
     from nca.render.load import to_rgb_on_white as to_rgb_on_white
+    from nca.render.picture_files import pictures_in as pictures_in
     from nca.streaming.grid_file import GridFile as GridFile
     from nca.streaming.grid_file import stream as stream
     from nca.tasks.batch import Batch as Batch
@@ -124,6 +126,7 @@ if TYPE_CHECKING:
     from nca.tasks.metrics import Share as Share
     from nca.tasks.pool import Pool as Pool
     from nca.tasks.pool import PoolOptions as PoolOptions
+    from nca.tasks.prediction import Prediction as Prediction
     from nca.tasks.task import ClassShare as ClassShare
     from nca.tasks.task import Task as Task
     from nca.tasks.task import TaskContext as TaskContext
@@ -202,6 +205,7 @@ NAMES = {
         "TaskContext",
         "ClassShare",
     ),
+    "nca.tasks.prediction": ("Prediction",),
     "nca.tasks.display": ("Display", "ChannelColours", "ClassColours", "Canvas"),
     "nca.tasks.batch": ("Batch",),
     "nca.tasks.pool": (
@@ -218,7 +222,9 @@ NAMES = {
         "Progress",
         "SILENT",
     ),
+    "nca.render.picture_files": ("pictures_in",),
     "nca.render.load": (
+        "load_picture",
         "load_target",
         "load_texture",
         "to_rgb_on_white",

@@ -280,7 +280,7 @@ class CellClassification(Task):
     def apply_picture(self, batch: Batch, picture: Tensor, role: str) -> Batch:
         """Lay a picture over the image; its class is unknown from then on."""
         state = self.pixels.covered(batch.state, picture)
-        label = torch.full_like(batch.truth["label"], -1)
+        label = torch.full((state.batch,), -1, device=state.samples.device)
         return Batch(state, {"label": label, "live": self.pixels.ink(state) > self.ink})
 
     def _batch(

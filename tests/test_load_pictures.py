@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nca.errors import PluginError, RegistryError, ShapeError, TargetError
 from nca.registry.registry import register, registry
-from nca.render.load import load_target, to_rgb_on_white
+from nca.render.load import load_picture, load_target, to_rgb_on_white
 from nca_plugins import targets
 
 ANIMALS = ("butterfly", "lizard", "planarian")
@@ -323,3 +323,18 @@ def test_fonts_are_sought_in_folders_then_asked_of_fontconfig(tmp_path, monkeypa
     own.write_bytes(b"not a font")
     assert targets.emoji_fonts() == [own]
     assert targets.glyph(own, "🦎") is None
+
+
+@pytest.mark.parametrize("kind", ["L", "P", "1"])
+def test_a_picture_of_eight_bits_keeps_its_numbers(kind, tmp_path):
+    values = np.arange(12).reshape(3, 4) if kind != "1" else np.eye(3, 4) * 255
+    image = Image.fromarray(values.astype(np.uint8))
+    if kind == "P":
+        image = Image.new("P", (4, 3))
+        image.putdata(list(range(12)))
+        image.putpalette([n for n in range(256) for _ in range(3)])
+    image.convert("1").save(tmp_path / "a.png") if kind == "1" else image.save(tmp_path / "a.png")
+    picture = load_picture(tmp_path / "a.png")
+    assert picture.shape == (4, 3, 4)
+    assert (picture[:3] * 255).round().equal(torch.from_numpy(values).float().expand(3, 3, 4))
+    assert picture[3].eq(1).all()

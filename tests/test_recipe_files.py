@@ -54,3 +54,18 @@ def test_a_recipe_in_a_runs_folder_finds_the_copies(tmp_path):
     (tmp_path / "files" / copy_name("/far/tiger.png")).parent.mkdir()
     (tmp_path / "files" / copy_name("/far/tiger.png")).write_bytes(b"tiger")
     assert RecipeFiles(tmp_path).get("/far/tiger.png") == b"tiger"
+
+
+def test_a_checkpoint_finds_a_folder_of_data_by_the_note_of_its_run_alone(tmp_path):
+    files = RecipeFiles(tmp_path)
+    assert files.data_folder("my/images") == tmp_path / "my/images"
+    (note,) = files.kept()
+    sealed = RecipeFiles(tmp_path / "run", files.kept(), "a.safetensors")
+    assert sealed.data_folder("my/images") is None
+    copy = tmp_path / "run" / "files" / copy_name(note)
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(files.kept()[note].content)
+    assert sealed.data_folder("my/images") == tmp_path / "my/images"
+    named = str(tmp_path / "other")
+    sealed.permit([named])
+    assert sealed.data_folder(named) == tmp_path / "other"

@@ -8,7 +8,17 @@ import pytest
 import torch
 from training_case import Sinking, begun
 
-from nca import Batch, ClassShare, Display, PluginError, Share, Task, TaskContext, register
+from nca import (
+    Batch,
+    ClassShare,
+    Display,
+    PluginError,
+    Prediction,
+    Share,
+    Task,
+    TaskContext,
+    register,
+)
 from nca.display import ChannelColours
 from nca.engine.layout import Layout, Level
 from nca.engine.rng import HostRNG
@@ -34,6 +44,8 @@ ASKED: dict[str, Callable[[Task], Any]] = {
     },
     "apply_picture": lambda task: task.apply_picture(BATCH, torch.zeros(4, 4, 4), "input"),
     "add_seed": lambda task: task.add_seed(BATCH, (0, 0)),
+    "input_batch": lambda task: task.input_batch(torch.zeros(2, 4, 4, 4)),
+    "predict": lambda task: task.predict([STATE], BATCH),
 }
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -53,6 +65,12 @@ WRONG: list[tuple[str, Any, str]] = [
     ("display", None, "returns nothing"),
     ("display", Display(STATE, ChannelColours("none")), "a level 'none', which is none"),
     ("display", Display(STATE, ChannelColours("body")), "channels (0, 1, 2) of a level that has 1"),
+    ("input_batch", Batch(STATE.select(slice(0, 1)), {}), "1 samples for 2 pictures"),
+    ("predict", None, "returns nothing"),
+    ("predict", [Prediction({"class": "a"})], "1 predictions for 2 samples"),
+    ("predict", [Prediction({"class": "a"}), "a"], "among its predictions: str 'a'"),
+    ("predict", [Prediction({"a": 1}), Prediction({"b": 1})], "with different columns"),
+    ("predict", [Prediction({}, {"mask": torch.zeros(1, 4, 4)})] * 2, "as 'mask': a tensor"),
     ("picture", torch.zeros(2, 1, 4, 4), "a tensor (2, 1, 4, 4) of float32"),
     ("targets", torch.zeros(3, 4, 4), "a tensor (3, 4, 4) of float32"),
     ("pictures", {"x": None}, "as 'x': nothing"),

@@ -5,6 +5,7 @@ Pure functions of tensors: of the features of one level `(B, C, *space)`, or of 
 unless they say otherwise; where a sample has nothing to measure, that number is NaN. What the
 measures are to show, and why, is in G. Hinton, "How to represent part-whole hierarchies in a
 neural network" (2021): cells agree in islands, which grow with level and lie in one another.
+`error_correlation`, `risk_at` and `area_under_risk` ask whether uncertainty predicts error.
 
 Public to the other folders: what `__all__` names; users take it from `nca.analysis`.
 `nca islands` applies all of it to a checkpoint: `nca help islands`.
@@ -34,10 +35,12 @@ from nca.analysis.overlap import (
     translated,
 )
 from nca.analysis.probes import most_frequent, probe
+from nca.analysis.reliability import area_under_risk, error_correlation, risk_at
 from nca.engine.rollouts import relative_change
 
 __all__ = [
     "agreement",
+    "area_under_risk",
     "average_linkage",
     "baseline",
     "bonds",
@@ -48,6 +51,7 @@ __all__ = [
     "directions",
     "effective_rank",
     "energy",
+    "error_correlation",
     "foreground_ari",
     "foreground_nmi",
     "gather",
@@ -61,6 +65,7 @@ __all__ = [
     "relative_change",
     "resized",
     "rising",
+    "risk_at",
     "segments_in",
     "settling_time",
     "sizes",

@@ -28,6 +28,7 @@ from nca.cli import (
     plan,
     play,
     plugins,
+    predict,
     recipes,
     render,
     run,
@@ -62,6 +63,7 @@ app.command("run")(run.run_command)
 app.command("plan")(plan.plan_command)
 app.command("sweep")(sweep.sweep_command)
 app.command("evaluate")(evaluate.evaluate_command)
+app.command("predict")(predict.predict_command)
 app.command("render")(render.render_command)
 app.command("export")(export.export_command)
 app.command("examine")(examine.examine_command)

@@ -8,6 +8,8 @@ Metrics are the task's own; `[evaluate] disturb` continues after another input o
 `--split held_out` measures on training data that no training saw. Other questions:
 `nca help islands`, `nca help robustness`.
 
-`evaluate` measures, `finish_run` evaluates a finished run and draws its pictures. Public to the
-other folders: every module.
+    nca predict CHECKPOINT my/pictures             a row for each picture, and masks beside it
+
+`evaluate` measures, `predict` answers for a person's own pictures, `finish_run` evaluates a
+finished run and draws its pictures. Public to the other folders: every module.
 """

@@ -30,6 +30,9 @@ LARGEST = 32 << 20
 COPIES = "files"
 """The folder of the copies in a run's folder."""
 
+WHERE = ".folder"
+"""How the note of a run ends that says where a folder of data lies."""
+
 
 @dataclass(frozen=True)
 class KeptFile:
@@ -119,6 +122,27 @@ class RecipeFiles:
         if not self.sealed:
             return is_folder(self.place(path))
         return any(name.startswith(f"{path}/") for name in self._carried or ())
+
+    def data_folder(self, path: str) -> Path | None:
+        """Return where a folder of data lies, which is too much to be kept: a run notes its place.
+
+        A checkpoint's recipe reaches such a folder by the note in the run's own folder alone; a
+        file that came by itself makes nobody look anywhere.
+
+        Returns:
+            A path from the root, whether or not a folder is there; None: it is out of reach.
+        """
+        note = path + WHERE
+        if not self.out_of_reach(path):
+            found = os.path.abspath(self.place(path))  # noqa: PTH100, links stay
+            self.keep(note, KeptFile(os.fsencode(found)))
+            return Path(found)
+        copy = self.folder / COPIES / copy_name(note)
+        if not is_file(copy):
+            return None
+        content = read_bounded(copy, LARGEST, NAMED)
+        self.keep(note, KeptFile(content))
+        return Path(os.fsdecode(content))
 
     def place(self, path: str) -> Path:
         """Return where a file lies, or would lie, on the disk."""

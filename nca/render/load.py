@@ -28,6 +28,7 @@ from nca.types import PICTURES, OutsideFile
 Target: TypeAlias = str | Mapping[str, Any]
 """A path, a name, or a table of a name and options."""
 SMALLEST_SIDE = 4
+LONGEST_SIDE = 1 << 13
 PATH_OR_NAME = OutsideFile(or_name=True, endings=PICTURES)
 
 
@@ -111,6 +112,24 @@ def load_texture(
             to_do=f"give a greater side, or a picture with {SMALLEST_SIDE} cells on both sides",
         )
     return picture
+
+
+def load_picture(path: Path) -> Tensor:
+    """Return a picture file at its own size, whatever its format.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Red, green, blue, not multiplied by it, and cover, a float32 tensor (4, height, width),
+        each value from 0 to 1; a file of 8 bits has kept its numbers, each divided by 255.
+
+    Raises:
+        PictureError: It cannot be found or read, or has more than 8,192 pixels along a side.
+    """
+    content = read_picture_file(path)
+    picture = decode(content, str(path), side=LONGEST_SIDE, longest=LONGEST_SIDE)
+    return torch.from_numpy(picture.pixels).permute(2, 0, 1).contiguous()
 
 
 def to_rgb_on_white(rgba: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ there are with their options, which are the keys of `[task]` in a recipe.
 - `pool`: states kept between iterations, `[pool]`: fresh, exchanged and damaged ones.
 - `damage`: what training and `nca examine` cut from a state: shape, share of the grid, place.
 - `losses`, `metrics`: one number per sample, and shares that add up over batches.
+- `prediction`: what `nca predict` writes down of a picture.
 - `display`: how pages and pictures show a task's cells.
 
 Public to the other folders: every module. Plugins take `losses`, `metrics` and `display` from

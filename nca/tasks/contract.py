@@ -19,6 +19,7 @@ from nca.errors import PluginError
 from nca.tasks.batch import Batch
 from nca.tasks.display import ChannelColours, ClassColours, Display
 from nca.tasks.metrics import Share
+from nca.tasks.prediction import Prediction
 
 Judge = Callable[..., str]
 """Given task, answer and arguments, returns in words what the answer is; nothing if it is right."""
@@ -233,6 +234,34 @@ def _shown(task: Any, answer: Any) -> str:
     return ""
 
 
+def _seen(task: Any, answer: Any, pictures: Tensor) -> str:
+    found = _batch(task, answer)
+    if found or answer.state.batch == len(pictures):
+        return found
+    return f"{answer.state.batch} samples for {len(pictures)} pictures"
+
+
+def _predictions(task: Any, answer: Any, states: Sequence[State], batch: Batch) -> str:
+    if not isinstance(answer, list | tuple):
+        return _said(answer)
+    if len(answer) != batch.state.batch:
+        return f"{len(answer)} predictions for {batch.state.batch} samples"
+    if wrong := [one for one in answer if not isinstance(one, Prediction)]:
+        return f"among its predictions: {_said(wrong[0])}"
+    if len({(tuple(one.values), tuple(one.pictures)) for one in answer}) > 1:
+        return "predictions with different columns or pictures"
+    drawn = {name: picture for one in answer for name, picture in one.pictures.items()}
+    return _first_wrong(
+        drawn,
+        lambda one: (
+            isinstance(one, Tensor)
+            and one.dtype == torch.uint8
+            and one.ndim == 3
+            and one.shape[0] in (1, 3)
+        ),
+    )
+
+
 def _has_shape(given: Any, shape: tuple[int, ...]) -> bool:
     return isinstance(given, Tensor) and tuple(given.shape) == shape
 
@@ -260,4 +289,6 @@ _ANSWERS: dict[str, tuple[Judge, str]] = {
     "true_classes": (_classes, "an int64 tensor (B,): which vote, -1: unknown; or None"),
     "apply_picture": (_batch, _STATES),
     "add_seed": (_batch, _STATES),
+    "input_batch": (_seen, f"{_STATES}: one for each picture"),
+    "predict": (_predictions, "an nca.Prediction for each sample, all of the same columns"),
 }

@@ -26,6 +26,7 @@ from nca.tasks.batch import Batch
 from nca.tasks.contract import attribute_fault, judged, signature_fault
 from nca.tasks.display import Display
 from nca.tasks.metrics import Share
+from nca.tasks.prediction import Prediction
 from nca.types import Size, Split
 
 
@@ -79,6 +80,8 @@ class Task(nn.Module, ABC):
         better: Whether more or less of it is better.
         roles: What a person's picture may become, see `write`: words such as `input`, `start`
             or `target`, the most natural one first.
+        any_size: Whether a picture to predict becomes a grid of its own size; otherwise it is
+            fitted to the `canvas`.
         derived_buffers: From which options each buffer follows that is stored in checkpoints;
             `size` is that of the grid. Where one of them is overridden, the buffer of the
             checkpoint is not loaded, and `prepare` makes it anew.
@@ -87,6 +90,7 @@ class Task(nn.Module, ABC):
     headline: str
     better: ClassVar[Literal["more", "less"]]
     roles: tuple[str, ...] = ()
+    any_size: ClassVar[bool] = False
     derived_buffers: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -275,6 +279,31 @@ class Task(nn.Module, ABC):
             to_do="paint on a level instead",
         )
 
+    def input_batch(self, pictures: Tensor) -> Batch:
+        """Return first states that see a person's pictures; no truth is known of them.
+
+        Args:
+            pictures: `(B, 4, height, width)` as of `apply_picture`; of the size of the `canvas`,
+                or, where `any_size` is true, of any.
+
+        Raises:
+            ShapeError: The task takes no pictures as input.
+        """
+        first = self.display().first.to(pictures.device)
+        return Batch.cat([self.apply_picture(Batch(first), one, "input") for one in pictures])
+
+    def predict(self, states: Sequence[State], batch: Batch) -> list[Prediction]:
+        """Return what is said of each sample: the class that most cells vote for, unless told.
+
+        Args:
+            states: The last state of each of several rollouts, which differ in their randomness.
+            batch: What they started from, with its truth, if any is known.
+
+        Raises:
+            ShapeError: The task has no votes, and says nothing else.
+        """
+        return predict_by_votes(self, states, batch)
+
     def add_seed(self, batch: Batch, cell: Size) -> Batch:
         """Put a seed into one cell: 1 in every channel of every level but the input.
 
@@ -296,6 +325,43 @@ class Task(nn.Module, ABC):
             size: Cells along each axis.
         """
         self.context = replace(self.context, size=size)
+
+
+def predict_by_votes(task: Task, states: Sequence[State], batch: Batch) -> list[Prediction]:
+    """Return the class that most cells of each sample vote for; see `Task.predict`.
+
+    Votes are means over the rollouts. A class that is silent in the task's display is none that
+    is chosen, and confidence is the share among the cells that choose another.
+    """
+    ballots = [task.votes(Batch(state, batch.truth)) for state in states]
+    names = [each.name for each in ballots[0]]
+    if not names:
+        raise ShapeError(
+            "nothing can be predicted: the cells vote for no class.",
+            where=f"{type(task).__name__} neither votes nor predicts",
+            to_do="choose a checkpoint of a task that tells classes or masks",
+        )
+    every = [torch.stack([one.share.double() for one in each]) for each in ballots]
+    shares = torch.stack(every)  # (rollout, class, sample)
+    mean = shares.mean(dim=0)
+    if (silent := getattr(task.display().look, "silent", None)) is not None:
+        shares[:, silent] = 0
+    among = shares / shares.sum(dim=1, keepdim=True).clamp(min=1e-12)
+    chosen, true = among.mean(dim=0).argmax(dim=0), task.true_classes(batch)
+    found = []
+    for sample, number in enumerate(chosen.tolist()):
+        confidence = among[:, number, sample].mean().item()
+        spread = among[:, number, sample].std(correction=0).item()
+        votes = dict(zip(names, mean[:, sample].tolist(), strict=True))
+        values = {"class": names[number], "confidence": confidence, "spread": spread}
+        known = None if true is None or true[sample] < 0 else int(true[sample])
+        if known is not None:
+            values["true class"] = names[known]
+        error = None if known is None else float(known != number)
+        found.append(
+            Prediction({**values, "votes": votes}, uncertainty=1 - confidence, error=error)
+        )
+    return found
 
 
 def note_if_fewer(given: int, asked: int, split: Split) -> None:

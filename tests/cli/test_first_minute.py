@@ -60,6 +60,7 @@ PARSED_ONLY = {
     r"nca new .*": "it leaves files; tests/cli/test_new_command.py",
     r"nca check (mine.py|--installed).*": "tests/cli/test_check_command.py has such files",
     r"nca play( .*)?": "it serves a page until it is stopped",
+    r"nca predict( .*)?": "it needs pictures; tests/cli/test_predict_command.py",
     r"nca data fetch .*": "it downloads",
     r"nca data check .*": "it needs data that are fetched",
     r"nca import .*": "it needs weights that others have published; tests/test_importers.py",

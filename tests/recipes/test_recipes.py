@@ -35,6 +35,7 @@ TABLES = {
     "pool": {"pool.size": "8", "pool.fresh": "2"},
     "cell_classification": {"task.dataset": "noise", "task.held_out": "8"},
     "part_whole": {"task.scenes": "32", "task.trials": "8"},
+    "segmentation": {"grid.size": "[8, 8]", "task.trials": "8"},
     "texture": {"grid.size": "[12, 10]", "task.side": "8", "task.trials": "2"},
     "image_growth": {"grid.size": "[14, 14]", "task.side": "8", "task.trials": "2"},
 }

@@ -1,0 +1,197 @@
+"""Predict: what a trained automaton says of pictures, a few at a time.
+
+However many pictures there are, one batch of them is in memory.
+
+Legend: B sample, H height, W width, in pixels.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nca.analysis import area_under_risk, error_correlation, risk_at
+from nca.checkpoint.trained import Trained
+from nca.errors import NCAError, NCAWarning, PictureError
+from nca.files import is_file, is_folder
+from nca.render.load import load_picture
+from nca.render.pictures import decode, fit_to_grid, pictures_in, read_picture_file
+from nca.tasks.batch import Batch
+from nca.tasks.prediction import Prediction
+from nca.types import Size
+
+ROOM = 1 << 22
+"""Pixels beyond which pictures are not taken at once, however few they are."""
+
+COVERAGES = (0.5, 0.8, 1.0)
+"""Shares of the surest predictions of which the error is told."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A few samples that an automaton begins from.
+
+    Attributes:
+        names: What each is called.
+        batch: First states, with their truth where it is known.
+        size: Height and width of the pictures, where states are larger; None: as they are.
+    """
+
+    names: tuple[str, ...]
+    batch: Batch
+    size: Size | None = None
+
+
+def picture_files(paths: Sequence[Path]) -> list[Path]:
+    """Return files, and the pictures in folders, in this order.
+
+    Raises:
+        PictureError: A file is missing; a folder has no picture, or may not be read.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not (folder := is_folder(path)) and not is_file(path):
+            read_picture_file(path)  # says what is there instead
+        found += pictures_in(path) if folder else [path]
+    return found
+
+
+def demand_predictions(trained: Trained) -> None:
+    """Refuse a task that takes no picture as its input.
+
+    Raises:
+        NCAError: It takes none.
+    """
+    roles = trained.task.roles
+    if "input" not in roles:
+        raise NCAError(
+            "nothing can be predicted of a picture: the task takes none as input.",
+            where=f"{trained.path}; its task takes pictures as: {', '.join(roles) or 'nothing'}",
+            to_do="choose a checkpoint whose cells look at pictures",
+        )
+
+
+def seen_files(trained: Trained, files: Sequence[Path], batch: int) -> Iterator[Seen]:
+    """Yield first states that see pictures from files, some at once where their sizes are alike.
+
+    A file that cannot be read is left out, and a warning says so.
+
+    Args:
+        trained: Whose task makes the states.
+        files: The pictures.
+        batch: At most so many at once.
+    """
+    waiting: list[tuple[int, Path, Tensor]] = []
+    for number, file in enumerate(files):
+        try:
+            picture = _read(trained, file)
+        except PictureError as fault:
+            text = f"left out: {file}: {fault.what}"
+            warnings.warn(text, NCAWarning, stacklevel=2)
+            continue
+        most = min(batch, max(1, ROOM // picture[0].numel()))
+        if waiting and (len(waiting) >= most or waiting[0][2].shape != picture.shape):
+            yield _seen(trained, waiting)
+            waiting = []
+        waiting.append((number, file, picture))
+    if waiting:
+        yield _seen(trained, waiting)
+
+
+def seen_samples(trained: Trained, samples: int, batch: int) -> Iterator[Seen]:
+    """Yield the first samples of the test data, with their truth.
+
+    Args:
+        trained: Its task must be prepared.
+        samples: At most so many; 0: all.
+        batch: At most so many at once.
+    """
+    done = 0
+    for each in trained.task.evaluation_batches("test", batch):
+        if samples:
+            each = each.select(slice(0, samples - done))
+        names = tuple(f"test-{done + number}" for number in range(1, each.state.batch + 1))
+        done += each.state.batch
+        yield Seen(names, each)
+        if samples and done >= samples:
+            break
+
+
+@torch.no_grad()
+def predict(
+    trained: Trained, seen: Seen, *, steps: int, repeats: int, fire_rate: float | None = None
+) -> list[tuple[str, Prediction]]:
+    """Return what is said of each sample, with its name.
+
+    Args:
+        trained: Whose task says it.
+        seen: Where it begins.
+        steps: How many steps it takes.
+        repeats: How many rollouts, each with fire masks and noise of its own.
+        fire_rate: Use this chance instead of the automaton's own.
+    """
+    states = []
+    with trained.recipe.autocast(trained.device):
+        for repeat in range(repeats):
+            first = seen.batch.state
+            first = first.replace(random_seed=first.random_seed + repeat)
+            last = trained.automaton.rollout(first, steps, fire_rate=fire_rate)
+            states.append(trained.automaton.finish(last))
+        found = trained.task.predict(states, seen.batch)
+    return [
+        (name, one if seen.size is None else _cut(one, seen.size))
+        for name, one in zip(seen.names, found, strict=True)
+    ]
+
+
+def reliability(uncertainty: Sequence[float], error: Sequence[float]) -> dict[str, float]:
+    """Return whether uncertainty predicts error over all samples whose truth is known.
+
+    Args:
+        uncertainty: Of each.
+        error: Of each.
+
+    Returns:
+        Their correlation, the error of the surest half, four fifths and all, and the mean of that
+        over all shares; nothing, where there is no sample.
+    """
+    if not error:
+        return {}
+    sure, wrong = (torch.tensor([[*each]], dtype=torch.float64) for each in (uncertainty, error))
+    risks = risk_at(sure, wrong, COVERAGES)[0].tolist()
+    shares = zip(COVERAGES, risks, strict=True)
+    return {
+        "samples": len(error),
+        "correlation with the error": error_correlation(sure, wrong).item(),
+        **{f"error of the surest {share:.0%}": risk for share, risk in shares},
+        "area under risk": area_under_risk(sure, wrong).item(),
+    }
+
+
+def _read(trained: Trained, file: Path) -> Tensor:
+    """Return a picture as the task takes it, `(4, H, W)`."""
+    if trained.task.any_size:
+        return load_picture(file)
+    canvas = trained.task.canvas
+    content = read_picture_file(file)
+    return fit_to_grid(decode(content, str(file), side=max(canvas)), canvas)
+
+
+def _seen(trained: Trained, waiting: Sequence[tuple[int, Path, Tensor]]) -> Seen:
+    numbers, files, pictures = zip(*waiting, strict=True)
+    batch = trained.task.input_batch(torch.stack(pictures).to(trained.device))
+    # each picture has fire masks of its own, whichever others are in its batch
+    samples = -1 - torch.tensor(numbers, device=trained.device)
+    size = tuple(pictures[0].shape[1:]) if trained.task.any_size else None
+    state = batch.state.replace(samples=samples)
+    return Seen(tuple(str(file) for file in files), Batch(state, batch.truth), size)
+
+
+def _cut(prediction: Prediction, size: Size) -> Prediction:
+    """Return the same with pictures that end where the person's picture does."""
+    height, width = size
+    pictures = {name: one[:, :height, :width] for name, one in prediction.pictures.items()}
+    return Prediction(prediction.values, pictures, prediction.uncertainty, prediction.error)

@@ -1,0 +1,186 @@
+"""Pictures with masks from files: which belong together, and what a mask's pixels mean.
+
+A mask has the name of its picture, in another folder, or with a suffix beside it. Its pixels are
+class numbers, or as many different colours as there are classes, the darkest the first; with two
+classes, whatever is brighter than the middle is the second. Transparent pixels are unknown.
+
+Legend: C colour, H height, W width, in pixels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nca import DataError, Progress, load_picture, pictures_in
+from nca_plugins.segmentation.measures import UNKNOWN
+
+SHOWN = 4
+"""So many names are in an error, at most."""
+
+MOST_COLOURS = 1 << 12
+"""Different colours of all masks beyond which nobody counts on."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture's file and that of its mask."""
+
+    picture: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture with its mask, in memory.
+
+    Attributes:
+        image: uint8 `(C, H, W)`.
+        mask: uint8 `(H, W)`; it counts where `known` is true.
+        known: bool `(H, W)`.
+    """
+
+    image: Tensor
+    mask: Tensor
+    known: Tensor
+
+    @property
+    def masked(self) -> Tensor:
+        """The mask as int64, -1 where it is unknown."""
+        return torch.where(self.known, self.mask.long(), UNKNOWN)
+
+
+def pairs(images: Path, masks: Path | None, suffix: str) -> list[Pair]:
+    """Return the pictures of a folder, each with its mask, in the order of their numbers.
+
+    Args:
+        images: The folder of the pictures.
+        masks: The folder of the masks; None: they lie beside the pictures.
+        suffix: What a mask's name has after that of its picture, before its ending.
+
+    Raises:
+        DataError: A picture lacks its mask, or a mask its picture; a name is there twice.
+        PictureError: A folder is missing, or has no pictures.
+    """
+    apart = masks is not None and masks != images
+    every = pictures_in(images)
+    beside = pictures_in(masks) if apart and masks else every
+    of_masks = _by_name([p for p in beside if p.stem.endswith(suffix)], masks or images)
+    pictures = every if apart else [p for p in every if not p.stem.endswith(suffix)]
+    named = _by_name(pictures, images)
+    wanted = {name + suffix: path for name, path in named.items()}
+    bare = sorted(path.name for name, path in wanted.items() if name not in of_masks)
+    over = sorted(path.name for name, path in of_masks.items() if name not in wanted)
+    if bare or over:
+        lost = [f"without a mask: {_some(bare)}"] * bool(bare)
+        lost += [f"masks without a picture: {_some(over)}"] * bool(over)
+        raise DataError(
+            f"pictures and masks do not match: {'; '.join(lost)}.",
+            where=f"{images}, {masks or images}",
+            to_do=f"call the mask of NAME.jpg NAME{suffix}.png, or set task.suffix",
+        )
+    return [Pair(path, of_masks[name]) for name, path in wanted.items()]
+
+
+def read(
+    found: Sequence[Pair], classes: Sequence[str], rgb: bool, progress: Progress
+) -> list[Example]:
+    """Return the pictures of all pairs.
+
+    Args:
+        found: The files.
+        classes: What the masks tell apart.
+        rgb: Whether the pictures have colours.
+        progress: Where it is reported how far that is.
+
+    Raises:
+        DataError: A mask has another size than its picture, or the masks other values than classes.
+        PictureError: A file cannot be read.
+    """
+    progress.begin("pictures", len(found), unit="pictures")
+    images, codes, known = [], [], []
+    for number, pair in enumerate(found, 1):
+        image, mask = load_picture(pair.picture), load_picture(pair.mask)
+        if image.shape != mask.shape:
+            sizes = ["{}x{}".format(*each.shape[1:]) for each in (image, mask)]
+            raise DataError(
+                f"a mask has another size than its picture: {sizes[1]} and {sizes[0]} pixels.",
+                where=f"{pair.mask}, {pair.picture}",
+                to_do="give every mask the size of its picture",
+            )
+        images.append((255 * flat(image, rgb)).round().to(torch.uint8))
+        red, green, blue = (255 * mask[:3]).round().to(torch.int32)
+        codes.append(red << 16 | green << 8 | blue)
+        known.append(mask[3] >= 0.5)
+        progress.advance(number)
+    masks = _numbered(codes, known, classes, found)
+    return [Example(*each) for each in zip(images, masks, known, strict=True)]
+
+
+def flat(picture: Tensor, rgb: bool) -> Tensor:
+    """Return a picture on black, `(3, H, W)` or `(1, H, W)`.
+
+    Args:
+        picture: `(4, H, W)`: red, green, blue and cover, from 0 to 1.
+        rgb: Whether it keeps its colours.
+    """
+    colours = picture[:3] * picture[3:]
+    return colours if rgb else colours.mean(dim=0, keepdim=True)
+
+
+def _numbered(
+    codes: list[Tensor], known: list[Tensor], classes: Sequence[str], found: Sequence[Pair]
+) -> list[Tensor]:
+    """Return the class of each pixel of each mask, uint8 `(H, W)`, from its colour."""
+    count, values = len(classes), set[int]()
+    for code, there in zip(codes, known, strict=True):
+        values |= {*code[there].unique().tolist()}
+        if len(values) > MOST_COLOURS:
+            break
+    if all(_grey(value) and value & 255 < count for value in values):
+        return [(code & 255).to(torch.uint8) for code in codes]
+    if len(values) == count:
+        order = sorted(values, key=_brightness)
+        masks = [torch.zeros_like(code, dtype=torch.uint8) for code in codes]
+        for code, mask in zip(codes, masks, strict=True):
+            for number, value in enumerate(order):
+                mask[code == value] = number
+        return masks
+    if count == 2:
+        brightness = [(code >> 16) + (code >> 8 & 255) + (code & 255) for code in codes]
+        return [(each > 3 * 127).to(torch.uint8) for each in brightness]
+    words = [f"{value & 255}" if _grey(value) else f"#{value:06x}" for value in sorted(values)]
+    raise DataError(
+        f"the masks have {len(values)} different colours, and there are {count} classes: "
+        f"{', '.join(classes)}.",
+        where=f"{found[0].mask.parent}: {_some(words)}",
+        to_do=f"give masks of 0 to {count - 1} or of {count} colours, in PNG, which keeps them "
+        'exactly, or name all classes: --set task.classes=["ground","tree",...]',
+    )
+
+
+def _grey(code: int) -> bool:
+    return code >> 16 == code >> 8 & 255 == code & 255
+
+
+def _brightness(code: int) -> tuple[int, int]:
+    return (code >> 16) + (code >> 8 & 255) + (code & 255), code
+
+
+def _by_name(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for path in paths:
+        if (other := named.setdefault(path.stem, path)) != path:
+            raise DataError(
+                f"two files have one name: {other.name} and {path.name}.",
+                where=str(folder),
+                to_do="keep one of them, or rename it",
+            )
+    return named
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"

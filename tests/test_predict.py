@@ -1,0 +1,165 @@
+"""Predictions: votes of several rollouts, and pictures from files a few at a time."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nca import Batch, ClassColours, ClassShare, Display, Layout, Level, NCAWarning, PictureError
+from nca.checkpoint.read import read_recipe
+from nca.checkpoint.trained import Trained
+from nca.evaluation import predict as predicting
+from nca.evaluation.predict import picture_files, predict, reliability, seen_files, seen_samples
+from nca.tasks.task import predict_by_votes
+
+LAYOUT = Layout([Level("body", 3)])
+DIGITS = "self_classifying_mnist_small"
+
+
+def voting(shares, silent=None, labels=None):
+    """Return a task whose votes are those of a state's first cell."""
+    colours = ClassColours("body", torch.eye(3), torch.zeros(3), tuple("abc"), torch.zeros(3, 3))
+    return SimpleNamespace(
+        votes=lambda batch: [
+            ClassShare(name, (0.0, 0.0, 0.0), batch.state["body"][:, k, 0, 0])
+            for k, name in enumerate("abc")
+        ],
+        display=lambda: Display(
+            LAYOUT.zeros(1, (1, 1)), ClassColours(**{**vars(colours), "silent": silent})
+        ),
+        true_classes=lambda batch: labels,
+    )
+
+
+def states(*rollouts):
+    """Return a state for each rollout, of a sample for each row of shares."""
+    return [
+        LAYOUT.zeros(len(rows), (1, 1)).replace({"body": torch.tensor(rows).view(-1, 3, 1, 1)})
+        for rows in rollouts
+    ]
+
+
+def test_the_class_is_that_of_the_mean_vote_and_its_spread_is_told():
+    given = states([[0.6, 0.4, 0.0]], [[0.2, 0.8, 0.0]])
+    (found,) = predict_by_votes(voting(given), given, Batch(given[0]))
+    assert found.values["class"] == "b"
+    assert found.values["confidence"] == pytest.approx(0.6)
+    assert found.values["spread"] == pytest.approx(0.2)
+    assert found.values["votes"] == pytest.approx({"a": 0.4, "b": 0.6, "c": 0.0})
+    assert found.uncertainty == pytest.approx(0.4)
+    assert found.error is None
+
+
+def test_a_silent_class_is_never_chosen_and_counts_for_nothing():
+    given = states([[0.8, 0.05, 0.15]])
+    (found,) = predict_by_votes(voting(given, silent=0), given, Batch(given[0]))
+    assert found.values["class"] == "c"
+    assert found.values["confidence"] == pytest.approx(0.75)
+    assert found.values["votes"]["a"] == pytest.approx(0.8)
+
+
+def test_where_the_class_is_known_the_error_is():
+    given = states([[1.0, 0.0, 0.0]] * 3)
+    labels = torch.tensor([0, 2, -1])
+    found = predict_by_votes(voting(given, labels=labels), given, Batch(given[0]))
+    assert [one.error for one in found] == [0.0, 1.0, None]
+
+
+def test_reliability_tells_whether_the_unsure_are_wrong():
+    found = reliability([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1])
+    assert found["samples"] == 4
+    assert found["correlation with the error"] > 0.9
+    assert found["error of the surest 50%"] == 0
+    assert found["error of the surest 100%"] == 0.5
+    assert reliability([], []) == {}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return Trained.load(DIGITS, torch.device("cpu"))
+
+
+def drawn(folder, count):
+    """Draw as many upright strokes, each elsewhere."""
+    for number in range(count):
+        pixels = np.zeros((28, 28), dtype=np.uint8)
+        pixels[5:23, 10 + number : 13 + number] = 255
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return picture_files([folder])
+
+
+def test_pictures_come_a_few_at_a_time_and_each_says_the_same_in_any_batch(digits, tmp_path):
+    files = drawn(tmp_path, 5)
+    found = {}
+    for batch in (2, 5):
+        seen = list(seen_files(digits, files, batch))
+        assert [len(each.names) for each in seen] == ([2, 2, 1] if batch == 2 else [5])
+        rows = [row for each in seen for row in predict(digits, each, steps=6, repeats=2)]
+        assert [name for name, _ in rows] == [str(file) for file in files]
+        found[batch] = [one.values["votes"] for _, one in rows]
+    (seen,) = seen_files(digits, files, 5)  # each with fire masks of its own
+    assert seen.batch.state.samples.tolist() == [-1, -2, -3, -4, -5]
+    assert found[2] == [pytest.approx(votes) for votes in found[5]]
+    assert found[2][0] != pytest.approx(found[2][1])
+
+
+def test_files_are_read_when_they_are_asked_for(digits, tmp_path, monkeypatch):
+    files, read = drawn(tmp_path, 5), []
+    real = predicting.read_picture_file
+    monkeypatch.setattr(predicting, "read_picture_file", lambda f: read.append(f) or real(f))
+    next(seen_files(digits, files, 2))
+    assert len(read) == 3  # one more than the batch, to see that it is full
+
+
+def test_a_file_that_cannot_be_read_is_left_out_and_said(digits, tmp_path):
+    files = drawn(tmp_path, 2)
+    files[0].write_bytes(b"no picture")
+    with pytest.warns(NCAWarning, match=r"left out: .*0\.png"):
+        (seen,) = seen_files(digits, files, 4)
+    assert seen.names == (str(files[1]),)
+
+
+def test_a_file_that_is_not_there_is_refused_at_once(tmp_path):
+    with pytest.raises(PictureError, match=r"there is no picture named 'a\.png'"):
+        picture_files([tmp_path / "a.png"])
+
+
+def test_large_pictures_are_not_taken_at_once(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(predicting, "ROOM", 2 * 28 * 28)
+    sizes = [len(seen.names) for seen in seen_files(digits, drawn(tmp_path, 5), 16)]
+    assert sizes == [2, 2, 1]
+
+
+def test_pictures_of_any_size_are_cut_where_the_picture_ends(tmp_path):
+    trained = small_segmentation()
+    for number, size in enumerate([(13, 21), (13, 21), (8, 8)]):
+        Image.fromarray(np.full(size, 90, dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    seen = list(seen_files(trained, picture_files([tmp_path]), 4))
+    assert [each.size for each in seen] == [(13, 21), (8, 8)]
+    assert seen[0].batch.state["cells"].shape[2:] == (7, 11)
+    rows = predict(trained, seen[0], steps=2, repeats=2)
+    assert [one.pictures["mask"].shape for _, one in rows] == [(1, 13, 21)] * 2
+
+
+def test_test_data_come_with_their_truth():
+    trained = small_segmentation()
+    trained.prepare(None)
+    seen = list(seen_samples(trained, 5, 2))
+    assert [len(each.names) for each in seen] == [2, 2, 1]
+    (row, *_) = predict(trained, seen[0], steps=2, repeats=3)
+    assert row[0] == "test-1"
+    assert 0 <= row[1].error <= 1
+    assert 0 < row[1].values["spread"] < 0.5
+
+
+def small_segmentation() -> Trained:
+    """Return an automaton with random weights under the recipe."""
+    torch.manual_seed(0)
+    recipe = read_recipe("segmentation", ["grid.size=[8,8]"])
+    automaton, task = recipe.automaton().eval(), recipe.task().eval()
+    with torch.no_grad():
+        for weight in automaton.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    return Trained("here", None, recipe, automaton, task, torch.device("cpu"))
