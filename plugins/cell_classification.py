@@ -246,7 +246,7 @@ class CellClassification(Task):
         chosen = self.scores(batch.state).argmax(dim=1)  # (B, H, W)
         voters = torch.ones_like(chosen, dtype=torch.bool)
         if self.cells == "live":
-            voters = batch.truth["live"]
+            voters = self._live(batch)
         total = voters.flatten(1).sum(dim=1).clamp(min=1)
         shares = [
             ((chosen == k) & voters).flatten(1).sum(dim=1) / total for k in range(self.classes)
@@ -255,8 +255,10 @@ class CellClassification(Task):
         return [ClassShare(*row) for row in zip(self.data.classes, colours, shares, strict=True)]
 
     def true_classes(self, batch: Batch) -> Tensor:
-        """Return the label of each image; -1 for what a person has drawn."""
-        return batch.truth["label"]
+        """Return the label of each image; -1 where it is not known, as of what one has drawn."""
+        if "label" in batch.truth:
+            return batch.truth["label"]
+        return torch.full((batch.state.batch,), -1, device=batch.state.samples.device)
 
     @property
     def pixels(self) -> Pixels:
@@ -360,6 +362,12 @@ class CellClassification(Task):
             images = self.images["test"].cpu()[firsts].float() / 255
             words = [self.data.classes[int(labels[n])] for n in firsts]
         return self.pixels.drawing(images, words)
+
+    def _live(self, batch: Batch) -> Tensor:
+        """Return which cells have ink, also of a state whose truth nobody knows."""
+        if "live" in batch.truth:
+            return batch.truth["live"]
+        return self.pixels.ink(batch.state) > self.ink
 
     def _near(self, live: Tensor) -> Tensor:
         return TORUS.maximum(live.unsqueeze(1).float(), self.near).squeeze(1) > 0

@@ -735,6 +735,15 @@ class TestTorchvision:
             "pair: pip install --force-reinstall torch torchvision"
         )
 
+    def test_without_it_its_extra_is_named(self, monkeypatch):
+        def absent(name):
+            raise ModuleNotFoundError(f"No module named {name!r}", name="torchvision")
+
+        monkeypatch.setattr(sources.importlib, "import_module", absent)
+        with pytest.raises(DataError) as caught:
+            dots(TorchvisionMirrors("MNIST")).fetch()
+        assert 'torchvision is not installed: pip install "nca[datasets]"' in caught.value.where
+
 
 def labelled(*labels: int) -> LabelledImages:
     images = torch.zeros(len(labels), 1, 2, 2, dtype=torch.uint8)

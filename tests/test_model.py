@@ -242,6 +242,16 @@ def test_every_shipped_automaton_is_described_as_its_recipe_has_it(name):
     assert [rule.given_options for rule in again.rules.modules() if isinstance(rule, UpdateRule)]
 
 
+@pytest.mark.parametrize("name", sorted(pretrained()))
+def test_a_state_alone_is_drawn_whatever_the_task(name):
+    model = nca.load(name, device="cpu")
+    empty = model.task.display().first
+    state = model.rollout(empty, 2)
+    for picture in (model.image(state), model.image(state, levels=True)):
+        assert min(picture.size) > 8
+    assert len(model.film(2, state=empty).frames) == 3
+
+
 def test_a_recipe_is_trained_from_tables(tmp_path):
     tables = tomllib.loads(recipe_text(recipe_path("growing")))
     model = nca.train({**tables, "name": "mine"}, overrides=SHORT, out=tmp_path / "run")

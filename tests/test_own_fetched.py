@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torchvision
 from scipy.io import savemat
 
 from nca.data import NamedDataset
@@ -18,6 +17,8 @@ from nca.errors import DataError
 from nca.recipe.recipe_files import RecipeFiles
 from nca.registry.registry import registry
 from nca.validation.faults import OptionError
+
+torchvision = pytest.importorskip("torchvision", reason="it needs the extra datasets")
 
 IMAGES = (np.arange(6 * 28 * 28) * 7 % 256).astype(np.uint8).reshape(6, 28, 28)
 LABELS = np.array([3, 1, 2, 9, 5, 1], dtype=np.uint8)
@@ -209,3 +210,13 @@ def test_torchvision_is_imported_only_to_fetch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_without_torchvision_its_extra_is_named(tmp_path, monkeypatch):
+    def absent(name):
+        raise ModuleNotFoundError("No module named 'torchvision'", name="torchvision")
+
+    monkeypatch.setattr("nca_plugins.own_data.fetching.importlib.import_module", absent)
+    with pytest.raises(DataError, match="No module named 'torchvision'") as refused:
+        fetched("KMNIST").load("test", tmp_path)
+    assert refused.value.to_do.startswith('pip install "nca[datasets]"')

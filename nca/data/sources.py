@@ -114,10 +114,7 @@ class TorchvisionMirrors(Source):
         try:
             dataset = getattr(importlib.import_module("torchvision.datasets"), self._name)
         except Exception as fault:
-            raise UnavailableError(
-                f"torchvision cannot be imported ({_first_line(str(fault))}); install a matching "
-                "pair: pip install --force-reinstall torch torchvision"
-            ) from fault
+            raise UnavailableError(_cure(fault)) from fault
         archives = [archive for archive, _ in dataset.resources]
         said = []
         for mirror in dataset.mirrors:
@@ -128,6 +125,16 @@ class TorchvisionMirrors(Source):
             except UnavailableError as fault:
                 said.append(f"{urlsplit(mirror).netloc or 'mirror'}: {fault}")
         raise UnavailableError(", ".join(said))
+
+
+def _cure(fault: Exception) -> str:
+    """Return why torchvision cannot be imported, and what helps."""
+    if isinstance(fault, ModuleNotFoundError) and fault.name == "torchvision":
+        return 'torchvision is not installed: pip install "nca[datasets]"'
+    return (
+        f"torchvision cannot be imported ({_first_line(str(fault))}); install a matching "
+        "pair: pip install --force-reinstall torch torchvision"
+    )
 
 
 class NpmPackage(Source):

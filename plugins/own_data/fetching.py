@@ -40,10 +40,12 @@ def fetch(name: str, part: str, split: Split, root: Path, progress: Progress) ->
                     file.replace(place)
     except Exception as fault:  # of torchvision's import, of the network, of the disk
         reason = (str(fault) or type(fault).__name__).splitlines()[0]
+        missing = isinstance(fault, ModuleNotFoundError) and fault.name == "torchvision"
+        first = 'pip install "nca[datasets]"' if missing else "go online and run the command again"
         raise DataError(
             f"{name} is not here, and torchvision cannot fetch it: {reason}.",
             where=str(root),
-            to_do="go online and run the command again, or lay the files there as torchvision does",
+            to_do=f"{first}, or lay the files there as torchvision does",
         ) from fault
 
 
