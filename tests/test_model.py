@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from observed import Observed
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 import nca
@@ -250,6 +250,19 @@ def test_a_state_alone_is_drawn_whatever_the_task(name):
     for picture in (model.image(state), model.image(state, levels=True)):
         assert min(picture.size) > 8
     assert len(model.film(2, state=empty).frames) == 3
+
+
+def test_pictures_are_predicted_as_on_the_command_line(tmp_path):
+    drawn = Image.new("L", (56, 56))
+    ImageDraw.Draw(drawn).line([(16, 12), (40, 12), (24, 44)], fill=255, width=6)
+    drawn.save(tmp_path / "seven.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    model = nca.load("glom_mnist", device="cpu")
+    ((name, said),) = model.predict(tmp_path, steps=12, repeats=1)
+    assert name == str(tmp_path / "seven.png")
+    assert said.values["class"] == "7"
+    with pytest.raises(NCAError, match="the task takes none as input"):
+        nca.load("texture", device="cpu").predict(tmp_path)
 
 
 def test_a_recipe_is_trained_from_tables(tmp_path):

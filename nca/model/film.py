@@ -39,6 +39,10 @@ class Film:
         write_whole(path, encode(self.frames, path.name, self.rate))
         return path
 
+    def __repr__(self) -> str:
+        """Return how many frames there are."""
+        return f"Film({len(self.frames)} frames)"
+
     def _repr_html_(self) -> str:
         content = b64encode(encode(self.frames, "film.gif", self.rate)).decode()
         return f'<img alt="{len(self.frames)} states" src="data:image/gif;base64,{content}">'

@@ -31,6 +31,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import NCAWarning
 from nca.evaluation.finish_run import evaluate_trained
+from nca.evaluation.predict import demand_predictions, picture_files, predict, seen_files
 from nca.files import user_path
 from nca.model.build import describe_trained, write_export
 from nca.model.film import RATE, Film
@@ -44,6 +45,7 @@ from nca.recipe.recipe import Recipe
 from nca.registry.discovery import discover
 from nca.render.collect import CollectedStates
 from nca.tasks.batch import Batch
+from nca.tasks.prediction import Prediction
 from nca.tasks.task import Task
 from nca.types import Size, Split, Steps
 
@@ -196,6 +198,34 @@ class Model:
         self._prepare()
         rows = evaluate_trained(self._trained, split, progress or progress_here(), **options)
         return [row.to_json() for row in rows]
+
+    def predict(
+        self,
+        *files: str | Path,
+        steps: Steps | None = None,
+        repeats: int = 4,
+        fire_rate: float | None = None,
+        batch: int = 16,
+    ) -> list[tuple[str, Prediction]]:
+        """Return what is said of pictures, each with its name, as `nca predict` has it.
+
+        Args:
+            *files: Pictures, or folders of them.
+            steps: How many steps it takes; if not given, as many as the recipe evaluates first.
+            repeats: Rollouts with other fire masks; their spread is in what is said.
+            fire_rate: Use this chance instead of the automaton's own.
+            batch: At most so many pictures at once.
+
+        Raises:
+            NCAError: The task takes no picture as its input.
+            PictureError: A file is missing, or a folder has no picture. One that cannot be read is
+                left out, and a warning says so.
+        """
+        demand_predictions(self._trained)
+        found = picture_files([user_path(Path(file)) for file in files])
+        how = {"steps": self._steps(steps), "repeats": repeats, "fire_rate": fire_rate}
+        seen = seen_files(self._trained, found, batch)
+        return [one for each in seen for one in predict(self._trained, each, **how)]
 
     def image(self, state: State, *, levels: bool = False, scale: int | None = None) -> Image:
         """Return a picture of a state, as the task draws it.

@@ -114,7 +114,7 @@ def load_texture(
     return picture
 
 
-def load_picture(path: Path) -> Tensor:
+def load_picture(path: str | Path) -> Tensor:
     """Return a picture file at its own size, whatever its format.
 
     Args:
@@ -127,7 +127,7 @@ def load_picture(path: Path) -> Tensor:
     Raises:
         PictureError: It cannot be found or read, or has more than 8,192 pixels along a side.
     """
-    content = read_picture_file(path)
+    content = read_picture_file(Path(path))
     picture = decode(content, str(path), side=LONGEST_SIDE, longest=LONGEST_SIDE)
     return torch.from_numpy(picture.pixels).permute(2, 0, 1).contiguous()
 
