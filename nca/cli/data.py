@@ -43,11 +43,12 @@ Data = Annotated[
 
 
 @app.command("list")
-def list_data_sets() -> None:
+def list_data_sets(plugin: PluginFiles = None) -> None:
     """Name each data set, its classes, and where it lies.
 
     Example: nca data list
     """
+    load_plugins(plugin)
     names = registry.names("dataset")
     if not names:
         say("no data set is registered")
@@ -114,11 +115,13 @@ def check_data_sets(
             "--data", metavar="FOLDER", file_okay=False, help="Check only what lies here."
         ),
     ] = None,
+    plugin: PluginFiles = None,
 ) -> None:
     """Hash each file and print ok, missing or wrong, and where it looked; exit 1 if one is wrong.
 
     Example: nca data check --data ~/datasets
     """
+    load_plugins(plugin)
     wrong = False
     names = [name] if name else registry.names("dataset")
     width = max(map(len, names), default=0)

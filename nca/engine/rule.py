@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from nca.engine.context import RuleContext
 from nca.engine.needs import Needs
@@ -28,6 +29,10 @@ DECLARED: dict[str, Any] = {
     "radius": Radius,
 }
 """What an instance of a rule declares, of which kind; its `needs` are checked with its class."""
+
+
+SIZES = "give its layers their sizes: a rule's first argument, a RuleContext, has channels"
+"""What to do about layers without sizes."""
 
 
 class UpdateRule(nn.Module, ABC):
@@ -133,6 +138,11 @@ class UpdateRule(nn.Module, ABC):
             where=f"{type(self).__module__}.{type(self).__qualname__}",
             to_do="define program() for what a program can say, or else forward(view)",
         )
+
+
+def lazy_weights(module: nn.Module) -> list[str]:
+    """Return the weights that have no shape before a first call."""
+    return [name for name, weight in module.named_parameters() if is_lazy(weight)]
 
 
 def check_declarations(rule: UpdateRule) -> None:

@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from torch.nn.parameter import is_lazy
-
 from nca.engine.capacity import WeightBudget
 from nca.engine.context import RuleContext
-from nca.engine.rule import UpdateRule, check_declarations
+from nca.engine.rule import SIZES, UpdateRule, check_declarations, lazy_weights
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.recipe.tables import RuleTable, Tables, TaskTable
@@ -33,11 +31,10 @@ def build(
     try:
         with WeightBudget(f"the {kind} {table.name}"):
             made = _made(kind, table, surroundings)
-        if not _lazy(made):
+        if not (lazy := lazy_weights(made)):
             return made
-        to_do = "give its layers their sizes: a rule's first argument, a RuleContext, has channels"
-        what = f"has layers without sizes (torch.nn.Lazy...): {', '.join(_lazy(made))}"
-        faults.append(Fault(path, what, to_do))
+        what = f"has layers without sizes (torch.nn.Lazy...): {', '.join(lazy)}"
+        faults.append(Fault(path, what, SIZES))
     except OptionError as error:
         faults += [fault.placed(path) for fault in error.faults]
     except NCAError as error:
@@ -82,11 +79,6 @@ def _quoting(words: str, given: Any, path: KeyPath) -> Iterator[KeyPath]:
         names = {given, Path(given).name} - {""}
         if any(q + name + q in words for name in names for q in "'\""):
             yield path
-
-
-def _lazy(made: Any) -> list[str]:
-    """Return the weights that have no shape before a first call."""
-    return [name for name, weight in made.named_parameters() if is_lazy(weight)]
 
 
 def _made(kind: Kind, table: RuleTable | TaskTable, surroundings: Any) -> Any:

@@ -17,10 +17,10 @@ from nca.engine.context import RuleContext
 from nca.engine.layout import Layout, Level
 from nca.engine.needs import Needs
 from nca.engine.rng import CellRNG
-from nca.engine.rule import UpdateRule
+from nca.engine.rule import SIZES, UpdateRule, lazy_weights
 from nca.engine.state import State
 from nca.engine.topology import TORUS
-from nca.errors import NCAError
+from nca.errors import NCAError, PluginError
 from nca.registry.registry import registry
 from nca.testing.compare import OWN, NothingTestedError
 from nca.types import Size
@@ -101,7 +101,14 @@ class Harness:
         """Return the rule as it is made, without touching torch's global generator."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return self.place_rule(RuleContext(self.layout, OWN, self.axes, TORUS))
+            rule = self.place_rule(RuleContext(self.layout, OWN, self.axes, TORUS))
+        if lazy := lazy_weights(rule):
+            raise PluginError(
+                f"the rule has layers without sizes (torch.nn.Lazy...): {', '.join(lazy)}.",
+                where=f"{type(rule).__module__}.{type(rule).__qualname__}",
+                to_do=SIZES,
+            )
+        return rule
 
     def automaton(self, random_seed: int, **settings: Any) -> Automaton:
         """Return the rule's automaton in float64, awake, as in evaluation."""

@@ -247,3 +247,28 @@ def test_the_door_imports_nothing_before_it_is_needed():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
     assert callable(laws("growing"))
+
+
+LAZY = """
+from torch import nn
+from nca import UpdateRule, register
+
+@register.rule("lazily")
+class Lazily(UpdateRule):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.LazyLinear(4)
+
+    def forward(self, view):
+        return self.layer(view.own.movedim(1, -1)).movedim(-1, 1)
+"""
+
+
+def test_layers_without_sizes_are_refused_in_a_sentence(nca, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("lazily.py").write_text(LAZY)
+    result = nca("check", "lazily.py")
+    assert result.code == 2
+    assert "layers without sizes (torch.nn.Lazy...): layer.weight, layer.bias" in result.err
+    assert "a RuleContext, has channels" in result.err
+    assert "held" not in result.out

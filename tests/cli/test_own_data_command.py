@@ -135,3 +135,25 @@ def test_an_importer_takes_options_and_a_plugin_file(nca, tmp_path, monkeypatch)
     assert "levle unknown key" in refused.err
     assert "did you mean `level`?" in refused.err
     assert 'level = text; "body"' in nca("plugins", "mine", "--plugin", "mine.py").out
+
+
+SET = """
+import torch
+from nca import Dataset, LabelledImages, register
+
+@register.dataset("stripes")
+class Stripes(Dataset):
+    classes = ("up", "down")
+
+    def load(self, split, folder=None, progress=None):
+        return LabelledImages(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.tensor([0, 1]))
+"""
+
+
+@pytest.mark.parametrize("command", ["list", "check"])
+def test_a_data_set_of_a_plugin_file_is_known(nca, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    Path("stripes.py").write_text(SET)
+    result = nca("data", command, "--plugin", "stripes.py")
+    assert result.code == 0
+    assert "stripes" in result.out + result.err
