@@ -247,6 +247,7 @@ def test_levels_are_stacked_on_a_phone_by_night(browser, lizard: PlayedModel):
 
 CLASSIFIERS = (
     "glom_fashion",
+    "glom_fashion_swaps",
     "glom_mnist",
     "glom_mnist_long",
     "self_classifying_mnist_long",
