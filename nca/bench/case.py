@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nca.checkpoint.find import benchmarks
 from nca.checkpoint.read import read_recipe
+from nca.checkpoint.reads import TIMED
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.recipe.recipe import Recipe
@@ -124,7 +125,7 @@ def cases(names: Sequence[str], device: torch.device, overrides: Iterable[str] =
         RecipeError: The overrides do not fit one of them.
     """
     paths, changed = select_named("benchmark case", names, benchmarks(), "--case"), tuple(overrides)
-    return [Case(read_recipe(str(path), changed), device) for path in paths]
+    return [Case(read_recipe(str(path), changed, reads=TIMED), device) for path in paths]
 
 
 def _disc(size: Size, share: float, device: torch.device) -> Tensor:

@@ -115,6 +115,14 @@ SHOWN = Reads(frozenset({"pool.swapped", "rollout.steps"}))
 """The automaton, with what training says of how long it holds, and of changing inputs."""
 PLAYED = Reads(SHOWN.keys | COMPUTED.keys)
 """The same, in the precision of its training."""
+TIMED = Reads(frozenset({"train.batch", "train.memory", "evaluate.batch", "rollout.steps"}))
+"""Its steps, forward and back, as many at once as it is trained with."""
+PLANNED = Reads(
+    TIMED.keys - {"evaluate.batch"}
+    | {f"train.{key}" for key in ("parts", "precision", "last_states", "average", "compile")}
+    | {"pool"}
+)
+"""An iteration of its training."""
 TRAINED = Reads(frozenset(SOME) - {"plugins"})
 """All that training reads of the recipe that it goes on with."""
 ALL = Reads(EVALUATED.keys | PLAYED.keys, moments=True)

@@ -76,6 +76,7 @@ def bench_command(
     from nca.bench import BenchPlan, Case, bench, cases, select_backends
     from nca.bench.timing import Clock
     from nca.checkpoint.read import read_recipe
+    from nca.checkpoint.reads import TIMED
     from nca.cli.bench_table import show_machine
     from nca.device import pick_device
 
@@ -88,7 +89,11 @@ def bench_command(
     given = tuple(overrides or ())
     inputs = [Path(recipe or ""), *(plugin or ())]
     output = output_path(out, "", BENCHMARK, inputs) if out else None
-    asked = [Case(read_recipe(recipe, given), where)] if recipe else cases(case or (), where, given)
+    asked = (
+        [Case(read_recipe(recipe, given, reads=TIMED), where)]
+        if recipe
+        else cases(case or (), where, given)
+    )
     if by_work and where.type != "cpu":
         raise DeviceError(
             "the time of the processor says nothing about a GPU.",

@@ -45,6 +45,7 @@ def plan_command(
     Example: nca plan growing --set grid.size=[256,256] --free 24GB
     """
     from nca.checkpoint.read import read_recipe
+    from nca.checkpoint.reads import PLANNED
     from nca.device import hardware, pick_device
     from nca.training import probe
     from nca.training.memory_planner import IterationProbe, MemoryChoice, fastest_that_fits
@@ -53,7 +54,7 @@ def plan_command(
     load_plugins(plugin)
     bound = probe.bytes_of(free) if free else None
     wanted = pick_device(device)
-    checked = read_recipe(recipe, overrides or ())
+    checked = read_recipe(recipe, overrides or (), reads=PLANNED)
     checked.training()
     checked.check()
     with terminal_progress() as progress:

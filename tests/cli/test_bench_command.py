@@ -164,3 +164,10 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(nca, 
         result = nca("bench", "tiny.toml", "--way", "plain", "--repeats", "1", "--out", out)
         assert (result.code, result.out) == (1, "")
         assert result.err.startswith("StorageError: nothing is written to ")
+
+
+@pytest.mark.parametrize("key", ["train.learning_rate=0.1", "evaluate.samples=9"])
+def test_what_no_step_depends_on_is_refused(nca, here, key):
+    result = nca("bench", "tiny.toml", "--set", key, "--device", "cpu")
+    assert result.code == 1
+    assert f"no effect on this: {key.partition('=')[0]}." in " ".join(result.err.split())

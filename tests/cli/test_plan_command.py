@@ -79,3 +79,12 @@ def test_a_run_says_nothing_of_the_memory_that_its_recipe_names(nca, here):
     assert result.code == 0
     assert "memory: " not in result.err
     assert '"memory"' not in Path("run/metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    "key", ["train.learning_rate=0.1", "evaluate.samples=9", "train.iterations=9"]
+)
+def test_what_no_iteration_depends_on_is_refused(nca, here, key):
+    result = nca(*PLAN, "--set", key)
+    assert result.code == 1
+    assert f"no effect on this: {key.partition('=')[0]}." in " ".join(result.err.split())
