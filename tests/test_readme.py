@@ -15,6 +15,8 @@ from nca.checkpoint.find import recipes
 from nca.checkpoint.read import read_recipe
 from nca.cli.help import topics
 from nca.registry.discovery import load_file
+from nca.testing.check import verdicts
+from nca.testing.subject import subjects_of_file
 from nca.training.loop import train
 from nca.training.run import Run
 
@@ -70,6 +72,16 @@ def test_the_recipe_of_the_readme_trains_its_rule(tmp_path):
     assert run.iteration == 2
     after = list(run.modules.parameters())
     assert any(not old.equal(new) for old, new in zip(before, after, strict=True))
+
+
+def test_the_readmes_rule_keeps_the_laws(tmp_path):
+    *_, rule = blocks("python")
+    (tmp_path / "consensus.py").write_text(rule)
+    (subject,) = subjects_of_file(str(tmp_path / "consensus.py"))
+    found = {verdict.law.name: verdict for verdict in verdicts(subject.place_rule, 60, most=2)}
+    broken = [verdict for verdict in found.values() if verdict.outcome == "broken"]
+    assert not broken
+    assert found["translation"].outcome == found["locality"].outcome == "held"
 
 
 @pytest.mark.parametrize("name", sorted(recipes()))

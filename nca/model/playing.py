@@ -6,7 +6,6 @@ where Colab puts it.
 """
 
 import html
-import json
 import os
 import threading
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from importlib.util import find_spec
 import torch
 
 from nca.errors import NCAError
+from nca.jsonl import dumps
 from nca.play.model import PlayedModel
 
 HEIGHT = 640
@@ -72,7 +72,7 @@ class Playing:
 
     def _repr_html_(self) -> str:
         auth = self._server.auth
-        query = json.dumps(f"?token={auth.token}")
+        query = dumps(f"?token={auth.token}")
         name = f"nca-play-{auth.port}"
         address = html.escape(self.address)
         return FRAME.format(name=name, address=address, height=HEIGHT, port=auth.port, query=query)

@@ -60,8 +60,9 @@ Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.da
 `get("rule", "name")` returns it, `options` checks those of other plugins. `discovery` finds what
 installed packages and files offer, `importer` is the contract of those that read foreign weights,
 `target` of those that draw, `starter` has files to begin with, `plugin_files` executes a file,
-`plugin_frames` says where in one a fault comes from, `installed` says what packages declare. Public
-to the other folders: `registry`, `discovery`, `importer`, `installed`, `options` and `starter`.
+`plugin_frames` says where in one a fault comes from, `installed` says what packages declare.
+Public to the other folders: `registry`, `discovery`, `importer`, `installed`, `options` and
+`starter`.
 """
 
 import nca.registry.target  # noqa: F401  # its contract holds from the first plugin on

@@ -3,7 +3,8 @@
 Nothing is derived from the rules, which may be anybody's. A few steps of the run's own next batch
 are run in each mode and measured; from there on every further step adds what it keeps. Where
 steps are sparse and rules change which cells live, life may spread: then everything is measured
-as if all cells were alive, and in dense steps.
+as if all cells were alive, and in dense steps. What a tile holds in any case, less than a megabyte,
+may come on top of that where a batch has no more than some 4,000 cells.
 """
 
 import copy
