@@ -1,9 +1,14 @@
 """A state is a tensor for each level, a handful of counters, and a pytree."""
 
+import base64
+import io
+import re
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from strategies import layouts, random_seeds, sizes, states
 from torch import Tensor
 from torch.testing import assert_close
@@ -277,3 +282,27 @@ def test_a_function_of_a_state_can_be_vectorised():
     state = BODY.zeros(4, (3,)).map(lambda level: level + 1)
     sums = torch.vmap(lambda sample: sample["body"].sum() + sample.samples)(state)
     assert sums.tolist() == [9, 10, 11, 12]
+
+
+def test_a_state_shows_itself_in_a_notebook():
+    body = torch.zeros(2, 4, 3, 2)
+    body[0, :3, 0, 1] = torch.tensor([1.0, 0.5, 0.0])
+    body[1, 3, 0, 0] = torch.nan
+    state = State({"ink<": torch.zeros(2, 1, 3, 2), "body": body}, random_seed=7, step=5)
+    page = state._repr_html_()
+    assert "step 5, random seed 7" in page
+    assert "<td>ink&lt;</td><td>2 x 1 x 3 x 2</td><td>0 to 0</td>" in page
+    assert "<td>body</td><td>2 x 4 x 3 x 2</td><td>0 to 1, 1 not finite</td>" in page
+    grey, colour = re.findall(r"base64,([^\"]+)", page)
+    with Image.open(io.BytesIO(base64.b64decode(colour))) as picture:
+        assert (picture.mode, picture.size) == ("RGB", (2, 3))
+        assert [picture.getpixel((x, 0)) for x in (0, 1)] == [(0, 0, 0), (255, 128, 0)]
+    with Image.open(io.BytesIO(base64.b64decode(grey))) as picture:
+        assert (picture.mode, picture.size, picture.getextrema()) == ("L", (2, 3), (0, 0))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 5), (1, 2, 3, 4, 5), (0, 2, 3, 4), (1, 1, 600, 2)])
+def test_what_has_no_picture_shows_its_numbers_alone(shape):
+    page = State({"body": torch.zeros(shape)})._repr_html_()
+    assert " x ".join(map(str, shape)) in page
+    assert "<img" not in page

@@ -15,6 +15,7 @@ Read this folder in this order:
 - `topology`: what lies beyond the edge of the grid; a torus, unless a recipe says otherwise.
 - `stencils`: fixed 3-wide kernels: identity, gradient, Laplacian.
 - `window`: a part of a larger grid whose cells know where in the whole they are.
+- `thumbnail`: a state as a notebook shows it.
 - `rng`: random numbers as a function of seed, step, sample, channel and cell.
 - `context`: what a rule knows when it is built: its level among the levels, axes, topology.
 - `program`: a rule's arithmetic as data: perception and small nets, decay, attention.

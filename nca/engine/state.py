@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from nca.engine.rng import CellRNG
+from nca.engine.thumbnail import thumbnail
 from nca.engine.window import Window
 from nca.errors import ShapeError
 from nca.suggest import did_you_mean
@@ -100,6 +101,12 @@ class State(Mapping[str, Tensor]):
         """Return names and shapes instead of numbers."""
         levels = ", ".join(f"{name}: {tuple(tensor.shape)}" for name, tensor in self.items())
         return f"State({levels}; random_seed={self.random_seed}, step={self.step})"
+
+    def _repr_html_(self) -> str:
+        """Return it as a notebook shows it: shape, range and first sample of each level."""
+        rows = "".join(thumbnail(name, level) for name, level in self.items())
+        counters = f"step {self.step}, random seed {self.random_seed}"
+        return f"<table><caption>State, {counters}</caption>{rows}</table>"
 
     @property
     def batch(self) -> int:
