@@ -8,6 +8,9 @@ from nca.errors import NCAError
 
 Named = TypeVar("Named")
 
+LISTED = 60
+"""Names that an error lists, at most."""
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a question that leads to the nearest known name, or nothing where none is near.
@@ -16,6 +19,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean `{near[0]}`? " if near else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as an error lists them, the first of them where there are very many."""
+    every = list(names)
+    more = f" and {len(every) - LISTED:,} more" if len(every) > LISTED else ""
+    return f"{', '.join(every[:LISTED])}{more}" or "none"
 
 
 def select_named(
@@ -36,7 +46,7 @@ def select_named(
         if name not in known:
             raise NCAError(
                 f"there is no {kind} {name!r}.",
-                where=f"{option} {name}; there are: {', '.join(known) or 'none'}",
+                where=f"{option} {name}; there are: {listed(known)}",
                 to_do=f"{did_you_mean(name, known)}choose one of these, or leave {option} out "
                 "for all",
             )

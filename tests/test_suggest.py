@@ -7,7 +7,7 @@ import pytest
 
 import nca
 from nca.errors import NCAError
-from nca.suggest import did_you_mean, select_named
+from nca.suggest import did_you_mean, listed, select_named
 
 KNOWN = {"growing": 1, "life": 2, "glom": 3}
 
@@ -49,3 +49,12 @@ def test_suggestions_are_made_in_one_place():
             if "difflib" in (*named, getattr(node, "module", "")):
                 users.add(path.name)
     assert users == {"suggest.py"}
+
+
+def test_of_very_many_names_an_error_lists_the_first():
+    many = [f"rule_{number}" for number in range(2000)]
+    assert listed(many).endswith(", rule_59 and 1,940 more")
+    assert (listed(["a", "b"]), listed([])) == ("a, b", "none")
+    with pytest.raises(NCAError) as caught:
+        select_named("rule", ["rule"], dict.fromkeys(many), "--rule")
+    assert len(str(caught.value)) < 1000

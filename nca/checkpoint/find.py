@@ -10,7 +10,7 @@ from pathlib import Path
 from nca.errors import CheckpointError, NCAError
 from nca.files import is_file, read_text_bounded, user_path
 from nca.registry.installed import complain, entry_points_of, folders_of
-from nca.suggest import did_you_mean
+from nca.suggest import did_you_mean, listed
 
 LARGEST = 1 << 20
 """Bytes of a recipe's file."""
@@ -45,7 +45,7 @@ def recipe_path(source: str) -> Path:
         return known[source]
     raise NCAError(
         f"there is no recipe {source!r}.",
-        where=f"installed recipes: {', '.join(known) or 'none'}",
+        where=f"installed recipes: {listed(known)}",
         to_do=f"{did_you_mean(path.stem, known)}give the path of a .toml file, or one of "
         "these names",
     )
@@ -85,7 +85,7 @@ def checkpoint_path(source: str) -> Path:
         )
     raise CheckpointError(
         f"there is no checkpoint {source!r}.",
-        where=f"pretrained: {', '.join(known) or 'none'}",
+        where=f"pretrained: {listed(known)}",
         to_do=f"{did_you_mean(path.stem, known)}give a .safetensors file, a run's folder "
         "(runs/NAME), or one of these names",
     )

@@ -15,7 +15,7 @@ import typer
 from nca.cli.console import print_result
 from nca.errors import NCAError
 from nca.registry.installed import complain, entry_points_of
-from nca.suggest import did_you_mean
+from nca.suggest import did_you_mean, listed
 
 TOPICS = {
     "limits": "nca",
@@ -90,7 +90,7 @@ def topic_text(topic: str, known: dict[str, str]) -> str:
     if topic not in known:
         raise NCAError(
             f"there is no topic {topic!r}.",
-            where=f"nca help {topic}; there are: {', '.join(known)}",
+            where=f"nca help {topic}; there are: {listed(known)}",
             to_do=f"{did_you_mean(topic, known)}choose one of these; for the options of a command "
             "run nca COMMAND --help",
         )

@@ -13,7 +13,7 @@ from nca.recipe.salvage import hangs_on, salvage
 from nca.recipe.tables import Tables
 from nca.registry.options import nameless, options_model
 from nca.registry.registry import Kind, registry
-from nca.suggest import did_you_mean
+from nca.suggest import did_you_mean, listed
 from nca.validation.faults import Fault, KeyPath, faults_of, strange, toml_value
 
 Hangs = Callable[[Fault], bool]
@@ -110,7 +110,7 @@ def _options(path: KeyPath, kind: Kind, table: dict[str, Any], plugins: Any) -> 
         known = registry.names(kind)
         file = plugins[0] if isinstance(plugins, list) and plugins else "FILE"
         to_do = (
-            f"{did_you_mean(name, known)}choose among: {', '.join(known) or 'none'}; "
+            f"{did_you_mean(name, known)}choose among: {listed(known)}; "
             f"a plugin's file brings more: --plugin {file}"
         )
         return [Fault((*path, "name"), f"no {kind} {toml_value(name)}", to_do)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 from nca.errors import PluginError, RegistryError
-from nca.suggest import did_you_mean
+from nca.suggest import did_you_mean, listed
 
 Kind = Literal["rule", "task", "dataset", "target", "importer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -110,7 +110,7 @@ class Registry:
         if entry is None:
             raise RegistryError(
                 f"there is no {kind} named {name!r}.",
-                where=f"{kind} names: {', '.join(self.names(kind)) or 'none are registered'}",
+                where=f"{kind} names: {listed(self.names(kind))}",
                 to_do=f"{did_you_mean(name, self.names(kind))}choose one of these, or name the "
                 "plugin's file: nca ... --plugin FILE",
             )

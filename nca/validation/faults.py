@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import ErrorDetails
 
 from nca.errors import NCAError
-from nca.suggest import did_you_mean
+from nca.suggest import did_you_mean, listed
 
 KeyPath = tuple[str | int, ...]
 
@@ -130,7 +130,7 @@ def unknown(path: KeyPath, known: Sequence[str]) -> Fault:
 
 def choose_among(name: str, known: Sequence[str]) -> str:
     """Return what to do about a name that is not among those known."""
-    return f"{did_you_mean(name, known)}choose among: {', '.join(known) or 'none'}"
+    return f"{did_you_mean(name, known)}choose among: {listed(known)}"
 
 
 def place_of(path: KeyPath) -> str:
