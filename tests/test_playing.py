@@ -88,7 +88,7 @@ def test_pages_of_the_command_line_cannot_be_framed(playing):
 
 
 def test_what_serves_pages_is_asked_for_in_a_sentence(monkeypatch):
-    monkeypatch.setattr(frames, "find_spec", lambda name: None)
+    monkeypatch.setattr("nca.play.extra.find_spec", lambda name: None)
     with pytest.raises(nca.NCAError, match="needs starlette, uvicorn, websockets") as refused:
         nca.load("growing", device="cpu").play()
     assert refused.value.to_do == 'pip install "nca[play]"'

@@ -1,6 +1,5 @@
 """`nca play`: touch a living automaton on a page that this machine serves."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -88,7 +87,9 @@ def play_command(
     if host not in LOOPBACK:
         wanted = f"the page is for this machine alone; choose {', '.join(LOOPBACK)}"
         raise typer.BadParameter(wanted, param_hint="--host")
-    _need_extra()
+    from nca.play.extra import demand_extra
+
+    demand_extra("nca play")
     from nca.play.model import is_checkpoint
 
     load_plugins(plugin, source if trust and is_checkpoint(source) else None)
@@ -142,16 +143,6 @@ def play_command(
         finally:
             end.clean()
     raise typer.Exit(end.code)
-
-
-def _need_extra() -> None:
-    missing = [name for name in ("starlette", "uvicorn", "websockets") if find_spec(name) is None]
-    if missing:
-        raise NCAError(
-            f"the page needs {', '.join(missing)}, which is not installed.",
-            where="nca play",
-            to_do='pip install "nca[play]"',
-        )
 
 
 def _text(path: Path) -> str:

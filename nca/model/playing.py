@@ -9,19 +9,17 @@ import html
 import os
 import threading
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 import torch
 
-from nca.errors import NCAError
 from nca.jsonl import dumps
+from nca.play.extra import demand_extra
 from nca.play.model import PlayedModel
 
 HEIGHT = 640
 """Pixels of the frame."""
 REMOTE = ("JUPYTERHUB_SERVICE_PREFIX", "COLAB_RELEASE_TAG")
 """Variables of kernels whose page comes through a proxy under a name that they cannot know."""
-NEEDED = ("starlette", "uvicorn", "websockets")
 
 FRAME = """\
 <iframe id="{name}" title="nca play" src="{address}" style="width: 100%; height: {height}px; \
@@ -84,12 +82,6 @@ def play(model: PlayedModel, random_seed: int, hosts: Sequence[str] = ()) -> Pla
     Raises:
         NCAError: What serves pages is not installed.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise NCAError(
-            f"the page needs {', '.join(missing)}, which is not installed.",
-            where="play",
-            to_do='pip install "nca[play]"',
-        )
+    demand_extra("Model.play")
     with torch.no_grad():
         return Playing(model, random_seed, hosts)

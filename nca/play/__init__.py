@@ -17,8 +17,9 @@ checkpoint starts a new history.
 
 `model` (what is played), `events` (what a person does), `history` (which branches of time there
 are), `session` (the current moment) and `views` (what is shown) know nothing of pages; `hub`,
-`protocol`, `server` and `page/` stand on top of them. Public to the other folders: `follow`,
-`history_file`, `launch`, `ending`, `hub`, `model`, `server`, `session`, and what `__all__` names.
+`protocol`, `server` and `page/` stand on top of them. Public to the other folders: `extra`,
+`follow`, `history_file`, `launch`, `ending`, `hub`, `model`, `server`, `session`, and what
+`__all__` names.
 """
 
 from nca.play.events import Event, parse_event

@@ -69,7 +69,7 @@ def test_what_makes_no_sense_is_a_usage_error(nca, here, options):
 
 
 def test_a_missing_extra_is_named(nca, here, monkeypatch):
-    monkeypatch.setattr("nca.cli.play.find_spec", lambda name: None)
+    monkeypatch.setattr("nca.play.extra.find_spec", lambda name: None)
     result = nca("play", "life", "--no-open")
     assert result.code == 1
     assert 'pip install "nca[play]"' in result.err
