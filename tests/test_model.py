@@ -16,7 +16,16 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 import nca
-from nca import CheckpointError, NCAError, OptionError, RuleContext, UpdateRule, View, perceptron
+from nca import (
+    CheckpointError,
+    NCAError,
+    NCAWarning,
+    OptionError,
+    RuleContext,
+    UpdateRule,
+    View,
+    perceptron,
+)
 from nca.checkpoint.find import pretrained, recipe_path, recipe_text
 from nca.model.notebook import NotebookProgress, progress_here
 from nca.recipe.describe import describe
@@ -258,7 +267,8 @@ def test_pictures_are_predicted_as_on_the_command_line(tmp_path):
     drawn.save(tmp_path / "seven.png")
     (tmp_path / "notes.txt").write_text("no picture")
     model = nca.load("glom_mnist", device="cpu")
-    ((name, said),) = model.predict(tmp_path, steps=12, repeats=1)
+    with pytest.warns(NCAWarning, match=r"not taken for pictures: notes\.txt"):
+        ((name, said),) = model.predict(tmp_path, steps=12, repeats=1)
     assert name == str(tmp_path / "seven.png")
     assert said.values["class"] == "7"
     with pytest.raises(NCAError, match="the task takes none as input"):
