@@ -364,7 +364,7 @@ class CellClassification(Task):
         return self.pixels.drawing(images, words)
 
     def _live(self, batch: Batch) -> Tensor:
-        """Return which cells have ink, also of a state whose truth nobody knows."""
+        """Return which cells have ink, also of a state whose truth is unknown."""
         if "live" in batch.truth:
             return batch.truth["live"]
         return self.pixels.ink(batch.state) > self.ink

@@ -17,7 +17,7 @@ from nca.checkpoint.read import read_recipe
 from nca.errors import CheckpointError
 from nca_plugins.importers.features import mixed
 from nca_plugins.importers.importers import growing, self_classifying, texture
-from nca_plugins.importers.perceiving import Reading, perceiving_nets
+from nca_plugins.importers.perceiving import LayoutHint, perceiving_nets
 
 SOBEL = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 NAMES = [
@@ -31,7 +31,7 @@ NAMES = [
 
 @pytest.fixture(scope="module")
 def lizard() -> dict[str, Tensor]:
-    return perceiving_nets(fixture("growing_lizard.safetensors"), Reading(), alive=True)[0]
+    return perceiving_nets(fixture("growing_lizard.safetensors"), LayoutHint(), alive=True)[0]
 
 
 def by_kernel(weight: Tensor, count: int) -> Tensor:

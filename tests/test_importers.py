@@ -22,7 +22,7 @@ from nca.registry.registry import register, registry
 from nca_plugins.importers import importers
 from nca_plugins.importers.importers import SEED_LAYERS, SEED_NETS, seed_glom_nets
 from nca_plugins.importers.json_files import read_blobs, read_byte_layers, read_frozen_graph
-from nca_plugins.importers.perceiving import Reading, perceiving_nets
+from nca_plugins.importers.perceiving import LayoutHint, perceiving_nets
 
 FIXTURES = Path(__file__).parents[2] / "shared" / "fixtures"
 
@@ -37,7 +37,7 @@ SELF_CLASSIFYING = {
 
 
 def growing_nets(path: Path) -> dict[str, Tensor]:
-    return perceiving_nets(path, Reading(), alive=True)[0]
+    return perceiving_nets(path, LayoutHint(), alive=True)[0]
 
 
 def self_classifying_nets(path: Path) -> dict[str, Tensor]:

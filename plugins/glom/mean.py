@@ -19,7 +19,7 @@ from nca import (
 )
 from nca.types import Fraction, Units
 from nca_plugins.glom.attention import SHARPEST, Attention, NeighbourAttention
-from nca_plugins.glom.nets import Activation, Prediction, Shown
+from nca_plugins.glom.nets import Activation, PredictionNet, Shown
 
 
 @register.rule("weighted_mean")
@@ -62,8 +62,8 @@ class WeightedMean(UpdateRule):
         super().__init__()
         self.radius = attention.radius
         top = context.layout.beside(context.name, 1) is None
-        self.bottom_up = Prediction(context, "below", hidden, activation, shown)
-        self.top_down = None if top else Prediction(context, "above", hidden, activation, shown)
+        self.bottom_up = PredictionNet(context, "below", hidden, activation, shown)
+        self.top_down = None if top else PredictionNet(context, "above", hidden, activation, shown)
         self.attention = NeighbourAttention(context, attention)
         nearby = ("below", "own") if top else ("below", "own", "above")
         self.reads = tuple(dict.fromkeys((*nearby, *attention.levels(context))))

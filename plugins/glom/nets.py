@@ -42,7 +42,7 @@ SHOWN: dict[Shown, program.CellMap | None] = {
 """What cells show of their embedding; squashed channels stay between -4 and 4."""
 
 
-class Prediction(nn.Module):
+class PredictionNet(nn.Module):
     """What one level predicts of another: a neighbourhood, one hidden layer, an embedding.
 
     The last layer starts small, but not at zero as in the Distill articles: through several
@@ -117,7 +117,7 @@ class LevelNet(UpdateRule):
         dropout: ProperFraction = 0.0,
     ) -> None:
         super().__init__()
-        self.net = Prediction(context, self.source, hidden, activation, shown, dropout)
+        self.net = PredictionNet(context, self.source, hidden, activation, shown, dropout)
 
     def program(self) -> Program:
         """Return what the net makes of the neighbourhood in the level that it reads."""

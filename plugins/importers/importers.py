@@ -24,7 +24,7 @@ from nca_plugins.importers.layers import (
     misfit,
     unused_note,
 )
-from nca_plugins.importers.perceiving import Reading, perceiving_nets
+from nca_plugins.importers.perceiving import LayoutHint, perceiving_nets
 from nca_plugins.importers.torch_files import read_tensors
 
 SEED_NETS = {  # our name of a net, and the file in which it was published
@@ -73,10 +73,10 @@ def growing(
         part: Where the names of its tensors start, if the file holds more than one network.
 
     Raises:
-        CheckpointError: The file is damaged, holds other weights, or its order cannot be told.
+        CheckpointError: The file is damaged, holds other weights, or its order cannot be found out.
     """
     gains = (1.0, 8.0) if gain == "auto" else (gain,)
-    nets, notes = perceiving_nets(source, Reading(features, slopes, gains, part), alive=True)
+    nets, notes = perceiving_nets(source, LayoutHint(features, slopes, gains, part), alive=True)
     return Imported("growing_lizard", _of_rule("body", nets), _widths(nets, 128, 16, 3), notes)
 
 
@@ -102,9 +102,9 @@ def texture(
         part: As of the importer `growing`.
 
     Raises:
-        CheckpointError: The file is damaged, holds other weights, or its order cannot be told.
+        CheckpointError: The file is damaged, holds other weights, or its order cannot be found out.
     """
-    nets, notes = perceiving_nets(source, Reading(features, slopes, (gain,), part), alive=False)
+    nets, notes = perceiving_nets(source, LayoutHint(features, slopes, (gain,), part), alive=False)
     return Imported("texture", _of_rule("body", nets), _widths(nets, 64, 12, 4), notes)
 
 

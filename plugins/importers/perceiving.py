@@ -40,7 +40,7 @@ Nets = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Reading:
+class LayoutHint:
     """What is known of a file before it is read.
 
     Attributes:
@@ -56,19 +56,19 @@ class Reading:
     part: str = ""
 
 
-def perceiving_nets(source: Path, reading: Reading, *, alive: bool) -> tuple[Nets, tuple[str, ...]]:
+def perceiving_nets(source: Path, hint: LayoutHint, *, alive: bool) -> tuple[Nets, tuple[str, ...]]:
     """Return the tensors of the rule `growing`, and what was supposed on the way.
 
     Args:
         source: A file with two layers, of any names, or in any of the forms of the articles: a
             frozen graph in JSON or JavaScript, or the layers of bytes of a demonstration.
-        reading: What is known of it.
+        hint: What is known of it.
         alive: Whether it grows from one live cell; else from nothing, as textures do.
 
     Raises:
         CheckpointError: It is damaged, holds other weights, or can be read in more than one way.
     """
-    found, reading = _layers(source, reading)
+    found, hint = _layers(source, hint)
     hidden, change = found.layers
     channels = len(change.weight)
     count = hidden.weight.shape[1] // channels
@@ -79,7 +79,7 @@ def perceiving_nets(source: Path, reading: Reading, *, alive: bool) -> tuple[Net
             "change.weight": change.weight,
             "change.bias": change.bias,
         }
-        for name, features in _readings(found, reading, count, channels, source)
+        for name, features in _readings(found, hint, count, channels, source)
     }
     notes = [*found.notes, *unused_note(found.unused)]
     if len(readings) == 1:
@@ -97,16 +97,16 @@ def perceiving_nets(source: Path, reading: Reading, *, alive: bool) -> tuple[Net
     return readings[name], (*notes, f"{name}: so it grows from a seed, and not with {others}")
 
 
-def _layers(source: Path, reading: Reading) -> tuple[FoundLayers, Reading]:
+def _layers(source: Path, hint: LayoutHint) -> tuple[FoundLayers, LayoutHint]:
     """Return the layers of a file, and what it says of their features itself."""
-    ours = Reading("channel", reading.slopes, (1.0,))
+    ours = LayoutHint("channel", hint.slopes, (1.0,))
     if not is_text(source):
         tensors = read_tensors(source)
-        found = find_layers(tensors, (1, 1), _fits, source, reading.part)
+        found = find_layers(tensors, (1, 1), _fits, source, hint.part)
         named = tuple(layer.name for layer in found.layers) == OUR_NAMES
-        return found, ours if named and reading.features == "auto" else reading
+        return found, ours if named and hint.features == "auto" else hint
     if read_text(source).lstrip().startswith("["):
-        return _byte_layers(source), Reading("kernel", reading.slopes, (1.0,))
+        return _byte_layers(source), LayoutHint("kernel", hint.slopes, (1.0,))
     layers = from_graph(read_frozen_graph(source), (1, 1), source)
     if not _fits([layer.weight for layer in layers]):
         shapes = [tuple(layer.weight.shape) for layer in layers]
@@ -126,23 +126,23 @@ def _fits(weights: Sequence[Tensor]) -> bool:
 
 
 def _readings(
-    found: FoundLayers, reading: Reading, count: int, channels: int, source: Path
+    found: FoundLayers, hint: LayoutHint, count: int, channels: int, source: Path
 ) -> Iterator[tuple[str, Features]]:
     """Yield the ways to read the features of a first layer, each with its name."""
     orders: tuple[Order, ...] = ("channel", "kernel")
-    if reading.features != "auto":
-        orders = (reading.features,)
+    if hint.features != "auto":
+        orders = (hint.features,)
     for name, kernels, by_channel in stored_kernels(found.unused, count, channels):
         matrix = from_kernels(kernels)
         if matrix is None:
             what = f"{name} {tuple(kernels.shape)} are no identity, slopes and Laplacian"
             raise misfit(source, what)
-        for order in ("channel",) if by_channel and reading.features == "auto" else orders:
+        for order in ("channel",) if by_channel and hint.features == "auto" else orders:
             yield f"features by {order}, kernels as in {name}", Features(order, matrix)
         return
-    for order, gain in product(orders, reading.gains):
+    for order, gain in product(orders, hint.gains):
         times = "" if gain == 1 else f", slopes {gain:g} times as large"
-        yield f"features by {order}{times}", Features(order, mixed(count, reading.slopes, gain))
+        yield f"features by {order}{times}", Features(order, mixed(count, hint.slopes, gain))
 
 
 def _byte_layers(source: Path) -> FoundLayers:

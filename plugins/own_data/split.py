@@ -1,4 +1,4 @@
-"""Which of one's own pictures are kept apart for the test, where nobody has said it."""
+"""Which of one's own pictures are kept apart for the test, where none is named."""
 
 import numpy as np
 

@@ -21,7 +21,7 @@ SHOWN = 4
 """So many names are in an error, at most."""
 
 MOST_COLOURS = 1 << 12
-"""Different colours of all masks beyond which nobody counts on."""
+"""Different colours of all masks beyond which no more are counted."""
 
 
 @dataclass(frozen=True)

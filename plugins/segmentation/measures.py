@@ -12,7 +12,7 @@ from torch import Tensor
 from nca import Share, losses
 
 UNKNOWN = -1
-"""What a mask holds where nobody knows the class; such pixels count nowhere."""
+"""What a mask holds where the class is unknown; such pixels count nowhere."""
 
 
 def counts(chosen: Tensor, masks: Tensor, classes: int) -> tuple[Tensor, Tensor, Tensor]:

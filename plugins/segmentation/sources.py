@@ -25,7 +25,7 @@ SPLIT = 1 << 24
 """Between the numbers of the drawn pictures of the splits."""
 
 
-class Source(Protocol):
+class PictureSource(Protocol):
     """What a task takes its pictures from."""
 
     def training(self, draw: HostRNG, samples: Tensor) -> Pictures:

@@ -54,7 +54,7 @@ from nca_plugins.segmentation.measures import (
     pixel_cross_entropy,
     soft_dice,
 )
-from nca_plugins.segmentation.sources import SPLIT, Drawn, Folder, Source, alike
+from nca_plugins.segmentation.sources import SPLIT, Drawn, Folder, PictureSource, alike
 from nca_plugins.segmentation.uncertainty import Opinion, predictions
 
 BESIDE = "_mask"
@@ -133,7 +133,7 @@ class Segmentation(Task):
         self.drawn = {"random_seed": drawn_from, "noise": noise, "light": light}
         self._check()
         self.head = nn.Linear(self.read.channels, len(self.classes) * patch**2)
-        self.source: Source | None = None
+        self.source: PictureSource | None = None
 
     def prepare(
         self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
