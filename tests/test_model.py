@@ -237,6 +237,22 @@ def test_a_rule_that_was_changed_beyond_its_options_cannot_be_described(tmp_path
         nca.save(automaton, tmp_path / "mine.safetensors")
 
 
+@nca.register.rule("bounded_leak")
+class BoundedLeak(Leak):
+    """Leak up to a bound, or without one."""
+
+    def __init__(self, context: RuleContext, *, bound: float | None = 1.0) -> None:
+        super().__init__(context)
+        self.bound = bound
+
+
+def test_none_that_no_recipe_can_say_is_refused(tmp_path):
+    layout = nca.Layout([nca.Level("body", 5)])
+    rule = BoundedLeak(RuleContext(layout, "body", 2), bound=None)
+    with pytest.raises(NCAError, match="cannot say that bound of BoundedLeak is None"):
+        nca.save(nca.Automaton(layout, {"body": [rule]}), tmp_path / "mine.safetensors")
+
+
 @pytest.mark.parametrize("name", sorted(pretrained()))
 def test_every_shipped_automaton_is_described_as_its_recipe_has_it(name):
     model = nca.load(name, device="cpu")

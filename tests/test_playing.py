@@ -2,12 +2,14 @@
 
 import httpx
 import pytest
+import torch
 from browser import page  # noqa: F401, a fixture
 from served import until
 
 import nca
 from nca.model import playing as frames
 from nca.model.playing import Playing
+from nca.play.model import PlayedModel
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +94,14 @@ def test_what_serves_pages_is_asked_for_in_a_sentence(monkeypatch):
     with pytest.raises(nca.NCAError, match="needs starlette, uvicorn, websockets") as refused:
         nca.load("growing", device="cpu").play()
     assert refused.value.to_do == 'pip install "nca[play]"'
+
+
+def test_what_does_not_hold_pauses_as_on_the_command_line():
+    played = nca.load("growing_once", device="cpu").play()
+    try:
+        found = played._server._hub.session.model.pause
+        own = PlayedModel.load("growing_once", torch.device("cpu")).pause
+        assert found is not None
+        assert found == own
+    finally:
+        played.stop()

@@ -26,6 +26,7 @@ from PIL.Image import Image
 from nca.checkpoint.file import MODULES
 from nca.checkpoint.read import load_carried
 from nca.checkpoint.trained import Trained
+from nca.checkpoint.trained_conditions import pause
 from nca.device import pick_device
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
@@ -113,7 +114,7 @@ class Model:
             automaton: It stays the very same, and is put into evaluation mode.
             name: What the model shall be called.
             size: Cells along each axis of the grid.
-            steps: How many a rollout has unless it is told otherwise.
+            steps: How many a rollout has if none are given.
 
         Raises:
             NCAError: A rule is not registered, or could not be built again from its options.
@@ -337,11 +338,9 @@ class Model:
             self._prepare()
         automaton = copy.deepcopy(self.automaton)
         task = copy.deepcopy(self.task) if tables.task else None
-        iteration = self._trained.checkpoint.iteration
-        played = PlayedModel(
-            *(self.name, self.recipe, True, automaton, task),
-            *(self.device, tables.grid.size, iteration),
-        )
+        iteration, size = self._trained.checkpoint.iteration, tables.grid.size
+        about = (self.device, size, iteration, pause(self._trained))
+        played = PlayedModel(self.name, self.recipe, True, automaton, task, *about)
         return play(played, tables.random_seed if random_seed is None else random_seed, hosts)
 
     def _repr_html_(self) -> str:

@@ -23,7 +23,7 @@ def save(
         file: A .safetensors file. What was there is replaced.
         name: What it shall be called; as the file, if not given.
         size: Cells along each axis of the grid.
-        steps: How many a rollout has unless it is told otherwise.
+        steps: How many a rollout has if none are given.
 
     Raises:
         NCAError: A rule is not registered, or could not be built again from its options.

@@ -23,7 +23,7 @@ def describe(automaton: Automaton, *, name: str, size: Size, steps: int) -> Reci
         automaton: Its rules are registered, and were given options that a recipe can hold.
         name: What the recipe shall be called.
         size: Cells along each axis of the grid.
-        steps: How many a rollout shall have unless it is told otherwise.
+        steps: How many a rollout shall have if none are given.
 
     Raises:
         NCAError: A rule is not registered, or would be built with other weights.
@@ -69,6 +69,13 @@ def _rule(rule: UpdateRule) -> dict[str, Any]:
     for attribute, _, _ in rule.adjustable.values():  # which may have been turned since
         if attribute in model.model_fields:
             given[attribute] = getattr(rule, attribute)
+    for key, value in given.items():
+        if value is None and model.model_fields[key].default is not None:
+            raise NCAError(
+                f"a recipe cannot say that {key} of {kind.__name__} is None.",
+                where=f"{kind.__module__}.{kind.__qualname__}",
+                to_do="let None be the option's default, or give it another value",
+            )
     options = model.model_validate(given).model_dump(mode="json", exclude_none=True)
     return {"name": name, **{key: options[key] for key in given if key in options}}
 

@@ -127,7 +127,7 @@ class RecipeFiles:
         """Return where a folder of data lies, which is too much to be kept: a run notes its place.
 
         A checkpoint's recipe reaches such a folder by the note in the run's own folder alone; a
-        file that came by itself makes nobody look anywhere.
+        file that came by itself is no reason to look anywhere.
 
         Returns:
             A path from the root, whether or not a folder is there; None: it is out of reach.
