@@ -61,7 +61,7 @@ def predict_command(
         int | None, number("--steps", 1, STEPS, "How long to run. Else as the recipe says.")
     ] = None,
     repeats: Annotated[
-        int, number("--repeats", 1, 1000, "Rollouts with other fire masks; their spread is told.")
+        int, number("--repeats", 1, 1000, "Rollouts with other fire masks; their spread is given.")
     ] = 4,
     batch: Annotated[int, number("--batch", 1, SAMPLES, "Pictures in memory at once.")] = 16,
     samples: Annotated[

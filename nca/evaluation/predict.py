@@ -27,7 +27,7 @@ ROOM = 1 << 22
 """Pixels beyond which pictures are not taken at once, however few they are."""
 
 COVERAGES = (0.5, 0.8, 1.0)
-"""Shares of the surest predictions of which the error is told."""
+"""Shares of the surest predictions of which the error is given."""
 
 
 @dataclass(frozen=True)

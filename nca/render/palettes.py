@@ -41,7 +41,7 @@ SHADES = 16
 
 
 def class_colours(count: int) -> Tensor:
-    """Return colours for so many classes, told apart as well as can be, `(count, 3)`, from 0 to 1.
+    """Return colours for so many classes, as distinct as can be, `(count, 3)`, from 0 to 1.
 
     The first ones are the same for every count. Beyond those that can be chosen among, they repeat.
     """

@@ -293,7 +293,7 @@ class Task(nn.Module, ABC):
         return Batch.cat([self.apply_picture(Batch(first), one, "input") for one in pictures])
 
     def predict(self, states: Sequence[State], batch: Batch) -> list[Prediction]:
-        """Return what is said of each sample: the class that most cells vote for, unless told.
+        """Return what is said of each sample: the class that most cells vote for, by default.
 
         Args:
             states: The last state of each of several rollouts, which differ in their randomness.

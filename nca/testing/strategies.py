@@ -13,7 +13,7 @@ from nca.testing.compare import OWN
 from nca.types import Boundary, Size
 
 ABOVE = (9.0, 1.5, 0.5, -0.5, -9.0)
-"""Thresholds of life: from nobody lives to all do."""
+"""Thresholds of life: from no cell lives to all do."""
 
 
 def side_lengths(low: int = 1, high: int = 7) -> SearchStrategy[int]:

@@ -27,7 +27,7 @@ def check_one_touched_cell_changes_only_its_neighbourhood(
     def touch(level: Tensor) -> Tensor:
         level = level.clone()
         here = level[(slice(None), slice(None), *touched)]
-        # not by as much in every channel: some rules heed the differences alone
+        # not by as much in every channel: some rules look at the differences alone
         here.copy_(1 - here if harness.binary else here + torch.arange(1, here.shape[1] + 1))
         return level
 
