@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -29,7 +30,7 @@ from nca import (
 from nca.checkpoint.find import pretrained, recipe_path, recipe_text
 from nca.model.notebook import NotebookProgress, progress_here
 from nca.recipe.describe import describe
-from nca.recipe.overrides import as_overrides
+from nca.recipe.overrides import as_overrides, as_toml
 from nca.registry.registry import registry
 
 SMALL = {
@@ -108,6 +109,14 @@ def test_an_override_takes_effect_or_is_refused(tmp_path):
 def test_an_override_that_toml_does_not_know_is_refused_by_its_key():
     with pytest.raises(OptionError, match=r"\[rollout\] alive is None"):
         nca.load("growing", overrides={"rollout.alive": None})
+
+
+def test_paths_are_text_at_any_depth():
+    tables = {"task": {"dataset": {"path": Path("my") / "photos"}}, "plugins": [Path("a.py")]}
+    text = tomllib.loads(as_toml(tables))
+    photos = str(Path("my") / "photos")
+    assert text == {"task": {"dataset": {"path": photos}}, "plugins": ["a.py"]}
+    assert as_overrides({"task.dataset": {"path": Path("b")}}) == ('task.dataset={path = "b"}',)
 
 
 @given(

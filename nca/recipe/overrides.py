@@ -81,7 +81,7 @@ def as_toml(tables: Mapping[str, Any]) -> str:
     written = tomlkit.document()
     for key, value in tables.items():
         try:
-            written[key] = value
+            written[key] = _plain(value)
         except TOMLKitError:
             raise _unwritable(key, value) from None
     return tomlkit.dumps(written)
@@ -91,11 +91,20 @@ def _in_toml(key: str, value: Any) -> str:
     """Return a value as TOML has it, on one line."""
     line = tomlkit.inline_table()
     try:
-        line["value"] = str(value) if isinstance(value, Path) else value
+        line["value"] = _plain(value)
     except TOMLKitError:
         raise _unwritable(key, value) from None
     item: Any = line.item("value")
     return item.as_string()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with paths as text, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _unwritable(key: str, value: Any) -> OptionError:
