@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from nca.engine.perception import StencilPerception as StencilPerception
     from nca.engine.perception import per_cell as per_cell
     from nca.engine.perception import perceptron as perceptron
+    from nca.engine.plane import rollout_on_plane as rollout_on_plane
     from nca.engine.program import AttentionTerm as AttentionTerm
     from nca.engine.program import AttentionWeights as AttentionWeights
     from nca.engine.program import Correlation as Correlation
@@ -163,6 +164,7 @@ NAMES = {
         "InitialStateSpec",
     ),
     "nca.engine.rollouts": ("Settled", "settle", "rollout_frames"),
+    "nca.engine.plane": ("rollout_on_plane",),
     # write a rule
     "nca.engine.rule": ("UpdateRule",),
     "nca.engine.needs": ("Needs",),

@@ -5,6 +5,7 @@ Pure functions of tensors: of the features of one level `(B, C, *space)`, or of 
 unless they say otherwise; where a sample has nothing to measure, that number is NaN. What the
 measures are to show, and why, is in G. Hinton, "How to represent part-whole hierarchies in a
 neural network" (2021): cells agree in islands, which grow with level and lie in one another.
+`OrbitWatch` finds out whether states come back; `population` counts cells.
 `error_correlation`, `risk_at` and `area_under_risk` ask whether uncertainty predicts error.
 
 Public to the other folders: what `__all__` names; users take it from `nca.analysis`.
@@ -24,6 +25,7 @@ from nca.analysis.clusters import average_linkage
 from nca.analysis.dynamics import energy, settling_time
 from nca.analysis.growth import rising, spearman
 from nca.analysis.islands import Sizes, components, gather, islands, patches, sizes
+from nca.analysis.orbits import Cycle, Motion, OrbitWatch, population, shift_between
 from nca.analysis.overlap import (
     contingency,
     foreground_ari,
@@ -39,6 +41,9 @@ from nca.analysis.reliability import area_under_risk, error_correlation, risk_at
 from nca.engine.rollouts import relative_change
 
 __all__ = [
+    "Cycle",
+    "Motion",
+    "OrbitWatch",
     "agreement",
     "area_under_risk",
     "average_linkage",
@@ -61,12 +66,14 @@ __all__ = [
     "most_frequent",
     "nesting",
     "patches",
+    "population",
     "probe",
     "relative_change",
     "resized",
     "rising",
     "risk_at",
     "segments_in",
+    "shift_between",
     "settling_time",
     "sizes",
     "spearman",

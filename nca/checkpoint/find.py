@@ -5,11 +5,13 @@ package of `*.toml` files; pretrained checkpoints lie in its folder `pretrained`
 are there to be timed in `bench`. Finding imports no torch; `read` parses what was found.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from nca.errors import CheckpointError, NCAError
-from nca.files import is_file, read_text_bounded, user_path
-from nca.registry.installed import complain, entry_points_of, folders_of
+from nca.errors import CheckpointError, NCAError, PluginError
+from nca.files import is_file, is_folder, read_text_bounded, safe_name, user_path
+from nca.registry.installed import complain, entry_points_of, folders_of, notice
+from nca.registry.registry import registry
 from nca.suggest import did_you_mean, listed
 
 LARGEST = 1 << 20
@@ -29,6 +31,59 @@ def benchmarks() -> dict[str, Path]:
 def pretrained() -> dict[str, Path]:
     """Return the installed checkpoints by name."""
     return _installed("pretrained", ".safetensors")
+
+
+@dataclass(frozen=True)
+class FoundRecipe:
+    """A recipe that was found, and not parsed yet.
+
+    Attributes:
+        text: Its TOML.
+        name: What it is called.
+        path: Its file; of a notation's, what was written.
+    """
+
+    text: str
+    name: str
+    path: Path
+
+
+def find_recipe(source: str) -> FoundRecipe:
+    """Return a recipe, given by path, by name, or in a notation that stands for one.
+
+    Raises:
+        NCAError: There is no such file or name; the nearest is suggested. Or a fault in what is
+            written in a notation.
+    """
+    path = user_path(source)
+    if is_file(path) and path.suffix == ".toml":
+        return FoundRecipe(recipe_text(path), path.stem, path)
+    known = recipes()
+    if not is_file(path) and source in known:
+        return FoundRecipe(recipe_text(known[source]), source, known[source])
+    if (text := in_notation(source)) is not None:
+        # the file that it names, or its words, as a run's folder may be called
+        name = path.stem if is_file(path) else safe_name(source.replace("/", "_"))
+        return FoundRecipe(text, name, path if is_file(path) else Path(name))
+    path = recipe_path(source)
+    return FoundRecipe(recipe_text(path), path.stem, path)
+
+
+def in_notation(source: str) -> str | None:
+    """Return the text of the recipe for which a text stands in some notation, or None.
+
+    Raises:
+        NCAError: It is of a notation, and faulty.
+    """
+    for name in registry.names("notation"):
+        try:
+            notation = registry.get("notation", name)
+        except PluginError as broken:
+            notice(str(broken))
+            continue
+        if (found := notation(source)) is not None:
+            return found
+    return None
 
 
 def recipe_path(source: str) -> Path:
@@ -77,17 +132,34 @@ def checkpoint_path(source: str) -> Path:
     if source in known:
         return known[source]
     if path.suffix == ".toml" or source in recipes():
-        raise CheckpointError(
-            f"{source!r} is a recipe, and this needs the weights that come of training.",
-            where="CHECKPOINT",
-            to_do=f"train it, nca run {source}, and give its run's folder; nca play {source} "
-            "begins with first weights",
-        )
+        raise untrained(source)
     raise CheckpointError(
         f"there is no checkpoint {source!r}.",
         where=f"pretrained: {listed(known)}",
         to_do=f"{did_you_mean(path.stem, known)}give a .safetensors file, a run's folder "
         "(runs/NAME), or one of these names",
+    )
+
+
+def names_recipe(source: str) -> bool:
+    """Return whether what is given for a checkpoint is a recipe, or stands for one.
+
+    Raises:
+        NCAError: It is of a notation, and faulty.
+    """
+    path = user_path(source)
+    if path.suffix == ".safetensors" or is_folder(path) or source in pretrained():
+        return False
+    return path.suffix == ".toml" or source in recipes() or in_notation(source) is not None
+
+
+def untrained(source: str) -> CheckpointError:
+    """Return the refusal of a recipe where weights are needed."""
+    return CheckpointError(
+        f"{source!r} is a recipe, and this needs the weights that come of training.",
+        where="CHECKPOINT",
+        to_do=f"train it, nca run {source}, and give its run's folder; nca play {source} "
+        "begins with first weights",
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from nca.checkpoint.file import Checkpoint
-from nca.checkpoint.find import checkpoint_path, recipe_path, recipe_text
+from nca.checkpoint.file import Checkpoint, file_tensors, weights
+from nca.checkpoint.find import checkpoint_path, find_recipe, names_recipe, untrained
+from nca.checkpoint.outline import outline
 from nca.checkpoint.reads import Reads
 from nca.errors import CheckpointError
 from nca.files import holds, is_file, make_folder, user_path, write_whole
@@ -13,7 +14,7 @@ from nca.progress import SILENT, Progress
 from nca.recipe.draft import Draft
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
-from nca.recipe.recipe_files import COPIES, LARGEST, RecipeFiles, copy_name
+from nca.recipe.recipe_files import COPIES, LARGEST, RecipeFiles, Role, copy_name
 from nca.registry.discovery import is_loaded, load_files
 from nca.validation.faults import Fault
 
@@ -27,7 +28,7 @@ def read_recipe(
     """Read and check a recipe; the plugin files that it names are executed before its options are.
 
     Args:
-        source: A file or a name.
+        source: A file, a name, or a text in a notation.
         overrides: `table.key=value`; paths in them start at the working folder.
         plugins: Files that the user has named, executed first and kept with the recipe's own.
         reads: What will be read of it, beside what every use of an automaton reads; not given:
@@ -38,8 +39,8 @@ def read_recipe(
         PluginError: A plugin file of it does not load.
         RecipeError: Everything that is wrong with it.
     """
-    path = recipe_path(source)
-    text, name, overrides = recipe_text(path), path.stem, tuple(overrides)
+    found, overrides = find_recipe(source), tuple(overrides)
+    text, name, path = found.text, found.name, found.path
     recipe = parse_recipe(text, name, path.parent, overrides, source=str(path), plugins=plugins)
     if reads is not None and overrides:
         with suppress(RecipeError):  # which the overrides have corrected
@@ -99,9 +100,9 @@ def check_unexecuted(source: str, overrides: Iterable[str] = ()) -> list[str]:
         NCAError: There is no such recipe.
         RecipeError: A fault that shows without them.
     """
-    path = recipe_path(source)
-    files = RecipeFiles(path.parent)
-    draft = Draft.read(recipe_text(path), overrides, str(path)).located(files)
+    found = find_recipe(source)
+    files = RecipeFiles(found.path.parent)
+    draft = Draft.read(found.text, overrides, str(found.path)).located(files)
     left = [name for name in draft.plugins() if not is_loaded(name, files)]
     if not left:
         return []
@@ -176,7 +177,7 @@ def load_carried(checkpoint: str, own: Sequence[Path] = ()) -> None:
         CheckpointError: It is missing, damaged, foreign or newer.
         PluginError: One of them fails.
     """
-    if checkpoint.endswith(".toml"):
+    if names_recipe(checkpoint):
         return
     path = checkpoint_path(checkpoint)
     files = Checkpoint.read(path).carried(path)
@@ -193,10 +194,15 @@ def read_checkpoint(
 ) -> tuple[Checkpoint, Recipe, Path]:
     """Read a checkpoint and the recipe in it; plugin files that it names are not executed.
 
+    A recipe whose automaton and task have no weights is as good as a checkpoint; its plugin files
+    are executed.
+
     Raises:
         CheckpointError: It is missing, damaged, foreign or newer, or needs plugins that it carries.
         RecipeError: Its recipe does not fit; a missing plugin is named.
     """
+    if names_recipe(source):
+        return _without_weights(source, overrides)
     path = checkpoint_path(source)
     checkpoint = Checkpoint.read(path)
     return checkpoint, parse_carried(checkpoint, path, overrides), path
@@ -217,3 +223,35 @@ def parse_carried(checkpoint: Checkpoint, path: Path, overrides: tuple[str, ...]
             to_do="give your own copy, --plugin FILE, or, if you trust whoever made the "
             "checkpoint, let it execute what it carries: --trust",
         ) from fault
+
+
+def has_weights(recipe: Recipe) -> bool:
+    """Return whether there is anything to train in what a recipe builds."""
+    return any(list(outline(build).parameters()) for build in (recipe.automaton, recipe.task))
+
+
+def weightless_checkpoint(recipe: Recipe, text: str) -> Checkpoint:
+    """Return what a checkpoint of a recipe without weights holds.
+
+    Args:
+        recipe: With its overrides.
+        text: What the checkpoint shall say that its recipe is.
+    """
+    kept = recipe.files.kept()
+    tensors = weights(automaton=recipe.automaton(), task=recipe.task())
+    files: dict[str, Role] = {path: file.role for path, file in kept.items()}
+    return Checkpoint(recipe.name, text, files=files, tensors={**tensors, **file_tensors(kept)})
+
+
+def _without_weights(source: str, overrides: tuple[str, ...]) -> tuple[Checkpoint, Recipe, Path]:
+    """Return a recipe that has nothing to train as if it were trained.
+
+    Raises:
+        CheckpointError: There is something to train.
+    """
+    found = find_recipe(source)
+    folder, words = found.path.parent, str(found.path)
+    recipe = parse_recipe(found.text, found.name, folder, overrides, source=words)
+    if has_weights(recipe):
+        raise untrained(source)
+    return weightless_checkpoint(recipe, found.text), recipe, found.path

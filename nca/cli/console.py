@@ -75,6 +75,12 @@ Trust = Annotated[
         "--trust", help="Execute the plugin files that it carries; only if you trust its maker."
     ),
 ]
+Pattern = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[PATTERN]", help="What to begin with: an .rle or .cells file, or a pattern's name."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 Shard = Annotated[
@@ -124,6 +130,17 @@ def load_plugins(files: Sequence[Path] | None, trusted: str | Path | None = None
         from nca.checkpoint.read import load_carried
 
         load_carried(str(trusted), files or ())
+
+
+def with_pattern(pattern: str | None) -> tuple[str, ...]:
+    """Return the override that lets a recipe begin with a pattern: a file, or a name."""
+    from nca.files import is_file, user_path
+    from nca.recipe.overrides import as_overrides
+
+    if pattern is None:
+        return ()
+    path = user_path(pattern)
+    return as_overrides({"task.pattern": str(path.absolute()) if is_file(path) else pattern})
 
 
 def given_options(given: Sequence[str] | None) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from nca.cli.console import (
     Data,
     Device,
     Overrides,
+    Pattern,
     PluginFiles,
     Trust,
     load_plugins,
     print_result,
     say,
     sides,
+    with_pattern,
 )
 from nca.cli.numbers import RANDOM_SEED, number
 from nca.cli.progress import terminal_progress
@@ -39,10 +41,11 @@ def play_command(
         str | None,
         typer.Argument(
             metavar="CHECKPOINT|RECIPE",
-            help="A file, a run's folder, or the name of either.",
+            help="A file, a run's folder, the name of either, or a rule such as B36/S23.",
             autocompletion=complete_either,
         ),
     ] = None,
+    pattern: Pattern = None,
     port: Annotated[int, number("--port", 0, 65535, "Where to listen; 0: where it is free.")] = 0,
     host: Annotated[
         str, typer.Option("--host", help="A loopback address of this machine.")
@@ -119,7 +122,7 @@ def play_command(
                 checkpoint,
                 place,
                 size=cells,
-                overrides=tuple(overrides or ()),
+                overrides=(*(overrides or ()), *with_pattern(pattern)),
                 data=data,
                 progress=progress,
             )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nca.checkpoint.find import pretrained, recipe_path, recipe_text, recipes
+from nca.checkpoint.find import find_recipe, pretrained, recipe_text, recipes
 from nca.cli.completion import complete_recipe
 from nca.cli.console import (
     Overrides,
@@ -59,7 +59,7 @@ def show_recipe(recipe: Source) -> None:
 
     Example: nca recipes show glom_mnist > mine.toml
     """
-    print_result(recipe_text(recipe_path(recipe)).rstrip())
+    print_result(find_recipe(recipe).text.rstrip())
 
 
 @app.command("check")

@@ -10,6 +10,7 @@ from nca.cli.console import (
     Data,
     Device,
     Overrides,
+    Pattern,
     PluginFiles,
     Trust,
     load_plugins,
@@ -17,6 +18,7 @@ from nca.cli.console import (
     say,
     say_replaced,
     sides,
+    with_pattern,
 )
 from nca.cli.console import out as stdout
 from nca.cli.numbers import SAMPLES, SEEDS, STEPS, number
@@ -42,6 +44,7 @@ STAGE = "[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
 
 def render_command(
     checkpoint: CheckpointName,
+    pattern: Pattern = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -136,7 +139,9 @@ def render_command(
     wanted = "give height and width in cells: 128x512"
     stage = None if size is None else sides(size, "--size", STAGE, wanted)
     reads = DRAWN.without(steps=(steps, "evaluate.steps", "rollout.steps"))
-    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()), reads)
+    trained = Trained.load(
+        checkpoint, pick_device(device), (*(overrides or ()), *with_pattern(pattern)), reads
+    )
     events = [damage_at(text, trained) for text in damage or ()]
     events += [turn_at(text, trained) for text in turn or ()]
     film = _film(frames, trained) if frames else []

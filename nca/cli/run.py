@@ -12,6 +12,7 @@ from nca.cli.console import (
     Data,
     Device,
     Overrides,
+    Pattern,
     PluginFiles,
     Shard,
     Trust,
@@ -22,12 +23,15 @@ from nca.cli.console import (
     show_measurements,
     sides,
     speaking,
+    with_pattern,
 )
 from nca.cli.interruption import interruptible
+from nca.cli.numbers import STEPS, number
 from nca.cli.progress import terminal_progress
 from nca.progress import ProgressList
 
 if TYPE_CHECKING:
+    from nca.recipe.recipe import Recipe
     from nca.training.run import Run
 
 LARGE_SHARE = 0.25
@@ -39,10 +43,11 @@ def run_command(
         str | None,
         typer.Argument(
             metavar="RECIPE",
-            help="A .toml file, or an installed name.",
+            help="A .toml file, an installed name, a rule such as B36/S23, or a pattern file.",
             autocompletion=complete_recipe,
         ),
     ] = None,
+    pattern: Pattern = None,
     device: Device = "auto",
     out: Annotated[
         Path | None,
@@ -65,6 +70,13 @@ def run_command(
     trust: Trust = False,
     data: Data = None,
     shard: Shard = None,
+    steps: Annotated[
+        int | None, number("--steps", 1, STEPS, "Of a recipe without weights: how long to run.")
+    ] = None,
+    plane: Annotated[
+        bool,
+        typer.Option("--plane", help="Without weights: grow the grid before a pattern fills it."),
+    ] = False,
     picture: Annotated[
         bool | None,
         typer.Option(
@@ -75,7 +87,11 @@ def run_command(
 ) -> None:
     """Train a recipe, evaluate it on test data, and draw it.
 
+    A recipe without weights is run, and it is reported what lives and whether it comes back.
+
     Example: nca run recipes/glom_mnist.toml --set train.iterations=500
+
+    Without weights: nca run B36/S23 pattern.rle --steps 1000
 
     From weights: nca run growing --from growing --set task.target=butterfly
 
@@ -92,7 +108,7 @@ def run_command(
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
     if resume is not None and source is not None:
         raise typer.BadParameter("--resume goes on with the run's own weights: leave out --from")
-    overridden = (*(overrides or ()), *_begin_with(source))
+    overridden = (*(overrides or ()), *_begin_with(source), *with_pattern(pattern))
     wanted = pick_device(local_device(device))
     group = join(wanted, sides(shard, "--shard") if shard else None)
     with speaking(group), group.guard(), ExitStack() as ending:
@@ -108,6 +124,10 @@ def run_command(
             else:
                 assert recipe is not None
                 checked = read_recipe(recipe, overridden, plugin or ())
+                if _observes(checked, steps, plane):
+                    from nca.cli.observed_run import observed_run
+
+                    return observed_run(checked, out, wanted, data, steps, plane)
                 checked.training()
                 checked.check()
                 for remark in checked.remarks:
@@ -129,6 +149,18 @@ def run_command(
         print_result(f"{going.folder / 'best.safetensors'}")
         carried = bool(going.recipe.files.plugins())
         say(f"next: nca render {going.folder}{plugin_flags(carried=carried)}")
+
+
+def _observes(recipe: "Recipe", steps: int | None, plane: bool) -> bool:
+    """Return whether there is nothing to train in a recipe, so that it is only run."""
+    from nca.checkpoint.read import has_weights
+
+    if recipe.tables.train is None and not has_weights(recipe):
+        return True
+    if steps is not None or plane:
+        given = "--plane" if plane else "--steps"
+        raise typer.BadParameter("only a recipe without weights takes it", param_hint=given)
+    return False
 
 
 def _begin_with(source: str | None) -> tuple[str, ...]:

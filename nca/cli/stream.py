@@ -196,23 +196,14 @@ def _loaded(
     data: Path | None,
     reads: "Reads",
 ) -> "tuple[Recipe, Automaton, Task | None]":
-    """Return a trained automaton with its task, or one that needs no training, without."""
-    from nca.checkpoint.read import read_recipe
+    """Return a trained automaton with its task, or one that has nothing to train."""
     from nca.checkpoint.trained import Trained
 
-    if source.endswith(".toml"):
-        recipe = read_recipe(source, overrides, reads=reads)
-        automaton = recipe.automaton().to(device).eval()
-        if list(automaton.parameters()):
-            raise typer.BadParameter(
-                f"the rules of {source} have weights: train it, and give the checkpoint",
-                param_hint="CHECKPOINT",
-            )
-        return recipe, automaton, None
     trained = Trained.load(source, device, overrides, reads)
     with terminal_progress() as progress:
         trained.prepare(data, progress)
-    return trained.recipe, trained.automaton, trained.task
+    task = trained.task if trained.recipe.tables.task else None
+    return trained.recipe, trained.automaton, task
 
 
 def _show(size: "Size", steps: int, seconds: float, out: Path | None, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nca.checkpoint.find import recipe_path, recipe_text
+from nca.checkpoint.find import find_recipe
 from nca.cli.console import (
     AsJson,
     Data,
@@ -126,10 +126,10 @@ def _base(source: str) -> "Base":
     from nca.checkpoint.read import load_named
     from nca.sweep.plan import Base
 
-    path = recipe_path(source)
-    text = recipe_text(path)
-    load_named(text, path.parent, str(path))
-    return Base(text, path.stem, path.parent, str(path))
+    found = find_recipe(source)
+    folder, path = found.path.parent, str(found.path)
+    load_named(found.text, folder, path)
+    return Base(found.text, found.name, folder, path)
 
 
 def _settled(plan: "SweepPlan", base: "Base", folder: Path) -> "SweepPlan":

@@ -35,6 +35,7 @@ Read this folder in this order:
 - `automaton`: `Automaton`: layout, rules and conditions together; `step`, `rollout`, `trajectory`.
 - `initial`: first states: zeros, uniform numbers or learned vectors.
 - `rollouts`: rollouts until nothing changes, and with changing input.
+- `plane`: rollouts on a plane, which is a torus that grows.
 
 Public to the other folders: every module. Users take the same names from `nca`.
 """

@@ -14,7 +14,10 @@ from nca.recipe.recipe_files import COPIES
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 RECIPE, METRICS, CURVES = "recipe.toml", "metrics.jsonl", "tensorboard"
-FOUND = ("evaluation.json", "states.png", "levels.png", "curve.png")
+FOUND = (
+    "evaluation.json", "states.png", "levels.png", "curve.png",
+    "observation.json", "population.png", "film.gif",
+)  # fmt: skip
 """What is written at the end of a run."""
 WRITTEN = (RECIPE, METRICS, LAST, BEST, *FOUND, CURVES, COPIES)
 """All that a run writes into its folder."""

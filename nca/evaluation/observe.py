@@ -1,0 +1,238 @@
+"""What an automaton without weights does: how many cells live, and whether states come back."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nca.analysis import Cycle, Motion, OrbitWatch, population
+from nca.checkpoint.trained import Trained
+from nca.engine.plane import rollout_on_plane
+from nca.engine.rollouts import divergence
+from nca.engine.state import State
+from nca.progress import SILENT, Progress
+from nca.types import Size
+
+MOMENTS = 8
+"""So many states are kept to be drawn side by side."""
+FRAMES = 240
+"""A film has so many, at most."""
+
+
+@dataclass
+class Observation:
+    """What was seen of one sample, step by step.
+
+    Attributes:
+        steps: The steps that were looked at, from the first state's on.
+        population: How many cells hold anything but 0, at each of them.
+        mass: The sum of all numbers of the level, at each.
+        cycle: States that come back in their place, if any were seen to.
+        motion: States that come back in another place, if any were.
+        velocity: How far the centre moves in a step, along each axis, over the second half; None
+            where it is not defined.
+        size: Cells along each axis at the end.
+        origin: The place of the first of them on the grid of the beginning.
+        diverged: A sentence on numbers that are not finite, or nothing.
+        moments: States to be drawn side by side.
+        frames: States to be shown one after the other.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    population: list[int] = field(default_factory=list)
+    mass: list[float] = field(default_factory=list)
+    cycle: Cycle | None = None
+    motion: Motion | None = None
+    velocity: tuple[float, ...] | None = None
+    size: Size = ()
+    origin: Size = ()
+    diverged: str = ""
+    moments: list[State] = field(default_factory=list, repr=False)
+    frames: list[State] = field(default_factory=list, repr=False)
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what was found, a sentence each."""
+        last = self.steps[-1]
+        first, final = self.population[0], self.population[-1]
+        most = max(self.population)
+        when = self.steps[self.population.index(most)]
+        yield (
+            f"{final:,} cells at step {last:,}, {first:,} at step {self.steps[0]:,}, "
+            f"at most {most:,} (step {when:,})"
+        )
+        if not final:
+            gone = next(s for s, n in zip(self.steps, self.population, strict=True) if not n)
+            yield f"all cells are 0 from step {gone:,} on"
+        elif self.cycle and self.cycle.period == 1:
+            yield f"nothing changes from step {self.cycle.first:,} on"
+        elif self.cycle:
+            yield f"it repeats from step {self.cycle.first:,} on, with period {self.cycle.period:,}"
+        if self.motion and any(self.motion.displacement):
+            where = ", ".join(f"{by:+d}" for by in self.motion.displacement)
+            yield (
+                f"from step {self.motion.first:,} on it is the same in another place after "
+                f"{self.motion.period} steps: moved by ({where}) cells"
+            )
+        elif not self.cycle and self.velocity and self._is_continuous:
+            speed = math.hypot(*self.velocity)
+            yield f"its centre moves {speed:.4f} cells a step, its mass is {self.mass[-1]:,.4f}"
+        if any(self.origin):
+            sides = " x ".join(map(str, self.size))
+            yield f"the plane has grown to {sides} cells, from {self.origin} on"
+        if self.diverged:
+            yield self.diverged
+
+    @property
+    def _is_continuous(self) -> bool:
+        return any(mass != round(mass) for mass in self.mass)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it but the states."""
+        cycle, motion = self.cycle, self.motion
+        return {
+            "steps": self.steps,
+            "population": self.population,
+            "mass": self.mass,
+            "cycle": cycle and {"first": cycle.first, "period": cycle.period},
+            "motion": motion
+            and {
+                "first": motion.first,
+                "period": motion.period,
+                "displacement": list(motion.displacement),
+            },
+            "velocity": self.velocity and list(self.velocity),
+            "size": list(self.size),
+            "origin": list(self.origin),
+            "diverged": self.diverged or None,
+        }
+
+
+@torch.no_grad()
+def observe(
+    trained: Trained, steps: int, progress: Progress = SILENT, *, plane: bool = False
+) -> Observation:
+    """Let steps pass from the task's first state, and look at each.
+
+    Args:
+        trained: The automaton, its task prepared.
+        steps: How many; fewer if the progress asks to stop.
+        progress: Where it is reported how far it is.
+        plane: Whether the grid grows before a pattern reaches its edge.
+
+    Raises:
+        ShapeError: A plane was asked for, and cells of 0 do not stay 0 on it.
+    """
+    state = trained.task.first_evaluation_batch("test", 1).state
+    progress.begin("steps", steps, unit="steps")
+    if plane:
+        return _on_a_plane(trained, state, steps, progress)
+    watcher = _Watcher(trained, state, steps)
+    watcher.look(state)
+    for done in range(1, steps + 1):
+        if progress.stopped():
+            break
+        state = trained.automaton.step(state)
+        watcher.look(state)
+        progress.advance(done)
+        if watcher.found.diverged:
+            break
+    return watcher.finished(state)
+
+
+def _on_a_plane(trained: Trained, state: State, steps: int, progress: Progress) -> Observation:
+    found = Observation()
+    name = trained.automaton.writable_levels[-1]
+
+    def look(state: State, origin: Size) -> None:
+        _note(found, state, name)
+        found.origin = origin
+        progress.advance(state.step)
+
+    look(state, (0,) * state.axes)
+    state, _ = rollout_on_plane(trained.automaton, state, steps, look)
+    found.size, found.moments = state.size(name), [state]
+    return found
+
+
+class _Watcher:
+    """Looks at one state after the other.
+
+    Args:
+        trained: Whose they are.
+        state: The first.
+        steps: How many will follow.
+    """
+
+    def __init__(self, trained: Trained, state: State, steps: int) -> None:
+        automaton = trained.automaton
+        self.name = automaton.writable_levels[-1]
+        self.wraps = {*automaton.topology.of(state.axes)} == {"torus"}
+        by_chance = automaton.fire_rate < 1 or automaton.spec.noise is not None
+        self.orbits = None if by_chance else OrbitWatch(wraps=self.wraps)
+        self.every_moment = -(-steps // (MOMENTS - 1)) or 1
+        self.every_frame = -(-steps // FRAMES) or 1
+        self.steps, self.begun = steps, state.step
+        self.centres: list[tuple[float, ...]] = []
+        self.found = Observation()
+
+    def look(self, state: State) -> None:
+        """Look at a state."""
+        level = state[self.name][0]
+        passed = state.step - self.begun
+        _note(self.found, state, self.name)
+        self.found.diverged = divergence(state) or ""
+        if self.orbits:
+            self.orbits.show(state.step, level)
+        if self.wraps and 2 * passed >= self.steps:
+            self.centres.append(_centre(level))
+        if passed % self.every_moment == 0 or passed == self.steps:
+            self.found.moments.append(state)
+        if passed % self.every_frame == 0:
+            self.found.frames.append(state)
+
+    def finished(self, state: State) -> Observation:
+        """Return what was found."""
+        found = self.found
+        if self.orbits:
+            found.cycle, found.motion = self.orbits.cycle, self.orbits.motion
+        found.size, found.origin = state.size(self.name), (0,) * state.axes
+        found.velocity = _velocity(self.centres, found.size)
+        return found
+
+
+def _note(found: Observation, state: State, name: str) -> None:
+    level = state[name][0]
+    found.steps.append(state.step)
+    found.population.append(population(level))
+    found.mass.append(float(level.double().sum()))
+
+
+def _centre(level: Tensor) -> tuple[float, ...]:
+    """Return the centre of mass of `(C, *space)` on a torus, as an angle along each axis."""
+    angles = []
+    for axis in range(1, level.ndim):
+        others = [dim for dim in range(level.ndim) if dim != axis]
+        line = level.double().abs().sum(dim=others)
+        turns = torch.arange(len(line), device=line.device) * (2 * math.pi / len(line))
+        angles.append(
+            math.atan2(float((line * turns.sin()).sum()), float((line * turns.cos()).sum()))
+        )
+    return tuple(angles)
+
+
+def _velocity(centres: list[tuple[float, ...]], size: Size) -> tuple[float, ...] | None:
+    """Return how far a centre has moved in a step, along each axis, the shorter way round."""
+    if len(centres) < 2:
+        return None
+    moved = []
+    for axis, side in enumerate(size):
+        angles = [centre[axis] for centre in centres]
+        turned = sum(
+            math.remainder(after - before, 2 * math.pi)
+            for before, after in zip(angles, angles[1:], strict=False)
+        )
+        moved.append(turned * side / (2 * math.pi) / (len(centres) - 1))
+    return tuple(moved)
