@@ -2,7 +2,7 @@
 
     nca play "B36/S23"               any rule string; a soup to begin with
     nca play glider.rle              a pattern file, under the rule of its header
-    nca play gosper_gun              recipes: gosper_gun, highlife, brians_brain, wireworld, rule_110
+    nca play gosper_gun              recipes: also highlife, brians_brain, wireworld, rule_110
 
 Rule strings, in either case:
 

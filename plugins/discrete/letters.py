@@ -64,7 +64,8 @@ def arrangements(offsets: tuple[Offset, ...], count: int) -> dict[str, frozenset
     """Return the arrangements of so many neighbours by letter; none where there are no letters.
 
     Args:
-        offsets: `MOORE`, `VON_NEUMANN` or `HEXAGONAL`; bit `N - 1 - n` of an arrangement is neighbour n.
+        offsets: `MOORE`, `VON_NEUMANN` or `HEXAGONAL`; bit `N - 1 - n` of an arrangement is
+            neighbour n.
         count: How many neighbours are alive.
     """
     examples = EXAMPLES.get(offsets, {})

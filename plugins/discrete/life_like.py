@@ -61,8 +61,8 @@ def life_like(text: str) -> RuleString | None:
         raise cursor.fault(f'has "{text[cursor.place]}" where nothing more is expected')
     lettered = any(letters is not None for letters in (*births.values(), *survivals.values()))
     if lettered:
-        rows = [_chosen(offsets, conditions) for conditions in (births, survivals)]
-        term = arrangement_table(offsets, *rows, states)
+        born, alive = _chosen(offsets, births), _chosen(offsets, survivals)
+        term = arrangement_table(offsets, born, alive, states)
     else:
         term = counting_table(offsets, {*births}, {*survivals}, states)
     kind = "Generations" if states > 2 else "life-like" if not lettered else "isotropic"

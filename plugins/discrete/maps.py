@@ -50,7 +50,7 @@ def whole_table(text: str) -> RuleString | None:
     half = len(offsets) // 2  # the cell itself stands in the middle of its neighbours
     numbers = torch.arange(1 << len(offsets))
     alone = (numbers >> half << (half + 1)) | (numbers & ((1 << half) - 1))
-    rows = [bits[alone | own << half].bool() for own in (0, 1)]
-    term = arrangement_table(offsets, *rows, states)
+    births, survivals = (bits[alone | own << half].bool() for own in (0, 1))
+    term = arrangement_table(offsets, births, survivals, states)
     family = f"table on the {neighbourhood} neighbourhood"
     return RuleString(text, family, term, hexagonal=offsets is HEXAGONAL)

@@ -36,7 +36,7 @@ def rule_string(text: str) -> str | None:
         rule = read_rule(text)  # which suggests what was meant
     if rule is None:
         return None
-    start = {}
+    start: dict[str, str | float] = {}
     if rule.family == "Wireworld":
         start = {"pattern": "wireworld_clock"}
     elif rule.axes == 2:

@@ -15,7 +15,9 @@ Legend: T tokens: a count, perhaps, and the letter that it repeats.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 
@@ -38,9 +40,12 @@ HEADER = re.compile(
 NOTE = re.compile(r"[ \t]*(?:#[^\n]*)?\r?(?:\n|$)")
 LIKE_HEADER = re.compile(r"[ \t]*[xX][ \t]*[=:\d]|[ \t]*rule[ \t]*=", re.IGNORECASE)
 FORM = "write x = 3, y = 3, rule = B3/S23, and below it the runs: bo$2bo$3o!"
+RUNS = "write counts and letters: 2o is two live cells, $ ends a row, ! the pattern"
 LONGEST_COUNT = 9
 LINE = 70
 """Letters of a line of runs at most."""
+
+Refuse: TypeAlias = Callable[[int, str], NoReturn]
 
 DIGITS = np.zeros(256, dtype=bool)
 DIGITS[[*b"0123456789"]] = True
@@ -72,11 +77,10 @@ def read_rle(text: str, label: str = "the pattern") -> Pattern:
     if header := HEADER.match(text, at):
         width, height = int(header[1]), int(header[2])
         rule, begin = (header[3] or "").strip() or notes.rule, header.end()
-    elif LIKE_HEADER.match(text, at) or "!" not in text[at:]:
-        what = (
-            "has a header that cannot be read" if LIKE_HEADER.match(text, at) else "has no header"
-        )
-        raise _fault(text, at, label, what, FORM)
+    elif LIKE_HEADER.match(text, at):
+        raise _fault(text, at, label, "has a header that cannot be read", FORM)
+    elif "!" not in text[at:]:
+        raise _fault(text, at, label, "has no header", FORM)
     else:
         width = height = 0
         rule, begin = notes.rule, at
@@ -144,13 +148,12 @@ class _Notes:
     author: str = ""
     rule: str = ""
     offset: tuple[int, int] | None = None
-    comments: list[str] | None = None
+    comments: list[str] = field(default_factory=list)
 
 
 def _notes(text: str) -> tuple[_Notes, int]:
     """Read the lines that begin with `#`; return where what follows them begins."""
-    notes, at = _Notes(comments=[]), 0
-    assert notes.comments is not None
+    notes, at = _Notes(), 0
     while (line := NOTE.match(text, at)) and line.end() > at:
         at = line.end()
         words = line[0].strip()
@@ -180,9 +183,12 @@ def _cells(text: str, begin: int, width: int, height: int, label: str) -> np.nda
     letters = np.frombuffer(body.encode("ascii", "replace"), dtype=np.uint8)
     places = np.flatnonzero(letters > 32)
     letters = letters[places]
-    counts, states, last = _read_tokens(
-        letters, lambda n, what: _refuse(text, begin, places, n, label, what)
-    )
+
+    def refuse(number: int, what: str) -> NoReturn:
+        at = begin + int(places[number])
+        raise _fault(text, at, label, what.replace("{}", text[at]), RUNS)
+
+    counts, states, last = _read_tokens(letters, refuse)
     ends_row = states < 0
     before = np.cumsum(np.where(ends_row, counts, 0)) - np.where(ends_row, counts, 0)  # rows
     right = np.cumsum(np.where(ends_row, 0, counts))
@@ -213,12 +219,12 @@ def _cells(text: str, begin: int, width: int, height: int, label: str) -> np.nda
     return change[:-1].astype(np.uint8).reshape(height, width)
 
 
-def _read_tokens(letters: np.ndarray, refuse) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _read_tokens(letters: np.ndarray, refuse: Refuse) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return count and state of each of T tokens, -1 for the end of rows, and their last letters.
 
     Args:
         letters: Without spaces.
-        refuse: Called with the number of a letter and what is wrong with it.
+        refuse: Called with the number of a letter and what is wrong with it; `{}` is the letter.
     """
     digit, prefix, state = DIGITS[letters], PREFIXES[letters], STATES[letters]
     ends = state >= 0
@@ -256,17 +262,6 @@ def _read_tokens(letters: np.ndarray, refuse) -> tuple[np.ndarray, np.ndarray, n
     return counts, values, last
 
 
-def _refuse(text: str, begin: int, places: np.ndarray, number: int, label: str, what: str) -> None:
-    at = begin + int(places[number])
-    raise _fault(
-        text,
-        at,
-        label,
-        what.format(text[at]),
-        "write counts and letters: 2o is two live cells, $ ends a row, ! the pattern",
-    )
-
-
 def _refuse_states(pattern: Pattern, text: str, at: int, label: str) -> None:
     """Refuse states that the rule of the header does not have."""
     try:
@@ -274,9 +269,7 @@ def _refuse_states(pattern: Pattern, text: str, at: int, label: str) -> None:
     except RuleStringError:
         return  # whoever asks for the rule hears what is wrong with it
     if rule and pattern.states > rule.states:
-        what = (
-            f"has cells in state {pattern.states - 1}, and its rule {rule.text} has {rule.states}"
-        )
+        what = f"has cells in state {pattern.states - 1}, of {rule.states} of its rule {rule.text}"
         raise _fault(text, at, label, what, "give the rule of these cells in the header")
 
 

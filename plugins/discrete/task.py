@@ -33,6 +33,7 @@ from nca.types import Fraction, Natural, Samples, Size, Split
 from nca_plugins.discrete.colours import number_colours, state_colours
 from nca_plugins.discrete.families import read_rule
 from nca_plugins.discrete.pattern_files import NamedPattern, PatternSpec, open_pattern
+from nca_plugins.discrete.placing import Corner, placed
 from nca_plugins.discrete.rule_string import RuleString, RuleStringError
 
 LIVE = 0.1
@@ -118,11 +119,11 @@ class PatternTask(Task):
                 on = on * state.rng.uniform(f"{name}/number", channels, self.context.size)
             cells = on.to(cells.dtype)
         elif self.pattern:
-            corner, placed = self._placed()
+            corner, pattern = self._placed()
             inside = [
-                slice(at, at + side) for at, side in zip(corner, placed.shape[1:], strict=True)
+                slice(at, at + side) for at, side in zip(corner, pattern.shape[1:], strict=True)
             ]
-            cells[(slice(None), slice(None), *inside)] = placed.to(cells)
+            cells[(slice(None), slice(None), *inside)] = pattern.to(cells)
         else:
             cells[(slice(None), slice(None), *(side // 2 for side in self.context.size))] = 1
         return Batch(state.replace({self.level.name: cells}))
@@ -174,7 +175,9 @@ class PatternTask(Task):
             return Display(first, hint=hint)
         name, count = self.level.name, self.states
         if count == 2:
-            return Display(first, ChannelColours(name, (self.channel,) * 3), hint=hint)
+            return Display(
+                first, ChannelColours(name, (self.channel, self.channel, self.channel)), hint=hint
+            )
         if count > MOST_CLASSES:
             return Display(first, hint=hint)
         # the greatest of 2 k x - k * k is that of the state k nearest to x
@@ -228,48 +231,13 @@ class PatternTask(Task):
         return self.opened
 
     def _placed(self) -> tuple[Size, Tensor]:
-        """Return the first cell of the pattern, and the pattern in the channels of the level.
-
-        Raises:
-            NCAError: It cannot be had.
-            OptionError: It does not fit.
-        """
+        """Return the first cell of the pattern, and its cells `(C, *cells)`."""
         size, channels = self.context.size, self.level.channels
         if not self.pattern:
             return (0,) * len(size), torch.zeros(channels, *(0 for _ in size))
-        opened = self._opened()
-        cells = opened.cells
-        if not opened.channels and cells.ndim <= len(size) + (cells.shape[:1] == (1,)):
-            cells = cells.unsqueeze(0)
-        while cells.ndim - 1 > len(size) and cells.shape[1] == 1:  # a row of a file of two axes
-            cells = cells.squeeze(1)
-        while cells.ndim - 1 < len(size):
-            cells = cells.unsqueeze(1)
-        sides = tuple(cells.shape[1:])
-        axes = f"{len(sides)} {'axis' if len(sides) == 1 else 'axes'}"
-        if len(sides) != len(size):
-            self._refuse(f"has {axes}", f"the grid has {len(size)}")
-        if len(cells) not in (1, channels):
-            to_do = f'level "{self.level.name}" has {channels}'
-            self._refuse(f"has {len(cells)} channels", to_do)
-        middle = tuple((whole - side) // 2 for whole, side in zip(size, sides, strict=True))
-        corner = middle if self.at == "centre" else self.at
-        needed = [
-            side if self.at == "centre" else at + side
-            for at, side in zip(corner, sides, strict=True)
-        ]
-        if any(least > whole for least, whole in zip(needed, size, strict=True)):
-            words = f"has {' x '.join(map(str, sides))} cells"
-            place = "" if self.at == "centre" else f", and begins at {list(corner)}"
-            least = [max(one, whole) for one, whole in zip(needed, size, strict=True)]
-            to_do = f"the grid has {' x '.join(map(str, size))}: give [grid] size = {least} or more"
-            self._refuse(words + place, to_do)
-        if len(cells) < channels:
-            spread = torch.zeros(channels, *sides)
-            alike = slice(None) if not self.holds_numbers else [self.channel]
-            spread[alike] = cells.float()
-            cells = spread
-        return corner, cells.float()
+        at: Corner = "centre" if isinstance(self.at, str) else self.at
+        alone = self.channel if self.holds_numbers else None
+        return placed(self._opened(), size, channels, alone, at)
 
     def _refuse(self, what: str, to_do: str) -> None:
         raise OptionError([Fault(("pattern",), what, to_do)], "PatternTask(...)")
@@ -321,7 +289,7 @@ class PatternTask(Task):
             return
         ours = self.rule
         kinds = [(one.states, one.axes, one.hexagonal) for one in (ours, theirs)]
-        if kinds[0] != kinds[1] and theirs.axes == 2:
+        if kinds[0] != kinds[1]:
             words = f"is of the rule {said}, {theirs.states} states, {theirs.family}"
             to_do = f"the automaton's is {ours.text}, {ours.states} states, {ours.family}"
             self._refuse(words, to_do)

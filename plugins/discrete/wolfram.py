@@ -36,10 +36,8 @@ def wolfram(text: str) -> RuleString | None:
         to_do = f"write hexadecimal digits behind 0x: {text[:at]}0x{digits.upper()}"
         raise faulty(text, at, "has a number with letters", to_do)
     bits = 1 << (2 * reach + 1) if kind == "w" else 2 * reach + 2
-    number = (
-        int(digits, 16) if digits.startswith("0x") else int(digits) if len(digits) < 400 else -1
-    )
-    if not 0 <= number < 1 << bits:
+    number = int(digits[:400], 16 if digits.startswith("0x") else 10)
+    if number >= 1 << bits:
         most = f"{(1 << bits) - 1}" if bits <= 32 else f"2 to the {bits}, less 1"
         to_do = f"{2 * reach + 1} cells have numbers from 0 to {most}"
         raise faulty(text, at, "has too large a number", to_do)
