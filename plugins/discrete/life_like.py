@@ -122,9 +122,10 @@ def _parts(cursor: _Cursor, offsets: tuple[Offset, ...]) -> tuple[Conditions, Co
         survivals = _conditions(cursor, offsets)
         cursor.need("/", "a stroke between survivals and births")
         births = _conditions(cursor, offsets)
-    place = cursor.place
     if not found and (more := cursor.take(r"/[cg]?(\d+)|[/_]?g(\d+)")):
-        states = checked_states(cursor.text, place + 1, more[1] or more[2])
+        states = checked_states(
+            cursor.text, more.end() - len(more[1] or more[2]), more[1] or more[2]
+        )
     return births, survivals, states
 
 

@@ -96,7 +96,7 @@ def open_pattern(spec: str | Mapping[str, Any], context: TaskContext) -> NamedPa
         raise PatternError(
             f'there is no pattern file "{spec}".',
             where=str(context.files.place(spec)),
-            to_do=f"give a file that ends in {', '.join(ENDINGS)}, or a name: nca plugins pattern",
+            to_do=f"a file that ends in {', '.join(ENDINGS)}, or a name that nca plugins lists",
         )
     if spec.lower().endswith((".npy", ".npz")):
         return _array(content, spec)

@@ -1,6 +1,6 @@
 """Well-known patterns, as runs of cells: what each does, and who found it.
 
-    nca plugins pattern              their names
+    nca plugins                      their names
     [task] name = "pattern", pattern = "glider"
 
 `RUNS` holds them all; each is registered under its name.

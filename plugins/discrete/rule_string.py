@@ -171,7 +171,6 @@ def checked_states(text: str, place: int, digits: str) -> int:
     """
     states = int(digits[:9])
     if not 2 <= states <= MOST_STATES:
-        raise faulty(
-            text, place, f"has {digits[:9]} states", f"give 2 to {MOST_STATES}: B2/S/C3 has three"
-        )
+        to_do = f"give 2 to {MOST_STATES}: B2/S/C3 has three"
+        raise faulty(text, place, f"has {digits[:9]} as its number of states", to_do)
     return states
