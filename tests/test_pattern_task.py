@@ -272,12 +272,12 @@ pattern = "PATTERN"
 
 
 def test_a_recipe_names_the_line_of_a_pattern_that_does_not_fit(tmp_path):
-    (tmp_path / "broken.rle").write_text("x = 3, y = 3\nbo$2bq!")
+    (tmp_path / "broken.rle").write_text("x = 3, y = 3\nbo$2bq$3o!")
     for pattern, what in {
         "pulsar": "has 13 x 13 cells",
         "glidr": "no pattern named 'glidr'",
         "no.rle": 'no pattern file "no.rle"',
-        "broken.rle": '"q" without a letter',
+        "broken.rle": "broken.rle, line 2, column 6",
     }.items():
         made = recipe(RECIPE.replace("PATTERN", pattern), tmp_path)
         with pytest.raises(RecipeError, match=what) as refusal:

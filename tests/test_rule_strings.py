@@ -228,6 +228,17 @@ def test_rows_of_any_range_are_read_from_left_to_right(reach):
     assert stepped(row, f"R{reach},T{code}").equal(code >> total & 1)
 
 
+@pytest.mark.parametrize(
+    ("text", "colours", "code"), [("code 777", 3, 777), ("C4,T107396", 4, 107396)]
+)
+def test_colours_are_added_up_by_a_totalistic_code(text, colours, code):
+    row = torch.randint(colours, (64,), generator=torch.Generator().manual_seed(0))
+    total = row.roll(1) + row + row.roll(-1)
+    wanted = code // colours**total % colours
+    assert stepped(row, text).equal(wanted)
+    assert read_rule(text).same(read_rule(f"R1,C{colours},T{code}"))
+
+
 # grids
 
 
@@ -304,6 +315,9 @@ FAULTY = {
     "R2,W4294967296": ("too large a number", "character 5", "0 to 4294967295"),
     "R9,W30": ("has the range 9", "character 2", "1 to 4"),
     "W1E": ("number with letters", "character 2", "W0x1E"),
+    "C3,T2187": ("too large a number", "character 5", "0 to 2186"),
+    "C3,W30": ("has 3 colours", "character 2", "C3,T777"),
+    "C17,T3": ("has 17 colours", "character 2", "2 to 16"),
     "T16": ("too large a number", "character 2", "0 to 15"),
     "B3/S23:K30*,20": ("a Klein bottle", "character 8", ":T30,20"),
     "B3/S23:C30,20": ("a cross-surface", "character 8", ":T30,20"),

@@ -12,7 +12,8 @@ Rule strings, in either case:
     B2/S013V, B2/S34H                four neighbours (von Neumann), six (hexagonal)
     MAPARYX...                       a bit for every arrangement, in base64
     R5,C0,M1,S34..58,B34..45,NM      Larger than Life
-    W30, R2,W3283936144, T10         rows of cells, by Wolfram's numbers; T: by their sum
+    W30, R2,W3283936144, rule 30     rows of cells, by Wolfram's numbers
+    R2,T20, C3,T777, code 777        by the sum of cells: of two colours, of three
     Life, HighLife, WireWorld        names
     :T30,20  :P30,20  at the end     a torus 30 cells wide and 20 high; a plane with empty edges
 

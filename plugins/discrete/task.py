@@ -39,6 +39,8 @@ from nca_plugins.discrete.rule_string import RuleString, RuleStringError
 LIVE = 0.1
 """Cells that hold numbers are counted above this; those of states wherever they are not empty."""
 
+WHERE = "PatternTask(...)"
+
 MOST_CLASSES = 32
 """States that a page shows by their colours at most."""
 
@@ -226,7 +228,11 @@ class PatternTask(Task):
 
     def _opened(self) -> NamedPattern:
         if self.opened is None:
-            self.opened = open_pattern(self.pattern, self.context)
+            try:
+                self.opened = open_pattern(self.pattern, self.context)
+            except NCAError as fault:
+                what = f"cannot be used: {fault.what.rstrip('.')} ({fault.where})"
+                raise OptionError([Fault(("pattern",), what, fault.to_do)], WHERE) from None
             self._compare_rules(self.opened)
         return self.opened
 
@@ -240,7 +246,7 @@ class PatternTask(Task):
         return placed(self._opened(), size, channels, alone, at)
 
     def _refuse(self, what: str, to_do: str) -> None:
-        raise OptionError([Fault(("pattern",), what, to_do)], "PatternTask(...)")
+        raise OptionError([Fault(("pattern",), what, to_do)], WHERE)
 
     def _checked(self, level: str, rule: str) -> RuleString | None:
         """Return the rule, and refuse options that cannot be."""
@@ -268,7 +274,7 @@ class PatternTask(Task):
             words = f'is "{rule}", a rule of {found.axes} {"axis" if found.axes == 1 else "axes"}'
             faults.append(Fault(("rule",), words, f"the grid has {len(size)}"))
         if faults:
-            raise OptionError(faults, "PatternTask(...)")
+            raise OptionError(faults, WHERE)
         return found
 
     def _compare_rules(self, opened: NamedPattern) -> None:
