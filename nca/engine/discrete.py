@@ -21,15 +21,17 @@ from nca.engine.topology import Offset, reach_of
 class TableTerm:
     """A table of successors: by a cell's own state, and by which of its neighbours count.
 
-    A cell's state is the nearest whole number from 0 to S - 1. A neighbour counts if its state is
-    one of `counted`; the weights of those that count add up to the column of the table. Weights of
-    1 make a rule of sums (outer-totalistic), powers of 2 one that tells all neighbourhoods apart.
+    A cell's state is the nearest whole number from 0 to S - 1. A neighbour counts as often as its
+    state is among `counted`; the weights of those that count add up to the column of the table.
+    Weights of 1 make a rule of sums (outer-totalistic), powers of 2 one that tells all
+    neighbourhoods apart.
 
     Attributes:
         offsets: Where the N neighbours stand; the cell itself may be among them.
         weights: A positive weight for each.
-        successors: `(S, sum of weights + 1)`, int64: the successor of a cell, from 0 to S - 1.
-        counted: The states that count.
+        successors: `(S, columns)`, int64: the successor of a cell, from 0 to S - 1. There are as
+            many columns as sums of weights, and one for 0.
+        counted: The states that count; `(1, 2, 2)` where the sum is that of the states.
     """
 
     offsets: tuple[Offset, ...]

@@ -17,13 +17,14 @@ def table_change(term: TableTerm, view: View) -> Tensor:
     """Return what turns each cell into its successor, `(B, C, *space)`."""
     own = view.own
     successors = term.successors.flatten()
+    columns = term.successors.shape[1]
     # what a sum of weights can be says how small the numbers may be in which it is counted
-    number = torch.uint8 if sum(term.weights) < 256 else torch.int32
+    number = torch.uint8 if columns <= 256 else torch.int32
     column = torch.zeros_like(own, dtype=number)
     for seen, weight in zip(_seen(term.offsets, view), term.weights, strict=True):
         counts = _counts(term, seen).to(number)
         column += counts if weight == 1 else counts * weight
-    place = state_of(own, term.states).long() * (sum(term.weights) + 1) + column
+    place = state_of(own, term.states).long() * columns + column
     return successors[place].to(own.dtype) - own
 
 
@@ -60,9 +61,8 @@ def _seen(offsets: Sequence[Offset], view: View) -> list[Tensor]:
 
 
 def _counts(term: TableTerm, seen: Tensor) -> Tensor:
-    """Return which of some cells count, bool."""
+    """Return how often each of some cells counts."""
     if term.states == 2 and term.counted == (1,):
         return seen > 0.5
-    counted = torch.zeros(term.states, dtype=torch.bool, device=seen.device)
-    counted[list(term.counted)] = True
-    return counted[state_of(seen, term.states).long()]
+    often = [term.counted.count(state) for state in range(term.states)]
+    return torch.tensor(often, device=seen.device)[state_of(seen, term.states).long()]

@@ -22,6 +22,8 @@ from nca.training.loop import next_batch, train
 from nca.training.run import Run
 
 NAMES = list(recipes())
+TRAINED = [name for name in NAMES if "train" in tomllib.loads(recipe_text(recipes()[name]))]
+"""Those that train something; the others are there to be seen."""
 SMALL = {
     "rollout.steps": "[2, 3]",
     "train.batch": "8",
@@ -81,7 +83,7 @@ def wide(tensor: Tensor) -> Tensor:
     return tensor.double() if tensor.is_floating_point() else tensor
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_recipe_trains_for_two_iterations(name, tmp_path):
     recipe = read_recipe(name, small(name))
     run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), None, SILENT)
@@ -98,7 +100,7 @@ def test_a_recipe_trains_for_two_iterations(name, tmp_path):
         assert held.parsed(run.folder).tables == recipe.tables
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_every_index_in_the_truth_of_a_recipe_has_a_range_and_lies_within(name, tmp_path):
     recipe = read_recipe(name, small(name))
     task = Run.build(recipe, tmp_path, torch.device("cpu"), None, SILENT).task
@@ -109,7 +111,7 @@ def test_every_index_in_the_truth_of_a_recipe_has_a_range_and_lies_within(name, 
     assert all(truth[key].max() <= high for key, (_, high) in ranges.items())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_recipe_learns_the_same_from_its_batch_in_parts(name, tmp_path):
     learnt = {}
     for parts in (1, 4):
@@ -127,6 +129,20 @@ def test_a_recipe_learns_the_same_from_its_batch_in_parts(name, tmp_path):
         learnt[parts] = (gradients, terms, dict(state), state.samples)
     assert any(gradient.any() for gradient in learnt[1][0])
     assert_close(learnt[4], learnt[1], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*TRAINED}))
+def test_a_recipe_without_weights_steps_and_is_drawn(name):
+    recipe = read_recipe(name, ["evaluate.steps=[3]"])
+    recipe.check()
+    automaton, task = recipe.automaton(), recipe.task()
+    assert not list(automaton.parameters())
+    task.prepare(torch.device("cpu"))
+    first = task.first_evaluation_batch("test", 1)
+    after = automaton.rollout(first.state, 3)
+    assert any(not after[level].equal(first.state[level]) for level in after)
+    assert task.headline in task.measure(after, first)
+    assert task.picture(after).isfinite().all()
 
 
 @pytest.mark.parametrize("name", NAMES)
