@@ -24,8 +24,8 @@ Limits:
 - A condition of `nca examine` passes by fixed thresholds, and its intervals are over random
   seeds of one checkpoint, not of its training.
 - `last.safetensors` holds the pool, hence hundreds of megabytes where the pool is large.
-- Rules without weights run from Python, in `nca play`, `nca stream` and `nca bench`, but there is
-  nothing for `nca run` to train.
+- Rules without weights have nothing for `nca run` to train: it lets their steps pass, and reports
+  what lives and whether it comes back.
 What a recipe can and cannot do stands in its first lines: `nca recipes show NAME`.
 """
 

@@ -35,8 +35,9 @@ from nca.backends.bits.circuit import Circuit, CircuitBuilder
 from nca.backends.bits.derive import CellCircuit, circuit_of
 from nca.backends.bits.stepper import Plan
 from nca.backends.bits.words import WordGrid
+from nca_plugins.discrete.rule_string import MOORE
+from nca_plugins.discrete.table_rule import Life
 from nca_plugins.elementary import Elementary
-from nca_plugins.life import MOORE, Life
 
 VON_NEUMANN = ((-1, 0), (0, -1), (0, 1), (1, 0))
 HEXAGONAL = (*VON_NEUMANN, (-1, -1), (1, 1))
@@ -70,7 +71,8 @@ def drawn(size: tuple[int, ...], states: int = 2, channels: int = 1, seed: int =
 def table(offsets, weights, states: int, counted: tuple[int, ...], seed: int) -> TableTerm:
     """Return a random table."""
     draw = torch.Generator().manual_seed(seed)
-    successors = torch.randint(0, states, (states, sum(weights) + 1), generator=draw)
+    often = max(counted.count(state) for state in counted)
+    successors = torch.randint(0, states, (states, often * sum(weights) + 1), generator=draw)
     return TableTerm(offsets, weights, successors, counted)
 
 
@@ -91,7 +93,7 @@ def looked_up(term: TableTerm, cell: CellCircuit, states: tuple[int, ...]) -> in
     """Return the successor of a cell as its table has it, one neighbour after the other."""
     column = 0
     for offset, weight in zip(term.offsets, term.weights, strict=True):
-        column += weight * (states[cell.offsets.index(offset)] in term.counted)
+        column += weight * term.counted.count(states[cell.offsets.index(offset)])
     return int(term.successors[states[0], column])
 
 
@@ -129,7 +131,7 @@ def test_every_elementary_rule_has_its_circuit(number):
 
 @given(st.integers(2, 5), st.integers(0, 99), st.booleans())
 def test_tables_of_several_states_have_circuits(states, seed, many):
-    counted = tuple(random.Random(seed).sample(range(states), 2 if many else 1))
+    counted = tuple(random.Random(seed).choices(range(states), k=3 if many else 1))
     term = table(VON_NEUMANN[:3], (1, 2, 1), states, counted, seed)
     cell = circuit_of(term)
     assert isinstance(cell, CellCircuit)

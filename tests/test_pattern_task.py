@@ -81,6 +81,11 @@ def test_a_soup_is_drawn_for_each_sample_and_is_the_same_again():
     assert len([*made.evaluation_batches("test", 2)]) == 2
 
 
+def test_a_pattern_takes_the_place_of_a_soup():
+    both = begun(task((16, 16), pattern="glider", soup=0.25))
+    assert both.equal(begun(task((16, 16), pattern="glider")))
+
+
 def test_a_soup_of_numbers_is_uniform_where_it_is_on():
     cells = begun(task((64, 64), soup=0.5, look="numbers"))
     assert cells[cells > 0].mean().item() == pytest.approx(0.5, abs=0.03)
@@ -203,7 +208,6 @@ def test_there_is_nothing_to_train():
         ({"pattern": "gosper_gun"}, "pattern has 9 x 36 cells.*size = \\[9, 36\\] or more"),
         ({"pattern": "glider", "at": [6, 0]}, "begins at \\[6, 0\\].*size = \\[9, 9\\]"),
         ({"pattern": "glider", "at": [6]}, "at has 1 numbers"),
-        ({"pattern": "glider", "soup": 0.5}, "soup is 0.5 beside a pattern"),
         ({"level": "sky"}, 'level is "sky", which is none'),
         ({"level": "ground"}, "level is an input"),
         ({"channel": 1}, "channel is 1"),

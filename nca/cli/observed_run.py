@@ -74,14 +74,14 @@ def observed_run(
     for sentence in found.sentences():
         print_result(sentence)
     print_result(f"{folder / 'states.png'}")
-    if interruption.signal:
+    if interruption.stopped():
         sys.exit(128 + interruption.signal)
     say(f"next: nca play {folder}")
 
 
 def _loaded(recipe: Recipe, device: torch.device) -> Trained:
     checkpoint = weightless_checkpoint(recipe, recipe.text)
-    automaton, task = (build().to(device).eval() for build in (recipe.automaton, recipe.task))
+    automaton, task = recipe.automaton().to(device).eval(), recipe.task().to(device).eval()
     decided = recipe.decided(automaton, device, "float32")
     return Trained(Path(recipe.name), checkpoint, decided, automaton, task, device)
 

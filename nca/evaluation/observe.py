@@ -1,5 +1,6 @@
 """What an automaton without weights does: how many cells live, and whether states come back."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -183,7 +184,7 @@ class _Watcher:
         level = state[self.name][0]
         passed = state.step - self.begun
         _note(self.found, state, self.name)
-        self.found.diverged = divergence(state) or ""
+        self.found.diverged = divergence([state], [self.name])
         if self.orbits:
             self.orbits.show(state.step, level)
         if self.wraps and 2 * passed >= self.steps:
@@ -217,9 +218,8 @@ def _centre(level: Tensor) -> tuple[float, ...]:
         others = [dim for dim in range(level.ndim) if dim != axis]
         line = level.double().abs().sum(dim=others)
         turns = torch.arange(len(line), device=line.device) * (2 * math.pi / len(line))
-        angles.append(
-            math.atan2(float((line * turns.sin()).sum()), float((line * turns.cos()).sum()))
-        )
+        sine, cosine = ((line * part).sum() for part in (turns.sin(), turns.cos()))
+        angles.append(math.atan2(float(sine), float(cosine)))
     return tuple(angles)
 
 
@@ -232,7 +232,7 @@ def _velocity(centres: list[tuple[float, ...]], size: Size) -> tuple[float, ...]
         angles = [centre[axis] for centre in centres]
         turned = sum(
             math.remainder(after - before, 2 * math.pi)
-            for before, after in zip(angles, angles[1:], strict=False)
+            for before, after in itertools.pairwise(angles)
         )
         moved.append(turned * side / (2 * math.pi) / (len(centres) - 1))
     return tuple(moved)

@@ -60,7 +60,7 @@ class PatternTask(Task):
         rule: The rule string of the automaton, by which the states are coloured, and patterns
             refused that are of another kind of rule; not needed.
         at: The first cell of the pattern, along each axis; or `centre`.
-        soup: In place of a pattern: the share of cells that are on.
+        soup: Without a pattern: the share of cells that are on.
         level: The level on which it lies; the top level that rules write to, unless named.
         look: What cells hold: `states`, or `numbers` from 0 to 1; `auto`: as the pattern does.
         channel: Which channel is shown and counted.
@@ -114,7 +114,7 @@ class PatternTask(Task):
             len(samples), self.context.size, random_seed=draw.random_seed, device=samples.device
         ).replace(samples=samples)
         cells = state[self.level.name].clone()
-        if self.soup:
+        if self.soup and not self.pattern:
             name, channels = f"soup/{self.level.name}", self.level.channels
             on = state.rng.chance(name, self.soup, channels, self.context.size).to(cells.dtype)
             if self.holds_numbers:
@@ -259,9 +259,6 @@ class PatternTask(Task):
         if self.channel >= self.level.channels:
             to_do = f'level "{self.level.name}" has {self.level.channels}, counted from 0'
             faults.append(Fault(("channel",), f"is {self.channel}", to_do))
-        if self.soup and self.pattern:
-            to_do = "a soup is drawn in place of a pattern: leave one of them out"
-            faults.append(Fault(("soup",), f"is {self.soup:g} beside a pattern", to_do))
         if self.at != "centre" and len(self.at) != len(size):
             to_do = f"give {len(size)}, or centre"
             faults.append(Fault(("at",), f"has {len(self.at)} numbers", to_do))

@@ -102,8 +102,12 @@ def _table_circuit(table: _Table) -> CellCircuit | str:
     others = [offset for offset in table.offsets if offset != table.own]
     offsets = (table.own, *dict.fromkeys(others))
     builder = CircuitBuilder(planes * len(offsets))
-    counts = {offset: _counted(builder, table, offsets.index(offset)) for offset in offsets}
-    weighed = [(counts[o], w) for o, w in zip(table.offsets, table.weights, strict=True)]
+    often = {n: _counted(table, n) for n in {*map(table.counted.count, table.counted)}}
+    weighed = [
+        (_among(builder, table, offsets.index(offset), states), weight * times)
+        for offset, weight in zip(table.offsets, table.weights, strict=True)
+        for times, states in often.items()
+    ]
     column = builder.count(weighed)
     own = [builder.wire(plane) for plane in range(planes)]
     outputs = [
@@ -115,14 +119,17 @@ def _table_circuit(table: _Table) -> CellCircuit | str:
     return found
 
 
-def _counted(builder: CircuitBuilder, table: _Table, place: int) -> int:
-    """Return whether the cell at a place among those seen is in a state that counts."""
+def _counted(table: _Table, times: int) -> frozenset[int]:
+    """Return the states that count so many times."""
+    return frozenset(state for state in table.counted if table.counted.count(state) == times)
+
+
+def _among(builder: CircuitBuilder, table: _Table, place: int, states: frozenset[int]) -> int:
+    """Return whether the cell at a place among those seen is in one of some states."""
     bits = [builder.wire(place * table.planes + plane) for plane in range(table.planes)]
     last = len(table.successors) - 1
     # a state beyond the last does not occur
-    row = [
-        int(state in table.counted) if state <= last else None for state in range(1 << table.planes)
-    ]
+    row = [int(state in states) if state <= last else None for state in range(1 << table.planes)]
     return _smallest(builder, tuple(row), bits)
 
 
@@ -143,8 +150,7 @@ def _symmetric(table: _Table) -> _Table:
 
 def _row(table: _Table, plane: int, digits: int) -> Row:
     """Return a plane of the successor as a function of the column's digits, then the own bits."""
-    columns = sum(table.weights) + 1
-    sums = _sums(table.weights)
+    columns, sums = len(table.successors[0]), _sums(table)
     return tuple(
         table.successors[own][column] >> plane & 1
         if own < len(table.successors) and column < columns and column in sums
@@ -154,10 +160,11 @@ def _row(table: _Table, plane: int, digits: int) -> Row:
     )
 
 
-def _sums(weights: Sequence[int]) -> set[int]:
-    sums = {0}
-    for weight in weights:
-        sums |= {total + weight for total in sums}
+def _sums(table: _Table) -> set[int]:
+    """Return the columns that occur."""
+    sums, often = {0}, {table.counted.count(state) for state in range(len(table.successors))}
+    for weight in table.weights:
+        sums = {total + weight * times for total in sums for times in often}
     return sums
 
 
@@ -322,7 +329,8 @@ def _looked_up(table: _Table, offsets: Sequence[Offset], cells: Tensor) -> tuple
     """Return the successors of neighbourhoods `(N, cases)`, and which of these can occur."""
     last = len(table.successors) - 1
     there = (cells <= last).all(dim=0)
-    counted = torch.isin(cells, torch.tensor(table.counted))
+    often = torch.tensor([table.counted.count(state) for state in range(last + 1)])
+    counted = often[cells.clamp(0, last)]
     column = torch.zeros_like(cells[0])
     for offset, weight in zip(table.offsets, table.weights, strict=True):
         column += weight * counted[offsets.index(offset)]

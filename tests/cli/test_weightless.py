@@ -1,0 +1,86 @@
+"""Recipes without weights, rule strings and pattern files at every door of the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+GLIDER = "x = 3, y = 3, rule = B3/S23\nbo$2bo$3o!\n"
+
+
+@pytest.fixture
+def runs(nca, here):
+    """Run a command that must succeed."""
+
+    def run(*words):
+        result = nca(*words)
+        assert result.code == 0, result.err
+        return result
+
+    return run
+
+
+def test_a_rule_and_a_pattern_are_run_in_place_of_training(runs):
+    Path("mine.rle").write_text(GLIDER)
+    result = runs("run", "B36/S23", "mine.rle", "--steps", 40)
+    assert "from step 0 on it is the same in another place after 4 steps: moved by (+1, +1)" in (
+        result.out
+    )
+    folder = Path("runs/B36_S23-1")
+    found = json.loads((folder / "observation.json").read_text())
+    assert found["population"] == [5] * 41
+    assert found["motion"] == {"first": 0, "period": 4, "displacement": [1, 1]}
+    written = {"recipe.toml", "states.png", "film.gif", "population.png", "last.safetensors"}
+    assert written <= {path.name for path in folder.iterdir()}
+    # the folder is enough to go on with, without the pattern's file
+    Path("mine.rle").unlink()
+    runs("render", folder, "--out", "again.png", "--steps", 4)
+    assert json.loads(runs("inspect", folder, "--json").out)
+
+
+def test_on_a_plane_a_pattern_does_not_meet_itself(runs):
+    Path("mine.rle").write_text(GLIDER)
+    result = runs("run", "mine.rle", "--steps", 900, "--plane")
+    assert "5 cells at step 900" in result.out
+    assert "the plane has grown to" in result.out
+
+
+def test_a_pattern_that_dies_or_stands_still_says_so(runs):
+    assert "all cells are 0 from step 130 on" in runs("run", "life", "diehard", "--steps", 200).out
+    Path("block.cells").write_text("OO\nOO\n")
+    assert "nothing changes from step 0 on" in runs("run", "block.cells", "--steps", 5).out
+
+
+def test_a_rule_string_is_drawn_streamed_shown_and_exported(runs):
+    Path("mine.rle").write_text(GLIDER)
+    runs("render", "B3/S23", "mine.rle", "--out", "mine.gif", "--steps", 8)
+    assert Path("mine.gif").stat().st_size > 100
+    runs("stream", "B3/S23", "--size", "96x80", "--steps", 5, "--soup", 0.3)
+    assert 'rule = "b3s23"' in runs("recipes", "show", "b3s23").out
+    assert (
+        "no fault" in runs("recipes", "check", "B3/S23").err + runs("recipes", "check", "23/3").out
+    )
+
+
+def test_what_only_recipes_without_weights_take_is_refused_elsewhere(nca, here):
+    result = nca("run", "growing", "--plane")
+    assert result.code == 2
+    assert "only a recipe without weights takes it" in result.err
+    result = nca("run", "growing", "glider")
+    assert result.code != 0
+    assert "pattern" in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("command", ["run", "render", "play", "inspect", "export", "evaluate"])
+def test_a_faulty_rule_is_one_sentence_everywhere(command, nca, here):
+    result = nca(command, "B3/S29")
+    assert result.code != 0
+    assert "Traceback" not in result.err
+    assert "B3/S29" in result.err
+
+
+def test_a_run_never_replaces_another(runs):
+    runs("run", "B3/S23", "glider", "--steps", 2)
+    runs("run", "B3/S23", "glider", "--steps", 2)
+    assert {path.name for path in Path("runs").iterdir()} == {"B3_S23-1", "B3_S23-2"}

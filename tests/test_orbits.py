@@ -1,0 +1,140 @@
+"""Whether states come back, on a torus and on a plane that grows."""
+
+import pytest
+import torch
+
+from nca import Automaton, Layout, Level, RuleContext, ShapeError, State, Topology, rollout_on_plane
+from nca.analysis import Cycle, Motion, OrbitWatch, population, shift_between
+from nca_plugins.discrete.patterns import acorn, diehard, glider, gosper_gun, r_pentomino
+from nca_plugins.discrete.table_rule import Discrete, Life
+
+LAYOUT = Layout([Level("cells", 1)])
+
+
+def life(**settings) -> Automaton:
+    return Automaton(LAYOUT, {"cells": [Life(RuleContext(LAYOUT, "cells"))]}, **settings)
+
+
+def begun(automaton: Automaton, pattern: torch.Tensor, size: tuple[int, int]) -> State:
+    """Return a grid with a pattern in its middle."""
+    state = automaton.seed(1, size)
+    corner = [(side - len_) // 2 for side, len_ in zip(size, pattern.shape[1:], strict=True)]
+    inside = [slice(at, at + n) for at, n in zip(corner, pattern.shape[1:], strict=True)]
+    state["cells"][0][(slice(None), *inside)] = pattern
+    return state
+
+
+def watched(automaton: Automaton, state: State, steps: int) -> tuple[OrbitWatch, State]:
+    orbits = OrbitWatch(wraps=automaton.topology == Topology())
+    orbits.show(state.step, state["cells"][0])
+    for _ in range(steps):
+        state = automaton.step(state)
+        orbits.show(state.step, state["cells"][0])
+    return orbits, state
+
+
+@pytest.mark.parametrize(
+    ("side", "first", "period", "cells"), [(16, 67, 2, 3), (32, 414, 2, 16), (64, 795, 2, 113)]
+)
+def test_an_r_pentomino_on_a_torus_ends_in_its_cycle(side, first, period, cells):
+    automaton = life()
+    orbits, state = watched(automaton, begun(automaton, r_pentomino(), (side, side)), first + 20)
+    assert orbits.cycle == Cycle(first, period)
+    assert population(state["cells"][0]) == cells
+
+
+def test_a_glider_moves_and_comes_round_after_four_steps_a_cell():
+    automaton = life()
+    orbits, _ = watched(automaton, begun(automaton, glider(), (9, 9)), 36)
+    assert orbits.motion == Motion(0, 4, (1, 1))
+    assert orbits.motion.speed == 0.25
+    assert orbits.cycle == Cycle(0, 36)
+
+
+def test_where_the_grid_has_edges_nothing_moves_round_them():
+    automaton = life(topology=Topology("zeros"))
+    orbits, _ = watched(automaton, begun(automaton, glider(), (9, 9)), 60)
+    assert orbits.motion is None
+    assert orbits.cycle
+    assert orbits.cycle.period == 1  # a block in the corner
+
+
+def test_states_that_never_come_back_have_no_cycle():
+    automaton = life()
+    orbits, _ = watched(automaton, begun(automaton, r_pentomino(), (40, 40)), 50)
+    assert orbits.cycle is None
+    assert orbits.motion is None
+
+
+def test_numbers_are_compared_as_they_are():
+    level = torch.rand(2, 5, 7)
+    assert shift_between(level, level.roll((2, -3), (1, 2))) == (2, -3)
+    assert shift_between(level, torch.rand(2, 5, 7)) is None
+    orbits = OrbitWatch()
+    for step in range(3):
+        orbits.show(step, level.roll(step, 2))
+    assert orbits.motion == Motion(0, 1, (0, 1))
+    nearly = level.clone()
+    nearly[0, 0, 0] += 1e-6
+    orbits.show(3, nearly)
+    assert orbits.cycle is None
+
+
+# the plane
+
+
+@pytest.mark.parametrize(
+    ("pattern", "steps", "cells"),
+    [
+        (diehard, 129, 2),
+        (diehard, 130, 0),
+        (gosper_gun, 30, 41),
+        (gosper_gun, 600, 136),
+        (r_pentomino, 1102, 118),
+        (r_pentomino, 1103, 116),
+        (acorn, 5206, 633),
+    ],
+)
+def test_known_patterns_have_their_future_on_the_plane(pattern, steps, cells):
+    first = pattern()
+    automaton = life()
+    state = automaton.seed(1, first.shape[1:]).replace({"cells": first[None].float()})
+    state, _ = rollout_on_plane(automaton, state, steps)
+    assert state.step == steps
+    assert population(state["cells"][0]) == cells
+
+
+def test_a_plane_says_where_its_first_cell_lies():
+    automaton = life()
+    state = automaton.seed(1, (3, 3)).replace({"cells": glider()[None].float()})
+    seen = []
+    after, origin = rollout_on_plane(automaton, state, 400, lambda s, at: seen.append((s.step, at)))
+    rows, columns = (places + at for places, at in zip(_cells(after), origin, strict=True))
+    before = _cells(state)
+    assert (rows.min() - before[0].min(), columns.min() - before[1].min()) == (100, 100)
+    assert [step for step, _ in seen] == [64, 128, 192, 256, 320, 384, 400]
+    assert seen[-1][1] == origin
+
+
+def _cells(state: State) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.nonzero(state["cells"][0, 0], as_tuple=True)  # pyright: ignore
+
+
+def test_a_plane_on_which_nothing_stays_nothing_is_demanded():
+    rule = Discrete(RuleContext(LAYOUT, "cells"), rule="B0/S8")
+    automaton = Automaton(LAYOUT, {"cells": [rule]})
+    with pytest.raises(ShapeError, match="cells that see nothing but 0 do not stay 0"):
+        rollout_on_plane(automaton, automaton.seed(1, (3, 3)), 5)
+    edges = life(topology=Topology("zeros"))
+    with pytest.raises(ShapeError, match="this grid has edges"):
+        rollout_on_plane(edges, edges.seed(1, (3, 3)), 5)
+
+
+def test_a_plane_that_outgrows_the_memory_is_refused(monkeypatch):
+    monkeypatch.setattr("nca.engine.plane.capacity", lambda device: 1 << 16)
+    automaton = life()
+    state = begun(automaton, glider(), (8, 8))
+    with pytest.raises(
+        ShapeError, match=r"has grown to a grid of [\d.]+ kB, and there are 65.5 kB"
+    ):
+        rollout_on_plane(automaton, state, 4000)
