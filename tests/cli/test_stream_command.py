@@ -137,8 +137,8 @@ def test_what_cannot_be_streamed_is_told(nca, here):
     assert (result.code, result.out) == (2, "")
     assert "the recipe has no task to start from" in result.err
     result = nca("stream", "tiny.toml", "--plugin", "blobs.py", *given)
-    assert result.code == 2
-    assert "have weights: train it" in result.err
+    assert result.code == 1
+    assert "this needs the weights that come of training" in result.err
     result = nca("stream", "life.toml", "--size", "8", "--steps", 1, "--soup", 0.5)
     assert result.code == 2
     assert "a grid of 1 axes, but the recipe's has 2" in result.err
