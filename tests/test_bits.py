@@ -35,8 +35,9 @@ from nca.backends.bits.circuit import Circuit, CircuitBuilder
 from nca.backends.bits.derive import CellCircuit, circuit_of
 from nca.backends.bits.stepper import Plan
 from nca.backends.bits.words import WordGrid
+from nca_plugins.discrete.rule_string import MOORE
+from nca_plugins.discrete.table_rule import Life
 from nca_plugins.elementary import Elementary
-from nca_plugins.life import MOORE, Life
 
 VON_NEUMANN = ((-1, 0), (0, -1), (0, 1), (1, 0))
 HEXAGONAL = (*VON_NEUMANN, (-1, -1), (1, 1))

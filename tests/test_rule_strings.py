@@ -271,6 +271,31 @@ def test_born_from_nothing_a_torus_blinks():
     assert not stepped(stepped(grid, "B0/S"), "B0/S").any()
 
 
+# as bits
+
+
+@pytest.mark.parametrize(
+    ("rule", "axes"),
+    [
+        *(("code 777", 1), ("C4,T107396", 1), ("R2,W3283936144", 1), ("B2/S/C4", 2)),
+        *(("WireWorld", 2), ("B2-a3i/S12", 2), ("B2o/S34H", 2), ("B1/SV", 2)),
+        ("R2,C3,M1,S4..8,B5..7,NC", 2),
+    ],
+)
+def test_rules_of_all_families_are_stepped_as_bits(rule, axes):
+    place = RuleContext(CELLS, "cells", axes)
+    made = registry.get("rule", "discrete")(place, rule=rule)
+    size = (70, 67)[:axes]
+    grid = torch.randint(made.found.states, size, generator=torch.Generator().manual_seed(0))
+    state = State({"cells": grid.float()[None, None]})
+    plain, bits = (
+        Automaton(CELLS, {"cells": [made]}, bits=bits).rollout(state, 5)["cells"]
+        for bits in (False, True)
+    )
+    assert bits.equal(plain)
+    assert not bits.equal(state["cells"])
+
+
 # what is none, or faulty
 
 
