@@ -1,6 +1,6 @@
 """Discrete automata against published facts, each on a torus that its pattern does not get around.
 
-Those of plain Life at five thousand steps and more want a faster step than the plain one.
+Acorn and Lidka, whose gliders fly for thousands of steps, are left to grids that grow.
 """
 
 import pytest
@@ -58,6 +58,25 @@ def test_the_r_pentomino_falls_into_its_cycle(side, begin, cells):
     assert two["cells"].equal(four["cells"])
     assert not two["cells"].equal(three["cells"])
     assert not one["cells"].equal(three["cells"])
+
+
+@pytest.mark.parametrize(
+    ("side", "begin", "period", "cells"), [(128, 758, 512, 149), (256, 2695, 1024, 155)]
+)
+def test_on_large_tori_a_glider_of_the_r_pentomino_comes_round(side, begin, period, cells):
+    life = automaton("B3/S23")
+    before = life.rollout(first("r_pentomino", side), begin - 1)
+    cycle = life.step(before)
+    assert population(cycle) == cells
+    assert life.rollout(cycle, period)["cells"].equal(cycle["cells"])
+    assert not life.rollout(before, period)["cells"].equal(before["cells"])
+    assert not life.rollout(cycle, period // 2)["cells"].equal(cycle["cells"])
+
+
+def test_the_r_pentomino_settles_after_1103_steps():
+    life = automaton("B3/S23")
+    state = life.rollout(first("r_pentomino", 704), 1102)
+    assert [population(s) for s in life.trajectory(state, 2)] == [118, 116, 116]
 
 
 @pytest.mark.parametrize(

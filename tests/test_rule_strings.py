@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nca import Automaton, Layout, Level, OptionError, RuleContext, State, Topology, registry
 from nca_plugins.discrete.families import FAMILIES, known_rule, read_rule
-from nca_plugins.discrete.letters import arrangements
+from nca_plugins.discrete.letters import neighbourhoods_of
 from nca_plugins.discrete.names import STRINGS
 from nca_plugins.discrete.rule_string import (
     HEXAGONAL,
@@ -140,14 +140,14 @@ def test_letters_are_the_classes_under_all_turns_and_mirrors(offsets, letters, c
         orbit = frozenset(
             sum(weight[a * y + b * x, c * y + d * x] for y, x in cells) for a, b, c, d in matrices
         )
-        named = arrangements(offsets, len(cells))
+        named = neighbourhoods_of(offsets, len(cells))
         assert set(named) <= set(letters)
         assert not named or orbit in named.values()
         assert named or offsets is not MOORE or len(cells) in (0, 8)
         seen.add(orbit)
     assert len(seen) == classes
     if offsets is MOORE:  # with the two states of the cell itself 102 bits: 2 ** 102 rules
-        lettered = [len(arrangements(MOORE, count)) or 1 for count in range(9)]
+        lettered = [len(neighbourhoods_of(MOORE, count)) or 1 for count in range(9)]
         assert lettered == [1, 2, 6, 10, 13, 10, 6, 2, 1]
         assert 2 * sum(lettered) == 102
 
@@ -269,6 +269,31 @@ def test_born_from_nothing_a_torus_blinks():
     grid = torch.zeros(5, 6)
     assert stepped(grid, "B0/S").all()
     assert not stepped(stepped(grid, "B0/S"), "B0/S").any()
+
+
+# as bits
+
+
+@pytest.mark.parametrize(
+    ("rule", "axes"),
+    [
+        *(("code 777", 1), ("C4,T107396", 1), ("R2,W3283936144", 1), ("B2/S/C4", 2)),
+        *(("WireWorld", 2), ("B2-a3i/S12", 2), ("B2o/S34H", 2), ("B1/SV", 2)),
+        ("R2,C3,M1,S4..8,B5..7,NC", 2),
+    ],
+)
+def test_rules_of_all_families_are_stepped_as_bits(rule, axes):
+    place = RuleContext(CELLS, "cells", axes)
+    made = registry.get("rule", "discrete")(place, rule=rule)
+    size = (70, 67)[:axes]
+    grid = torch.randint(made.found.states, size, generator=torch.Generator().manual_seed(0))
+    state = State({"cells": grid.float()[None, None]})
+    plain, bits = (
+        Automaton(CELLS, {"cells": [made]}, bits=bits).rollout(state, 5)["cells"]
+        for bits in (False, True)
+    )
+    assert bits.equal(plain)
+    assert not bits.equal(state["cells"])
 
 
 # what is none, or faulty

@@ -3,7 +3,6 @@
 A new family is a function in a file of its own, and one more name in `FAMILIES`.
 """
 
-import difflib
 import re
 from dataclasses import replace
 
@@ -76,7 +75,8 @@ def _nearest(text: str) -> str:
     if _right(tight.partition(":")[0]):  # its suffix is wrong, and says itself what would do
         return ""
     names = {plain_name(name): name for name in [*STRINGS, "WireWorld"]}
-    if close := difflib.get_close_matches(plain_name(tight), names, n=1, cutoff=0.75):
+    given = _shortened(plain_name(tight))
+    if len(tight) > 3 and (close := [name for name in names if given & _shortened(name)]):
         return names[close[0]]
     ends = [tight[:end] for end in range(len(tight) - 1, max(1, len(tight) - 4), -1)]
     shorter = [tight[:at] + tight[at + 1 :] for at in range(len(tight))]
@@ -87,6 +87,11 @@ def _nearest(text: str) -> str:
         if _right(candidate):
             return candidate
     return ""
+
+
+def _shortened(word: str) -> set[str]:
+    """Return a word with and without each of its letters; words one letter apart share some."""
+    return {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}
 
 
 def _right(text: str) -> bool:

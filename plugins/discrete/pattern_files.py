@@ -114,12 +114,12 @@ def read_pattern(content: bytes, name: str) -> Pattern:
     Raises:
         PatternError: It is none; line and column are said.
     """
-    text = decoded(content, name)
+    text = text_of_pattern(content, name)
     plain = name.lower().endswith(".cells") or text.startswith("!")
     return (read_cells if plain else read_rle)(text, name)
 
 
-def decoded(content: bytes, name: str) -> str:
+def text_of_pattern(content: bytes, name: str) -> str:
     """Return the text of a pattern file: UTF-8, or UTF-16 with its mark.
 
     Raises:

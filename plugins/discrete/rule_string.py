@@ -34,6 +34,9 @@ HEXAGONAL = tuple(offset for offset in MOORE if sum(offset))
 
 MOST_STATES = 256
 
+SHOWN = 120
+"""Letters of a string that an error shows at most."""
+
 
 class RuleStringError(NCAError):
     """A rule string is none that is known, or is faulty."""
@@ -101,8 +104,9 @@ def faulty(text: str, place: int, what: str, to_do: str) -> RuleStringError:
         what: What is wrong, as the end of a sentence that begins with the string.
         to_do: How such strings are written.
     """
-    where = f'character {place + 1} of "{text}"' if place < len(text) else f'the end of "{text}"'
-    return RuleStringError(f'the rule "{text}" {what}.', where=where, to_do=to_do)
+    shown = text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+    where = f'character {place + 1} of "{shown}"' if place < len(text) else f'the end of "{shown}"'
+    return RuleStringError(f'the rule "{shown}" {what}.', where=where, to_do=to_do)
 
 
 def counting_table(
@@ -125,7 +129,7 @@ def counting_table(
 def arrangement_table(
     offsets: Sequence[Offset], births: Tensor, survivals: Tensor, states: int = 2
 ) -> TableTerm:
-    """Return the table of a rule that tells all arrangements of neighbours in state 1 apart.
+    """Return the table of a rule that tells all neighbourhoods_of of neighbours in state 1 apart.
 
     Where the count alone decides, so does the table, which is a smaller one then.
 

@@ -102,11 +102,11 @@ def _table_circuit(table: _Table) -> CellCircuit | str:
     others = [offset for offset in table.offsets if offset != table.own]
     offsets = (table.own, *dict.fromkeys(others))
     builder = CircuitBuilder(planes * len(offsets))
-    often = {n: _counted(table, n) for n in {*map(table.counted.count, table.counted)}}
+    counts = {offset: _counted(builder, table, offsets.index(offset)) for offset in offsets}
     weighed = [
-        (_among(builder, table, offsets.index(offset), states), weight * times)
+        (wire, weight)
         for offset, weight in zip(table.offsets, table.weights, strict=True)
-        for times, states in often.items()
+        for wire in counts[offset]
     ]
     column = builder.count(weighed)
     own = [builder.wire(plane) for plane in range(planes)]
@@ -119,24 +119,22 @@ def _table_circuit(table: _Table) -> CellCircuit | str:
     return found
 
 
-def _counted(table: _Table, times: int) -> frozenset[int]:
-    """Return the states that count so many times."""
-    return frozenset(state for state in table.counted if table.counted.count(state) == times)
-
-
-def _among(builder: CircuitBuilder, table: _Table, place: int, states: frozenset[int]) -> int:
-    """Return whether the cell at a place among those seen is in one of some states."""
+def _counted(builder: CircuitBuilder, table: _Table, place: int) -> list[int]:
+    """Return whether the cell at a place among those seen counts at least once, twice and so on."""
     bits = [builder.wire(place * table.planes + plane) for plane in range(table.planes)]
-    last = len(table.successors) - 1
-    # a state beyond the last does not occur
-    row = [int(state in states) if state <= last else None for state in range(1 << table.planes)]
-    return _smallest(builder, tuple(row), bits)
+    often = _often(table)
+    beyond = [None] * ((1 << table.planes) - len(often))  # such states do not occur
+    return [
+        _smallest(builder, (*(int(one >= times) for one in often), *beyond), bits)
+        for times in range(1, max(often) + 1)
+    ]
 
 
 def _symmetric(table: _Table) -> _Table:
     """Return a table of sums, if that is what a table of all neighbourhoods is."""
     count = len(table.weights)
-    if table.weights != tuple(1 << (count - 1 - n) for n in range(count)) or count < 2:
+    powers = tuple(1 << (count - 1 - n) for n in range(count))
+    if table.weights != powers or count < 2 or max(_often(table)) > 1:
         return table
     rows = []
     for row in table.successors:
@@ -150,7 +148,8 @@ def _symmetric(table: _Table) -> _Table:
 
 def _row(table: _Table, plane: int, digits: int) -> Row:
     """Return a plane of the successor as a function of the column's digits, then the own bits."""
-    columns, sums = len(table.successors[0]), _sums(table)
+    columns = len(table.successors[0])
+    sums = _sums(table.weights, {*_often(table)})
     return tuple(
         table.successors[own][column] >> plane & 1
         if own < len(table.successors) and column < columns and column in sums
@@ -160,12 +159,17 @@ def _row(table: _Table, plane: int, digits: int) -> Row:
     )
 
 
-def _sums(table: _Table) -> set[int]:
-    """Return the columns that occur."""
-    sums, often = {0}, {table.counted.count(state) for state in range(len(table.successors))}
-    for weight in table.weights:
-        sums = {total + weight * times for total in sums for times in often}
+def _sums(weights: Sequence[int], times: set[int]) -> set[int]:
+    """Return what sums there can be of weights, each taken one of so many times."""
+    sums = {0}
+    for weight in weights:
+        sums = {total + weight * often for total in sums for often in times}
     return sums
+
+
+def _often(table: _Table) -> list[int]:
+    """Return how often a cell of each state counts."""
+    return [table.counted.count(state) for state in range(len(table.successors))]
 
 
 @lru_cache(maxsize=64)
@@ -329,8 +333,7 @@ def _looked_up(table: _Table, offsets: Sequence[Offset], cells: Tensor) -> tuple
     """Return the successors of neighbourhoods `(N, cases)`, and which of these can occur."""
     last = len(table.successors) - 1
     there = (cells <= last).all(dim=0)
-    often = torch.tensor([table.counted.count(state) for state in range(last + 1)])
-    counted = often[cells.clamp(0, last)]
+    counted = torch.tensor(_often(table))[cells.clamp(0, last)]
     column = torch.zeros_like(cells[0])
     for offset, weight in zip(table.offsets, table.weights, strict=True):
         column += weight * counted[offsets.index(offset)]
