@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nca import Automaton, Layout, Level, OptionError, RuleContext, State, Topology, registry
 from nca_plugins.discrete.families import FAMILIES, known_rule, read_rule
-from nca_plugins.discrete.letters import neighbourhoods_of
+from nca_plugins.discrete.letters import by_letter
 from nca_plugins.discrete.names import STRINGS
 from nca_plugins.discrete.rule_string import (
     HEXAGONAL,
@@ -140,14 +140,14 @@ def test_letters_are_the_classes_under_all_turns_and_mirrors(offsets, letters, c
         orbit = frozenset(
             sum(weight[a * y + b * x, c * y + d * x] for y, x in cells) for a, b, c, d in matrices
         )
-        named = neighbourhoods_of(offsets, len(cells))
+        named = by_letter(offsets, len(cells))
         assert set(named) <= set(letters)
         assert not named or orbit in named.values()
         assert named or offsets is not MOORE or len(cells) in (0, 8)
         seen.add(orbit)
     assert len(seen) == classes
     if offsets is MOORE:  # with the two states of the cell itself 102 bits: 2 ** 102 rules
-        lettered = [len(neighbourhoods_of(MOORE, count)) or 1 for count in range(9)]
+        lettered = [len(by_letter(MOORE, count)) or 1 for count in range(9)]
         assert lettered == [1, 2, 6, 10, 13, 10, 6, 2, 1]
         assert 2 * sum(lettered) == 102
 

@@ -7,7 +7,7 @@
 Rule strings, in either case:
 
     B3/S23, b3s23, S23/B3, 23/3      births and survivals; survivals first where letters are missing
-    B2-a3i/S12                       Hensel's letters: of two neighbours all neighbourhoods_of but a
+    B2-a3i/S12                       Hensel's letters: of two neighbours all arrangements but a
     B2/S/C3, g3b2s, /2/3             Generations: what dies fades
     B2/S013V, B2/S34H                four neighbours (von Neumann), six (hexagonal)
     MAPARYX...                       a bit for every arrangement, in base64

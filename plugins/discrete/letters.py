@@ -1,6 +1,6 @@
-"""Letters for neighbourhoods_of of neighbours: Hensel's on square grids, three on hexagonal ones.
+"""Letters for arrangements of neighbours: Hensel's on square grids, three on hexagonal ones.
 
-A letter stands for all neighbourhoods_of that turn into each other when they are turned or mirrored.
+A letter stands for all arrangements that turn into each other when they are turned or mirrored.
 Each is drawn here once, the rest follows: 102 classes of eight neighbours, cells of both states
 counted. Five to eight neighbours have the letters of what is left empty.
 
@@ -60,8 +60,8 @@ EXAMPLES = {
 
 
 @cache
-def neighbourhoods_of(offsets: tuple[Offset, ...], count: int) -> dict[str, frozenset[int]]:
-    """Return the neighbourhoods_of of so many neighbours by letter; none where there are no letters.
+def by_letter(offsets: tuple[Offset, ...], count: int) -> dict[str, frozenset[int]]:
+    """Return the arrangements of so many neighbours by letter; none where there are no letters.
 
     Args:
         offsets: `MOORE`, `VON_NEUMANN` or `HEXAGONAL`; bit `N - 1 - n` of an arrangement is
@@ -71,7 +71,7 @@ def neighbourhoods_of(offsets: tuple[Offset, ...], count: int) -> dict[str, froz
     examples = EXAMPLES.get(offsets, {})
     if count * 2 > len(offsets):
         all_of_them = (1 << len(offsets)) - 1
-        mirrored = neighbourhoods_of(offsets, len(offsets) - count)
+        mirrored = by_letter(offsets, len(offsets) - count)
         return {
             letter: frozenset(all_of_them - one for one in those)
             for letter, those in mirrored.items()

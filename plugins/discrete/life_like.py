@@ -1,7 +1,7 @@
 """Strings of births and survivals: `B3/S23`, `23/3`, `B2-a/S12`, `B2/S/C3`, `B2/S013V`.
 
     births and survivals     B3/S23  b3s23  S23/B3  and, survivals first, without letters: 23/3
-    letters (Hensel)         B2-a3i/S12: of two neighbours all neighbourhoods_of but a, of three only i
+    letters (Hensel)         B2-a3i/S12: of two neighbours all arrangements but a, of three only i
     more states              B2/S/C3  B2/S/G3  g3b2s  /2/3: a cell that dies fades
     other neighbourhoods     B2/S013V (von Neumann, four), B2/S34H (hexagonal, six)
 
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import torch
 
-from nca_plugins.discrete.letters import neighbourhoods_of
+from nca_plugins.discrete.letters import by_letter
 from nca_plugins.discrete.rule_string import (
     HEXAGONAL,
     MOORE,
@@ -40,7 +40,7 @@ FORM = "write births and survivals as B3/S23, survivals first as 23/3, three sta
 NAMES = {"v": (VON_NEUMANN, "von Neumann"), "h": (HEXAGONAL, "hexagonal"), "": (MOORE, "Moore")}
 
 Conditions: TypeAlias = dict[int, frozenset[str] | None]
-"""By count of neighbours: the letters of those neighbourhoods_of that count; None: all of them."""
+"""By count of neighbours: the letters of those arrangements that count; None: all of them."""
 
 
 def life_like(text: str) -> RuleString | None:
@@ -146,7 +146,7 @@ def _conditions(cursor: _Cursor, offsets: tuple[Offset, ...]) -> Conditions:
 
 def _letters(cursor: _Cursor, offsets: tuple[Offset, ...], count: int) -> frozenset[str] | None:
     """Read the letters of a count, if it has any."""
-    known = neighbourhoods_of(offsets, count)
+    known = by_letter(offsets, count)
     except_for = cursor.take("-")
     chosen: set[str] = set()
     while letter := cursor.take("[ceaiknjqrytwzomp]"):
@@ -170,6 +170,6 @@ def _chosen(offsets: tuple[Offset, ...], conditions: Conditions) -> torch.Tensor
         count = number.bit_count()
         if count in conditions:
             letters = conditions[count]
-            known = neighbourhoods_of(offsets, count)
+            known = by_letter(offsets, count)
             found[number] = letters is None or any(number in known[letter] for letter in letters)
     return found

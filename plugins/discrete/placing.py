@@ -17,7 +17,7 @@ Corner: TypeAlias = Literal["centre"] | Sequence[int]
 """The first cell of a pattern, along each axis; or `centre`."""
 
 
-def placed(
+def laid_in_grid(
     opened: NamedPattern, size: Size, channels: int, alone: int | None, at: Corner
 ) -> tuple[Size, Tensor]:
     """Return the first cell of a pattern, and its cells in the channels of a level.

@@ -129,7 +129,7 @@ def counting_table(
 def arrangement_table(
     offsets: Sequence[Offset], births: Tensor, survivals: Tensor, states: int = 2
 ) -> TableTerm:
-    """Return the table of a rule that tells all neighbourhoods_of of neighbours in state 1 apart.
+    """Return the table of a rule that tells all arrangements of neighbours in state 1 apart.
 
     Where the count alone decides, so does the table, which is a smaller one then.
 

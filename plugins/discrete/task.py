@@ -33,7 +33,7 @@ from nca.types import Fraction, Natural, Samples, Size, Split
 from nca_plugins.discrete.colours import number_colours, state_colours
 from nca_plugins.discrete.families import read_rule
 from nca_plugins.discrete.pattern_files import NamedPattern, PatternSpec, open_pattern
-from nca_plugins.discrete.placing import Corner, placed
+from nca_plugins.discrete.placing import Corner, laid_in_grid
 from nca_plugins.discrete.rule_string import RuleString, RuleStringError
 
 LIVE = 0.1
@@ -243,7 +243,7 @@ class PatternTask(Task):
             return (0,) * len(size), torch.zeros(channels, *(0 for _ in size))
         at: Corner = "centre" if isinstance(self.at, str) else self.at
         alone = self.channel if self.holds_numbers else None
-        return placed(self._opened(), size, channels, alone, at)
+        return laid_in_grid(self._opened(), size, channels, alone, at)
 
     def _refuse(self, what: str, to_do: str) -> None:
         raise OptionError([Fault(("pattern",), what, to_do)], WHERE)
