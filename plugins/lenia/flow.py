@@ -1,0 +1,108 @@
+"""Flow Lenia: matter that flows where Lenia would grow, and is never made or lost.
+
+After Plantec, Hamon, Etcheverry, Oudeyer, Moulin-Frier and Chan (2022, arXiv 2212.07906).
+
+Legend: B batch, C channel, X axis; `*space` the axes of the grid.
+"""
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor
+
+from nca import Needs, RuleContext, UpdateRule, View, register, stencils
+from nca.types import Count, Positive
+from nca_plugins.lenia.lenia import Kernels, growth_field
+
+
+@register.rule("flow_lenia")
+class FlowLenia(UpdateRule):
+    """Matter flows up the slope of growth, and down its own slope where it is crowded.
+
+    With the growth `U` of `lenia`, here an affinity, and the sum `S` of all channels,
+
+        F = (1 - alpha) grad U - alpha grad S,     alpha = clip((S / crowded)^2, 0, 1)
+
+    is the flow of each channel. What a cell holds is carried by `time_step F` and laid down as a
+    square of half-width `spread` that is shared out among the cells it covers (reintegration
+    tracking), so that on a torus where every cell fires each channel's sum stays what it was.
+
+    Args:
+        context: Where the rule stands.
+        kernels: As of `lenia`; weights say how much each affinity counts.
+        time_step: `dt`, times the slope per cell. Published ones go with Sobel's sums, which are 8
+            times the slope in two axes: 1.6 here is 0.2 there.
+        spread: `s`, half the width of what is laid down, in cells.
+        crowded: `beta_A`, the sum of a cell's channels from which on it only spreads.
+        reach: How many cells away a cell may lay down what it holds; it is carried `reach + 0.5 -
+            spread` cells at most.
+        learned: Whether means, deviations and heights of rings are learned.
+
+    Raises:
+        OptionError: A kernel of a channel that is not there.
+    """
+
+    needs = Needs(states="unit", mean=0.15)
+    slopes: Tensor
+
+    def __init__(
+        self,
+        context: RuleContext,
+        *,
+        kernels: Kernels = (),
+        time_step: Positive = 1.6,
+        spread: Annotated[float, Ge(0.1), Le(1.5)] = 0.65,
+        crowded: Positive = 2.0,
+        reach: Annotated[Count, Ge(2), Le(8)] = 2,
+        learned: bool = False,
+    ) -> None:
+        super().__init__()
+        self.field = growth_field(context, kernels, learned=learned)
+        self.radius = max(kernel.reach for kernel in self.field.kernels) + 1 + reach
+        self.time_step, self.spread, self.crowded, self.reach = time_step, spread, crowded, reach
+        axes = range(context.axes)
+        slopes = torch.stack([stencils.gradient(context.axes, axis) for axis in axes])
+        kind = torch.get_default_dtype()
+        self.register_buffer("slopes", slopes.to(kind), persistent=False)
+        self.adjustable = {"time step of the flow": ("time_step", 0.1, 3 * time_step)}
+
+    def forward(self, view: View) -> Tensor:
+        """Return what flows in less what flows out."""
+        own = view.own
+        way = self.time_step * self.flow(view)
+        farthest = self.reach + 0.5 - self.spread
+        return self._carried(view, own, way.clamp(-farthest, farthest)) - own
+
+    def flow(self, view: View) -> Tensor:
+        """Return the flow of each channel along each axis, `(B, X, C, *space)`."""
+        mass = view.own.sum(dim=1, keepdim=True)  # (B, 1, *space)
+        channels = view.own.shape[1]
+        felt = torch.cat([self.field(view), mass], dim=1)
+        slopes = view.stencils(felt, self.slopes.to(felt.dtype)).unflatten(1, (-1, channels + 1))
+        crowding = (mass / self.crowded).square().clamp(max=1).unsqueeze(1)
+        return (1 - crowding) * slopes[:, :, :-1] - crowding * slopes[:, :, -1:]
+
+    def _carried(self, view: View, held: Tensor, way: Tensor) -> Tensor:
+        """Return what lies in each cell once all that is held was carried, `(B, C, *space)`."""
+        axes, width = way.shape[1], 2 * self.spread
+        places = range(-self.reach, self.reach + 1)
+        # the part of a square that covers the cells so many places on, along each axis
+        parts = [
+            [
+                (0.5 + self.spread - (place - one).abs()).clamp(0, min(1, width)) / width
+                for place in places
+            ]
+            for one in way.unbind(dim=1)
+        ]
+
+        def laid(matter: Tensor, axis: int) -> Tensor:
+            if axis == axes:
+                return matter
+            total = torch.zeros_like(matter)
+            for place, part in zip(places, parts[axis], strict=True):
+                offset = [place if other == axis else 0 for other in range(axes)]
+                total = total + view.topology.shift(laid(matter * part, axis + 1), offset)
+            return total
+
+        return laid(held, 0)
