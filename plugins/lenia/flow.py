@@ -2,9 +2,11 @@
 
 After Plantec, Hamon, Etcheverry, Oudeyer, Moulin-Frier and Chan (2022, arXiv 2212.07906).
 
-Legend: B batch, C channel, X axis; `*space` the axes of the grid.
+Legend: B batch, C channel, X axis, D place that a cell may be carried to along an axis; `*space`
+the axes of the grid.
 """
 
+import functools
 from typing import Annotated
 
 import torch
@@ -85,24 +87,35 @@ class FlowLenia(UpdateRule):
 
     def _carried(self, view: View, held: Tensor, way: Tensor) -> Tensor:
         """Return what lies in each cell once all that is held was carried, `(B, C, *space)`."""
-        axes, width = way.shape[1], 2 * self.spread
-        places = range(-self.reach, self.reach + 1)
-        # the part of a square that covers the cells so many places on, along each axis
-        parts = [
-            [
-                (0.5 + self.spread - (place - one).abs()).clamp(0, min(1, width)) / width
-                for place in places
+        parts = [self._covered(one) for one in way.unbind(dim=1)]  # (B, D, C, *space) each
+        matter = held.unsqueeze(1)
+        for part in reversed(parts[1:]):
+            matter = (part.unsqueeze(2) * matter.unsqueeze(1)).flatten(1, 2)
+        pieces = parts[0].unsqueeze(2) * matter.unsqueeze(1)  # (B, D, D of the other axes, C, ...)
+        for axis in range(len(parts)):
+            laid = [
+                view.topology.shift(piece.flatten(1, 2), self._offset(number, axis, len(parts)))
+                for number, piece in enumerate(pieces.unbind(dim=1))
             ]
-            for one in way.unbind(dim=1)
-        ]
+            total = functools.reduce(torch.add, laid)  # (B, D of the axes to come * C, *space)
+            if axis + 1 < len(parts):
+                pieces = total.unflatten(1, (2 * self.reach + 1, -1, held.shape[1]))
+        return total
 
-        def laid(matter: Tensor, axis: int) -> Tensor:
-            if axis == axes:
-                return matter
-            total = torch.zeros_like(matter)
-            for place, part in zip(places, parts[axis], strict=True):
-                offset = [place if other == axis else 0 for other in range(axes)]
-                total = total + view.topology.shift(laid(matter * part, axis + 1), offset)
-            return total
+    def _covered(self, way: Tensor) -> Tensor:
+        """Return how much of a carried square lies over each cell of an axis nearby.
 
-        return laid(held, 0)
+        Args:
+            way: How far it is carried along the axis, `(B, C, *space)`.
+
+        Returns:
+            `(B, D, C, *space)`, of which the D parts sum to 1.
+        """
+        edges = torch.arange(-self.reach, self.reach + 2, device=way.device, dtype=way.dtype) - 0.5
+        edges = edges.view(-1, *(1,) * (way.ndim - 1))
+        # how much lies before each edge: rounded, their differences still sum to 1
+        before = ((edges - way.unsqueeze(1)) / (2 * self.spread) + 0.5).clamp(0, 1)
+        return before.diff(dim=1)
+
+    def _offset(self, number: int, axis: int, axes: int) -> list[int]:
+        return [number - self.reach if other == axis else 0 for other in range(axes)]
