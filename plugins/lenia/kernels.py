@@ -81,7 +81,10 @@ class LeniaKernel(Options):
         """Yield the fault of rings that no cell stands in."""
         if not any(self.rings):
             yield Fault(("rings",), "has no height above 0", "give one ring a height of 1.0")
-        elif not self.shells(1).sum():
+            return
+        with torch.device("cpu"):  # a rule may be built without numbers
+            empty = not self.shells(1).any()
+        if empty:
             words = "is so small that no cell stands in a ring"
             yield Fault(("radius",), words, "give it a few cells more")
 
