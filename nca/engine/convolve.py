@@ -213,7 +213,9 @@ def _spectrum(kernel: Tensor, size: Sequence[int], before: Size) -> Tensor:
     keep = not (kernel.requires_grad or kernel.is_inference() or torch.compiler.is_compiling())
     if not keep or transformed(kernel):
         return _transform(kernel, size, before)
-    known = _spectra.setdefault(kernel, {})
+    if kernel not in _spectra:
+        _spectra[kernel] = {}
+    known: dict[Any, tuple[int, Tensor]] = _spectra[kernel]
     key = (tuple(size), before)
     if key not in known or known[key][0] != kernel._version:
         with torch.inference_mode(False):

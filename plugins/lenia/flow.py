@@ -6,7 +6,6 @@ Legend: B batch, C channel, X axis, D place that a cell may be carried to along 
 the axes of the grid.
 """
 
-import functools
 from typing import Annotated
 
 import torch
@@ -92,14 +91,21 @@ class FlowLenia(UpdateRule):
         for part in reversed(parts[1:]):
             matter = (part.unsqueeze(2) * matter.unsqueeze(1)).flatten(1, 2)
         pieces = parts[0].unsqueeze(2) * matter.unsqueeze(1)  # (B, D, D of the other axes, C, ...)
-        for axis in range(len(parts)):
-            laid = [
-                view.topology.shift(piece.flatten(1, 2), self._offset(number, axis, len(parts)))
-                for number, piece in enumerate(pieces.unbind(dim=1))
-            ]
-            total = functools.reduce(torch.add, laid)  # (B, D of the axes to come * C, *space)
-            if axis + 1 < len(parts):
-                pieces = total.unflatten(1, (2 * self.reach + 1, -1, held.shape[1]))
+        total = self._gathered(view, pieces, 0)
+        for axis in range(1, len(parts)):
+            pieces = total.unflatten(1, (2 * self.reach + 1, -1, held.shape[1]))
+            total = self._gathered(view, pieces, axis)
+        return total
+
+    def _gathered(self, view: View, pieces: Tensor, axis: int) -> Tensor:
+        """Return the sum of pieces, each carried along an axis, `(B, other D * C, *space)`."""
+        offset = [0] * (pieces.ndim - 4)
+        total = None
+        for place, piece in enumerate(pieces.unbind(dim=1), start=-self.reach):
+            offset[axis] = place
+            laid = view.topology.shift(piece.flatten(1, 2), offset)
+            total = laid if total is None else total + laid
+        assert total is not None
         return total
 
     def _covered(self, way: Tensor) -> Tensor:
@@ -116,6 +122,3 @@ class FlowLenia(UpdateRule):
         # how much lies before each edge: rounded, their differences still sum to 1
         before = ((edges - way.unsqueeze(1)) / (2 * self.spread) + 0.5).clamp(0, 1)
         return before.diff(dim=1)
-
-    def _offset(self, number: int, axis: int, axes: int) -> list[int]:
-        return [number - self.reach if other == axis else 0 for other in range(axes)]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 import torch
-from annotated_types import Ge, Gt, Le, Len
+from annotated_types import Gt, Le, Len
 from torch import Tensor
 
 from nca import Fault, Options

@@ -54,11 +54,11 @@ class Lenia(UpdateRule):
         self.resolution = resolution
         self.adjustable = {"steps in a unit of time": ("resolution", 1.0, 50.0)}
         if len(kernels) < 2:
-            self.adjustable |= controls(self.field.kernels[0])
+            self.adjustable = {**self.adjustable, **controls(self.field.kernels[0])}
 
     @property
     def mean(self) -> float:
-        """The mean of the first kernel's growth; may be set at any time, and then is all others'."""
+        """The mean of the first kernel's growth; once it is set, that of all."""
         return self.field.mean()[0].item()
 
     @mean.setter
@@ -67,7 +67,7 @@ class Lenia(UpdateRule):
 
     @property
     def deviation(self) -> float:
-        """The deviation of the first kernel's growth, likewise."""
+        """The deviation of the first kernel's growth; once it is set, that of all."""
         return self.field.deviation()[0].item()
 
     @deviation.setter

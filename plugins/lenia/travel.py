@@ -113,13 +113,14 @@ class Travel(Task):
         return state[self.level.name][:, :1].float().clamp(0, 1).expand(-1, 3, -1, -1)
 
     def _start(self, samples: Tensor, size: Sequence[int], random_seed: int) -> State:
-        layout = self.context.layout
-        state = layout.zeros(
+        level = self.level.name
+        state = self.context.layout.zeros(
             len(samples), tuple(size), random_seed=random_seed, device=samples.device
         )
-        first = [(whole - own) // 2 for whole, own in zip(size, self.pattern.shape[1:], strict=True)]
-        inside = [slice(a, a + n) for a, n in zip(first, self.pattern.shape[1:], strict=True)]
-        state[self.level.name][(slice(None), slice(None), *inside)] = self.pattern
+        inside = [slice(None)] * 2
+        for whole, own in zip(size, self.pattern.shape[1:], strict=True):
+            inside.append(slice((whole - own) // 2, (whole - own) // 2 + own))
+        state[level][tuple(inside)] = self.pattern.to(state[level])
         return state.replace(samples=samples)
 
     def _mass(self, state: State) -> Tensor:
@@ -131,15 +132,16 @@ class Travel(Task):
 
     def _drawn(self, name: str) -> Tensor:
         try:
-            pattern = registry.get("pattern", name)()
+            pattern: Tensor = registry.get("pattern", name)()
         except RegistryError as fault:
-            raise OptionError([Fault(("pattern",), fault.what, fault.to_do)], "Travel(...)") from fault
-        wanted, size = (self.level.channels, len(self.context.size)), self.context.size
-        if (len(pattern), pattern.ndim - 1) != wanted or any(
-            own > whole for own, whole in zip(pattern.shape[1:], size, strict=True)
-        ):
-            words = f"has {len(pattern)} channels of {list(pattern.shape[1:])} cells"
-            to_do = f"{wanted[0]} channels, and at most {list(size)} cells, fit this grid"
+            wrong = Fault(("pattern",), fault.what.removesuffix("."), fault.to_do)
+            raise OptionError([wrong], "Travel(...)") from fault
+        channels, size = self.level.channels, self.context.size
+        cells = pattern.shape[1:]
+        fits = len(pattern) == channels and len(cells) == len(size)
+        if not fits or any(own > whole for own, whole in zip(cells, size, strict=True)):
+            words = f"has {len(pattern)} channels and {list(cells)} cells"
+            to_do = f"a pattern of {channels} channels and at most {list(size)} cells"
             raise OptionError([Fault(("pattern",), words, to_do)], "Travel(...)")
         return pattern
 
