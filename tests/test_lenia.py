@@ -290,7 +290,7 @@ def test_a_soup_of_smooth_life_lives():
 @torch.no_grad()
 def test_streamed_orbium_is_orbium(tmp_path):
     automaton, start = alone(Lenia), placed(orbium(), 64)
-    kept = GridFile.create(tmp_path / "grid", WORLD, (64, 64), dtype=torch.float32)
+    kept = GridFile.create(tmp_path, WORLD, (64, 64), dtype=torch.float32)
     kept.write((0, 0), start)
     kept = stream(automaton, kept, 6, tile=40, halo=3)
     wanted = automaton.rollout(start, 6)
