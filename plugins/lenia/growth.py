@@ -112,7 +112,7 @@ class GrowthField(nn.Module):
         """Return the growth that each kernel asks for, `(B, K, *space)`."""
         shape = (-1, *(1,) * (seen.ndim - 2))
         mean, deviation = self.mean().to(seen.dtype), self.deviation().to(seen.dtype)
-        far = ((seen - mean.view(shape)) / deviation.view(shape)).square()
+        far = ((seen - mean.view(shape)) * (1 / deviation).view(shape)).square()
         kinds = [kernel.growth for kernel in self.kernels]
         if len(set(kinds)) == 1:
             return 2 * GROWTHS[kinds[0]](far) - 1

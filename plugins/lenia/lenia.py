@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated
 
+import torch
 from annotated_types import Ge, Le, Len
 from torch import Tensor
 
@@ -77,7 +78,8 @@ class Lenia(UpdateRule):
     def forward(self, view: View) -> Tensor:
         """Return what growth adds, so that numbers stay between 0 and 1."""
         own = view.own
-        return (own + self.field(view) / self.resolution).clamp(0, 1) - own
+        after = torch.add(own, self.field(view), alpha=1 / self.resolution)
+        return after.clamp(0, 1) - own
 
 
 def growth_field(context: RuleContext, kernels: Kernels, *, learned: bool = False) -> GrowthField:
