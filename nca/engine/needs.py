@@ -68,9 +68,7 @@ class Needs(Options):
             yield Fault(("axes",), f"is {context.axes}", f"the rule needs {needed}")
 
 
-def draw_level(
-    state: State, name: str, needs: Needs = Needs(), stream: str = "example"
-) -> Tensor:
+def draw_level(state: State, name: str, needs: Needs = Needs(), stream: str = "example") -> Tensor:
     """Return numbers for a level such as a rule needs them, drawn from the state's randomness.
 
     Args:

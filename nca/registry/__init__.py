@@ -24,10 +24,10 @@ Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--
 - The view has `own`, `below`, `above` and `level(name)`, each `(B, C, *space)`;
   `neighbours(tensor, radius=1)`, the wrapped neighbourhood `(B, N, C, *space)` with the cell in the
   middle; `correlate(tensor, weight, bias)`, a wrapped convolution; `convolve(tensor, kernel)`, the
-  same with a wide kernel, by Fourier transforms where these are faster; `stencils(tensor, kernels)`,
-  every channel through each of K kernels, `(B, K * C, *space)`; `uniform(channels)`,
-  `normal(channels)` and `chance(probability, channels)`, counted randomness; `step`; and
-  `coordinates`, where the recipe grants them (`[grid] coordinates = true`).
+  same with a wide kernel, by Fourier transforms where these are faster;
+  `stencils(tensor, kernels)`, every channel through each of K kernels, `(B, K * C, *space)`;
+  `uniform(channels)`, `normal(channels)` and `chance(probability, channels)`, counted randomness;
+  `step`; and `coordinates`, where the recipe grants them (`[grid] coordinates = true`).
 - `nca.per_cell(linear, tensor)` applies one `nn.Linear` to every cell,
   `nca.perceptron(tensor, *layers)` several with relu between.
 - `program()` declares a rule that is perception, small layers and a change, as `nca.Program`. Then
