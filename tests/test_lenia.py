@@ -15,7 +15,9 @@ from nca import (
     OptionError,
     RuleContext,
     State,
+    load,
     registry,
+    save,
     stream,
 )
 from nca.streaming.grid_file import GridFile
@@ -313,6 +315,21 @@ def test_a_person_turns_mean_and_deviation(learned):
     assert (rule.mean, rule.deviation) == pytest.approx((0.16, 0.02))
     start = placed(orbium(), 40)
     assert_close(turned.step(start)["world"], meant.step(start)["world"], rtol=0, atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("learned", [False, True])
+def test_what_was_turned_is_saved(tmp_path, learned):
+    automaton = alone(Lenia, kernels=[LeniaKernel(radius=9)], learned=learned)
+    rule = automaton.rules_of("world")[0]
+    for weight in rule.parameters():
+        weight += 0.1
+    rule.mean, rule.deviation, rule.resolution = 0.2, 0.03, 5.0
+    save(automaton, tmp_path / "saved.safetensors")
+    loaded = load(tmp_path / "saved.safetensors").automaton
+    start = placed(orbium(), 32)
+    assert_close(loaded.step(start)["world"], automaton.step(start)["world"], rtol=0, atol=1e-6)
+    assert (loaded.rules_of("world")[0].mean, rule.mean) == pytest.approx((0.2, 0.2))
 
 
 KERNELS = [

@@ -4,6 +4,7 @@ Legend: B batch, K kernel, C channel; `*space` the axes of the grid.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -107,6 +108,8 @@ class GrowthField(nn.Module):
         )
         with torch.no_grad():
             fixed.copy_(number / (torch.ones_like(fixed) if gain is None else gain.exp()))
+        pairs = zip(self.kernels, fixed.tolist(), strict=True)
+        self.kernels = [replace(kernel, **{what: each}) for kernel, each in pairs]
 
     def _grown(self, seen: Tensor) -> Tensor:
         """Return the growth that each kernel asks for, `(B, K, *space)`."""

@@ -1,7 +1,7 @@
 """Lenia: a continuous Game of Life, of wide kernels and smooth growth (Chan 2019, 2020)."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Le, Len
@@ -64,7 +64,7 @@ class Lenia(UpdateRule):
 
     @mean.setter
     def mean(self, mean: float) -> None:
-        self.field.turn("mean", mean)
+        self._turn("mean", mean)
 
     @property
     def deviation(self) -> float:
@@ -73,13 +73,18 @@ class Lenia(UpdateRule):
 
     @deviation.setter
     def deviation(self, deviation: float) -> None:
-        self.field.turn("deviation", deviation)
+        self._turn("deviation", deviation)
 
     def forward(self, view: View) -> Tensor:
         """Return what growth adds, so that numbers stay between 0 and 1."""
         own = view.own
         after = torch.add(own, self.field(view), alpha=1 / self.resolution)
         return after.clamp(0, 1) - own
+
+    def _turn(self, what: Literal["mean", "deviation"], number: float) -> None:
+        self.field.turn(what, number)
+        # what is saved from now on is what was turned
+        self.given_options = {**self.given_options, "kernels": tuple(self.field.kernels)}
 
 
 def growth_field(context: RuleContext, kernels: Kernels, *, learned: bool = False) -> GrowthField:
