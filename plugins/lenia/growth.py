@@ -115,10 +115,15 @@ class GrowthField(nn.Module):
         """Return the growth that each kernel asks for, `(B, K, *space)`."""
         shape = (-1, *(1,) * (seen.ndim - 2))
         mean, deviation = self.mean().to(seen.dtype), self.deviation().to(seen.dtype)
-        far = ((seen - mean.view(shape)) * (1 / deviation).view(shape)).square()
+        middle, scale = mean.view(shape), (1 / deviation).view(shape)
+        if torch.is_grad_enabled():
+            far = ((seen - middle) * scale).square()
+        else:  # fresh memory costs as much as what is computed in it
+            far = seen.sub_(middle).mul_(scale).square_()
         kinds = [kernel.growth for kernel in self.kernels]
         if len(set(kinds)) == 1:
-            return 2 * GROWTHS[kinds[0]](far) - 1
+            grown = GROWTHS[kinds[0]](far)
+            return 2 * grown - 1 if torch.is_grad_enabled() else grown.mul_(2).sub_(1)
         parts = [GROWTHS[kind](far[:, k : k + 1]) for k, kind in enumerate(kinds)]
         return 2 * torch.cat(parts, dim=1) - 1
 

@@ -78,8 +78,10 @@ class Lenia(UpdateRule):
     def forward(self, view: View) -> Tensor:
         """Return what growth adds, so that numbers stay between 0 and 1."""
         own = view.own
-        after = torch.add(own, self.field(view), alpha=1 / self.resolution)
-        return after.clamp(0, 1) - own
+        growth = self.field(view)
+        if torch.is_grad_enabled():
+            return torch.add(own, growth, alpha=1 / self.resolution).clamp(0, 1) - own
+        return growth.mul_(1 / self.resolution).add_(own).clamp_(0, 1).sub_(own)
 
     def _turn(self, what: Literal["mean", "deviation"], number: float) -> None:
         self.field.turn(what, number)
