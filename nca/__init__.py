@@ -295,6 +295,8 @@ def __getattr__(name: str) -> Any:
     if name in NAMESPACES:
         found = importlib.import_module(f"nca.{name}")
     elif name in _HOME:
+        if name == "Automaton":
+            importlib.import_module("nca.device")  # which lends its steps a clock
         found = getattr(importlib.import_module(_HOME[name]), name)
     else:
         raise AttributeError(f"module 'nca' has no attribute {name!r}")

@@ -18,7 +18,10 @@ from collections.abc import Callable
 
 import torch
 
+from nca.engine.convolve import lend_clock
 from nca.errors import DeviceError
+
+lend_clock(time.perf_counter)
 
 
 def pick_device(wanted: str) -> torch.device:

@@ -82,6 +82,10 @@ class SparseInputs:
         """
         return self._correlated(self._named(tensor), None, weight, bias, groups)
 
+    def convolve(self, tensor: Tensor, kernel: Tensor, groups: int) -> Tensor:
+        """Correlate a level with a wide kernel, cell by cell, `(1, C out, n)`."""
+        return self.correlate(tensor, kernel, None, groups)
+
     def stencils(self, tensor: Tensor, kernels: Tensor) -> Tensor:
         """Correlate every channel of a level with each of K kernels, `(1, K * C, n)`.
 

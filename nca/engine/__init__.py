@@ -13,6 +13,7 @@ Read this folder in this order:
 - `state`: one tensor per level, with random seed, step and sample numbers.
 - `rim`: the cells beyond the edge, added to a grid.
 - `topology`: what lies beyond the edge of the grid; a torus, unless a recipe says otherwise.
+- `convolve`: correlation with a wide kernel, directly or by Fourier transforms.
 - `stencils`: fixed 3-wide kernels: identity, gradient, Laplacian.
 - `window`: a part of a larger grid whose cells know where in the whole they are.
 - `thumbnail`: a state as a notebook shows it.

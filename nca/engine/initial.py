@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nca.engine.automaton import Automaton
 from nca.engine.layout import Layout
-from nca.engine.needs import Held, draw_level
+from nca.engine.needs import draw_level
 from nca.engine.state import State
 from nca.types import NonNegative
 from nca.validation.checked import Options
@@ -40,9 +40,9 @@ def draw_needed(automaton: Automaton, state: State) -> State:
     """
     drawn = {}
     for name in automaton.rules:
-        kinds: list[Held] = [rule.needs.states for rule in automaton.rules_of(name)]
-        if special := [number for number, kind in enumerate(kinds) if kind != "any"]:
-            drawn[name] = draw_level(state, name, kinds[special[0]])
+        wanted = [rule.needs for rule in automaton.rules_of(name) if rule.needs.states != "any"]
+        if wanted:
+            drawn[name] = draw_level(state, name, wanted[0])
     return state.replace(drawn)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from annotated_types import Ge, Le, Len
+from annotated_types import Ge, Gt, Le, Len
 from torch import Tensor
 
 from nca.engine.context import RuleContext
@@ -32,6 +32,8 @@ class Needs(Options):
         states: What its level holds when something is to happen: `any` numbers, numbers from 0 to
             1 (`unit`), or cells that are on or off (`binary`). An example of it, drawn where no
             task says how a state begins, is then alive.
+        mean: Of the numbers of a `unit` level when something is to happen: they are drawn from 0
+            to twice as much.
         alone: Whether it must be the only rule of its level.
     """
 
@@ -39,6 +41,7 @@ class Needs(Options):
     least_channels: Channels = 1
     axes: Annotated[tuple[Annotated[int, Ge(1), Le(3)], ...], Len(1, 3)] = (1, 2, 3)
     states: Held = "any"
+    mean: Annotated[float, Gt(0), Le(0.5)] = 0.5
     alone: bool = False
 
     def conflicts(self) -> Iterator[Fault]:
@@ -65,20 +68,21 @@ class Needs(Options):
             yield Fault(("axes",), f"is {context.axes}", f"the rule needs {needed}")
 
 
-def draw_level(state: State, name: str, states: Held = "any") -> Tensor:
+def draw_level(state: State, name: str, needs: Needs = Needs(), stream: str = "example") -> Tensor:
     """Return numbers for a level such as a rule needs them, drawn from the state's randomness.
 
     Args:
         state: Its random seed, step and sample numbers say which numbers are drawn.
         name: The level.
-        states: What it shall hold: normal numbers, uniform ones, or four cells of ten on.
+        needs: Of what stands there: normal numbers, uniform ones, or four cells of ten on.
+        stream: A name; each has other numbers.
     """
     channels, size = state[name].shape[1], state.size(name)
-    match states:
+    match needs.states:
         case "binary":
-            drawn = state.rng.chance(f"example/{name}", 0.4, channels, size)
+            drawn = state.rng.chance(f"{stream}/{name}", 0.4, channels, size)
         case "unit":
-            drawn = state.rng.uniform(f"example/{name}", channels, size)
+            drawn = 2 * needs.mean * state.rng.uniform(f"{stream}/{name}", channels, size)
         case "any":
-            drawn = state.rng.normal(f"example/{name}", channels, size)
+            drawn = state.rng.normal(f"{stream}/{name}", channels, size)
     return drawn.to(state[name].dtype)

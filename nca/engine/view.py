@@ -120,6 +120,24 @@ class View:
         """
         return self._inputs.correlate(tensor, weight, bias, groups)
 
+    def convolve(self, tensor: Tensor, kernel: Tensor, *, groups: int = 1) -> Tensor:
+        """Correlate with a wide kernel: as `correlate`, directly or by Fourier transforms.
+
+        Whichever of the two is faster is taken; they differ in rounding alone. Where the view
+        lists some cells of a grid, it is the direct one. The transform of a kernel that needs no
+        gradient is kept: hold on to the kernel, and do not write into its `.data`.
+
+        Args:
+            tensor: `(B, C, *space)`: a level of this view, or anything computed from one.
+            kernel: `(C out, C / groups, *kernel)`, every side odd; not flipped, and of any width,
+                also wider than the grid.
+            groups: Into how many separate groups the channels fall.
+
+        Raises:
+            ShapeError: A kernel that does not fit.
+        """
+        return self._inputs.convolve(tensor, kernel, groups)
+
     def perceive(self, correlation: Correlation, activation: Activation = "none") -> Tensor:
         """Return an activation of the outcome of a declared correlation, `(B, C out, *space)`.
 

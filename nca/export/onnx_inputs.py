@@ -48,6 +48,10 @@ class TracedInputs(DenseInputs):
         """Correlate with an odd-sided kernel; see `DenseInputs.correlate`."""
         return super().correlate(tensor, weight, _bias(weight, bias), groups)
 
+    def convolve(self, tensor: Tensor, kernel: Tensor, groups: int) -> Tensor:
+        """Correlate with a wide kernel, cell by cell: ONNX has no such transform."""
+        return self.correlate(tensor, kernel, None, groups)
+
     def stencils(self, tensor: Tensor, kernels: Tensor) -> Tensor:
         """Correlate every channel with each of K kernels; see `DenseInputs.stencils`."""
         if tensor.ndim < 5:

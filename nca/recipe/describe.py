@@ -14,6 +14,7 @@ from nca.recipe.recipe import Recipe
 from nca.registry.registry import registry
 from nca.types import Size
 from nca.validation.arguments import options_of
+from nca.validation.checked import validated
 
 
 def describe(automaton: Automaton, *, name: str, size: Size, steps: int) -> Recipe:
@@ -76,7 +77,7 @@ def _rule(rule: UpdateRule) -> dict[str, Any]:
                 where=f"{kind.__module__}.{kind.__qualname__}",
                 to_do="let None be the option's default, or give it another value",
             )
-    options = model.model_validate(given).model_dump(mode="json", exclude_none=True)
+    options = validated(model, given).model_dump(mode="json", exclude_none=True)
     return {"name": name, **{key: options[key] for key in given if key in options}}
 
 

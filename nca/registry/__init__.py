@@ -23,10 +23,11 @@ Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--
 - `reads = ("below", "own")` declares the levels that it reads: `own`, `below`, `above`, or names.
 - The view has `own`, `below`, `above` and `level(name)`, each `(B, C, *space)`;
   `neighbours(tensor, radius=1)`, the wrapped neighbourhood `(B, N, C, *space)` with the cell in the
-  middle; `correlate(tensor, weight, bias)`, a wrapped convolution; `stencils(tensor, kernels)`,
-  every channel through each of K kernels, `(B, K * C, *space)`; `uniform(channels)`,
-  `normal(channels)` and `chance(probability, channels)`, counted randomness; `step`; and
-  `coordinates`, where the recipe grants them (`[grid] coordinates = true`).
+  middle; `correlate(tensor, weight, bias)`, a wrapped convolution; `convolve(tensor, kernel)`, the
+  same with a wide kernel, by Fourier transforms where these are faster;
+  `stencils(tensor, kernels)`, every channel through each of K kernels, `(B, K * C, *space)`;
+  `uniform(channels)`, `normal(channels)` and `chance(probability, channels)`, counted randomness;
+  `step`; and `coordinates`, where the recipe grants them (`[grid] coordinates = true`).
 - `nca.per_cell(linear, tensor)` applies one `nn.Linear` to every cell,
   `nca.perceptron(tensor, *layers)` several with relu between.
 - `program()` declares a rule that is perception, small layers and a change, as `nca.Program`. Then
@@ -38,10 +39,11 @@ Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--
   with the same results in a third of the time.
 - `needs = nca.Needs(channels=2, axes=(2,), states="unit")` declares what the rule needs: exactly so
   many channels of its level (or `least_channels`), grids of so many axes, a level whose cells hold
-  numbers from 0 to 1 (`unit`), 0 and 1 alone (`binary`) or `any` numbers when something is to
-  happen, and whether it must be `alone` on its level. The levels in `reads` must be there. It is
-  checked when a recipe is read, with line and key, and when the rule is made in Python; the laws
-  put the rule into such surroundings, and an example that no task makes is drawn as `states` says.
+  numbers from 0 to 1 (`unit`; on average `mean`, 0.5 or less), 0 and 1 alone (`binary`) or `any`
+  numbers when something is to happen, and whether it must be `alone` on its level. The levels in
+  `reads` must be there. It is checked when a recipe is read, with line and key, and when the rule
+  is made in Python; the laws put the rule into such surroundings, and an example that no task makes
+  is drawn as `states` says.
 - `radius = 2` declares a rule that sees further than one cell in a step.
 - `adjustable` names numbers that may change while the automaton runs; `nca play` has a control for
   each.

@@ -15,7 +15,7 @@ from torch import Tensor
 from nca.engine.automaton import Automaton
 from nca.engine.context import RuleContext
 from nca.engine.layout import Layout, Level
-from nca.engine.needs import Needs
+from nca.engine.needs import Needs, draw_level
 from nca.engine.rng import CellRNG
 from nca.engine.rule import SIZES, UpdateRule, lazy_weights
 from nca.engine.state import State
@@ -124,14 +124,7 @@ class Harness:
 
     def drawn(self, state: State, name: str, stream: str) -> Tensor:
         """Return a random level, such as the rule needs, in the shape that it has in the state."""
-        source, channels = state.rng, self.layout[name].channels
-        if self.binary:
-            level = source.chance(f"test/{stream}/{name}", 0.4, channels, state.size(name))
-        elif self.needs.states == "unit":
-            level = source.uniform(f"test/{stream}/{name}", channels, state.size(name))
-        else:
-            level = source.normal(f"test/{stream}/{name}", channels, state.size(name))
-        return level.to(state[name].dtype)
+        return draw_level(state, name, self.needs, f"test/{stream}")
 
     @property
     def roomy(self) -> Size:

@@ -105,7 +105,7 @@ def _checked(model: type[BaseModel], given: dict[str, Any], where: str) -> dict[
     """Return the values, lists as tuples where those are meant."""
     odd = strange(given)
     try:
-        made = _validated(model, given)
+        made = validated(model, given)
     except ValidationError as error:
         covered = {fault.path for fault in odd}
         odd += [fault for fault in faults_of(error, model) if fault.path not in covered]
@@ -114,7 +114,12 @@ def _checked(model: type[BaseModel], given: dict[str, Any], where: str) -> dict[
     return {name: getattr(made, name) for name in given}
 
 
-def _validated(model: type[BaseModel], given: dict[str, Any]) -> BaseModel:
+def validated(model: type[BaseModel], given: dict[str, Any]) -> BaseModel:
+    """Return a model of options, in which lists may stand for tuples.
+
+    Raises:
+        ValidationError: A value that is none of its kind.
+    """
     try:
         return model.model_validate(given)
     except ValidationError as error:

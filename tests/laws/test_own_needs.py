@@ -2,12 +2,12 @@
 
 import pytest
 from broken_rules import Sound
-from gray_scott import GrayScott
 
-from nca import Needs
+from nca import Needs, OptionError
 from nca.testing.checks import LAWS
 from nca.testing.compare import OWN
 from nca.testing.harness import Harness, placed
+from nca_plugins.gray_scott import GrayScott
 
 GRAY_SCOTT = placed(GrayScott)
 
@@ -28,3 +28,19 @@ def test_the_harness_gives_what_is_needed():
     assert (harness.axes, harness.layout[OWN].channels) == (3, 9)
     drawn = harness.state(0, harness.roomy)[OWN]
     assert 0 <= drawn.min() < drawn.max() <= 1
+
+
+def test_the_harness_draws_numbers_of_the_mean_that_is_needed():
+    class Sparse(Sound):
+        needs = Needs(states="unit", mean=0.1)
+
+    harness = Harness(Sparse)
+    drawn = harness.state(0, (40, 40))[OWN]
+    assert drawn.max() <= 0.2
+    assert drawn.mean().item() == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.7])
+def test_no_mean_beyond_half_can_be_needed(mean):
+    with pytest.raises(OptionError, match="mean"):
+        Needs(states="unit", mean=mean)
