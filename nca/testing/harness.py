@@ -56,9 +56,9 @@ def placed(rule: str | Callable[..., UpdateRule]) -> PlaceRule:
 def channels(needs: Needs) -> Iterator[dict[str, int]]:
     """Yield channels of the three levels, as a rule of the middle one needs them."""
     own = needs.channels or max(4, needs.least_channels)
-    yield {"under": 2, OWN: own, "over": 3}
+    yield {"under": max(2, needs.below), OWN: own, "over": max(3, needs.above)}
     # equal ones last: a rule that mistakes one level for another must be found out
-    yield {"under": own, OWN: own, "over": own}
+    yield {"under": max(own, needs.below), OWN: own, "over": max(own, needs.above)}
 
 
 class Harness:
@@ -129,6 +129,9 @@ class Harness:
             level = source.chance(f"test/{stream}/{name}", 0.4, channels, state.size(name))
         elif self.needs.states == "unit":
             level = source.uniform(f"test/{stream}/{name}", channels, state.size(name))
+        elif self.needs.states == "whole":
+            drawn = source.uniform(f"test/{stream}/{name}", channels, state.size(name))
+            level = (drawn * 8).floor()
         else:
             level = source.normal(f"test/{stream}/{name}", channels, state.size(name))
         return level.to(state[name].dtype)
