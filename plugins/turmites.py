@@ -81,42 +81,39 @@ def turmite(rule: str) -> Turmite:
         OptionError: It says neither.
     """
     text = "".join(rule.split()).upper()
-    if re.fullmatch(r"[RLNU]{2,}", text) and len(text) <= MOST:
+    if re.fullmatch(r"[RLNU]+", text) and len(text) <= MOST:
         colours = len(text)
-        moves = enumerate(text)
-        return (tuple(Move((c + 1) % colours, LETTERS[turn], 0) for c, turn in moves),)
-    if re.fullmatch(r"\{.*\}", text) and len(text) <= 16 * MOST:
-        found = _table(text)
-        faults = list(_misfits(found)) if found else [("is no table", TABLE)]
-    else:
-        found = []
-        faults = [("is no turmite", "write a turn for each colour, RL for Langton's ant, or a table")]
+        letters = enumerate(text)
+        return (tuple(Move((c + 1) % colours, LETTERS[turn], 0) for c, turn in letters),)
+    table = _table(text) if len(text) <= LONGEST else []
+    faults = list(_misfits(table)) if table else [("is no turmite", WRITE)]
     if faults:
         what, to_do = faults[0]
         shown = rule if len(rule) <= 40 else f"{rule[:37]}..."
-        fault = Fault(("rule",), f'"{shown}" {what}', to_do)
-        raise OptionError([fault], f"turmite({shown!r})")
-    return tuple(tuple(Move(w, NUMBERS[t], n) for w, t, n in row) for row in found)
+        raise OptionError([Fault(("rule",), f'"{shown}" {what}', to_do)], f"turmite({shown!r})")
+    return tuple(tuple(Move(w, NUMBERS[t], n) for w, t, n in row) for row in table)
 
 
-TABLE = "write {{{colour, turn, state}, ...}, ...}: {{{1, 2, 0}, {0, 8, 0}}} for Langton's ant"
+WRITE = "write a turn for each colour, RL for Langton's ant, or a table, {{{1, 2, 0}, {0, 8, 0}}}"
+"""What to do about a text that is no turmite."""
+
+LONGEST = 1 << 16
+"""Characters of a table."""
 
 _NUMBER = r"\d{1,4}"
 _MOVE = rf"\{{{_NUMBER},{_NUMBER},{_NUMBER}\}}"
 _ROW = rf"\{{{_MOVE}(?:,{_MOVE})*\}}"
-_Moves = list[list[tuple[int, int, int]]]
 
 
-def _table(text: str) -> _Moves:
-    """Return the numbers of a table; nothing if it is none."""
+def _table(text: str) -> list[list[list[int]]]:
+    """Return the numbers of a table: states, colours, moves; nothing if it is none."""
     if not re.fullmatch(rf"\{{{_ROW}(?:,{_ROW})*\}}", text):
         return []
-    rows = re.findall(_ROW, text)
-    moves = [[tuple(map(int, re.findall(_NUMBER, move))) for move in re.findall(_MOVE, row)] for row in rows]
-    return [[(w, t, n) for w, t, n in row] for row in moves]
+    rows = [re.findall(_MOVE, row) for row in re.findall(_ROW, text)]
+    return [[[int(n) for n in re.findall(_NUMBER, move)] for move in row] for row in rows]
 
 
-def _misfits(table: _Moves) -> Iterator[tuple[str, str]]:
+def _misfits(table: list[list[list[int]]]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the numbers of a table, and what to do."""
     colours, states = len(table[0]), len(table)
     if colours > MOST or states > MOST:
@@ -134,9 +131,9 @@ def _misfits(table: _Moves) -> Iterator[tuple[str, str]]:
                 yield f"goes to state {following}", f"it has {states}, from 0"
 
 
-def counts(ants: Tensor, states: int) -> Tensor:
-    """Return how many ants there are, whole numbers `(B, 4 * states, *space)`."""
-    return ants.narrow(1, 0, HEADINGS * states).round().clamp(min=0)
+def counts(ants: Tensor) -> Tensor:
+    """Return how many ants there are, in whole numbers, in the shape of their level."""
+    return ants.round().clamp(min=0)
 
 
 def colours(ground: Tensor, count: int) -> Tensor:
@@ -166,7 +163,7 @@ class TurmiteGround(UpdateRule):
         super().__init__()
         moves = turmite(rule)
         self.states, self.colours = len(moves), len(moves[0])
-        refuse_too_few(context.above.channels, self.states, rule, "level above")
+        refuse_channels(context.above.channels, self.states, rule, "level above")
         added = [[(m.write - c) % self.colours for c, m in enumerate(row)] for row in moves]
         self.register_buffer("added", torch.tensor(added), persistent=False)
 
@@ -174,7 +171,7 @@ class TurmiteGround(UpdateRule):
         """Return the way from each colour to the one that the ants paint."""
         own = view.own
         colour = colours(own, self.colours)  # (B, *space)
-        ants = counts(view.above, self.states).unflatten(1, (self.states, HEADINGS)).sum(dim=2)
+        ants = counts(view.above).unflatten(1, (self.states, HEADINGS)).sum(dim=2)
         added = self.added[:, colour].movedim(0, 1)  # (B, states, *space)
         painted = (colour + (added * ants.long()).sum(dim=1)).remainder(self.colours)
         return painted.unsqueeze(1).to(own.dtype) - own
@@ -203,7 +200,7 @@ class TurmiteAnts(UpdateRule):
         super().__init__()
         moves = turmite(rule)
         self.states, self.colours = len(moves), len(moves[0])
-        refuse_too_few(context.own.channels, self.states, rule, "level")
+        refuse_channels(context.own.channels, self.states, rule, "level")
         self.ways = sorted({(s, m.state, m.turn) for s, row in enumerate(moves) for m in row})
         taken = [[(s, m.state, m.turn) == (s, *way) for m in moves[s]] for s, *way in self.ways]
         self.register_buffer("taken", torch.tensor(taken), persistent=False)
@@ -211,27 +208,25 @@ class TurmiteAnts(UpdateRule):
     def forward(self, view: View) -> Tensor:
         """Return those who come to each cell, less those who were there."""
         own = view.own
-        ants = counts(own, self.states)
+        ants = counts(own)
         taken = self.taken[:, colours(view.below, self.colours)]  # (ways, B, *space)
-        leaving = list(ants.new_zeros(()).expand(ants.shape).split(HEADINGS, dim=1))
+        leaving = [torch.zeros_like(ants[:, :HEADINGS])] * self.states
         for here, (before, after, turn) in zip(taken, self.ways, strict=True):
             turning = ants.narrow(1, HEADINGS * before, HEADINGS) * here.unsqueeze(1)
             leaving[after] = leaving[after] + turning.roll(turn, dims=1)
         around = view.shifted(torch.cat(leaving, dim=1))
         coming = [around[place][:, heading::HEADINGS] for heading, place in enumerate(BEHIND)]
-        after = torch.stack(coming, dim=2).flatten(1, 2)  # (B, states * heading, *space)
-        change = torch.zeros_like(own)
-        change[:, : after.shape[1]] = after - own[:, : after.shape[1]]
-        return change
+        return torch.stack(coming, dim=2).flatten(1, 2) - own
 
 
-def refuse_too_few(channels: int, states: int, rule: str, level: str) -> None:
-    """Refuse a level of ants that has no channels for some of their states.
+def refuse_channels(channels: int, states: int, rule: str, level: str) -> None:
+    """Refuse a level of ants that has not one channel for each heading in each state.
 
     Raises:
-        OptionError: It has too few.
+        OptionError: It has more or fewer.
     """
-    if channels < HEADINGS * states:
-        words = f"has {states} states, but its {level} only {channels} channels"
-        fault = Fault(("rule",), words, f"give that level {HEADINGS * states} channels")
+    if channels != HEADINGS * states:
+        words = f"has {states} {'state' if states == 1 else 'states'}, so that {channels} channels"
+        to_do = f"give the {level} {HEADINGS * states} channels"
+        fault = Fault(("rule",), f"{words} do not fit its {level}", to_do)
         raise OptionError([fault], f"turmite({rule!r:.43})")
