@@ -158,5 +158,5 @@ channels = 3
 [rollout]
 steps = 1
 """
-    with pytest.raises(RecipeError, match='is 3 +rule "turmite_ground" needs at least 4'):
+    with pytest.raises(RecipeError, match=r'is 3 +rule "turmite_ground" needs at least 4'):
         Recipe.parse(text, name="mine", folder=tmp_path)
