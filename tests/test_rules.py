@@ -223,6 +223,32 @@ def test_cells_that_see_only_how_steep_it_is_cannot_tell_directions(slopes, turn
     assert torch.allclose(after, wanted) == (slopes == "length")
 
 
+def test_a_condition_shifts_what_a_cell_perceives():
+    layout = Layout([Level("condition", 2, input=True), Level("body", 4)])
+    rule = make("growing", RuleContext(layout, "body"), hidden=5, condition="condition")
+    for weight in rule.parameters():
+        torch.nn.init.normal_(weight)
+    state = State({"condition": normal(1, 2, 3, 4), "body": normal(2, 4, 3, 4)})
+    state = State({"condition": state["condition"].expand(2, -1, -1, -1), "body": state["body"]})
+    weights = dict(rule.named_parameters())
+    after = Automaton(layout, {"body": [rule]}).step(state)
+
+    plain = make("growing", RuleContext(layout, "body"), hidden=5)
+    assert isinstance(plain, Growing)
+    seen = plain.perception(View(DenseInputs(state, TORUS), RuleContext(layout, "body"), frozenset({"body"}), ""), state["body"])
+    seen = seen + torch.einsum("fk,bkhw->bfhw", weights["shift.weight"], state["condition"])
+    hidden = F.conv2d(seen, weights["hidden.weight"][..., None, None], weights["hidden.bias"])
+    change = F.conv2d(hidden.relu(), weights["change.weight"][..., None, None], weights["change.bias"])
+    assert_close(after["body"], state["body"] + change)
+
+
+def test_a_steered_rule_keeps_the_laws():
+    steered = partial(placed("growing"), condition="below", hidden=8)
+    for law in LAWS:
+        verdict = judge(law, steered, most=3)
+        assert verdict.outcome in ("held", "does not apply"), f"{law.name}: {verdict.why}"
+
+
 def test_perception_may_be_turned_at_any_time():
     automaton = grown()
     state = State({"body": normal((2, 6, 5, 7), 1)})
