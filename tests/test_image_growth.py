@@ -128,7 +128,9 @@ def test_conditions_take_turns_in_an_order_that_is_drawn():
         for iteration in range(8)
     }
     assert firsts == {0, 1}
-    evaluated = [b.truth["genome"].tolist() for b in steered(trials=4).evaluation_batches("test", 4)]
+    evaluated = [
+        b.truth["genome"].tolist() for b in steered(trials=4).evaluation_batches("test", 4)
+    ]
     assert evaluated == [[1, 0, 1, 0]]
 
 

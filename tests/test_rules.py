@@ -1,6 +1,7 @@
 """The rules of the recipes, against pictures drawn by hand and the numbers of their papers."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -22,6 +23,9 @@ from nca import (
 )
 from nca.backends.lowering import lower
 from nca.engine.program import MLPTerm, Program, Stencils
+from nca.testing.checks import LAWS
+from nca.testing.harness import placed
+from nca.testing.verdict import judge
 from nca_plugins.glom.attention import Attention
 
 CELLS = Layout([Level("cells", 1)])
@@ -225,21 +229,22 @@ def test_cells_that_see_only_how_steep_it_is_cannot_tell_directions(slopes, turn
 
 def test_a_condition_shifts_what_a_cell_perceives():
     layout = Layout([Level("condition", 2, input=True), Level("body", 4)])
-    rule = make("growing", RuleContext(layout, "body"), hidden=5, condition="condition")
-    for weight in rule.parameters():
-        torch.nn.init.normal_(weight)
-    state = State({"condition": normal(1, 2, 3, 4), "body": normal(2, 4, 3, 4)})
-    state = State({"condition": state["condition"].expand(2, -1, -1, -1), "body": state["body"]})
-    weights = dict(rule.named_parameters())
-    after = Automaton(layout, {"body": [rule]}).step(state)
-
-    plain = make("growing", RuleContext(layout, "body"), hidden=5)
-    assert isinstance(plain, Growing)
-    seen = plain.perception(View(DenseInputs(state, TORUS), RuleContext(layout, "body"), frozenset({"body"}), ""), state["body"])
-    seen = seen + torch.einsum("fk,bkhw->bfhw", weights["shift.weight"], state["condition"])
-    hidden = F.conv2d(seen, weights["hidden.weight"][..., None, None], weights["hidden.bias"])
-    change = F.conv2d(hidden.relu(), weights["change.weight"][..., None, None], weights["change.bias"])
-    assert_close(after["body"], state["body"] + change)
+    place = RuleContext(layout, "body", 2)
+    steered = make("growing", place, hidden=5, condition="condition")
+    plain = make("growing", place, hidden=5)
+    automata = [Automaton(layout, {"body": [rule]}) for rule in (steered, plain)]
+    weights = dict(drawn_weights(automata[0]).rules_of("body")[0].named_parameters())
+    asked = torch.tensor([0.3, -2.0], dtype=torch.float64)
+    plain.double().load_state_dict({n: w for n, w in weights.items() if n != "shift.weight"})
+    shift = weights["hidden.weight"] @ weights["shift.weight"] @ asked
+    with torch.no_grad():
+        dict(plain.named_parameters())["hidden.bias"] += shift
+    condition = asked.view(1, 2, 1, 1).expand(2, -1, 3, 4)
+    state = State({"condition": condition, "body": normal((2, 4, 3, 4), 1)})
+    ends = [automaton.rollout(state, 2)["body"] for automaton in automata]
+    assert_close(*ends)
+    there = automata[0].rollout(state.replace({"condition": condition.clone() + 1}), 2)["body"]
+    assert (there - ends[0]).abs().amax() > 0.01
 
 
 def test_a_steered_rule_keeps_the_laws():
