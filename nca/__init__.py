@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from nca.engine.conditions import Noise as Noise
     from nca.engine.conditions import Skip as Skip
     from nca.engine.context import RuleContext as RuleContext
+    from nca.engine.discrete import GateLayer as GateLayer
+    from nca.engine.discrete import GatesTerm as GatesTerm
+    from nca.engine.discrete import TableTerm as TableTerm
     from nca.engine.initial import InitialState as InitialState
     from nca.engine.initial import InitialStateSpec as InitialStateSpec
     from nca.engine.layout import Layout as Layout
@@ -183,6 +186,7 @@ NAMES = {
         "Layer",
         "NotDeclared",
     ),
+    "nca.engine.discrete": ("TableTerm", "GatesTerm", "GateLayer"),
     "nca.engine.rng": (
         "CellRNG",
         "HostRNG",

@@ -1,5 +1,6 @@
 """Programs of rules: perceptions, small layers and a change, declared as data."""
 
+from nca.engine.discrete import GateLayer, GatesTerm, TableTerm
 from nca.engine.program import (
     ACTIVATIONS,
     Activation,
@@ -28,6 +29,8 @@ __all__ = [
     "CellMap",
     "Correlation",
     "DecayTerm",
+    "GateLayer",
+    "GatesTerm",
     "Layer",
     "Location",
     "MLPTerm",
@@ -37,5 +40,6 @@ __all__ = [
     "Squash",
     "Standardise",
     "Stencils",
+    "TableTerm",
     "Term",
 ]

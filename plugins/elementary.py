@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from nca import Needs, RuleContext, UpdateRule, View, register
+from nca import Needs, Program, RuleContext, TableTerm, UpdateRule, register
 
 
 @register.rule("elementary")
@@ -21,18 +21,18 @@ class Elementary(UpdateRule):
     """
 
     needs = Needs(axes=(1,), states="binary")
-    table: Tensor
+    successors: Tensor
     cellwise = True
 
     def __init__(
         self, context: RuleContext, *, number: Annotated[int, Ge(0), Le(255)] = 110
     ) -> None:
         super().__init__()
-        bits = [number >> bit & 1 for bit in range(8)]
-        self.register_buffer("table", torch.tensor(bits), persistent=False)
+        bits = [
+            [number >> (4 * (c >> 1) + 2 * own + (c & 1)) & 1 for c in range(4)] for own in (0, 1)
+        ]
+        self.register_buffer("successors", torch.tensor(bits), persistent=False)
 
-    def forward(self, view: View) -> Tensor:
-        """Return what turns each cell into its successor: -1, 0 or 1."""
-        own = view.own
-        left, centre, right = view.neighbours(own).gt(0.5).long().unbind(dim=1)  # (B, C, W)
-        return self.table[4 * left + 2 * centre + right].to(own.dtype) - own
+    def program(self) -> Program:
+        """Return the table of the three cells."""
+        return Program((TableTerm(((-1,), (1,)), (2, 1), self.successors),))

@@ -1,11 +1,15 @@
 """Life-like rules: a cell is born or survives by the number of its eight live neighbours."""
 
+import itertools
 import re
 
 import torch
 from torch import Tensor
 
-from nca import Fault, Needs, OptionError, RuleContext, UpdateRule, View, register
+from nca import Fault, Needs, OptionError, Program, RuleContext, TableTerm, UpdateRule, register
+
+MOORE = tuple(o for o in itertools.product((-1, 0, 1), repeat=2) if o != (0, 0))
+"""The eight cells around a cell."""
 
 
 @register.rule("life")
@@ -23,7 +27,7 @@ class Life(UpdateRule):
     """
 
     needs = Needs(axes=(2,), states="binary")
-    counts: Tensor
+    successors: Tensor
     cellwise = True
 
     def __init__(self, context: RuleContext, *, rule: str = "B3/S23") -> None:
@@ -32,16 +36,11 @@ class Life(UpdateRule):
         if found is None:
             to_do = "write B, the birth counts, /S, the survival counts: B3/S23"
             raise OptionError([Fault(("rule",), f'is "{rule}"', to_do)], f"Life(rule={rule!r})")
-        counts = torch.zeros(2, 9)
+        successors = torch.zeros(2, 9, dtype=torch.int64)
         for row, digits in enumerate(found.groups()):
-            counts[row, [int(digit) for digit in digits]] = 1
-        self.register_buffer("counts", counts, persistent=False)
+            successors[row, [int(digit) for digit in digits]] = 1
+        self.register_buffer("successors", successors, persistent=False)
 
-    def forward(self, view: View) -> Tensor:
-        """Return what turns each cell into its successor: -1, 0 or 1."""
-        own = view.own
-        alive = own > 0.5  # (B, C, H, W)
-        # one by one: their number fits a byte, and nine views need no copy
-        live = sum((seen > 0.5).byte() for seen in view.shifted(own)) - alive.byte()
-        successor = self.counts[alive.long(), live.long()].to(own.dtype)
-        return successor - own
+    def program(self) -> Program:
+        """Return the table of births and survivals."""
+        return Program((TableTerm(MOORE, (1,) * 8, self.successors),))

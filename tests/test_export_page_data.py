@@ -116,7 +116,7 @@ def test_all_that_a_page_cannot_say_is_told_at_once():
         page_data(automaton, automaton.seed(1, (4, 4)), Packer())
     assert refused.value.what == (
         "no page can be made of this automaton: "
-        'rule Life of level "low" does not declare what it computes (UpdateRule.program); '
+        'rule Life of level "low" is a table or a network of logic gates, which no page can do; '
         'rule BottomUp of level "top" standardises each cell\'s channels, which no page can do.'
     )
     assert refused.value.to_do == "export it with --engine onnx instead"

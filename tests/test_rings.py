@@ -22,7 +22,7 @@ RINGS = (
     "engine/rng engine/rim engine/thumbnail "
     "backends/triton distributed/halo distributed/sharding",
     "engine/context engine/needs engine/view engine/step_inputs engine/rule engine/program "
-    "engine/run_program engine/perception backends/lowering",
+    "engine/run_program engine/discrete engine/run_discrete engine/perception backends/lowering",
     "engine backends distributed/sharded "
     "tasks/batch tasks/pool tasks/damage tasks/losses tasks/metrics",
     "files lock signals device jsonl recipe checkpoint registry data tasks streaming render "

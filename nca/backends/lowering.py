@@ -6,6 +6,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
     AttentionTerm,
     Correlation,
@@ -69,6 +70,8 @@ def _lowered(term: Term) -> FusedTerm | str:
             return FusedScale(-rate)
         case AttentionTerm():
             return "attends to its neighbours"
+        case TableTerm() | GatesTerm():
+            return "is a table or a network of logic gates"
         case MLPTerm(_, layers) if any(layer.dropout for layer in layers):
             return "drops hidden units by chance in training"
         case MLPTerm((Stencils(length=(_, *_)),)):

@@ -18,7 +18,7 @@ def plugins_command(
     plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every rule, task, data set, target and importer with its options.
+    """List every plugin with its options: rules, tasks, data sets, targets, patterns and others.
 
     Example: nca plugins life
     """

@@ -18,9 +18,11 @@ Read this folder in this order:
 - `thumbnail`: a state as a notebook shows it.
 - `rng`: random numbers as a function of seed, step, sample, channel and cell.
 - `context`: what a rule knows when it is built: its level among the levels, axes, topology.
-- `program`: a rule's arithmetic as data: perception and small nets, decay, attention.
+- `discrete`: tables of successors and networks of logic gates, as data.
+- `program`: a rule's arithmetic as data: perception and small nets, decay, attention, tables.
 - `step_inputs`: what the rules of one step share: the padded state and common correlations.
 - `view`: what a rule may see of one step.
+- `run_discrete`: tables and gates computed in torch.
 - `run_program`: a program computed in torch.
 - `needs`: the channels, axes and states that a rule needs.
 - `rule`: the contract of update rules, `UpdateRule`: a program or a forward.

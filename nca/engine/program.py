@@ -1,10 +1,11 @@
 """What a rule computes, declared in a few words, for torch and for other ways to compute it.
 
-A rule that is perception followed by small layers, that forgets a share of itself, or that drifts
-towards neighbours like itself, declares a `Program`: a sum of terms, each an `MLPTerm`, a
-`DecayTerm` or an `AttentionTerm`. `nca.engine.run_program` computes it in torch; a page in a
-browser or a fused step on a GPU reads it, and needs no Python of the rule. What does not fit into
-these words is `NotDeclared`, with the reason.
+A rule that is perception followed by small layers, that forgets a share of itself, that drifts
+towards neighbours like itself, or that looks its successor up, declares a `Program`: a sum of
+terms, each an `MLPTerm`, a `DecayTerm`, an `AttentionTerm`, or, for cells of few states, a
+`TableTerm` or a `GatesTerm`. `nca.engine.run_program` computes it in torch; a page in a browser, a
+fused step on a GPU or a step of bits reads it, and needs no Python of the rule. What does not fit
+into these words is `NotDeclared`, with the reason.
 
 Legend: B batch, C channel, K stencil, N neighbour, H height, W width.
 """
@@ -15,6 +16,8 @@ from typing import Literal, TypeAlias
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from nca.engine.discrete import DiscreteTerm, GatesTerm, TableTerm
 
 Activation: TypeAlias = Literal["none", "relu", "gelu", "silu", "tanh", "sine"]
 """A function of each number alone; `gelu` is the exact one."""
@@ -225,7 +228,7 @@ class AttentionTerm:
     weights: AttentionWeights
 
 
-Term: TypeAlias = MLPTerm | DecayTerm | AttentionTerm
+Term: TypeAlias = MLPTerm | DecayTerm | AttentionTerm | DiscreteTerm
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,7 @@ class Program:
                     found |= {one.level for one in read}
                     weights = [one.attention for one in read if isinstance(one, Correlation)]
                     found |= {name for one in weights if one for name in one.levels}
-                case DecayTerm():
+                case DecayTerm() | TableTerm() | GatesTerm():
                     found.add("own")
                 case AttentionTerm(_, weights):
                     found |= {"own", *weights.levels}

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
     Activation,
     AttentionTerm,
@@ -26,6 +27,7 @@ from nca.engine.program import (
     Stencils,
     Term,
 )
+from nca.engine.run_discrete import gates_change, table_change
 from nca.engine.step_inputs import activated
 from nca.engine.view import View
 
@@ -76,6 +78,10 @@ def _change(term: Term, view: View) -> Tensor:
             return -rate * view.own
         case AttentionTerm():
             return _attend(term, view)
+        case TableTerm():
+            return table_change(term, view)
+        case GatesTerm():
+            return gates_change(term, view)
         case MLPTerm((Stencils() as stencils,), (first, *layers)):
             # kernel by kernel is faster than channel by channel, so the columns are moved instead
             level = view.level(stencils.level)

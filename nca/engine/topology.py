@@ -22,6 +22,9 @@ from nca.types import Boundary
 Extend: TypeAlias = Callable[[Tensor, int, int, Boundary], Tensor]
 """Add so many cells to both ends of a dimension, as a boundary says."""
 
+Offset: TypeAlias = tuple[int, ...]
+"""Where a neighbour stands, seen from the cell: cells along each axis of the grid."""
+
 _CORRELATE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
@@ -189,3 +192,16 @@ def stencils_valid(padded: Tensor, kernels: Tensor) -> Tensor:
         return torch.cat(seen, dim=1)
     seen = correlate_valid(padded, spread.transpose(0, 1).flatten(0, 1), groups=channels)
     return seen.unflatten(1, (channels, -1)).transpose(1, 2).flatten(1, 2)
+
+
+def reach_of(offsets: Sequence[Offset]) -> int:
+    """Return how many cells away the farthest of some offsets stands, along any axis."""
+    return max((abs(by) for offset in offsets for by in offset), default=0)
+
+
+def raster_place(offset: Offset, radius: int) -> int:
+    """Return where an offset stands among the neighbours of a radius, in raster order."""
+    place = 0
+    for by in offset:
+        place = place * (2 * radius + 1) + by + radius
+    return place

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nca.engine.automaton import Automaton
 from nca.engine.context import RuleContext
+from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
     AttentionTerm,
     Correlation,
@@ -169,6 +170,7 @@ def _term(term: Term, context: RuleContext, names: list[str], packer: Packer) ->
             "itself": weights.itself,
             "tiny": weights.tiny,
         }
+    assert isinstance(term, MLPTerm)  # `_obstacle` has found the others
     return _net(term, context, names, packer)
 
 
@@ -232,6 +234,8 @@ def _obstacle(program: Program | NotDeclared) -> str | None:
     if isinstance(program, NotDeclared):
         return program.why
     for term in program.terms:
+        if isinstance(term, TableTerm | GatesTerm):
+            return "is a table or a network of logic gates, which no page can do"
         if isinstance(term, AttentionTerm) and term.weights.rise:
             return "sharpens its attention step by step, which no page can do"
         for one in term.perceptions if isinstance(term, MLPTerm) else ():

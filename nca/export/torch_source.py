@@ -11,6 +11,7 @@ from importlib.metadata import version
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
+from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
     Activation,
     AttentionTerm,
@@ -250,6 +251,9 @@ class _Writer:
                 yield "change = change + x"
             case AttentionTerm():
                 raise _unfit(f'a rule of level "{level}" attends to its neighbours')
+            case TableTerm() | GatesTerm():
+                what = "a table or a network of logic gates"
+                raise _unfit(f'a rule of level "{level}" is {what}')
 
     def _perception(self, one: Perception, name: str, read: dict[str, str]) -> Iterator[str]:
         """Yield the lines of a perception; the last is an expression."""

@@ -31,7 +31,8 @@ Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--
   `nca.perceptron(tensor, *layers)` several with relu between.
 - `program()` declares a rule that is perception, small layers and a change, as `nca.Program`. Then
   pages run it (`nca help export`), and on a CUDA device a step with one hidden layer of relu is one
-  launch (`nca help speed`).
+  launch (`nca help speed`). A table of successors is an `nca.TableTerm`, a network of logic gates
+  an `nca.GatesTerm`; cells of 0 and 1 are then stepped as bits.
 - `cellwise = True` promises that the rule looks at its neighbours through the view alone. Where an
   alive mask spares most of the grid, the rule then gets only cells that can change, `(1, C, n)`,
   with the same results in a third of the time.
@@ -49,9 +50,13 @@ Data sets, targets and importers take options in the same way: the keyword-only 
 set's constructor, or of the function that draws or imports. A task whose option names one has the
 type `nca.types.DatasetSpec` (opened by `nca.data.NamedDataset`) or `TargetSpec`.
 
+A pattern is a function that returns a first state `(C, *cells)`, `@register.pattern("glider")`; a
+notation one that returns the recipe, as TOML, for which a text such as `B36/S23` stands, or None.
+
 To share a rule, declare an entry point in your package; `pip install` is then all that others need.
-Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.datasets`,
-`nca.targets`, `nca.importers`), and `nca.topics` adds a text to `nca help`:
+Tasks, data sets, targets, patterns, importers and notations enter the same way (`nca.tasks`,
+`nca.datasets`, `nca.targets`, `nca.patterns`, `nca.importers`, `nca.notations`), and `nca.topics`
+adds a text to `nca help`:
 
     [project.entry-points."nca.rules"]
     consensus = "my_package.consensus:Consensus"
@@ -59,13 +64,15 @@ Tasks, data sets, targets and importers enter the same way (`nca.tasks`, `nca.da
 `registry` keeps names: `register.rule("name")` and its like put a class or function under a name,
 `get("rule", "name")` returns it, `options` checks those of other plugins. `discovery` finds what
 installed packages and files offer, `importer` is the contract of those that read foreign weights,
-`target` of those that draw, `starter` has files to begin with, `plugin_files` executes a file,
-`plugin_frames` says where in one a fault comes from, `installed` says what packages declare.
+`target` of those that draw, `pattern` of first states and of notations, `starter` has files to
+begin with, `plugin_files` executes a file, `plugin_frames` says where in one a fault comes from,
+`installed` says what packages declare.
 Public to the other folders: `registry`, `discovery`, `importer`, `installed`, `options` and
 `starter`.
 """
 
-import nca.registry.target  # noqa: F401  # its contract holds from the first plugin on
+import nca.registry.pattern
+import nca.registry.target  # noqa: F401  # their contracts hold from the first plugin on
 from nca.registry.registry import Entry, register, registry
 
 add, promise, get = registry.add, registry.promise, registry.get

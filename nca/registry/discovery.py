@@ -30,8 +30,8 @@ REFUSED: list[RegistryError] = []
 def discover() -> None:
     """Register a promise for every plugin that installed packages declare, once.
 
-    The groups are `nca.rules`, `nca.tasks`, `nca.datasets`, `nca.targets`, `nca.importers`; the
-    name is the plugin's, the value `module:attribute`.
+    The groups are `nca.rules`, `nca.tasks`, `nca.datasets`, `nca.targets`, `nca.patterns`,
+    `nca.importers` and `nca.notations`; the name is the plugin's, the value `module:attribute`.
     """
     for kind in KINDS:
         for point in entry_points_of(f"nca.{kind}s"):

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, get_args
 from nca.errors import PluginError, RegistryError
 from nca.suggest import did_you_mean, listed
 
-Kind = Literal["rule", "task", "dataset", "target", "importer"]
+Kind = Literal["rule", "task", "dataset", "target", "pattern", "importer", "notation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Thing = TypeVar("Thing")
@@ -245,6 +245,14 @@ class Register:
     def target(self, name: str) -> Callable[[Thing], Thing]:
         """Register a target: a function of `(argument, side, *, options)` that draws in RGBA."""
         return self._under("target", name)
+
+    def pattern(self, name: str) -> Callable[[Thing], Thing]:
+        """Register a pattern: a function, with options at most, that returns `(C, *cells)`."""
+        return self._under("pattern", name)
+
+    def notation(self, name: str) -> Callable[[Thing], Thing]:
+        """Register a notation: a function of a text that returns a recipe's text, or None."""
+        return self._under("notation", name)
 
     def importer(self, name: str) -> Callable[[Thing], Thing]:
         """Register an importer: a function of a path, and options, that returns `Imported`."""

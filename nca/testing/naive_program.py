@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
     ACTIVATIONS,
     AttentionTerm,
@@ -17,6 +18,7 @@ from nca.engine.program import (
     Stencils,
     Term,
 )
+from nca.engine.topology import raster_place
 from nca.engine.view import View
 from nca.testing.compare import demand
 
@@ -32,6 +34,10 @@ def _term(term: Term, view: View) -> Tensor:
     if isinstance(term, AttentionTerm):
         around = view.neighbours(view.own, term.weights.radius)
         return term.rate * ((_attention(term.weights, view) * around).sum(dim=1) - view.own)
+    if isinstance(term, TableTerm):
+        return _looked_up(term, view)
+    if isinstance(term, GatesTerm):
+        return _gated(term, view)
     numbers = torch.stack([_perceived(one, view) for one in term.perceptions]).sum(dim=0)
     numbers = numbers.movedim(1, -1)
     for layer in term.layers:
@@ -90,3 +96,31 @@ def _perceived(perception: Correlation | Stencils | Location, view: View) -> Ten
     if perception.bias is None:
         return found
     return found + perception.bias.view(-1, *(1,) * (found.ndim - 2))
+
+
+def _looked_up(term: TableTerm, view: View) -> Tensor:
+    around = view.neighbours(view.own, term.radius)  # (B, N, C, *space)
+    column = torch.zeros_like(view.own)
+    for offset, weight in zip(term.offsets, term.weights, strict=True):
+        state = around[:, raster_place(offset, term.radius)].round().clamp(0, term.states - 1)
+        for counted in term.counted:
+            column += weight * (state == counted)
+    own = view.own.round().clamp(0, term.states - 1)
+    return term.successors[own.long(), column.long()].to(own.dtype) - view.own
+
+
+def _gated(term: GatesTerm, view: View) -> Tensor:
+    around = view.neighbours(view.own, term.radius)
+    wires = [
+        around[:, raster_place(offset, term.radius), channel]
+        for offset in term.offsets
+        for channel in range(around.shape[2])
+    ]
+    for layer in term.layers:
+        reads = zip(layer.first.tolist(), layer.second.tolist(), strict=True)
+        gates = zip(list(reads), layer.factors, strict=True)
+        wires += [
+            one + left * wires[a] + right * wires[b] + both * wires[a] * wires[b]
+            for (a, b), (one, left, right, both) in gates
+        ]
+    return torch.stack(wires[-view.own.shape[1] :], dim=1) - view.own

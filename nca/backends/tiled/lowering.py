@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nca.backends.tiled.perception import unit_kernels
 from nca.engine.context import RuleContext
+from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
     AttentionTerm,
     CellMap,
@@ -93,6 +94,8 @@ def _lowered(term: Term, context: RuleContext) -> TiledTerm | str:
             return TiledDecay(rate)
         case AttentionTerm():
             return "attends to its neighbours"
+        case TableTerm() | GatesTerm():
+            return "is a table or a network of logic gates"
         case MLPTerm(_, layers) if any(layer.dropout for layer in layers):
             return "drops units by chance in training"
         case MLPTerm((Stencils() as stencils,), layers):
