@@ -7,11 +7,18 @@
     nca export growing --to html
     nca import growing FILE              published weights, as a checkpoint
 
-The second film is of six lizards, half of whose grid is cut away. Recipes, after the articles:
+The second film is of six lizards, half of whose grid is cut away. One automaton grows any of five
+pictures as a condition tells its cells, turns one into another when the condition is exchanged,
+and lies in between where it is blended:
+
+    nca examine growing_conditional --ask exchange --ask damage
+    nca render growing_conditional --set "task.blend=[0.5, 0.5, 0, 0, 0]"
+
+Recipes, after the articles:
 `growing_once` (no pool), `growing_persistent` (a pool), `growing` (a pool and damage),
 `growing_butterfly`, `growing_isotropic` (cells that cannot tell up from down) and `growing_lizard`
 (the paper's numbers, for a GPU). `nca recipes show NAME` says what each measured. Targets:
-`lizard`, `butterfly`, `planarian`, `emoji`, or a file.
+`lizard`, `butterfly`, `planarian`, `fish`, `toadstool`, `emoji`, or a file.
 """
 
 import colorsys
