@@ -14,11 +14,11 @@ and lies in between where it is blended:
     nca examine growing_conditional --ask exchange --ask damage
     nca render growing_conditional --set "task.blend=[0.5, 0.5, 0, 0, 0]"
 
-Recipes, after the articles:
-`growing_once` (no pool), `growing_persistent` (a pool), `growing` (a pool and damage),
-`growing_butterfly`, `growing_isotropic` (cells that cannot tell up from down) and `growing_lizard`
-(the paper's numbers, for a GPU). `nca recipes show NAME` says what each measured. Targets:
-`lizard`, `butterfly`, `planarian`, `fish`, `toadstool`, `emoji`, or a file.
+Recipes, after the articles: `growing_once` (no pool), `growing_persistent` (a pool), `growing` (a
+pool and damage), `growing_butterfly`, `growing_isotropic` (cells that cannot tell up from down),
+`growing_conditional` (five pictures) and `growing_lizard` (the paper's numbers, for a GPU).
+`nca recipes show NAME` says what each measured. Targets: `lizard`, `butterfly`, `planarian`,
+`fish`, `toadstool`, `emoji`, or a file.
 """
 
 import colorsys

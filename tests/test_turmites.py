@@ -1,13 +1,27 @@
 """Turmites: Langton's ant against its published counts, others against ants walked one by one."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nca import Automaton, Layout, Level, OptionError, RuleContext, State, Topology
+from nca import (
+    Automaton,
+    ClassColours,
+    Layout,
+    Level,
+    NCAError,
+    OptionError,
+    RuleContext,
+    State,
+    TaskContext,
+    Topology,
+)
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
+from nca_plugins.turmite_task import ANT, TurmiteTask
 from nca_plugins.turmites import Move, Turmite, TurmiteAnts, TurmiteGround, turmite
 
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
@@ -142,6 +156,64 @@ def test_levels_that_do_not_fit_the_states_are_refused():
     for rule, name in ((TurmiteGround, "ground"), (TurmiteAnts, "ants")):
         with pytest.raises(OptionError, match="has 2 states, so that 4 channels do not fit"):
             rule(RuleContext(layout, name), rule=FIBONACCI)
+
+
+WORLD = Layout([Level("ground", 1), Level("ants", 4)])
+
+
+def task(layout: Layout = WORLD, size: tuple[int, ...] = (6, 7), **options: object) -> TurmiteTask:
+    return TurmiteTask(TaskContext(layout, size, Path(), 3), **options)  # pyright: ignore
+
+
+def test_the_task_puts_ants_on_an_empty_ground_and_counts_them():
+    watching = task(ants=5, trials=3)
+    (batch,) = watching.evaluation_batches("test", 4)
+    assert (batch.state["ants"][:, 0, 3, 3] >= 1).all()
+    assert not batch.state["ground"].any()
+    assert batch.state["ants"][0].ne(batch.state["ants"][1]).any(), "chance differs"
+    after = walking("RL").rollout(batch.state, 6)
+    found = {name: share.part.tolist() for name, share in watching.measure(after, batch).items()}
+    assert found["ants"] == [5, 5, 5]
+    assert found["painted"] == after["ground"].flatten(1).sum(dim=1).tolist()
+    more = watching.add_seed(batch, (0, 0)).state["ants"].sum(dim=(1, 2, 3))
+    assert more.tolist() == [6, 6, 6]
+
+
+def test_ants_are_shown_in_red_on_the_colours_of_the_ground():
+    watching = task()
+    state = next(watching.evaluation_batches("test", 1)).state
+    state["ground"][0, 0, 0, :3] = torch.tensor([1.0, 16.0, 31.0])
+    picture = watching.picture(state)[0]
+    assert picture[:, 3, 3].tolist() == pytest.approx(ANT)
+    assert (picture[:, 5, 5] == 1).all()
+    assert torch.equal(picture[:, 0, 0], picture[:, 0, 1]), "the colours begin again"
+    assert torch.equal(picture[:, 0, 1], picture[:, 0, 2])
+    look = watching.display().look
+    assert isinstance(look, ClassColours)
+    cells = torch.arange(16.0)[None]
+    chosen = (look.weight[:, :1] @ cells + look.bias[:, None]).argmax(dim=0)
+    assert chosen.tolist() == [*range(16)]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"size": (5,)}, "does not fit a grid of \\[5\\] cells"),
+        ({"level": "ground"}, 'level is "ground", the ground'),
+        ({"layout": Layout([Level("a", 1), Level("b", 3)])}, 'is "b" of 3 channels'),
+        ({"ground": "sand"}, "sand"),
+    ],
+)
+def test_levels_without_room_for_ants_are_refused(options, says):
+    with pytest.raises(NCAError, match=says):
+        task(**options)
+
+
+def test_ants_are_not_trained_for():
+    watching = task()
+    batch = next(watching.evaluation_batches("test", 1))
+    with pytest.raises(NCAError, match="watched, and not trained for"):
+        watching.loss([batch.state], batch)
 
 
 def test_a_recipe_whose_ants_have_too_few_channels_is_refused_at_the_key(tmp_path):
