@@ -6,10 +6,17 @@ left, nor to how often each has toppled; here all do at once. Over an edge of ze
 lost, so that every pile comes to rest; on a torus too many grains topple for ever.
 """
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from nca import Needs, RuleContext, UpdateRule, View, register
+from nca.types import PictureSide
+
+Grains = Annotated[int, Ge(0), Le(1 << 24)]
+"""Grains of one cell: as many as a float32 counts."""
 
 
 @register.rule("sandpile")
@@ -40,3 +47,15 @@ class Sandpile(UpdateRule):
         toppled = (view.own / self.neighbours).floor().clamp(min=0)
         given = view.stencils(toppled, self.around.to(toppled))
         return given - self.neighbours * toppled
+
+
+@register.pattern("heap")
+def heap(*, grains: Grains = 4096) -> Tensor:
+    """Return grains on one cell."""
+    return torch.full((1, 1, 1), float(grains))
+
+
+@register.pattern("plateau")
+def plateau(*, side: PictureSide = 61, grains: Grains = 6) -> Tensor:
+    """Return a square of cells that hold as many grains each."""
+    return torch.full((1, side, side), float(grains))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nca import Automaton, Layout, Level, RuleContext, State, Topology
 from nca.types import Boundary
-from nca_plugins.sandpile import Sandpile
+from nca_plugins.sandpile import Sandpile, heap, plateau
 
 GRAINS = Layout([Level("grains", 1)])
 
@@ -92,3 +92,16 @@ def test_a_torus_loses_no_grain_and_channels_do_not_meet():
 def test_what_is_below_nothing_does_not_topple():
     state = State({"grains": torch.full((1, 1, 3, 3), -9.0)})
     assert torch.equal(pile().step(state)["grains"], state["grains"])
+
+
+def test_a_plateau_of_six_comes_to_rest_in_a_figure_with_the_symmetry_of_its_square():
+    after, toppled = rested(plateau(side=13)[0])
+    assert toppled > 0
+    assert torch.equal(after, after.T)
+    assert torch.equal(after, after.flip(0))
+    assert 0 <= after.min() < after.max() <= 3
+
+
+def test_a_heap_stands_on_one_cell():
+    assert heap(grains=7).tolist() == [[[7]]]
+    assert plateau(side=2, grains=5).tolist() == [[[5, 5], [5, 5]]]
