@@ -3,6 +3,10 @@
 A cell perceives every channel of its level and the channel's two Sobel slopes, feeds them to
 one hidden layer, and adds what comes out. The last layer starts at zero: a new automaton
 stands still. The rule knows nothing of targets, pools or life; those belong to the recipe.
+
+It may be steered: the numbers of another level, the condition, then shift what a cell perceives,
+in every step anew (compare Sudhakaran et al. 2022, arXiv 2205.06806, where a goal shifts the
+cells' state).
 """
 
 import math
@@ -10,7 +14,17 @@ from typing import Literal
 
 from torch import nn
 
-from nca import Layer, MLPTerm, Program, RuleContext, StencilPerception, UpdateRule, register
+from nca import (
+    Correlation,
+    Layer,
+    MLPTerm,
+    Program,
+    RuleContext,
+    StencilPerception,
+    UpdateRule,
+    register,
+)
+from nca.program import Perception
 from nca.types import Positive, Units
 
 
@@ -30,6 +44,8 @@ class Growing(UpdateRule):
             automata, Mordvintsev et al. 2022).
         gain: Factor of slopes and Laplacian: how much they weigh beside the cell's own channels
             when learning begins.
+        condition: A level, `below`, `above` or by name, whose numbers shift what the cell there
+            perceives, as is learned; nothing: there is none.
     """
 
     cellwise = True
@@ -43,6 +59,7 @@ class Growing(UpdateRule):
         laplacian: bool = False,
         slopes: Literal["each", "length"] = "each",
         gain: Positive = 1.0,
+        condition: str = "",
     ) -> None:
         super().__init__()
         channels = context.own.channels
@@ -57,6 +74,12 @@ class Growing(UpdateRule):
         self.change = nn.Linear(hidden, channels)
         nn.init.zeros_(self.change.weight)
         nn.init.zeros_(self.change.bias)
+        self.condition, self.shift = condition, None
+        if condition:
+            self.reads = ("own", condition)
+            channels = context.level(condition).channels
+            self.shift = nn.Linear(channels, self.perception.features, bias=False)
+            nn.init.normal_(self.shift.weight, std=0.1)
 
     @property
     def angle(self) -> float:
@@ -68,7 +91,11 @@ class Growing(UpdateRule):
         self.perception.angle = angle
 
     def program(self) -> Program:
-        """Return the change: `W2 relu(W1 perception + b1) + b2`."""
+        """Return the change: `W2 relu(W1 (perception + shift) + b1) + b2`."""
+        perceptions: list[Perception] = [self.perception.perception("own")]
+        if self.shift is not None:
+            kernel = self.shift.weight.unflatten(1, (-1, *(1,) * self.perception.axes))
+            perceptions.append(Correlation(self.condition, kernel))
         hidden = Layer(self.hidden.weight, self.hidden.bias, "none")
         change = Layer(self.change.weight, self.change.bias, "relu")
-        return Program((MLPTerm((self.perception.perception("own"),), (hidden, change)),))
+        return Program((MLPTerm(tuple(perceptions), (hidden, change)),))

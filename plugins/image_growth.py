@@ -7,11 +7,18 @@
     nca export growing --to html
     nca import growing FILE              published weights, as a checkpoint
 
-The second film is of six lizards, half of whose grid is cut away. Recipes, after the articles:
-`growing_once` (no pool), `growing_persistent` (a pool), `growing` (a pool and damage),
-`growing_butterfly`, `growing_isotropic` (cells that cannot tell up from down) and `growing_lizard`
-(the paper's numbers, for a GPU). `nca recipes show NAME` says what each measured. Targets:
-`lizard`, `butterfly`, `planarian`, `emoji`, or a file.
+The second film is of six lizards, half of whose grid is cut away. One automaton grows any of five
+pictures as a condition tells its cells, turns one into another when the condition is exchanged,
+and lies in between where it is blended:
+
+    nca examine growing_conditional --ask exchange --ask damage
+    nca render growing_conditional --set "task.blend=[0.5, 0.5, 0, 0, 0]"
+
+Recipes, after the articles: `growing_once` (no pool), `growing_persistent` (a pool), `growing` (a
+pool and damage), `growing_butterfly`, `growing_isotropic` (cells that cannot tell up from down),
+`growing_conditional` (five pictures) and `growing_lizard` (the paper's numbers, for a GPU).
+`nca recipes show NAME` says what each measured. Targets: `lizard`, `butterfly`, `planarian`,
+`fish`, `toadstool`, `emoji`, or a file.
 """
 
 import colorsys
@@ -43,7 +50,7 @@ from nca import (
     register,
     to_rgb_on_white,
 )
-from nca.types import Count, PictureSide, Positive, Samples, Size, Split, TargetSpec
+from nca.types import Count, Fraction, PictureSide, Positive, Samples, Size, Split, TargetSpec
 from nca_plugins import turned
 
 VISIBLE = 4
@@ -57,7 +64,8 @@ class ImageGrowth(Task):
     The first four channels of the level are red, green, blue (multiplied by alpha) and alpha;
     the seed's alpha and hidden channels are 1. Where there are several targets, the hidden
     channels begin with a genome, one channel for each target: in the seed, that of its own target
-    is 1 and the others are 0.
+    is 1 and the others are 0. With a `condition` all cells hold that in every step instead, on an
+    input level, where it may be exchanged and blended.
 
     Args:
         setting: The run that the task belongs to.
@@ -72,6 +80,10 @@ class ImageGrowth(Task):
         points: Cells of the seed: one in the middle, or several on a circle, each in a colour of
             its own, which give directions to cells that have none.
         circle: Radius of that circle, in cells.
+        condition: An input level that says in every cell what shall grow, one channel for each
+            target, in place of a genome.
+        blend: How much of each target shall grow in an evaluation, in place of one target for
+            each seed; the sample is judged by the pictures in the same shares.
     """
 
     headline = "error"
@@ -92,12 +104,15 @@ class ImageGrowth(Task):
         free: bool = False,
         points: Annotated[Count, Le(360)] = 1,
         circle: Positive = 4.0,
+        condition: str = "",
+        blend: Annotated[tuple[Fraction, ...], Len(0, 100)] = (),
     ) -> None:
         super().__init__(setting)
         self.level = setting.layout[level or list(setting.layout)[-1]]
         self.specs = (target,) if isinstance(target, str | dict) else tuple(target)
         self.genes = 0 if isinstance(target, str | dict) else len(target)
         self.side, self.count, self.free = side, trials, free
+        self.condition, self.blend = condition, blend
         self._check(points, circle)
         self.points = spots(points, circle)
         # part of the checkpoint: that file alone needs no picture
@@ -123,19 +138,11 @@ class ImageGrowth(Task):
             self._loaded(spec)
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
-        """Return one seed for each sample number; targets take turns."""
-        state = self.context.layout.zeros(
-            len(samples), self.context.size, random_seed=draw.random_seed, device=samples.device
-        )
-        body = state[self.level.name].clone()
-        height, width = (side // 2 for side in self.context.size)
-        chosen = samples % len(self.specs)
-        for down, across, colour in self.points:
-            cell = body[:, :, height + down, width + across]  # a view, (B, C)
-            cell[:, :3] = body.new_tensor(colour)
-            self._sow(cell, chosen)
-        state = state.replace({self.level.name: body}, samples=samples)
-        return Batch(state, {"genome": chosen} if self.genes else {})
+        """Return one seed for each sample number; targets take turns, in an order that is drawn."""
+        if self.condition:  # a fixed order would give all fresh states of a batch one target
+            order = draw.order("targets", self.genes).to(samples.device)
+            return self._seeds(draw, samples, order[samples % self.genes])
+        return self._seeds(draw, samples, samples % len(self.specs))
 
     def truth_ranges(self) -> dict[str, tuple[int, int]]:
         """Return which genomes there are, if any."""
@@ -167,7 +174,7 @@ class ImageGrowth(Task):
         """Yield seeds; their sample numbers count down from -1."""
         samples = -1 - torch.arange(self.count, device=self.target.device)
         for part in samples.split(batch):
-            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
+            yield self._evaluated(part)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the mean squared difference from the target, over all four channels."""
@@ -184,7 +191,7 @@ class ImageGrowth(Task):
 
     def display(self) -> Display:
         """Return the seed, and the colours of what grows."""
-        seed = self.training_batch(HostRNG(self.context.random_seed, 0), -1 - torch.arange(1)).state
+        seed = self._evaluated(-1 - torch.arange(1)).state
         hint = "Cut it and watch it heal, or sow another seed."
         return Display(seed, ChannelColours(self.level.name, alpha=3), hint=hint)
 
@@ -196,10 +203,42 @@ class ImageGrowth(Task):
         """Return the target of each sample on white, `(B, 3, height, width)`."""
         return to_rgb_on_white(self._wanted(batch)).expand(batch.state.batch, -1, -1, -1)
 
+    def _evaluated(self, samples: Tensor) -> Batch:
+        """Return the seeds of an evaluation; targets take turns, or are blended."""
+        draw = HostRNG(self.context.random_seed, 0)
+        batch = self._seeds(draw, samples, samples % len(self.specs))
+        if not self.blend:
+            return batch
+        shares = self.target.new_tensor(self.blend)
+        level = torch.zeros_like(batch.state[self.condition]) + shares.view(1, -1, 1, 1)
+        wanted = torch.einsum("t,tchw->chw", shares, self.target)
+        truth = {**batch.truth, "target": wanted.expand(len(samples), -1, -1, -1)}
+        return Batch(batch.state.replace({self.condition: level}), truth)
+
+    def _seeds(self, draw: HostRNG, samples: Tensor, chosen: Tensor) -> Batch:
+        """Return one seed for each sample number, with the number of its target."""
+        state = self.context.layout.zeros(
+            len(samples), self.context.size, random_seed=draw.random_seed, device=samples.device
+        )
+        body = state[self.level.name].clone()
+        height, width = (side // 2 for side in self.context.size)
+        for down, across, colour in self.points:
+            cell = body[:, :, height + down, width + across]  # a view, (B, C)
+            cell[:, :3] = body.new_tensor(colour)
+            self._sow(cell, chosen)
+        levels = {self.level.name: body}
+        if self.condition:
+            asked = nn.functional.one_hot(chosen, self.genes).to(body)  # (B, targets)
+            levels[self.condition] = (
+                torch.zeros_like(state[self.condition]) + asked[..., None, None]
+            )
+        state = state.replace(levels, samples=samples)
+        return Batch(state, {"genome": chosen} if self.genes else {})
+
     def _sow(self, cell: Tensor, chosen: Tensor | None) -> None:
         """Let cells `(B, C)` live, with the genome that says which target each shall grow."""
         cell[:, 3:] = 1
-        if chosen is not None and self.genes:
+        if chosen is not None and self.genes and not self.condition:
             genome = nn.functional.one_hot(chosen, self.genes)
             cell[:, VISIBLE : VISIBLE + self.genes] = genome.to(cell)
 
@@ -241,7 +280,7 @@ class ImageGrowth(Task):
         return picture
 
     def _check(self, points: int, circle: float) -> None:
-        size, needed = self.context.size, VISIBLE + self.genes
+        size, needed = self.context.size, VISIBLE + self.genes * (not self.condition)
         channels, faults = self.level.channels, []
         if len(size) != 2:
             to_do = "pictures have two axes: [grid] size = [height, width]"
@@ -257,8 +296,27 @@ class ImageGrowth(Task):
         if points > 1 and 2 * circle + 1 >= min(size):
             to_do = f"a smaller circle in a grid of {list(size)} cells, or one point"
             faults.append(Fault(("circle",), f"is {circle:g}", to_do))
+        faults += self._misfits()
         if faults:
             raise OptionError(faults, "ImageGrowth(...)")
+
+    def _misfits(self) -> Iterator[Fault]:
+        """Yield what is wrong with condition and blend."""
+        level = self.context.layout.get(self.condition)
+        if self.condition and not self.genes:
+            yield Fault(("condition",), "has no effect", "give a list of targets, or leave it out")
+        elif self.condition and (level is None or not level.input):
+            words = f'is "{self.condition}"'
+            yield Fault(("condition",), words, "name a level with input = true")
+        elif level and level.channels != self.genes:
+            words = f"has {level.channels} channels"
+            to_do = f"one for each of the {self.genes} targets"
+            yield Fault(("condition",), words, to_do)
+        if self.blend and not self.condition:
+            yield Fault(("blend",), "has no effect", "only with a condition can targets be blended")
+        elif self.blend and len(self.blend) != self.genes:
+            to_do = f"one for each of the {self.genes} targets"
+            yield Fault(("blend",), f"has {len(self.blend)} shares", to_do)
 
 
 def spots(points: int, circle: float) -> list[tuple[int, int, tuple[float, float, float]]]:

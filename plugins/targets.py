@@ -214,6 +214,69 @@ def planarian(argument: str, side: int) -> Image.Image:
     return paper.finished()
 
 
+RUST, CORAL, PEACH = (110, 40, 24), (240, 116, 46), (255, 190, 120)
+
+FISH: Curve = (
+    (0.035, 0.50), (0.14, 0.36), (0.32, 0.27), (0.50, 0.30), (0.64, 0.41), (0.72, 0.50),
+    (0.64, 0.60), (0.50, 0.71), (0.32, 0.74), (0.14, 0.65),
+)  # fmt: skip
+FISH_TAIL: Curve = (
+    (0.66, 0.50),
+    (0.80, 0.36),
+    (0.95, 0.25),
+    (0.90, 0.50),
+    (0.95, 0.76),
+    (0.80, 0.65),
+)
+FISH_FINS: tuple[Curve, ...] = (
+    ((0.30, 0.32), (0.38, 0.13), (0.52, 0.12), (0.56, 0.36)),
+    ((0.34, 0.68), (0.40, 0.86), (0.52, 0.87), (0.54, 0.66)),
+)
+
+
+@register.target("fish")
+def fish(argument: str, side: int) -> Image.Image:
+    """Draw a striped fish that swims to the left."""
+    refuse_argument("fish", argument)
+    paper = Paper(side)
+    for outline in (FISH_TAIL, *FISH_FINS, FISH):
+        paper.shape(outline, RUST, more=0.02)
+    for outline in (FISH_TAIL, *FISH_FINS):
+        paper.shape(outline, PEACH)
+    paper.shape(FISH, CORAL)
+    for x, half in ((0.36, 0.19), (0.56, 0.12)):
+        curve = ((x, 0.5 - half), (x + 0.03, 0.5), (x, 0.5 + half))
+        paper.stroke(curve, (0.03, 0.045, 0.03), WHITE)
+    paper.disc((0.19, 0.45), 0.055, WHITE)
+    paper.disc((0.18, 0.45), 0.03, RUST)
+    return paper.finished()
+
+
+WINE, SCARLET, CREAM, STRAW = (90, 20, 34), (214, 40, 48), (246, 238, 220), (214, 194, 160)
+
+TOADSTOOL_CAP: Curve = (
+    (0.06, 0.50), (0.12, 0.28), (0.30, 0.10), (0.50, 0.055), (0.70, 0.10), (0.88, 0.28),
+    (0.94, 0.50), (0.76, 0.57), (0.50, 0.59), (0.24, 0.57),
+)  # fmt: skip
+TOADSTOOL_STALK: Curve = ((0.5, 0.52), (0.49, 0.68), (0.5, 0.87))
+TOADSTOOL_SPOTS = ((0.30, 0.33, 0.07), (0.52, 0.20, 0.06), (0.55, 0.44, 0.08), (0.77, 0.35, 0.055))
+
+
+@register.target("toadstool")
+def toadstool(argument: str, side: int) -> Image.Image:
+    """Draw a red toadstool with white spots."""
+    refuse_argument("toadstool", argument)
+    paper = Paper(side)
+    paper.stroke(TOADSTOOL_STALK, (0.12, 0.11, 0.10), WINE, more=0.02)
+    paper.shape(TOADSTOOL_CAP, WINE, more=0.02)
+    paper.stroke(TOADSTOOL_STALK, (0.12, 0.11, 0.10), CREAM)
+    paper.stroke(((0.56, 0.60), (0.56, 0.90)), (0.04, 0.04), STRAW)
+    paper.shape(TOADSTOOL_CAP, SCARLET)
+    for x, y, radius in TOADSTOOL_SPOTS:
+        paper.disc((x, y), radius, CREAM)
+    return paper.finished()
+
+
 FONT_FOLDERS = (
     "/usr/local/share/fonts", "/usr/share/fonts", "/System/Library/Fonts", "/Library/Fonts",
 )  # fmt: skip

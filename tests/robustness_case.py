@@ -31,6 +31,13 @@ full = {full}
 """
 
 
+SEEN = RECIPE.replace(
+    '[[levels]]\nname = "body"',
+    '[[levels]]\nname = "seen"\nchannels = 1\ninput = true\n\n[[levels]]\nname = "body"',
+)
+"""The same with an input below."""
+
+
 class Still(UpdateRule):
     """Propose nothing."""
 
@@ -43,6 +50,15 @@ class Regrow(UpdateRule):
 
     def forward(self, view: View) -> Tensor:
         return 0.25 * (view.own < 1)
+
+
+class Copy(UpdateRule):
+    """Propose half of the way to the input below."""
+
+    reads = ("own", "below")
+
+    def forward(self, view: View) -> Tensor:
+        return 0.5 * (view.below - view.own)
 
 
 class Double(UpdateRule):
@@ -99,16 +115,19 @@ class Field(Task):
         return state["body"].expand(-1, 3, -1, -1).clamp(0, 1)
 
     def _batch(self, samples: Tensor) -> Batch:
+        """Return fields lit by chance, on the input as well if there is one."""
         state = self.context.layout.zeros(len(samples), self.context.size)
         state = state.replace(samples=samples)
         lit = state.rng.chance("lit", 0.5, 1, self.context.size) | self.full
         body = lit.float().expand_as(state["body"]).contiguous()
-        return Batch(state.replace({"body": body}), {"lit": lit})
+        levels = {name: body for name in state}
+        return Batch(state.replace(levels), {"lit": lit})
 
 
 RULES = {
     "still": Still,
     "regrow": Regrow,
+    "copy": Copy,
     "double": Double,
     "lopsided": Lopsided,
     "weighty": Weighty,

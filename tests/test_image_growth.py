@@ -101,6 +101,65 @@ def test_a_list_of_one_target_has_a_genome_too():
     assert ready().target.shape == (4, 12, 12)
 
 
+TOLD = Layout([Level("condition", 2, input=True), Level("body", 8)])
+PAIR = {"target": ["lizard", "butterfly"], "condition": "condition"}
+
+
+def steered(layout: Layout = TOLD, **options: object) -> ImageGrowth:
+    task = ImageGrowth(TaskContext(layout, (12, 12), Path(), 3), **{"side": 8, **PAIR, **options})
+    task.prepare(torch.device("cpu"))
+    return task
+
+
+def test_a_condition_says_everywhere_what_shall_grow_and_the_seed_does_not():
+    batch = seeds(steered(), 4)
+    chosen = batch.truth["genome"]
+    assert sorted(chosen.tolist()) == [0, 0, 1, 1]
+    for state, gene in zip(batch.state["condition"], chosen, strict=True):
+        assert (state[gene] == 1).all()
+        assert (state[1 - gene] == 0).all()
+    assert batch.state["body"][0, :, 6, 6].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
+
+
+def test_conditions_take_turns_in_an_order_that_is_drawn():
+    task = steered()
+    firsts = {
+        task.training_batch(HostRNG(3, iteration), torch.arange(2)).truth["genome"][0].item()
+        for iteration in range(8)
+    }
+    assert firsts == {0, 1}
+    evaluated = [
+        b.truth["genome"].tolist() for b in steered(trials=4).evaluation_batches("test", 4)
+    ]
+    assert evaluated == [[1, 0, 1, 0]]
+
+
+def test_a_blend_is_asked_for_and_judged_by():
+    task = steered(blend=[0.25, 0.75], trials=3)
+    (batch,) = task.evaluation_batches("test", 3)
+    assert batch.state["condition"].mean(dim=(0, 2, 3)).tolist() == [0.25, 0.75]
+    mixed = 0.25 * task.target[0] + 0.75 * task.target[1]
+    assert torch.equal(task.targets(batch)[0], to_rgb_on_white(mixed))
+    assert (seeds(task, 4).state["condition"] % 1 == 0).all(), "training knows no blends"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"condition": "colour"}, 'condition is "colour": name a level with input = true'),
+        ({"condition": "body"}, 'condition is "body": name a level with input = true'),
+        ({"target": ["lizard"]}, "condition has 2 channels: one for each of the 1 targets"),
+        ({"target": "lizard"}, "condition has no effect: give a list of targets"),
+        ({"blend": [1.0]}, "blend has 1 shares: one for each of the 2 targets"),
+        ({"condition": "", "blend": [1.0, 0.0]}, "blend has no effect: only with a condition"),
+    ],
+)
+def test_a_condition_that_does_not_fit_is_refused(options, says):
+    with pytest.raises(OptionError) as refusal:
+        steered(**options)
+    assert says in [str(fault)[: len(says)] for fault in refusal.value.faults]
+
+
 def test_a_list_without_targets_is_a_fault_of_the_recipe():
     options = options_of(ImageGrowth)
     assert options.model_validate_json('{"target": ["a"], "side": 8}').target == ("a",)

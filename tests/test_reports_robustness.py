@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import torch
 from observed import Observed
-from robustness_case import RECIPE, Still, trained
+from robustness_case import RECIPE, SEEN, Still, trained
 from torch.testing import assert_close
 
 from nca import NCAError
@@ -29,7 +29,7 @@ from nca.reports.robustness import (
     select_checks,
 )
 from nca.reports.robustness.adversaries import liars
-from nca.reports.robustness.damage import Wound, looks
+from nca.reports.robustness.damage import Wound, looks, recovery
 from nca.reports.robustness.duration import LongRun
 from nca.reports.robustness.grid_size import _set_into
 from nca.reports.robustness.pulse import Pulse, TimeUpError
@@ -37,6 +37,7 @@ from nca.reports.robustness.rotation import rotated
 from nca.reports.robustness.run import gathered
 from nca.reports.robustness.seed_run import PIECE
 from nca.reports.robustness.summary import summarise
+from nca.reports.robustness.tables import check_table, result_rows
 
 PLAN = RobustnessPlan(4, seeds=2, samples=3, long_steps=40, long_samples=1)
 
@@ -82,6 +83,61 @@ def test_what_regrows_in_three_steps_heals_in_three(tmp_path):
         assert [step for step, _ in line.curve] == looks(4)
     assert "17 kinds of damage" in robustness_headline(card)
     assert "Steps to heal: 3 to 3." in findings(card)[0].words
+
+
+@pytest.mark.parametrize(
+    ("before", "damaged", "end", "more", "share"),
+    [
+        (0.9, 0.5, 0.7, True, 50),
+        (0.9, 0.5, 0.9, True, 100),
+        (0.9, 0.5, 0.4, True, -25),
+        (0.002, 0.042, 0.003, False, 97.5),
+        (0.9, 0.89, 0.9, True, math.nan),  # hardly anything was lost
+        (0.9, 0.95, 0.9, True, math.nan),  # it was no damage
+        (0.02, 0.01, 0.02, False, math.nan),
+        (math.nan, 0.5, 0.9, True, math.nan),
+    ],
+)
+def test_recovery_is_the_share_of_what_was_lost_that_is_back(before, damaged, end, more, share):
+    assert recovery(before, damaged, end, more=more) == pytest.approx(share, nan_ok=True)
+
+
+def test_recovery_stands_in_figures_table_verdict_and_json(tmp_path):
+    for rule, share in (("still", 0), ("regrow", 100)):
+        card = examined(rule, tmp_path, "damage")
+        wounds = [line for line in card.summaries["damage"] if line.figures]
+        assert [line.figures["recovery in %"].mean for line in wounds] == [share] * 17
+        (check,) = card.checks
+        table = check_table(card, check)
+        column = table.columns.index("recovery in %")
+        assert {row[column] for row in table.rows} == {f"{share} [{share}, {share}]", "n/a"}
+        assert f"Recovery: {share} to {share} %." in findings(card)[0].words
+        assert all(f"{share} % back" in row[3] for row in result_rows(card) if row[3])
+        kept = robustness_to_json(card)["questions"]["damage"]["conditions"]
+        assert kept[-1]["figures"]["recovery in %"]["mean"] == share
+
+
+def test_what_copies_its_input_follows_another_one_at_once(tmp_path):
+    card = examined("copy", tmp_path, "exchange", full=False, text=SEEN)
+    lines = found(card, "exchange")
+    assert [*lines] == [
+        f"{which} input, at step {step}" for step in (4, 16) for which in ("the same", "another")
+    ]
+    followed = lines["another input, at step 4"]
+    assert followed.figures["right after"].mean < 0.7
+    assert followed.figures["steps to heal"].mean <= 2
+    assert followed.figures["recovery in %"].mean == 100
+    assert answers(card) == {"exchange": "yes"}
+    other = examined("still", tmp_path, "exchange", full=False, text=SEEN)
+    assert found(other, "exchange")["another input, at step 4"].figures["recovery in %"].mean == 0
+    assert answers(other) == {"exchange": "no"}
+
+
+def test_without_input_or_another_sample_nothing_can_be_exchanged(tmp_path):
+    assert examined("still", tmp_path, "exchange").barred == {"exchange": "no level holds an input"}
+    plan = replace(PLAN, samples=1)
+    card = examined("copy", tmp_path, "exchange", text=SEEN, plan=plan)
+    assert "there is one sample" in card.barred["exchange"]
 
 
 def test_looks_are_at_every_step_first_and_end_at_four_times_the_trained():
@@ -343,7 +399,8 @@ def test_conditions_come_back_from_json_and_no_two_read_alike(tmp_path, check):
     text = RECIPE.replace('"{rule}"', '"growing", hidden = 8').replace(
         "channels = 1", "channels = 4"
     )
-    card = examined(rule, tmp_path, check.name, text=text if rule == "growing" else RECIPE)
+    text = {"rotation": text, "exchange": SEEN}.get(check.name, RECIPE)
+    card = examined(rule, tmp_path, check.name, text=text)
     conditions = [line.condition for line in card.summaries[check.name]]
     assert conditions
     for one in conditions:
@@ -418,8 +475,8 @@ def test_an_unknown_question_gets_a_suggestion():
         select_checks(["translatoin"])
     assert str(fault.value) == (
         "there is no check 'translatoin'.\n"
-        "  where:  --ask translatoin; there are: duration, long run, damage, fire rate, noise, "
-        "grid size, aspect, topology, rotation, adversaries, translation\n"
+        "  where:  --ask translatoin; there are: duration, long run, damage, exchange, fire rate, "
+        "noise, grid size, aspect, topology, rotation, adversaries, translation\n"
         "  to do:  did you mean `translation`? choose one of these, or leave --ask out for all"
     )
     assert [one.name for one in select_checks([])] == [one.name for one in CHECKS]
@@ -462,7 +519,7 @@ def test_the_page_opens_and_shows_the_numbers_of_the_file(tmp_path, page):
 def test_three_axes_are_examined_too(tmp_path):
     text = RECIPE.replace("[8, 8]", "[3, 4, 5]")
     card = examined("regrow", tmp_path, text=text)
-    assert set(card.barred) == {"rotation"}
+    assert set(card.barred) == {"exchange", "rotation"}
     publish_robustness(card, tmp_path)
     assert not (tmp_path / "pictures.png").exists()
     assert answers(card)["damage"] == "yes"

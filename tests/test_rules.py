@@ -1,6 +1,7 @@
 """The rules of the recipes, against pictures drawn by hand and the numbers of their papers."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -22,6 +23,9 @@ from nca import (
 )
 from nca.backends.lowering import lower
 from nca.engine.program import MLPTerm, Program, Stencils
+from nca.testing.checks import LAWS
+from nca.testing.harness import placed
+from nca.testing.verdict import judge
 from nca_plugins.glom.attention import Attention
 
 CELLS = Layout([Level("cells", 1)])
@@ -222,6 +226,33 @@ def test_cells_that_see_only_how_steep_it_is_cannot_tell_directions(slopes, turn
     wanted = turned(automaton.rollout(state, 3)["body"])
     assert (wanted - turned(state["body"])).abs().amax() > 0.1
     assert torch.allclose(after, wanted) == (slopes == "length")
+
+
+def test_a_condition_shifts_what_a_cell_perceives():
+    layout = Layout([Level("condition", 2, input=True), Level("body", 4)])
+    place = RuleContext(layout, "body", 2)
+    steered = make("growing", place, hidden=5, condition="condition")
+    plain = make("growing", place, hidden=5)
+    automata = [Automaton(layout, {"body": [rule]}) for rule in (steered, plain)]
+    weights = dict(drawn_weights(automata[0]).rules_of("body")[0].named_parameters())
+    asked = torch.tensor([0.3, -2.0], dtype=torch.float64)
+    plain.double().load_state_dict({n: w for n, w in weights.items() if n != "shift.weight"})
+    shift = weights["hidden.weight"] @ weights["shift.weight"] @ asked
+    with torch.no_grad():
+        dict(plain.named_parameters())["hidden.bias"] += shift
+    condition = asked.view(1, 2, 1, 1).expand(2, -1, 3, 4)
+    state = State({"condition": condition, "body": normal((2, 4, 3, 4), 1)})
+    ends = [automaton.rollout(state, 2)["body"] for automaton in automata]
+    assert_close(*ends)
+    there = automata[0].rollout(state.replace({"condition": condition.clone() + 1}), 2)["body"]
+    assert (there - ends[0]).abs().amax() > 0.01
+
+
+def test_a_steered_rule_keeps_the_laws():
+    steered = partial(placed("growing"), condition="below", hidden=8)
+    for law in LAWS:
+        verdict = judge(law, steered, most=3)
+        assert verdict.outcome in ("held", "does not apply"), f"{law.name}: {verdict.why}"
 
 
 def test_perception_may_be_turned_at_any_time():

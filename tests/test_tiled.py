@@ -1,6 +1,7 @@
 """Steps in tiles: how a grid is cut, padded and perceived, when they are chosen, what is kept."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from nca import (
     RuleContext,
     ShapeError,
     State,
+    StencilPerception,
     Topology,
     UpdateRule,
     View,
@@ -33,6 +35,7 @@ from nca.backends.tiled.perception import tile_perception, unit_kernels
 from nca.backends.tiled.stepper import TiledStepper
 from nca.engine.rim import Rim
 from nca.engine.stepper import DenseStepper
+from nca.program import Activation
 from nca_plugins.growing import Growing
 
 BODY = Layout([Level("body", 4)])
@@ -51,6 +54,25 @@ class Kernel(UpdateRule):
         return Program((MLPTerm((seen,), (Layer(self.change.weight, self.change.bias, "relu"),)),))
 
 
+class Both(UpdateRule):
+    """Stencils and learned kernels, added; with or without a bend between them and the layers."""
+
+    def __init__(self, activation: Activation = "none", biased: bool = True) -> None:
+        super().__init__()
+        self.activation: Activation = activation
+        self.fixed = StencilPerception(4, 2)
+        self.kernel = nn.Conv2d(4, 12, 3)
+        self.cell = nn.Conv2d(4, 12, 1)
+        self.hidden, self.change = nn.Linear(12, 6, bias=biased), nn.Linear(6, 4)
+
+    def program(self) -> Program:
+        kernels = [Correlation("own", net.weight, net.bias) for net in (self.kernel, self.cell)]
+        seen = (kernels[0], self.fixed.perception("own"), self.fixed.perception("own"), kernels[1])
+        hidden = Layer(self.hidden.weight, self.hidden.bias, self.activation)
+        change = Layer(self.change.weight, self.change.bias, "relu")
+        return Program((MLPTerm(seen, (hidden, change)),))
+
+
 class Halved(Kernel):
     """A subclass that replaces what the program says."""
 
@@ -65,7 +87,7 @@ def growing(**settings: object) -> Automaton:
     return Automaton(BODY, {"body": [rule]}, **settings)
 
 
-def learned(rule: type[UpdateRule] = Kernel, **settings: object) -> Automaton:
+def learned(rule: Callable[[], UpdateRule] = Kernel, **settings: object) -> Automaton:
     torch.manual_seed(0)
     return Automaton(BODY, {"body": [rule()]}, **settings)
 
@@ -176,6 +198,17 @@ class TestChoice:
         stepper.step(stepper.prepare(drawn(automaton, 12, 12)), 0.5)
         assert len(taken) == 1
 
+    @pytest.mark.parametrize("biased", [True, False])
+    def test_what_stencils_and_kernels_see_may_be_added(self, biased):
+        ends = []
+        for tiled in (False, True):
+            automaton = learned(lambda: Both(biased=biased), tiled=tiled, sparse=False).double()
+            first = drawn(automaton).to(torch.float64).map(lambda t: t.requires_grad_())
+            end = automaton.rollout(first, 2)["body"]
+            sources = [*automaton.parameters(), first["body"]]
+            ends.append([end, *torch.autograd.grad(end.square().sum(), sources)])
+        assert_close(*ends)
+
     @pytest.mark.parametrize(
         ("automaton", "change", "reason"),
         [
@@ -184,6 +217,12 @@ class TestChoice:
                 growing(),
                 {"dtype": torch.float64},
                 "weights and state are of float32 and float64, and not both of float32 or float64",
+            ),
+            (
+                learned(lambda: Both("relu")),
+                {},
+                'rule 0 of level "body" (Both) bends the sum of what stencils and other things '
+                "perceive",
             ),
             (growing(), {"batch": 0}, "the state holds no sample"),
             (Automaton(BODY, {}), {}, "it has no rules"),

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from nca.engine.layout import Level
+from nca.engine.needs import BESIDE
 from nca.errors import PluginError, RegistryError
 from nca.recipe.memory import beyond
 from nca.recipe.tables import Evaluate, RuleTable, Tables, Train
@@ -86,6 +87,12 @@ def _needs(tables: Tables, number: int, path: KeyPath, rule: RuleTable) -> Itera
     if kind.needs.alone and len(level.rules) > 1:
         to_do = f"rule {toml_value(rule.name)} is alone on its level"
         yield Fault(("levels", number, "rules"), f"are {len(level.rules)}", to_do, others=(path,))
+    for where, offset in BESIDE.items():
+        other = tables.levels[number + offset] if 0 <= number + offset < len(names) else None
+        if other and (needed := kind.needs.too_few_beside(where, other.channels)):
+            place = ("levels", number + offset, "channels")
+            to_do = f"rule {toml_value(rule.name)} needs {needed}"
+            yield Fault(place, f"is {other.channels}", to_do, others=(path,))
     beside = {"below": number > 0, "above": number + 1 < len(names), "own": True}
     for read in kind.reads:
         if not beside.get(read, read in names):

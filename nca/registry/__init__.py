@@ -38,12 +38,13 @@ Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--
   alive mask spares most of the grid, the rule then gets only cells that can change, `(1, C, n)`,
   with the same results in a third of the time.
 - `needs = nca.Needs(channels=2, axes=(2,), states="unit")` declares what the rule needs: exactly so
-  many channels of its level (or `least_channels`), grids of so many axes, a level whose cells hold
-  numbers from 0 to 1 (`unit`; on average `mean`, 0.5 or less), 0 and 1 alone (`binary`) or `any`
-  numbers when something is to happen, and whether it must be `alone` on its level. The levels in
-  `reads` must be there. It is checked when a recipe is read, with line and key, and when the rule
-  is made in Python; the laws put the rule into such surroundings, and an example that no task makes
-  is drawn as `states` says.
+  many channels of its level (or `least_channels`), at least so many of the levels `below` and
+  `above`, grids of so many axes, a level whose cells hold numbers from 0 to 1 (`unit`; on average
+  `mean`, 0.5 or less), 0 and 1 alone (`binary`), whole numbers (`whole`) or `any` numbers when
+  something is to happen, and whether it must be `alone` on its level. The levels in `reads` must be
+  there. It is checked when a recipe is read, with line and key, and when the rule is made in
+  Python; the laws put the rule into such surroundings, and an example that no task makes is drawn
+  as `states` says.
 - `radius = 2` declares a rule that sees further than one cell in a step.
 - `adjustable` names numbers that may change while the automaton runs; `nca play` has a control for
   each.

@@ -56,9 +56,9 @@ def placed(rule: str | Callable[..., UpdateRule]) -> PlaceRule:
 def channels(needs: Needs) -> Iterator[dict[str, int]]:
     """Yield channels of the three levels, as a rule of the middle one needs them."""
     own = needs.channels or max(4, needs.least_channels)
-    yield {"under": 2, OWN: own, "over": 3}
+    yield {"under": max(2, needs.below), OWN: own, "over": max(3, needs.above)}
     # equal ones last: a rule that mistakes one level for another must be found out
-    yield {"under": own, OWN: own, "over": own}
+    yield {"under": max(own, needs.below), OWN: own, "over": max(own, needs.above)}
 
 
 class Harness:

@@ -3,7 +3,7 @@
 import pytest
 from broken_rules import Sound
 
-from nca import Needs, OptionError
+from nca import Layout, Level, Needs, OptionError, RuleContext
 from nca.testing.checks import LAWS
 from nca.testing.compare import OWN
 from nca.testing.harness import Harness, placed
@@ -44,3 +44,26 @@ def test_the_harness_draws_numbers_of_the_mean_that_is_needed():
 def test_no_mean_beyond_half_can_be_needed(mean):
     with pytest.raises(OptionError, match="mean"):
         Needs(states="unit", mean=mean)
+
+
+def test_the_harness_gives_counts_and_what_levels_beside_must_hold():
+    class Counting(Sound):
+        needs = Needs(channels=1, below=5, above=7, states="whole")
+
+    harness = Harness(Counting)
+    channels = {name: level.channels for name, level in harness.layout.items()}
+    assert channels == {"under": 5, OWN: 1, "over": 7}
+    drawn = harness.state(0, harness.roomy)[OWN]
+    assert sorted(drawn.unique().tolist()) == [*range(8)]
+
+
+def test_too_few_channels_beside_are_refused():
+    class Picky(Sound):
+        needs = Needs(below=3, above=2)
+
+    layout = Layout([Level("low", 2), Level("own", 1), Level("high", 2)])
+    words = 'channels of the level below, "low", is 2.*the rule needs at least 3'
+    with pytest.raises(OptionError, match=f"(?s){words}"):
+        Picky(RuleContext(layout, "own"))
+    roomy = Layout([Level("low", 3), Level("own", 1)])
+    Picky(RuleContext(roomy, "own"))  # above it is none

@@ -100,6 +100,8 @@ def _lowered(term: Term, context: RuleContext) -> TiledTerm | str:
             return "drops units by chance in training"
         case MLPTerm((Stencils() as stencils,), layers):
             net = _over_stencils(stencils, layers, context)
+        case MLPTerm(perceptions, layers) if any(isinstance(p, Stencils) for p in perceptions):
+            net = _over_both(perceptions, layers, context)
         case MLPTerm(perceptions, layers):
             net = _over_correlations(perceptions, layers, context)
     return net if isinstance(net, str) else _fitting(net, context)
@@ -118,13 +120,42 @@ def _over_stencils(
     return TiledMLP((reading,), stencils.length, (first, *others))
 
 
+def _over_both(
+    perceptions: tuple[Perception, ...], layers: tuple[Layer, ...], context: RuleContext
+) -> TiledMLP | str:
+    """Return layers over the sum of what stencils and kernels perceive.
+
+    The first layer is linear in each of them, so that a kernel and the layer are one layer.
+    """
+    stencils = [one for one in perceptions if isinstance(one, Stencils)]
+    kernels = tuple(one for one in perceptions if not isinstance(one, Stencils))
+    first, *others = layers
+    if first.activation != "none" or any(one.length for one in stencils):
+        return "bends the sum of what stencils and other things perceive"
+    nets = [_over_stencils(one, (Layer(first.weight, None, "none"),), context) for one in stencils]
+    if kernels:
+        nets.append(_over_correlations(kernels, (), context))
+    found = [net for net in nets if not isinstance(net, str)]
+    if len(found) < len(nets):
+        return next(net for net in nets if isinstance(net, str))
+    weights = [net.layers[0].weight for net in found]
+    bias, also = first.bias, found[-1].layers[0].bias
+    if kernels:
+        weights[-1] = first.weight @ weights[-1]
+    if also is not None:
+        also = first.weight @ also
+        bias = also if bias is None else bias + also
+    readings = tuple(one for net in found for one in net.readings)
+    return TiledMLP(readings, (), (Layer(torch.cat(weights, dim=1), bias, "none"), *others))
+
+
 def _over_correlations(
     perceptions: tuple[Perception, ...], layers: tuple[Layer, ...], context: RuleContext
 ) -> TiledMLP | str:
     readings, weights, biases = [], [], []
     for one in perceptions:
         if not isinstance(one, Correlation):
-            return "perceives by stencils, or where its cells are, beside other things"
+            return "perceives where its cells are"
         if one.attention is not None:
             return "attends to its neighbours"
         sides = tuple(one.weight.shape[2:])

@@ -5,11 +5,12 @@
     nca examine CHECKPOINT --ask damage   one check
 
 It asks how the headline metric holds at 2, 4 and 16 times the trained steps and at 10,000, which
-of 17 kinds of damage heal and in how many steps, and how the automaton bears other fire rates,
-noise, grids, boundaries, turns, and cells that say random things. Translation on the torus must be
-exact. The answer is one page, `report.html`, with its pictures and numbers. What is
-measured is kept in the folder, and is not measured again. A condition passes by fixed thresholds,
-stated on the page; intervals are over random seeds of one checkpoint, not of its training.
+of 17 kinds of damage heal, in how many steps and how much of what was lost comes back, whether the
+cells follow an exchanged input, and how the automaton bears other fire rates, noise, grids,
+boundaries, turns, and cells that say random things. Translation on the torus must be exact. The
+answer is one page, `report.html`, with its pictures and numbers. What is measured is kept in the
+folder, and is not measured again. A condition passes by fixed thresholds, stated on the page;
+intervals are over random seeds of one checkpoint, not of its training.
 
 `catalogue` lists the checks, each of which lives in a file with its kin; `model` is what is
 checked, `seed_run` its samples under one random seed, `run` runs every check under every random

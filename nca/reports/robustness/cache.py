@@ -14,8 +14,8 @@ from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult
 
 CACHE = "examination.jsonl"
-FORMAT = 3
-"""2 had conditions as text."""
+FORMAT = 4
+"""2 had conditions as text, 3 had no recovery."""
 
 
 CONDITIONS = {check.name: check.condition for check in CHECKS}

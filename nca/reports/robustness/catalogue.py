@@ -7,6 +7,7 @@ from nca.reports.robustness.adversaries import ADVERSARIES
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.damage import DAMAGE
 from nca.reports.robustness.duration import DURATION, LONG_RUN
+from nca.reports.robustness.exchange import EXCHANGE
 from nca.reports.robustness.grid_size import ASPECT, SIZE
 from nca.reports.robustness.rotation import ROTATION
 from nca.reports.robustness.shifts import FIRE_RATE, NOISES, TOPOLOGY
@@ -16,6 +17,7 @@ CHECKS = (
     DURATION,
     LONG_RUN,
     DAMAGE,
+    EXCHANGE,
     FIRE_RATE,
     NOISES,
     SIZE,

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nca.engine.rng import CellRNG
-from nca.engine.state import State
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.seed_run import RolloutMoment, SeedRun
 from nca.reports.robustness.summary import CheckSummary
+from nca.tasks.batch import Batch
 from nca.tasks.damage import Damage, Shape
 
 LEFT = 0.1
@@ -25,6 +25,9 @@ LEAST = 0.02
 
 HEALED, STEPS_TO_HEAL = "healed", "steps to heal"
 """Figures: whether a wound has healed, 1 or 0, and after how many steps; NaN: never."""
+
+RECOVERY = "recovery in %"
+"""Figure: how much of what was lost has come back at the end; NaN: nothing was lost."""
 
 WITHIN = 4
 """The damaged are followed for so many times the trained steps."""
@@ -96,61 +99,63 @@ def looks(steps: int) -> list[int]:
 
 
 def _heal(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
-    at = looks(model.plan.steps)
     asked = moments(model)
     for moment in seed_run.rollout(seed_run.batch.state, asked):
-        unharmed = _unharmed(model, seed_run, moment, at)
+        unharmed = undisturbed(model, seed_run, Wound(moment.step), moment)
         yield unharmed
-        well = [value for _, value in unharmed.curve]
         for damage in asked[moment.step]:
             state = moment.state
             source = CellRNG(seed_run.random_seed, state.step, state.samples)
             cut = damage.hurt(state, source, model.trained.automaton.writable_levels)
-            yield _row(model, seed_run, moment.step, damage, cut, well)
+            wound = Wound.of(damage, moment.step)
+            yield recovered(model, seed_run, wound, Batch(cut, seed_run.batch.truth), unharmed)
 
 
-def _unharmed(
-    model: ModelUnderTest, seed_run: SeedRun, begin: RolloutMoment, at: Sequence[int]
+def undisturbed(
+    model: ModelUnderTest, seed_run: SeedRun, condition: Condition, begin: RolloutMoment
 ) -> CheckResult:
+    """Return what becomes of samples that go on from a moment, with nothing changed."""
     course, last, metrics = [], begin, {}
-    for last in seed_run.rollout(begin.state, at):
+    for last in seed_run.rollout(begin.state, looks(model.plan.steps)):
         metrics = seed_run.measure(last.state)
         course.append((last.step, metrics[model.headline]))
-    row = seed_run.result(Wound(begin.step), last, metrics)
+    row = seed_run.result(condition, last, metrics)
     steps = begin.step + last.step
     exploded_at = None if last.first is None else begin.step + last.first
     return replace(row, steps=steps, unchanged=None, exploded_at=exploded_at, curve=tuple(course))
 
 
-def _row(
+def recovered(
     model: ModelUnderTest,
     seed_run: SeedRun,
-    step: int,
-    damage: Damage,
-    cut: State,
-    well: Sequence[float],
+    condition: Condition,
+    disturbed: Batch,
+    unharmed: CheckResult,
 ) -> CheckResult:
+    """Return what becomes of samples that were disturbed, beside the same ones undisturbed."""
     at = looks(model.plan.steps)
+    begin, well = unharmed.steps - at[-1], [value for _, value in unharmed.curve]
     course, last, metrics = [], None, {}
-    for last in seed_run.rollout(cut, at):
-        metrics = seed_run.measure(last.state)
+    for last in seed_run.rollout(disturbed.state, at):
+        metrics = seed_run.measure(last.state, batch=disturbed)
         course.append((last.step, metrics[model.headline]))
     assert last is not None
-    harm = abs(course[0][1] - well[0])
+    right_after, end = course[0][1], course[-1][1]
     healed_at = _healed([value for _, value in course], well, at)
     return CheckResult(
-        Wound.of(damage, step),
-        step + at[-1],
+        condition,
+        unharmed.steps,
         metrics,
         unchanged=well[-1],
         figures={
-            "right after": course[0][1],
-            "harm": harm,
+            "right after": right_after,
+            "harm": abs(right_after - well[0]),
             HEALED: 0.0 if math.isnan(healed_at) else 1.0,
             STEPS_TO_HEAL: healed_at,
+            RECOVERY: recovery(well[0], right_after, end, more=model.more_is_better),
         },
         exploded=last.exploded,
-        exploded_at=None if last.first is None else step + last.first,
+        exploded_at=None if last.first is None else begin + last.first,
         curve=tuple(course),
     )
 
@@ -164,7 +169,29 @@ def _healed(course: Sequence[float], well: Sequence[float], at: Sequence[int]) -
     return math.nan
 
 
-def _all_healed(line: CheckSummary, model: ModelUnderTest) -> bool | None:
+def recovery(before: float, damaged: float, end: float, *, more: bool) -> float:
+    """Return how much of what damage has taken has come back, in per cent.
+
+    That is `100 (m_end - m_damaged) / (m_before - m_damaged)`: 0 is what was there right after
+    the damage, 100 what was there before it; more or less than both is possible.
+
+    Args:
+        before: A metric before the damage.
+        damaged: Right after it.
+        end: When recovery is over.
+        more: Whether more of the metric is better.
+
+    Returns:
+        NaN where the damage took at most 2 % of the metric, or made it better.
+    """
+    lost = (before - damaged) * (1 if more else -1)
+    if not lost > LEAST * abs(before):
+        return math.nan
+    return 100 * (end - damaged) / (before - damaged)
+
+
+def all_healed(line: CheckSummary, model: ModelUnderTest) -> bool | None:
+    """Return whether a disturbance has healed under every random seed; None: there was none."""
     if HEALED not in line.figures:  # the undamaged
         return None
     return line.figures[HEALED].mean == 1 and not line.exploded
@@ -179,10 +206,10 @@ DAMAGE = Check(
     "at the first look at which the headline differs from the undamaged one by at most "
     f"{100 * LEFT:g} % of the harm done, or by {100 * LEAST:g} % of the "
     "undamaged headline, if that is more; 0 steps: there was no harm. It counts where it "
-    "heals under every random seed. Looks are at "
-    "every step at first, and ever further apart, by 15 % of the time since. Sizes are shares of "
-    "the grid.",
+    "heals under every random seed. Looks are at every step at first, and ever further apart, by "
+    "15 % of the time since. Recovery is the share of what the damage took that is back in the "
+    "end: (end - right after) / (before - right after). Sizes are shares of the grid.",
     Wound,
     _heal,
-    _all_healed,
+    all_healed,
 )

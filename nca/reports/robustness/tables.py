@@ -2,7 +2,7 @@
 
 from nca.reports.numbers import format_number, format_share, with_interval
 from nca.reports.robustness.check import Check
-from nca.reports.robustness.damage import HEALED, STEPS_TO_HEAL
+from nca.reports.robustness.damage import HEALED, RECOVERY, STEPS_TO_HEAL
 from nca.reports.robustness.run import RobustnessResult
 from nca.reports.robustness.summary import CheckSummary
 from nca.reports.robustness.translation import DIFFERENCE
@@ -73,10 +73,10 @@ def result_rows(result: RobustnessResult) -> list[tuple[str, str, str, str]]:
 def _healing(line: CheckSummary) -> str:
     healed = line.figures[HEALED]
     steps = line.figures[STEPS_TO_HEAL].mean
+    back = line.figures[RECOVERY]
+    share = f", {format_number(back.mean)} % back" if back.known else ""
     if healed.mean == 1:
-        return f"heals in {format_number(steps)}" if steps else "unharmed"
-    return (
-        f"heals in {healed.asked * healed.mean:.0f} of {healed.asked} seeds"
-        if healed.mean
-        else "never heals"
-    )
+        return f"heals in {format_number(steps)}{share}" if steps else "unharmed"
+    if healed.mean:
+        return f"heals in {healed.asked * healed.mean:.0f} of {healed.asked} seeds{share}"
+    return f"never heals{share}"

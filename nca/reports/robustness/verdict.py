@@ -5,7 +5,7 @@ import math
 from nca.reports.finding import Answer, Finding
 from nca.reports.numbers import format_number, with_interval
 from nca.reports.robustness.check import Check
-from nca.reports.robustness.damage import STEPS_TO_HEAL
+from nca.reports.robustness.damage import RECOVERY, STEPS_TO_HEAL
 from nca.reports.robustness.run import RobustnessResult
 from nca.reports.robustness.summary import CheckSummary
 from nca.reports.robustness.translation import DIFFERENCE
@@ -98,6 +98,9 @@ def _listed(rows: list[tuple[CheckSummary, bool]]) -> str:
     healing = (
         f"Steps to heal: {format_number(min(slow))} to {format_number(max(slow))}. " if slow else ""
     )
+    back = [line.figures[RECOVERY].mean for line, _ in rows if RECOVERY in line.figures]
+    if back := [value for value in back if math.isfinite(value)]:
+        healing += f"Recovery: {format_number(min(back))} to {format_number(max(back))} %. "
     start = "Not " if failed and parts is failed else ""
     return f"{healing}{start}{words}{more}." if words else healing.strip()
 

@@ -45,7 +45,7 @@ def check_fire_rate_zero_changes_nothing(
 
     still = automaton.rollout(state.clone(), 2, fire_rate=0.0)
 
-    harness.demand_awake(automaton, state)
+    harness.demand_awake(automaton, harness.state(random_seed, harness.roomy))
     for name, level in state.items():
         demand_same(still[name], level, f'level "{name}"')
 

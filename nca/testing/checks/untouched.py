@@ -21,7 +21,7 @@ def check_a_step_leaves_the_old_state_untouched(
     settings = {"noise": Noise(0.1), "skips": [Skip(2, 0.1)]}
     automaton = harness.automaton(random_seed, **settings).train()
     state = automaton.step(harness.state(random_seed, size))  # with something remembered
-    harness.demand_awake(automaton, state)
+    harness.demand_awake(automaton, harness.state(random_seed, harness.roomy))
     before = state.clone()
 
     after = automaton.rollout(state, steps)
