@@ -282,14 +282,28 @@ def _recipe(source: str, overrides: tuple[str, ...], size: Size | None) -> Recip
         if size:
             overrides = (*overrides, f"grid.size={list(size)}")
         return read_recipe(source, overrides, reads=PLAYED)
+    return rule_alone(source, overrides, size)
+
+
+def rule_alone(name: str, overrides: tuple[str, ...] = (), size: Size | None = None) -> Recipe:
+    """Return a recipe of a rule that is alone on one level.
+
+    Args:
+        name: The rule.
+        overrides: `table.key=value`.
+        size: Cells along each axis; as many as suit if None.
+
+    Raises:
+        NCAError: There is no such rule, or it needs other levels or options.
+    """
     faults: list[NCAError] = []
-    needs = registry.get("rule", source).needs
+    needs = registry.get("rule", name).needs
     channels = needs.channels or needs.least_channels
     suiting = (len(size),) if size else [axes for axes in (2, 1, 3) if axes in needs.axes]
     for axes in suiting:
         cells = size or ((128,) if axes == 1 else (64,) * axes)
         try:
-            recipe = _alone(source, channels, cells, overrides)
+            recipe = _alone(name, channels, cells, overrides)
             recipe.automaton()
         except NCAError as fault:  # a rule may insist on its number of axes
             faults.append(fault)

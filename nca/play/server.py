@@ -72,6 +72,9 @@ def application(
     async def take(request: Request) -> Response:
         return await _taken(hub, auth, request)
 
+    async def picture(request: Request) -> Response:
+        return await _pictured(hub, auth, request)
+
     async def talk(wire: WebSocket) -> None:
         await _talk(hub, auth, wire)
 
@@ -95,6 +98,7 @@ def application(
         Route("/", index),
         Route("/page/{name}", static),
         Route("/take/{name}", take),
+        Route("/picture", picture),
         WebSocketRoute("/talk", talk),
     ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: wrong, 405: wrong})
@@ -242,8 +246,22 @@ async def _taken(hub: Hub, auth: Auth, request: Request) -> Response:
         notice = omission(name, recording.rate)
         return _file(auth, data, KINDS[name], f"{hub.session.model.name}.{ending}", notice)
     except Exception as fault:
-        code = 400 if isinstance(fault, NCAError) else 500
-        return JSONResponse(describe_fault(fault), status_code=code, headers=auth.headers)
+        return _failed(auth, fault)
+
+
+async def _pictured(hub: Hub, auth: Auth, request: Request) -> Response:
+    """Return a small picture of something in the gallery."""
+    if not auth.knows(request):
+        return _refused(auth, request)
+    asked = request.query_params
+    if hub.gallery is None or not {"group", "name"} <= set(asked):
+        return _refused(auth, request, 404)
+    try:
+        drawn = hub.do(hub.gallery.picture, asked["group"], asked["name"])
+        png = await _unless_gone(request, drawn)
+        return Response(png, headers=auth.headers, media_type="image/png")
+    except Exception as fault:
+        return _failed(auth, fault)
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, Given]) -> Given:
@@ -258,6 +276,11 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Given]) -> Gi
     except asyncio.CancelledError:
         task.cancel()
         raise StoppedError from None
+
+
+def _failed(auth: Auth, fault: Exception) -> Response:
+    code = 400 if isinstance(fault, NCAError) else 500
+    return JSONResponse(describe_fault(fault), status_code=code, headers=auth.headers)
 
 
 def _file(auth: Auth, data: bytes, kind: str, name: str, notice: str = "") -> Response:
