@@ -18,7 +18,7 @@ from PIL import Image
 
 from nca.checkpoint.find import pretrained, recipe_text, recipes
 from nca.checkpoint.read import check_unexecuted, read_checkpoint, read_recipe
-from nca.errors import NCAError, PluginError
+from nca.errors import NCAError
 from nca.play.frames import Viewer, to_bytes
 from nca.play.model import PlayedModel, rule_alone
 from nca.play.session import Session
@@ -37,6 +37,9 @@ GROUPS = {
     "untrained": "Not trained yet",
 }
 """What each group is called on the page."""
+
+ALONE = ("levels", 0, "rules", 0)
+"""Where the recipe of a rule alone names it."""
 
 LONGEST = 200
 """Characters of a line or a reason."""
@@ -202,15 +205,19 @@ def _rules() -> Iterator[GalleryEntry]:
             rule = registry.get("rule", name)
             recipe = rule_alone(name)
             weights = sum(weight.numel() for weight in recipe.automaton().parameters())
-        except PluginError as fault:
-            yield GalleryEntry("rules", name, fault=_reason(fault))
-        except NCAError:  # it works beside other rules or levels only
-            continue
-        except Exception as fault:  # a plugin's constructor may fail of anything
-            yield GalleryEntry("rules", name, fault=_reason(plugin_fault(fault) or fault))
+        except Exception as fault:  # a plugin may fail of anything
+            if not _needs_others(fault):
+                yield GalleryEntry("rules", name, fault=_reason(plugin_fault(fault) or fault))
         else:
             if not weights:
                 yield GalleryEntry("rules", name, summary(rule)[:LONGEST], pictured=True)
+
+
+def _needs_others(fault: Exception) -> bool:
+    """Return whether a rule was refused for what it lacks: another level, channels, an option."""
+    return isinstance(fault, RecipeError) and all(
+        len(one.path) > len(ALONE) for one in fault.faults if one.path[: len(ALONE)] == ALONE
+    )
 
 
 def _needs_no_data(recipe: Recipe) -> bool:

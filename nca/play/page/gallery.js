@@ -90,7 +90,6 @@ function list(message) {
   }
   search();
   box("search").focus();
-  draw();
 }
 
 function search() {
@@ -102,6 +101,7 @@ function search() {
   }
   for (const section of box("groups").children) section.hidden = !section.querySelector(".card:not([hidden])");
   box("none").hidden = count > 0;
+  draw();
 }
 
 // One picture after the other, and none while something is loaded: they share one worker.
@@ -109,7 +109,8 @@ async function draw() {
   if (drawing || !open()) return;
   drawing = new AbortController();
   const { signal } = drawing;
-  for (const made of waiting) {
+  const wanted = () => [...waiting].find((made) => !made.hidden);
+  for (let made = wanted(); made; made = wanted()) {
     try {
       const answer = await fetch(`picture?${new URLSearchParams({ token, ...made.wanted })}`, { signal });
       if (answer.ok) {
