@@ -78,6 +78,7 @@ def about(session: Session) -> dict[str, Any]:
         ],
         "roles": list(task.roles) if task else [],
         "canvas": list(task.canvas) if task else list(model.size[-2:]),
+        "patterns": model.has_patterns,
         "starts": ["task", "noise", "point", "empty"] if task else ["noise", "point", "empty"],
         "inputs": any(level.input for level in layout.values()),
         "input_change": model.input_change,

@@ -85,12 +85,14 @@ class PlayedModel:
     pause: PausePoint | None = None
     controls: Mapping[str, Control] = field(init=False, repr=False)
     tuned: Callable[[tuple[tuple[str, Value], ...]], Automaton] = field(init=False, repr=False)
+    pattern: Callable[[str], Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Read the controls off the automaton."""
         object.__setattr__(self, "controls", controls_of(self.automaton))
         cached = lru_cache(maxsize=8)(lambda items: with_controls(self.automaton, dict(items)))
         object.__setattr__(self, "tuned", cached)
+        object.__setattr__(self, "pattern", lru_cache(maxsize=4)(self._read_pattern))
 
     @classmethod
     def load(
@@ -145,6 +147,43 @@ class PlayedModel:
             return False
         own = type(self.task)
         return own.pictures is not Task.pictures or own.targets is not Task.targets
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether patterns can be laid on the grid, and saved from it."""
+        return self.task is not None and self.task.has_patterns
+
+    def _read_pattern(self, text: str) -> Tensor:
+        """Return what a text describes, `(C, *cells)`; `pattern` keeps the last few.
+
+        Raises:
+            NCAError: It is no pattern, or a larger one than the grid.
+        """
+        found = self.patterned.read_pattern(text)
+        cells = tuple(found.shape[1:])
+        if any(have > side for have, side in zip(cells, self.size, strict=True)):
+            raise ShapeError(
+                f"the pattern has {'x'.join(map(str, cells))} cells.",
+                where=f"the grid has {'x'.join(map(str, self.size))}",
+                to_do=f"play on a larger one: --size {'x'.join(map(str, cells))}",
+            )
+        return found.to(self.device)
+
+    @property
+    def patterned(self) -> Task:
+        """The task, which has patterns.
+
+        Raises:
+            ShapeError: There is no such task.
+        """
+        if self.task is None or not self.has_patterns:
+            raise ShapeError(
+                "nothing here takes or gives patterns.",
+                where=f"{self.name}, {'whose task has' if self.task else 'which has no task with'} "
+                "none",
+                to_do="paint on a level, or play a recipe whose task has patterns",
+            )
+        return self.task
 
     @property
     def input_change(self) -> InputChange:

@@ -34,6 +34,9 @@ LOOK = 0.5
 """Seconds after which it is looked again whether a page has gone."""
 
 GRACE = 1
+
+PATTERN = "pattern.rle"
+"""The name under which the grid is saved as a pattern."""
 KINDS_OF_FILES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -241,6 +244,9 @@ async def _taken(hub: Hub, auth: Auth, request: Request) -> Response:
         if name == "history.json":
             text = await hub.do(hub.session.save)
             return _file(auth, text.encode(), "application/json", f"{hub.session.model.name}.json")
+        if name == PATTERN:
+            text = await hub.do(hub.session.pattern)
+            return _file(auth, text.encode(), "text/plain", f"{hub.session.model.name}.rle")
         recording = parse_recording_request(request.query_params.multi_items())
         data, ending = await _unless_gone(request, hub.do(record, hub.session, name, recording))
         notice = omission(name, recording.rate)

@@ -241,6 +241,16 @@ def _seen(task: Any, answer: Any, pictures: Tensor) -> str:
     return f"{answer.state.batch} samples for {len(pictures)} pictures"
 
 
+def _drawn(task: Any, answer: Any, text: str) -> str:
+    channels = list(task.context.layout.values())[-1].channels
+    right = isinstance(answer, Tensor) and answer.ndim == 1 + len(task.context.size)
+    return "" if right and len(answer) == channels and answer.numel() else _said(answer)
+
+
+def _text(task: Any, answer: Any, state: State) -> str:
+    return "" if isinstance(answer, str) else _said(answer)
+
+
 def _predictions(task: Any, answer: Any, states: Sequence[State], batch: Batch) -> str:
     if not isinstance(answer, list | tuple):
         return _said(answer)
@@ -290,5 +300,7 @@ _ANSWERS: dict[str, tuple[Judge, str]] = {
     "apply_picture": (_batch, _STATES),
     "add_seed": (_batch, _STATES),
     "input_batch": (_seen, f"{_STATES}: one for each picture"),
+    "read_pattern": (_drawn, "a tensor (C, *cells) of real numbers, C as the top level has"),
+    "write_pattern": (_text, "the text of a pattern"),
     "predict": (_predictions, "an nca.Prediction for each sample, all of the same columns"),
 }

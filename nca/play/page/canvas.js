@@ -89,15 +89,26 @@ function fit(head, stacked) {
 
 // Where a pointer is, in cells, in the order of the axes; null beside the grid.
 function place(event, canvas) {
-  const size = now.about.size;
   const box = canvas.getBoundingClientRect();
-  const across = (event.clientX - box.left) / box.width;
-  const down = (event.clientY - box.top) / box.height;
+  return cells([(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]);
+}
+
+// The same for a point of the picture, in shares of the whole of it.
+function cells([across, down]) {
+  const size = now.about.size;
   if (size.length === 1) return [across * size[0]];
   const flat = [down * size.at(-2), across * size.at(-1)];
   return size.length === 2 ? flat : [now.head.look.slice + 0.5, ...flat];
 }
 
+// Where something is to be laid: under the pointer, or else in the middle of what is seen.
+export function here(event) {
+  const { x, y } = event ? { x: event.clientX, y: event.clientY } : pointer;
+  const canvas = document.elementFromPoint(x, y)?.closest("#stage:not(.stack) canvas");
+  return canvas ? place({ clientX: x, clientY: y }, canvas) : cells(zoom.middle());
+}
+
+let pointer = { x: -1, y: -1 };
 let stroke = null;
 
 function begin(event) {
@@ -202,6 +213,7 @@ export function start() {
   stage.addEventListener("pointerup", end);
   stage.addEventListener("pointercancel", end);
   stage.addEventListener("pointerleave", () => { ring.hidden = true; });
+  addEventListener("pointermove", ({ clientX: x, clientY: y }) => { pointer = { x, y }; });
   on("frame", draw);
   new ResizeObserver(() => now.head && fit(now.head, now.head.arrangement === "stack")).observe(stage);
 }

@@ -1,6 +1,7 @@
 // The panel: what to see, what to turn, what is measured, where to begin, what to take away.
 
 import { bands, spark, visible } from "./charts.js";
+import * as patterns from "./patterns.js";
 import { drop } from "./tools.js";
 import { act, emit, now, on, send, take } from "./wire.js";
 
@@ -215,14 +216,16 @@ function listenToDrops() {
     stop(event);
     document.body.classList.remove("dropping");
     const [file] = event.dataTransfer.files;
-    if (file) give(file);
+    const text = event.dataTransfer.getData("text/plain");
+    if (file) give(file, event);
+    else if (text) patterns.lay(text, event);
   });
 }
 
-function give(file) {
+function give(file, event = null) {
   const asHistory = file.name.endsWith(".json");
-  const given = asHistory ? load(file) : drop(file);
-  given.catch((fault) => emit("fault", { what: "This file cannot be used.", where: `${file.name}: ${fault.message}`, to_do: "give a picture, or a history that was saved here" }));
+  const given = asHistory ? load(file) : patterns.isPattern(file) ? patterns.open(file, event) : drop(file);
+  given.catch((fault) => emit("fault", { what: "This file cannot be used.", where: `${file.name}: ${fault.message}`, to_do: "give a picture, a pattern, or a history that was saved here" }));
 }
 
 export function film() {
