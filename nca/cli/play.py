@@ -156,7 +156,9 @@ def _words(session: "Session | None") -> str:
     if session is None:
         return "a gallery of what is installed,"
     model = session.model
-    kind = f"iteration {model.iteration:,}" if model.trained else "first weights, untrained"
+    weights = sum(weight.numel() for weight in model.automaton.parameters())
+    kind = "first weights, untrained" if weights else "without weights"
+    kind = f"iteration {model.iteration:,}" if model.trained else kind
     return f"{model.name} ({kind})"
 
 

@@ -25,6 +25,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.initial import draw_needed
 from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
+from nca.play.cells import Holding, holdings
 from nca.play.controls import Control, Value, controls_of, with_controls
 from nca.play.snapshot import Snapshot
 from nca.play.work import ask
@@ -32,6 +33,7 @@ from nca.progress import SILENT, Progress
 from nca.recipe.recipe import Recipe
 from nca.registry.registry import registry
 from nca.tasks.batch import Batch
+from nca.tasks.display import Display
 from nca.tasks.task import Task
 from nca.types import Natural, Size
 
@@ -147,6 +149,24 @@ class PlayedModel:
             return False
         own = type(self.task)
         return own.pictures is not Task.pictures or own.targets is not Task.targets
+
+    @cached_property
+    def shown(self) -> Display:
+        """How the task wants it shown."""
+        if self.task is None:
+            return Display(self.automaton.layout.zeros(1, self.size))
+        return self.task.display()
+
+    @property
+    def shown_level(self) -> str:
+        """The level that the task shows, or the top one."""
+        look = self.shown.look
+        return list(self.automaton.layout)[-1] if look is None else look.level
+
+    @cached_property
+    def holdings(self) -> dict[str, Holding]:
+        """What each level holds, by its name."""
+        return holdings(self.automaton, self.shown.look)
 
     @property
     def has_patterns(self) -> bool:

@@ -42,6 +42,7 @@ class RecordingRequest(BaseModel):
         channel: See `ViewRequest`.
         slice: See `ViewRequest`.
         threshold: See `ViewRequest`.
+        colours: See `ViewRequest`.
         token: Of the address; checked before.
     """
 
@@ -56,6 +57,7 @@ class RecordingRequest(BaseModel):
     channel: Annotated[int, Ge(0)] = 0
     slice: Annotated[int, Ge(0)] = 0
     threshold: Annotated[float, Ge(-1), Le(1)] = 0.9
+    colours: Word = ""
     token: str = ""
 
     @property
@@ -109,6 +111,7 @@ def record(session: Session, name: str, request: RecordingRequest) -> tuple[byte
         channel=request.channel,
         slice=request.slice,
         threshold=request.threshold,
+        colours=request.colours,
     )
     stood = [(place, place.snapshot, place.previous) for place in session.places]
     try:

@@ -4,7 +4,7 @@ import * as canvas from "./canvas.js";
 import * as controls from "./controls.js";
 import * as gallery from "./gallery.js";
 import * as time from "./timeline.js";
-import { keys as toolKeys, widen } from "./tools.js";
+import { keys as toolKeys, nextState, widen } from "./tools.js";
 import { now, on, send, take } from "./wire.js";
 import * as zoom from "./zoom.js";
 
@@ -28,6 +28,7 @@ const KEYS = [
   { key: "j", words: "channel before", run: () => controls.channel(-1) },
   { key: "[", words: "smaller brush", run: () => widen(-0.5) },
   { key: "]", words: "larger brush", run: () => widen(0.5) },
+  { key: "q", words: "paint the next state", run: nextState },
   { key: "z", words: "nearer", run: () => canvas.nearer(1.5) },
   { key: "u", words: "farther", run: () => canvas.nearer(1 / 1.5) },
   { key: "0", words: "the whole grid", run: zoom.whole },
