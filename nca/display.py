@@ -14,7 +14,7 @@ from nca.tasks.display import (
     flat,
     map_colours,
     paint,
-    state_colours,
+    state_palette,
 )
 
 __all__ = [
@@ -31,5 +31,5 @@ __all__ = [
     "flat",
     "map_colours",
     "paint",
-    "state_colours",
+    "state_palette",
 ]

@@ -9,7 +9,7 @@ from page_case import opened, read, trained
 
 import nca
 from nca import Layout, Level, MappedColours, StateColours
-from nca.display import COLOUR_MAPS, Display, colour_map, flat, map_colours, state_colours
+from nca.display import COLOUR_MAPS, Display, colour_map, flat, map_colours, state_palette
 from nca.errors import NCAError
 from nca.export import write_html
 from nca.render.palettes import CONTRAST, _oklab, colour_contrast
@@ -51,7 +51,7 @@ def test_numbers_are_mapped_and_what_is_none_has_the_low_end():
 @pytest.mark.parametrize("paper", [torch.ones(3), torch.tensor([0.05, 0.05, 0.06])])
 @pytest.mark.parametrize("count", [1, 2, 3, 14, 40])
 def test_states_differ_and_the_first_is_the_paper(count, paper):
-    colours = state_colours(count, paper)
+    colours = state_palette(count, paper)
     assert colours.shape == (count, 3)
     assert torch.equal(colours[0], paper)
     apart = torch.cdist(colours, colours).fill_diagonal_(9)
@@ -109,7 +109,7 @@ def test_a_look_that_does_not_fit_is_at_fault(look, words):
     "look",
     [
         MappedColours("body", 3, "viridis", -0.2, 1.1),
-        StateColours("body", 0, state_colours(2), ("dead", "alive")),
+        StateColours("body", 0, state_palette(2), ("dead", "alive")),
     ],
     ids=["mapped", "states"],
 )

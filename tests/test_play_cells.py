@@ -16,7 +16,7 @@ from nca.play.cells import DARK, hexed
 from nca.play.frames import Viewer, about, frame, to_bytes
 from nca.play.recording import parse_recording_request, record
 from nca.play.views import ViewRequest
-from nca.render.palettes import colour_map, state_colours
+from nca.render.palettes import colour_map, state_palette
 from nca.tasks.display import Display
 
 CPU = torch.device("cpu")
@@ -70,7 +70,7 @@ def test_a_page_is_told_what_the_brush_may_set(name, size, states, unit):
 
 def test_cells_of_each_state_but_the_background_are_counted():
     head, _ = header(brain())
-    colours = [hexed(colour) for colour in state_colours(3).tolist()]
+    colours = [hexed(colour) for colour in state_palette(3).tolist()]
     assert head["places"][0]["population"] == [
         {"name": "1", "colour": colours[1], "count": 3, "share": round(3 / 64, 6)},
         {"name": "2", "colour": colours[2], "count": 2, "share": round(2 / 64, 6)},
@@ -95,7 +95,7 @@ def test_live_cells_are_counted_where_the_automaton_knows_them_or_a_number_is_ab
 
 def test_a_state_has_its_colour_by_day_and_by_night():
     for dark, paper in ((False, torch.ones(3)), (True, DARK)):
-        colours = (state_colours(3, paper) * 255).round().byte()
+        colours = (state_palette(3, paper) * 255).round().byte()
         _, pixels = header(brain(), dark=dark)
         assert torch.equal(pixels[1, 1], colours[1])
         assert torch.equal(pixels[5, 2], colours[2])

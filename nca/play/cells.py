@@ -15,7 +15,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import Program
 from nca.engine.run_discrete import state_of
-from nca.render.palettes import CONTRAST, PAPER, colour_contrast, legible, state_colours
+from nca.render.palettes import CONTRAST, PAPER, colour_contrast, legible, state_palette
 from nca.tasks.display import StateColours
 
 DARK = torch.tensor([25, 28, 32]) / 255
@@ -49,7 +49,7 @@ class Holding:
     def painted(self, dark: bool) -> Tensor:
         """Return the colours of the states, `(S, 3)`, as they are seen by day or by night."""
         if self.colours is None:
-            return state_colours(self.states, DARK if dark else PAPER)
+            return state_palette(self.states, DARK if dark else PAPER)
         if not dark or colour_contrast(self.colours[:1], PAPER).item() > CONTRAST:
             return self.colours
         return torch.cat([DARK.view(1, 3), legible(self.colours[1:], DARK)])

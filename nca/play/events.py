@@ -225,7 +225,7 @@ class Drop(Event):
 
 
 class LayPattern(Event):
-    """Lay a pattern on the top level; what is there in its box is replaced."""
+    """Lay a pattern on the level that is shown; what is there in its box is replaced."""
 
     kind: Literal["pattern"] = "pattern"
     text: Annotated[str, Len(1, MOST_PATTERN)]
@@ -244,7 +244,7 @@ class LayPattern(Event):
     def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Lay its middle on the point; on a torus it reaches over the edge."""
         pattern = model.pattern(self.text)
-        name = list(model.automaton.layout)[-1]
+        name = model.shown_level
         size = snapshot.state.size(name)
         boundaries = model.turned(snapshot).topology.of(len(size))
         level = snapshot.state[name].clone()

@@ -85,6 +85,7 @@ def about(session: Session) -> dict[str, Any]:
             for name, view in VIEWS.items()
             if view.there(model)
         ],
+        "hexagonal": model.is_hexagonal,
         "colours": list(COLOUR_MAPS),
         "roles": list(task.roles) if task else [],
         "canvas": list(task.canvas) if task else list(model.size[-2:]),

@@ -158,10 +158,16 @@ class PlayedModel:
         return self.task.display()
 
     @property
+    def is_hexagonal(self) -> bool:
+        """Whether its cells are drawn as hexagons lie."""
+        return self.shown.lattice == "hexagonal" and len(self.size) == 2
+
+    @property
     def shown_level(self) -> str:
-        """The level that the task shows, or the top one."""
+        """The level that the task shows, or the top one that rules write to."""
         look = self.shown.look
-        return list(self.automaton.layout)[-1] if look is None else look.level
+        levels = list(self.automaton.writable_levels) or list(self.automaton.layout)
+        return levels[-1] if look is None else look.level
 
     @cached_property
     def holdings(self) -> dict[str, Holding]:
@@ -180,7 +186,14 @@ class PlayedModel:
             NCAError: It is no pattern, or a larger one than the grid.
         """
         found = self.patterned.read_pattern(text)
-        cells = tuple(found.shape[1:])
+        channels, *cells = found.shape
+        if channels != self.automaton.layout[self.shown_level].channels:
+            raise ShapeError(
+                f"the pattern has {channels} channels.",
+                where=f"level {self.shown_level!r} has "
+                f"{self.automaton.layout[self.shown_level].channels}",
+                to_do="give a pattern of this automaton",
+            )
         if any(have > side for have, side in zip(cells, self.size, strict=True)):
             raise ShapeError(
                 f"the pattern has {'x'.join(map(str, cells))} cells.",

@@ -145,7 +145,7 @@ def map_colours(values: Tensor, table: Tensor, low: float, high: float) -> Tenso
     return paint((share * (len(table) - 1)).round().long(), table)
 
 
-def state_colours(count: int, paper: Tensor = PAPER) -> Tensor:
+def state_palette(count: int, paper: Tensor = PAPER) -> Tensor:
     """Return colours for the states of a cell, `(count, 3)`: state 0 is background.
 
     Args:

@@ -265,9 +265,9 @@ def _seen(task: Any, answer: Any, pictures: Tensor) -> str:
 
 
 def _drawn(task: Any, answer: Any, text: str) -> str:
-    channels = list(task.context.layout.values())[-1].channels
+    channels = {level.channels for level in task.context.layout.values()}
     right = isinstance(answer, Tensor) and answer.ndim == 1 + len(task.context.size)
-    return "" if right and len(answer) == channels and answer.numel() else _said(answer)
+    return "" if right and len(answer) in channels and answer.numel() else _said(answer)
 
 
 def _text(task: Any, answer: Any, state: State) -> str:
@@ -323,7 +323,7 @@ _ANSWERS: dict[str, tuple[Judge, str]] = {
     "apply_picture": (_batch, _STATES),
     "add_seed": (_batch, _STATES),
     "input_batch": (_seen, f"{_STATES}: one for each picture"),
-    "read_pattern": (_drawn, "a tensor (C, *cells) of real numbers, C as the top level has"),
+    "read_pattern": (_drawn, "a tensor (C, *cells) of real numbers, C as the level has"),
     "write_pattern": (_text, "the text of a pattern"),
     "predict": (_predictions, "an nca.Prediction for each sample, all of the same columns"),
 }

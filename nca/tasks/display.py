@@ -21,7 +21,7 @@ from nca.render.palettes import (
     colour_map,
     map_colours,
     paint,
-    state_colours,
+    state_palette,
 )
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
     "flat",
     "map_colours",
     "paint",
-    "state_colours",
+    "state_palette",
 ]
 
 Lattice = Literal["square", "hexagonal"]
@@ -125,7 +125,7 @@ class StateColours:
     Attributes:
         level: The level that is shown.
         channel: Which holds the number of the state.
-        colours: `(S, 3)`, from 0 to 1; `state_colours` has some.
+        colours: `(S, 3)`, from 0 to 1; `state_palette` has some.
         names: S words.
     """
 

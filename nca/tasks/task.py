@@ -280,7 +280,9 @@ class Task(nn.Module, ABC):
         )
 
     def read_pattern(self, text: str) -> Tensor:
-        """Return the pattern that a text describes, to be laid on the top level: `(C, *cells)`.
+        """Return the pattern that a text describes, `(C, *cells)`.
+
+        It is laid on the level that `display` shows, or on the top one.
 
         The text is a person's, and need not be a pattern: it is pasted, or a file of any origin.
 
@@ -294,7 +296,7 @@ class Task(nn.Module, ABC):
         raise self._no_patterns()
 
     def write_pattern(self, state: State) -> str:
-        """Return what the cells of the top level hold as the text of a pattern file.
+        """Return what the cells of that level hold as the text of a pattern file.
 
         Args:
             state: Of one sample.

@@ -24,7 +24,10 @@ from nca.registry.discovery import load_file
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(["life", "--size", "8x8"], "life (without weights) on cpu"), ([], "a gallery of what is installed")],
+    [
+        (["life", "--size", "8x8"], "life (without weights) on cpu"),
+        ([], "a gallery of what is installed"),
+    ],
     ids=["life", "alone"],
 )
 @needs_play
