@@ -9,7 +9,7 @@ from page_case import opened, read, trained
 
 import nca
 from nca import Layout, Level, MappedColours, StateColours
-from nca.display import COLOUR_MAPS, Display, colour_map, flat, map_colours, state_palette
+from nca.display import COLOUR_MAPS, Display, colour_map, laid_flat, map_colours, state_palette
 from nca.errors import NCAError
 from nca.export import write_html
 from nca.render.palettes import CONTRAST, _oklab, colour_contrast
@@ -77,10 +77,10 @@ def test_looks_paint_what_they_say():
 
 
 def test_one_and_three_axes_are_laid_flat():
-    assert flat(torch.zeros(2, 3, 7)).shape == (2, 3, 1, 7)
+    assert laid_flat(torch.zeros(2, 3, 7)).shape == (2, 3, 1, 7)
     cube = torch.arange(5.0).view(1, 1, 5, 1, 1).expand(1, 1, 5, 4, 3)
-    assert flat(cube).shape == (1, 1, 4, 3)
-    assert (flat(cube) == 2).all()
+    assert laid_flat(cube).shape == (1, 1, 4, 3)
+    assert (laid_flat(cube) == 2).all()
 
 
 @pytest.mark.parametrize(

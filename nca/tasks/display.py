@@ -35,7 +35,7 @@ __all__ = [
     "StateColours",
     "class_colours",
     "colour_map",
-    "flat",
+    "laid_flat",
     "map_colours",
     "paint",
     "state_palette",
@@ -44,7 +44,7 @@ __all__ = [
 Lattice = Literal["square", "hexagonal"]
 
 
-def flat(level: Tensor) -> Tensor:
+def laid_flat(level: Tensor) -> Tensor:
     """Return a level as a picture has it, `(B, C, H, W)`: of three axes the middle slice."""
     while level.ndim > 4:
         level = level[:, :, level.shape[2] // 2]
@@ -114,7 +114,7 @@ class MappedColours:
 
     def picture(self, state: State) -> Tensor:
         """Return what it shows of a state, `(B, 3, H, W)`, from 0 to 1."""
-        values = flat(state[self.level])[:, self.channel]
+        values = laid_flat(state[self.level])[:, self.channel]
         return map_colours(values, colour_map(self.colour_map), self.low, self.high)
 
 
@@ -136,7 +136,7 @@ class StateColours:
 
     def picture(self, state: State) -> Tensor:
         """Return what it shows of a state, `(B, 3, H, W)`, from 0 to 1."""
-        values = flat(state[self.level])[:, self.channel].nan_to_num(0)
+        values = laid_flat(state[self.level])[:, self.channel].nan_to_num(0)
         return paint(values.clamp(0, len(self.colours) - 1).add(0.5).long(), self.colours)
 
 
