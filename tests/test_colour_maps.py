@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from browser import page  # noqa: F401, a fixture
 from page_case import opened, read, trained
 
 import nca
@@ -113,7 +112,7 @@ def test_a_look_that_does_not_fit_is_at_fault(look, words):
     ],
     ids=["mapped", "states"],
 )
-def test_an_exported_page_shows_what_torch_shows(page, tmp_path, monkeypatch, look):  # noqa: F811
+def test_an_exported_page_shows_what_torch_shows(page, tmp_path, monkeypatch, look):
     loaded = trained("growing")
     shown = replace(loaded.task.display(), look=look)
     monkeypatch.setattr(type(loaded.task), "display", lambda _: shown)

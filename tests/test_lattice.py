@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from browser import page  # noqa: F401, a fixture
 from drawn_patterns import Lines, with_patterns
 from playwright.sync_api import expect
 from served import serving, until
@@ -93,7 +92,7 @@ def test_tiles_films_and_sheets_are_drawn_so_where_the_display_says_it():
     assert [sheet.lattice for sheet in collected.sheets(None)] == ["hexagonal"]
 
 
-def test_the_page_draws_them_so_and_a_click_finds_the_cell_that_is_seen(page):  # noqa: F811
+def test_the_page_draws_them_so_and_a_click_finds_the_cell_that_is_seen(page):
     session = Session(with_patterns(task=Hexagons))
     with serving(session) as served:
         page.goto(served.address)
