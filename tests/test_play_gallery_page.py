@@ -29,6 +29,7 @@ def test_it_is_searched_and_chosen_from_and_come_back_to(page: Page, gallery):
         expect(page.locator("#gallery")).to_be_hidden()
         until(lambda: served.session.step > 2)
         life_session = served.session
+        expect(page.locator("#stage canvas")).to_be_visible()
 
         page.keyboard.press("g")
         expect(page.locator("#gallery")).to_be_visible()
@@ -63,6 +64,7 @@ def test_names_and_reasons_of_others_are_shown_as_text(page: Page, gallery, inst
         assert hostile.locator("img").count() == 1
         hostile.click()
         expect(page.locator("#name")).to_have_text(HOSTILE)
+        expect(page.locator("#stage canvas")).to_be_visible()
         page.keyboard.press("g")
         page.locator(".card", has_text="raising").click()
         expect(page.locator("#said")).to_contain_text("nothing was found")
