@@ -130,6 +130,8 @@ if TYPE_CHECKING:
     from nca.tasks.display import ChannelColours as ChannelColours
     from nca.tasks.display import ClassColours as ClassColours
     from nca.tasks.display import Display as Display
+    from nca.tasks.display import MappedColours as MappedColours
+    from nca.tasks.display import StateColours as StateColours
     from nca.tasks.metrics import Share as Share
     from nca.tasks.pool import Pool as Pool
     from nca.tasks.pool import PoolOptions as PoolOptions
@@ -216,7 +218,14 @@ NAMES = {
         "ClassShare",
     ),
     "nca.tasks.prediction": ("Prediction",),
-    "nca.tasks.display": ("Display", "ChannelColours", "ClassColours", "Canvas"),
+    "nca.tasks.display": (
+        "Display",
+        "ChannelColours",
+        "ClassColours",
+        "MappedColours",
+        "StateColours",
+        "Canvas",
+    ),
     "nca.tasks.batch": ("Batch",),
     "nca.tasks.pool": (
         "Pool",
