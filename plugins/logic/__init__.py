@@ -1,0 +1,1 @@
+"""Automata of logic gates, learnt by gradient and then hardened to bits."""
