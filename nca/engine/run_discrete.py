@@ -75,7 +75,9 @@ def gate_outcomes(layer: GateLayer, wires: Tensor, begin: int = 0) -> Tensor:
 
 def _outcomes(first: Tensor, second: Tensor, factors: Tensor) -> Tensor:
     none, left, right, both = factors.T.unsqueeze(-1)  # (G, 1)
-    return torch.addcmul(torch.addcmul(none, left, first), torch.addcmul(right, both, first), second)
+    return torch.addcmul(
+        torch.addcmul(none, left, first), torch.addcmul(right, both, first), second
+    )
 
 
 class _Gates(torch.autograd.Function):

@@ -9,6 +9,7 @@ from annotated_types import Le, Len
 from torch import Tensor, nn
 
 from nca import (
+    CheckpointError,
     Fault,
     GateLayer,
     GatesTerm,
@@ -57,8 +58,8 @@ class Logic(UpdateRule):
         self,
         context: RuleContext,
         *,
-        kernels: Annotated[Count, Le(1024)] = 4,
-        update: Annotated[tuple[Units, ...], Len(1, 64)] = (32, 32),
+        kernels: Annotated[Count, Le(1024)] = 2,
+        update: Annotated[tuple[Units, ...], Len(1, 64)] = (16, 16),
         passing: Positive = 5.0,
         random_seed: RandomSeed = 0,
     ) -> None:
@@ -67,37 +68,66 @@ class Logic(UpdateRule):
         self.offsets = tuple(itertools.product((-1, 0, 1), repeat=context.axes))
         self.register_buffer("factors", gates.gate_factors(), persistent=False)
         widths = update_widths(kernels * channels + channels, update, channels)
-        wires = _Wires(len(self.offsets), channels, random_seed)
-        layers = [*wires.perception(kernels), *wires.update(widths)]
-        self.layers = nn.ModuleList(_Gates(*layer, passing) for layer in layers)
+        with torch.device("cpu"):  # numbers are drawn also where weights get no memory
+            wires = _Wires(len(self.offsets), channels, random_seed)
+            drawn = [*wires.perception(kernels), *wires.update(widths)]
+        self.layers = nn.ModuleList(_Gates(*layer, passing) for layer in drawn)
+        self.register_load_state_dict_post_hook(_check_wires)
 
     def program(self) -> Program:
         """Return the gates: mixed while the rule trains, else those of the greatest weights."""
         factors_of = gates.soft_factors if self.training else gates.hard_factors
-        weights = torch.cat([layer.weights for layer in self._layers])
+        weights = torch.cat([layer.weights for layer in self.gate_layers])
         factors = factors_of(weights, self.factors)
-        parts = factors.split([len(layer.first) for layer in self._layers])
-        layers = zip(self._layers, parts, strict=True)
+        parts = factors.split([len(layer.first) for layer in self.gate_layers])
+        layers = zip(self.gate_layers, parts, strict=True)
         found = (GateLayer(one.first, one.second, part, one.begin) for one, part in layers)
         return Program((GatesTerm(self.offsets, tuple(found)),))
 
     @property
-    def _layers(self) -> "list[_Gates]":
+    def gate_layers(self) -> "list[_Gates]":
+        """The layers of gates, in the order in which they are computed."""
         return list(self.layers)  # pyright: ignore[reportReturnType]
 
 
 class _Gates(nn.Module):
-    """A layer of gates that are learnt, on fixed wires."""
+    """A layer of gates that are learnt, on fixed wires.
+
+    Attributes:
+        first: The wire of each gate's first input, int64 `(G,)`.
+        second: The wire of its second one.
+        begin: The least of all these.
+        end: One more than the greatest.
+        weights: How much each of the sixteen gates counts, `(G, 16)`.
+    """
 
     first: Tensor
     second: Tensor
 
     def __init__(self, first: Tensor, second: Tensor, passing: float) -> None:
         super().__init__()
+        self.begin = int(torch.minimum(first, second).min())
+        self.end = int(torch.maximum(first, second).max()) + 1
         self.weights = nn.Parameter(gates.passing_weights(len(first), passing))
         self.register_buffer("first", first)
         self.register_buffer("second", second)
-        self.begin = int(torch.minimum(first, second).min())
+
+
+def _check_wires(rule: nn.Module, _: object) -> None:
+    """Refuse wires that were loaded and lead elsewhere than any that are drawn.
+
+    Raises:
+        CheckpointError: They do.
+    """
+    assert isinstance(rule, Logic)
+    for number, layer in enumerate(rule.gate_layers):
+        both = torch.cat([layer.first, layer.second])
+        if both.device.type != "meta" and ((both < layer.begin) | (both >= layer.end)).any():
+            raise CheckpointError(
+                f"layer {number} of the gates has wires that lead nowhere.",
+                where=f"they are numbers from {layer.begin} to {layer.end - 1}",
+                to_do="take another checkpoint: this one is damaged",
+            )
 
 
 class _Wires:
