@@ -84,25 +84,24 @@ class _Gates(torch.autograd.Function):
     """Gates of two inputs that keep for their gradient what they read, and nothing between."""
 
     @staticmethod
-    def forward(
-        context: Any, wires: Tensor, first: Tensor, second: Tensor, factors: Tensor
-    ) -> Tensor:
-        context.save_for_backward(wires, first, second, factors)
+    def forward(ctx: Any, wires: Tensor, first: Tensor, second: Tensor, factors: Tensor) -> Tensor:
+        ctx.save_for_backward(wires, first, second, factors)
         return _outcomes(wires.index_select(0, first), wires.index_select(0, second), factors)
 
     @staticmethod
     @once_differentiable
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,) = gradients
-        wires, first, second, factors = context.saved_tensors
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        wires, first, second, factors = ctx.saved_tensors
         _, left, right, both = factors.T.unsqueeze(-1)  # (G, 1)
         one, other = wires.index_select(0, first), wires.index_select(0, second)
         to_wires = to_factors = None
-        if context.needs_input_grad[0]:
+        if ctx.needs_input_grad[0]:
             to_wires = torch.zeros_like(wires)
             to_wires.index_add_(0, first, torch.addcmul(left, both, other) * gradient)
             to_wires.index_add_(0, second, torch.addcmul(right, both, one) * gradient)
-        if context.needs_input_grad[3]:
+        if ctx.needs_input_grad[3]:
             to_one = gradient * one
             sums = [gradient.sum(1), to_one.sum(1), (gradient * other).sum(1)]
             to_factors = torch.stack([*sums, (to_one * other).sum(1)], dim=1)
