@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from nca import registry as registry
     from nca import stencils as stencils
     from nca import types as types
+    from nca.backends.bits.stepper import why_not_bits as why_not_bits
     from nca.backends.fused import why_not_fused as why_not_fused
     from nca.backends.tiled.stepper import why_not_tiled as why_not_tiled
     from nca.checkpoint.file import Checkpoint as Checkpoint
@@ -195,6 +196,7 @@ NAMES = {
     "nca.registry.registry": ("register",),
     "nca.validation.checked": ("Options",),
     # execute
+    "nca.backends.bits.stepper": ("why_not_bits",),
     "nca.backends.fused": ("why_not_fused",),
     "nca.backends.tiled.stepper": ("why_not_tiled",),
     "nca.engine.window": ("Window",),

@@ -1,8 +1,8 @@
 """Which way a rollout takes its steps: the first of these that it asks for and that can be had.
 
-Sharded among processes; fused, where that is demanded; compiled; fused, where that is possible and
-right; sparse; in tiles, where that is faster; or else dense. A new way is a file beside this one,
-and a line here.
+Sharded among processes; as bits, where that is possible; fused, where that is demanded; compiled;
+fused, where that is possible and right; sparse; in tiles, where that is faster; or else dense. A
+new way is a file beside this one, and a line here.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import torch
 
+from nca.backends.bits.stepper import BitStepper, bits_obstacle
 from nca.backends.compiled import CompiledSteppers
 from nca.backends.device_check import matches_plain_step
 from nca.backends.fused import FusedStepper, fusion_obstacle
@@ -32,6 +33,7 @@ class Execution:
     Attributes:
         sparse: Whether cells that cannot change are left out; None: where that is faster.
         tiled: Whether steps are taken in tiles; None: where that is faster, on a CPU.
+        bits: Whether cells of few states are stepped as bits; None: where that is possible.
         fused: Whether a step is one launch; None: where that is possible, on a CUDA device.
         compiled: Where `torch.compile` makes the program of a step; there, steps are fused only if
             that is demanded.
@@ -40,6 +42,7 @@ class Execution:
 
     sparse: bool | None = None
     tiled: bool | None = None
+    bits: bool | None = None
     fused: bool | None = None
     compiled: CompileMode = "never"
     sharding: Sharding | None = None
@@ -58,7 +61,7 @@ def choose_stepper(
         compiled: Keeps what was compiled for earlier rollouts.
 
     Raises:
-        ShapeError: Fused steps, or steps in tiles, are demanded and impossible.
+        ShapeError: Steps of bits, fused steps or steps in tiles are demanded and impossible.
     """
     if how.sharding:
         alone = replace(how, sharding=None)
@@ -66,6 +69,8 @@ def choose_stepper(
         return ShardedStepper(
             how.sharding, lambda state: choose_stepper(part, alone, state, fire_rate, compiled)
         )
+    if _bits(spec, how, state, fire_rate):
+        return BitStepper(spec, state)
     compiles = how.compiled == "always" or (how.compiled == "training" and torch.is_grad_enabled())
     if (how.fused or not compiles) and _fused(spec, how, state, fire_rate):
         return FusedStepper(spec, state)
@@ -75,6 +80,21 @@ def choose_stepper(
     if how.sparse is not False and not how.tiled and spares_cells(spec):
         return SparseStepper(spec, tiled, always=bool(how.sparse))
     return tiled or DenseStepper(spec)
+
+
+def _bits(spec: StepSpec, how: Execution, state: State, fire_rate: float) -> bool:
+    if how.bits is False or torch.compiler.is_compiling():
+        return False
+    if how.bits is None and (how.sparse or how.tiled or how.fused or how.compiled == "always"):
+        return False
+    obstacle = bits_obstacle(spec, state, fire_rate)
+    if how.bits and obstacle:
+        raise ShapeError(
+            f"this automaton cannot be stepped as bits: {obstacle}.",
+            where="Automaton(..., bits=True)",
+            to_do="leave `bits` at None, to take steps of bits wherever they are possible",
+        )
+    return obstacle is None
 
 
 def _tiled(spec: StepSpec, how: Execution, state: State, fire_rate: float) -> bool:

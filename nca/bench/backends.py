@@ -116,7 +116,7 @@ BACKENDS: tuple[Backend, ...] = (
         "the whole grid, every rule its own convolution, eager, float32, all states kept",
         _plain,
     ),
-    Backend("engine", "as the recipe stands: sparse, tiled or dense, as is faster", _engine),
+    Backend("engine", "as the recipe stands: bits, sparse, tiled or dense, as is faster", _engine),
     Backend("bfloat16", "the engine, its products in bfloat16", _bfloat16, dtype=torch.bfloat16),
     Backend("compiled", "torch.compile of one step of the whole grid", _compiled, compiles=True),
     Backend(

@@ -46,6 +46,8 @@ class Automaton(nn.Module):
             spares the others and all rules of a level are cellwise; None: where it is faster.
         tiled: Whether the cells of a CPU step in tiles that stay in its cache
             (`nca.why_not_tiled`); None: where that is faster.
+        bits: Whether cells of few states are stepped as bits, 64 to a word (`nca.why_not_bits`);
+            None: where that is possible.
         fused: Whether a step is one launch of a program made for it (`nca.why_not_fused`); None:
             where it is possible, on a CUDA device.
         compiled: Whether `torch.compile` makes a program of the step of the whole grid: `never`,
@@ -74,6 +76,7 @@ class Automaton(nn.Module):
         memory: ActivationMemory = ActivationMemory(),  # noqa: B008, it is frozen
         sparse: bool | None = None,
         tiled: bool | None = None,
+        bits: bool | None = None,
         fused: bool | None = None,
         compiled: CompileMode = "never",
         sharding: Sharding | None = None,
@@ -90,6 +93,7 @@ class Automaton(nn.Module):
         self.memory = memory
         self.sparse = sparse
         self.tiled = tiled
+        self.bits = bits
         self.fused = fused
         self.compiled: CompileMode = compiled
         self.sharding = sharding
@@ -204,7 +208,9 @@ class Automaton(nn.Module):
         return self.spec.clear_dead(state)
 
     def _stepper(self, state: State, fire_rate: float) -> Stepper:
-        how = Execution(self.sparse, self.tiled, self.fused, self.compiled, self.sharding)
+        how = Execution(
+            self.sparse, self.tiled, self.bits, self.fused, self.compiled, self.sharding
+        )
         return choose_stepper(self.spec, how, state, fire_rate, self._compiled_steppers)
 
     def _rate(self, fire_rate: float | None, where: str) -> float:

@@ -34,7 +34,7 @@ Where a law does not hold:
 - `replay`, `split`, `recomputation`, `saving`: draw by `view.uniform` and its like, and keep
   nothing from one step to the next but parameters and buffers.
 - `gradient`: every parameter takes part, and nothing is detached on its way.
-- `program`, `fused`, `sparse`, `tiled`: what is declared is what is computed.
+- `program`, `fused`, `sparse`, `tiled`, `bits`: what is declared is what is computed.
 
 The weights are drawn before a law is put to a rule, since one whose last layer starts at zero
 would keep every law by standing still. A rule is placed on the middle one of three levels, in

@@ -5,6 +5,7 @@ where `place_rule` makes the rule for a `RuleContext`, and a `Law` that says wha
 which examples to draw.
 """
 
+from nca.testing.checks.bits import BITS
 from nca.testing.checks.dtype import DTYPE
 from nca.testing.checks.fire_rate import FIRE_RATE, FIRE_RATE_ZERO
 from nca.testing.checks.gradients import GRADIENT, RECOMPUTATION
@@ -46,5 +47,6 @@ LAWS = (
     FORMULAS,
     SPARSE,
     TILED,
+    BITS,
 )
 """All laws, in the order in which they are checked: what says most of a fault comes first."""
