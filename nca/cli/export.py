@@ -86,9 +86,10 @@ def export_command(
     output = output_path(out, default, kind, [source, *(plugin or ())])
     say(f"{source}: exporting{'' if no_check else ', and comparing with torch'}")
     if not isinstance(loaded, Trained) or to == "c":
-        recipe, automaton = loaded.recipe, loaded.automaton
+        automaton, recipe = loaded.automaton, loaded.recipe
+        axes = len(recipe.tables.grid.size)
         out, checked = output.write(
-            lambda path: write_c(automaton, recipe, path, steps, not no_check)
+            lambda path: write_c(automaton, recipe.name, axes, path, steps, not no_check)
         )
     elif to == "html":
         _examples(loaded, data)

@@ -17,7 +17,6 @@ from nca.errors import ExportError
 from nca.export.c_source import CHECKED, Stepped, c_source, stepped
 from nca.export.verify import Difference, NotCompared
 from nca.files import write_whole
-from nca.recipe.recipe import Recipe
 
 COMPILERS = ("cc", "gcc", "clang")
 SECONDS = 120
@@ -27,13 +26,14 @@ SIZES = {1: ((1, 67), (1, 130), (1, 1)), 2: ((13, 67), (6, 130), (3, 5), (1, 1))
 
 
 def write_c(
-    automaton: Automaton, recipe: Recipe, path: Path, steps: int, check: bool = True
+    automaton: Automaton, name: str, axes: int, path: Path, steps: int, check: bool = True
 ) -> Difference | NotCompared | None:
     """Write the program of an automaton, compared with ours; return how it was compared.
 
     Args:
         automaton: On the CPU, in evaluation mode.
-        recipe: Its recipe.
+        name: What it is called.
+        axes: Of its grid.
         path: Where to.
         steps: Steps of each trial.
         check: Whether to compare it at all; None is returned where it is not wanted.
@@ -43,9 +43,8 @@ def write_c(
             something else.
         StorageError: It cannot be written.
     """
-    axes = len(recipe.tables.grid.size)
     what = stepped(automaton, axes)
-    source = c_source(what, recipe.name)
+    source = c_source(what, name)
     checked = _compared(source, what, automaton, axes, steps) if check else None
     said = str(checked or "not compared with nca").replace("*/", "* /")
     said = textwrap.fill(

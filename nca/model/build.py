@@ -38,7 +38,8 @@ def write_export(
     elif path.suffix == ".onnx":
         write_onnx(trained, path, steps, check)
     elif path.suffix == ".c":
-        write_c(trained.automaton, trained.recipe, path, steps, check)
+        axes = len(trained.recipe.tables.grid.size)
+        write_c(trained.automaton, trained.recipe.name, axes, path, steps, check)
     elif not path.suffix:
         module = plain_module(trained, steps, check)
         module.write(make_folder(path, "the folder", "choose another one"))
