@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,21 @@ def test_random_grids_differ_from_sample_to_sample_and_are_the_same_again():
     assert batch.state.batch == 5
     assert not batch.state["cells"].equal(held_out.state["cells"])
     assert measured(own, automaton("life", layout), 3)["grids right"] == 1
+
+
+def test_an_iteration_learns_from_a_share_of_the_cells_drawn_anew():
+    whole, part = task(), task(share=0.25)
+    losses = []
+    for iteration in range(200):
+        draw = HostRNG(0, iteration)
+        batch = replace(part.training_batch(draw, torch.arange(2)), draw=draw)
+        after = automaton("life", rule="B36/S23").step(batch.state)
+        losses.append(part.loss([after], batch)["squared"])
+        assert losses[-1].equal(part.loss([after], batch)["squared"])
+        assert whole.loss([after], batch)["squared"].tolist() == [28.0] * 2
+    drawn = torch.cat(losses)
+    assert len(drawn.unique()) > 8
+    assert abs(drawn.mean().item() - 28 / 4) < 0.5
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ from nca import (
     Task,
     TaskContext,
     load_target,
-    losses,
     register,
 )
 from nca.types import Count, PictureSide, Samples, Size, Split, TargetSpec
@@ -111,8 +110,8 @@ class BitGrowth(Task):
             yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
-        """Return the mean squared difference of the first channel from the target."""
-        errors = [losses.squared_error(self._grown(state), self.target) for state in states]
+        """Return the squared differences of the first channel from the target, summed."""
+        errors = [(self._grown(state) - self.target).square().sum(dim=(1, 2)) for state in states]
         return {"squared": torch.stack(errors).mean(dim=0)}
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:

@@ -59,7 +59,7 @@ class Logic(UpdateRule):
         context: RuleContext,
         *,
         kernels: Annotated[Count, Le(1024)] = 2,
-        update: Annotated[tuple[Units, ...], Len(1, 64)] = (16, 16),
+        update: Annotated[tuple[Units, ...], Len(1, 64)] = (8,),
         passing: Positive = 5.0,
         random_seed: RandomSeed = 0,
     ) -> None:

@@ -1,9 +1,10 @@
 """Learn what a rule does to its neighbourhoods."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Gt, Le
 from torch import Tensor
 
 from nca import (
@@ -19,7 +20,6 @@ from nca import (
     State,
     Task,
     TaskContext,
-    losses,
     named_rule,
     register,
 )
@@ -39,6 +39,8 @@ class Transitions(Task):
             8 x 64, or repeated on sides that are multiples of these; or cells that are on at
             `random`.
         density: The share of random cells that are on.
+        share: The share of the cells that an iteration learns from, drawn anew for each; less than
+            all keeps gates from settling where a few cells stay wrong.
         level: The level that learns; the top level unless named.
         trials: How many random grids an evaluation looks at.
     """
@@ -53,12 +55,14 @@ class Transitions(Task):
         teacher: RuleSpec,
         cells: Literal["every", "random"] = "every",
         density: Fraction = 0.5,
+        share: Annotated[float, Gt(0), Le(1)] = 1.0,
         level: str = "",
         trials: Samples = 8,
     ) -> None:
         super().__init__(setting)
         self.level = setting.layout[level or list(setting.layout)[-1]]
         self.cells, self.density, self.trials = cells, density, trials
+        self.share = share
         context = RuleContext(setting.layout, self.level.name, len(setting.size))
         rule = named_rule(teacher, "teacher", context, setting.files)
         faults = []
@@ -98,9 +102,12 @@ class Transitions(Task):
             yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
-        """Return the mean squared difference from what the teacher makes of the same cells."""
-        name = self.level.name
-        errors = [losses.squared_error(s[name], self._truth(s, batch)) for s in states]
+        """Return the squared differences from what the teacher makes of the same cells, summed."""
+        learnt = self._learnt(batch)
+        errors = []
+        for state in states:
+            away = (state[self.level.name] - self._truth(state, batch)).square()
+            errors.append((away if learnt is None else away * learnt).flatten(1).sum(dim=1))
         return {"squared": torch.stack(errors).mean(dim=0)}
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
@@ -123,6 +130,13 @@ class Transitions(Task):
         grey = state[self.level.name][:, :1].float().clamp(0, 1)
         grey = grey if grey.ndim == 4 else grey.unsqueeze(2)
         return grey.expand(-1, 3, -1, -1)
+
+    def _learnt(self, batch: Batch) -> Tensor | None:
+        """Return which cells this iteration learns from, `(B, 1, *space)`, or None: all."""
+        if self.share == 1:
+            return None
+        source = batch.draw.cells(batch.state.samples)
+        return source.chance("transitions/learnt", self.share, 1, self.context.size)
 
     @torch.no_grad()
     def _truth(self, state: State, batch: Batch) -> Tensor:
