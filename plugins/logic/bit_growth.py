@@ -83,7 +83,7 @@ class BitGrowth(Task):
         """Draw or load the target, unless a checkpoint has brought it.
 
         Raises:
-            TargetError: It cannot be had or used, or is all black or all white.
+            TargetError: It cannot be had or used, or leaves all black or all white.
         """
         if (self.target < 0).any():
             self.target = self._loaded()
@@ -151,14 +151,15 @@ class BitGrowth(Task):
             TargetError: It cannot be had or used.
         """
         folder, files = self.context.folder, self.context.files
-        bits = (load_target(self.spec, side=self.side, folder=folder, files=files)[3] > 0.5).float()
-        if not 0 < bits.mean() < 1 and bits.shape == self.context.size:
+        target = load_target(self.spec, side=self.side, folder=folder, files=files)
+        bits = _centred((target[3] > 0.5).float(), self.context.size)
+        if not 0 < bits.mean() < 1:
             raise TargetError(
-                f"the target is all {'white' if bits.any() else 'black'}.",
+                f"the grid would be all {'white' if bits.any() else 'black'}.",
                 where=f"target {self.spec!r} at side {self.side}",
-                to_do="give it transparent parts, and opaque ones",
+                to_do="choose a target that is opaque here, and transparent there",
             )
-        return _centred(bits, self.context.size)
+        return bits
 
 
 @register.target("checkerboard")
