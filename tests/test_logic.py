@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 import nca
-from nca import CheckpointError, Layout, Level, OptionError, RuleContext
+from nca import TORUS, CheckpointError, Layout, Level, OptionError, RuleContext
+from nca.backends.bits.derive import CellCircuit, circuit_of
+from nca.checkpoint.find import recipe_text, recipes
 from nca.checkpoint.read import read_recipe
 from nca.engine.discrete import GateLayer, GatesTerm
 from nca.engine.run_program import run_program
 from nca.errors import NCAError
 from nca.testing.naive_program import naive
 from nca_plugins.logic.gates import KINDS, gate_factors, hard_factors, passing_weights, soft_factors
+from nca_plugins.logic.neighbourhoods import every_neighbourhood
 from nca_plugins.logic.rule import Logic
 from nca_plugins.logic.wires import kernel_orders, random_wires
 
@@ -199,3 +202,36 @@ def test_wires_of_a_checkpoint_that_lead_nowhere_are_refused(wire):
     state["layers.2.second"][1] = wire
     with pytest.raises(CheckpointError, match="layer 2 of the gates has wires that lead nowhere"):
         rule.load_state_dict(state)
+
+
+def test_the_shipped_circuit_of_life_is_right_in_all_neighbourhoods():
+    model = nca.load("logic_life", device="cpu")
+    grid = every_neighbourhood(2)
+    state = model.seed().replace({"cells": grid[None, None]})
+    neighbours = TORUS.neighbours(grid[None, None])[0, :, 0].sum(dim=0) - grid
+    wanted = (neighbours == 3) | (grid == 1) & (neighbours == 2)
+    assert model.automaton.step(state)["cells"][0, 0].equal(wanted.float())
+    (rule,) = model.automaton.rules_of("cells")
+    (term,) = rule.program().terms
+    cell = circuit_of(term)
+    assert isinstance(cell, CellCircuit)
+    gates = len(cell.circuit.gates)
+    assert f"{term.gates} gates" in recipe_text(recipes()["logic_life"])
+    assert f"{gates} gates" in recipe_text(recipes()["logic_life"])
+
+
+def test_the_shipped_circuit_of_life_lets_a_glider_fly_on_any_torus():
+    model = nca.load("logic_life", device="cpu")
+    level = torch.zeros(1, 1, 17, 23)
+    level[0, 0, :3, :3] = torch.tensor([[0, 1, 0], [0, 0, 1], [1, 1, 1.0]])
+    state = model.automaton.seed(1, (17, 23)).replace({"cells": level})
+    assert model.automaton.rollout(state, 20)["cells"].equal(level.roll((5, 5), (2, 3)))
+
+
+def test_the_shipped_checkerboard_grows_and_stays():
+    model = nca.load("logic_checkerboard", device="cpu")
+    state = model.rollout(model.seed(), 8)
+    places = torch.arange(12)
+    wanted = (places[:, None] + places + 1) % 2
+    assert state["cells"][0, 0].equal(wanted.float())
+    assert model.rollout(state, 200)["cells"][0, 0].equal(wanted.float())
