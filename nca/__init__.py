@@ -114,6 +114,7 @@ if TYPE_CHECKING:
     from nca.model.train import train as train
     from nca.progress import SILENT as SILENT
     from nca.progress import Progress as Progress
+    from nca.recipe.named_rule import named_rule as named_rule
     from nca.recipe.recipe import Recipe as Recipe
     from nca.registry.importer import Imported as Imported
     from nca.registry.registry import register as register
@@ -248,6 +249,7 @@ NAMES = {
         "load_texture",
         "to_rgb_on_white",
     ),
+    "nca.recipe.named_rule": ("named_rule",),
     "nca.registry.importer": ("Imported",),
     # load and train whole automata
     "nca.model.model": ("Model", "load"),
