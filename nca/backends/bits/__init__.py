@@ -9,6 +9,7 @@ the seams of the parts.
 
 - `circuit`: circuits as data, and a builder that shares what is equal.
 - `derive`: the circuit of a term, checked against it.
+- `plan`: how a circuit is computed on words, gates that differ by a move only once.
 - `words`: cells packed into words, and the words beyond the edges.
 - `stepper`: the steps, and where they are possible.
 

@@ -105,7 +105,7 @@ def _table_circuit(table: _Table) -> CellCircuit | str:
     counts = {offset: _counted(builder, table, offsets.index(offset)) for offset in offsets}
     weighed = [
         (wire, weight)
-        for offset, weight in zip(table.offsets, table.weights, strict=True)
+        for offset, weight in _by_columns(zip(table.offsets, table.weights, strict=True))
         for wire in counts[offset]
     ]
     column = builder.count(weighed)
@@ -127,6 +127,22 @@ def _counted(builder: CircuitBuilder, table: _Table, place: int) -> list[int]:
     return [
         _smallest(builder, (*(int(one >= times) for one in often), *beyond), bits)
         for times in range(1, max(often) + 1)
+    ]
+
+
+def _by_columns(weighed: Iterable[tuple[Offset, int]]) -> list[tuple[Offset, int]]:
+    """Return neighbours column by column, so that equal columns are summed by equal gates.
+
+    The middle of a column comes last: the middle column, which may lack it, is then a part of one.
+    """
+    columns: dict[Offset, list[tuple[Offset, int]]] = {}
+    for offset, weight in weighed:
+        columns.setdefault(offset[1:], []).append((offset, weight))
+    longest_first = sorted(columns.values(), key=len, reverse=True)
+    return [
+        one
+        for column in longest_first
+        for one in sorted(column, key=lambda pair: (-abs(pair[0][0]), pair[0][0]))
     ]
 
 

@@ -3,29 +3,23 @@
 Legend: B batch, P plane of bits.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from nca.backends.bits.circuit import ONE, Circuit
 from nca.backends.bits.derive import CellCircuit, circuit_of
+from nca.backends.bits.plan import Machine, Plan
 from nca.backends.bits.words import WordGrid
 from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import NotDeclared
 from nca.engine.state import State
 from nca.engine.stepper import HasSpec, StepSpec
+from nca.types import Size
 
 BLOCK = 1 << 15
 """Words that a gate computes at once, as a rule: the outcomes of all gates stay in the cache."""
-
-OPERATIONS = {"and": torch.bitwise_and, "or": torch.bitwise_or, "xor": torch.bitwise_xor}
-
-Instruction: TypeAlias = tuple[Callable[..., Tensor], tuple[int, ...], int, int]
-"""An operation, the wires that it reads, the buffer that its outcome goes to, and its wire."""
 
 
 class BitStepper:
@@ -65,11 +59,13 @@ class BitLevel:
         cell: The circuit of a cell.
         grid: How its cells lie in words.
         worlds: Whether each channel is a world of its own; otherwise each is a plane of a cell.
+        machines: What computes a step, by the shape of the words.
     """
 
     cell: CellCircuit
     grid: WordGrid
     worlds: bool
+    machines: dict[Size, Machine] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, spec: StepSpec, name: str, state: State) -> "BitLevel":
@@ -101,86 +97,32 @@ class BitLevel:
             bits = torch.as_tensor(bits)
         return bits.to(like.dtype)
 
+    @cached_property
+    def _plan(self) -> Plan:
+        return Plan.of(self.cell)
+
     def step(self, room: Tensor) -> Tensor:
         """Return the words of all cells' successors, their rim filled."""
         after = torch.empty_like(room)
         row = max(room[:, :, :1].numel(), 1)
         rows = max(min(BLOCK // row, self.grid.rows), 1)
-        buffers: list[Tensor] = []
         for start in range(0, self.grid.rows, rows):
-            count = min(rows, self.grid.rows - start)
-            self._step_rows(room, after, start, count, buffers)
+            self._step_rows(room, after, start, min(rows, self.grid.rows - start))
         self.grid.fill_rim(after)
         return after
 
-    def _step_rows(
-        self, room: Tensor, after: Tensor, start: int, count: int, buffers: list[Tensor]
-    ) -> None:
-        planes, radius = self.cell.planes, self.grid.radius
-        window = (start, count)
-        wires = {
-            number: _seen(room[:, plane::planes], offset, radius, window)
-            for number, (offset, plane) in enumerate(
-                (offset, plane) for offset in self.cell.offsets for plane in range(planes)
-            )
-        }
-        middle = (0,) * len(self.grid.size)
-        outputs = [
-            _seen(after[:, plane::planes], middle, radius, window) for plane in range(planes)
-        ]
+    def _step_rows(self, room: Tensor, after: Tensor, start: int, count: int) -> None:
+        plan, planes, radius = self._plan, self.cell.planes, self.grid.radius
+
+        def rows(words: Tensor, plane: int, row: int) -> Tensor:
+            words = words if planes == 1 else words[:, plane::planes]
+            return words.narrow(2, radius + start + row, count)
+
+        outputs = [rows(after, plane, 0) for plane in range(planes)]
         shape = outputs[0].shape
-        if not buffers or buffers[0].shape != shape:
-            buffers[:] = [room.new_empty(shape) for _ in range(self._plan.buffers)]
-        places = {-1 - number: output for number, output in enumerate(outputs)}
-        for operation, reads, place, wire in self._plan.instructions:
-            out = places[place] if place < 0 else buffers[place]
-            operation(*(wires[read] for read in reads), out=out)
-            wires[wire] = out
-        for output, wire in zip(outputs, self.cell.circuit.outputs, strict=True):
-            if wire < 0:
-                output.fill_(-1 if wire == ONE else 0)
-            elif wires[wire] is not output:
-                output.copy_(wires[wire])
-
-    @cached_property
-    def _plan(self) -> "Plan":
-        return Plan.of(self.cell.circuit)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """In which buffers the gates of a circuit leave their outcomes.
-
-    Attributes:
-        instructions: In order; buffer -1 is that of output 0, -2 of output 1, and so on.
-        buffers: How many are needed beside the outputs.
-    """
-
-    instructions: tuple[Instruction, ...]
-    buffers: int
-
-    @classmethod
-    def of(cls, circuit: Circuit) -> "Plan":
-        """Return the plan of a circuit: a buffer is free again once its last reader is done."""
-        last, free, held = circuit.last_use(), [], {}
-        own = {wire: -1 - number for number, wire in enumerate(circuit.outputs)}
-        instructions, buffers = [], 0
-        for number, gate in enumerate(circuit.gates):
-            wire = circuit.inputs + number
-            for read in {gate.first, gate.second}:
-                if last[read] == number and read in held:
-                    free.append(held.pop(read))
-            if wire in own:
-                place = own[wire]
-            else:
-                if not free:
-                    free.append(buffers)
-                    buffers += 1
-                place = held[wire] = free.pop()
-            reads = (gate.first,) if gate.op == "not" else (gate.first, gate.second)
-            operation = OPERATIONS.get(gate.op, torch.bitwise_not)
-            instructions.append((operation, reads, place, wire))
-        return cls(tuple(instructions), buffers)
+        if shape not in self.machines:
+            self.machines[shape] = Machine(plan, outputs[0], radius)
+        self.machines[shape].run([rows(room, plane, row) for row, plane in plan.planes], outputs)
 
 
 def why_not_bits(automaton: HasSpec, state: State) -> str | None:
@@ -236,12 +178,3 @@ def _term(spec: StepSpec, name: str, axes: int) -> TableTerm | GatesTerm | str:
     if any(len(offset) != axes for offset in term.offsets):
         return "looks along other axes than the grid has"
     return term
-
-
-def _seen(words: Tensor, offset: tuple[int, ...], radius: int, rows: tuple[int, int]) -> Tensor:
-    """Return the words of the neighbours at an offset, for some rows of words."""
-    start, count = rows
-    words = words.narrow(2, radius + start + offset[0], count)
-    for axis, by in enumerate(offset[1:], start=3):
-        words = words.narrow(axis, radius + by, words.shape[axis] - 2 * radius)
-    return words

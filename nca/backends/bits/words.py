@@ -95,29 +95,30 @@ class WordGrid:
     def _fill_rows(self, room: Tensor) -> None:
         """Write the rows beyond both ends of the first axis, and of each of its parts."""
         radius, rows = self.radius, self.rows
-        beyond = [self._row_beyond(room, *pair) for pair in self._sources[0]]
+        beyond = [(*self._place(at), self._held(room, source)) for at, source in self._sources[0]]
         for row, bit, value in beyond:  # the last part may be shorter than the others
             if 0 <= row < rows:
-                _set_bit(room[:, :, radius + row], bit, value)
+                _set_bit(room.select(2, radius + row), bit, value)
         for by in range(radius):
             # the last rows of each part lie above the next, and its first below the one before
-            torch.bitwise_left_shift(room[:, :, rows + by], 1, out=room[:, :, by])
-            first = room[:, :, radius + by]
-            torch.bitwise_right_shift(first, 1, out=room[:, :, radius + rows + by])
+            last, first = room.select(2, rows + by), room.select(2, radius + by)
+            torch.bitwise_left_shift(last, 1, out=room.select(2, by))
+            torch.bitwise_right_shift(first, 1, out=room.select(2, radius + rows + by))
         for row, bit, value in beyond:
             if not 0 <= row < rows:
-                _set_bit(room[:, :, radius + row], bit, value)
+                _set_bit(room.select(2, radius + row), bit, value)
 
-    def _row_beyond(
-        self, room: Tensor, place: int, source: Source
-    ) -> tuple[int, int, Tensor | None]:
-        """Return the row and bit of cells beyond the first axis, and what they hold; None: 0."""
-        bit = 0 if place < 0 else self.parts - 1
-        row = place - bit * self.rows
+    def _place(self, cell: int) -> tuple[int, int]:
+        """Return the row and the bit at which a cell beyond the first axis is read."""
+        bit = 0 if cell < 0 else self.parts - 1
+        return cell - bit * self.rows, bit
+
+    def _held(self, room: Tensor, source: Source) -> Tensor | None:
+        """Return what the cells hold that those beyond the first axis repeat, 0 or 1; None: 0."""
         if source is None:
-            return row, bit, None
-        words = room[:, :, self.radius + source % self.rows]
-        return row, bit, words >> (source // self.rows) & 1
+            return None
+        bit, row = divmod(source, self.rows)
+        return (room.select(2, self.radius + row) >> bit).bitwise_and_(1)
 
     @cached_property
     def _sources(self) -> list[list[tuple[int, Source]]]:
@@ -138,7 +139,7 @@ def _set_bit(words: Tensor, bit: int, value: Tensor | None) -> None:
     """Write 0 or 1 into a bit of words; None: 0."""
     words.bitwise_and_(_signed(~(1 << bit)))
     if value is not None:
-        words.bitwise_or_(value << bit)
+        words.bitwise_or_(value.bitwise_left_shift_(bit) if bit else value)
 
 
 def _signed(word: int) -> int:
