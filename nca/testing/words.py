@@ -45,6 +45,7 @@ def _topology(topology: Topology, axes: int) -> str:
 WORDS: dict[str, Callable[[Any, int], str]] = {
     "size": lambda size, axes: f"a grid of {_by(size[:axes])} cells",
     "room": lambda room, axes: f"a grid {_by(room[:axes])} cells larger than a neighbourhood",
+    "tall": lambda tall, _: f"{tall} times as high",
     "offset": lambda offset, axes: f"moved by ({', '.join(map(str, offset[:axes]))})",
     "laps": lambda laps, axes: f"repeated {_by(laps[:axes])} times",
     "cell": lambda cell, axes: f"the cell ({', '.join(map(str, cell[:axes]))})",

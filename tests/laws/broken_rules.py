@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from nca import RuleContext, Topology, UpdateRule, View
+from nca import Needs, RuleContext, TableTerm, Topology, UpdateRule, View
 from nca.engine.program import DecayTerm, Program
 
 
@@ -36,6 +36,20 @@ class KnowsWhereItIs(Sound):
 class SaysSomethingElse(Sound):
     def program(self) -> Program:
         return Program((DecayTerm(0.5),))
+
+
+class Flips(UpdateRule):
+    """Cells of 0 and 1 become each other."""
+
+    needs = Needs(axes=(2,), states="binary")
+
+    def forward(self, view: View) -> Tensor:
+        return 1 - 2 * view.own
+
+
+class SaysAnotherTable(Flips):
+    def program(self) -> Program:
+        return Program((TableTerm(((0, 1),), (1,), torch.tensor([[0, 1], [0, 1]])),))
 
 
 class PadsWithZeros(Sound):

@@ -28,6 +28,7 @@ BROKEN = [
     ("sparse", rules.LooksPastTheView),
     ("sparse", rules.LooksTwiceAsFar),
     ("tiled", rules.SaysSomethingElse),
+    ("bits", rules.SaysAnotherTable),
     ("program", rules.SaysSomethingElse),
     ("reads", rules.PeeksAbove),
     ("view", rules.PeeksAtAll),
