@@ -39,7 +39,7 @@ RecipeName = Annotated[
     str,
     typer.Argument(
         metavar="RECIPE",
-        help="A .toml file, or an installed name.",
+        help="A .toml file, a .py file with RECIPE in it, or an installed name.",
         autocompletion=complete_recipe,
     ),
 ]
