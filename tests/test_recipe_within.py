@@ -8,6 +8,7 @@ from nca.checkpoint.find import checkpoint_path, find_recipe, names_recipe
 from nca.checkpoint.read import read_recipe
 from nca.errors import CheckpointError, NCAError, PluginError
 from nca.recipe.errors import RecipeError
+from nca.registry.installed import listen
 from tests.tiny import RECIPE as TINY
 
 
@@ -39,11 +40,16 @@ def test_errors_say_that_their_lines_are_those_of_the_text(tmp_path):
     assert "line 2   wrong" in str(caught.value)
 
 
-def test_the_module_is_executed_and_announced_where_the_recipe_names_it(tmp_path, capsys):
+def test_the_module_is_executed_and_announced_where_the_recipe_names_it(tmp_path):
     path = module(tmp_path, 'format = 1\nplugins = ["mine.py"]\n' + TINY.split("format = 1")[1])
-    with pytest.raises(PluginError, match="it was executed"):
-        read_recipe(str(path))
-    assert f"executing what the recipe names: {path}" in capsys.readouterr().err
+    lines: list[str] = []
+    listen(lines.append)
+    try:
+        with pytest.raises(PluginError, match="it was executed"):
+            read_recipe(str(path))
+    finally:
+        listen(None)
+    assert lines == [f"executing what the recipe names: {path}"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
     model.film(96)                              a notebook shows it moving
     model.play()                                the live page, in the cell
     model.export("mine.html")                   a page for any browser; .onnx: one step
-    model = nca.train("mine.toml", overrides={"train.iterations": 500})
+    model = nca.train("mine.toml", train={"iterations": 500})
     nca.save(automaton, "mine.safetensors")     one of your own loop; nca.load takes it back
     nca.Model.from_automaton(automaton)         the same without a file: film, play, export
 

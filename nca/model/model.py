@@ -72,6 +72,7 @@ class Model:
         data: str | Path | None = None,
         plugins: Iterable[str | Path] = (),
         trust: bool = False,
+        **tables: Any,
     ) -> "Model":
         """Load a trained automaton.
 
@@ -83,6 +84,7 @@ class Model:
             data: Folder of data sets.
             plugins: Plugin files to execute first.
             trust: Whether to execute the plugin files that it carries; only if you trust its maker.
+            tables: Keys by table, `rollout={"fire_rate": 0.3}`, beside the overrides.
 
         Raises:
             CheckpointError: It is missing, damaged, foreign or does not fit.
@@ -93,7 +95,8 @@ class Model:
         know(plugins)
         if trust:
             load_carried(str(source), plugins)
-        trained = Trained.load(str(source), pick_device(device), as_overrides(overrides))
+        changed = as_overrides(overrides, tables)
+        trained = Trained.load(str(source), pick_device(device), changed)
         return cls(trained, data_folder(data))
 
     @classmethod
