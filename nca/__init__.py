@@ -110,6 +110,7 @@ if TYPE_CHECKING:
     from nca.model.model import Model as Model
     from nca.model.model import load as load
     from nca.model.playing import Playing as Playing
+    from nca.model.reports import Report as Report
     from nca.model.save import save as save
     from nca.model.train import train as train
     from nca.progress import SILENT as SILENT
@@ -246,6 +247,7 @@ NAMES = {
     "nca.model.train": ("train",),
     "nca.model.film": ("Film",),
     "nca.model.playing": ("Playing",),
+    "nca.model.reports": ("Report",),
     # read results
     "nca.recipe.recipe": ("Recipe",),
     "nca.checkpoint.file": ("Checkpoint",),

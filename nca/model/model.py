@@ -39,12 +39,14 @@ from nca.model.film import RATE, Film
 from nca.model.given import data_folder, know
 from nca.model.notebook import progress_here
 from nca.model.playing import Playing, play
+from nca.model.reports import examine, find_islands
 from nca.play.model import PlayedModel
 from nca.progress import Progress
 from nca.recipe.overrides import as_overrides
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import discover
 from nca.render.collect import CollectedStates
+from nca.reports.report import Report
 from nca.tasks.batch import Batch
 from nca.tasks.prediction import Prediction
 from nca.tasks.task import Task
@@ -230,6 +232,68 @@ class Model:
         how = {"steps": self._steps(steps), "repeats": repeats, "fire_rate": fire_rate}
         seen = seen_files(self._trained, found, batch)
         return [one for each in seen for one in predict(self._trained, each, **how)]
+
+    def islands(
+        self,
+        *images: str | Path,
+        steps: Steps | None = None,
+        samples: int = 200,
+        split: Split = "test",
+        threshold: float = 0.9,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Return whether cells agree in islands that grow and nest, as `nca islands` reports it.
+
+        Args:
+            *images: Pictures to measure on, in place of data.
+            steps: When it is measured; if not given, as many as the recipe evaluates first.
+            samples: How many of the data; 0: all.
+            split: Of which data.
+            threshold: Least cosine inside an island.
+            progress: Where it is reported how far it is; a bar in notebooks, if not given.
+
+        Raises:
+            DataError: The task's data cannot be had.
+            OptionError: A number is out of its range.
+            PictureError: A file is missing or no picture.
+            ShapeError: The grid has not two axes.
+        """
+        how = {"steps": steps, "samples": samples, "split": split, "threshold": threshold}
+        self._prepare()
+        return find_islands(self._trained, images, progress or progress_here(), **how)
+
+    def examine(
+        self,
+        *checks: str,
+        quick: bool = False,
+        steps: Steps | None = None,
+        seeds: int = 8,
+        samples: int = 64,
+        split: Split = "test",
+        long_steps: Steps = 10_000,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Return how robust the automaton is, as `nca examine` reports it.
+
+        Args:
+            *checks: Which, such as `damage`; all of them if none are named.
+            quick: Whether at most three random seeds, and fewer samples, shall do.
+            steps: Take these for the trained steps.
+            seeds: How many random seeds.
+            samples: Per random seed, at most.
+            split: Of which data.
+            long_steps: Steps of the long run.
+            progress: Where it is reported how far it is; a bar in notebooks, if not given.
+
+        Raises:
+            DataError: The task's data cannot be had.
+            NCAError: There is no check of this name.
+            OptionError: A number is out of its range.
+        """
+        how = {"quick": quick, "steps": steps, "seeds": seeds, "samples": samples}
+        how |= {"split": split, "long_steps": long_steps}
+        self._prepare()
+        return examine(self._trained, checks, self._data, progress or progress_here(), **how)
 
     def image(self, state: State, *, levels: bool = False, scale: int | None = None) -> Image:
         """Return a picture of a state, as the task draws it.

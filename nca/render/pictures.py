@@ -15,9 +15,10 @@ Legend: H height, W width.
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,6 +56,7 @@ __all__ = [
     "decode_frames",
     "drawn",
     "fit_to_grid",
+    "grid_pictures",
     "is_picture",
     "pictures_in",
     "read_picture_file",
@@ -176,6 +178,19 @@ def fit_to_grid(picture: Picture, size: Size) -> Tensor:
     sheet.paste(image, ((width - inner[0]) // 2, (height - inner[1]) // 2))
     pixels = torch.from_numpy(np.asarray(sheet).copy())
     return pixels.permute(2, 0, 1).float() / 255
+
+
+def grid_pictures(files: Iterable[Path], size: Size) -> tuple[Tensor, ...]:
+    """Return picture files as `fit_to_grid` sets them onto a sheet.
+
+    Raises:
+        PictureError: One is missing or no picture.
+    """
+    longest = max(size, default=1)
+    return tuple(
+        fit_to_grid(decode(read_picture_file(file), str(file), side=longest), size)
+        for file in files
+    )
 
 
 @contextmanager
