@@ -9,7 +9,7 @@ Limits:
 - No recipe that comes along was trained on a GPU, and the fused programs have not run on one;
   see `nca help gpu`.
 - There is no `--device mps`: Apple's cards know no float64, in which metrics are summed.
-- `nca predict` takes a picture to segment as one grid, which has to fit into memory.
+- `nca predict` takes a picture to segment as one grid, which has to fit into memory (`--side`).
 - In several processes each one holds the whole run and draws the whole batch; only steps and
   their gradients are divided. nccl and several GPUs have not been run; see
   `nca help distributed`.

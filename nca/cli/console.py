@@ -176,7 +176,7 @@ def out_of_memory(fault: BaseException) -> NCAError | None:
         "the memory does not suffice.",
         where=words[0],
         to_do="make it smaller: [train] or [evaluate] batch, [pool] size, [grid] size, "
-        "[[levels]] channels; or see what nca plan says of [train] memory",
+        "[[levels]] channels, --side of nca predict; or see what nca plan says of [train] memory",
     )
 
 

@@ -32,7 +32,13 @@ from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import NCAWarning
 from nca.evaluation.finish_run import evaluate_trained
-from nca.evaluation.predict import demand_predictions, picture_files, predict, seen_files
+from nca.evaluation.predict import (
+    demand_any_size,
+    demand_predictions,
+    picture_files,
+    predict,
+    seen_files,
+)
 from nca.files import user_path
 from nca.model.build import describe_trained, write_export
 from nca.model.film import RATE, Film
@@ -212,6 +218,7 @@ class Model:
         repeats: int = 4,
         fire_rate: float | None = None,
         batch: int = 16,
+        side: int | None = None,
     ) -> list[tuple[str, Prediction]]:
         """Return what is said of pictures, each with its name, as `nca predict` has it.
 
@@ -221,16 +228,19 @@ class Model:
             repeats: Rollouts with other fire masks; their spread is in what is said.
             fire_rate: Use this chance instead of the automaton's own.
             batch: At most so many pictures at once.
+            side: Pixels along the longer side beyond which a picture is shrunk to so many.
 
         Raises:
-            NCAError: The task takes no picture as its input.
+            NCAError: The task takes no picture as its input, or shrinks each one to its grid.
             PictureError: A file is missing, or a folder has no picture. One that cannot be read is
                 left out, and a warning says so.
         """
         demand_predictions(self._trained)
+        if side is not None:
+            demand_any_size(self._trained)
         found = picture_files([user_path(Path(file)) for file in files])
         how = {"steps": self._steps(steps), "repeats": repeats, "fire_rate": fire_rate}
-        seen = seen_files(self._trained, found, batch)
+        seen = seen_files(self._trained, found, batch, side)
         return [one for each in seen for one in predict(self._trained, each, **how)]
 
     def islands(

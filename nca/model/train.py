@@ -32,7 +32,7 @@ def train_recipe(
 ) -> Model:
     """Train a recipe as `nca run` does, and return its best weights, evaluated on test data.
 
-        nca.train("growing", train={"iterations": 50}, random_seed=1)
+        nca.train("mine.toml", train={"iterations": 50}, random_seed=1)
 
     Args:
         recipe: The name of a recipe, a .toml file, or its tables as a dict, with `name` beside
