@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from nca.model.train import train as train
     from nca.progress import SILENT as SILENT
     from nca.progress import Progress as Progress
+    from nca.recipe.named_rule import named_rule as named_rule
     from nca.recipe.recipe import Recipe as Recipe
     from nca.registry.importer import Imported as Imported
     from nca.registry.registry import register as register
@@ -131,6 +132,8 @@ if TYPE_CHECKING:
     from nca.tasks.display import ChannelColours as ChannelColours
     from nca.tasks.display import ClassColours as ClassColours
     from nca.tasks.display import Display as Display
+    from nca.tasks.display import MappedColours as MappedColours
+    from nca.tasks.display import StateColours as StateColours
     from nca.tasks.metrics import Share as Share
     from nca.tasks.pool import Pool as Pool
     from nca.tasks.pool import PoolOptions as PoolOptions
@@ -217,7 +220,14 @@ NAMES = {
         "ClassShare",
     ),
     "nca.tasks.prediction": ("Prediction",),
-    "nca.tasks.display": ("Display", "ChannelColours", "ClassColours", "Canvas"),
+    "nca.tasks.display": (
+        "Display",
+        "ChannelColours",
+        "ClassColours",
+        "MappedColours",
+        "StateColours",
+        "Canvas",
+    ),
     "nca.tasks.batch": ("Batch",),
     "nca.tasks.pool": (
         "Pool",
@@ -240,6 +250,7 @@ NAMES = {
         "load_texture",
         "to_rgb_on_white",
     ),
+    "nca.recipe.named_rule": ("named_rule",),
     "nca.registry.importer": ("Imported",),
     # load and train whole automata
     "nca.model.model": ("Model", "load"),

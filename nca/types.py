@@ -151,10 +151,10 @@ class NamedPlugin:
     """Mark of an option that names a plugin: a name alone, or a table of a name and its options.
 
     Attributes:
-        kind: `dataset` or `target`.
+        kind: `dataset`, `target` or `rule`.
     """
 
-    kind: Literal["dataset", "target"]
+    kind: Literal["dataset", "target", "rule"]
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         """Mark the schema, in which that of a recipe puts the tables that there are."""
@@ -166,3 +166,6 @@ DatasetSpec: TypeAlias = Annotated[Name | dict[str, Any], NamedPlugin("dataset")
 
 TargetSpec: TypeAlias = Annotated[PictureSpec | dict[str, Any], NamedPlugin("target")]
 """A `PictureSpec`, or a registered target with its options: `{ name = "NAME", ... }`."""
+
+RuleSpec: TypeAlias = Annotated[Name | dict[str, Any], NamedPlugin("rule")]
+"""A registered update rule: `"NAME"`, or `{ name = "NAME", ... }` with its options."""

@@ -27,7 +27,7 @@ from nca import (
     register,
 )
 from nca.types import Count, Samples, Size, Split
-from nca_plugins.turmites import HEADINGS, counts
+from nca_plugins.turmites import HEADINGS, numbers_of_ants
 
 TOLD_APART = 16
 """Colours of the ground that are shown; those beyond begin again with the second."""
@@ -115,7 +115,7 @@ class TurmiteTask(Task):
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return how many cells have another colour than the first, and how many ants there are."""
         painted = state[self.ground.name][:, 0].round() != 0
-        ants = counts(state[self.level.name])
+        ants = numbers_of_ants(state[self.level.name])
         return {
             "painted": Share.of(painted.flatten(1).sum(dim=1)),
             "ants": Share.of(ants.flatten(1).sum(dim=1)),
@@ -143,7 +143,7 @@ class TurmiteTask(Task):
         colour = state[self.ground.name][:, 0].detach().nan_to_num(0.0).round().long().clamp(min=0)
         shown = torch.where(colour < TOLD_APART, colour, 1 + (colour - 1) % (TOLD_APART - 1))
         ground = COLOURS.to(colour.device)[shown].movedim(-1, 1)
-        ants = counts(state[self.level.name].detach()).sum(dim=1, keepdim=True) > 0
+        ants = numbers_of_ants(state[self.level.name].detach()).sum(dim=1, keepdim=True) > 0
         return torch.where(ants, ground.new_tensor(ANT).view(1, 3, 1, 1), ground)
 
 

@@ -131,12 +131,12 @@ def _misfits(table: list[list[list[int]]]) -> Iterator[tuple[str, str]]:
                 yield f"goes to state {following}", f"it has {states}, from 0"
 
 
-def counts(ants: Tensor) -> Tensor:
+def numbers_of_ants(ants: Tensor) -> Tensor:
     """Return how many ants there are, in whole numbers, in the shape of their level."""
     return ants.round().clamp(min=0)
 
 
-def colours(ground: Tensor, count: int) -> Tensor:
+def colour_of(ground: Tensor, count: int) -> Tensor:
     """Return the colour of each cell, int64 `(B, *space)`, from the first channel of a level."""
     return ground.select(1, 0).round().long().remainder(count)
 
@@ -170,8 +170,8 @@ class TurmiteGround(UpdateRule):
     def forward(self, view: View) -> Tensor:
         """Return the way from each colour to the one that the ants paint."""
         own = view.own
-        colour = colours(own, self.colours)  # (B, *space)
-        ants = counts(view.above).unflatten(1, (self.states, HEADINGS)).sum(dim=2)
+        colour = colour_of(own, self.colours)  # (B, *space)
+        ants = numbers_of_ants(view.above).unflatten(1, (self.states, HEADINGS)).sum(dim=2)
         added = self.added[:, colour].movedim(0, 1)  # (B, states, *space)
         painted = (colour + (added * ants.long()).sum(dim=1)).remainder(self.colours)
         return painted.unsqueeze(1).to(own.dtype) - own
@@ -208,8 +208,8 @@ class TurmiteAnts(UpdateRule):
     def forward(self, view: View) -> Tensor:
         """Return those who come to each cell, less those who were there."""
         own = view.own
-        ants = counts(own)
-        taken = self.taken[:, colours(view.below, self.colours)]  # (ways, B, *space)
+        ants = numbers_of_ants(own)
+        taken = self.taken[:, colour_of(view.below, self.colours)]  # (ways, B, *space)
         leaving = [torch.zeros_like(ants[:, :HEADINGS])] * self.states
         for here, (before, after, turn) in zip(taken, self.ways, strict=True):
             turning = ants.narrow(1, HEADINGS * before, HEADINGS) * here.unsqueeze(1)

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="it needs the extra play")
 
+from nca.play.gallery import Gallery
 from nca.play.hub import Hub
 from nca.play.server import Server
 from nca.play.session import Session
@@ -32,9 +33,11 @@ class Served:
 
 
 @contextmanager
-def serving(session: Session, *, moving: bool = False) -> Iterator[Served]:
+def serving(
+    session: Session | None, *, moving: bool = False, gallery: Gallery | None = None
+) -> Iterator[Served]:
     """Serve a session from a thread, and stop afterwards."""
-    hub = Hub(session, moving=moving)
+    hub = Hub(session, moving=moving, gallery=gallery)
     server = Server(hub, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

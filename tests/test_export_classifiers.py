@@ -11,8 +11,8 @@ from playwright.sync_api import Page
 from nca import State
 from nca.checkpoint.trained import Trained
 from nca.export.example import example_state
-from nca.export.page_views import CONTRAST, DARK, colour_contrast, legible
-from nca.render.palettes import CLASS_COLOURS
+from nca.export.page_views import DARK
+from nca.render.palettes import CLASS_COLOURS, CONTRAST, colour_contrast, legible
 
 ENOUGH = {
     "self_classifying_mnist_small": 50,

@@ -16,6 +16,7 @@ from nca import (
     RuleContext,
     Skip,
     Topology,
+    UpdateRule,
 )
 from nca.checkpoint.trained import Trained
 from nca.export import write_html
@@ -106,17 +107,22 @@ def test_a_page_that_computes_something_else_is_not_written(tmp_path, monkeypatc
     assert not list(tmp_path.iterdir())
 
 
+class Secret(UpdateRule):
+    def forward(self, view):
+        return view.own
+
+
 def test_all_that_a_page_cannot_say_is_told_at_once():
     layout = Layout([Level("low", 2), Level("top", 2)])
-    low, top = (RuleContext(layout, name) for name in layout)
-    life, prediction = registry.get("rule", "life"), registry.get("rule", "bottom_up")
-    rules = {"low": [life(low)], "top": [prediction(top, shown="normalised")]}
+    top = RuleContext(layout, "top")
+    prediction = registry.get("rule", "bottom_up")
+    rules = {"low": [Secret()], "top": [prediction(top, shown="normalised")]}
     automaton = Automaton(layout, rules)
     with pytest.raises(ExportError) as refused:
         page_data(automaton, automaton.seed(1, (4, 4)), Packer())
     assert refused.value.what == (
         "no page can be made of this automaton: "
-        'rule Life of level "low" is a table or a network of logic gates, which no page can do; '
+        'rule Secret of level "low" does not declare what it computes (UpdateRule.program); '
         'rule BottomUp of level "top" standardises each cell\'s channels, which no page can do.'
     )
     assert refused.value.to_do == "export it with --engine onnx instead"

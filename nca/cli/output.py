@@ -179,6 +179,10 @@ MODULE = Kind(
     lambda path: b"automaton, written by nca" in _head(path / "automaton.py")[:99],
     folder=True,
 )
+PROGRAM = Kind(
+    "a C program of nca export",
+    lambda path: b"/* A cellular automaton, written by nca" in _head(path)[:99],
+)
 CHECKPOINT = Kind("a checkpoint of nca", lambda path: "nca" in _metadata(path))
 BENCHMARK = Kind(
     "JSON of nca bench", lambda path: {"format", "machine", "ceiling", "cases"} <= _keys(path)

@@ -1,7 +1,7 @@
 """`nca play`: touch a living automaton on a page that this machine serves."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,14 +24,11 @@ from nca.cli.progress import terminal_progress
 from nca.errors import NCAError
 from nca.files import read_text_bounded
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-TRY_FIRST = """\
-What shall be played? Try first:
-  nca play growing                      A lizard that grows from one cell, and heals when it is cut.
-  nca play self_classifying_mnist_long  Draw a digit; its cells agree on what it is.
-  nca play life                         A rule alone, without weights.
-nca recipes list names the others; a run's folder or a checkpoint's file plays too."""
+if TYPE_CHECKING:
+    from nca.play.session import Session
+    from nca.progress import Progress
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRID = r"[1-9]\d{0,6}(x[1-9]\d{0,6}){0,2}"
 """How the sides of a grid of up to three axes are written."""
 
@@ -41,7 +38,7 @@ def play_command(
         str | None,
         typer.Argument(
             metavar="CHECKPOINT|RECIPE",
-            help="A file, a run's folder, the name of either, or a rule such as B36/S23.",
+            help="A file, a run's folder, a name, or a rule such as B36/S23; none: a gallery.",
             autocompletion=complete_either,
         ),
     ] = None,
@@ -80,13 +77,13 @@ def play_command(
 ) -> None:
     """Play an automaton on a page: paint, damage, turn controls, go back in time.
 
+    Without a name it opens a gallery of everything that is installed.
+
     Example: nca play growing
     """
     from nca.device import pick_device
 
-    if source is None:
-        say(TRY_FIRST)
-        raise typer.Exit(2)
+    _refuse_alone(source, history=history, follow=follow, trust=trust)
     if host not in LOOPBACK:
         wanted = f"the page is for this machine alone; choose {', '.join(LOOPBACK)}"
         raise typer.BadParameter(wanted, param_hint="--host")
@@ -95,16 +92,18 @@ def play_command(
     demand_extra("nca play")
     from nca.play.model import is_checkpoint
 
-    load_plugins(plugin, source if trust and is_checkpoint(source) else None)
+    load_plugins(plugin, source if source and trust and is_checkpoint(source) else None)
     from nca.play.ending import ending
     from nca.play.follow import follower, newest
+    from nca.play.gallery import Gallery
     from nca.play.hub import Hub
     from nca.play.launch import open_in_browser
     from nca.play.model import PlayedModel
     from nca.play.server import Server
     from nca.play.session import Session
+    from nca.play.work import work_progress
 
-    run = Path(source)
+    run = Path(source or "")
     if follow and not newest(run).is_file():
         raise NCAError(
             "there is no run to follow.",
@@ -116,29 +115,31 @@ def play_command(
     cells = None if size is None else sides(size, "--size", GRID, wanted)
     place = pick_device(device)
 
-    def load() -> PlayedModel:
-        with terminal_progress() as progress:
-            return PlayedModel.load(
-                checkpoint,
-                place,
-                size=cells,
-                overrides=(*(overrides or ()), *with_pattern(pattern)),
-                data=data,
-                progress=progress,
-            )
+    given = (*(overrides or ()), *with_pattern(pattern))
 
-    model = load()
-    seed = model.recipe.tables.random_seed if random_seed is None else random_seed
-    session = Session(model, seed)
-    if history and session.load(_text(history)):
-        say(f"{history} was made with other weights: what it replays will differ")
-    hub = Hub(session, moving=True)
-    beside = follower(hub, run, load) if follow else None
+    def load(name: str, progress: "Progress") -> PlayedModel:
+        return PlayedModel.load(
+            name, place, size=cells, overrides=given, data=data, progress=progress
+        )
+
+    def load_here() -> PlayedModel:
+        with terminal_progress() as progress:
+            return load(checkpoint or "", progress)
+
+    session = None
+    if checkpoint:
+        model = load_here()
+        seed = model.recipe.tables.random_seed if random_seed is None else random_seed
+        session = Session(model, seed)
+        if history and session.load(_text(history)):
+            say(f"{history} was made with other weights: what it replays will differ")
+    gallery = Gallery(lambda name: load(name, work_progress()), random_seed)
+    hub = Hub(session, moving=True, gallery=None if follow else gallery)
+    beside = follower(hub, run, load_here) if follow else None
     server = Server(hub, host, port, beside, hosts=allow_host or ())
-    kind = f"iteration {model.iteration:,}" if model.trained else "first weights, untrained"
     with ending() as end:
         print_result(server.auth.address)
-        say(f"{model.name} ({kind}) on {model.device}; Ctrl-C ends it")
+        say(f"{_words(session)} on {place}; Ctrl-C ends it")
         if not no_open and not open_in_browser(server.auth.address, end):
             say("no browser was found here: open the address above in one")
         try:
@@ -146,6 +147,24 @@ def play_command(
         finally:
             end.clean()
     raise typer.Exit(end.code)
+
+
+def _refuse_alone(source: str | None, **options: object) -> None:
+    """Refuse options that say something of what is played, where nothing is named."""
+    if source is None and (given := [name for name, value in options.items() if value]):
+        wanted = "name what is played: without, the page opens a gallery to choose from"
+        raise typer.BadParameter(wanted, param_hint=f"--{given[0]}")
+
+
+def _words(session: "Session | None") -> str:
+    """Return in words what is played."""
+    if session is None:
+        return "a gallery of what is installed,"
+    model = session.model
+    weights = sum(weight.numel() for weight in model.automaton.parameters())
+    kind = "first weights, untrained" if weights else "without weights"
+    kind = f"iteration {model.iteration:,}" if model.trained else kind
+    return f"{model.name} ({kind})"
 
 
 def _text(path: Path) -> str:

@@ -61,11 +61,13 @@ class GateLayer:
         first: `(G)`, int64: the wire of each gate's input a.
         second: `(G)`, int64: the wire of its input b.
         factors: `(G, 4)`: f0 to f3 of each gate.
+        begin: The least wire that a gate reads, or one below it: those before it need not be kept.
     """
 
     first: Tensor
     second: Tensor
     factors: Tensor
+    begin: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,10 @@
-"""Take an automaton away: as a page that runs in a browser, as ONNX, or as a plain module.
+"""Take an automaton away: as a page for a browser, as ONNX, as a plain module, or as C.
 
     nca export CHECKPOINT --to html                  a page; the graphics card computes it
     nca export CHECKPOINT --to html --engine onnx    a page for any rule, on the processor
     nca export CHECKPOINT --to onnx                  one step, for any grid size and fire mask
     nca export CHECKPOINT --to torch                 a plain module of PyTorch to take away
+    nca export CHECKPOINT|RECIPE --to c              a C program that steps a grid of few states
 
 What is exported is run where it will run, and compared with torch before it is written. A page is
 one file that asks for nothing else, with the same fire masks as torch. Rules that declare no
@@ -23,15 +24,23 @@ dozen lines that need torch and safetensors alone, and `weights.safetensors`; it
 a `program()` on two axes, without attention, location codes and skips. What was measured:
 `nca help measured`.
 
-`html` writes pages, `onnx` models, `torch_module` and `torch_source` plain modules, `verify`
-compares with torch; `example`, `page_data`, `page_views`, `texels`, `onnx_step`, `onnx_inputs`,
-`onnx_trial`, `onnx_json` and `browser` serve them. Public to the other folders: `browser`, and what
-`__all__` names.
+A C program is one file of C99: `cc -O2 -o life life.c`, `./life --steps 100 < rows.txt`. It steps
+one level whose only rule is a table (`nca.TableTerm`) or hard logic gates (`nca.GatesTerm`), on a
+torus of one or two axes where all cells fire. Where there is a circuit, 64 cells are stepped at a
+time; otherwise each is looked up. It reads and writes rows of digits, or of numbers where there are
+more than ten states, one block of rows for each channel; `--random 1024x1024 --speed` times it. A
+C compiler (`cc`, `gcc`, `clang`, or one named in `CC`) is needed for the comparison alone.
+
+`html` writes pages, `onnx` models, `torch_module` and `torch_source` plain modules, `c_program`,
+`c_source` and `c_text` C programs; `verify` compares with torch; `example`, `page_data`,
+`page_views`, `texels`, `onnx_step`, `onnx_inputs`, `onnx_trial`, `onnx_json` and `browser` serve
+them. Public to the other folders: `browser`, and what `__all__` names.
 """
 
+from nca.export.c_program import write_c
 from nca.export.html import write_html
 from nca.export.onnx import write_onnx
 from nca.export.torch_module import PlainModule, plain_module
 from nca.export.verify import Difference
 
-__all__ = ["Difference", "write_html", "write_onnx", "PlainModule", "plain_module"]
+__all__ = ["Difference", "write_c", "write_html", "write_onnx", "PlainModule", "plain_module"]

@@ -32,10 +32,11 @@ from nca.jsonl import dumps
 from nca.tasks.display import Display
 
 ENGINES = {
-    "webgl": ("webgl/shaders.js", "webgl/engine.js"),
+    "webgl": ("webgl/shaders.js", "webgl/discrete.js", "webgl/engine.js"),
     "onnx": (
         *(
             "webgl/shaders.js",
+            "webgl/discrete.js",
             "webgl/engine.js",
             "onnx/tensors.js",
             "onnx/rearranged.js",

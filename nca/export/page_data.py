@@ -31,6 +31,9 @@ from nca.engine.state import State
 from nca.errors import ExportError
 from nca.export.texels import Packer, base64_of, perceived_order
 
+MOST_COLUMNS, MOST_GATES = 1 << 20, 2048
+"""Of a table and of a network of gates that a page is given."""
+
 SPARSE = 0.25
 """Up to this share of cells, a first state is written cell by cell."""
 
@@ -170,8 +173,42 @@ def _term(term: Term, context: RuleContext, names: list[str], packer: Packer) ->
             "itself": weights.itself,
             "tiny": weights.tiny,
         }
+    if isinstance(term, TableTerm):
+        return _table(term, packer)
+    if isinstance(term, GatesTerm):
+        return _gates(term)
     assert isinstance(term, MLPTerm)  # `_obstacle` has found the others
     return _net(term, context, names, packer)
+
+
+def _table(term: TableTerm, packer: Packer) -> dict[str, Any]:
+    """Return a table of successors: neighbours, one to a texel, and successors, four to one."""
+    seen = [(dx, dy, by, 0) for (dy, dx), by in zip(term.offsets, term.weights, strict=True)]
+    successors = term.successors.flatten().float()
+    filled = torch.cat([successors, successors.new_zeros(-len(successors) % 4)])
+    return {
+        "kind": "table",
+        "seen": packer.add(torch.tensor(seen, dtype=torch.float32)),
+        "count": len(seen),
+        "states": term.states,
+        "columns": term.successors.shape[1],
+        "counted": list(term.counted),
+        "successors": packer.add(filled),
+        "radius": term.radius,
+    }
+
+
+def _gates(term: GatesTerm) -> dict[str, Any]:
+    """Return a network of logic gates: what each reads, and its factors."""
+    layers = term.layers
+    return {
+        "kind": "gates",
+        "offsets": [list(offset) for offset in term.offsets],
+        "first": [wire for layer in layers for wire in layer.first.tolist()],
+        "second": [wire for layer in layers for wire in layer.second.tolist()],
+        "factors": [row for layer in layers for row in layer.factors.detach().tolist()],
+        "radius": term.radius,
+    }
 
 
 def _net(term: MLPTerm, context: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
@@ -234,8 +271,10 @@ def _obstacle(program: Program | NotDeclared) -> str | None:
     if isinstance(program, NotDeclared):
         return program.why
     for term in program.terms:
-        if isinstance(term, TableTerm | GatesTerm):
-            return "is a table or a network of logic gates, which no page can do"
+        if isinstance(term, TableTerm) and sum(term.weights) > MOST_COLUMNS:
+            return f"tells more than {MOST_COLUMNS:,} neighbourhoods apart, which no page can do"
+        if isinstance(term, GatesTerm) and term.gates > MOST_GATES:
+            return f"has more than {MOST_GATES:,} logic gates, which no page can do"
         if isinstance(term, AttentionTerm) and term.weights.rise:
             return "sharpens its attention step by step, which no page can do"
         for one in term.perceptions if isinstance(term, MLPTerm) else ():

@@ -13,13 +13,19 @@ from torch import Tensor
 from nca.engine.program import Layer
 from nca.engine.state import State
 from nca.export.texels import Packer, base64_of
+from nca.render.palettes import colour_map, legible
 from nca.render.pca import PrincipalAxes
-from nca.tasks.display import Canvas, ChannelColours, ClassColours, Display
+from nca.tasks.display import (
+    Canvas,
+    ChannelColours,
+    ClassColours,
+    Display,
+    MappedColours,
+    StateColours,
+)
 
 DARK = torch.tensor([11, 12, 14]) / 255
 """What lies under the cells in dark mode: `--sheet` in `page.css`."""
-CONTRAST = 3.0
-"""What WCAG 2.1 asks of graphics (1.4.11)."""
 
 
 def views(
@@ -48,6 +54,10 @@ def views(
         )
     elif isinstance(display.look, ClassColours):
         found.append(_classes(display.look, packer, names))
+    elif isinstance(display.look, MappedColours):
+        found.append(_mapped(display.look, packer, names))
+    elif isinstance(display.look, StateColours):
+        found.append(_states(display.look, packer, names))
     for place, name in enumerate(names):
         if display.drawing is None or display.drawing.level != name:
             found.append(
@@ -80,25 +90,6 @@ def base64_of_bytes(pixels: Tensor) -> str:
     return base64.b64encode(pixels.cpu().contiguous().numpy().tobytes()).decode()
 
 
-def colour_contrast(colours: Tensor, paper: Tensor) -> Tensor:
-    """Return the contrast of sRGB colours `(K, 3)` with paper `(3)`, from 1 to 21 (WCAG 2.1)."""
-    luminances = []
-    for given in (colours, paper):
-        linear = torch.where(given <= 0.04045, given / 12.92, ((given + 0.055) / 1.055) ** 2.4)
-        luminances.append(linear @ torch.tensor([0.2126, 0.7152, 0.0722]) + 0.05)
-    ratio = luminances[0] / luminances[1]
-    return torch.maximum(ratio, 1 / ratio)
-
-
-def legible(colours: Tensor, paper: Tensor) -> Tensor:
-    """Return colours `(K, 3)` with as little white as lets each be seen on dark paper `(3)`."""
-    seen = colours
-    for white in torch.linspace(0, 1, 21):
-        faint = colour_contrast(seen, paper) < CONTRAST
-        seen = torch.where(faint.unsqueeze(1), colours.lerp(torch.ones(()), white), seen)
-    return seen
-
-
 def _classes(look: ClassColours, packer: Packer, names: list[str]) -> dict[str, Any]:
     layer = Layer(look.weight, look.bias, "none")
     themes = {"light": look.colours.cpu(), "dark": legible(look.colours.cpu(), DARK)}
@@ -122,6 +113,34 @@ def _classes(look: ClassColours, packer: Packer, names: list[str]) -> dict[str, 
         "voters": look.voters,
         "ink": look.ink,
         "silent": look.silent,
+    }
+
+
+def _mapped(look: MappedColours, packer: Packer, names: list[str]) -> dict[str, Any]:
+    table = colour_map(look.colour_map)
+    at = packer.add(torch.cat([table, torch.zeros(len(table), 1)], dim=1))
+    return {
+        "kind": "mapped",
+        "name": "picture",
+        "level": names.index(look.level),
+        "channel": look.channel,
+        "low": look.low,
+        "high": look.high,
+        "palettes": {"light": at, "dark": at},
+        "shades": len(table),
+    }
+
+
+def _states(look: StateColours, packer: Packer, names: list[str]) -> dict[str, Any]:
+    colours = look.colours.cpu()
+    at = packer.add(torch.cat([colours, torch.zeros(len(colours), 1)], dim=1))
+    return {
+        "kind": "states",
+        "name": "picture",
+        "level": names.index(look.level),
+        "channel": look.channel,
+        "states": len(colours),
+        "palettes": {"light": at, "dark": at},
     }
 
 

@@ -253,7 +253,7 @@ class _Writer:
                 raise _unfit(f'a rule of level "{level}" attends to its neighbours')
             case TableTerm() | GatesTerm():
                 what = "a table or a network of logic gates"
-                raise _unfit(f'a rule of level "{level}" is {what}')
+                raise _unfit(f'a rule of level "{level}" is {what}', "export it with --to c")
 
     def _perception(self, one: Perception, name: str, read: dict[str, str]) -> Iterator[str]:
         """Yield the lines of a perception; the last is an expression."""
@@ -302,9 +302,9 @@ def _indented(lines: list[str]) -> str:
     return "".join(f"    {line}\n" if line else "\n" for line in lines)
 
 
-def _unfit(why: str) -> ExportError:
+def _unfit(why: str, to_do: str = "export it with --to onnx") -> ExportError:
     return ExportError(
         f"no plain module can be written of this automaton: {why}.",
         where="rules and conditions of the recipe",
-        to_do="export it with --to onnx instead, or keep it in nca: nca.load",
+        to_do=f"{to_do} instead, or keep it in nca: nca.load",
     )

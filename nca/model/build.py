@@ -11,7 +11,7 @@ from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
 from nca.errors import NCAError
-from nca.export import plain_module, write_html, write_onnx
+from nca.export import plain_module, write_c, write_html, write_onnx
 from nca.files import make_folder
 from nca.recipe.describe import describe
 from nca.types import Size, Steps
@@ -31,12 +31,15 @@ def describe_trained(automaton: Automaton, *, name: str, size: Size, steps: Step
 def write_export(
     trained: Trained, path: Path, *, engine: Literal["webgl", "onnx"], check: bool, steps: Steps
 ) -> None:
-    """Write a page, an ONNX file or a plain module; see `Model.export`."""
+    """Write a page, an ONNX file, a C program or a plain module; see `Model.export`."""
     trained = _on_cpu(trained)
     if path.suffix == ".html":
         write_html(trained, path, steps, check, engine)
     elif path.suffix == ".onnx":
         write_onnx(trained, path, steps, check)
+    elif path.suffix == ".c":
+        axes = len(trained.recipe.tables.grid.size)
+        write_c(trained.automaton, trained.recipe.name, axes, path, steps, check)
     elif not path.suffix:
         module = plain_module(trained, steps, check)
         module.write(make_folder(path, "the folder", "choose another one"))
@@ -44,7 +47,7 @@ def write_export(
         raise NCAError(
             f"nothing is exported as {path.suffix}.",
             where=str(path),
-            to_do="choose .html for a page, .onnx, or no ending for the folder of a plain module",
+            to_do="choose .html for a page, .onnx, .c, or no ending: the folder of a plain module",
         )
 
 

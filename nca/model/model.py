@@ -378,10 +378,10 @@ class Model:
         check: bool = True,
         steps: Steps = 20,
     ) -> Path:
-        """Write the automaton as a page, as ONNX or as a plain module, and return where it is.
+        """Write the automaton as a page, ONNX, C or a plain module, and return where it is.
 
         Args:
-            file: The ending says which: .html or .onnx, or none: a folder with `automaton.py` and
+            file: The ending says which: .html, .onnx or .c, or none: a folder of `automaton.py` and
                 `weights.safetensors`. What was there is replaced.
             engine: How a page computes; see `nca help export`.
             check: Whether to compare it with torch first.

@@ -4,6 +4,7 @@ Every kind of event is a class; its `kind` is its name in a saved history. Event
 and pages, so that every number is bounded, and nothing of them is executed.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -28,6 +29,11 @@ from nca.types import Name, Natural, Size
 MOST_STEPS = 10_000_000
 MOST_POINTS = 2048
 MOST_TEXT = 400_000
+MOST_PATTERN = 4_000_000
+"""Letters of a pattern's text."""
+
+PER_LETTER = 20
+"""Reading a letter takes as long as unpacking so many pixels."""
 
 Place = Annotated[float, Ge(-1e4), Le(1e4)]
 Point = Annotated[tuple[Place, ...], Len(1, 3)]
@@ -216,6 +222,46 @@ class Drop(Event):
         """Lay it over."""
         task = _task_with(model, self.role)
         return _written(snapshot, model, png.picture(self.png, task.canvas), self.role)
+
+
+class LayPattern(Event):
+    """Lay a pattern on the level that is shown; what is there in its box is replaced."""
+
+    kind: Literal["pattern"] = "pattern"
+    text: Annotated[str, Len(1, MOST_PATTERN)]
+    point: Point
+
+    def check(self, model: PlayedModel) -> None:
+        """Refuse what is no pattern of this model, and a point that does not lie on the grid."""
+        _check_axes((self.point,), model)
+        model.pattern(self.text)
+
+    @property
+    def pixels(self) -> int:
+        """How much there is to read, as pixels of a picture would take."""
+        return PER_LETTER * len(self.text)
+
+    def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
+        """Lay its middle on the point; on a torus it reaches over the edge."""
+        pattern = model.pattern(self.text)
+        name = model.shown_level
+        size = snapshot.state.size(name)
+        boundaries = model.turned(snapshot).topology.of(len(size))
+        level = snapshot.state[name].clone()
+        to, taken = [], []
+        for at, have, side, boundary in zip(
+            self.point, pattern.shape[1:], size, boundaries, strict=True
+        ):
+            cells = torch.arange(have) + (math.floor(at) - have // 2)
+            inside = torch.ones_like(cells, dtype=torch.bool)
+            if boundary != "torus":
+                inside = (cells >= 0) & (cells < side)
+            to.append(cells[inside] % side)
+            taken.append(inside.nonzero().squeeze(1))
+        channels = torch.arange(len(pattern))
+        laid = pattern[torch.meshgrid(channels, *taken, indexing="ij")]
+        level[0][torch.meshgrid(channels, *to, indexing="ij")] = laid.to(level.dtype)
+        return snapshot.with_state(snapshot.state.replace({name: level}))
 
 
 class Plant(Event):

@@ -47,7 +47,7 @@ async def _take_over(hub: Hub, load: Callable[[], PlayedModel]) -> None:
     model = await hub.do(load)
     branch = hub.session.here.branch
     hub.session = await hub.do(Session, model, branch.random_seed, branch.start)
-    await hub.send("about", **about(hub.session))
+    await hub.send("about", **about(hub.session), **hub.choice)
     hub.changed()
 
 

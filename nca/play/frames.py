@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 
 from nca.jsonl import dumps
+from nca.play.cells import hexed, population
 from nca.play.model import PlayedModel
 from nca.play.session import Session, TimelinePosition
-from nca.play.views import ROWS, VIEWS, Pane, ViewInput, ViewRequest, see
+from nca.play.snapshot import Snapshot
+from nca.play.views import ROWS, VIEWS, Pane, ViewInput, ViewRequest, asked_of, see
+from nca.render.palettes import COLOUR_MAPS
 from nca.render.pca import SteadyColours
 
 MOST_MARKS = 400
@@ -54,11 +57,17 @@ def about(session: Session) -> dict[str, Any]:
     return {
         "name": model.name,
         "trained": model.trained,
+        "weights": sum(weight.numel() for weight in model.automaton.parameters()),
         "iteration": model.iteration,
         "device": str(model.device),
         "size": list(model.size),
         "levels": [
-            {"name": name, "channels": level.channels, "input": level.input}
+            {
+                "name": name,
+                "channels": level.channels,
+                "input": level.input,
+                **model.holdings[name].to_json(),
+            }
             for name, level in layout.items()
         ],
         "knobs": {
@@ -72,12 +81,15 @@ def about(session: Session) -> dict[str, Any]:
             for name, control in model.controls.items()
         },
         "views": [
-            {"name": name, "words": view.words, "asks": list(view.asks)}
+            {"name": name, "words": view.words, "asks": list(asked_of(view, model))}
             for name, view in VIEWS.items()
             if view.there(model)
         ],
+        "hexagonal": model.is_hexagonal,
+        "colours": list(COLOUR_MAPS),
         "roles": list(task.roles) if task else [],
         "canvas": list(task.canvas) if task else list(model.size[-2:]),
+        "patterns": model.has_patterns,
         "starts": ["task", "noise", "point", "empty"] if task else ["noise", "point", "empty"],
         "inputs": any(level.input for level in layout.values()),
         "input_change": model.input_change,
@@ -109,7 +121,7 @@ def frame(session: Session, viewer: Viewer, beside: dict[str, Any]) -> bytes:
         "panes": rows,
         "arrangement": arrangement,
         "look": viewer.look.model_dump(),
-        "places": [_place_header(session, place) for place in session.places],
+        "places": [_place_header(session, viewer, place) for place in session.places],
         "branches": _branches(session),
         **beside,
     }
@@ -125,7 +137,10 @@ def to_bytes(picture: Tensor) -> Tensor:
 
 @torch.no_grad()
 def measured(model: PlayedModel, place: TimelinePosition) -> dict[str, float]:
-    """Return the metrics of a snapshot, by name: the task's, and how much changed in a step."""
+    """Return the metrics of a snapshot, by name: the task's, and how much changed in a step.
+
+    Of a level of one channel that holds numbers, their sum as well.
+    """
     snapshot = place.snapshot
     found: dict[str, float] = {}
     if model.task is not None:
@@ -139,10 +154,13 @@ def measured(model: PlayedModel, place: TimelinePosition) -> dict[str, float]:
         ]
         moved = sum((new - old).abs().mean().item() for old, new in pairs) / max(len(pairs), 1)
         found["mean change"] = moved
+    level = snapshot.state[model.shown_level]
+    if level.shape[1] == 1 and not model.holdings[model.shown_level].states:
+        found["mass"] = level.double().sum().item()
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def _place_header(session: Session, place: TimelinePosition) -> dict[str, Any]:
+def _place_header(session: Session, viewer: Viewer, place: TimelinePosition) -> dict[str, Any]:
     model, snapshot = session.model, place.snapshot
     votes = []
     if model.task is not None:
@@ -154,7 +172,7 @@ def _place_header(session: Session, place: TimelinePosition) -> dict[str, Any]:
             votes = [
                 {
                     "name": vote.name,
-                    "colour": _hex(vote.colour),
+                    "colour": hexed(vote.colour),
                     "share": round(vote.share.item(), 4) if drawn else 0.0,
                 }
                 for vote in model.task.votes(batch)
@@ -164,7 +182,20 @@ def _place_header(session: Session, place: TimelinePosition) -> dict[str, Any]:
         "knobs": dict(snapshot.controls),
         "metrics": measured(model, place),
         "votes": votes,
+        "population": _population(model, snapshot, viewer.look),
     }
+
+
+def _population(model: PlayedModel, snapshot: Snapshot, look: ViewRequest) -> list[dict[str, Any]]:
+    """Return how many cells of the level that one looks at are in each state, or live."""
+    automaton, alive = model.turned(snapshot), model.automaton.alive
+    name = look.level or (alive.level if alive else model.shown_level)
+    if name not in model.holdings:
+        return []
+    living = None
+    if alive and alive.level == name:
+        living = automaton.alive_mask(snapshot.state)
+    return population(snapshot.state[name], model.holdings[name], living, look.dark)
 
 
 def _branches(session: Session) -> list[dict[str, Any]]:
@@ -181,7 +212,3 @@ def _branches(session: Session) -> list[dict[str, Any]]:
         }
         for branch in branches
     ]
-
-
-def _hex(colour: tuple[float, float, float]) -> str:
-    return "#" + "".join(f"{round(part * 255):02x}" for part in colour)

@@ -16,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.play.frames import Viewer, frame
+from nca.play.gallery import Gallery
 from nca.play.reporting import Repeats, describe_fault
 from nca.play.session import Session
 from nca.play.views import ViewRequest
@@ -83,12 +85,18 @@ class Hub:
     """A session that runs while a page is connected.
 
     Args:
-        session: What runs; it may be exchanged for another one.
+        session: What runs; it may be exchanged for another one. None: nothing yet, until something
+            is chosen from the gallery.
         moving: Whether time passes as soon as there is a page, unless the automaton pauses there.
+        gallery: What else may be played; None: nothing.
     """
 
-    def __init__(self, session: Session, *, moving: bool = False) -> None:
-        self.session = session
+    def __init__(
+        self, session: Session | None, *, moving: bool = False, gallery: Gallery | None = None
+    ) -> None:
+        self._session = session
+        self.gallery = gallery
+        self.chosen = 0
         self.clients: list[Client] = []
         self.playing = False
         self.moving = moving
@@ -100,7 +108,46 @@ class Hub:
         self._job: WatchedWork | None = None
         self._ended = threading.Event()
         self._going = asyncio.Event()
+        self._begun = asyncio.Event()
+        if session:
+            self._begun.set()
         self._passed: deque[tuple[float, int]] = deque()
+
+    @property
+    def session(self) -> Session:
+        """What runs.
+
+        Raises:
+            NCAError: Nothing does yet.
+        """
+        if self._session is None:
+            raise NCAError(
+                "nothing is played yet.", where="the page", to_do="choose from the gallery"
+            )
+        return self._session
+
+    @session.setter
+    def session(self, session: Session) -> None:
+        self._session = session
+        self._begun.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has been chosen yet."""
+        return self._session is None
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """What a page must know of the gallery: how often one has chosen, and whether one may."""
+        return {"chosen": self.chosen, "gallery": self.gallery is not None}
+
+    def choose(self, session: Session) -> None:
+        """Play something else, and let time pass, unless it pauses where it begins."""
+        self.session = session
+        self.chosen, self.moving = self.chosen + 1, not self.clients
+        for client in self.clients:
+            client.viewer = Viewer()
+        self.play(bool(self.clients) and not session.past_pause)
 
     async def do(self, work: Callable[..., Given], *arguments: Any) -> Given:
         """Do something with the session, after what is being done.
@@ -166,9 +213,9 @@ class Hub:
         """Connect a page."""
         client = Client(wire)
         self.clients.append(client)
-        if self.moving and not self.session.past_pause:
-            self.playing = True
-        self.moving = False
+        if self._session:
+            self.playing = self.playing or (self.moving and not self._session.past_pause)
+            self.moving = False
         self._consider()
         return client
 
@@ -219,6 +266,7 @@ class Hub:
 
     async def show(self, client: Client) -> None:
         """Send frames to a page for as long as it stays, one at a time."""
+        await self._begun.wait()
         while True:
             await client.stale.wait()
             await client.ready.wait()
@@ -289,7 +337,7 @@ class Hub:
         self.changed()
 
     def _consider(self) -> None:
-        if self.clients and (self.playing or self.goal is not None):
+        if self._session and self.clients and (self.playing or self.goal is not None):
             self._going.set()
         else:
             self._going.clear()

@@ -25,6 +25,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.initial import draw_needed
 from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
+from nca.play.cells import Holding, holdings
 from nca.play.controls import Control, Value, controls_of, with_controls
 from nca.play.snapshot import Snapshot
 from nca.play.work import ask
@@ -32,6 +33,7 @@ from nca.progress import SILENT, Progress
 from nca.recipe.recipe import Recipe
 from nca.registry.registry import registry
 from nca.tasks.batch import Batch
+from nca.tasks.display import Display
 from nca.tasks.task import Task
 from nca.types import Natural, Size
 
@@ -85,12 +87,14 @@ class PlayedModel:
     pause: PausePoint | None = None
     controls: Mapping[str, Control] = field(init=False, repr=False)
     tuned: Callable[[tuple[tuple[str, Value], ...]], Automaton] = field(init=False, repr=False)
+    pattern: Callable[[str], Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Read the controls off the automaton."""
         object.__setattr__(self, "controls", controls_of(self.automaton))
         cached = lru_cache(maxsize=8)(lambda items: with_controls(self.automaton, dict(items)))
         object.__setattr__(self, "tuned", cached)
+        object.__setattr__(self, "pattern", lru_cache(maxsize=4)(self._read_pattern))
 
     @classmethod
     def load(
@@ -145,6 +149,74 @@ class PlayedModel:
             return False
         own = type(self.task)
         return own.pictures is not Task.pictures or own.targets is not Task.targets
+
+    @cached_property
+    def shown(self) -> Display:
+        """How the task wants it shown."""
+        if self.task is None:
+            return Display(self.automaton.layout.zeros(1, self.size))
+        return self.task.display()
+
+    @property
+    def is_hexagonal(self) -> bool:
+        """Whether its cells are drawn as hexagons lie."""
+        return self.shown.lattice == "hexagonal" and len(self.size) == 2
+
+    @property
+    def shown_level(self) -> str:
+        """The level that the task shows, or the top one that rules write to."""
+        look = self.shown.look
+        levels = list(self.automaton.writable_levels) or list(self.automaton.layout)
+        return levels[-1] if look is None else look.level
+
+    @cached_property
+    def holdings(self) -> dict[str, Holding]:
+        """What each level holds, by its name."""
+        return holdings(self.automaton, self.shown.look)
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether patterns can be laid on the grid, and saved from it."""
+        return self.task is not None and self.task.has_patterns
+
+    def _read_pattern(self, text: str) -> Tensor:
+        """Return what a text describes, `(C, *cells)`; `pattern` keeps the last few.
+
+        Raises:
+            NCAError: It is no pattern, or a larger one than the grid.
+        """
+        found = self.patterned.read_pattern(text)
+        channels, *cells = found.shape
+        if channels != self.automaton.layout[self.shown_level].channels:
+            raise ShapeError(
+                f"the pattern has {channels} channels.",
+                where=f"level {self.shown_level!r} has "
+                f"{self.automaton.layout[self.shown_level].channels}",
+                to_do="give a pattern of this automaton",
+            )
+        if any(have > side for have, side in zip(cells, self.size, strict=True)):
+            raise ShapeError(
+                f"the pattern has {'x'.join(map(str, cells))} cells.",
+                where=f"the grid has {'x'.join(map(str, self.size))}",
+                to_do=f"play on a larger one: --size {'x'.join(map(str, cells))}",
+            )
+        return found.to(self.device)
+
+    @property
+    def patterned(self) -> Task:
+        """The task, which has patterns.
+
+        Raises:
+            ShapeError: There is no such task.
+        """
+        if self.task is None or not self.has_patterns:
+            raise ShapeError(
+                "nothing here takes or gives patterns.",
+                where=f"{self.name}, {'whose task has' if self.task else 'which has no task with'} "
+                "none",
+                to_do="paint on a level, or play a recipe whose task has patterns",
+            )
+        return self.task
 
     @property
     def input_change(self) -> InputChange:
@@ -283,14 +355,28 @@ def _recipe(source: str, overrides: tuple[str, ...], size: Size | None) -> Recip
         if size:
             overrides = (*overrides, f"grid.size={list(size)}")
         return read_recipe(source, overrides, reads=PLAYED)
+    return rule_alone(source, overrides, size)
+
+
+def rule_alone(name: str, overrides: tuple[str, ...] = (), size: Size | None = None) -> Recipe:
+    """Return a recipe of a rule that is alone on one level.
+
+    Args:
+        name: The rule.
+        overrides: `table.key=value`.
+        size: Cells along each axis; as many as suit if None.
+
+    Raises:
+        NCAError: There is no such rule, or it needs other levels or options.
+    """
     faults: list[NCAError] = []
-    needs = registry.get("rule", source).needs
+    needs = registry.get("rule", name).needs
     channels = needs.channels or needs.least_channels
     suiting = (len(size),) if size else [axes for axes in (2, 1, 3) if axes in needs.axes]
     for axes in suiting:
         cells = size or ((128,) if axes == 1 else (64,) * axes)
         try:
-            recipe = _alone(source, channels, cells, overrides)
+            recipe = _alone(name, channels, cells, overrides)
             recipe.automaton()
         except NCAError as fault:  # a rule may insist on its number of axes
             faults.append(fault)

@@ -8,12 +8,13 @@ import secrets
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Len
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from nca.errors import NCAError
 from nca.play.events import MOST_STEPS, Sample, Step
 from nca.play.frames import about
+from nca.play.gallery import Gallery
 from nca.play.history_file import MOST_BYTES, RandomSeed
 from nca.play.hub import FASTEST, SLOWEST, Client, Hub
 from nca.play.json_keys import RepeatedKeyError, check_keys
@@ -27,8 +28,13 @@ MANY = 1000
 FAR = 100_000
 """So many steps beyond the end of a branch can be gone to at once."""
 
+STOP = '{"type":"stop"}'
+
 QUOTED = 120
 """So many characters of a message are quoted in a refusal."""
+
+Chosen = Annotated[str, Len(1, 300)]
+"""A group of the gallery, or a name in it."""
 
 
 class Message(BaseModel, ABC):
@@ -56,13 +62,40 @@ class Ack(Message):
 
 
 class About(Message):
-    """What is played?"""
+    """What is played? Nothing yet: what may be."""
 
     type: Literal["about"] = "about"
 
     async def handle(self, hub: Hub, client: Client) -> None:
         """Answer."""
-        await client.send("about", **await hub.do(about, hub.session))
+        if hub.idle and hub.gallery:
+            await ShowGallery(type="gallery").handle(hub, client)
+        else:
+            await client.send("about", **await hub.do(about, hub.session), **hub.choice)
+
+
+class ShowGallery(Message):
+    """What may be played?"""
+
+    type: Literal["gallery"]
+
+    async def handle(self, hub: Hub, client: Client) -> None:
+        """Answer."""
+        groups = await hub.do(_gallery(hub).to_json)
+        await client.send("gallery", groups=groups, idle=hub.idle)
+
+
+class Choose(Message):
+    """Play something of the gallery, from its beginning, in place of what is played."""
+
+    type: Literal["choose"]
+    group: Chosen
+    name: Chosen
+
+    async def handle(self, hub: Hub, client: Client) -> None:
+        """Load it; all pages go over to it."""
+        hub.choose(await hub.do(_gallery(hub).session, self.group, self.name))
+        await hub.send("about", **await hub.do(about, hub.session), **hub.choice)
 
 
 class Play(Message):
@@ -253,7 +286,7 @@ class Load(Message):
 
 Known = (
     Ack | About | Play | Stop | Speed | Steps | Go | Act | Reset | LookAt | BranchOff | Show
-    | Compare | Rename | Remove | Load
+    | Compare | Rename | Remove | Load | ShowGallery | Choose
 )  # fmt: skip
 MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Known, Field(discriminator="type")])
 
@@ -300,7 +333,17 @@ async def respond(hub: Hub, client: Client, text: str | None) -> None:
 
 def urgent(text: str | None) -> bool:
     """Return whether a message shall not wait for those before it."""
-    return text is not None and len(text) < QUOTED and '"stop"' in text
+    return text is not None and len(text) < QUOTED and text.replace(" ", "") == STOP
+
+
+def _gallery(hub: Hub) -> Gallery:
+    if hub.gallery is None:
+        raise NCAError(
+            "this page plays one automaton, and has no gallery.",
+            where="a message of the page",
+            to_do="begin with nca play alone",
+        )
+    return hub.gallery
 
 
 def _malformed(text: str, why: str) -> NCAError:

@@ -11,10 +11,12 @@ from torch import Tensor
 from nca.errors import NCAError
 from nca.play.events import Step
 from nca.play.frames import Viewer, to_bytes
+from nca.play.model import PlayedModel
 from nca.play.session import Session
 from nca.play.views import ViewRequest, Word
 from nca.play.work import work_progress
 from nca.render.animation import SLOWEST, encode
+from nca.render.lattice import hexagonal
 
 KINDS = {"film.gif": "image/gif", "film.png": "image/apng", "film.mp4": "video/mp4"}
 ENCODED = {"film.png": "film.apng"}
@@ -42,6 +44,7 @@ class RecordingRequest(BaseModel):
         channel: See `ViewRequest`.
         slice: See `ViewRequest`.
         threshold: See `ViewRequest`.
+        colours: See `ViewRequest`.
         token: Of the address; checked before.
     """
 
@@ -56,6 +59,7 @@ class RecordingRequest(BaseModel):
     channel: Annotated[int, Ge(0)] = 0
     slice: Annotated[int, Ge(0)] = 0
     threshold: Annotated[float, Ge(-1), Le(1)] = 0.9
+    colours: Word = ""
     token: str = ""
 
     @property
@@ -109,6 +113,7 @@ def record(session: Session, name: str, request: RecordingRequest) -> tuple[byte
         channel=request.channel,
         slice=request.slice,
         threshold=request.threshold,
+        colours=request.colours,
     )
     stood = [(place, place.snapshot, place.previous) for place in session.places]
     try:
@@ -143,7 +148,7 @@ def _check_pixels(sheet: Image.Image, frames: int) -> None:
 def _sheet(session: Session, viewer: Viewer) -> Image.Image:
     """Return all panes side by side, on white paper."""
     panes = [pane for place in session.places for pane in viewer.panes(session, place)[0]]
-    tiles = [_tile(pane.picture) for pane in panes]
+    tiles = [_tile(pane.picture, session.model) for pane in panes]
     height = max(tile.height for tile in tiles)
     width = sum(tile.width for tile in tiles) + GAP * (len(tiles) - 1)
     sheet = Image.new("RGB", (width, height), (PAPER,) * 3)
@@ -154,7 +159,9 @@ def _sheet(session: Session, viewer: Viewer) -> Image.Image:
     return sheet
 
 
-def _tile(picture: Tensor) -> Image.Image:
+def _tile(picture: Tensor, model: PlayedModel) -> Image.Image:
+    scale = max(1, SIDE // max(picture.shape[-2:]))
+    if model.is_hexagonal and tuple(picture.shape[-2:]) == model.size:
+        return Image.fromarray(to_bytes(hexagonal(picture, scale)).numpy())
     image = Image.fromarray(to_bytes(picture).numpy())
-    scale = max(1, SIDE // max(image.size))
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

@@ -34,6 +34,9 @@ LOOK = 0.5
 """Seconds after which it is looked again whether a page has gone."""
 
 GRACE = 1
+
+PATTERN = "pattern.rle"
+"""The name under which the grid is saved as a pattern."""
 KINDS_OF_FILES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -72,6 +75,9 @@ def application(
     async def take(request: Request) -> Response:
         return await _taken(hub, auth, request)
 
+    async def picture(request: Request) -> Response:
+        return await _pictured(hub, auth, request)
+
     async def talk(wire: WebSocket) -> None:
         await _talk(hub, auth, wire)
 
@@ -95,6 +101,7 @@ def application(
         Route("/", index),
         Route("/page/{name}", static),
         Route("/take/{name}", take),
+        Route("/picture", picture),
         WebSocketRoute("/talk", talk),
     ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: wrong, 405: wrong})
@@ -237,13 +244,30 @@ async def _taken(hub: Hub, auth: Auth, request: Request) -> Response:
         if name == "history.json":
             text = await hub.do(hub.session.save)
             return _file(auth, text.encode(), "application/json", f"{hub.session.model.name}.json")
+        if name == PATTERN:
+            text = await hub.do(hub.session.pattern)
+            return _file(auth, text.encode(), "text/plain", f"{hub.session.model.name}.rle")
         recording = parse_recording_request(request.query_params.multi_items())
         data, ending = await _unless_gone(request, hub.do(record, hub.session, name, recording))
         notice = omission(name, recording.rate)
         return _file(auth, data, KINDS[name], f"{hub.session.model.name}.{ending}", notice)
     except Exception as fault:
-        code = 400 if isinstance(fault, NCAError) else 500
-        return JSONResponse(describe_fault(fault), status_code=code, headers=auth.headers)
+        return _failed(auth, fault)
+
+
+async def _pictured(hub: Hub, auth: Auth, request: Request) -> Response:
+    """Return a small picture of something in the gallery."""
+    if not auth.knows(request):
+        return _refused(auth, request)
+    asked = request.query_params
+    if hub.gallery is None or not {"group", "name"} <= set(asked):
+        return _refused(auth, request, 404)
+    try:
+        drawn = hub.do(hub.gallery.picture, asked["group"], asked["name"])
+        png = await _unless_gone(request, drawn)
+        return Response(png, headers=auth.headers, media_type="image/png")
+    except Exception as fault:
+        return _failed(auth, fault)
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, Given]) -> Given:
@@ -258,6 +282,11 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Given]) -> Gi
     except asyncio.CancelledError:
         task.cancel()
         raise StoppedError from None
+
+
+def _failed(auth: Auth, fault: Exception) -> Response:
+    code = 400 if isinstance(fault, NCAError) else 500
+    return JSONResponse(describe_fault(fault), status_code=code, headers=auth.headers)
 
 
 def _file(auth: Auth, data: bytes, kind: str, name: str, notice: str = "") -> Response:

@@ -209,6 +209,16 @@ class Session:
         """Return the history as the text of a small file."""
         return self.history.dumped()
 
+    def pattern(self) -> str:
+        """Return what is on the grid now as the text of a pattern file.
+
+        Raises:
+            NCAError: The task has no patterns.
+        """
+        model, snapshot = self.model, self.here.snapshot
+        state = model.turned(snapshot).finish(snapshot.state)
+        return model.patterned.write_pattern(state)
+
     def load(self, text: str) -> bool:
         """Take up a saved history, at its beginning; what was here is forgotten.
 

@@ -16,15 +16,25 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from nca import analysis
+from nca.engine.run_discrete import state_of
 from nca.engine.state import State
 from nca.errors import NCAError
 from nca.play.model import PlayedModel
 from nca.play.snapshot import Snapshot
 from nca.render.outlines import outlined
-from nca.render.palettes import DIVERGING, SEQUENTIAL, ceiling, ramp
+from nca.render.palettes import (
+    DIVERGING,
+    SEQUENTIAL,
+    ceiling,
+    colour_map,
+    map_colours,
+    paint,
+    ramp,
+)
 from nca.render.pca import SteadyColours
 from nca.render.sheet import level_picture
 from nca.tasks.batch import Batch
+from nca.tasks.display import MappedColours, StateColours
 from nca.types import Natural
 
 ROWS = 160
@@ -33,6 +43,10 @@ ROWS = 160
 LEAST_FOR_COLOURS = 3
 FLAT = 1e-3
 """A mean over channels that varies less than this, relative to them, would show nothing."""
+
+GREY = torch.tensor([[0, 0, 0], [255, 255, 255]])
+GRAYS, CYCLIC = "gray", "twilight"
+"""Colour maps that are turned so that their low end is where the page's ground is."""
 
 OUTLINE_SIDE = 480
 """Islands are outlined on a picture about this wide."""
@@ -51,6 +65,8 @@ class ViewRequest(BaseModel):
         channel: Which of its channels.
         slice: Where a grid of three axes is cut, along the first one.
         threshold: Least cosine of neighbours of one island.
+        colours: The colour map for numbers; none: the view's own.
+        dark: Whether the page is dark.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -60,6 +76,8 @@ class ViewRequest(BaseModel):
     channel: Natural = 0
     slice: Natural = 0
     threshold: Annotated[float, Ge(-1), Le(1)] = 0.9
+    colours: Word = ""
+    dark: bool = False
 
 
 @dataclass
@@ -132,14 +150,31 @@ class ViewInput:
         It is grey where it has few channels, or holds an input that grey can show.
         """
         level = self.state[name].detach().float().cpu()
+        holding = self.model.holdings[name]
+        if holding.states > 2 or holding.colours is not None:
+            held = state_of(level[:, holding.channel], holding.states).long()
+            return self.plane(paint(held, holding.painted(self.look.dark)))
         mean = level.mean(dim=1, keepdim=True)
         pictured = self.model.automaton.layout[name].input and mean.std() > FLAT * level.std()
         if level.shape[1] < LEAST_FOR_COLOURS or pictured:
-            return self.plane(level_picture([mean])[0])
+            grey = self.plane(level_picture([mean])[0])
+            return self.ramped(grey[0], GREY) if self.look.colours else grey
         basis = self.bases.setdefault(name, SteadyColours())
         if self.fits:
             basis.fit(level)
         return self.plane(basis.colours(level).float())
+
+    def ramped(self, values: Tensor, stops: Tensor) -> Tensor:
+        """Return values from 0 to 1, `(H, W)`, in the colours asked for, or between stops."""
+        name = self.look.colours
+        if not name:
+            return ramp(values, stops)
+        table = colour_map(name)
+        if name == CYCLIC and self.look.dark:  # its ends are where the page's ground is
+            table = table.roll(len(table) // 2, 0)
+        elif name == GRAYS and not self.look.dark:
+            table = table.flip(0)
+        return map_colours(values.unsqueeze(0), table, 0.0, 1.0)[0]
 
 
 @dataclass(frozen=True)
@@ -170,6 +205,23 @@ class ViewKind:
 
 
 VIEWS: dict[str, ViewKind] = {}
+
+
+def asked_of(view: ViewKind, model: PlayedModel) -> tuple[str, ...]:
+    """Return what of a `ViewRequest` a view of a model depends on, beside the slice."""
+    if "colours" in view.asks or view is VIEWS["islands"] or view is VIEWS["alive"]:
+        return view.asks
+    grey = {
+        name
+        for name, level in model.automaton.layout.items()
+        if (level.channels < LEAST_FOR_COLOURS or level.input) and model.holdings[name].states <= 2
+    }
+    if view in (VIEWS["picture"], VIEWS["more"]):
+        own = model.task is None or len(model.size) != 2
+        mapped = isinstance(model.shown.look, MappedColours)
+        top = list(model.automaton.layout)[-1]
+        return (*view.asks, "colours") if (top in grey if own else mapped) else view.asks
+    return (*view.asks, "colours") if grey else view.asks
 
 
 def view(
@@ -208,6 +260,13 @@ def _picture(given: ViewInput) -> list[Pane]:
     if task is None or len(given.model.size) != 2:
         name = list(given.model.automaton.layout)[-1]
         return [Pane(name, given.coloured(name))]
+    look = given.model.shown.look
+    if isinstance(look, StateColours) and given.look.dark:
+        return [Pane("picture", given.coloured(look.level))]
+    if isinstance(look, MappedColours) and given.look.colours:
+        values = given.plane(given.state[look.level].float().cpu())[look.channel]
+        share = (values - look.low) / (look.high - look.low)
+        return [Pane("picture", given.ramped(share, SEQUENTIAL))]
     return [Pane("picture", task.picture(given.batch.state)[0].float().cpu())]
 
 
@@ -233,14 +292,17 @@ def _components(given: ViewInput) -> list[Pane]:
     return [Pane(f"{given.level}, components", given.coloured(given.level))]
 
 
-@view("channel", "one channel", asks=("level", "channel"))
+@view("channel", "one channel", asks=("level", "channel", "colours"))
 def _channel(given: ViewInput) -> list[Pane]:
     level = given.state[given.level].float().cpu()
     channel = min(given.look.channel, level.shape[1] - 1)
     values = given.plane(level[:, channel : channel + 1])[0]
     scale = ceiling(values)
     title = f"{given.level}, channel {channel}, \N{PLUS-MINUS SIGN}{scale:g}"
-    return [Pane(title, ramp(0.5 + values / scale / 2, DIVERGING))]
+    if given.look.colours and not (values < 0).any():
+        title = f"{given.level}, channel {channel}, 0 to {scale:g}"
+        return [Pane(title, given.ramped(values / scale, SEQUENTIAL))]
+    return [Pane(title, given.ramped(0.5 + values / scale / 2, DIVERGING))]
 
 
 @view(
@@ -255,17 +317,19 @@ def _islands(given: ViewInput) -> list[Pane]:
     return [Pane(f"{given.level}, {count} islands", outlined(picture, labels, scale))]
 
 
-@view("agreement", "agreement with neighbours", asks=("level",))
+@view("agreement", "agreement with neighbours", asks=("level", "colours"))
 def _agreement(given: ViewInput) -> list[Pane]:
     level, topology = given.state[given.level], given.model.turned(given.snapshots[-1]).topology
     ahead = analysis.bonds(level, topology)  # (B, axis, *space)
     behind = [ahead[:, axis].roll(1, axis + 1) for axis in range(ahead.shape[1])]
     mean = torch.cat([ahead, torch.stack(behind, dim=1)], dim=1).nanmean(dim=1, keepdim=True)
     values = given.plane(mean.cpu())[0]
-    return [Pane(f"{given.level}, agreement from -1 to 1", ramp((values + 1) / 2, SEQUENTIAL))]
+    return [
+        Pane(f"{given.level}, agreement from -1 to 1", given.ramped((values + 1) / 2, SEQUENTIAL))
+    ]
 
 
-@view("change", "change in the last step")
+@view("change", "change in the last step", asks=("colours",))
 def _change(given: ViewInput) -> list[Pane]:
     automaton, now = given.model.automaton, given.snapshots[-1].state
     if len(given.snapshots) > 1:
@@ -281,7 +345,7 @@ def _change(given: ViewInput) -> list[Pane]:
     size = torch.cat([torch.as_tensor(row) for row in rows]).sqrt().cpu()
     values = given.plane(size)[0]
     scale = ceiling(size)
-    return [Pane(f"change, up to {scale:g}", ramp(values / scale, SEQUENTIAL))]
+    return [Pane(f"change, up to {scale:g}", given.ramped(values / scale, SEQUENTIAL))]
 
 
 @view("alive", "alive mask", there=lambda s: s.automaton.alive is not None)

@@ -103,7 +103,9 @@ def _replace(tables: Any, path: KeyPath, value: Any) -> None:
 def _options(path: KeyPath, kind: Kind, table: dict[str, Any], plugins: Any) -> list[Fault]:
     name = table.get("name")
     if not isinstance(name, str):
-        return [] if kind in ("rule", "task") else nameless(kind, table, path)
+        # the names of tasks, and of the rules of levels, are checked with the tables themselves
+        outer = path == ("task",) or (path[:1] == ("levels",) and len(path) == 4)
+        return [] if outer else nameless(kind, table, path)
     try:
         model = options_model(kind, registry.get(kind, name))
     except RegistryError:

@@ -56,7 +56,8 @@ A recipe of its own may name the file, too, or a command, `--plugin mine.py`:
 
 Data sets, targets and importers take options in the same way: the keyword-only arguments of a data
 set's constructor, or of the function that draws or imports. A task whose option names one has the
-type `nca.types.DatasetSpec` (opened by `nca.data.NamedDataset`) or `TargetSpec`.
+type `nca.types.DatasetSpec` (opened by `nca.data.NamedDataset`) or `TargetSpec`; one whose option
+names a rule has `RuleSpec`, and makes it by `nca.named_rule`.
 
 A pattern is a function that returns a first state `(C, *cells)`, `@register.pattern("glider")`; a
 notation one that returns the recipe, as TOML, for which a text such as `B36/S23` stands, or None.

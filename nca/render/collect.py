@@ -6,6 +6,8 @@ Legend: B sample, H height, W width.
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 
 import typer
 from PIL import Image
@@ -102,8 +104,16 @@ class CollectedStates:
         shown = self.sheet().rows[-1] if self.levels else self.pictures()[-1]
         return [*([] if self.levels else self.beside[-1:]), *shown]
 
+    @cached_property
+    def lattice(self) -> str:
+        """How the cells lie, as the task has it."""
+        return self.trained.task.display().lattice
+
     def sheet(self) -> Sheet:
         """Return all states on one sheet, with what the cells say in the end."""
+        return replace(self._sheet(), lattice=self.lattice)
+
+    def _sheet(self) -> Sheet:
         task = self.trained.task
         if self.levels:
             sheet = levels_sheet(self.states, self.pictures())
@@ -136,7 +146,7 @@ class CollectedStates:
         least = max(sheet.widest_word() for sheet in found)
         beside = max(sheet.widest_note() for sheet in found)
         for sheet in found:
-            sheet.least, sheet.least_beside = least, beside
+            sheet.least, sheet.least_beside, sheet.lattice = least, beside, self.lattice
         return found
 
     def scale(self, moving: bool, columns: int | None) -> int:

@@ -1,14 +1,32 @@
-"""Colours for classes and for numbers, distinct also for those who see few colours.
+"""Colours for classes, states and numbers, distinct also for those who see few colours.
 
 The ten class colours are a project's choice in the spirit of Okabe and Ito (2008): hues and
 lightness both differ between neighbours in the list. Where there are more classes, each further
 colour is the one that differs most from all before it, in Oklab (Ottosson, 2020).
+
+The colour maps for numbers are matplotlib's: viridis, magma and inferno by Smith and van der
+Walt (2015), cividis by Nuñez, Anderton and Renslow (2018), and, for what comes round to where it
+began, twilight. Equal steps of a number look equally large in them.
 """
 
 from functools import lru_cache
+from typing import Literal, TypeAlias, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from nca.errors import NCAError
+from nca.suggest import did_you_mean
+
+ColourMap: TypeAlias = Literal["viridis", "magma", "inferno", "cividis", "gray", "twilight"]
+COLOUR_MAPS: tuple[str, ...] = get_args(ColourMap)
+"""The names of colour maps: from dark to light, all but the last, which is cyclic."""
+
+PAPER = torch.ones(3)
+"""What lies under the cells of a picture."""
+CONTRAST = 3.0
+"""What WCAG 2.1 asks of graphics (1.4.11)."""
 
 CLASS_COLOURS = torch.tensor(
     [
@@ -94,6 +112,68 @@ def paint(chosen: Tensor, colours: Tensor) -> Tensor:
         colours: `(K, 3)`.
     """
     return colours.to(chosen.device)[chosen % len(colours)].movedim(-1, 1)
+
+
+@lru_cache(maxsize=16)
+def colour_map(name: str) -> Tensor:
+    """Return a colour map from its low end to its high one, `(256, 3)`, from 0 to 1.
+
+    Raises:
+        NCAError: There is none of that name.
+    """
+    if name not in COLOUR_MAPS:
+        raise NCAError(
+            f"there is no colour map {name[:40]!r}.",
+            where=f"colour maps: {', '.join(COLOUR_MAPS)}",
+            to_do=f"{did_you_mean(name, COLOUR_MAPS)}choose one of these",
+        )
+    from matplotlib import colormaps  # which takes its time to import
+
+    return torch.from_numpy(colormaps[name](np.linspace(0, 1, 256))[:, :3]).float()
+
+
+def map_colours(values: Tensor, table: Tensor, low: float, high: float) -> Tensor:
+    """Return numbers in the colours of a map, `(B, 3, *space)`, from 0 to 1; NaN is the low end.
+
+    Args:
+        values: `(B, *space)`.
+        table: `(K, 3)`, see `colour_map`.
+        low: What has the first colour, as has all below.
+        high: What has the last colour, as has all above.
+    """
+    share = ((values.float() - low) / (high - low)).nan_to_num(0, 1, 0).clamp(0, 1)
+    return paint((share * (len(table) - 1)).round().long(), table)
+
+
+def state_palette(count: int, paper: Tensor = PAPER) -> Tensor:
+    """Return colours for the states of a cell, `(count, 3)`: state 0 is background.
+
+    Args:
+        count: How many states there are.
+        paper: The colour of the background, `(3)`; all others are seen on it.
+    """
+    others = class_colours(max(count - 1, 1))[: count - 1]
+    others = legible(others, paper) if paper.mean() < 0.5 else others
+    return torch.cat([paper.view(1, 3), others])
+
+
+def colour_contrast(colours: Tensor, paper: Tensor) -> Tensor:
+    """Return the contrast of sRGB colours `(K, 3)` with paper `(3)`, from 1 to 21 (WCAG 2.1)."""
+    luminances = []
+    for given in (colours, paper):
+        linear = torch.where(given <= 0.04045, given / 12.92, ((given + 0.055) / 1.055) ** 2.4)
+        luminances.append(linear @ torch.tensor([0.2126, 0.7152, 0.0722]) + 0.05)
+    ratio = luminances[0] / luminances[1]
+    return torch.maximum(ratio, 1 / ratio)
+
+
+def legible(colours: Tensor, paper: Tensor) -> Tensor:
+    """Return colours `(K, 3)` with as little white as lets each be seen on dark paper `(3)`."""
+    seen = colours
+    for white in torch.linspace(0, 1, 21):
+        faint = colour_contrast(seen, paper) < CONTRAST
+        seen = torch.where(faint.unsqueeze(1), colours.lerp(torch.ones(()), white), seen)
+    return seen
 
 
 def ramp(values: Tensor, stops: Tensor) -> Tensor:

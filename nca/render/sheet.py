@@ -17,6 +17,7 @@ from torch import Tensor
 from nca.engine.state import State
 from nca.errors import NCAError
 from nca.files import write_whole
+from nca.render.lattice import hexagonal
 from nca.render.legend import (
     GAP,
     LINE,
@@ -35,11 +36,19 @@ MARK, MARKED = (1.0, 0.0, 1.0), "magenta"
 """What cells look like whose numbers are not finite."""
 
 
-def tile(picture: Tensor, scale: int) -> Image.Image:
-    """Return one `(3, H, W)` picture, from 0 to 1, with every cell `scale` pixels wide."""
+def tile(picture: Tensor, scale: int, lattice: str = "square") -> Image.Image:
+    """Return one `(3, H, W)` picture, from 0 to 1, with every cell `scale` pixels wide.
+
+    Args:
+        picture: A number that is not finite makes a mark of its cell.
+        scale: Pixels along each side of a cell.
+        lattice: How the cells lie, `square` or `hexagonal`.
+    """
     picture = picture.detach().float()
     mark = torch.tensor(MARK, device=picture.device).view(3, 1, 1)
     picture = torch.where(picture.isfinite().all(dim=0), picture, mark)
+    if lattice == "hexagonal" and scale > 1:
+        picture, scale = hexagonal(picture, scale), 1
     pixels = (picture.clamp(0, 1) * 255).round().byte().movedim(0, -1).cpu().numpy()
     image = Image.fromarray(pixels)
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
@@ -63,6 +72,7 @@ class Sheet:
         legend: Colours that the tiles show.
         least: Pixels that a column is wide at least.
         least_beside: Pixels that are left for the notes at least.
+        lattice: How the cells of all tiles lie.
     """
 
     columns: Sequence[str]
@@ -73,6 +83,7 @@ class Sheet:
     legend: Sequence[LegendEntry] = ()
     least: int = 0
     least_beside: int = 0
+    lattice: str = "square"
 
     def add(self, name: str, pictures: Sequence[Tensor]) -> None:
         """Add a row of pictures, all of one size."""
@@ -115,14 +126,14 @@ class Sheet:
         pen = ImageDraw.Draw(sheet)
         for column, word in enumerate(self.columns):
             write_words(pen, (plan.left + column * plan.across, GAP // 2), word)
-        height, width = self.tile_size
+        height, _ = self.tile_size
         for row, pictures in enumerate(self.rows):
             top = TEXT + 2 * GAP + row * plan.down
             middle = top + (height * plan.scale - TEXT) // 2
             write_words(pen, (GAP, middle), self.names[row])
             for column, picture in enumerate(pictures):
                 left = plan.left + column * plan.across
-                sheet.paste(tile(_as_wide(picture, height, width), plan.scale), (left, top))
+                sheet.paste(self._tile(picture, plan.scale), (left, top))
                 if self.captions:
                     below = top + height * plan.scale + GAP // 3
                     write_words(pen, (left, below), self.captions[row][column])
@@ -131,6 +142,9 @@ class Sheet:
         for entry, (left, line) in zip(self.legend, plan.places, strict=True):
             draw_entry(pen, entry, left, plan.below + line * LINE)
         return sheet
+
+    def _tile(self, picture: Tensor, scale: int) -> Image.Image:
+        return tile(_as_wide(picture, *self.tile_size), scale, self.lattice)
 
     def _plan(self, scale: int | None) -> "_Plan":
         height, width = self.tile_size

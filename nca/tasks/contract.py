@@ -17,7 +17,14 @@ from torch import Tensor
 from nca.engine.state import State
 from nca.errors import PluginError
 from nca.tasks.batch import Batch
-from nca.tasks.display import ChannelColours, ClassColours, Display
+from nca.tasks.display import (
+    COLOUR_MAPS,
+    ChannelColours,
+    ClassColours,
+    Display,
+    MappedColours,
+    StateColours,
+)
 from nca.tasks.metrics import Share
 from nca.tasks.prediction import Prediction
 
@@ -220,12 +227,16 @@ def _shown(task: Any, answer: Any) -> str:
     if found := _levels(task, answer.first):
         return found
     layout, look, drawing = task.context.layout, answer.look, answer.drawing
+    if answer.lattice not in ("square", "hexagonal"):
+        return f"a Display of a lattice {answer.lattice!r}, which is none"
     for part in (look, drawing):
         if part is not None and part.level not in layout:
             return f"a Display of a level {part.level!r}, which is none"
     channels = layout[look.level].channels if look else 0
     if isinstance(look, ChannelColours) and max(*look.channels, look.alpha or 0) >= channels:
         return f"a Display of channels {look.channels} of a level that has {channels}"
+    if isinstance(look, MappedColours | StateColours):
+        return _scalar_look(look, channels)
     if isinstance(look, ClassColours):
         count = len(look.names)
         shapes = [tuple(each.shape) for each in (look.weight, look.bias, look.colours)]
@@ -234,11 +245,33 @@ def _shown(task: Any, answer: Any) -> str:
     return ""
 
 
+def _scalar_look(look: MappedColours | StateColours, channels: int) -> str:
+    if not 0 <= look.channel < channels:
+        return f"a Display of channel {look.channel} of a level that has {channels}"
+    if isinstance(look, StateColours):
+        right = tuple(look.colours.shape) == (len(look.names), 3) and look.names
+        shape = tuple(look.colours.shape)
+        return "" if right else f"a Display of {len(look.names)} states in colours {shape}"
+    if look.colour_map not in COLOUR_MAPS:
+        return f"a Display in the colour map {look.colour_map!r}, which is none"
+    return "" if look.low < look.high else f"a Display from {look.low} to {look.high}"
+
+
 def _seen(task: Any, answer: Any, pictures: Tensor) -> str:
     found = _batch(task, answer)
     if found or answer.state.batch == len(pictures):
         return found
     return f"{answer.state.batch} samples for {len(pictures)} pictures"
+
+
+def _drawn(task: Any, answer: Any, text: str) -> str:
+    channels = {level.channels for level in task.context.layout.values()}
+    right = isinstance(answer, Tensor) and answer.ndim == 1 + len(task.context.size)
+    return "" if right and len(answer) in channels and answer.numel() else _said(answer)
+
+
+def _text(task: Any, answer: Any, state: State) -> str:
+    return "" if isinstance(answer, str) else _said(answer)
 
 
 def _predictions(task: Any, answer: Any, states: Sequence[State], batch: Batch) -> str:
@@ -290,5 +323,7 @@ _ANSWERS: dict[str, tuple[Judge, str]] = {
     "apply_picture": (_batch, _STATES),
     "add_seed": (_batch, _STATES),
     "input_batch": (_seen, f"{_STATES}: one for each picture"),
+    "read_pattern": (_drawn, "a tensor (C, *cells) of real numbers, C as the level has"),
+    "write_pattern": (_text, "the text of a pattern"),
     "predict": (_predictions, "an nca.Prediction for each sample, all of the same columns"),
 }

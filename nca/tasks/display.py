@@ -13,17 +13,42 @@ from typing import Literal
 from torch import Tensor
 
 from nca.engine.state import State
-from nca.render.palettes import CLASS_COLOURS, class_colours, paint
+from nca.render.palettes import (
+    CLASS_COLOURS,
+    COLOUR_MAPS,
+    ColourMap,
+    class_colours,
+    colour_map,
+    map_colours,
+    paint,
+    state_palette,
+)
 
 __all__ = [
     "CLASS_COLOURS",
+    "COLOUR_MAPS",
     "Canvas",
     "ChannelColours",
     "ClassColours",
     "Display",
+    "MappedColours",
+    "StateColours",
     "class_colours",
+    "colour_map",
+    "laid_flat",
+    "map_colours",
     "paint",
+    "state_palette",
 ]
+
+Lattice = Literal["square", "hexagonal"]
+
+
+def laid_flat(level: Tensor) -> Tensor:
+    """Return a level as a picture has it, `(B, C, H, W)`: of three axes the middle slice."""
+    while level.ndim > 4:
+        level = level[:, :, level.shape[2] // 2]
+    return level if level.ndim == 4 else level.unsqueeze(2)
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,56 @@ class ClassColours:
 
 
 @dataclass(frozen=True)
+class MappedColours:
+    """Cells that show the number of one channel by a colour map.
+
+    Attributes:
+        level: The level that is shown.
+        channel: Of which the number is.
+        colour_map: One of `COLOUR_MAPS`.
+        low: The number at the map's low end.
+        high: The number at its high end.
+    """
+
+    level: str
+    channel: int = 0
+    colour_map: ColourMap = "viridis"
+    low: float = 0.0
+    high: float = 1.0
+
+    def picture(self, state: State) -> Tensor:
+        """Return what it shows of a state, `(B, 3, H, W)`, from 0 to 1."""
+        values = laid_flat(state[self.level])[:, self.channel]
+        return map_colours(values, colour_map(self.colour_map), self.low, self.high)
+
+
+@dataclass(frozen=True)
+class StateColours:
+    """Cells that show which of a few states they are in, by a colour for each.
+
+    Attributes:
+        level: The level that is shown.
+        channel: Which holds the number of the state.
+        colours: `(S, 3)`, from 0 to 1; `state_palette` has some.
+        names: S words.
+    """
+
+    level: str
+    channel: int
+    colours: Tensor
+    names: tuple[str, ...]
+
+    def picture(self, state: State) -> Tensor:
+        """Return what it shows of a state, `(B, 3, H, W)`, from 0 to 1."""
+        values = laid_flat(state[self.level])[:, self.channel].nan_to_num(0)
+        return paint(values.clamp(0, len(self.colours) - 1).add(0.5).long(), self.colours)
+
+
+Look = ChannelColours | ClassColours | MappedColours | StateColours
+"""What a cell can look like."""
+
+
+@dataclass(frozen=True)
 class Canvas:
     """A level that a person draws on, in pixels from 0 (dark) to 1.
 
@@ -102,9 +177,13 @@ class Display:
         look: What a cell looks like; None: like the levels, in principal colours.
         drawing: The level to draw on, if there is one.
         hint: A sentence on what there is to do.
+        lattice: How the cells of a grid of two axes lie: rows of squares, or, as in rules whose
+            six neighbours are those of a square without its corners at (-1, 1) and (1, -1),
+            hexagons, each row half a cell to the left of the one above it.
     """
 
     first: State
-    look: ChannelColours | ClassColours | None = None
+    look: Look | None = None
     drawing: Canvas | None = None
     hint: str = field(default="")
+    lattice: Lattice = "square"

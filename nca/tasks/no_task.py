@@ -10,7 +10,7 @@ from nca.engine.rng import HostRNG
 from nca.engine.state import State
 from nca.errors import NCAError
 from nca.tasks.batch import Batch
-from nca.tasks.display import Display
+from nca.tasks.display import Display, laid_flat
 from nca.tasks.metrics import Share
 from nca.tasks.task import Task
 from nca.types import Size, Split
@@ -49,10 +49,7 @@ class NoTask(Task):
 
     def picture(self, state: State) -> Tensor:
         """Return three channels of the top level as red, green and blue, or one as grey."""
-        level = list(state.values())[-1]
-        while level.ndim > 4:  # of a grid of three axes the middle slice
-            level = level[:, :, level.shape[2] // 2]
-        level = level if level.ndim == 4 else level.unsqueeze(2)
+        level = laid_flat(list(state.values())[-1])
         colours = level[:, :3] if level.shape[1] >= 3 else level[:, :1]
         return torch.as_tensor(colours).float().clamp(0, 1).expand(-1, 3, -1, -1)
 

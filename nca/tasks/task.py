@@ -279,6 +279,45 @@ class Task(nn.Module, ABC):
             to_do="paint on a level instead",
         )
 
+    def read_pattern(self, text: str) -> Tensor:
+        """Return the pattern that a text describes, `(C, *cells)`.
+
+        It is laid on the level that `display` shows, or on the top one.
+
+        The text is a person's, and need not be a pattern: it is pasted, or a file of any origin.
+
+        Args:
+            text: As of a file; `write_pattern` gives such a one.
+
+        Raises:
+            ShapeError: The task takes no patterns.
+            NCAError: The text is none, or one of more cells than the grid has.
+        """
+        raise self._no_patterns()
+
+    def write_pattern(self, state: State) -> str:
+        """Return what the cells of that level hold as the text of a pattern file.
+
+        Args:
+            state: Of one sample.
+
+        Raises:
+            ShapeError: The task gives no patterns.
+        """
+        raise self._no_patterns()
+
+    def _no_patterns(self) -> ShapeError:
+        return ShapeError(
+            "nothing here takes or gives patterns.",
+            where=f"{type(self).__name__} reads and writes none",
+            to_do="paint on a level, or play a recipe whose task has patterns",
+        )
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether it reads and writes patterns."""
+        return type(self).read_pattern is not Task.read_pattern
+
     def input_batch(self, pictures: Tensor) -> Batch:
         """Return first states that see a person's pictures; no truth is known of them.
 

@@ -70,3 +70,35 @@ def test_export_of_ones_own_run(nca, done, here):
     assert result.code == 0
     assert "not compared with torch, as you asked for" in result.err
     assert '"words":["dark","light"]' in (here / "own.html").read_text()
+
+
+@pytest.mark.parametrize("source", ["life", "logic_life", "mine.toml"])
+def test_export_writes_a_c_program_of_a_rule_or_a_recipe(nca, here, source):
+    text = (
+        'format = 1\n[grid]\nsize = [9]\n[[levels]]\nname = "row"\nchannels = 1\n'
+        'rules = [{ name = "elementary", number = 30 }]\n[rollout]\nsteps = 1\n'
+    )
+    (here / "mine.toml").write_text(text)
+    result = nca("export", source, "--to", "c", "--steps", "3", "--json")
+    assert result.code == 0
+    told = json.loads(result.out)
+    assert told["to"] == "c"
+    assert told["checked"].get("greatest", 0) == 0
+    assert told["file"] == f"{source.removesuffix('.toml')}.c"
+    program = (here / told["file"]).read_text()
+    assert program.startswith("/* A cellular automaton, written by nca ")
+    assert ("each row for itself" in program) == (source == "mine.toml")
+
+
+def test_export_to_c_replaces_its_own_files_alone(nca, here):
+    for _ in range(2):
+        assert nca("export", "life", "--to", "c", "--no-check", "--out", "life.c").code == 0
+    assert "Not compared with nca" in (here / "life.c").read_text()
+    (here / "mine.c").write_text("int main(void) { return 0; }")
+    result = nca("export", "life", "--to", "c", "--out", "mine.c")
+    assert result.code == 1
+    assert "what is there is not a C program of nca export, and stays" in result.err
+    result = nca("export", "growing", "--to", "c")
+    assert result.code == 1
+    assert "no C program can be written of this automaton: it has an alive mask" in result.err
+    assert sorted(file.name for file in here.glob("*.c")) == ["life.c", "mine.c"]

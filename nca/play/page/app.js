@@ -2,7 +2,9 @@
 
 import * as canvas from "./canvas.js";
 import * as controls from "./controls.js";
+import * as gallery from "./gallery.js";
 import * as keys from "./keys.js";
+import * as patterns from "./patterns.js";
 import * as time from "./timeline.js";
 import * as tools from "./tools.js";
 import { connect, emit, on, send } from "./wire.js";
@@ -47,5 +49,5 @@ on("busy", ({ job }) => {
 document.getElementById("stop").onclick = () => send("stop");
 on("open", () => { said.hidden = true; });
 
-for (const part of [tools, canvas, zoom, controls, time, keys]) part.start();
+for (const part of [gallery, patterns, tools, canvas, zoom, controls, time, keys]) part.start();
 connect();

@@ -1,6 +1,7 @@
 // The stage: panes of pixels, and the brush on them.
 
 import { act, now, on } from "./wire.js";
+import * as lattice from "./lattice.js";
 import { tool } from "./tools.js";
 import * as zoom from "./zoom.js";
 
@@ -24,8 +25,8 @@ export function draw(head) {
   }
   head.panes.forEach((pane, number) => {
     const canvas = figures[number].firstChild;
-    if (canvas.width !== pane.width || canvas.height !== pane.height) {
-      canvas.width = pane.width;
+    if (canvas.width !== pane.width * lattice.fine(pane) || canvas.height !== pane.height) {
+      canvas.width = pane.width * lattice.fine(pane);
       canvas.height = pane.height;
     }
     put(canvas, pane);
@@ -39,6 +40,7 @@ export function draw(head) {
 }
 
 function put(canvas, pane) {
+  if (canvas.width > pane.width) return putRows(canvas, pane);
   const context = canvas.getContext("2d");
   const image = context.createImageData(pane.width, pane.height);
   for (let from = 0, to = 0; from < pane.pixels.length; from += 3, to += 4) {
@@ -50,6 +52,21 @@ function put(canvas, pane) {
   context.putImageData(image, 0, 0);
 }
 
+// The same with rows moved, two pixels across for each of the pane.
+function putRows(canvas, { width, height, pixels }) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(2 * width, height);
+  const data = new Uint32Array(image.data.buffer);
+  for (let row = 0; row < height; row += 1) {
+    const by = lattice.moved(row, { height }) % (2 * width);
+    for (let column = 0, from = 3 * row * width; column < width; column += 1, from += 3) {
+      const colour = 0xff000000 | (pixels[from + 2] << 16) | (pixels[from + 1] << 8) | pixels[from];
+      for (const half of [0, 1]) data[2 * row * width + ((2 * column + half - by + 2 * width) % (2 * width))] = colour;
+    }
+  }
+  context.putImageData(image, 0, 0);
+}
+
 // As large as the stage allows: try every number of columns.
 function fit(head, stacked) {
   const style = getComputedStyle(stage);
@@ -57,7 +74,9 @@ function fit(head, stacked) {
   const high = stage.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
   const count = head.panes.length;
   const gap = parseFloat(style.columnGap) || 18;
-  const { width, height } = head.panes[0];
+  const { width } = head.panes[0];
+  const flat = now.about.hexagonal ? lattice.FLAT : 1;
+  const height = head.panes[0].height * flat;
   let best = 0;
   if (stacked) best = Math.min((wide * 0.46) / width, (high * 0.5) / height);
   else {
@@ -77,7 +96,7 @@ function fit(head, stacked) {
     const scale = (whole * width) / pane.width;
     const canvas = figure.firstChild;
     canvas.style.width = `${pane.width * scale}px`;
-    canvas.style.height = `${pane.height * scale}px`;
+    canvas.style.height = `${pane.height * scale * flat}px`;
     figure.style.transform = "";
     if (stacked) {
       const lift = (number - (count - 1) / 2) * Math.min(150, (high * 0.62) / count);
@@ -89,15 +108,26 @@ function fit(head, stacked) {
 
 // Where a pointer is, in cells, in the order of the axes; null beside the grid.
 function place(event, canvas) {
-  const size = now.about.size;
   const box = canvas.getBoundingClientRect();
-  const across = (event.clientX - box.left) / box.width;
-  const down = (event.clientY - box.top) / box.height;
+  return cells([(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]);
+}
+
+// The same for a point of the picture, in shares of the whole of it.
+function cells([across, down]) {
+  const size = now.about.size;
   if (size.length === 1) return [across * size[0]];
-  const flat = [down * size.at(-2), across * size.at(-1)];
+  const flat = lattice.cellAt([across, down], size.slice(-2));
   return size.length === 2 ? flat : [now.head.look.slice + 0.5, ...flat];
 }
 
+// Where something is to be laid: under the pointer, or else in the middle of what is seen.
+export function here(event) {
+  const { x, y } = event ? { x: event.clientX, y: event.clientY } : pointer;
+  const canvas = document.elementFromPoint(x, y)?.closest("#stage:not(.stack) canvas");
+  return canvas ? place({ clientX: x, clientY: y }, canvas) : cells(zoom.middle());
+}
+
+let pointer = { x: -1, y: -1 };
 let stroke = null;
 
 function begin(event) {
@@ -173,18 +203,21 @@ export function moveCursor(down, across) {
   const [high, wide] = [size.length > 1 ? size.at(-2) : 1, size.at(-1)];
   cursor ??= [Math.floor(high / 2), Math.floor(wide / 2)];
   cursor = [(cursor[0] + down + high) % high, (cursor[1] + across + wide) % wide];
-  zoom.reveal([(cursor[1] + 0.5) / wide, (cursor[0] + 0.5) / high]);
+  zoom.reveal(cursorSeen());
   const box = figures[0].firstChild.getBoundingClientRect();
-  const cell = box.width / wide;
+  const [left, top] = cursorSeen();
   ring.hidden = false;
-  show(box.left + (cursor[1] + 0.5) * cell, box.top + ((cursor[0] + 0.5) / high) * box.height, cell);
+  show(box.left + left * box.width, box.top + top * box.height, box.width / wide);
+}
+
+function cursorSeen() {
+  const size = now.about.size;
+  return lattice.seenAt([cursor[0] + 0.5, cursor[1] + 0.5], size.length > 1 ? size.slice(-2) : [1, size[0]]);
 }
 
 // Come nearer to the cursor, or to the middle.
 export function nearer(factor) {
-  const size = now.about.size;
-  const high = size.length > 1 ? size.at(-2) : 1;
-  if (cursor) zoom.nearer(factor, zoom.seen([(cursor[1] + 0.5) / size.at(-1), (cursor[0] + 0.5) / high]));
+  if (cursor) zoom.nearer(factor, zoom.seen(cursorSeen()));
   else zoom.nearer(factor);
 }
 
@@ -202,6 +235,7 @@ export function start() {
   stage.addEventListener("pointerup", end);
   stage.addEventListener("pointercancel", end);
   stage.addEventListener("pointerleave", () => { ring.hidden = true; });
+  addEventListener("pointermove", ({ clientX: x, clientY: y }) => { pointer = { x, y }; });
   on("frame", draw);
   new ResizeObserver(() => now.head && fit(now.head, now.head.arrangement === "stack")).observe(stage);
 }

@@ -1,6 +1,8 @@
 // The panel: what to see, what to turn, what is measured, where to begin, what to take away.
 
 import { bands, spark, visible } from "./charts.js";
+import * as patterns from "./patterns.js";
+import { population } from "./population.js";
 import { drop } from "./tools.js";
 import { act, emit, now, on, send, take } from "./wire.js";
 
@@ -18,6 +20,8 @@ function look() {
       channel: Number(box("channel").value) || 0,
       slice: Number(box("slice").value) || 0,
       threshold: Number(box("threshold").value),
+      colours: box("colours").value,
+      dark: document.documentElement.dataset.theme === "dark",
     },
   });
   asks();
@@ -176,11 +180,12 @@ function fill(id, options, chosen) {
 function build(about) {
   box("name").textContent = about.name;
   document.title = `${about.name} \u2013 nca play`;
-  const made = about.trained ? `iteration ${about.iteration.toLocaleString("en-GB")}` : "first weights, untrained";
+  const made = about.trained ? `iteration ${about.iteration.toLocaleString("en-GB")}` : about.weights ? "first weights, untrained" : "without weights";
   box("what").textContent = `${about.size.join(" \u00d7 ")} cells, ${about.levels.length} level${about.levels.length > 1 ? "s" : ""}, ${made}, ${about.device}`;
   seen = new Map();
   if (box("view").length) return look(); // the same, with new weights
   fill("view", about.views.map(({ name, words }) => [name, words]), "picture");
+  fill("colours", [["", "as they are"], ...about.colours.map((name) => [name, name])]);
   fill("level", about.levels.map(({ name }) => [name, name]), about.levels.at(-1).name);
   fill("start", about.starts.map((name) => [name, STARTS[name]]));
   fill("role", about.roles.map((name) => [name, name]));
@@ -215,14 +220,16 @@ function listenToDrops() {
     stop(event);
     document.body.classList.remove("dropping");
     const [file] = event.dataTransfer.files;
-    if (file) give(file);
+    const text = event.dataTransfer.getData("text/plain");
+    if (file) give(file, event);
+    else if (text) patterns.lay(text, event);
   });
 }
 
-function give(file) {
+function give(file, event = null) {
   const asHistory = file.name.endsWith(".json");
-  const given = asHistory ? load(file) : drop(file);
-  given.catch((fault) => emit("fault", { what: "This file cannot be used.", where: `${file.name}: ${fault.message}`, to_do: "give a picture, or a history that was saved here" }));
+  const given = asHistory ? load(file) : patterns.isPattern(file) ? patterns.open(file, event) : drop(file);
+  given.catch((fault) => emit("fault", { what: "This file cannot be used.", where: `${file.name}: ${fault.message}`, to_do: "give a picture, a pattern, or a history that was saved here" }));
 }
 
 export function film() {
@@ -235,14 +242,14 @@ export function film() {
 
 async function takeFilm() {
   emit("notice", { text: "Taking the film \u2026" });
-  const { view, level, channel: number, slice, threshold } = now.head.look;
+  const { view, level, channel: number, slice, threshold, colours } = now.head.look;
   const wish = { first: box("film-first").value, last: box("film-last").value, every: box("film-every").value, rate: box("film-rate").value };
-  const taken = await take(box("film-kind").value, { ...wish, view, level, channel: number, slice, threshold });
+  const taken = await take(box("film-kind").value, { ...wish, view, level, channel: number, slice, threshold, colours });
   if (taken) emit("notice", { text: [`Taken: ${taken.name}`, taken.notice].filter(Boolean).join("; ") });
 }
 
 export function start() {
-  for (const id of ["view", "level", "channel", "slice", "threshold"]) box(id).oninput = look;
+  for (const id of ["view", "level", "channel", "colours", "slice", "threshold"]) box(id).oninput = look;
   box("begin").onclick = begin;
   box("picture").onclick = () => box("image").click();
   box("image").onchange = () => box("image").files[0] && give(box("image").files[0]);
@@ -262,6 +269,7 @@ export function start() {
     turned(head.places[0].knobs);
     metrics(head, rows);
     votes(head, rows);
+    population(head, rows);
     training(head.run);
     const branch = head.branches[head.places[0].branch];
     if (document.activeElement !== box("seed")) box("seed").value = branch.random_seed;
@@ -270,5 +278,9 @@ export function start() {
     if (box("start").dataset.begun !== begun) box("start").value = now.about.starts.includes(branch.start.kind) ? branch.start.kind : now.about.starts[0];
     box("start").dataset.begun = begun;
   });
-  on("theme", () => now.head && emit("frame", now.head)); // charts take their colours anew
+  on("theme", () => {
+    if (!now.head) return;
+    emit("frame", now.head); // charts take their colours anew
+    look(); // and so do cells of few states
+  });
 }

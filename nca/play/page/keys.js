@@ -2,8 +2,9 @@
 
 import * as canvas from "./canvas.js";
 import * as controls from "./controls.js";
+import * as gallery from "./gallery.js";
 import * as time from "./timeline.js";
-import { keys as toolKeys, widen } from "./tools.js";
+import { keys as toolKeys, nextState, widen } from "./tools.js";
 import { now, on, send, take } from "./wire.js";
 import * as zoom from "./zoom.js";
 
@@ -27,11 +28,13 @@ const KEYS = [
   { key: "j", words: "channel before", run: () => controls.channel(-1) },
   { key: "[", words: "smaller brush", run: () => widen(-0.5) },
   { key: "]", words: "larger brush", run: () => widen(0.5) },
+  { key: "q", words: "paint the next state", run: nextState },
   { key: "z", words: "nearer", run: () => canvas.nearer(1.5) },
   { key: "u", words: "farther", run: () => canvas.nearer(1 / 1.5) },
   { key: "0", words: "the whole grid", run: zoom.whole },
   { key: "w", words: "save the history", run: () => take("history.json") },
   { key: "f", words: "take a film", run: controls.film },
+  { key: "g", words: "the gallery", run: gallery.show },
   { key: "t", words: "light or dark", run: () => box("theme").click() },
   { key: "?", words: "these keys", run: () => box("help").click() },
 ];
@@ -40,7 +43,7 @@ const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowR
 
 function pressed(event) {
   const typing = event.target.closest("input:not([type=range]), select, dialog");
-  if (!now.head || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!now.head || gallery.open() || typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const onStage = document.activeElement === box("stage");
   if (onStage && event.key in ARROWS) {
     event.preventDefault();

@@ -28,7 +28,7 @@ export const tool = {
         return {
           kind: "paint", level: box("paint-level").value, radius, points,
           channels: channel === "" ? [] : [Number(channel)],
-          value: Number(box("paint-value").value) || 0,
+          value: Number(box(box("paint-state").hidden ? "paint-value" : "paint-state").value) || 0,
         };
       }
       default: return { kind: "erase", radius, points };
@@ -118,7 +118,9 @@ function build(about) {
   channels();
   const drawn = about.roles.includes("input");
   const least = Math.min(...about.size);
-  box("radius").value = drawn ? Math.max(0.5, (1.2 * about.size.at(-1)) / about.canvas.at(-1)) : Math.max(1, Math.round(least / 12));
+  const { states, unit } = about.levels.at(-1);
+  const fine = states.length ? 0.5 : unit ? Math.max(1, Math.round(least / 24)) : 0;
+  box("radius").value = fine && !drawn ? fine : drawn ? Math.max(0.5, (1.2 * about.size.at(-1)) / about.canvas.at(-1)) : Math.max(1, Math.round(least / 12));
   radius();
   choose(drawn ? "ink" : about.levels.at(-1).channels === 1 ? "paint" : "erase");
 }
@@ -127,6 +129,36 @@ function channels() {
   const level = now.about.levels.find(({ name }) => name === box("paint-level").value);
   const each = Array.from({ length: Math.min(level.channels, 512) }, (_, number) => new Option(String(number), String(number)));
   box("paint-channel").replaceChildren(new Option("all", ""), ...each);
+  box("paint-channel").closest(".row").hidden = level.channels === 1;
+  values(level);
+}
+
+// What suits the cells: one of a few states, a share from 0 to 1, or any number.
+function values({ states, unit }) {
+  const [state, value] = [box("paint-state"), box("paint-value")];
+  state.hidden = states.length === 0;
+  value.hidden = !state.hidden;
+  box("paint-words").textContent = state.hidden ? "value" : "state";
+  const words = states.length === 2 && states[1] === "1" ? ["0, dead", "1, live"] : states;
+  state.replaceChildren(...words.map((word, number) => new Option(word, number)));
+  state.value = states.length > 1 ? "1" : "0";
+  value.type = unit ? "range" : "number";
+  Object.assign(value, unit ? { min: 0, max: 1, step: 0.05 } : { min: "", max: "", step: "any" });
+  value.value = 1;
+  shownValue();
+}
+
+function shownValue() {
+  const { type, value, hidden } = box("paint-value");
+  box("paint-now").value = type === "range" && !hidden ? Number(value).toFixed(2) : "";
+}
+
+// Paint the state after the one that is painted.
+export function nextState() {
+  const state = box("paint-state");
+  if (state.hidden) return;
+  choose("paint");
+  state.selectedIndex = (state.selectedIndex + 1) % state.length;
 }
 
 function radius() {
@@ -141,6 +173,7 @@ export function widen(by) {
 export function start() {
   box("paint-level").onchange = channels;
   box("radius").oninput = radius;
+  box("paint-value").oninput = shownValue;
   box("tools").addEventListener("keydown", (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!by) return;

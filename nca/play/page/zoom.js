@@ -24,6 +24,11 @@ export function seen([across, down]) {
   return [left + across * scale, top + down * scale];
 }
 
+// The point of the picture that is in the middle of its pane, in shares of the whole of it.
+export function middle() {
+  return [(0.5 - left) / scale, (0.5 - top) / scale];
+}
+
 // Bring a point of the picture into sight.
 export function reveal(point) {
   const [across, down] = seen(point);

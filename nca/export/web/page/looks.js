@@ -21,6 +21,13 @@ function lookShader(plan, view) {
       most = sum[c]; chosen = j * 4 + c; }
   }
   colour = vec4(w(palette + chosen).rgb, float(chosen) / 255.0);`;
+  } else if (view.kind === "mapped") {
+    body = `float share = (${channel(view.channel)} - ${literal(view.low)}) / ${literal(view.high - view.low)};
+  int shade = int(clamp(share, 0.0, 1.0) * ${literal(view.shades - 1)} + 0.5);
+  colour = vec4(w(palette + shade).rgb, 1.0);`;
+  } else if (view.kind === "states") {
+    body = `int chosen = int(clamp(${channel(view.channel)}, 0.0, ${literal(view.states - 1)}) + 0.5);
+  colour = vec4(w(palette + chosen).rgb, 1.0);`;
   } else {
     body = `vec4 sum = vec4(0.0); int k = ${view.at};
   for (int i = 0; i < ${many}; ++i, k += 4) sum += ${product("k", "u[i]")};

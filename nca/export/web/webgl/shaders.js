@@ -193,8 +193,11 @@ function stepShader(plan, number, first, count) {
     const name = `stencil${place}`;
     const sight = (term.sights || []).find((s) => s.kind === "stencils");
     if (sight) stencils += `uniform float ${name}[${sight.stencils.flat().length}];\n`;
+    if (term.kind === "table") stencils += stateShader(term, `state${place}`);
     body += `{ ${term.kind === "net" ? net(term, plan, name, first, count)
       : term.kind === "consensus" ? consensus(term, plan, number, first, count)
+      : term.kind === "table" ? tableChange(term, plan, number, first, count, place)
+      : term.kind === "gates" ? gatesChange(term, plan, number, first, count)
       : `for (int o = 0; o < ${count}; ++o) change[o] -= ${literal(term.rate)} * own[o];`} }\n`;
   });
   if (plan.stepSize !== 1)
