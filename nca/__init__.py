@@ -9,7 +9,7 @@ Limits:
 - No recipe that comes along was trained on a GPU, and the fused programs have not run on one;
   see `nca help gpu`.
 - There is no `--device mps`: Apple's cards know no float64, in which metrics are summed.
-- `nca predict` takes a picture to segment as one grid, which has to fit into memory.
+- `nca predict` takes a picture to segment as one grid, which has to fit into memory (`--side`).
 - In several processes each one holds the whole run and draws the whole batch; only steps and
   their gradients are divided. nccl and several GPUs have not been run; see
   `nca help distributed`.
@@ -110,6 +110,7 @@ if TYPE_CHECKING:
     from nca.model.model import Model as Model
     from nca.model.model import load as load
     from nca.model.playing import Playing as Playing
+    from nca.model.reports import Report as Report
     from nca.model.save import save as save
     from nca.model.train import train as train
     from nca.progress import SILENT as SILENT
@@ -257,6 +258,7 @@ NAMES = {
     "nca.model.train": ("train",),
     "nca.model.film": ("Film",),
     "nca.model.playing": ("Playing",),
+    "nca.model.reports": ("Report",),
     # read results
     "nca.recipe.recipe": ("Recipe",),
     "nca.checkpoint.file": ("Checkpoint",),

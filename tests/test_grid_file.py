@@ -18,6 +18,7 @@ from nca import (
     GridFile,
     Layout,
     Level,
+    NCAError,
     RuleContext,
     ShapeError,
     Skip,
@@ -27,6 +28,7 @@ from nca import (
 )
 from nca.registry.registry import registry
 from nca.streaming import grid_file as vast
+from nca.validation.arguments import takes_context
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 
@@ -110,6 +112,38 @@ def test_numbers_are_kept_as_they_are_asked_for(tmp_path, dtype):
     assert around.equal(numbers[:, :, [1, 0, 1]][:, :, :, [1, 0]])
     files = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
     assert files == dict.fromkeys(("body.0.raw", "body.1.raw"), 4 * dtype.itemsize)
+
+
+@pytest.mark.parametrize(("name", "most"), [("life", 2), ("sandpile", 8)])
+def test_whole_numbers_take_a_byte_each_and_have_the_same_future(tmp_path, name, most):
+    layout = Layout([Level("world", 1)])
+    rule = registry.get("rule", name)
+    place = [RuleContext(layout, "world")] if takes_context(rule) else []
+    made = Automaton(layout, {"world": [rule(*place)]})
+    state = layout.zeros(1, (9, 14), random_seed=3)
+    state = state.replace({"world": (state.rng.uniform("soup", 1, (9, 14)) * most).floor()})
+    found = {}
+    for dtype in (torch.uint8, torch.float32):
+        folder = tmp_path / str(dtype)
+        folder.mkdir()
+        kept = streamed(made, state, folder, 5, dtype, tile=4, halo=2)
+        found[dtype] = whole(kept)["world"].float()
+        sizes = {file.stat().st_size for file in folder.iterdir()}
+        assert sizes == {9 * 14 * dtype.itemsize}
+    assert found[torch.uint8].equal(found[torch.float32])
+    assert found[torch.uint8].equal(made.rollout(state, 5)["world"])
+    assert not found[torch.uint8].equal(state["world"])
+
+
+def test_other_numbers_are_refused_before_a_step_and_lost_by_none(tmp_path):
+    state = State({"body": torch.ones(1, 1, 3)})
+    with pytest.raises(NCAError, match='rules of level "body" move it by others'):
+        streamed(one_level(Scale(1.0)), state, tmp_path, 1, torch.uint8)
+    kept = GridFile.create(tmp_path, Layout([Level("body", 1)]), (1, 3), dtype=torch.uint8)
+    for number in (0.5, -1.0, 256.0, float("nan"), float("inf")):
+        with pytest.raises(NCAError, match=f'level "body" holds {number:g}, and a byte'):
+            kept.write((0, 0), {"body": torch.tensor([[[[255.0, 0.0, number]]]])})
+    assert whole(kept)["body"].max() == 0, "nothing of it was written"
 
 
 def test_it_reports_how_many_cell_steps_are_done(tmp_path):

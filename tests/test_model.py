@@ -6,7 +6,7 @@ import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -307,6 +307,48 @@ def test_a_recipe_is_trained_from_tables(tmp_path):
     assert model.recipe.tables.grid.size == (16, 16)
     with pytest.raises(OptionError, match="grid is <object"):
         nca.train({"grid": object()})
+
+
+def test_keys_of_a_recipe_are_given_by_table(tmp_path):
+    dotted: dict[str, Any] = {"rollout.fire_rate": 0.25}
+    model = nca.train(
+        "growing",
+        overrides={**SHORT, "train.batch": 4},
+        train={"batch": 3},
+        random_seed=7,
+        **dotted,
+        out=tmp_path / "run",
+        device="cpu",
+    )
+    tables = model.recipe.tables
+    assert tables.train is not None
+    assert (tables.train.batch, tables.train.iterations) == (3, 2)
+    assert (tables.random_seed, tables.rollout.fire_rate) == (7, 0.25)
+    assert tables.rollout.alive is not None
+
+
+def test_a_model_is_loaded_with_keys_by_table():
+    model = nca.load("growing", device="cpu", rollout={"fire_rate": 0.25})
+    assert model.automaton.fire_rate == 0.25
+    with pytest.raises(NCAError, match=r"fire_rat\b"):
+        nca.load("growing", device="cpu", rollout={"fire_rat": 0.25})
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"train": {"iteration": 5}}, r"\[train\] iteration\b"),
+        ({"train": {"iterations": "many"}}, r"\[train\] iterations"),
+        ({"train": {"iterations": None}}, "iterations is None"),
+        ({"train": {3: 5}}, r"\[train\] 3"),
+        ({"devise": "cpu"}, "devise"),
+        ({"train": 5}, "train"),
+    ],
+)
+def test_a_key_by_table_that_does_not_fit_is_named(tmp_path, given, key):
+    with pytest.raises(NCAError, match=key):
+        nca.train("growing", **given, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_progress_in_a_notebook_is_one_bar_that_moves(monkeypatch):

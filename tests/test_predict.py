@@ -7,11 +7,28 @@ import pytest
 import torch
 from PIL import Image
 
-from nca import Batch, ClassColours, ClassShare, Display, Layout, Level, NCAWarning, PictureError
+from nca import (
+    Batch,
+    ClassColours,
+    ClassShare,
+    Display,
+    Layout,
+    Level,
+    NCAError,
+    NCAWarning,
+    PictureError,
+)
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
 from nca.evaluation import predict as predicting
-from nca.evaluation.predict import picture_files, predict, reliability, seen_files, seen_samples
+from nca.evaluation.predict import (
+    demand_any_size,
+    picture_files,
+    predict,
+    reliability,
+    seen_files,
+    seen_samples,
+)
 from nca.tasks.task import predict_by_votes
 
 LAYOUT = Layout([Level("body", 3)])
@@ -141,6 +158,68 @@ def test_pictures_of_any_size_are_cut_where_the_picture_ends(tmp_path):
     assert seen[0].batch.state["cells"].shape[2:] == (7, 11)
     rows = predict(trained, seen[0], steps=2, repeats=2)
     assert [one.pictures["mask"].shape for _, one in rows] == [(1, 13, 21)] * 2
+
+
+def photograph(path, height=2000, width=3000):
+    """Draw a picture, dark to the left of its middle and bright to the right."""
+    values = np.full((height, width), 30, dtype=np.uint8)
+    values[:, width // 2 :] = 220
+    Image.fromarray(values).save(path)
+    return path
+
+
+def test_a_photograph_is_shrunk_to_a_side_and_that_is_said(tmp_path):
+    trained = small_segmentation()
+    large = photograph(tmp_path / "large.png")
+    small = photograph(tmp_path / "small.png", 20, 30)
+    with pytest.warns(NCAWarning, match="more than 48 pixels along a side are shrunk") as said:
+        seen = list(seen_files(trained, [large, small], 4, 48))
+    assert len(said) == 1
+    assert [each.size for each in seen] == [(32, 48), (20, 30)]
+    assert seen[0].batch.state["cells"].shape[2:] == (16, 24)
+    image = trained.task.seen(seen[0].batch.state)
+    assert image.shape[2:] == (32, 48)
+    left, right = image[0, 0, :, :23], image[0, 0, :, 25:]
+    assert left.max() < right.min()
+    (row,) = predict(trained, seen[0], steps=2, repeats=2)
+    assert row[1].pictures["mask"].shape == (1, 32, 48)
+
+
+def test_a_side_that_is_not_exceeded_changes_nothing(tmp_path, recwarn):
+    trained, file = small_segmentation(), photograph(tmp_path / "a.png", 20, 30)
+    (plain,), (bounded,) = (list(seen_files(trained, [file], 4, side)) for side in (None, 30))
+    assert torch.equal(plain.batch.state["image"], bounded.batch.state["image"])
+    assert not recwarn.list
+
+
+def test_a_side_shrinks_what_is_too_long_to_be_read_whole(tmp_path):
+    trained, file = small_segmentation(), photograph(tmp_path / "a.png", 4, 9000)
+    with pytest.warns(NCAWarning, match="at most 8192 along a side"):
+        assert list(seen_files(trained, [file], 4)) == []
+    with pytest.warns(NCAWarning, match="shrunk"):
+        (seen,) = seen_files(trained, [file], 4, 90)
+    assert seen.size == (1, 90)
+
+
+def test_a_picture_that_exceeds_the_memory_is_left_out_with_the_side_that_helps(
+    tmp_path, monkeypatch
+):
+    trained, file = small_segmentation(), photograph(tmp_path / "a.png", 200, 300)
+    channels = sum(level.channels for level in trained.recipe.layout.values())
+    least = 3 * 4 * channels * 100 * 150
+    monkeypatch.setattr(predicting, "capacity", lambda device: least)
+    assert len(list(seen_files(trained, [file], 4))) == 1
+    monkeypatch.setattr(predicting, "capacity", lambda device: least - 1)
+    with pytest.warns(NCAWarning, match=r"200 x 300 pixels are one grid.*--side 150 shrinks it"):
+        assert list(seen_files(trained, [file], 4)) == []
+    with pytest.warns(NCAWarning, match="are shrunk"):
+        assert len(list(seen_files(trained, [file], 4, 150))) == 1
+
+
+def test_where_pictures_are_fitted_to_the_grid_no_side_is_taken(digits):
+    demand_any_size(small_segmentation())
+    with pytest.raises(NCAError, match="shrunk to the grid here"):
+        demand_any_size(digits)
 
 
 def test_test_data_come_with_their_truth():

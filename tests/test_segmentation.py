@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from nca import DataError, HostRNG, Layout, Level, NCAError, State, TaskContext
+from nca import SILENT, DataError, HostRNG, Layout, Level, NCAError, State, TaskContext
 from nca_plugins.augment import Augment
 from nca_plugins.segmentation.drawing import Blobs
-from nca_plugins.segmentation.files import pairs
+from nca_plugins.segmentation.files import pairs, read
 from nca_plugins.segmentation.measures import (
     UNKNOWN,
     mask_rightness,
@@ -188,6 +188,24 @@ def test_the_pictures_of_a_task_are_augmented_with_their_masks(tmp_path):
     seen, mask = task.seen(batch.state)[:, 0], batch.truth["mask"]
     assert_close(mask[0], task.source.examples["train"][0].mask.long().flip(-1))
     assert (seen[mask == 1] > 0.3).all()
+
+
+def test_large_pictures_of_a_folder_are_shrunk_with_their_masks(tmp_path):
+    for number, (height, width) in enumerate([(200, 300), (300, 200), (12, 16)]):
+        values = np.zeros((height, width))
+        values[:, width // 2 :] = 1
+        save(tmp_path / "images" / f"{number}.png", 200 * values)
+        save(tmp_path / "masks" / f"{number}.png", values)
+    found = pairs(tmp_path / "images", tmp_path / "masks", "")
+    examples = read(found, ("left", "right"), False, SILENT, 30)
+    assert [tuple(each.mask.shape) for each in examples] == [(20, 30), (30, 20), (12, 16)]
+    for each in examples:
+        assert each.image.shape[1:] == each.mask.shape == each.known.shape
+        assert torch.equal(each.image[0], 200 * each.mask)  # up to the middle
+    folders = {name: str(tmp_path / name) for name in ("images", "masks")}
+    task = made(**folders, side=30, held_out=0.3, test=0.3)
+    (example,) = task.source.examples["train"]
+    assert max(example.mask.shape) <= 30
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ are there to be timed in `bench`. Finding imports no torch; `read` parses what w
 from dataclasses import dataclass
 from pathlib import Path
 
+from nca.checkpoint.within import NAME, recipe_within
 from nca.errors import CheckpointError, NCAError, PluginError
 from nca.files import is_file, is_folder, read_text_bounded, safe_name, user_path
 from nca.registry.installed import complain, entry_points_of, folders_of, notice
@@ -16,6 +17,9 @@ from nca.suggest import did_you_mean, listed
 
 LARGEST = 1 << 20
 """Bytes of a recipe's file."""
+
+ENDINGS = (".toml", ".py")
+"""Of files that are recipes, or have one within."""
 
 
 def recipes() -> dict[str, Path]:
@@ -47,9 +51,16 @@ class FoundRecipe:
     name: str
     path: Path
 
+    @property
+    def source(self) -> str:
+        """The place to name in errors: lines are counted in the recipe."""
+        return f"{NAME} of {self.path}" if self.path.suffix == ".py" else str(self.path)
+
 
 def find_recipe(source: str) -> FoundRecipe:
     """Return a recipe, given by path, by name, or in a notation that stands for one.
+
+    A path may lead to a module with a recipe within, of which nothing is executed here.
 
     Raises:
         NCAError: There is no such file or name; the nearest is suggested. Or a fault in what is
@@ -58,6 +69,8 @@ def find_recipe(source: str) -> FoundRecipe:
     path = user_path(source)
     if is_file(path) and path.suffix == ".toml":
         return FoundRecipe(recipe_text(path), path.stem, path)
+    if is_file(path) and path.suffix == ".py":
+        return FoundRecipe(recipe_within(path), path.stem, path)
     known = recipes()
     if not is_file(path) and source in known:
         return FoundRecipe(recipe_text(known[source]), source, known[source])
@@ -126,12 +139,12 @@ def checkpoint_path(source: str) -> Path:
         for name in ("best.safetensors", "last.safetensors"):
             if is_file(path / name):
                 return path / name
-    if is_file(path) and path.suffix != ".toml":
+    if is_file(path) and path.suffix not in ENDINGS:
         return path
     known = pretrained()
     if source in known:
         return known[source]
-    if path.suffix == ".toml" or source in recipes():
+    if path.suffix in ENDINGS or source in recipes():
         raise untrained(source)
     raise CheckpointError(
         f"there is no checkpoint {source!r}.",
@@ -150,7 +163,7 @@ def names_recipe(source: str) -> bool:
     path = user_path(source)
     if path.suffix == ".safetensors" or is_folder(path) or source in pretrained():
         return False
-    return path.suffix == ".toml" or source in recipes() or in_notation(source) is not None
+    return path.suffix in ENDINGS or source in recipes() or in_notation(source) is not None
 
 
 def untrained(source: str) -> CheckpointError:

@@ -40,12 +40,13 @@ def read_recipe(
         RecipeError: Everything that is wrong with it.
     """
     found, overrides = find_recipe(source), tuple(overrides)
-    text, name, path = found.text, found.name, found.path
-    recipe = parse_recipe(text, name, path.parent, overrides, source=str(path), plugins=plugins)
+    text, name, words = found.text, found.name, found.source
+    folder = found.path.parent
+    recipe = parse_recipe(text, name, folder, overrides, source=words, plugins=plugins)
     if reads is not None and overrides:
         with suppress(RecipeError):  # which the overrides have corrected
-            before = parse_recipe(text, name, path.parent, source=str(path), plugins=plugins)
-            reads.with_plugins().refuse_others(before.tables, recipe.tables, overrides, path)
+            before = parse_recipe(text, name, folder, source=words, plugins=plugins)
+            reads.with_plugins().refuse_others(before.tables, recipe.tables, overrides, found.path)
     return recipe
 
 
@@ -102,7 +103,7 @@ def check_unexecuted(source: str, overrides: Iterable[str] = ()) -> list[str]:
     """
     found = find_recipe(source)
     files = RecipeFiles(found.path.parent)
-    draft = Draft.read(found.text, overrides, str(found.path)).located(files)
+    draft = Draft.read(found.text, overrides, found.source).located(files)
     left = [name for name in draft.plugins() if not is_loaded(name, files)]
     if not left:
         return []
@@ -250,7 +251,7 @@ def _without_weights(source: str, overrides: tuple[str, ...]) -> tuple[Checkpoin
         CheckpointError: There is something to train.
     """
     found = find_recipe(source)
-    folder, words = found.path.parent, str(found.path)
+    folder, words = found.path.parent, found.source
     recipe = parse_recipe(found.text, found.name, folder, overrides, source=words)
     if has_weights(recipe):
         raise untrained(source)

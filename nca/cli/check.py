@@ -4,6 +4,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,9 @@ import typer
 from nca.cli.console import (
     AsJson,
     PluginFiles,
+    PluginOptions,
     fail,
+    given_options,
     load_plugins,
     print_result,
     say,
@@ -20,6 +23,7 @@ from nca.cli.console import (
 )
 from nca.cli.numbers import number
 from nca.errors import NCAError
+from nca.validation.faults import toml_value
 
 if TYPE_CHECKING:
     from nca.testing.law import Law
@@ -50,6 +54,7 @@ def check_command(
         list[str] | None,
         typer.Option("--law", metavar="LAW", help="Check only this law. Repeatable."),
     ] = None,
+    options: PluginOptions = None,
     plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +67,8 @@ def check_command(
     if (rule is None) != installed:
         raise typer.BadParameter("name one rule, or --installed", param_hint="RULE")
     try:
-        subjects, laws = _subjects(rule, plugin), _laws(law)
+        given = given_options(options)
+        subjects, laws = _with_options(_subjects(rule, plugin), given), _laws(law)
     except NCAError as fault:
         fail(fault)
         raise typer.Exit(UNCHECKED) from fault
@@ -95,6 +101,22 @@ def _subjects(rule: str | None, plugins: list[Path] | None) -> list["Subject"]:
     if rule.endswith(".py") or "/" in rule:
         return subjects_of_file(rule)
     return [subject_of_name(rule, tuple(map(str, plugins or ())))]
+
+
+def _with_options(subjects: list["Subject"], options: dict[str, Any]) -> list["Subject"]:
+    """Give options to the one rule that is checked.
+
+    Raises:
+        NCAError: There are several.
+    """
+    if options and len(subjects) > 1:
+        raise NCAError(
+            f"options are for one rule, and {len(subjects)} are checked.",
+            where=f"--set {', '.join(options)}",
+            to_do=f"name one: nca check {subjects[0].name} --set ..., with --plugin FILE if a "
+            "file registers it",
+        )
+    return [replace(subject, options=options) for subject in subjects]
 
 
 def _laws(names: list[str] | None) -> list["Law"]:
@@ -137,7 +159,9 @@ class _Report:
 
         subject, begun = self.subject, time.perf_counter()
         head: dict[str, Any] = {"rule": subject.name, "origin": subject.origin}
-        self._print(f"{subject.name}, from {subject.origin}")
+        head |= {"options": subject.options} if subject.options else {}
+        given = "".join(f", {k} = {toml_value(v)}" for k, v in subject.options.items())
+        self._print(f"{subject.name}, from {subject.origin}{given}")
         found: list[Verdict] = []
         said: list[str] = []
         try:
@@ -177,7 +201,11 @@ class _Report:
         elif verdict.outcome in ("broken", "not checked"):
             row["example"] = example_in_words(example, self.axes) or "that of the defaults"
             row["python"] = line_of_python(
-                repr(self.subject.name), law.name, example, self.subject.plugin
+                repr(self.subject.name),
+                law.name,
+                example,
+                self.subject.plugin,
+                self.subject.options,
             )
             for line in (verdict.why, f"smallest example: {row['example']}", row["python"]):
                 self._print(INDENT + line)

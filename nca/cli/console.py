@@ -39,7 +39,7 @@ RecipeName = Annotated[
     str,
     typer.Argument(
         metavar="RECIPE",
-        help="A .toml file, or an installed name.",
+        help="A .toml file, a .py file with RECIPE in it, or an installed name.",
         autocompletion=complete_recipe,
     ),
 ]
@@ -176,7 +176,7 @@ def out_of_memory(fault: BaseException) -> NCAError | None:
         "the memory does not suffice.",
         where=words[0],
         to_do="make it smaller: [train] or [evaluate] batch, [pool] size, [grid] size, "
-        "[[levels]] channels; or see what nca plan says of [train] memory",
+        "[[levels]] channels, --side of nca predict; or see what nca plan says of [train] memory",
     )
 
 

@@ -24,7 +24,6 @@ from nca.cli.console import (
 from nca.cli.numbers import SAMPLES, STEPS, number
 from nca.cli.output import ISLANDS, output_path
 from nca.cli.progress import terminal_progress
-from nca.errors import ShapeError
 
 
 def islands_command(
@@ -60,9 +59,10 @@ def islands_command(
     from nca.checkpoint.reads import GROUPED
     from nca.checkpoint.trained import Trained
     from nca.device import pick_device
-    from nca.render.pictures import decode, fit_to_grid, read_picture_file
+    from nca.render.pictures import grid_pictures
     from nca.reports.islands import (
         IslandsPlan,
+        demand_plane,
         islands_headline,
         islands_to_json,
         measure_islands,
@@ -75,21 +75,11 @@ def islands_command(
     load_plugins(plugin, checkpoint if trust else None)
     reads = GROUPED.without(steps=(steps, "evaluate.steps", "rollout.steps"))
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()), reads)
-    size = trained.recipe.tables.grid.size
-    if len(size) != 2:
-        raise ShapeError(
-            f"the report needs a grid of two axes, but this one has {len(size)}.",
-            where=f"{trained.path}, [grid] size = {list(size)}",
-            to_do="measure it in Python: nca.analysis takes one, two or three axes",
-        )
+    demand_plane(trained)
     output = output_path(out, f"islands-{trained.recipe.name}", ISLANDS)
     with terminal_progress() as progress:
         trained.prepare(data, progress)
-    canvas = trained.task.canvas
-    pictures = tuple(
-        fit_to_grid(decode(read_picture_file(file), str(file), side=max(canvas)), canvas)
-        for file in image or ()
-    )
+    pictures = grid_pictures(image or (), trained.task.canvas)
     plan = IslandsPlan(
         steps=steps or trained.recipe.evaluation_steps[0],
         samples=samples,

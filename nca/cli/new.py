@@ -25,13 +25,13 @@ Folder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to;
 
 @app.command("rule")
 def new_rule(name: RuleName, out: Folder = Path()) -> None:
-    """Write a rule with its test, NAME.py, and its recipe, NAME.toml.
+    """Write a rule with its recipe and its test, all in NAME.py.
 
     Example: nca new rule ripples
     """
-    from nca.registry.starter import rule_files
+    from nca.registry.starter import rule_file
 
-    _write(rule_files(name), out)
+    _write({f"{name}.py": rule_file(name)}, out)
     say(f"next: nca check {out / name}.py")
 
 

@@ -57,6 +57,10 @@ def predict_command(
     pictures: Annotated[
         bool, typer.Option("--pictures/--no-pictures", help="Whether to write PNG beside it.")
     ] = True,
+    side: Annotated[
+        int | None,
+        number("--side", 1, 1 << 13, "Shrink a picture that is longer, in pixels, to so many."),
+    ] = None,
     steps: Annotated[
         int | None, number("--steps", 1, STEPS, "How long to run. Else as the recipe says.")
     ] = None,
@@ -86,6 +90,7 @@ def predict_command(
     from nca.cli.predict_files import PredictionFiles
     from nca.device import pick_device
     from nca.evaluation.predict import (
+        demand_any_size,
         demand_predictions,
         picture_files,
         reliability,
@@ -93,6 +98,8 @@ def predict_command(
         seen_samples,
     )
 
+    if side and not files:
+        raise typer.BadParameter("it shrinks pictures of yours; name FILES", param_hint="--side")
     if files and samples:
         raise typer.BadParameter("it counts test data; give no FILES", param_hint="--samples")
     load_plugins(plugin, checkpoint if trust else None)
@@ -102,6 +109,8 @@ def predict_command(
     )
     trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()), reads)
     demand_predictions(trained)
+    if side is not None:
+        demand_any_size(trained)
     place = output_path(out and user_path(out), f"{trained.recipe.name}-predicted", EMPTY)
     if not found:
         with terminal_progress() as progress:
@@ -109,9 +118,10 @@ def predict_command(
     steps = steps or trained.recipe.evaluation_steps[0]
     times = f", {repeats} times" if repeats > 1 else ""
     say(f"{trained.path}: {steps} steps{times} on {trained.place}")
-    seen = (
-        seen_files(trained, found, batch) if found else seen_samples(trained, samples or 0, batch)
-    )
+    if found:
+        seen = seen_files(trained, found, batch, side)
+    else:
+        seen = seen_samples(trained, samples or 0, batch)
     there = place.path.exists()
     writer = PredictionFiles(place.make_folder(), table, pictures)
     try:

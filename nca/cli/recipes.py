@@ -27,7 +27,7 @@ app = typer.Typer(
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="RECIPE", help="A .toml file or a name.", autocompletion=complete_recipe
+        metavar="RECIPE", help="A .toml or .py file, or a name.", autocompletion=complete_recipe
     ),
 ]
 

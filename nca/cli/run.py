@@ -43,7 +43,7 @@ def run_command(
         str | None,
         typer.Argument(
             metavar="RECIPE",
-            help="A .toml file, an installed name, a rule such as B36/S23, or a pattern file.",
+            help="A .toml or .py file, a name, a rule such as B36/S23, or a pattern file.",
             autocompletion=complete_recipe,
         ),
     ] = None,

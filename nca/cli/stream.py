@@ -66,8 +66,8 @@ def stream_command(
         ),
     ] = None,
     store: Annotated[
-        Literal["float32", "float16", "bfloat16", "float64"],
-        typer.Option("--store", help="As what numbers are kept on disk."),
+        Literal["float32", "float16", "bfloat16", "float64", "uint8"],
+        typer.Option("--store", help="As what numbers are kept; uint8: whole ones to 255."),
     ] = "float32",
     folder: Annotated[
         Path | None,
@@ -106,7 +106,7 @@ def stream_command(
     from nca.device import hardware, pick_device
     from nca.render.sheet import demand_format, save_image
     from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
-    from nca.streaming.grid_file import GridFile, stream
+    from nca.streaming.grid_file import GridFile, demand_whole_numbers, stream
     from nca.streaming.kept_grid import KeptGrid
 
     load_plugins(plugin, checkpoint if trust else None)
@@ -118,6 +118,8 @@ def stream_command(
             f"a grid of {len(cells)} axes, but the recipe's has {len(recipe.tables.grid.size)}",
             param_hint="--size",
         )
+    if store == "uint8":
+        demand_whole_numbers(automaton)
     if keep is not None and folder is not None:
         raise typer.BadParameter("give --folder or --keep, not both", param_hint="--keep")
     if soup is None and task is None:

@@ -127,9 +127,9 @@ def _base(source: str) -> "Base":
     from nca.sweep.plan import Base
 
     found = find_recipe(source)
-    folder, path = found.path.parent, str(found.path)
-    load_named(found.text, folder, path)
-    return Base(found.text, found.name, folder, path)
+    folder, words = found.path.parent, found.source
+    load_named(found.text, folder, words)
+    return Base(found.text, found.name, folder, words)
 
 
 def _settled(plan: "SweepPlan", base: "Base", folder: Path) -> "SweepPlan":

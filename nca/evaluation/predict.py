@@ -5,6 +5,7 @@ However many pictures there are, one batch of them is in memory.
 Legend: B sample, H height, W width, in pixels.
 """
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,16 +16,29 @@ from torch import Tensor
 
 from nca.analysis import area_under_risk, error_correlation, risk_at
 from nca.checkpoint.trained import Trained
+from nca.engine.capacity import capacity, in_bytes
 from nca.errors import NCAError, NCAWarning, PictureError
 from nca.files import is_file, is_folder
-from nca.render.load import load_picture
-from nca.render.pictures import decode, fit_to_grid, pictures_in, read_picture_file
+from nca.render.load import LONGEST_SIDE
+from nca.render.pictures import (
+    decode,
+    fit_to_grid,
+    fit_to_side,
+    pictures_in,
+    read_picture_file,
+)
 from nca.tasks.batch import Batch
 from nca.tasks.prediction import Prediction
 from nca.types import Size
 
 ROOM = 1 << 22
 """Pixels beyond which pictures are not taken at once, however few they are."""
+
+LEAST = 3
+"""So many states are in memory in a step, at least: the old one, its change, and the new one."""
+
+SIDE = 1024
+"""The side that is proposed, in pixels."""
 
 COVERAGES = (0.5, 0.8, 1.0)
 """Shares of the surest predictions of which the error is given."""
@@ -74,20 +88,38 @@ def demand_predictions(trained: Trained) -> None:
         )
 
 
-def seen_files(trained: Trained, files: Sequence[Path], batch: int) -> Iterator[Seen]:
+def demand_any_size(trained: Trained) -> None:
+    """Refuse to shrink pictures where the task fits each one to its grid.
+
+    Raises:
+        NCAError: It does.
+    """
+    if not trained.task.any_size:
+        raise NCAError(
+            "pictures of any size are shrunk to the grid here, and cannot be to another size.",
+            where=f"{trained.path}; its grid sees {_sides(trained.task.canvas)} pixels",
+            to_do="leave the side out",
+        )
+
+
+def seen_files(
+    trained: Trained, files: Sequence[Path], batch: int, side: int | None = None
+) -> Iterator[Seen]:
     """Yield first states that see pictures from files, some at once where their sizes are alike.
 
-    A file that cannot be read is left out, and a warning says so.
+    A file that cannot be read, or is too large for the memory, is left out, and a warning says so.
 
     Args:
         trained: Whose task makes the states.
         files: The pictures.
         batch: At most so many at once.
+        side: Pixels along the longer side beyond which a picture is shrunk, and a warning says so;
+            None: none is.
     """
     waiting: list[tuple[int, Path, Tensor]] = []
     for number, file in enumerate(files):
         try:
-            picture = _read(trained, file)
+            picture = _read(trained, file, side)
         except PictureError as fault:
             text = f"left out: {file}: {fault.what}"
             warnings.warn(text, NCAWarning, stacklevel=2)
@@ -171,13 +203,43 @@ def reliability(uncertainty: Sequence[float], error: Sequence[float]) -> dict[st
     }
 
 
-def _read(trained: Trained, file: Path) -> Tensor:
+def _read(trained: Trained, file: Path, side: int | None) -> Tensor:
     """Return a picture as the task takes it, `(4, H, W)`."""
-    if trained.task.any_size:
-        return load_picture(file)
-    canvas = trained.task.canvas
-    content = read_picture_file(file)
-    return fit_to_grid(decode(content, str(file), side=max(canvas)), canvas)
+    content, canvas = read_picture_file(file), trained.task.canvas
+    if not trained.task.any_size:
+        return fit_to_grid(decode(content, str(file), side=max(canvas)), canvas)
+    most, longest = (side, None) if side else (LONGEST_SIDE, LONGEST_SIDE)
+    picture = decode(content, str(file), side=most, longest=longest)
+    if max(picture.pixels.shape[:2]) > most:
+        text = f"pictures of more than {most:,} pixels along a side are shrunk to so many"
+        warnings.warn(f"{text}, and so is what is written of them", NCAWarning, stacklevel=2)
+    fitted = fit_to_side(picture, most)
+    _demand_room(trained, file, tuple(fitted.shape[1:]))
+    return fitted
+
+
+def _demand_room(trained: Trained, file: Path, size: Size) -> None:
+    """Refuse a picture whose cells take more memory than there is.
+
+    Raises:
+        PictureError: They do.
+    """
+    in_a_cell = math.prod(trained.task.canvas) / math.prod(trained.recipe.tables.grid.size)
+    channels = sum(level.channels for level in trained.recipe.layout.values())
+    numbers = LEAST * channels * math.prod(size) / in_a_cell
+    count, there = numbers * torch.float32.itemsize, capacity(trained.device)
+    if there is not None and count > there:
+        proposed = min(max(size) // 2, SIDE)
+        raise PictureError(
+            f"its {_sides(size)} pixels are one grid, and a step of that takes at least "
+            f"{in_bytes(count)} of {in_bytes(there)}: --side {proposed} shrinks it.",
+            where=str(file),
+            to_do=f"let it be shrunk, in Python by side={proposed}",
+        )
+
+
+def _sides(size: Size) -> str:
+    return " x ".join(f"{side:,}" for side in size)
 
 
 def _seen(trained: Trained, waiting: Sequence[tuple[int, Path, Tensor]]) -> Seen:

@@ -32,19 +32,27 @@ from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import NCAWarning
 from nca.evaluation.finish_run import evaluate_trained
-from nca.evaluation.predict import demand_predictions, picture_files, predict, seen_files
+from nca.evaluation.predict import (
+    demand_any_size,
+    demand_predictions,
+    picture_files,
+    predict,
+    seen_files,
+)
 from nca.files import user_path
 from nca.model.build import describe_trained, write_export
 from nca.model.film import RATE, Film
 from nca.model.given import data_folder, know
 from nca.model.notebook import progress_here
 from nca.model.playing import Playing, play
+from nca.model.reports import examine, find_islands
 from nca.play.model import PlayedModel
 from nca.progress import Progress
 from nca.recipe.overrides import as_overrides
 from nca.recipe.recipe import Recipe
 from nca.registry.discovery import discover
 from nca.render.collect import CollectedStates
+from nca.reports.report import Report
 from nca.tasks.batch import Batch
 from nca.tasks.prediction import Prediction
 from nca.tasks.task import Task
@@ -72,6 +80,7 @@ class Model:
         data: str | Path | None = None,
         plugins: Iterable[str | Path] = (),
         trust: bool = False,
+        **tables: Any,
     ) -> "Model":
         """Load a trained automaton.
 
@@ -83,6 +92,7 @@ class Model:
             data: Folder of data sets.
             plugins: Plugin files to execute first.
             trust: Whether to execute the plugin files that it carries; only if you trust its maker.
+            tables: Keys by table, `rollout={"fire_rate": 0.3}`, beside the overrides.
 
         Raises:
             CheckpointError: It is missing, damaged, foreign or does not fit.
@@ -93,7 +103,8 @@ class Model:
         know(plugins)
         if trust:
             load_carried(str(source), plugins)
-        trained = Trained.load(str(source), pick_device(device), as_overrides(overrides))
+        changed = as_overrides(overrides, tables)
+        trained = Trained.load(str(source), pick_device(device), changed)
         return cls(trained, data_folder(data))
 
     @classmethod
@@ -207,6 +218,7 @@ class Model:
         repeats: int = 4,
         fire_rate: float | None = None,
         batch: int = 16,
+        side: int | None = None,
     ) -> list[tuple[str, Prediction]]:
         """Return what is said of pictures, each with its name, as `nca predict` has it.
 
@@ -216,17 +228,82 @@ class Model:
             repeats: Rollouts with other fire masks; their spread is in what is said.
             fire_rate: Use this chance instead of the automaton's own.
             batch: At most so many pictures at once.
+            side: Pixels along the longer side beyond which a picture is shrunk to so many.
 
         Raises:
-            NCAError: The task takes no picture as its input.
+            NCAError: The task takes no picture as its input, or shrinks each one to its grid.
             PictureError: A file is missing, or a folder has no picture. One that cannot be read is
                 left out, and a warning says so.
         """
         demand_predictions(self._trained)
+        if side is not None:
+            demand_any_size(self._trained)
         found = picture_files([user_path(Path(file)) for file in files])
         how = {"steps": self._steps(steps), "repeats": repeats, "fire_rate": fire_rate}
-        seen = seen_files(self._trained, found, batch)
+        seen = seen_files(self._trained, found, batch, side)
         return [one for each in seen for one in predict(self._trained, each, **how)]
+
+    def islands(
+        self,
+        *images: str | Path,
+        steps: Steps | None = None,
+        samples: int = 200,
+        split: Split = "test",
+        threshold: float = 0.9,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Return whether cells agree in islands that grow and nest, as `nca islands` reports it.
+
+        Args:
+            *images: Pictures to measure on, in place of data.
+            steps: When it is measured; if not given, as many as the recipe evaluates first.
+            samples: How many of the data; 0: all.
+            split: Of which data.
+            threshold: Least cosine inside an island.
+            progress: Where it is reported how far it is; a bar in notebooks, if not given.
+
+        Raises:
+            DataError: The task's data cannot be had.
+            OptionError: A number is out of its range.
+            PictureError: A file is missing or no picture.
+            ShapeError: The grid has not two axes.
+        """
+        how = {"steps": steps, "samples": samples, "split": split, "threshold": threshold}
+        self._prepare()
+        return find_islands(self._trained, images, progress or progress_here(), **how)
+
+    def examine(
+        self,
+        *checks: str,
+        quick: bool = False,
+        steps: Steps | None = None,
+        seeds: int = 8,
+        samples: int = 64,
+        split: Split = "test",
+        long_steps: Steps = 10_000,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Return how robust the automaton is, as `nca examine` reports it.
+
+        Args:
+            *checks: Which, such as `damage`; all of them if none are named.
+            quick: Whether at most three random seeds, and fewer samples, shall do.
+            steps: Take these for the trained steps.
+            seeds: How many random seeds.
+            samples: Per random seed, at most.
+            split: Of which data.
+            long_steps: Steps of the long run.
+            progress: Where it is reported how far it is; a bar in notebooks, if not given.
+
+        Raises:
+            DataError: The task's data cannot be had.
+            NCAError: There is no check of this name.
+            OptionError: A number is out of its range.
+        """
+        how = {"quick": quick, "steps": steps, "seeds": seeds, "samples": samples}
+        how |= {"split": split, "long_steps": long_steps}
+        self._prepare()
+        return examine(self._trained, checks, self._data, progress or progress_here(), **how)
 
     def image(self, state: State, *, levels: bool = False, scale: int | None = None) -> Image:
         """Return a picture of a state, as the task draws it.

@@ -28,8 +28,11 @@ def train_recipe(
     data: str | Path | None = None,
     plugins: Iterable[str | Path] = (),
     progress: Progress | None = None,
+    **tables: Any,
 ) -> Model:
     """Train a recipe as `nca run` does, and return its best weights, evaluated on test data.
+
+        nca.train("mine.toml", train={"iterations": 50}, random_seed=1)
 
     Args:
         recipe: The name of a recipe, a .toml file, or its tables as a dict, with `name` beside
@@ -40,6 +43,8 @@ def train_recipe(
         data: Folder of data sets.
         plugins: Plugin files to execute first.
         progress: Where it is reported how far it is; a bar in notebooks, if not given.
+        tables: Keys by table, `train={"iterations": 500}`; its other keys stay as they are. They
+            come after the overrides.
 
     Raises:
         RecipeError: Everything that is wrong with the recipe.
@@ -47,15 +52,15 @@ def train_recipe(
         DivergedError: The loss is not finite any more.
         StorageError: The folder is taken, or cannot be written.
     """
-    files = [Path(file) for file in plugins]
+    files, changed = [Path(file) for file in plugins], as_overrides(overrides, tables)
     know(files)
     progress = progress or progress_here()
     if isinstance(recipe, Mapping):
-        tables = {key: value for key, value in recipe.items() if key != "name"}
-        called, text = str(recipe.get("name", "recipe")), as_toml(tables)
-        checked = parse_recipe(text, called, Path(), as_overrides(overrides), plugins=files)
+        text = as_toml({key: value for key, value in recipe.items() if key != "name"})
+        called = str(recipe.get("name", "recipe"))
+        checked = parse_recipe(text, called, Path(), changed, plugins=files)
     else:
-        checked = read_recipe(str(recipe), as_overrides(overrides), files)
+        checked = read_recipe(str(recipe), changed, files)
     checked.training()
     checked.check()
     place, folder = pick_device(device), None if out is None else user_path(Path(out))

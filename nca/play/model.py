@@ -16,7 +16,7 @@ from annotated_types import Le
 from torch import Tensor
 
 from nca.checkpoint.file import fingerprint, is_file
-from nca.checkpoint.find import in_notation, pretrained, recipes
+from nca.checkpoint.find import ENDINGS, in_notation, pretrained, recipes
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.reads import PLAYED
 from nca.checkpoint.trained import Trained
@@ -340,7 +340,7 @@ def is_checkpoint(source: str) -> bool:
     """Return whether a source is a checkpoint, and not a recipe or rule."""
     path = Path(source)
     if is_file(path):
-        return path.suffix != ".toml" and in_notation(source) is None
+        return path.suffix not in ENDINGS and in_notation(source) is None
     return (
         source in pretrained()
         or is_file(path / "last.safetensors")

@@ -58,18 +58,37 @@ def override(text: str, overrides: Sequence[str], source: str) -> tuple[str, lis
     return tomlkit.dumps(document), paths
 
 
-def as_overrides(given: Mapping[str, Any] | Iterable[str]) -> tuple[str, ...]:
+def as_overrides(
+    given: Mapping[str, Any] | Iterable[str], tables: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
     """Return overrides as the command line has them.
 
     Args:
         given: Values by key, `{"rollout.fire_rate": 0.3}`, or overrides already.
+        tables: Values by table and key, `{"train": {"batch": 4}}`, which come last; other keys of
+            a table stay as they are. What is no dict is the value of a key.
 
     Raises:
         OptionError: A value cannot be written in TOML.
     """
-    if not isinstance(given, Mapping):
-        return tuple(given)
-    return tuple(f"{key}={_in_toml(key, value)}" for key, value in given.items())
+    first = _written(given) if isinstance(given, Mapping) else given
+    flat = {
+        ".".join((table, *map(str, inner))): value
+        for table, values in (tables or {}).items()
+        for inner, value in _keys_of(values)
+    }
+    return (*first, *_written(flat))
+
+
+def _keys_of(values: Any) -> Iterable[tuple[tuple[Any, ...], Any]]:
+    """Return the values of a table by key; what is no table is one value without a key."""
+    if isinstance(values, Mapping):
+        return [((key,), value) for key, value in values.items()]
+    return [((), values)]
+
+
+def _written(values: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{key}={_in_toml(key, value)}" for key, value in values.items())
 
 
 def as_toml(tables: Mapping[str, Any]) -> str:

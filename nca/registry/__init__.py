@@ -6,7 +6,12 @@ new package ripples` a package to share it. The automaton adds the changes of al
 and applies fire rate, noise, alive mask and skips. A rule never writes to the state and never
 pads.
 
-Name the file in a recipe, `plugins = ["mine.py"]`, or give it to a command, `--plugin mine.py`:
+`nca new rule` writes one file: a rule, its recipe as the text `RECIPE`, its test. Such a module
+stands for a recipe wherever one is asked for, `nca run mine.py`. The text is read without
+executing anything, so it must be one plain string; it names its own file, `plugins = ["mine.py"]`,
+which is then executed and announced as that of any recipe. Lines in errors count from its first.
+
+A recipe of its own may name the file, too, or a command, `--plugin mine.py`:
 
     nca plugins --plugin mine.py           what is registered, with all options
     nca recipes check RECIPE --plugin mine.py

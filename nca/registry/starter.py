@@ -1,4 +1,4 @@
-"""Files to begin with: a rule with its test and its recipe, alone or as a package to install.
+"""Files to begin with: a rule with its recipe and test, as one file or as a package to install.
 
 They work as they are; their comments say where to go on. `NAME` and `Kind` stand for what the rule
 and its class are called.
@@ -57,11 +57,11 @@ class Kind(UpdateRule):
         # view.below, if `reads` says so; view.uniform(1), numbers drawn by chance; view.step
         seen = self.perception(view, view.own)  # (B, features, *space)
         return perceptron(seen, self.hidden, self.change)
-TEST'''
+REST'''
 
 _ALONE = """    nca check NAME.py                whether it keeps the laws of an automaton
     pytest NAME.py                   the same as tests, one for each law
-    nca run NAME.toml                train it, and draw what came of it
+    nca run NAME.py                  train it by RECIPE below, and draw what came of it
     nca play runs/NAME-1 --trust     touch it on a page"""
 
 _PACKAGED = """    pip install --editable .         from now on `nca` knows rule and recipe by name
@@ -105,6 +105,15 @@ gradient = "normalised"        # each tensor's gradient divided by its norm
 steps = [32]
 """
 
+_REST = '''
+
+# what `nca run NAME.py` trains; it is read as it stands, so let it be one plain string
+RECIPE = """
+BODY"""
+
+test_NAME = laws(Kind)  # for pytest
+'''
+
 _PYPROJECT = """[build-system]
 requires = ["setuptools>=77"]
 build-backend = "setuptools.build_meta"
@@ -140,17 +149,18 @@ test_NAME = laws(Kind)
 '''
 
 
-def rule_files(name: str) -> dict[str, str]:
-    """Return the files of a rule by their paths: the rule with its test, and its recipe.
+def rule_file(name: str) -> str:
+    """Return the source of a module that is a rule with its recipe and its test.
 
     Raises:
         NCAError: Nothing may be called so.
         RegistryError: The name is taken.
     """
-    test = f"\n\ntest_{name} = laws(Kind)  # for pytest\n"
-    rule = _filled(_RULE, name, CHECK=_ALONE, IMPORTS="from nca.testing import laws\n", TEST=test)
-    plugins = f'plugins = ["{name}.py"]        # executed when this is run\n'
-    return {f"{name}.py": rule, f"{name}.toml": _filled(_RECIPE, name, PLUGINS=plugins)}
+    plugins = f'plugins = ["{name}.py"]         # this file; it is executed when this is run\n'
+    body = _RECIPE.replace("RECIPE", "NAME.py").replace("PLUGINS", plugins)
+    rest = _REST.replace("BODY", body)
+    imports = "from nca.testing import laws\n"
+    return _filled(_RULE, name, CHECK=_ALONE, IMPORTS=imports, REST=rest)
 
 
 def package_files(name: str) -> dict[str, str]:
@@ -163,8 +173,8 @@ def package_files(name: str) -> dict[str, str]:
     return {
         f"{name}/pyproject.toml": _filled(_PYPROJECT, name),
         f"{name}/{name}/__init__.py": f'"""Say what is in {name}."""\n',
-        f"{name}/{name}/rule.py": _filled(_RULE, name, CHECK=_PACKAGED, IMPORTS="", TEST=""),
-        f"{name}/{name}/{name}.toml": _filled(_RECIPE, name, PLUGINS=""),
+        f"{name}/{name}/rule.py": _filled(_RULE, name, CHECK=_PACKAGED, IMPORTS="", REST=""),
+        f"{name}/{name}/{name}.toml": _filled(_RECIPE, name, RECIPE=f"{name}.toml", PLUGINS=""),
         f"{name}/tests/test_{name}.py": _filled(_TEST, name),
     }
 

@@ -15,9 +15,10 @@ Legend: H height, W width.
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -55,6 +56,8 @@ __all__ = [
     "decode_frames",
     "drawn",
     "fit_to_grid",
+    "fit_to_side",
+    "grid_pictures",
     "is_picture",
     "pictures_in",
     "read_picture_file",
@@ -166,16 +169,47 @@ def fit_to_grid(picture: Picture, size: Size) -> Tensor:
 
     It keeps its proportions; what is beside it is not covered.
     """
-    height, width = size
-    image = Image.fromarray((picture.pixels * 255).round().astype(np.uint8))
-    scale = min(height / image.height, width / image.width)
-    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    if inner != image.size:
-        image = image.resize(inner, Image.Resampling.BOX)
+    (height, width), (high, wide) = size, picture.pixels.shape[:2]
+    image = _scaled(picture, min(height / high, width / wide))
     sheet = Image.new("RGBA", (width, height))
-    sheet.paste(image, ((width - inner[0]) // 2, (height - inner[1]) // 2))
-    pixels = torch.from_numpy(np.asarray(sheet).copy())
+    sheet.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
+    return _channels_first(sheet)
+
+
+def fit_to_side(picture: Picture, side: int) -> Tensor:
+    """Return a picture, `(4, H, W)`, from 0 to 1, with at most `side` pixels along each side.
+
+    A smaller one stays as it is.
+    """
+    longest = max(picture.pixels.shape[:2])
+    if longest <= side:
+        return torch.from_numpy(picture.pixels).permute(2, 0, 1).contiguous()
+    return _channels_first(_scaled(picture, side / longest))
+
+
+def _scaled(picture: Picture, scale: float) -> Image.Image:
+    """Return a picture in RGBA with 8 bits, scaled in proportion; no side has less than a pixel."""
+    image = Image.fromarray((picture.pixels * 255).round().astype(np.uint8))
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    return image if size == image.size else image.resize(size, Image.Resampling.BOX)
+
+
+def _channels_first(image: Image.Image) -> Tensor:
+    pixels = torch.from_numpy(np.asarray(image).copy())
     return pixels.permute(2, 0, 1).float() / 255
+
+
+def grid_pictures(files: Iterable[Path], size: Size) -> tuple[Tensor, ...]:
+    """Return picture files as `fit_to_grid` sets them onto a sheet.
+
+    Raises:
+        PictureError: One is missing or no picture.
+    """
+    longest = max(size, default=1)
+    return tuple(
+        fit_to_grid(decode(read_picture_file(file), str(file), side=longest), size)
+        for file in files
+    )
 
 
 @contextmanager

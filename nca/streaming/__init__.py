@@ -5,6 +5,7 @@
 keeps the grid on disk and one tile in memory; the outcome is that of stepping the whole. It
 refuses temporal skips. With `--keep FOLDER` the grid stays there, and the same command goes on from
 where it was killed, or for longer: `--steps` counts from the beginning.
+`--store uint8` keeps a byte for each number of a rule whose levels hold whole ones, such as `life`.
 
 Measured: the Game of Life on a torus of 16,384 x 16,384 cells at 6.4 million cell-steps per second
 in 1.0 GB of memory (4 steps, tiles of 1,024, one thread of a loaded two-core CPU, one run).

@@ -22,12 +22,21 @@ from nca.engine.layout import Layout
 from nca.engine.state import State
 from nca.engine.topology import Topology
 from nca.engine.window import Window
-from nca.errors import ShapeError, StorageError
+from nca.errors import NCAError, ShapeError, StorageError
 from nca.progress import SILENT, Progress
 from nca.types import Size
 
-STORED = {torch.float64: "f8", torch.float32: "f4", torch.float16: "f2", torch.bfloat16: "i2"}
+STORED = {
+    torch.float64: "f8",
+    torch.float32: "f4",
+    torch.float16: "f2",
+    torch.bfloat16: "i2",
+    torch.uint8: "u1",
+}
 """As what numbers are kept on disk; numpy knows no bfloat16, so that its bits are taken."""
+
+WHOLE = ("binary", "whole")
+"""What levels of whole numbers hold, as a rule's `needs` say it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,8 @@ class GridFile:
         folder: Where they lie: two for each level, one to read and one to write, by turns.
         layout: The levels.
         size: Cells along each axis.
-        dtype: As what numbers are kept: float64, float32, float16 or bfloat16.
+        dtype: As what numbers are kept: float64, float32, float16 or bfloat16, or uint8, which
+            keeps whole numbers from 0 to 255 alone.
         random_seed: The number from which all of its randomness follows.
         step: How many steps it has taken.
         turn: Which of the two files of a level holds it now: 0 or 1.
@@ -85,7 +95,8 @@ class GridFile:
                 raise StorageError(
                     f"the grid takes {wanted / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free.",
                     where=str(folder),
-                    to_do="choose a disk with room, a smaller grid, or fewer bits: bfloat16",
+                    to_do="choose a disk with room, a smaller grid, or fewer bits: bfloat16; whole "
+                    "numbers fit uint8",
                 )
             for path, length in paths.items():
                 with path.open("wb") as file:
@@ -137,10 +148,16 @@ class GridFile:
             start: Its first cell.
             levels: Some of the levels.
             ahead: Whether it belongs to the state that is being made, not to that of now.
+
+        Raises:
+            NCAError: Bytes are kept, and a number is no whole one from 0 to 255.
         """
         for name, level in levels.items():
             stored = self._open(name, 1 - self.turn if ahead else self.turn)
-            block = level[0].detach().to("cpu", self.dtype).contiguous()
+            given = level[0].detach().cpu()
+            block = given.to(self.dtype).contiguous()
+            if self.dtype == torch.uint8:
+                _demand_kept(name, given, block, self.folder)
             block = block.view(torch.int16) if self.dtype == torch.bfloat16 else block
             place = tuple(slice(s, s + n) for s, n in zip(start, block.shape[1:], strict=True))
             stored[:, *place] = block.numpy()
@@ -217,7 +234,10 @@ def stream(
 
     Raises:
         ShapeError: The automaton has skips, which remember states, or numbers that make no sense.
+        NCAError: Bytes are kept, and a level holds other numbers than whole ones from 0 to 255.
     """
+    if grid.dtype == torch.uint8:
+        demand_whole_numbers(automaton)
     if automaton.skips or min(tile, halo) < 1:
         raise ShapeError(
             "a grid on disk keeps no remembered states."
@@ -247,6 +267,34 @@ def stream(
         grid = replace(grid, step=grid.step + count, turn=1 - grid.turn)
         passed(grid)
     return grid
+
+
+def demand_whole_numbers(automaton: Automaton) -> None:
+    """Refuse an automaton whose rules do not say that their levels hold whole numbers.
+
+    Raises:
+        NCAError: A rule needs others.
+    """
+    for name in automaton.writable_levels:
+        for rule in automaton.rules_of(name):
+            if rule.needs.states not in WHOLE:
+                raise NCAError(
+                    f'a byte keeps whole numbers alone, and the rules of level "{name}" move it by '
+                    "others.",
+                    where=f"{type(rule).__name__}, whose cells hold: {rule.needs.states}",
+                    to_do="keep it as float32, or as bfloat16 for half of the room",
+                )
+
+
+def _demand_kept(name: str, given: Tensor, block: Tensor, folder: Path) -> None:
+    """Refuse numbers that a byte has not kept."""
+    if (lost := block.to(given.dtype) != given).any():
+        number = f"{given[lost][0].item():g}"
+        raise NCAError(
+            f'level "{name}" holds {number}, and a byte keeps whole numbers from 0 to 255.',
+            where=str(folder),
+            to_do="keep it as float32: --store float32",
+        )
 
 
 def reach(automaton: Automaton) -> int:

@@ -8,6 +8,7 @@ break one have a bug which training would hide.
     nca check mine.py                   all rules that a file registers
     nca check mine.py --law tiling      one law alone
     nca check NAME                      a registered rule
+    nca check NAME --set hidden=8       with options of its own, as a recipe has them
     nca check --installed --json        all that are installed, for programs
 
 Each law gets a line: `held`; `broken`, with the smallest example that was found, in words and as a
@@ -21,7 +22,7 @@ where no time was left for it. With enough time a rule is given the same example
 In a test of your own, which pytest shows law by law:
 
     from nca.testing import laws
-    test_mine = laws(Mine)
+    test_mine = laws(Mine)              # or laws(Mine, options={"hidden": 8})
 
 Where a law does not hold:
 
@@ -38,8 +39,8 @@ Where a law does not hold:
 
 The weights are drawn before a law is put to a rule, since one whose last layer starts at zero
 would keep every law by standing still. A rule is placed on the middle one of three levels, in
-surroundings that suit its `needs`; options have their defaults. The checks need Hypothesis, which
-is installed with `nca` and imported by nothing else.
+surroundings that suit its `needs`; options that are not given have their defaults. The checks need
+Hypothesis, which is installed with `nca` and imported by nothing else.
 
 Public to the other folders: `check`, `gains`, `harness`, `law`, `subject`, `verdict`
 and `words`.

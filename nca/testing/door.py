@@ -4,7 +4,7 @@ Nothing is imported before it is needed, so that the file of a rule may hold its
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from nca.testing.verdict import Verdict
 
 
-def laws(rule: str | Callable[..., Any], *, seconds: float = 60.0) -> Callable[[str], None]:
+def laws(
+    rule: str | Callable[..., Any],
+    *,
+    seconds: float = 60.0,
+    options: Mapping[str, Any] | None = None,
+) -> Callable[[str], None]:
     """Return a test of pytest that checks a rule against every law, one by one.
 
         test_mine = laws(Mine)
@@ -24,12 +29,13 @@ def laws(rule: str | Callable[..., Any], *, seconds: float = 60.0) -> Callable[[
     Args:
         rule: The class of the rule, its registered name, or a function of a `RuleContext`.
         seconds: How long all laws may take together, one example of each aside.
+        options: Keyword arguments of the rule, such as those that have no defaults.
     """
 
     def keeps(law: str) -> None:
         import pytest
 
-        verdict, words = _judged(rule, law, seconds)
+        verdict, words = _judged(rule, law, seconds, options or {})
         if verdict.outcome == "does not apply":
             pytest.skip(verdict.why)
         if verdict.outcome != "held":
@@ -45,7 +51,9 @@ def laws(rule: str | Callable[..., Any], *, seconds: float = 60.0) -> Callable[[
     return pytest.mark.parametrize("law", [law.name for law in LAWS])(keeps)
 
 
-def _judged(rule: str | Callable[..., Any], law: str, seconds: float) -> tuple["Verdict", str]:
+def _judged(
+    rule: str | Callable[..., Any], law: str, seconds: float, options: Mapping[str, Any]
+) -> tuple["Verdict", str]:
     """Return the verdict of a law, and what to say of it."""
     from nca.registry.discovery import discover
     from nca.testing.checks import LAWS
@@ -54,7 +62,7 @@ def _judged(rule: str | Callable[..., Any], law: str, seconds: float) -> tuple["
     from nca.testing.words import example_in_words, line_of_python
 
     discover()
-    place_rule = placed(rule)
+    place_rule = placed(rule, _as_made(rule, options))
     verdict = judge(_law_of(law), place_rule, seconds=seconds / len(LAWS))
     name = repr(rule) if isinstance(rule, str) else getattr(rule, "__name__", "rule")
     example = example_in_words(verdict.example, Harness(place_rule).axes)
@@ -62,13 +70,25 @@ def _judged(rule: str | Callable[..., Any], law: str, seconds: float) -> tuple["
         f"{name}, {verdict.outcome}: {verdict.law.statement}",
         verdict.why,
         f"smallest example: {example or 'that of the defaults'}",
-        line_of_python(name, law, verdict.example),
+        line_of_python(name, law, verdict.example, options=options),
     ]
     return verdict, "\n".join(lines)
 
 
+def _as_made(rule: str | Callable[..., Any], options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options of a rule: those of a registered one are as a recipe has them."""
+    from nca.testing.subject import made_options
+
+    return made_options(rule, options) if isinstance(rule, str) else options
+
+
 def reproduce(
-    rule: str | Callable[..., Any], law: str, *, plugin: str = "", **example: Any
+    rule: str | Callable[..., Any],
+    law: str,
+    *,
+    plugin: str = "",
+    options: Mapping[str, Any] | None = None,
+    **example: Any,
 ) -> None:
     """Check one example of a law again.
 
@@ -76,6 +96,7 @@ def reproduce(
         rule: The registered name of the rule, or its class.
         law: The name of the law.
         plugin: A file to execute first, which registers the rule.
+        options: Keyword arguments of the rule.
         example: Arguments of the law's check; what is missing has its default.
 
     Raises:
@@ -91,7 +112,7 @@ def reproduce(
     if plugin:
         load_file(Path(plugin))
     demand_hypothesis()
-    _law_of(law).check(placed(rule), **example)
+    _law_of(law).check(placed(rule, _as_made(rule, options or {})), **example)
 
 
 def demand_hypothesis() -> None:

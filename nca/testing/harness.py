@@ -6,7 +6,7 @@ automaton computes in float64, and has what the law asks for.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,25 +32,29 @@ PlaceRule = Callable[[RuleContext], UpdateRule]
 _AXES = (2, 1, 3)
 
 
-class _WithoutContext:
-    """Places a rule that does not ask where it stands."""
+class _Placing:
+    """Places a rule that has options, or does not ask where it stands."""
 
-    def __init__(self, kind: Callable[..., UpdateRule]) -> None:
-        self.kind = kind
+    def __init__(self, kind: Callable[..., UpdateRule], options: Mapping[str, Any]) -> None:
+        self.kind, self.options, self.asks = kind, options, takes_context(kind)
         self.needs, self.reads = getattr(kind, "needs", Needs()), getattr(kind, "reads", ())
 
     def __call__(self, context: RuleContext, **options: Any) -> UpdateRule:
-        return self.kind(**options)
+        where = [context] if self.asks else []
+        return self.kind(*where, **{**self.options, **options})
 
 
-def placed(rule: str | Callable[..., UpdateRule]) -> PlaceRule:
+def placed(
+    rule: str | Callable[..., UpdateRule], options: Mapping[str, Any] | None = None
+) -> PlaceRule:
     """Return what places a rule.
 
     Args:
         rule: The name of a registered one, its class, or a function of a `RuleContext`.
+        options: Keyword arguments of it; the others have their defaults.
     """
     kind = registry.get("rule", rule) if isinstance(rule, str) else rule
-    return kind if takes_context(kind) else _WithoutContext(kind)
+    return kind if takes_context(kind) and not options else _Placing(kind, options or {})
 
 
 def channels(needs: Needs) -> Iterator[dict[str, int]]:

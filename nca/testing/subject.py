@@ -1,12 +1,14 @@
 """The rules that are checked: one by name, those of a file, or all that are installed."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nca.errors import PluginError
 from nca.files import user_path
 from nca.registry.discovery import load_file
+from nca.registry.options import plugin_options
 from nca.registry.registry import Entry, registry
 from nca.testing.harness import PlaceRule, placed
 from nca.validation.arguments import options_of
@@ -20,11 +22,13 @@ class Subject:
         name: What it is registered as.
         origin: Where it comes from, in words.
         plugin: The file that registers it, if it is not installed.
+        options: As a recipe has them; the others have their defaults.
     """
 
     name: str
     origin: str
     plugin: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def place_rule(self) -> PlaceRule:
@@ -32,18 +36,30 @@ class Subject:
 
         Raises:
             RegistryError: There is no rule of that name.
-            PluginError: It cannot be loaded, or has an option without a default.
+            PluginError: It cannot be loaded, or an option without a default is missing.
+            OptionError: Options are not what its signature says.
         """
         kind = registry.get("rule", self.name)
-        options = options_of(kind).model_fields.items()
-        if missing := [name for name, option in options if option.is_required()]:
+        fields = options_of(kind).model_fields.items()
+        needed = [name for name, option in fields if option.is_required()]
+        if missing := [name for name in needed if name not in self.options]:
+            given = " ".join(f"--set {name}=VALUE" for name in missing)
             raise PluginError(
                 f"the rule {self.name!r} cannot be made: there is no default of "
                 f"{', '.join(missing)}.",
                 where=f"{kind.__module__}.{kind.__qualname__}, from {self.origin}",
-                to_do="give every option a default: with these a rule is checked",
+                to_do=f"give it: {given}; or give every option a default",
             )
-        return placed(self.name)
+        return placed(self.name, made_options(self.name, self.options))
+
+
+def made_options(rule: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a registered rule as its constructor takes them; none where none are.
+
+    Raises:
+        OptionError: They are not what its signature says.
+    """
+    return plugin_options("rule", rule, options, ()) if options else {}
 
 
 def subjects_of_file(file: str) -> list[Subject]:

@@ -75,7 +75,13 @@ def example_in_words(example: Mapping[str, Any], axes: int) -> str:
     return ", ".join(WORDS[name](value, axes) for name, value in example.items())
 
 
-def line_of_python(rule: str, law: str, example: Mapping[str, Any], plugin: str = "") -> str:
+def line_of_python(
+    rule: str,
+    law: str,
+    example: Mapping[str, Any],
+    plugin: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> str:
     """Return a line that checks one example again.
 
     Args:
@@ -83,8 +89,10 @@ def line_of_python(rule: str, law: str, example: Mapping[str, Any], plugin: str 
         law: The name of the law.
         example: Its arguments.
         plugin: The file that registers the rule, if one does.
+        options: Of the rule.
     """
     arguments = [rule, repr(law)] + ([f"plugin={plugin!r}"] if plugin else [])
+    arguments += [f"options={dict(options)!r}"] if options else []
     arguments += [f"{name}={_literal(value)}" for name, value in example.items()]
     torch_too = any(isinstance(value, torch.dtype) for value in example.values())
     modules = "nca, nca.testing" + ", torch" * torch_too

@@ -12,16 +12,18 @@ more), or in one, `cell7.jpg` beside `cell7_mask.png`. The pixels of masks are c
 many different colours as there are classes, the darkest the first; of two classes, what is brighter
 than the middle is the second. Transparent pixels are unknown and count nowhere. More classes than
 two: `--set task.classes=["ground","tree","car"]`. Colours: an `image` level of `3 patch ** 2`
-channels. Pictures may have any sizes, and are held in memory with 8 bits; `task.held_out` and
-`task.test` say which share of them is set aside. To learn from, each gives a window of the grid's
-size at a random place, changed with its mask by `task.augment`. A checkpoint does not carry the
-pictures: beside its run it finds them, elsewhere name them again.
+channels. Pictures may have any sizes, and are held in memory with 8 bits, large ones shrunk to
+`task.side` pixels, with their masks, if that is given; `task.held_out` and `task.test` say which
+share of them is set aside. To learn from, each gives a window of the grid's size at a random place,
+changed with its mask by `task.augment`. A checkpoint does not carry the pictures: beside its run it
+finds them, elsewhere name them again.
 
 A trained automaton runs on a grid of any size. `nca predict` makes each picture one grid, and
 `nca evaluate RUN --set task.whole=true` each picture of the folder; otherwise they are cut into
 windows in which every pixel counts once. A whole picture is in memory, with all that its cells
-hold: the process had 2.6 GB at most for 2,048 x 2,048 pixels and the recipe's levels. `nca play`
-does not show test pictures of other sizes than its grid: leave `whole` out of the recipe there.
+hold: the process had 2.6 GB at most for 2,048 x 2,048 pixels and the recipe's levels. `--side 1024`
+of `nca predict` shrinks what is longer first, best to the `task.side` that was learnt from. `nca
+play` does not show test pictures of other sizes than its grid: leave `whole` out of the recipe.
 
 Dice and IoU are means over the classes of each picture. `nca predict` runs several times with other
 fire masks: the spread is the standard deviation, over the rollouts, of the chance of the class that

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nca import DataError, Progress, load_picture, pictures_in
@@ -85,7 +86,11 @@ def pairs(images: Path, masks: Path | None, suffix: str) -> list[Pair]:
 
 
 def read(
-    found: Sequence[Pair], classes: Sequence[str], rgb: bool, progress: Progress
+    found: Sequence[Pair],
+    classes: Sequence[str],
+    rgb: bool,
+    progress: Progress,
+    side: int | None = None,
 ) -> list[Example]:
     """Return the pictures of all pairs.
 
@@ -94,6 +99,7 @@ def read(
         classes: What the masks tell apart.
         rgb: Whether the pictures have colours.
         progress: Where it is reported how far that is.
+        side: Pixels along the longer side beyond which a picture and its mask are shrunk.
 
     Raises:
         DataError: A mask has another size than its picture, or the masks other values than classes.
@@ -110,13 +116,24 @@ def read(
                 where=f"{pair.mask}, {pair.picture}",
                 to_do="give every mask the size of its picture",
             )
-        images.append((255 * flat(image, rgb)).round().to(torch.uint8))
+        shown = flat(image, rgb)
+        if side and max(shown.shape[1:]) > side:
+            size = _within(side, *shown.shape[1:])
+            shown = F.interpolate(shown[None], size, mode="area")[0]
+            mask = F.interpolate(mask[None], size, mode="nearest-exact")[0]
+        images.append((255 * shown).round().to(torch.uint8))
         red, green, blue = (255 * mask[:3]).round().to(torch.int32)
         codes.append(red << 16 | green << 8 | blue)
         known.append(mask[3] >= 0.5)
         progress.advance(number)
     masks = _numbered(codes, known, classes, found)
     return [Example(*each) for each in zip(images, masks, known, strict=True)]
+
+
+def _within(side: int, height: int, width: int) -> list[int]:
+    """Return height and width in proportion, the longer one `side`."""
+    longest = max(height, width)
+    return [max(1, round(each * side / longest)) for each in (height, width)]
 
 
 def flat(picture: Tensor, rgb: bool) -> Tensor:

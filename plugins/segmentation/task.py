@@ -77,6 +77,8 @@ class Segmentation(Task):
         masks: A folder of their masks; the same folder unless named.
         suffix: What a mask's name has after that of its picture, before its ending: `_mask` where
             both are in one folder, and otherwise nothing, unless given.
+        side: Pixels along the longer side beyond which pictures from files are shrunk to so many,
+            and their masks alike; they are never mixed.
         classes: What there is to see, in the order of the masks' numbers.
         patch: Pixels along each side of a cell.
         image: The level that gets the picture, `patch ** 2` channels for grey ones, three times
@@ -107,6 +109,7 @@ class Segmentation(Task):
         images: FilePath | None = None,
         masks: FilePath | None = None,
         suffix: str | None = None,
+        side: PictureSide | None = None,
         classes: Annotated[tuple[Name, ...], Len(2, 256)] = NAMES,
         patch: PictureSide = 1,
         image: str = "",
@@ -128,7 +131,7 @@ class Segmentation(Task):
         self.image = setting.layout[image or names[0]]
         self.read = setting.layout[read or names[-1]]
         self.overlap, self.trials, self.augment = overlap, trials, augment
-        self.images, self.masks, self.suffix = images, masks, suffix
+        self.images, self.masks, self.suffix, self.side = images, masks, suffix, side
         self.shares, self.whole = {"held_out": held_out, "test": test}, whole
         self.drawn = {"random_seed": drawn_from, "noise": noise, "light": light}
         self._check()
@@ -147,7 +150,7 @@ class Segmentation(Task):
         if self.images is None:
             self.source = Drawn(Blobs(size=self.canvas, **self.drawn), self.trials, device)
             return
-        found = read(self._pairs(), self.classes, self.rgb, progress)
+        found = read(self._pairs(), self.classes, self.rgb, progress, self.side)
         # the same pictures are set aside whatever the run's random seed
         order, splits = HostRNG(0, 0).order("held out", len(found)).tolist(), {}
         for split, share in self.shares.items():

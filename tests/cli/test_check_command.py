@@ -176,6 +176,69 @@ def test_a_rule_without_a_default_says_which_one_it_lacks(nca, write):
     result = nca("check", file)
     assert result.code == 2
     assert "there is no default of size" in result.err
+    assert "--set size=VALUE" in result.err
+
+
+STRETCHED = """
+import nca, torch
+from nca import UpdateRule, register
+from nca.testing import laws
+
+@register.rule("{name}")
+class Stretched(UpdateRule):
+    def __init__(self, *, factor: float, odd: bool = False) -> None:
+        super().__init__()
+        self.factor, self.odd = factor, odd
+
+    def forward(self, view):
+        change = self.factor * torch.tanh(view.neighbours(view.own).mean(1))
+        return change * (view.own.shape[-1] if self.odd else 1)
+"""
+
+
+def test_options_without_defaults_are_given_by_set(nca, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("stretched.py").write_text(STRETCHED.format(name="stretched"))
+    sound = nca("check", "stretched.py", "--set", "factor=0.5", "--examples", "2")
+    assert (sound.code, sound.err) == (0, "")
+    assert sound.out.startswith("stretched, from stretched.py, factor = 0.5\n")
+    asked = ["--set", "factor=0.5", "--set", "odd=true", "--law", "tiling", "--json"]
+    broken = nca("check", "stretched.py", *asked)
+    assert broken.code == 1
+    ((row,),) = [rule["laws"] for rule in json.loads(broken.out)]
+    assert "options={'factor': 0.5, 'odd': True}" in row["python"]
+    with pytest.raises(AssertionError):
+        exec(row["python"], {})
+    exec(row["python"].replace("True", "False"), {})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("factor=wide", 'factor is "wide"'),
+        ("odd=true", "there is no default of factor"),
+        ("factor", "is no override"),
+    ],
+)
+def test_options_that_a_rule_does_not_take_end_with_2(nca, tmp_path, monkeypatch, given, message):
+    monkeypatch.chdir(tmp_path)
+    Path("stretched.py").write_text(STRETCHED.format(name="stretching"))
+    result = nca("check", "stretched.py", "--set", given)
+    assert (result.code, message in result.err) == (2, True), result.err
+    odd = nca("check", "stretched.py", "--set", "factor=1.0", "--set", "facto=1.0")
+    assert (odd.code, "did you mean `factor`?" in odd.err) == (2, True), odd.err
+
+
+def test_options_are_for_one_rule(nca):
+    result = nca("check", "--installed", "--set", "hidden=8")
+    assert (result.code, "options are for one rule" in result.err) == (2, True)
+
+
+def test_a_named_rule_takes_options_as_well(nca):
+    result = nca("check", "growing", "--set", "hidden=3", "--law", "dtype", "--json")
+    assert result.code == 0
+    assert json.loads(result.out)[0]["options"] == {"hidden": 3}
+    assert nca("check", "growing", "--set", "hiden=3").code == 2
 
 
 @pytest.mark.parametrize("fault", ["ValueError('too small')", "SystemExit(0)"])
@@ -222,6 +285,18 @@ from nca.testing import laws
 
 test_sound = laws(Sound, seconds=1)
 test_counting = laws(CountsTheCells, seconds=1)
+
+
+class Scaled(Sound):
+    def __init__(self, context, *, by: float) -> None:
+        super().__init__(context)
+        self.by = by
+
+    def forward(self, view):
+        return self.by * super().forward(view)
+
+
+test_scaled = laws(Scaled, seconds=1, options={"by": 0.5})
 """
 
 
@@ -234,7 +309,7 @@ def test_pytest_shows_law_by_law(tmp_path):
     )
     failed = set(re.findall(r"^FAILED test_mine.py::(\w+\[[\w-]+\])", done.stdout, re.M))
     assert {"test_counting[tiling]", "test_counting[sparse]"} <= failed
-    assert not any(name.startswith("test_sound") for name in failed)
+    assert not any(name.startswith(("test_sound", "test_scaled")) for name in failed)
     assert "CountsTheCells, broken: to tile a state is to tile its future" in done.stdout
     assert "nca.testing.reproduce(CountsTheCells, 'tiling'" in done.stdout
 

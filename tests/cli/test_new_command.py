@@ -14,7 +14,7 @@ import pytest
 
 from nca.cli import new
 from nca.errors import StorageError
-from nca.registry.starter import package_files, rule_files
+from nca.registry.starter import package_files, rule_file
 
 SHORT = ("--set", "train.iterations=2", "--set", "rollout.steps=[2, 3]", "--no-picture")
 
@@ -45,13 +45,13 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_a_new_rule_keeps_the_laws_and_trains_as_it_is(nca, here):
     made = nca("new", "rule", "ripples")
-    assert (made.code, made.out.split()) == (0, ["ripples.py", "ripples.toml"])
+    assert (made.code, made.out.split()) == (0, ["ripples.py"])
     assert made.err == "next: nca check ripples.py\n"
     checked = nca("check", "ripples.py", "--examples", "1")
     assert (checked.code, checked.err) == (0, "")
     assert "held    sparse" in checked.out
-    assert nca("recipes", "check", "ripples.toml", "--trust").code == 0
-    assert nca("run", "ripples.toml", *SHORT).code == 0
+    assert nca("recipes", "check", "ripples.py", "--trust").code == 0
+    assert nca("run", "ripples.py", *SHORT).code == 0
     assert (here / "runs" / "ripples-1" / "best.safetensors").is_file()
 
 
@@ -97,7 +97,7 @@ def test_a_new_package_installs_and_its_rule_is_known_by_name(nca, here):
     assert (here / "runs" / "wavy-1" / "best.safetensors").is_file()
 
 
-@pytest.mark.parametrize(("kind", "place"), [("rule", "waves.toml"), ("package", "waves")])
+@pytest.mark.parametrize(("kind", "place"), [("rule", "waves.py"), ("package", "waves")])
 def test_nothing_that_exists_is_touched(nca, here, kind, place):
     (here / place).write_text("mine")
     before = files(here)
@@ -149,17 +149,13 @@ def test_a_name_that_will_not_do_is_refused(nca, here, kind, name, message):
 
 
 def test_files_go_where_they_are_asked_to(nca, here):
-    assert nca("new", "rule", "waves", "--out", "deep/er").out.split() == [
-        "deep/er/waves.py",
-        "deep/er/waves.toml",
-    ]
+    assert nca("new", "rule", "waves", "--out", "deep/er").out.split() == ["deep/er/waves.py"]
 
 
 @pytest.mark.parametrize("name", ["view", "tensor", "units", "a_b_1"])
 def test_no_class_hides_what_the_file_imports(name):
-    (source, _) = rule_files(name).values()
     names: dict = {}
-    exec(compile(source.replace("@register", "#"), name, "exec"), names)
+    exec(compile(rule_file(name).replace("@register", "#"), name, "exec"), names)
     kind = next(
         one for one in names.values() if getattr(one, "__doc__", "") and "Say in" in one.__doc__
     )

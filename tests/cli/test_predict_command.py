@@ -116,3 +116,14 @@ def test_a_task_without_pictures_is_refused(nca, here):
 
 def test_samples_are_of_the_test_data(nca, run, pictures):
     assert nca("predict", run, "a", "--samples", "1").code == 2
+
+
+def test_large_pictures_are_shrunk_where_a_side_is_given(nca, run, pictures):
+    result = nca("predict", run, "a", "b", "--side", "10", "--out", "found", "--repeats", "1")
+    assert result.code == 0, result.err
+    assert result.err.count("more than 10 pixels along a side are shrunk") == 1
+    with Image.open(pictures / "found" / "x.mask.png") as mask:
+        assert mask.size == (10, 6)
+    assert nca("predict", run, "--side", "10").code == 2
+    refused = nca("predict", DIGITS, "a", "--side", "10")
+    assert (refused.code, "leave the side out" in refused.err) == (1, True)

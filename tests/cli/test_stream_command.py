@@ -52,6 +52,19 @@ def test_life_streams_from_chance_and_is_drawn(nca, here):
     assert not list(here.glob("nca-stream-*")), "the grid's files were left behind"
 
 
+def test_life_in_bytes_is_life_and_what_learns_is_refused(nca, here):
+    Path("life.toml").write_text(LIFE)
+    given = ["--size", "24x40", "--soup", 0.4, "--steps", 5, "--tile", 7, "--halo", 2]
+    for store in ("uint8", "float32"):
+        more = ["--store", store, "--keep", store, "--out", f"{store}.png"]
+        assert nca("stream", "life.toml", *given, *more).code == 0
+    assert (pixels("uint8.png") == pixels("float32.png")).all()
+    assert (here / "uint8" / "world.0.raw").stat().st_size == 24 * 40
+    refused = nca("stream", "growing", *given, "--store", "uint8", "--keep", "other")
+    assert (refused.code, "a byte keeps whole numbers alone" in refused.err) == (1, True)
+    assert not (here / "other").exists()
+
+
 def test_a_checkpoint_streams_from_its_test_data(nca, here, done):
     given = ["--plugin", "blobs.py", "--device", "cpu", "--steps", 3, "--json"]
     result = nca("stream", "done", "--size", "8x24", "--tile", 9, "--out", "wall.png", *given)

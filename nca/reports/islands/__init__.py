@@ -14,15 +14,17 @@ show it, `publish` writes the folder.
 """
 
 from nca.reports.islands.plan import IslandsPlan
-from nca.reports.islands.publish import islands_to_json, publish_islands
-from nca.reports.islands.run import Group, IslandsResult, measure_islands
+from nca.reports.islands.publish import islands_report, islands_to_json, publish_islands
+from nca.reports.islands.run import Group, IslandsResult, demand_plane, measure_islands
 from nca.reports.islands.verdict import islands_headline, verdict
 
 __all__ = [
     "Group",
     "IslandsPlan",
     "IslandsResult",
+    "demand_plane",
     "islands_headline",
+    "islands_report",
     "measure_islands",
     "publish_islands",
     "islands_to_json",

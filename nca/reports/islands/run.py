@@ -91,6 +91,21 @@ class IslandsResult:
         }
 
 
+def demand_plane(trained: Trained) -> None:
+    """Refuse grids that the report cannot show.
+
+    Raises:
+        ShapeError: The grid has not two axes.
+    """
+    size = trained.recipe.tables.grid.size
+    if len(size) != 2:
+        raise ShapeError(
+            f"the report needs a grid of two axes, but this one has {len(size)}.",
+            where=f"{trained.path}, [grid] size = {list(size)}",
+            to_do="measure it in Python: nca.analysis takes one, two or three axes",
+        )
+
+
 @torch.no_grad()
 def measure_islands(
     trained: Trained, plan: IslandsPlan, progress: Progress = SILENT

@@ -23,7 +23,11 @@ from nca.reports.robustness.catalogue import CHECKS, select_checks
 from nca.reports.robustness.check import Check
 from nca.reports.robustness.model import ModelUnderTest
 from nca.reports.robustness.plan import RobustnessPlan
-from nca.reports.robustness.publish import publish_robustness, robustness_to_json
+from nca.reports.robustness.publish import (
+    publish_robustness,
+    robustness_report,
+    robustness_to_json,
+)
 from nca.reports.robustness.result import CheckResult, Condition
 from nca.reports.robustness.run import RobustnessResult, run_checks
 from nca.reports.robustness.seed_run import SeedRun
@@ -44,6 +48,7 @@ __all__ = [
     "findings",
     "robustness_headline",
     "publish_robustness",
+    "robustness_report",
     "run_checks",
     "robustness_to_json",
 ]

@@ -1,18 +1,22 @@
 """The files of the report on robustness."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from nca.reports.publish import make_report_folder, write_report
+from nca.reports.report import Report
 from nca.reports.robustness import charts
 from nca.reports.robustness.page import robustness_page, settings
 from nca.reports.robustness.pictures import robustness_pictures
 from nca.reports.robustness.pulse import Pulse, TimeUpError
 from nca.reports.robustness.run import RobustnessResult
+from nca.reports.robustness.tables import result_rows
 from nca.reports.robustness.verdict import findings, robustness_headline
+from nca.reports.table import Table
 
 
 def publish_robustness(result: RobustnessResult, folder: Path, until: float = math.inf) -> None:
@@ -68,3 +72,16 @@ def robustness_to_json(result: RobustnessResult) -> dict[str, Any]:
             for check, finding in answers
         },
     }
+
+
+def robustness_report(result: RobustnessResult) -> Report:
+    """Return what Python shows of it."""
+    columns = ("check", "condition", result.model.headline, "change")
+    return Report(
+        title=f"Robustness of {result.model.trained.recipe.name}",
+        headline=robustness_headline(result),
+        findings=findings(result),
+        figures=robustness_to_json(result),
+        shown=Table(2, columns, result_rows(result)),
+        publish=partial(publish_robustness, result),
+    )
