@@ -43,6 +43,9 @@ class Flips(UpdateRule):
 
     needs = Needs(axes=(2,), states="binary")
 
+    def __init__(self, place: RuleContext) -> None:
+        super().__init__()
+
     def forward(self, view: View) -> Tensor:
         return 1 - 2 * view.own
 
