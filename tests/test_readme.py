@@ -88,7 +88,8 @@ def test_the_readmes_rule_keeps_the_laws(tmp_path):
 @pytest.mark.parametrize("name", sorted(recipes()))
 def test_every_recipe_has_its_row_or_its_place(name):
     trains = "train" in tomllib.loads(recipe_text(recipes()[name]))
-    assert (f"| `{name}` |" if trains else f"`{name}`") in README
+    rows = "".join(line for line in README.splitlines(keepends=True) if line.startswith("|"))
+    assert f"`{name}`" in (rows if trains else README)
 
 
 COMMANDS = list(dict.fromkeys(commands(README)))
