@@ -1,7 +1,8 @@
-"""Texts that stand for a recipe: a rule string, and the path of a pattern file.
+"""Texts that stand for a recipe: a rule string, a pattern file, and the name of a pattern.
 
 nca play "B36/S23"        a soup under the rule; the grid is 128 x 128, or as its suffix says
 nca play glider.rle       the pattern, under the rule of its header, with room around it
+nca play glider           the pattern that comes along under this name, likewise
 """
 
 import json
@@ -12,6 +13,8 @@ from nca.data import read_whole
 from nca.types import Size
 from nca_plugins.discrete.families import known_rule, read_rule
 from nca_plugins.discrete.pattern_files import read_pattern
+from nca_plugins.discrete.patterns import RULES, RUNS
+from nca_plugins.discrete.rle import read_rle
 from nca_plugins.discrete.rule_string import RuleString, RuleStringError
 
 SIDE, ROW = 128, 256
@@ -58,6 +61,16 @@ def pattern_file(text: str) -> str | None:
     rule = read_rule(pattern.rule or "B3/S23")
     height, width = pattern.cells.shape
     return recipe_of(rule, _size(rule, (height, width)), {"pattern": path.as_posix()})
+
+
+@register.notation("pattern_name")
+def pattern_name(text: str) -> str | None:
+    """Return the recipe of a pattern that comes along, as TOML; None if none has this name."""
+    if text not in RUNS:
+        return None
+    height, width = read_rle(RUNS[text], text).cells.shape
+    rule = read_rule(RULES.get(text, "B3/S23"))
+    return recipe_of(rule, _size(rule, (height, width)), {"pattern": text})
 
 
 def recipe_of(rule: RuleString, size: Size, start: dict[str, str | float]) -> str:
