@@ -200,6 +200,8 @@ def test_rows_of_three_colours_are_no_cells_that_die():
 def test_numbers_are_mapped_and_hexagons_are_hexagons():
     numbers = task(channels=2, look="numbers", channel=1).display().look
     assert numbers == MappedColours("cells", 1, "inferno")
+    low = task(look="numbers", shown=(0.0, 0.4)).display().look
+    assert low == MappedColours("cells", 0, "inferno", 0.0, 0.4)
     assert task(rule="B2/S34H").display().lattice == "hexagonal"
 
 
@@ -297,6 +299,7 @@ def test_numbers_and_three_axes_are_not_written(options, words):
         ({"level": "sky"}, 'level is "sky", which is none'),
         ({"level": "ground"}, "level is an input"),
         ({"channel": 1}, "channel is 1"),
+        ({"shown": (1.0, 0.5)}, "shown is \\[1.0, 0.5\\].*smaller number first"),
         ({"states": ("one",)}, "states has 1 words"),
         ({"states": ("a", "b"), "rule": "B2/S/C3"}, "states has 2 words.*has 3 states"),
         ({"rule": "B3/S23x"}, "did you mean B3/S23"),

@@ -90,7 +90,8 @@ def test_live_cells_are_counted_where_the_automaton_knows_them_or_a_number_is_ab
     assert place["metrics"]["mass"] == pytest.approx(level.sum().item(), rel=1e-6)
     assert "mass" not in header(brain())[0]["places"][0]["metrics"]
     assert header(Session(PlayedModel.load("glom_mnist", CPU)))[0]["places"][0]["population"] == []
-    assert header(glow, level="nowhere", view="picture")[0]["places"][0]["population"] == []
+    of_no_level = header(glow, level="nowhere", view="picture")[0]["places"][0]["population"]
+    assert of_no_level == place["population"], "a picture is of no level that one may choose"
 
 
 def test_a_state_has_its_colour_by_day_and_by_night():

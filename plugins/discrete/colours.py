@@ -18,7 +18,7 @@ ALIVE = torch.ones(3)
 WIREWORLD = torch.tensor([(0.0, 0.0, 0.0), (0.55, 0.85, 1.0), (0.85, 0.2, 0.15), (0.85, 0.6, 0.1)])
 
 FADING = "inferno"
-FRESH, GONE = 0.85, 0.3
+FRESH, GONE = 0.7, 0.25
 """Where on that colour map a cell lies that has just died, and one that is nearly empty."""
 
 

@@ -73,6 +73,7 @@ class PatternTask(Task):
         level: The level on which it lies; the top level that rules write to, unless named.
         look: What cells hold: `states`, or `numbers` from 0 to 1; `auto`: as the pattern does.
         channel: Which channel is shown and counted.
+        shown: The numbers at both ends of the colour map, where cells hold numbers.
         trials: How many samples there are, which differ by what is drawn.
     """
 
@@ -91,6 +92,7 @@ class PatternTask(Task):
         level: str = "",
         look: Literal["auto", "states", "numbers"] = "auto",
         channel: Natural = 0,
+        shown: tuple[float, float] = (0.0, 1.0),
         trials: Samples = 1,
     ) -> None:
         super().__init__(setting)
@@ -98,6 +100,7 @@ class PatternTask(Task):
         self.level = setting.layout[level] if level in setting.layout else writable[-1]
         self.pattern, self.at, self.soup, self.look = pattern, at, soup, look
         self.channel, self.count, self.words = channel, trials, states
+        self.ends = shown
         self.rule = self._checked(level, rule)
         self.device = torch.device("cpu")
         self.roles = ("start",) if len(setting.size) == 2 else ()
@@ -198,7 +201,7 @@ class PatternTask(Task):
     def look_of_cells(self) -> StateColours | MappedColours:
         """What a cell looks like."""
         if self.holds_numbers:
-            return MappedColours(self.level.name, self.channel, NUMBERS)
+            return MappedColours(self.level.name, self.channel, NUMBERS, *self.ends)
         count = self.states
         names = self.words or state_names(count, self.rule)
         colours = state_colours(count, self.rule)
@@ -293,6 +296,9 @@ class PatternTask(Task):
         if self.at != "centre" and len(self.at) != len(size):
             to_do = f"give {len(size)}, or centre"
             faults.append(Fault(("at",), f"has {len(self.at)} numbers", to_do))
+        if not self.ends[0] < self.ends[1]:
+            to_do = "give the smaller number first: [0.0, 1.0]"
+            faults.append(Fault(("shown",), f"is {list(self.ends)}", to_do))
         if len(self.words) == 1 or len(self.words) > MOST_STATES:
             words = f"has {len(self.words)} words"
             faults.append(Fault(("states",), words, f"give 2 to {MOST_STATES}, from state 0 on"))
