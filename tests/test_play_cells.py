@@ -56,7 +56,7 @@ def brain() -> Session:
 @pytest.mark.parametrize(
     ("name", "size", "states", "unit"),
     [
-        ("life", (8, 8), ["0", "1"], False),
+        ("life", (8, 8), ["dead", "alive"], False),
         ("elementary", (8,), ["0", "1"], False),
         ("brain", (8, 8), ["0", "1", "2"], False),
         ("glow", (8, 8), [], True),
@@ -126,7 +126,7 @@ def test_numbers_are_shown_by_the_colour_map_that_is_asked_for(view):
 
 
 def test_gray_and_the_cyclic_map_follow_the_page_s_ground():
-    session = Session(load("life"), start=EMPTY)
+    session = Session(load("glow"), start=EMPTY)
     session.act({"kind": "plant", "points": [[2.5, 2.5]]})
     for name, least in (("gray", 250), ("twilight", 200)):
         day, night = (header(session, colours=name, dark=dark)[1] for dark in (False, True))

@@ -52,7 +52,7 @@ def test_it_is_pasted_dropped_and_saved(page: Page, session: Session, tmp_path):
 def test_a_task_without_patterns_says_so_and_nothing_is_laid(page: Page):
     import torch
 
-    session = Session(PlayedModel.load("life", torch.device("cpu"), size=(8, 8)))
+    session = Session(PlayedModel.load("langton", torch.device("cpu"), size=(8, 8)))
     with serving(session) as served:
         page.goto(served.address)
         expect(page.locator("#stage canvas")).to_be_visible()
