@@ -493,6 +493,37 @@ def test_a_recipe_without_weights_is_played(name):
     assert session is not None
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "count"),
+    [("life", "bo$2bo$3o!", 5), ("wireworld", "BA$2C!", 4), ("rule_110", "OO.O", 3)],
+)
+def test_a_pattern_is_laid_on_the_page_and_saved_from_it(name, text, count):
+    session = Session(PlayedModel.load(name, CPU), start=PlayStart("empty"))
+    middle = [side // 2 + 0.5 for side in session.model.size]
+    session.act({"kind": "pattern", "text": text, "point": middle})
+    cells = session.here.snapshot.state["cells"]
+    assert int((cells > 0).sum()) == count
+    saved = session.pattern()
+    session.reset()
+    assert not session.here.snapshot.state["cells"].any()
+    session.act({"kind": "pattern", "text": saved, "point": middle})
+    assert session.here.snapshot.state["cells"].equal(cells)
+
+
+def test_numbers_take_no_patterns_on_the_page():
+    session = Session(PlayedModel.load("lenia", CPU))
+    assert not session.model.has_patterns
+    with pytest.raises(ShapeError, match="nothing here takes or gives patterns"):
+        session.pattern()
+
+
+def test_the_rule_life_is_played_with_patterns_and_others_alone():
+    life = PlayedModel.load("life", CPU, size=(16, 12), overrides=("task.soup=0.5",))
+    assert isinstance(life.task, PatternTask)
+    assert (life.name, life.size) == ("life", (16, 12))
+    assert PlayedModel.load("elementary", CPU).task is None
+
+
 def test_states_that_differ_look_different_on_the_page():
     model = PlayedModel.load("wireworld", CPU)
     assert isinstance(model.task, PatternTask)
