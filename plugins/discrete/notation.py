@@ -16,6 +16,7 @@ from nca_plugins.discrete.pattern_files import read_pattern
 from nca_plugins.discrete.patterns import RULES, RUNS
 from nca_plugins.discrete.rle import read_rle
 from nca_plugins.discrete.rule_string import RuleString, RuleStringError
+from nca_plugins.discrete.table_rule import is_life_like
 
 SIDE, ROW = 128, 256
 """Cells along each axis of a grid, and of a row, where nothing says how many."""
@@ -82,13 +83,14 @@ def recipe_of(rule: RuleString, size: Size, start: dict[str, str | float]) -> st
         start: What the task begins with.
     """
     text = rule.text.partition(":")[0]
+    kind = "life" if is_life_like(rule) else "discrete"
     boundary = rule.bounds.boundary if rule.bounds else "torus"
     options = "".join(f"{key} = {_toml(value)}\n" for key, value in start.items())
     return (
         f"# {rule.text}: {rule.family}.\nformat = 1\n\n"
         f"[grid]\nsize = {list(size)}\ntopology = {_toml(boundary)}\n\n"
         f'[[levels]]\nname = "cells"\nchannels = 1\n'
-        f'rules = [{{ name = "discrete", rule = {_toml(text)} }}]\n\n'
+        f'rules = [{{ name = "{kind}", rule = {_toml(text)} }}]\n\n'
         f"[rollout]\nsteps = 256\n\n"
         f'[task]\nname = "pattern"\nrule = {_toml(text)}\n{options}'
     )
