@@ -10,14 +10,15 @@ from torch import Tensor
 
 from nca import (
     Batch,
-    ChannelColours,
-    ClassColours,
     Layout,
     Level,
+    MappedColours,
     NCAError,
     NCAWarning,
     OptionError,
+    ShapeError,
     State,
+    StateColours,
     TaskContext,
     register,
     registry,
@@ -26,6 +27,7 @@ from nca.play.model import PlayedModel, PlayStart
 from nca.play.session import Session
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
+from nca_plugins.discrete.patterns import RULES, RUNS
 from nca_plugins.discrete.task import PatternTask
 
 CPU = torch.device("cpu")
@@ -43,6 +45,12 @@ def task(
 
 def begun(made: PatternTask, samples: int = 1) -> Tensor:
     return made.first_evaluation_batch("test", samples).state["cells"]
+
+
+def states_of(made: PatternTask) -> StateColours:
+    look = made.display().look
+    assert isinstance(look, StateColours)
+    return look
 
 
 def recipe(text: str, folder: Path = Path()) -> Recipe:
@@ -144,7 +152,7 @@ def test_two_states_are_white_on_black_and_others_have_colours_of_their_own():
     assert picture[0, :, 2, 4].tolist() == [1, 1, 1]
     assert picture[0, :, 0, 0].tolist() == [0, 0, 0]
     for rule in ("WireWorld", "B2/S/C3", "B2/S/C4", "B3/S23/C256"):
-        colours = task(rule=rule).colours
+        colours = states_of(task(rule=rule)).colours
         assert len(colours.unique(dim=0)) == len(colours)
         assert colours.min() >= 0
         assert colours.max() <= 1
@@ -167,14 +175,41 @@ def test_grids_of_any_axes_have_a_picture(size, shown, look):
         assert picture.max() <= 1
 
 
-def test_a_page_shows_two_states_as_grey_and_others_by_class():
-    two, three = task(pattern="glider").display().look, task(rule="B2/S/C3").display().look
-    assert isinstance(two, ChannelColours)
-    assert isinstance(three, ClassColours)
-    cells = torch.tensor([0.0, 0.4, 0.6, 1.0, 1.9, 2.0])
-    chosen = (three.weight @ cells[None] + three.bias[:, None]).argmax(dim=0)
-    assert chosen.tolist() == [0, 0, 1, 1, 2, 2]
-    assert task((20,)).display().look is None
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"pattern": "glider"}, ("dead", "alive")),
+        ({"rule": "B2/S/C3"}, ("dead", "alive", "dying")),
+        ({"rule": "R3,C4,M1,S8..16,B8..12,NC"}, ("dead", "alive", "dying 1", "dying 2")),
+        ({"rule": "WireWorld"}, ("empty", "head", "tail", "conductor")),
+        ({"pattern": "2A$B!"}, ("state 0", "state 1", "state 2")),
+        ({"states": ("flat", "steep")}, ("flat", "steep")),
+    ],
+)
+def test_states_have_words_and_colours_of_their_own(options, names):
+    made = task(**options)
+    look = states_of(made)
+    assert (look.names, look.channel, made.display().lattice) == (names, 0, "square")
+    assert len(look.colours) == len(names)
+
+
+def test_rows_of_three_colours_are_no_cells_that_die():
+    assert states_of(task((20,), rule="code 777")).names[2] == "state 2"
+
+
+def test_numbers_are_mapped_and_hexagons_are_hexagons():
+    numbers = task(channels=2, look="numbers", channel=1).display().look
+    assert numbers == MappedColours("cells", 1, "inferno")
+    low = task(look="numbers", shown=(0.0, 0.4)).display().look
+    assert low == MappedColours("cells", 0, "inferno", 0.0, 0.4)
+    assert task(rule="B2/S34H").display().lattice == "hexagonal"
+
+
+def test_what_is_greater_than_the_last_word_looks_like_it():
+    made = task((1, 4), states=("none", "one", "many"))
+    picture = made.picture(State({"cells": torch.tensor([[[[0.0, 1.0, 2.0, 99.0]]]])}))[0, :, 0]
+    assert picture[:, 2].equal(picture[:, 3])
+    assert len(picture.T.unique(dim=0)) == 3
 
 
 def test_a_persons_picture_turns_cells_on_and_off():
@@ -199,6 +234,59 @@ def test_there_is_nothing_to_train():
         made.loss([batch.state], batch)
 
 
+# patterns of other people
+
+
+def test_a_pasted_pattern_is_runs_or_plain_text():
+    made = task()
+    for text in ("bo$2bo$3o!", "x = 3, y = 3, rule = B3/S23\r\nbo$2bo$3o!\r\n", ".O\n..O\nOOO",
+                 "!Name: Glider\n.O.\n..O\nOOO\n", "\ufeff.*\n..*\n***"):  # fmt: skip
+        assert made.read_pattern(text)[0].tolist() == GLIDER, text
+    assert task(channels=3).read_pattern("3o!").tolist() == [[[1, 1, 1]]] * 3
+    assert task((20,)).read_pattern("3o!").tolist() == [[1, 1, 1]]
+    assert task(rule="WireWorld").read_pattern(".A$BC!").tolist() == [[[0, 1], [2, 3]]]
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "words"),
+    [
+        ({}, "hello", "has no header"),
+        ({}, ".O.\n.X.", 'has "X", which is no cell.*line 2, column 2'),
+        ({}, "x = 2, y = 1\n3o!", "row 1 has 3 cells"),
+        ({}, "!Name: nothing\n", "has no cells"),
+        ({"rule": "B3/S23"}, "2A$B!", "cells in state 2.*2 states under B3/S23"),
+        ({"rule": "W30", "size": (20,)}, "o$o!", "has 2 rows"),
+    ],
+)
+def test_a_text_that_is_no_pattern_here_is_refused(options, text, words):
+    with pytest.raises(NCAError) as refusal:
+        task(**options).read_pattern(text)
+    assert re.search(words, str(refusal.value), re.DOTALL)
+
+
+def test_what_is_not_empty_is_written_with_its_rule_and_read_again():
+    made = task(pattern="glider", rule="HighLife")
+    text = made.write_pattern(made.first_evaluation_batch("test", 1).state)
+    assert text == "#P 3 2\nx = 3, y = 3, rule = B36/S23\nbo$2bo$3o!\n"
+    assert made.read_pattern(text)[0].tolist() == GLIDER
+    said = task(pattern="x = 1, y = 1, rule = B2/S\no!")
+    assert "rule = B2/S\n" in said.write_pattern(said.first_evaluation_batch("test", 1).state)
+    row = task((20,), pattern="2o!")
+    assert row.write_pattern(row.first_evaluation_batch("test", 1).state).endswith("y = 1\n2o!\n")
+    empty = State({"cells": torch.zeros(1, 1, 4, 4)})
+    assert made.read_pattern(made.write_pattern(empty)).tolist() == [[[0]]]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [({"look": "numbers"}, "hold numbers"), ({"size": (4, 5, 6)}, "three")]
+)
+def test_numbers_and_three_axes_are_not_written(options, words):
+    made = task(**options)
+    assert not made.has_patterns
+    with pytest.raises(ShapeError, match=words):
+        made.write_pattern(made.first_evaluation_batch("test", 1).state)
+
+
 # what does not fit
 
 
@@ -211,6 +299,9 @@ def test_there_is_nothing_to_train():
         ({"level": "sky"}, 'level is "sky", which is none'),
         ({"level": "ground"}, "level is an input"),
         ({"channel": 1}, "channel is 1"),
+        ({"shown": (1.0, 0.5)}, "shown is \\[1.0, 0.5\\].*smaller number first"),
+        ({"states": ("one",)}, "states has 1 words"),
+        ({"states": ("a", "b"), "rule": "B2/S/C3"}, "states has 2 words.*has 3 states"),
         ({"rule": "B3/S23x"}, "did you mean B3/S23"),
         ({"rule": "W30"}, "a rule of 1 axis"),
         ({"pattern": "2A$B!", "rule": "B3/S23"}, "cells in state 2.*B3/S23 has 2 states"),
@@ -371,6 +462,17 @@ def test_a_pattern_file_stands_for_a_recipe_with_room_around_it(tmp_path):
     assert played("pattern_file", str(plain)).tables.grid.size == (128, 200)
 
 
+def test_the_name_of_a_pattern_stands_for_a_recipe_under_its_rule():
+    for name, rule in {"glider": "B3/S23", "brain_glider": "B2/S/C3", "acorn": "B3/S23"}.items():
+        made = played("pattern_name", name)
+        made.task().prepare(CPU)
+        assert f'rule = "{rule}"' in made.text
+    assert registry.get("notation", "pattern_name")("orbium") is None
+    for name in RUNS:
+        assert name in registry.names("pattern")
+    assert not {*RULES} - {*RUNS}
+
+
 # the live page
 
 
@@ -389,6 +491,37 @@ def test_a_recipe_without_weights_is_played(name):
     assert model.task.picture(after.state).shape[:2] == (1, 3)
     session = Session(model, start=PlayStart("task"))
     assert session is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "count"),
+    [("life", "bo$2bo$3o!", 5), ("wireworld", "BA$2C!", 4), ("rule_110", "OO.O", 3)],
+)
+def test_a_pattern_is_laid_on_the_page_and_saved_from_it(name, text, count):
+    session = Session(PlayedModel.load(name, CPU), start=PlayStart("empty"))
+    middle = [side // 2 + 0.5 for side in session.model.size]
+    session.act({"kind": "pattern", "text": text, "point": middle})
+    cells = session.here.snapshot.state["cells"]
+    assert int((cells > 0).sum()) == count
+    saved = session.pattern()
+    session.reset()
+    assert not session.here.snapshot.state["cells"].any()
+    session.act({"kind": "pattern", "text": saved, "point": middle})
+    assert session.here.snapshot.state["cells"].equal(cells)
+
+
+def test_numbers_take_no_patterns_on_the_page():
+    session = Session(PlayedModel.load("lenia", CPU))
+    assert not session.model.has_patterns
+    with pytest.raises(ShapeError, match="nothing here takes or gives patterns"):
+        session.pattern()
+
+
+def test_the_rule_life_is_played_with_patterns_and_others_alone():
+    life = PlayedModel.load("life", CPU, size=(16, 12), overrides=("task.soup=0.5",))
+    assert isinstance(life.task, PatternTask)
+    assert (life.name, life.size) == ("life", (16, 12))
+    assert PlayedModel.load("elementary", CPU).task is None
 
 
 def test_states_that_differ_look_different_on_the_page():

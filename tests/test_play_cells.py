@@ -56,7 +56,7 @@ def brain() -> Session:
 @pytest.mark.parametrize(
     ("name", "size", "states", "unit"),
     [
-        ("life", (8, 8), ["0", "1"], False),
+        ("life", (8, 8), ["dead", "alive"], False),
         ("elementary", (8,), ["0", "1"], False),
         ("brain", (8, 8), ["0", "1", "2"], False),
         ("glow", (8, 8), [], True),
@@ -90,7 +90,8 @@ def test_live_cells_are_counted_where_the_automaton_knows_them_or_a_number_is_ab
     assert place["metrics"]["mass"] == pytest.approx(level.sum().item(), rel=1e-6)
     assert "mass" not in header(brain())[0]["places"][0]["metrics"]
     assert header(Session(PlayedModel.load("glom_mnist", CPU)))[0]["places"][0]["population"] == []
-    assert header(glow, level="nowhere", view="picture")[0]["places"][0]["population"] == []
+    of_no_level = header(glow, level="nowhere", view="picture")[0]["places"][0]["population"]
+    assert of_no_level == place["population"], "a picture is of no level that one may choose"
 
 
 def test_a_state_has_its_colour_by_day_and_by_night():
@@ -125,7 +126,7 @@ def test_numbers_are_shown_by_the_colour_map_that_is_asked_for(view):
 
 
 def test_gray_and_the_cyclic_map_follow_the_page_s_ground():
-    session = Session(load("life"), start=EMPTY)
+    session = Session(load("glow"), start=EMPTY)
     session.act({"kind": "plant", "points": [[2.5, 2.5]]})
     for name, least in (("gray", 250), ("twilight", 200)):
         day, night = (header(session, colours=name, dark=dark)[1] for dark in (False, True))

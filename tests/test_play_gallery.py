@@ -1,6 +1,7 @@
 """The gallery lists what is installed, faulty or not, and plays what is chosen."""
 
 import json
+import shutil
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ from served import Served, serving, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from nca.checkpoint.find import pretrained
 from nca.errors import NCAError
 from nca.play import PlayedModel, Session
 from nca.play.gallery import Gallery
@@ -127,6 +129,43 @@ def test_what_is_faulty_is_listed_with_its_reason_and_nothing_is_executed(instal
     with pytest.raises(NCAError, match="LookupError: nothing was found"):
         gallery.session("weightless", "raising")
     assert gallery.session("weightless", HOSTILE).model.size == (8, 8)
+
+
+def test_patterns_are_played_under_their_rules(gallery):
+    assert gallery.entries["patterns", "acorn"].line.startswith("Seven cells")
+    assert ("patterns", "gosper_gun") not in gallery.entries, "it is a recipe"
+    assert ("patterns", "orbium") not in gallery.entries, "no rule is its own"
+    session = gallery.session("patterns", "brain_glider")
+    assert session.model.task.rule.text == "B2/S/C3"
+    assert session.here.snapshot.state["cells"].sum() == 6
+    assert gallery.picture("patterns", "glider").startswith(b"\x89PNG")
+
+
+def test_what_is_written_is_played_if_it_is_a_rule(gallery, tmp_path, monkeypatch):
+    session = gallery.session("written", " B36/S23 ")
+    assert (session.model.size, session.model.task.rule.text) == ((128, 128), "B36/S23")
+    monkeypatch.chdir(tmp_path)
+    Path("mine.rle").write_text("x = 1, y = 1\no!")
+    Path("mine.toml").write_text(PLAIN)
+    for text in ("nothing of the kind", "mine.rle", "mine.toml", "/etc/passwd", "\0", "B" * 300):
+        with pytest.raises(NCAError, match="is neither a name here nor a rule"):
+            gallery.session("written", text)
+    with pytest.raises(NCAError, match=r"did you mean B3/S23\?"):
+        gallery.session("written", "B3/S23x")
+
+
+def test_runs_of_the_working_folder_are_listed(gallery, tmp_path, monkeypatch):
+    for name in ("mine", "empty"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    (tmp_path / "runs" / "torn").mkdir()
+    (tmp_path / "runs" / "torn" / "best.safetensors").write_bytes(b"")
+    shutil.copy(pretrained()["growing"], tmp_path / "runs" / "mine" / "last.safetensors")
+    monkeypatch.chdir(tmp_path)
+    runs = {name: entry for (group, name), entry in gallery.entries.items() if group == "runs"}
+    assert [*runs] == ["mine", "torn"]
+    assert runs["torn"].fault
+    assert runs["mine"].line.startswith("A lizard")
+    assert gallery.session("runs", "mine").model.trained
 
 
 def test_a_rule_that_raises_as_it_is_made_is_listed_with_its_reason(gallery, tmp_path):

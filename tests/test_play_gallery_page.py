@@ -22,8 +22,7 @@ def test_it_is_searched_and_chosen_from_and_come_back_to(page: Page, gallery):
         page.goto(served.address)
         expect(page.locator("#search")).to_be_focused()
         page.keyboard.type("life")
-        expect(page.locator(".card", has_text="Conway").locator("img")).to_be_visible()
-        expect(page.locator(".card:visible")).to_have_count(2)  # one is to show life
+        expect(page.locator(".card", has_text="Conway's Game").locator("img")).to_be_visible()
         page.keyboard.press("Enter")
         expect(page.locator("#name")).to_have_text("life")
         expect(page.locator("#gallery")).to_be_hidden()
@@ -50,6 +49,15 @@ def test_it_is_searched_and_chosen_from_and_come_back_to(page: Page, gallery):
         expect(page.locator("#view option")).not_to_have_count(0)
         until(lambda: served.session.step > 2)
         assert "#gallery" not in page.url
+
+        page.keyboard.press("g")
+        page.locator("#search").fill("B3/S23x")
+        page.keyboard.press("Enter")
+        expect(page.locator("#said")).to_contain_text("did you mean B3/S23?")
+        page.locator("#search").fill("B36/S23:T32")
+        page.keyboard.press("Enter")
+        expect(page.locator("#what")).to_contain_text("32 \N{MULTIPLICATION SIGN} 32 cells")
+        expect(page.locator("#name")).to_have_text("B36_S23_T32")
 
 
 def test_names_and_reasons_of_others_are_shown_as_text(page: Page, gallery, installed: Path):  # noqa: F811
@@ -78,7 +86,7 @@ def test_on_a_phone_it_is_one_column(browser, gallery):
     page = context.new_page()
     with serving(None, moving=True, gallery=gallery) as served:
         page.goto(served.address)
-        card = page.locator(".card", has_text="Conway")
+        card = page.locator(".card", has_text="Conway's Game")
         card.scroll_into_view_if_needed()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert card.bounding_box()["width"] > 340

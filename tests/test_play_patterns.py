@@ -1,6 +1,7 @@
 """Patterns: laid on the grid where a person wants them, refused in words, and saved from it."""
 
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ from served import serving, until
 from websockets.sync.client import connect
 
 from nca.errors import NCAError, PluginError, ShapeError
-from nca.play import PlayedModel, Session, parse_event
+from nca.play import Session, parse_event
 from nca.play.events import MOST_PATTERN
 from nca.tasks.no_task import NoTask
 
@@ -98,7 +99,7 @@ def test_a_text_that_is_too_long_is_refused_before_it_is_read():
 
 
 def test_where_no_task_has_patterns_it_is_said():
-    alone = Session(PlayedModel.load("life", torch.device("cpu"), size=(8, 8)))
+    alone = Session(replace(with_patterns(), task=None))
     without = Session(
         with_patterns(
             task=type("Bare", (NoTask,), {"evaluation_batches": Lines.evaluation_batches})

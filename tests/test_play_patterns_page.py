@@ -1,12 +1,14 @@
 """Patterns in a real browser: pasted, dropped on a cell, and saved."""
 
 import pytest
+import torch
 from drawn_patterns import GLIDER, with_patterns
 from playwright.sync_api import Page, expect
 from served import serving, until
 from test_play_patterns import cells
 
 from nca.play import PlayedModel, Session
+from nca.play.model import PlayStart
 
 PASTE = """text => { const given = new DataTransfer(); given.setData("text/plain", text);
   dispatchEvent(new ClipboardEvent("paste", { clipboardData: given, cancelable: true })); }"""
@@ -49,10 +51,29 @@ def test_it_is_pasted_dropped_and_saved(page: Page, session: Session, tmp_path):
         assert (tmp_path / "life.rle").read_text() == session.pattern()
 
 
-def test_a_task_without_patterns_says_so_and_nothing_is_laid(page: Page):
-    import torch
+def test_runs_and_plain_text_are_laid_in_life_and_saved_with_its_rule(page: Page, tmp_path):
+    model = PlayedModel.load("life", torch.device("cpu"), size=(16, 16))
+    session = Session(model, start=PlayStart("empty"))
+    with serving(session) as served:
+        page.goto(served.address)
+        expect(page.locator("#stage canvas")).to_be_visible()
+        page.evaluate(PASTE, "x = 3, y = 3, rule = B3/S23\nbo$2bo$3o!")
+        glider = {(7, 8), (8, 9), (9, 7), (9, 8), (9, 9)}
+        until(lambda: cells(session) == glider)
+        expect(page.locator("#population li .name")).to_have_text(["alive"])
+        page.evaluate(PASTE, "2A$B!")
+        expect(page.locator("#said")).to_contain_text("has cells in state 2")
+        assert cells(session) == glider
+        with page.expect_download() as taken:
+            page.locator("#pattern").click()
+        taken.value.save_as(tmp_path / "life.rle")
+        assert (tmp_path / "life.rle").read_text() == (
+            "#P 7 7\nx = 3, y = 3, rule = B3/S23\nbo$2bo$3o!\n"
+        )
 
-    session = Session(PlayedModel.load("life", torch.device("cpu"), size=(8, 8)))
+
+def test_a_task_without_patterns_says_so_and_nothing_is_laid(page: Page):
+    session = Session(PlayedModel.load("langton", torch.device("cpu"), size=(8, 8)))
     with serving(session) as served:
         page.goto(served.address)
         expect(page.locator("#stage canvas")).to_be_visible()

@@ -56,7 +56,8 @@ class Holding:
 
     def to_json(self) -> dict[str, Any]:
         """Return what a page's brush must know."""
-        return {"states": list(self.names), "unit": self.unit}
+        ground = "" if self.colours is None else hexed(self.colours[0].tolist())
+        return {"states": list(self.names), "unit": self.unit, "ground": ground}
 
 
 def holdings(automaton: Automaton, look: object) -> dict[str, Holding]:

@@ -189,9 +189,8 @@ def _place_header(session: Session, viewer: Viewer, place: TimelinePosition) -> 
 def _population(model: PlayedModel, snapshot: Snapshot, look: ViewRequest) -> list[dict[str, Any]]:
     """Return how many cells of the level that one looks at are in each state, or live."""
     automaton, alive = model.turned(snapshot), model.automaton.alive
-    name = look.level or (alive.level if alive else model.shown_level)
-    if name not in model.holdings:
-        return []
+    asked = look.level if look.view in VIEWS and "level" in VIEWS[look.view].asks else ""
+    name = asked or (alive.level if alive else model.shown_level)
     living = None
     if alive and alive.level == name:
         living = automaton.alive_mask(snapshot.state)

@@ -1,13 +1,14 @@
 """The gallery: everything that is installed and can be played, by group and name.
 
-Trained checkpoints, recipes without weights, rules that have none, and recipes that wait to be
-trained. Looking at what there is executes no plugin file of a recipe; choosing one does, as
-`nca play NAME` would. What is faulty is listed with its reason.
+Trained checkpoints and one's own runs, recipes without weights, patterns that stand for a recipe,
+rules that have no weights, and recipes that wait to be trained. What is written in a notation, such
+as the rule B36/S23, is played, too. Looking at what there is executes no plugin file of a recipe;
+choosing one does, as `nca play NAME` would. What is faulty is listed with its reason.
 """
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
@@ -16,9 +17,10 @@ from typing import Any
 
 from PIL import Image
 
-from nca.checkpoint.find import pretrained, recipe_text, recipes
+from nca.checkpoint.find import in_notation, pretrained, recipe_text, recipes
 from nca.checkpoint.read import check_unexecuted, read_checkpoint, read_recipe
 from nca.errors import NCAError
+from nca.files import is_file, user_path
 from nca.play.frames import Viewer, to_bytes
 from nca.play.model import PlayedModel, rule_alone
 from nca.play.session import Session
@@ -32,7 +34,9 @@ from nca.validation.arguments import summary
 
 GROUPS = {
     "trained": "Trained",
+    "runs": "Your runs",
     "weightless": "Nothing to train",
+    "patterns": "Patterns",
     "rules": "Rules alone",
     "untrained": "Not trained yet",
 }
@@ -40,6 +44,15 @@ GROUPS = {
 
 ALONE = ("levels", 0, "rules", 0)
 """Where the recipe of a rule alone names it."""
+
+WRITTEN = "written"
+"""In place of a group: what is chosen is no name, but a text in a notation."""
+
+RUNS = Path("runs")
+"""Where `nca run` makes folders."""
+
+MOST_RUNS = 48
+"""So many runs are listed, the latest."""
 
 LONGEST = 200
 """Characters of a line or a reason."""
@@ -92,7 +105,8 @@ class Gallery:
     def entries(self) -> dict[tuple[str, str], GalleryEntry]:
         """All there is, by group and name, in the order in which it is shown."""
         work_progress().begin("gallery")
-        everything = list(chain(_checkpoints(), _recipes(), _rules()))
+        trained, runs = _checkpoints("trained", pretrained()), _checkpoints("runs", _runs())
+        everything = list(chain(trained, runs, _recipes(), _patterns(), _rules()))
         order = list(GROUPS)
         everything.sort(key=lambda entry: (order.index(entry.group), entry.name))
         return {(entry.group, entry.name): entry for entry in everything}
@@ -109,13 +123,17 @@ class Gallery:
     def session(self, group: str, name: str) -> Session:
         """Return a session of an entry, at its beginning.
 
+        Args:
+            group: Its group; or `WRITTEN`.
+            name: Its name; or what is written.
+
         Raises:
             NCAError: There is no such entry, or it cannot be loaded.
         """
-        entry = self._entry(group, name)
-        work_progress().begin(entry.name)
+        source = _written(name) if group == WRITTEN else _source(self._entry(group, name))
+        work_progress().begin(name)
         try:
-            model = self._load(_source(entry))
+            model = self._load(source)
             seed = model.recipe.tables.random_seed
             return Session(model, seed if self._random_seed is None else self._random_seed)
         except NCAError:
@@ -155,21 +173,54 @@ class Gallery:
 
 def _source(entry: GalleryEntry) -> str:
     """Return the path of what was found, which no other file can take the place of."""
-    if entry.group == "rules":
+    if entry.group in ("rules", "patterns"):
         return entry.name
+    if entry.group == "runs":
+        return str(RUNS / entry.name)
     return str((pretrained() if entry.group == "trained" else recipes())[entry.name])
 
 
-def _checkpoints() -> Iterator[GalleryEntry]:
-    for name, path in pretrained().items():
+def _written(text: str) -> str:
+    """Return a text that stands for a recipe in a notation.
+
+    Raises:
+        NCAError: It does not, or is faulty.
+    """
+    text = text.strip()
+    if is_file(user_path(text)) or in_notation(text) is None:
+        raise NCAError(
+            f"{text[:80]!r} is neither a name here nor a rule.",
+            where="the search of the gallery",
+            to_do="choose one that is shown, or write a rule such as B36/S23",
+        )
+    return text
+
+
+def _runs() -> dict[str, Path]:
+    """Return the latest runs that have a checkpoint, by the names of their folders."""
+    found = {path.parent for path in RUNS.glob("*/*.safetensors") if path.stem in ("best", "last")}
+    latest = sorted(found, key=_changed, reverse=True)
+    return {folder.name: folder for folder in latest[:MOST_RUNS]}
+
+
+def _changed(folder: Path) -> float:
+    """Return when a folder was changed; one that has just been removed was long ago."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _checkpoints(group: str, found: Mapping[str, Path]) -> Iterator[GalleryEntry]:
+    for name, path in found.items():
         ask()
         try:
             checkpoint, recipe, _ = read_checkpoint(str(path))
         except NCAError as fault:
-            yield GalleryEntry("trained", name, fault=_reason(fault))
+            yield GalleryEntry(group, name, fault=_reason(fault))
         else:
             line = _first_line(checkpoint.recipe)
-            yield GalleryEntry("trained", name, line, pictured=_needs_no_data(recipe))
+            yield GalleryEntry(group, name, line, pictured=_needs_no_data(recipe))
 
 
 def _recipes() -> Iterator[GalleryEntry]:
@@ -193,6 +244,22 @@ def _recipe_entry(name: str, path: Path) -> GalleryEntry:
     group = "untrained" if recipe.tables.train else "weightless"
     weightless = group == "weightless"
     return GalleryEntry(group, name, line, pictured=weightless and _needs_no_data(recipe))
+
+
+def _patterns() -> Iterator[GalleryEntry]:
+    """Yield patterns whose names stand for a recipe, and for nothing else."""
+    taken = {*pretrained(), *recipes(), *registry.names("rule")}
+    for name in registry.names("pattern"):
+        ask()
+        if name in taken:
+            continue
+        try:
+            if in_notation(name) is not None:
+                line = summary(registry.get("pattern", name)).removeprefix("Return ")[:LONGEST]
+                line = line[:1].upper() + line[1:]
+                yield GalleryEntry("patterns", name, line, pictured=True)
+        except NCAError as fault:
+            yield GalleryEntry("patterns", name, fault=_reason(fault))
 
 
 def _rules() -> Iterator[GalleryEntry]:

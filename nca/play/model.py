@@ -350,12 +350,16 @@ def is_checkpoint(source: str) -> bool:
 
 def _recipe(source: str, overrides: tuple[str, ...], size: Size | None) -> Recipe:
     alone = source in registry.names("rule") and source not in recipes()
-    known = is_file(Path(source)) or not alone
-    if known:
+    if is_file(Path(source)) or not alone or _in_notation(source):
         if size:
             overrides = (*overrides, f"grid.size={list(size)}")
         return read_recipe(source, overrides, reads=PLAYED)
     return rule_alone(source, overrides, size)
+
+
+def _in_notation(rule: str) -> bool:
+    """Return whether the name of a rule of few states stands for a recipe with more than it."""
+    return registry.get("rule", rule).needs.states == "binary" and in_notation(rule) is not None
 
 
 def rule_alone(name: str, overrides: tuple[str, ...] = (), size: Size | None = None) -> Recipe:

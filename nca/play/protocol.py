@@ -34,7 +34,7 @@ QUOTED = 120
 """So many characters of a message are quoted in a refusal."""
 
 Chosen = Annotated[str, Len(1, 300)]
-"""A group of the gallery, or a name in it."""
+"""A group of the gallery, or a name in it; or `written`, and a text in a notation."""
 
 
 class Message(BaseModel, ABC):

@@ -164,6 +164,15 @@ class ViewInput:
             basis.fit(level)
         return self.plane(basis.colours(level).float())
 
+    def mapped(self, look: MappedColours) -> Tensor:
+        """Return the numbers of a channel in the colours asked for, or the task's own."""
+        values = self.plane(self.state[look.level].detach().float().cpu())[look.channel]
+        if self.look.colours:
+            share = (values - look.low) / (look.high - look.low)
+            return self.ramped(share, SEQUENTIAL)
+        table = colour_map(look.colour_map)
+        return map_colours(values.unsqueeze(0), table, look.low, look.high)[0]
+
     def ramped(self, values: Tensor, stops: Tensor) -> Tensor:
         """Return values from 0 to 1, `(H, W)`, in the colours asked for, or between stops."""
         name = self.look.colours
@@ -214,7 +223,9 @@ def asked_of(view: ViewKind, model: PlayedModel) -> tuple[str, ...]:
     grey = {
         name
         for name, level in model.automaton.layout.items()
-        if (level.channels < LEAST_FOR_COLOURS or level.input) and model.holdings[name].states <= 2
+        if (level.channels < LEAST_FOR_COLOURS or level.input)
+        and model.holdings[name].states <= 2
+        and model.holdings[name].colours is None
     }
     if view in (VIEWS["picture"], VIEWS["more"]):
         own = model.task is None or len(model.size) != 2
@@ -256,17 +267,15 @@ def see(given: ViewInput) -> tuple[list[Pane], Arrangement]:
 
 @view("picture", "picture")
 def _picture(given: ViewInput) -> list[Pane]:
-    task = given.model.task
-    if task is None or len(given.model.size) != 2:
+    task, look = given.model.task, given.model.shown.look
+    flat = len(given.model.size) == 2
+    if isinstance(look, MappedColours) and (given.look.colours or not flat):
+        return [Pane("picture", given.mapped(look))]
+    if task is None or not flat:
         name = list(given.model.automaton.layout)[-1]
         return [Pane(name, given.coloured(name))]
-    look = given.model.shown.look
     if isinstance(look, StateColours) and given.look.dark:
         return [Pane("picture", given.coloured(look.level))]
-    if isinstance(look, MappedColours) and given.look.colours:
-        values = given.plane(given.state[look.level].float().cpu())[look.channel]
-        share = (values - look.low) / (look.high - look.low)
-        return [Pane("picture", given.ramped(share, SEQUENTIAL))]
     return [Pane("picture", task.picture(given.batch.state)[0].float().cpu())]
 
 

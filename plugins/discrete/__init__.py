@@ -2,6 +2,7 @@
 
     nca play "B36/S23"               any rule string; a soup to begin with
     nca play glider.rle              a pattern file, under the rule of its header
+    nca play acorn                   a pattern that comes along, under its rule
     nca play gosper_gun              recipes: also highlife, brians_brain, wireworld, rule_110
 
 Rule strings, in either case:
@@ -32,5 +33,6 @@ spheres and shifted tori are refused by name. The rules `discrete` and `life` ta
 Public modules: `families` reads rule strings, each family in a file of its own (`life_like`,
 `maps`, `larger_than_life`, `wolfram`, `names`) as a `rule_string`, with `letters` for Hensel's and
 `bounded` for suffixes; `table_rule` has the rules. `pattern` is what `rle` and `plain_text` read
-and write, `pattern_files` opens; `patterns` come along; `task`, `colours` and `notation` show them.
+and write, `pattern_files` opens, and what is `pasted` on a page; `patterns` come along; `task`,
+`colours` and `notation` show them.
 """

@@ -1,61 +1,64 @@
-"""Colours of cells: of a few states, and of numbers from 0 to 1.
+"""Colours and words for the states of cells, as a `StateColours` shows them.
 
-Legend: S states, K stops.
+A live cell is white on black, what dies fades, and the states of Wireworld have the colours that
+they have elsewhere. All lie on black, by day and by night.
+
+Legend: S states.
 """
 
 import torch
 from torch import Tensor
 
-EMPTY, ALIVE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+from nca.display import colour_map, state_palette
+from nca_plugins.discrete.rule_string import RuleString
 
-FADING = torch.tensor(
-    [
-        [1.0, 0.95, 0.65],
-        [0.98, 0.65, 0.15],
-        [0.85, 0.32, 0.24],
-        [0.52, 0.14, 0.42],
-        [0.2, 0.07, 0.3],
-    ]
-)
-"""From a cell that has just died to one that is nearly empty."""
+BLACK = torch.zeros(3)
+ALIVE = torch.ones(3)
 
-NUMBERS = torch.tensor(
-    [
-        [0.00, 0.00, 0.02],
-        [0.26, 0.04, 0.41],
-        [0.58, 0.15, 0.40],
-        [0.87, 0.32, 0.23],
-        [0.99, 0.65, 0.04],
-        [0.99, 1.00, 0.64],
-    ]
-)
-"""From 0 to 1, in even steps of lightness."""
+WIREWORLD = torch.tensor([(0.0, 0.0, 0.0), (0.55, 0.85, 1.0), (0.85, 0.2, 0.15), (0.85, 0.6, 0.1)])
 
-WIREWORLD = torch.tensor([EMPTY, (0.55, 0.85, 1.0), (0.85, 0.2, 0.15), (0.85, 0.6, 0.1)])
-"""Empty, head, tail, conductor."""
+FADING = "inferno"
+FRESH, GONE = 0.7, 0.25
+"""Where on that colour map a cell lies that has just died, and one that is nearly empty."""
 
 
-def state_colours(states: int, rule: str = "") -> Tensor:
+def is_fading(rule: RuleString | None) -> bool:
+    """Return whether what dies under a rule goes through states in which it is dying."""
+    if rule is None or rule.states < 3 or rule.family == "Wireworld":
+        return False
+    return rule.term.counted == (1,)
+
+
+def state_colours(states: int, rule: RuleString | None = None) -> Tensor:
     """Return a colour for each state, `(S, 3)`, from 0 to 1.
 
     Args:
         states: S.
-        rule: The family of the rule, if it is known.
+        rule: The rule, if it is known.
     """
-    if rule == "Wireworld":
+    if rule and rule.family == "Wireworld":
         return WIREWORLD
-    faded = between(torch.linspace(0, 1, max(states - 2, 1)), FADING)
-    return torch.cat([torch.tensor([EMPTY, ALIVE]), faded])[:states]
+    if states > 2 and not is_fading(rule):
+        return state_palette(states, BLACK)
+    table = colour_map(FADING)
+    places = torch.linspace(FRESH, GONE, max(states - 2, 1)) * (len(table) - 1)
+    below = places.long()
+    faded = table[below].lerp(table[below + 1], (places - below)[:, None])
+    return torch.cat([BLACK[None], ALIVE[None], faded])[:states]
 
 
-def number_colours(values: Tensor) -> Tensor:
-    """Return numbers from 0 to 1 in colours, `(..., 3)`."""
-    return between(values.float().nan_to_num(0.0).clamp(0, 1), NUMBERS)
+def state_names(states: int, rule: RuleString | None = None) -> tuple[str, ...]:
+    """Return a word for each state.
 
-
-def between(values: Tensor, stops: Tensor) -> Tensor:
-    """Return places from 0 to 1 among K stops as colours, `(..., 3)`."""
-    stops = stops.to(values.device)
-    place = values * (len(stops) - 1)
-    below = place.floor().long().clamp(max=len(stops) - 2)
-    return torch.lerp(stops[below], stops[below + 1], (place - below).unsqueeze(-1))
+    Args:
+        states: S.
+        rule: The rule, if it is known.
+    """
+    if rule and rule.family == "Wireworld":
+        return ("empty", "head", "tail", "conductor")
+    if states == 2:
+        return ("dead", "alive")
+    if not is_fading(rule):
+        return tuple(f"state {number}" for number in range(states))
+    dying = ["dying"] if states == 3 else [f"dying {number}" for number in range(1, states - 1)]
+    return ("dead", "alive", *dying)

@@ -1,7 +1,8 @@
-"""Texts that stand for a recipe: a rule string, and the path of a pattern file.
+"""Texts that stand for a recipe: a rule string, a pattern file, and the name of a pattern.
 
 nca play "B36/S23"        a soup under the rule; the grid is 128 x 128, or as its suffix says
 nca play glider.rle       the pattern, under the rule of its header, with room around it
+nca play glider           the pattern that comes along under this name, likewise
 """
 
 import json
@@ -12,7 +13,10 @@ from nca.data import read_whole
 from nca.types import Size
 from nca_plugins.discrete.families import known_rule, read_rule
 from nca_plugins.discrete.pattern_files import read_pattern
+from nca_plugins.discrete.patterns import RULES, RUNS
+from nca_plugins.discrete.rle import read_rle
 from nca_plugins.discrete.rule_string import RuleString, RuleStringError
+from nca_plugins.discrete.table_rule import is_life_like
 
 SIDE, ROW = 128, 256
 """Cells along each axis of a grid, and of a row, where nothing says how many."""
@@ -60,6 +64,16 @@ def pattern_file(text: str) -> str | None:
     return recipe_of(rule, _size(rule, (height, width)), {"pattern": path.as_posix()})
 
 
+@register.notation("pattern_name")
+def pattern_name(text: str) -> str | None:
+    """Return the recipe of a pattern that comes along, as TOML; None if none has this name."""
+    if text not in RUNS:
+        return None
+    height, width = read_rle(RUNS[text], text).cells.shape
+    rule = read_rule(RULES.get(text, "B3/S23"))
+    return recipe_of(rule, _size(rule, (height, width)), {"pattern": text})
+
+
 def recipe_of(rule: RuleString, size: Size, start: dict[str, str | float]) -> str:
     """Return a recipe of one level, as TOML.
 
@@ -69,13 +83,14 @@ def recipe_of(rule: RuleString, size: Size, start: dict[str, str | float]) -> st
         start: What the task begins with.
     """
     text = rule.text.partition(":")[0]
+    kind = "life" if is_life_like(rule) else "discrete"
     boundary = rule.bounds.boundary if rule.bounds else "torus"
     options = "".join(f"{key} = {_toml(value)}\n" for key, value in start.items())
     return (
         f"# {rule.text}: {rule.family}.\nformat = 1\n\n"
         f"[grid]\nsize = {list(size)}\ntopology = {_toml(boundary)}\n\n"
         f'[[levels]]\nname = "cells"\nchannels = 1\n'
-        f'rules = [{{ name = "discrete", rule = {_toml(text)} }}]\n\n'
+        f'rules = [{{ name = "{kind}", rule = {_toml(text)} }}]\n\n'
         f"[rollout]\nsteps = 256\n\n"
         f'[task]\nname = "pattern"\nrule = {_toml(text)}\n{options}'
     )

@@ -34,6 +34,9 @@ BEGINNINGS = {
 }
 """What else a file may be, by its first bytes."""
 
+PLAIN = re.compile(r"!|\s*[.O*][.O* \t]*(?:\n|$)")
+"""How plain text begins."""
+
 
 @dataclass(frozen=True)
 class PatternMark(OutsideFile):
@@ -117,6 +120,20 @@ def read_pattern(content: bytes, name: str) -> Pattern:
     text = text_of_pattern(content, name)
     plain = name.lower().endswith(".cells") or text.startswith("!")
     return (read_cells if plain else read_rle)(text, name)
+
+
+def parse_pattern(text: str) -> Pattern:
+    """Read a text that somebody has pasted: runs, or plain text.
+
+    Args:
+        text: Plain text if it begins with `!`, or with a row of `.` and `O`.
+
+    Raises:
+        PatternError: It is neither; line and column are said.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    plain = PLAIN.match(text) and (text.startswith("!") or not text.rstrip().endswith("!"))
+    return (read_cells if plain else read_rle)(text)
 
 
 def text_of_pattern(content: bytes, name: str) -> str:

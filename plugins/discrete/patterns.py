@@ -1,9 +1,10 @@
 """Well-known patterns, as runs of cells: what each does, and who found it.
 
     nca plugins                      their names
+    nca play glider
     [task] name = "pattern", pattern = "glider"
 
-`RUNS` holds them all; each is registered under its name.
+`RUNS` holds them all, and `RULES` their rules; each is registered under its name.
 """
 
 from functools import cache
@@ -39,6 +40,14 @@ RUNS = {
     "wireworld_diodes": (".BA2C7.2C$C4.8C.7C$.4C7.2C4$.BA2C7.2C$C4.7C.8C$.4C7.2C!"),
 }
 """The runs of each pattern, by name."""
+
+RULES = {
+    "highlife_replicator": "B36/S23",
+    "brain_glider": "B2/S/C3",
+    "wireworld_clock": "WireWorld",
+    "wireworld_diodes": "WireWorld",
+}
+"""The rule under which each lives; all others under Life's."""
 
 
 @cache

@@ -40,13 +40,23 @@ def laid_in_grid(
     cells = _with_axes(opened, len(size))
     if len(cells) not in (1, channels):
         _refuse(f"has {len(cells)} channels", f"its level has {channels}")
-    sides = tuple(cells.shape[1:])
-    corner = _corner(sides, size, at)
-    if len(cells) < channels:
-        spread = torch.zeros(channels, *sides)
-        spread[slice(None) if alone is None else [alone]] = cells.float()
-        cells = spread
-    return corner, cells.float()
+    corner = _corner(tuple(cells.shape[1:]), size, at)
+    return corner, spread(cells, channels, alone)
+
+
+def spread(cells: Tensor, channels: int, alone: int | None) -> Tensor:
+    """Return cells of one channel, or of all, in the channels of a level, `(C, *cells)`.
+
+    Args:
+        cells: The pattern, with an axis for channels.
+        channels: Of the level.
+        alone: The channel that takes a pattern of one channel; None: all of them do.
+    """
+    if len(cells) == channels:
+        return cells.float()
+    found = torch.zeros(channels, *cells.shape[1:])
+    found[slice(None) if alone is None else [alone]] = cells.float()
+    return found
 
 
 def _with_axes(opened: NamedPattern, axes: int) -> Tensor:

@@ -67,10 +67,15 @@ class Life(TableRule):
     def __init__(self, context: RuleContext, *, rule: str = "B3/S23") -> None:
         where = f"Life(rule={rule!r})"
         found = rule_for(context, rule, where)
-        if found.states > 2 or found.term.offsets != MOORE:
+        if not is_life_like(found):
             words = f'is "{rule}", which is {found.family}'
             raise OptionError([Fault(("rule",), words, "the rule `discrete` takes it")], where)
         super().__init__(found)
+
+
+def is_life_like(rule: RuleString) -> bool:
+    """Return whether a rule has two states and looks at the eight cells around: one for `life`."""
+    return rule.states == 2 and rule.term.offsets == MOORE
 
 
 def rule_for(context: RuleContext, rule: str, where: str) -> RuleString:

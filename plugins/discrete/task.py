@@ -6,34 +6,37 @@ Legend: B batch, C channel, S states, H height, W width.
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Len
 from torch import Tensor
 
 from nca import (
     SILENT,
     Batch,
-    ChannelColours,
-    ClassColours,
     Display,
     Fault,
     HostRNG,
+    MappedColours,
     NCAError,
     NCAWarning,
     OptionError,
     Progress,
+    ShapeError,
     Share,
     State,
+    StateColours,
     Task,
     TaskContext,
     register,
 )
 from nca.types import Fraction, Natural, Samples, Size, Split
-from nca_plugins.discrete.colours import number_colours, state_colours
+from nca_plugins.discrete.colours import state_colours, state_names
 from nca_plugins.discrete.families import read_rule
+from nca_plugins.discrete.pasted import cells_of_text, text_of_cells
 from nca_plugins.discrete.pattern_files import NamedPattern, PatternSpec, open_pattern
-from nca_plugins.discrete.placing import Corner, laid_in_grid
+from nca_plugins.discrete.placing import Corner, laid_in_grid, spread
 from nca_plugins.discrete.rule_string import RuleString, RuleStringError
 
 LIVE = 0.1
@@ -41,8 +44,11 @@ LIVE = 0.1
 
 WHERE = "PatternTask(...)"
 
-MOST_CLASSES = 32
-"""States that a page shows by their colours at most."""
+NUMBERS = "inferno"
+"""The colour map of cells that hold numbers."""
+
+MOST_STATES = 256
+"""States that are told apart at most."""
 
 
 @register.task("pattern")
@@ -57,13 +63,17 @@ class PatternTask(Task):
         pattern: A registered pattern (`glider`), alone or with its options as a table; a file of
             runs (`.rle`), plain text (`.cells`) or an array (`.npy`, `.npz`), relative to the
             recipe; or runs, `bo$2bo$3o!`.
-        rule: The rule string of the automaton, by which the states are coloured, and patterns
-            refused that are of another kind of rule; not needed.
+        rule: The rule string of the automaton, by which the states have their names and colours,
+            patterns are refused that are of another kind of rule, and which is written into those
+            that are saved; not needed.
+        states: Words for the states, from 0, that are told apart where no rule says it; the last
+            one is that of all greater numbers, too.
         at: The first cell of the pattern, along each axis; or `centre`.
         soup: Without a pattern: the share of cells that are on.
         level: The level on which it lies; the top level that rules write to, unless named.
         look: What cells hold: `states`, or `numbers` from 0 to 1; `auto`: as the pattern does.
         channel: Which channel is shown and counted.
+        shown: The numbers at both ends of the colour map, where cells hold numbers.
         trials: How many samples there are, which differ by what is drawn.
     """
 
@@ -76,18 +86,21 @@ class PatternTask(Task):
         *,
         pattern: PatternSpec = "",
         rule: str = "",
+        states: tuple[Annotated[str, Len(1, 40)], ...] = (),
         at: Literal["centre"] | tuple[Natural, ...] = "centre",
         soup: Fraction = 0.0,
         level: str = "",
         look: Literal["auto", "states", "numbers"] = "auto",
         channel: Natural = 0,
+        shown: tuple[float, float] = (0.0, 1.0),
         trials: Samples = 1,
     ) -> None:
         super().__init__(setting)
         writable = [one for one in setting.layout.values() if not one.input]
         self.level = setting.layout[level] if level in setting.layout else writable[-1]
         self.pattern, self.at, self.soup, self.look = pattern, at, soup, look
-        self.channel, self.count = channel, trials
+        self.channel, self.count, self.words = channel, trials, states
+        self.ends = shown
         self.rule = self._checked(level, rule)
         self.device = torch.device("cpu")
         self.roles = ("start",) if len(setting.size) == 2 else ()
@@ -172,35 +185,59 @@ class PatternTask(Task):
         first = self.training_batch(
             HostRNG(self.context.random_seed, 0), -1 - torch.arange(1, device=self.device)
         ).state
-        hint = "Draw cells, and let time pass."
-        if self.holds_numbers or len(self.context.size) != 2:
-            return Display(first, hint=hint)
-        name, count = self.level.name, self.states
-        if count == 2:
-            return Display(
-                first, ChannelColours(name, (self.channel, self.channel, self.channel)), hint=hint
-            )
-        if count > MOST_CLASSES:
-            return Display(first, hint=hint)
-        # the greatest of 2 k x - k * k is that of the state k nearest to x
-        states = torch.arange(count, dtype=torch.float32)
-        weight = torch.zeros(count, self.level.channels)
-        weight[:, self.channel] = 2 * states
-        names = tuple(f"state {number}" for number in range(count))
-        look = ClassColours(name, weight, -(states**2), names, self.colours, silent=0)
-        return Display(first, look, hint=hint)
+        hint = "Draw cells, paste or drop a pattern." if self.has_patterns else "Draw cells."
+        hexagonal = self.rule is not None and self.rule.hexagonal
+        lattice = "hexagonal" if hexagonal else "square"
+        return Display(first, self.look_of_cells, hint=hint, lattice=lattice)
 
     def picture(self, state: State) -> Tensor:
         """Return the cells in the colours of their states or numbers; three axes from above."""
-        shown = state[self.level.name][:, self.channel].detach()
-        if shown.ndim == 4:
-            shown = shown.amax(dim=1)
-        if shown.ndim == 2:
-            shown = shown.unsqueeze(1)  # (B, 1, W)
+        cells = state[self.level.name].detach()
+        if cells.ndim == 5:
+            cells = cells.amax(dim=2)
+        return self.look_of_cells.picture(State({self.level.name: cells}))
+
+    @property
+    def look_of_cells(self) -> StateColours | MappedColours:
+        """What a cell looks like."""
         if self.holds_numbers:
-            return number_colours(shown).movedim(-1, 1)
-        number = shown.nan_to_num(0.0).round().clamp(0, self.states - 1).long()
-        return self.colours.to(number.device)[number].movedim(-1, 1)
+            return MappedColours(self.level.name, self.channel, NUMBERS, *self.ends)
+        count = self.states
+        names = self.words or state_names(count, self.rule)
+        colours = state_colours(count, self.rule)
+        return StateColours(self.level.name, self.channel, colours, names)
+
+    @property
+    def has_patterns(self) -> bool:
+        """Whether cells are of a few states, on one axis or two, as those of pattern files are."""
+        return not self.holds_numbers and len(self.context.size) < 3
+
+    def read_pattern(self, text: str) -> Tensor:
+        """Return the pattern of a text of runs (RLE) or of plain text (`.cells`), `(C, *cells)`.
+
+        Raises:
+            NCAError: It is none, or has states that the cells here do not have.
+        """
+        most = 0 if self.words else self.states
+        found = cells_of_text(text, len(self.context.size), most, self.rule)
+        return spread(found, self.level.channels, None)
+
+    def write_pattern(self, state: State) -> str:
+        """Return what is not empty as runs (RLE), with the rule, if it is known.
+
+        Raises:
+            ShapeError: Cells hold numbers, or lie on three axes.
+        """
+        if not self.has_patterns:
+            words = "hold numbers" if self.holds_numbers else "lie on three axes"
+            raise ShapeError(
+                f"cells that {words} cannot be written as runs.",
+                where="the task pattern",
+                to_do="save the history of the page, or a picture",
+            )
+        said = self._opened().said if self.pattern else None
+        rule = self.rule.text if self.rule else said.rule if said else ""
+        return text_of_cells(state[self.level.name][0, self.channel], rule)
 
     @property
     def holds_numbers(self) -> bool:
@@ -215,16 +252,13 @@ class PatternTask(Task):
     @property
     def states(self) -> int:
         """How many states are told apart by colour."""
+        if self.words:
+            return len(self.words)
         if self.rule:
             return self.rule.states
         if not self.pattern or self.holds_numbers:
             return 2
-        return min(max(int(self._opened().cells.max()) + 1, 2), 256)
-
-    @property
-    def colours(self) -> Tensor:
-        """The colour of each state, `(S, 3)`."""
-        return state_colours(self.states, self.rule.family if self.rule else "")
+        return min(max(int(self._opened().cells.max()) + 1, 2), MOST_STATES)
 
     def _opened(self) -> NamedPattern:
         if self.opened is None:
@@ -262,6 +296,12 @@ class PatternTask(Task):
         if self.at != "centre" and len(self.at) != len(size):
             to_do = f"give {len(size)}, or centre"
             faults.append(Fault(("at",), f"has {len(self.at)} numbers", to_do))
+        if not self.ends[0] < self.ends[1]:
+            to_do = "give the smaller number first: [0.0, 1.0]"
+            faults.append(Fault(("shown",), f"is {list(self.ends)}", to_do))
+        if len(self.words) == 1 or len(self.words) > MOST_STATES:
+            words = f"has {len(self.words)} words"
+            faults.append(Fault(("states",), words, f"give 2 to {MOST_STATES}, from state 0 on"))
         try:
             found = read_rule(rule) if rule else None
         except RuleStringError as fault:
@@ -270,6 +310,9 @@ class PatternTask(Task):
         if found and found.axes != len(size):
             words = f'is "{rule}", a rule of {found.axes} {"axis" if found.axes == 1 else "axes"}'
             faults.append(Fault(("rule",), words, f"the grid has {len(size)}"))
+        if found and self.words and len(self.words) != found.states:
+            words = f"has {len(self.words)} words"
+            faults.append(Fault(("states",), words, f"the rule {rule} has {found.states} states"))
         if faults:
             raise OptionError(faults, WHERE)
         return found

@@ -4,6 +4,7 @@ import { emit, now, on, send, token } from "./wire.js";
 
 const box = (id) => document.getElementById(id);
 const HASH = "#gallery";
+const LONGEST = 300; // letters of what is written
 let groups = []; // as the server lists them
 let chosen = null; // how often had been chosen when this page was built
 let drawing = null; // stops the pictures that are being fetched
@@ -137,17 +138,22 @@ function pressed(event) {
   const cards = [...document.querySelectorAll(".card:not([hidden]):not(:disabled)")];
   const at = cards.indexOf(document.activeElement);
   if (event.key === "Escape" && !box("leave-gallery").hidden) close();
-  else if (event.key === "Enter" && event.target === box("search") && box("search").value.trim()) nearest(cards)?.click();
+  else if (event.key === "Enter" && event.target === box("search") && box("search").value.trim()) take(cards);
   else if (event.key === "/" && event.target !== box("search")) box("search").focus();
   else if (event.key.startsWith("Arrow") && (at >= 0 || event.key === "ArrowDown")) next(cards, at, event.key)?.focus();
   else return;
   event.preventDefault();
 }
 
-function nearest(cards) {
-  const words = box("search").value.trim().toLowerCase();
+// The nearest card; or what is written, such as B36/S23, which only the server can read.
+function take(cards) {
+  const text = box("search").value.trim();
+  const words = text.toLowerCase();
   const by = (fits) => cards.find((each) => fits(each.dataset.name.toLowerCase()));
-  return by((name) => name === words) ?? by((name) => name.startsWith(words)) ?? cards[0];
+  const named = by((name) => name === words) ?? by((name) => name.startsWith(words));
+  const written = !cards.length || /\d/.test(words); // all rules have digits, but those with names
+  if (named || !written) (named ?? cards[0]).click();
+  else if (text.length <= LONGEST) choose("written", { name: text });
 }
 
 function next(cards, at, key) {

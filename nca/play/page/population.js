@@ -1,6 +1,7 @@
 // How many cells live, or are in each state, over time: a chart, and the legend of the states.
 
 import { bands, colour } from "./charts.js";
+import { now } from "./wire.js";
 
 const box = (id) => document.getElementById(id);
 
@@ -29,5 +30,6 @@ export function population(head, rows) {
   const shares = same.map(([step, place]) => [step, place.population.map(({ share }) => share)]);
   const most = Math.max(1e-9, ...shares.map(([, each]) => each.reduce((sum, share) => sum + share, 0)));
   const scaled = shares.map(([step, each]) => [step, each.map((share) => (0.94 * share) / most)]);
+  box("population-time").style.background = now.about.levels.find((level) => level.ground)?.ground ?? "";
   bands(box("population-time"), scaled, colours, head.step);
 }
