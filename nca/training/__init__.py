@@ -24,8 +24,9 @@ instead. Neither needs a derivative; an iteration costs as much as `population +
 
 `loop` is the loop from top to bottom, `forward_backward` one iteration's rollout, loss and
 gradient, `run` the modules and the counters, `run_folder` makes and locks the folder, `restore`
-checks what a run takes up, `strategies` tries weights with noise on them, `ema` averages weights, `monitor` notices what goes wrong, `choices`
-lets `memory_planner`, `threads` and `compile_trial` choose before the first iteration, `new_recipe`
-notes overrides of a run that goes on, `optimiser` moves the weights, `log` and `tensorboard` write.
+checks what a run takes up, `strategies` tries weights with noise on them, `ema` averages weights,
+`monitor` notices what goes wrong, `choices` lets `memory_planner`, `threads` and `compile_trial`
+choose before the first iteration, `new_recipe` notes overrides of a run that goes on, `optimiser`
+moves the weights, `log` and `tensorboard` write.
 Public to the other folders: every module.
 """
