@@ -26,6 +26,8 @@ from nca import (
     State,
     Topology,
 )
+from nca.backends.choose import Execution
+from nca.backends.joint import joint_pays
 from nca_plugins.glom.attention import Attention
 from nca_plugins.glom.mean import ConsensusStep, Fade, WeightedMean
 from nca_plugins.glom.nets import BottomUp, Lateral, TopDown
@@ -148,6 +150,33 @@ def test_all_of_these_can_step_as_one(name):
     automata = members(KINDS[name])
     states = first_states(automata, axes_of(name))
     assert Population.of(automata).why_not_batched(states) is None
+
+
+CPU = {"sparse": None, "tiled": None}
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "how", "pays"),
+    [
+        (growing, (16, 16), CPU, True),
+        (lambda **how: growing(alive=ALIVE, **how), (64, 64), CPU, False),
+        (growing, (64, 64), {"sparse": False, "tiled": False}, True),
+        (columns, (64, 64), CPU, True),
+        (columns, (16, 16), {"tiled": True}, False),
+        (columns, (16, 16), {"compiled": "always"}, False),
+    ],
+)
+def test_members_step_as_one_where_that_was_measured_to_be_faster(make, size, how, pays):
+    automaton = make(**how)
+    found = Execution(
+        automaton.sparse,
+        automaton.tiled,
+        automaton.bits,
+        automaton.fused,
+        automaton.compiled,
+    )
+    state = automaton.seed(1, size)
+    assert joint_pays(automaton.spec, found, state, 1.0) is pays
 
 
 def test_one_step_is_a_rollout_of_one_step_and_takes_another_fire_rate():

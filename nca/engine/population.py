@@ -10,17 +10,14 @@ Legend: P member, B batch of one member, C channel.
 """
 
 import copy
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from nca.backends.fused import fusion_obstacle
-from nca.backends.joint import joint_spec
-from nca.backends.sparse import spares_cells
-from nca.backends.tiled.stepper import tiles_pay, tiling_obstacle
+from nca.backends.choose import Execution
+from nca.backends.joint import joint_pays, joint_spec
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
 from nca.engine.state import State
@@ -29,11 +26,6 @@ from nca.errors import ShapeError
 from nca.types import Count, Fraction, Natural, NonNegative, Size
 from nca.validation.checked import checked_value
 from nca.validation.faults import Fault, OptionError
-
-SMALL = 1536
-"""Cells of all samples of a member up to which members step as one where they could step in tiles
-or leave cells out alone. Measured on one core with 5 members: a joint step takes 0.56 of their
-time with 1,024 cells each (0.8 with gradient), 0.9 (1.4) with 2,048, and twice with 8,192."""
 
 
 class Population(nn.Module):
@@ -220,7 +212,11 @@ class Population(nn.Module):
         self, states: Sequence[State], fire_rate: float | None, rate: float
     ) -> StepSpec | None:
         """Return the joint step if it is to be taken, or None: one member after the other."""
-        if self.batched is False or (self.batched is None and not self._pays(states[0], rate)):
+        first, wanted = self.members[0], self.batched
+        if wanted is None and len(self) > 1:
+            how = Execution(first.sparse, first.tiled, first.bits, first.fused, first.compiled)
+            wanted = joint_pays(first.spec, how, states[0], rate)
+        if not wanted:
             return None
         found = self._joint_spec(states, fire_rate)
         if not isinstance(found, str):
@@ -232,21 +228,6 @@ class Population(nn.Module):
                 to_do="leave `batched` at None, to let them do so wherever it is possible",
             )
         return None
-
-    def _pays(self, state: State, fire_rate: float) -> bool:
-        """Return whether a joint step is faster than members one after the other."""
-        first, spec = self.members[0], self.members[0].spec
-        demanded = (first.sparse, first.tiled, first.bits, first.fused)
-        if len(self) == 1 or any(demanded) or first.compiled != "never":
-            return False
-        if next(iter(state.values())).device.type != "cpu":
-            return fusion_obstacle(spec, state) is not None or first.fused is False
-        cells = state.batch * max(math.prod(state.size(name)) for name in state)
-        if cells <= SMALL:
-            return True
-        lists = first.sparse is not False and spares_cells(spec)
-        tiles = first.tiled is not False and tiling_obstacle(spec, state) is None
-        return not (lists or (tiles and tiles_pay(spec, state, fire_rate)))
 
     def _joint_spec(self, states: Sequence[State], fire_rate: float | None) -> StepSpec | str:
         members = self.members
