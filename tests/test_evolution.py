@@ -190,8 +190,14 @@ class StoppedAt(Progress):
 
 
 FAULTS = {
-    "an odd population": ({"evolve": {"population": 7}}, r"\[evolve\] population +is 7"),
-    "an empty population": ({"evolve": {"population": 0}}, r"\[evolve\] population +is 0"),
+    "an odd population": (
+        {"evolve": {"population": 7}},
+        r"\[evolve\] population +is 7 +give an even number",
+    ),
+    "an empty population": (
+        {"evolve": {"population": 0}},
+        r"\[evolve\] population +is 0 +give an even number",
+    ),
     "no noise": ({"evolve": {"sigma": 0.0}}, r"\[evolve\] sigma +is 0"),
     "another kind": ({"evolve": {"kind": "strategy"}}, r"\[evolve\] kind +is \"strategy\""),
     "parts": ({"train": {"parts": 2}}, r"\[train\] parts +has no effect"),

@@ -74,6 +74,12 @@ def _mode(value: Any) -> Any:
     return {"mode": value} if isinstance(value, str) else value
 
 
+def _pairs(value: Any) -> Any:
+    if type(value) is not int or value < 2 or value % 2:
+        raise PydanticCustomError("recipe", "give an even number from 2: trials come in pairs")
+    return value
+
+
 def _each(value: Any) -> Any:
     return (
         (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
@@ -167,7 +173,7 @@ class Evolve(RecipeTable):
     """
 
     kind: Literal["strategies"]
-    population: Annotated[int, Ge(2), Le(10**5), MultipleOf(2)]
+    population: Annotated[int, BeforeValidator(_pairs), Ge(2), Le(10**5), MultipleOf(2)]
     sigma: Positive
     fitness: Literal["loss", "headline"] = "loss"
 
