@@ -17,7 +17,7 @@ from nca.checkpoint.read import parse_recipe
 from nca.recipe.errors import RecipeError
 from nca.recipe.overrides import as_toml
 from nca.training import loop
-from nca.training.evolution import centred_ranks, evolution_slope, mirrored, slope
+from nca.training.evolution import centred_ranks, evolution_slope, mirrored_trials, slope
 from nca.training.run import Run
 
 
@@ -39,7 +39,7 @@ def test_a_trial_that_diverges_is_the_worst():
 def test_trials_are_mirrored_and_the_slope_is_worked_by_hand():
     weights = {"w": torch.tensor([10.0, 20.0])}
     noise = {"w": torch.tensor([[1.0, 0.0], [2.0, -1.0]])}
-    trials = mirrored(weights, noise, 0.5)["w"]
+    trials = mirrored_trials(weights, noise, 0.5)["w"]
     assert trials.tolist() == [[10.5, 20], [11, 19.5], [9.5, 20], [9, 20.5]]
     losses = torch.tensor([4.0, 3.0, 2.0, 1.0])  # ranks 1/2, 1/6, -1/6, -1/2
     found = slope(noise, losses, 0.5)["w"]

@@ -24,7 +24,7 @@ from nca.engine.rng import HostRNG
 from nca.types import Count, Positive
 from nca.validation.checked import checked_value
 
-Judge = Callable[[dict[str, Tensor]], Tensor]
+JudgeTrials = Callable[[dict[str, Tensor]], Tensor]
 """Returns the loss of each trial, `(n,)`, from their weights, `(n, *shape)` by name."""
 
 
@@ -46,7 +46,7 @@ def centred_ranks(losses: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def mirrored(
+def mirrored_trials(
     weights: Mapping[str, Tensor], noise: Mapping[str, Tensor], sigma: float
 ) -> dict[str, Tensor]:
     """Return the weights of all trials, `(2 S, *shape)`: first those with noise added.
@@ -68,7 +68,7 @@ def slope(noise: Mapping[str, Tensor], losses: Tensor, sigma: float) -> dict[str
 
     Args:
         noise: `(S, *shape)` by name.
-        losses: `(2 S,)`, of the trials in the order of `mirrored`.
+        losses: `(2 S,)`, of the trials in the order of `mirrored_trials`.
         sigma: Factor of the noise.
     """
     ranks = centred_ranks(losses)
@@ -81,7 +81,7 @@ def slope(noise: Mapping[str, Tensor], losses: Tensor, sigma: float) -> dict[str
 
 
 def evolution_slope(
-    weights: Mapping[str, Tensor], judge: Judge, *, pairs: int, sigma: float, key: HostRNG
+    weights: Mapping[str, Tensor], judge: JudgeTrials, *, pairs: int, sigma: float, key: HostRNG
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Return a stand-in for the gradient of a loss that may have none, and the trials' losses.
 
@@ -102,5 +102,5 @@ def evolution_slope(
     pairs = checked_value(Count, "pairs", pairs, where)
     sigma = checked_value(Positive, "sigma", sigma, where)
     noise = weight_noise(weights, key, torch.arange(pairs))
-    losses = judge(mirrored(weights, noise, sigma))
+    losses = judge(mirrored_trials(weights, noise, sigma))
     return slope(noise, losses, sigma), losses
