@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from nca.engine.perception import per_cell as per_cell
     from nca.engine.perception import perceptron as perceptron
     from nca.engine.plane import rollout_on_plane as rollout_on_plane
+    from nca.engine.population import Population as Population
     from nca.engine.program import AttentionTerm as AttentionTerm
     from nca.engine.program import AttentionWeights as AttentionWeights
     from nca.engine.program import Correlation as Correlation
@@ -157,6 +158,7 @@ NAMES = {
         "TORUS",
     ),
     "nca.engine.automaton": ("Automaton",),
+    "nca.engine.population": ("Population",),
     "nca.engine.conditions": (
         "Alive",
         "Noise",
@@ -308,7 +310,7 @@ def __getattr__(name: str) -> Any:
     if name in NAMESPACES:
         found = importlib.import_module(f"nca.{name}")
     elif name in _HOME:
-        if name == "Automaton":
+        if name in ("Automaton", "Population"):
             importlib.import_module("nca.device")  # which lends its steps a clock
         found = getattr(importlib.import_module(_HOME[name]), name)
     else:

@@ -87,7 +87,7 @@ size = [8, 8] -> topolgy = "torus"\nsize = [8, 8]
 
 hidden = 4 -> hiden = 4
   line 16 [levels[1].rules[0]] hiden unknown key did you mean `hidden`? [levels[1].rules[0]]
-    knows: angle, gain, hidden, laplacian, slopes
+    knows: angle, condition, gain, hidden, laplacian, slopes
 
 hidden = 4 -> hidden = "4"
   line 16 [levels[1].rules[0]] hidden is "4" expected: whole number, at least 1
@@ -159,11 +159,11 @@ random_seed = 3 -> plugins = [3]
   line 3 plugins[0] is 3 expected: text
 
 random_seed = 3 -> "" = 3
-  line 3 "" unknown key a recipe knows: evaluate, format, grid, levels, plugins, pool,
+  line 3 "" unknown key a recipe knows: evaluate, evolve, format, grid, levels, plugins, pool,
     random_seed, rollout, task, train
 
 random_seed = 3 -> a.b = 3
-  line 3 a unknown key a recipe knows: evaluate, format, grid, levels, plugins, pool,
+  line 3 a unknown key a recipe knows: evaluate, evolve, format, grid, levels, plugins, pool,
     random_seed, rollout, task, train
 
 input = true -> input = 1
@@ -254,7 +254,7 @@ def test_faults_are_told_together_in_columns_and_in_the_order_of_the_lines():
         "  line 20  [rollout] fire_rat  unknown key  did you mean `fire_rate`? [rollout] knows: "
         "alive, fire_rate, noise, skips, step_size, steps",
         "  line 28  pol                 unknown key  did you mean `pool`? a recipe knows: "
-        "evaluate, format, grid, levels, plugins, pool, random_seed, rollout, task, train",
+        "evaluate, evolve, format, grid, levels, plugins, pool, random_seed, rollout, task, train",
     ]
     assert told(text.replace("[pool]", "[pol]")) == "\n".join(shown)
 

@@ -15,6 +15,7 @@ one for an automaton and a state; `nca bench RECIPE` times them beside each othe
   three quarters of them fire; where an alive mask spares cells, as long as more than a third of the
   grid can change. It has no second derivatives: `tiled=False` for those. A rule with hooks, or with
   a forward beside its program, is not replaced by its program.
+- `joint`: automata of one shape as one step, each with weights of its own (`nca.Population`).
 - `changing`: which cells change in a step.
 - `compiled`: one step by `torch.compile`. `[train] compile = "auto"` times on the run's own next
   batch whether compiled steps pay for the rest of the run, prints what it found, and keeps to it

@@ -12,7 +12,7 @@ from typing import Any
 from nca.errors import NCAError
 from nca.recipe.tables import Tables
 
-SOME = ("plugins", "train", "pool", "evaluate", "rollout.steps")
+SOME = ("plugins", "train", "pool", "evolve", "evaluate", "rollout.steps")
 """The keys, and tables of keys, that do not count for everything."""
 
 
@@ -70,7 +70,8 @@ class Reads:
         read, changed = self.read(after), set(_changed(before, after))
         idle = {key for key in changed if _in(key, SOME) and not _in(key, read)}
         idle |= changed & {*BEGINNING}
-        for name in ("train", "pool"):  # one that was not there comes with the keys it needs
+        # a table that was not there comes with the keys it needs
+        for name in ("train", "pool", "evolve"):
             if getattr(before, name) is None and any(_in(key, read) for key in changed):
                 idle = {key for key in idle if not _in(key, [name])}
         outvoted = {key: by for key, by in self.outvoted.items() if _any_in(changed, key)}

@@ -34,6 +34,7 @@ Read this folder in this order:
 - `watch`: what rules write into, and must not.
 - `activation_memory`: what a rollout keeps for its gradient, and what it computes again.
 - `automaton`: `Automaton`: layout, rules and conditions together; `step`, `rollout`, `trajectory`.
+- `population`: automata of one shape, stepped in one call.
 - `initial`: first states: zeros, uniform numbers or learned vectors.
 - `rollouts`: rollouts until nothing changes, and with changing input.
 - `plane`: rollouts on a plane, which is a torus that grows.

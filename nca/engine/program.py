@@ -96,8 +96,9 @@ class Correlation:
 
     Attributes:
         level: The level that it reads: `own`, `below`, `above`, or a name.
-        weight: `(C out, C, *kernel)`, every side odd; not flipped.
-        bias: `(C out)`, or None.
+        weight: `(C out, C, *kernel)`, every side odd; not flipped. `(C out, P, C, *kernel)` for the
+            P members of a population, whose samples follow one another.
+        bias: `(C out)`, or `(C out, P)`, or None.
         cell_map: What is done to each cell of the level before it is read, or None.
         attention: How each neighbour is scaled before it is read: by its weight times the number
             of neighbours; None: not at all. Its radius is that of the kernel.
@@ -173,8 +174,8 @@ class Layer:
     """A layer that all cells share: `weight drop(activation(x)) + bias`.
 
     Attributes:
-        weight: `(out, in)`.
-        bias: `(out)`, or None.
+        weight: `(out, in)`, or `(P, out, in)` for the members of a population.
+        bias: `(out)`, or `(P, out)`, or None.
         activation: What is done to what comes in.
         dropout: Chance that a number which comes in is dropped; the others grow by
             `1 / (1 - dropout)`. A rule declares it in training only.

@@ -89,7 +89,8 @@ def _change(term: Term, view: View) -> Tensor:
                 features = torch.cat(stencil_features(stencils, level, view), dim=1)
             else:
                 features = view.stencils(level, stencils.kernels)
-            columns = first.weight.unflatten(1, (stencils.channels, -1)).transpose(1, 2).flatten(1)
+            columns = first.weight.unflatten(-1, (stencils.channels, -1))
+            columns = columns.transpose(-1, -2).flatten(-2)
             first = Layer(columns, first.bias, first.activation, first.dropout)
             return _layers(features, (first, *layers), view, f"dropout/{stencils.level}")
         case MLPTerm((Correlation(attention=None) as correlation,), (first, *layers)):
@@ -131,6 +132,11 @@ def _bent(numbers: Tensor, activation: Activation) -> Tensor:
 
 
 def _linear(cells: Tensor, layer: Layer) -> Tensor:
+    if layer.weight.ndim == 3:  # of members, whose cells follow one another
+        each = cells.unflatten(0, (layer.weight.shape[0], -1))
+        if layer.bias is None:
+            return torch.bmm(each, layer.weight.mT).flatten(0, 1)
+        return torch.baddbmm(layer.bias.unsqueeze(1), each, layer.weight.mT).flatten(0, 1)
     if layer.bias is None:
         return cells @ layer.weight.T
     return torch.addmm(layer.bias, cells, layer.weight.T)

@@ -215,9 +215,17 @@ class DenseInputs:
         return stencils_valid(self._pad(tensor, radii), kernels)
 
     def _correlated(self, level: str, correlation: Correlation) -> Tensor:
-        radii = tuple(side // 2 for side in correlation.weight.shape[2:])
-        padded = self.padded(level, radii, correlation.cell_map)
-        return correlate_valid(padded, correlation.weight, correlation.bias)
+        weight, bias = correlation.weight, correlation.bias
+        axes = self.state.axes
+        padded = self.padded(
+            level, tuple(s // 2 for s in weight.shape[-axes:]), correlation.cell_map
+        )
+        if weight.ndim == padded.ndim:
+            return correlate_valid(padded, weight, bias)
+        kernels = weight.unbind(1)  # one for each member, whose samples follow one another
+        biases = (None,) * len(kernels) if bias is None else bias.unbind(1)
+        parts = zip(padded.chunk(len(kernels)), kernels, biases, strict=True)
+        return torch.cat([correlate_valid(*part) for part in parts])
 
     def _pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
         """Pad a tensor; a level of the state is padded once for all rules."""

@@ -19,7 +19,8 @@ def state_bytes(tables: Tables) -> dict[KeyPath, int]:
     one = _one(tables)
     counts: dict[KeyPath, int] = {}
     if tables.train:
-        counts["train", "batch"] = tables.train.batch // tables.train.parts * one
+        trials = tables.evolve.population + 1 if tables.evolve else 1
+        counts["train", "batch"] = trials * (tables.train.batch // tables.train.parts) * one
     if tables.train and tables.pool:
         counts["pool", "size"] = tables.pool.size * one
     return counts

@@ -49,6 +49,7 @@ def senseless(tables: Tables) -> Iterator[Fault]:
         yield from _schedule(tables.train)
         yield from _steps(tables.train, tables.rollout.steps)
     yield from _pool(tables)
+    yield from _evolution(tables)
     yield from _evaluation(tables.evaluate, any(level.input for level in tables.levels))
 
 
@@ -198,6 +199,20 @@ def _pool(tables: Tables) -> Iterator[Fault]:
     if pool.swapped and not any(level.input for level in tables.levels):
         to_do = "no level holds an input that could be exchanged: leave it out"
         yield _of("pool", "swapped", f"is {pool.swapped}", to_do, ("levels",))
+
+
+def _evolution(tables: Tables) -> Iterator[Fault]:
+    train = tables.train
+    if tables.evolve is None:
+        return
+    if train is None:
+        to_do = "only training moves weights: add [train]"
+        yield Fault(("evolve",), "has no effect", to_do, others=(("train",),))
+        return
+    for key in ("memory", "parts", "compile"):
+        if getattr(train, key) != type(train).model_fields[key].default:
+            to_do = "[evolve] follows no gradient: leave it out"
+            yield _of("train", key, "has no effect", to_do, ("evolve",))
 
 
 def _evaluation(table: Evaluate, inputs: bool) -> Iterator[Fault]:

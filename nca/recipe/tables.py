@@ -5,7 +5,7 @@ The options of rules and tasks are not here: they are the arguments of the plugi
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Len
+from annotated_types import Ge, Le, Len, MultipleOf
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
@@ -72,6 +72,12 @@ def _mode(value: Any) -> Any:
     if not isinstance(value, str | dict):
         raise PydanticCustomError("recipe", 'give a mode, or a table: { mode = "segments" }')
     return {"mode": value} if isinstance(value, str) else value
+
+
+def _pairs(value: Any) -> Any:
+    if type(value) is not int or value < 2 or value % 2:
+        raise PydanticCustomError("recipe", "give an even number from 2: trials come in pairs")
+    return value
 
 
 def _each(value: Any) -> Any:
@@ -158,6 +164,20 @@ class Train(RecipeTable):
     save_every: Iterations = 500
 
 
+class Evolve(RecipeTable):
+    """How weights evolve, where no gradient is followed.
+
+    `strategies`: `population` trials of the weights with noise of standard deviation `sigma` tell
+    which way to go, and the optimiser of `[train]` goes there. What a trial is judged by is the
+    task's `loss`, or its `headline`, neither of which needs a derivative.
+    """
+
+    kind: Literal["strategies"]
+    population: Annotated[int, BeforeValidator(_pairs), Ge(2), Le(10**5), MultipleOf(2)]
+    sigma: Positive
+    fitness: Literal["loss", "headline"] = "loss"
+
+
 class Evaluate(RecipeTable):
     """How the outcome is judged: at which steps, on how many samples, after which disturbance.
 
@@ -186,4 +206,5 @@ class Tables(RecipeTable):
     task: TaskTable | None = None
     pool: PoolOptions | None = None
     train: Train | None = None
+    evolve: Evolve | None = None
     evaluate: Evaluate = Evaluate()

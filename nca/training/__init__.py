@@ -17,10 +17,16 @@ pool and its own number alone. Two threads round otherwise than one: a resumed r
 it last had; `OMP_NUM_THREADS` keeps the number fixed, however busy the machine is. Before a
 terminal with colours the cells are drawn as they train (`--no-picture`: not).
 
+`[evolve] kind = "strategies"` follows no gradient: `population` trials of the weights with noise of
+standard deviation `sigma`, all on the same batch, say by the rank of their loss which way the
+optimiser goes (`evolution`). `fitness = "headline"` judges them by the task's headline metric
+instead. Neither needs a derivative; an iteration costs as much as `population + 1` rollouts.
+
 `loop` is the loop from top to bottom, `forward_backward` one iteration's rollout, loss and
 gradient, `run` the modules and the counters, `run_folder` makes and locks the folder, `restore`
-checks what a run takes up, `ema` averages weights, `monitor` notices what goes wrong, `choices`
-lets `memory_planner`, `threads` and `compile_trial` choose before the first iteration, `new_recipe`
-notes overrides of a run that goes on, `optimiser` moves the weights, `log` and `tensorboard` write.
+checks what a run takes up, `strategies` tries weights with noise on them, `ema` averages weights,
+`monitor` notices what goes wrong, `choices` lets `memory_planner`, `threads` and `compile_trial`
+choose before the first iteration, `new_recipe` notes overrides of a run that goes on, `optimiser`
+moves the weights, `log` and `tensorboard` write.
 Public to the other folders: every module.
 """

@@ -11,6 +11,7 @@ from nca.engine.state import State
 from nca.errors import PluginError
 from nca.tasks.batch import Batch
 from nca.training.run import Run
+from nca.training.strategies import StrategiesStep
 
 
 class TrainingStep(nn.Module):
@@ -32,6 +33,12 @@ class TrainingStep(nn.Module):
         return states, self.run.task.loss(states, batch)
 
 
+def training_step(run: Run) -> nn.Module:
+    """Return the part of an iteration that makes gradients, or what stands in for them."""
+    table = run.recipe.tables.evolve
+    return StrategiesStep(run, table) if table else TrainingStep(run)
+
+
 def forward_backward(
     step: nn.Module, run: Run, batch: Batch, steps: int
 ) -> tuple[State, dict[str, Tensor]]:
@@ -41,7 +48,8 @@ def forward_backward(
     is that of one part.
 
     Args:
-        step: A `TrainingStep`, or what a process group has made of it.
+        step: A `TrainingStep`, or what a process group has made of it; a `StrategiesStep` tells
+            the slope in a way of its own.
         run: Whose recipe says in how many parts.
         batch: The states to start from, with their truth.
         steps: How many steps the rollout takes.
@@ -49,6 +57,8 @@ def forward_backward(
     Returns:
         The last state, cut off from its past, and the terms of the loss, each `(B,)`.
     """
+    if isinstance(step, StrategiesStep):
+        return step.estimate(batch, steps)
     run.optimiser.zero_grad()
     size = batch.state.batch // run.table.parts
     ends: list[State] = []

@@ -56,7 +56,7 @@ from nca.progress import SILENT, Progress
 from nca.recipe.tables import Train
 from nca.tasks.batch import Batch
 from nca.training.ema import ema_weights
-from nca.training.forward_backward import TrainingStep, forward_backward
+from nca.training.forward_backward import forward_backward, training_step
 from nca.training.monitor import ShowStates, TrainingMonitor
 from nca.training.run import Run
 
@@ -77,7 +77,7 @@ def train(run: Run, progress: Progress = SILENT, show: ShowStates | None = None)
     """
     table, rollout = run.table, run.recipe.tables.rollout
     weights = list(run.modules.parameters())
-    step = run.group.wrap_ddp(TrainingStep(run))
+    step = run.group.wrap_ddp(training_step(run))
     monitor = TrainingMonitor(run, progress, show)
     run.modules.train()
     _begin(run, progress)

@@ -21,7 +21,7 @@ from nca.engine.activation_memory import ActivationMemory
 from nca.engine.rng import HostRNG
 from nca.progress import SILENT, Progress
 from nca.training import probe
-from nca.training.forward_backward import TrainingStep, forward_backward
+from nca.training.forward_backward import forward_backward, training_step
 from nca.training.loop import next_batch
 from nca.training.run import Run
 
@@ -107,6 +107,8 @@ def choose_memory(run: Run, progress: Progress) -> None:
     """
     if run.table.memory.mode != "auto" or run.iteration >= run.table.iterations:
         return
+    if run.recipe.tables.evolve:  # nothing is kept for a gradient
+        return
     group, room = run.group, probe.free(run.device)
     if room is not None:
         room = -group.max(-round((1 - MARGIN) * room / group.sharing(run.device)))
@@ -129,7 +131,7 @@ class IterationProbe:
     """
 
     def __init__(self, run: Run, progress: Progress = SILENT) -> None:
-        self.run, self.step, self.progress = run, TrainingStep(run), progress
+        self.run, self.step, self.progress = run, training_step(run), progress
         self.least, self.most = run.recipe.tables.rollout.steps
         self.last_states = min(run.table.last_states, self.most)
         self.state = self.whole = self.always = 0

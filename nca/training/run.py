@@ -21,7 +21,7 @@ from nca.distributed.agreement import agreed_precision
 from nca.distributed.group import SINGLE, ProcessGroup
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
-from nca.errors import CheckpointError, DivergedError
+from nca.errors import CheckpointError, DivergedError, ProcessError
 from nca.files import is_file, write_whole
 from nca.lock import FolderLock
 from nca.progress import Progress
@@ -207,6 +207,12 @@ class Run:
             NCAError: What the task raises while it loads its data.
         """
         group.check(recipe.training().batch, recipe.training().parts)
+        if recipe.tables.evolve and group.count > 1:
+            raise ProcessError(
+                f"a run with [evolve] takes one process, but there are {group.count}.",
+                where=f"recipe {recipe.name}",
+                to_do="start it without torchrun",
+            )
         recipe.check_memory(device)
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
