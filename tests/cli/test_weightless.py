@@ -84,3 +84,33 @@ def test_a_run_never_replaces_another(runs):
     runs("run", "B3/S23", "glider", "--steps", 2)
     runs("run", "B3/S23", "glider", "--steps", 2)
     assert {path.name for path in Path("runs").iterdir()} == {"B3_S23-1", "B3_S23-2"}
+
+
+def test_a_rule_whose_table_is_computed_when_it_is_built_runs(runs):
+    # its constructor compares tensors, of which an outline without memory has none
+    assert "cells at step 2" in runs("run", "B2e3i/S23", "--steps", 2).out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.rle", None, ("there is no pattern file", "there are lies.rle")),
+        ("rows.rle", "x = 3, y = 3, rule = W30\no$o$3o!\n", ("has 3 rows", "a row of cells")),
+        ("other.rle", "x = 1, y = 1, rule = LifeHistory\no!\n", ("LifeHistory", "other.rle")),
+    ],
+)
+def test_a_file_that_is_no_pattern_of_its_rule_is_refused_with_its_name(
+    nca, here, name, content, words
+):
+    Path("lies.rle").write_text(GLIDER)
+    if content:
+        Path(name).write_text(content)
+    result = nca("run", name, "--steps", 2)
+    assert result.code == 1
+    assert all(word in result.err for word in words), result.err
+    assert "--set" not in result.err
+
+
+def test_a_folder_is_no_pattern_file(nca, here):
+    Path("folder.rle").mkdir()
+    assert '"folder.rle" is a folder' in nca("render", "folder.rle").err
