@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nca.analysis import Cycle, Motion, OrbitWatch, population
+from nca.analysis import Cycle, Motion, OrbitWatch, PlaneOrbitWatch, population
 from nca.checkpoint.trained import Trained
-from nca.engine.plane import rollout_on_plane
+from nca.engine.automaton import Automaton
+from nca.engine.plane import states_on_plane
 from nca.engine.rollouts import divergence
 from nca.engine.state import State
 from nca.progress import SILENT, Progress
@@ -29,8 +30,8 @@ class Observation:
 
     Attributes:
         steps: The steps that were looked at, from the first state's on.
-        population: How many cells hold anything but 0, at each of them.
-        mass: The sum of all numbers of the level, at each.
+        population: How many cells of the bottom level that changes hold anything but 0, at each.
+        mass: The sum of all numbers of that level, at each.
         cycle: States that come back in their place, if any were seen to.
         motion: States that come back in another place, if any were.
         velocity: How far the centre moves in a step, along each axis, over the second half; None
@@ -144,18 +145,34 @@ def observe(
 
 
 def _on_a_plane(trained: Trained, state: State, steps: int, progress: Progress) -> Observation:
-    found = Observation()
-    name = trained.automaton.writable_levels[-1]
-
-    def look(state: State, origin: Size) -> None:
-        _note(found, state, name)
-        found.origin = origin
-        progress.advance(state.step)
-
-    look(state, (0,) * state.axes)
-    state, _ = rollout_on_plane(trained.automaton, state, steps, look)
-    found.size, found.moments = state.size(name), [state]
+    found = Observation(origin=(0,) * state.axes)
+    automaton, begun = trained.automaton, state.step
+    name = automaton.writable_levels[0]
+    orbits = None if _by_chance(automaton) else PlaneOrbitWatch()
+    last = state
+    shown = itertools.chain([(state, found.origin)], states_on_plane(automaton, state, steps, 1))
+    for last, found.origin in shown:
+        _note(found, last, name)
+        found.diverged = divergence([last], [*automaton.writable_levels])
+        if orbits:
+            orbits.show(last.step, _changing(automaton, last), found.origin)
+        progress.advance(last.step - begun)
+        if found.diverged or progress.stopped():
+            break
+    if orbits:
+        found.cycle, found.motion = orbits.cycle, orbits.motion
+    found.size, found.moments = last.size(name), [last]
     return found
+
+
+def _by_chance(automaton: Automaton) -> bool:
+    return automaton.fire_rate < 1 or automaton.spec.noise is not None
+
+
+def _changing(automaton: Automaton, state: State) -> Tensor:
+    """Return all levels that rules write to, one sample, as `(C, *space)`: what comes next."""
+    levels = [state[name][0] for name in automaton.writable_levels]
+    return levels[0] if len(levels) == 1 else torch.cat(levels)
 
 
 class _Watcher:
@@ -169,10 +186,10 @@ class _Watcher:
 
     def __init__(self, trained: Trained, state: State, steps: int) -> None:
         automaton = trained.automaton
-        self.name = automaton.writable_levels[-1]
+        self.automaton = automaton
+        self.name = automaton.writable_levels[0]
         self.wraps = {*automaton.topology.of(state.axes)} == {"torus"}
-        by_chance = automaton.fire_rate < 1 or automaton.spec.noise is not None
-        self.orbits = None if by_chance else OrbitWatch(wraps=self.wraps)
+        self.orbits = None if _by_chance(automaton) else OrbitWatch(wraps=self.wraps)
         self.every_moment = -(-steps // (MOMENTS - 1)) or 1
         self.every_frame = -(-steps // FRAMES) or 1
         self.steps, self.begun = steps, state.step
@@ -184,9 +201,9 @@ class _Watcher:
         level = state[self.name][0]
         passed = state.step - self.begun
         _note(self.found, state, self.name)
-        self.found.diverged = divergence([state], [self.name])
+        self.found.diverged = divergence([state], [*self.automaton.writable_levels])
         if self.orbits:
-            self.orbits.show(state.step, level)
+            self.orbits.show(state.step, _changing(self.automaton, state))
         if self.wraps and 2 * passed >= self.steps:
             self.centres.append(_centre(level))
         if passed % self.every_moment == 0 or passed == self.steps:

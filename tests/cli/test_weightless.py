@@ -42,6 +42,7 @@ def test_on_a_plane_a_pattern_does_not_meet_itself(runs):
     Path("mine.rle").write_text(GLIDER)
     result = runs("run", "mine.rle", "--steps", 900, "--plane")
     assert "5 cells at step 900" in result.out
+    assert "from step 0 on it is the same in another place after 4 steps" in result.out
     assert "the plane has grown to" in result.out
 
 
@@ -113,4 +114,26 @@ def test_a_file_that_is_no_pattern_of_its_rule_is_refused_with_its_name(
 
 def test_a_folder_is_no_pattern_file(nca, here):
     Path("folder.rle").mkdir()
-    assert '"folder.rle" is a folder' in nca("render", "folder.rle").err
+    assert '"folder.rle" is a folder' in nca("run", "folder.rle").err
+
+
+def test_on_a_plane_every_step_is_looked_at(runs):
+    result = runs("run", "life", "diehard", "--steps", 200, "--plane")
+    assert "all cells are 0 from step 130 on" in result.out
+    found = json.loads(Path("runs/life-1/observation.json").read_text())
+    assert found["steps"] == [*range(201)]
+    assert found["cycle"] == {"first": 130, "period": 1}
+
+
+def test_ants_that_come_back_to_a_ground_of_their_making_do_not_repeat(runs):
+    result = runs("run", "langton", "--steps", 100)
+    assert "repeats" not in result.out
+    assert "20 cells at step 100" in result.out  # black ones, and not ants
+
+
+@pytest.mark.parametrize("what", ["B03/S23", "B3/S23:P30,30"])
+def test_a_plane_that_cannot_be_is_refused_before_there_is_a_folder(nca, here, what):
+    result = nca("run", what, "--plane", "--steps", 3)
+    assert result.code == 1
+    assert "plane" in result.err
+    assert not Path("runs").exists()
