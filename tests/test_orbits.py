@@ -47,6 +47,7 @@ def test_a_glider_moves_and_comes_round_after_four_steps_a_cell():
     automaton = life()
     orbits, _ = watched(automaton, begun(automaton, glider(), (9, 9)), 36)
     assert orbits.motion == Motion(0, 4, (1, 1))
+    assert orbits.motion
     assert orbits.motion.speed == 0.25
     assert orbits.cycle == Cycle(0, 36)
 

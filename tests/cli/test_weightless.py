@@ -137,3 +137,29 @@ def test_a_plane_that_cannot_be_is_refused_before_there_is_a_folder(nca, here, w
     assert result.code == 1
     assert "plane" in result.err
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "render"])
+def test_a_patterns_name_alone_is_told_where_it_belongs(nca, here, command):
+    result = nca(command, "glider")
+    assert result.code == 1
+    assert "glider is a pattern, which is given after a recipe: RECIPE glider" in result.err
+
+
+def test_what_is_no_name_is_quoted_in_part(nca, here):
+    result = nca("run", "B3/S23" * 20_000)
+    assert result.code == 1
+    assert len(result.err) < 2_000
+
+
+def test_a_pattern_of_numbers_is_refused_where_cells_have_states(nca, here):
+    result = nca("run", "B3/S23", "orbium", "--steps", 2)
+    assert result.code == 1
+    assert "has numbers between the states of cells" in result.err
+
+
+@pytest.mark.parametrize("command", ["plan", "sweep"])
+def test_where_training_is_needed_a_rule_is_sent_to_run(nca, here, command):
+    result = nca(command, "B3/S23")
+    assert result.code == 1
+    assert "what has no weights is only run: nca run" in result.err
