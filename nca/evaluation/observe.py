@@ -20,6 +20,8 @@ from nca.types import Size
 
 MOMENTS = 8
 """So many states are kept to be drawn side by side."""
+CENTRED = 0.1
+"""A pattern has a centre from this share on: 1 is in one row, 0 all around the torus."""
 FRAMES = 240
 """A film has so many, at most."""
 
@@ -193,7 +195,7 @@ class _Watcher:
         self.every_moment = -(-steps // (MOMENTS - 1)) or 1
         self.every_frame = -(-steps // FRAMES) or 1
         self.steps, self.begun = steps, state.step
-        self.centres: list[tuple[float, ...]] = []
+        self.centres: list[tuple[float, ...] | None] = []
         self.found = Observation()
 
     def look(self, state: State) -> None:
@@ -228,28 +230,34 @@ def _note(found: Observation, state: State, name: str) -> None:
     found.mass.append(float(level.double().sum()))
 
 
-def _centre(level: Tensor) -> tuple[float, ...]:
-    """Return the centre of mass of `(C, *space)` on a torus, as an angle along each axis."""
+def _centre(level: Tensor) -> tuple[float, ...] | None:
+    """Return the centre of mass of `(C, *space)` on a torus, as an angle along each axis.
+
+    None: what fills the torus all around has none.
+    """
     angles = []
     for axis in range(1, level.ndim):
         others = [dim for dim in range(level.ndim) if dim != axis]
         line = level.double().abs().sum(dim=others)
         turns = torch.arange(len(line), device=line.device) * (2 * math.pi / len(line))
         sine, cosine = ((line * part).sum() for part in (turns.sin(), turns.cos()))
+        if not math.hypot(float(sine), float(cosine)) >= CENTRED * float(line.sum()) > 0:
+            return None
         angles.append(math.atan2(float(sine), float(cosine)))
     return tuple(angles)
 
 
-def _velocity(centres: list[tuple[float, ...]], size: Size) -> tuple[float, ...] | None:
+def _velocity(centres: list[tuple[float, ...] | None], size: Size) -> tuple[float, ...] | None:
     """Return how far a centre has moved in a step, along each axis, the shorter way round."""
-    if len(centres) < 2:
+    there = [centre for centre in centres if centre is not None]
+    if len(there) < max(len(centres), 2):
         return None
     moved = []
     for axis, side in enumerate(size):
-        angles = [centre[axis] for centre in centres]
+        angles = [centre[axis] for centre in there]
         turned = sum(
             math.remainder(after - before, 2 * math.pi)
             for before, after in itertools.pairwise(angles)
         )
-        moved.append(turned * side / (2 * math.pi) / (len(centres) - 1))
+        moved.append(turned * side / (2 * math.pi) / (len(there) - 1))
     return tuple(moved)

@@ -163,3 +163,8 @@ def test_where_training_is_needed_a_rule_is_sent_to_run(nca, here, command):
     result = nca(command, "B3/S23")
     assert result.code == 1
     assert "what has no weights is only run: nca run" in result.err
+
+
+def test_what_fills_the_torus_has_no_centre_that_moves(runs):
+    assert "its centre" not in runs("run", "smooth_life", "--steps", 4).out
+    assert "its centre moves 0.60" in runs("run", "lenia", "--steps", 60).out
