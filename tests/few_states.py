@@ -3,7 +3,7 @@
 import torch
 
 from nca import Needs, Program, TableTerm, UpdateRule, register
-from nca_plugins.life import MOORE
+from nca_plugins.discrete.rule_string import MOORE
 
 BRAIN = """\
 format = 1
