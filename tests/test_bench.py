@@ -30,6 +30,7 @@ from nca.bench.flops import WorkPerCell, work_per_cell
 from nca.bench.run import Call, outcome_difference
 from nca.bench.timing import Budget, Clock
 from nca.checkpoint.find import benchmarks
+from nca.checkpoint.read import read_recipe
 from nca.engine.automaton import Automaton
 from nca.reports.statistics import Quartiles
 
@@ -544,3 +545,12 @@ def test_a_rule_without_a_kernel_stays_as_it_is():
     automaton = one_level(Scale(0.5))
     state = automaton.seed(1, (4,)).map(lambda level: level + 1)
     assert PLAIN.made(automaton)(state, 2) == automaton.rollout(state, 2)
+
+
+def test_without_a_batch_that_is_said_one_grid_is_timed(tmp_path):
+    text = Path(benchmarks()["life_1024"]).read_text()
+    assert "batch = 1\n" in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace("batch = 1\n", ""))
+    assert Case(read_recipe(str(path)), CPU).batch == 1
+    assert Case(read_recipe(str(path), ["evaluate.batch=3"]), CPU).batch == 3

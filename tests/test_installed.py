@@ -7,7 +7,9 @@ import pytest
 
 from nca.checkpoint.find import recipes
 from nca.cli.help import topics
+from nca.registry.discovery import discover
 from nca.registry.installed import COMPLAINTS, entry_points_of, folders_of, listen
+from nca.registry.registry import registry
 
 
 @pytest.fixture
@@ -102,3 +104,15 @@ def test_metadata_without_a_name_are_named_by_their_folder(install):
     assert "growing" in recipes()
     assert "strange" in lines[0] or "None" in lines[0]
     assert Path(lines[0]).name
+
+
+KINDS = ("rule", "task", "dataset", "target", "pattern", "importer", "notation")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_declared_is_of_the_kind_of_its_group(kind):
+    discover()
+    declared = [point.name for point in entry_points_of(f"nca.{kind}s")]
+    assert declared
+    for name in declared:
+        registry.get(kind, name)

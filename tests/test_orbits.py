@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nca import Automaton, Layout, Level, RuleContext, ShapeError, State, Topology, rollout_on_plane
-from nca.analysis import Cycle, Motion, OrbitWatch, population, shift_between
+from nca.analysis import Cycle, Motion, OrbitWatch, PlaneOrbitWatch, population, shift_between
 from nca_plugins.discrete.patterns import acorn, diehard, glider, gosper_gun, r_pentomino
 from nca_plugins.discrete.table_rule import Discrete, Life
 
@@ -47,6 +47,7 @@ def test_a_glider_moves_and_comes_round_after_four_steps_a_cell():
     automaton = life()
     orbits, _ = watched(automaton, begun(automaton, glider(), (9, 9)), 36)
     assert orbits.motion == Motion(0, 4, (1, 1))
+    assert orbits.motion
     assert orbits.motion.speed == 0.25
     assert orbits.cycle == Cycle(0, 36)
 
@@ -138,3 +139,28 @@ def test_a_plane_that_outgrows_the_memory_is_refused(monkeypatch):
         ShapeError, match=r"has grown to a grid of [\d.]+ kB, and there are 65.5 kB"
     ):
         rollout_on_plane(automaton, state, 4000)
+
+
+def test_a_zero_with_a_sign_is_a_zero_and_what_is_no_number_is_no_fault():
+    orbits = OrbitWatch()
+    orbits.show(0, torch.tensor([[0.5, 0.0, 0.0]]))
+    orbits.show(1, torch.tensor([[0.5, -0.0, 0.0]]))
+    assert orbits.cycle == Cycle(0, 1)
+    orbits = OrbitWatch()
+    for step in range(3):
+        orbits.show(step, torch.tensor([[float("nan"), step, -float("inf")]]))
+    assert orbits.cycle is None
+
+
+def test_a_pattern_on_a_plane_is_known_again_wherever_its_grid_begins():
+    cells = torch.zeros(1, 4, 5)
+    cells[0, 1, 2] = 1
+    orbits = PlaneOrbitWatch()
+    orbits.show(3, cells, (0, 0))
+    orbits.show(4, torch.zeros(1, 4, 5), (0, 0))
+    orbits.show(5, torch.nn.functional.pad(cells, (1, 1, 1, 1)), (-1, 1))
+    assert orbits.motion == Motion(3, 2, (0, 2))
+    orbits = PlaneOrbitWatch()
+    orbits.show(0, cells, (0, 0))
+    orbits.show(1, torch.nn.functional.pad(cells, (1, 1, 1, 1)), (-1, -1))
+    assert orbits.cycle == Cycle(0, 1)

@@ -288,3 +288,21 @@ def test_a_pattern_that_is_none_is_refused(tmp_path):
             open_pattern(spec, place)
     with pytest.raises(PatternError, match="does not take these options"):
         open_pattern({"name": "glider", "angle": 3}, place)
+
+
+def test_comments_below_the_header_are_passed_over_and_places_stay():
+    text = f"{HEADER}#C bo!\nbo$2bo$\n # so\n3o!\n"
+    assert read_rle(text).cells.tolist() == GLIDER.tolist()
+    with pytest.raises(PatternError) as fault:
+        read_rle(f"{HEADER}#C words\nbo$2bz$3o!\n")
+    assert "line 3, column 6" in fault.value.where
+    with pytest.raises(PatternError, match="no run"):
+        read_rle(f"{HEADER}bo#$2bo$3o!\n")
+
+
+def test_a_tab_is_no_cell_but_may_end_a_line():
+    assert read_cells(".O\t\n..O \t\nOOO\n").cells.tolist() == GLIDER.tolist()
+    with pytest.raises(PatternError) as fault:
+        read_cells("!Name: x\n..O\n.\tO\n")
+    assert "a tab" in fault.value.what
+    assert "line 3, column 2" in fault.value.where

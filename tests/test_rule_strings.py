@@ -309,6 +309,11 @@ def test_rules_of_all_families_are_stepped_as_bits(rule, axes):
 def test_what_no_family_means_is_none_of_them(text):
     assert known_rule(text) is None
     assert all(family(text) is None for family in FAMILIES)
+
+
+@pytest.mark.parametrize("text", ["B\u0663/S23", "W\u0663\u0660", "B3/S2\u00b3"])
+def test_digits_of_other_scripts_are_none(text):
+    assert known_rule(text) is None
     with pytest.raises(RuleStringError, match="is no rule string"):
         read_rule(text)
 

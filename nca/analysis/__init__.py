@@ -25,7 +25,14 @@ from nca.analysis.clusters import average_linkage
 from nca.analysis.dynamics import energy, settling_time
 from nca.analysis.growth import rising, spearman
 from nca.analysis.islands import Sizes, components, gather, islands, patches, sizes
-from nca.analysis.orbits import Cycle, Motion, OrbitWatch, population, shift_between
+from nca.analysis.orbits import (
+    Cycle,
+    Motion,
+    OrbitWatch,
+    PlaneOrbitWatch,
+    population,
+    shift_between,
+)
 from nca.analysis.overlap import (
     contingency,
     foreground_ari,
@@ -44,6 +51,7 @@ __all__ = [
     "Cycle",
     "Motion",
     "OrbitWatch",
+    "PlaneOrbitWatch",
     "agreement",
     "area_under_risk",
     "average_linkage",

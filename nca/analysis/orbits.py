@@ -98,6 +98,48 @@ class OrbitWatch:
         self._last.append((step, alike, cells))
 
 
+class PlaneOrbitWatch:
+    """Finds out whether the states of a pattern on a plane come back, in their place or elsewhere.
+
+    Attributes:
+        cycle: Found as soon as a state is one that was there before, in its place.
+        motion: Found as soon as a state is one that was there before, in another place.
+    """
+
+    def __init__(self) -> None:
+        self.cycle: Cycle | None = None
+        self.motion: Motion | None = None
+        self._seen: dict[bytes, tuple[int, Size]] = {}
+
+    def show(self, step: int, level: Tensor, origin: Size) -> None:
+        """Look at a state.
+
+        Args:
+            step: Its step; one more than the last one's.
+            level: `(C, *space)`.
+            origin: The place of its first cell on the plane.
+        """
+        if self.cycle or self.motion:
+            return
+        places = level.ne(0).any(dim=0).nonzero()
+        if not len(places):
+            corner, cells = (0,) * len(origin), level[:0]
+        else:
+            first, last = places.min(dim=0).values.tolist(), places.max(dim=0).values.tolist()
+            inside = [slice(a, b + 1) for a, b in zip(first, last, strict=True)]
+            corner = tuple(a + b for a, b in zip(first, origin, strict=True))
+            cells = level[(slice(None), *inside)]
+        kind = _compact(cells)
+        shape = torch.tensor(kind.shape if len(places) else [0])
+        before, where = self._seen.setdefault(_digest(shape, kind), (step, corner))
+        if before != step:
+            by = tuple(a - b for a, b in zip(corner, where, strict=True))
+            if any(by):
+                self.motion = Motion(before, step - before, by)
+            else:
+                self.cycle = Cycle(before, step - before)
+
+
 def shift_between(old: Tensor, new: Tensor) -> Size | None:
     """Return by how many cells along each axis one state lies beside another; None: they differ.
 
@@ -125,7 +167,7 @@ def _compact(level: Tensor) -> Tensor:
     """Return whole numbers below 256 as bytes, and others as they are, on the CPU."""
     level = level.detach().cpu()
     cells = level.to(torch.uint8)
-    return cells if cells.to(level.dtype).equal(level) else level.clone()
+    return cells if cells.to(level.dtype).equal(level) else level + 0  # of which -0 is 0
 
 
 def _digest(*tensors: Tensor) -> bytes:

@@ -36,7 +36,7 @@ class Case:
 
     Attributes:
         recipe: Its grid, levels and rules; `[rollout] steps`, the most if there are two; the
-            batch of `[train]`, or without that table of `[evaluate]`.
+            batch of `[train]`, or of `[evaluate]`, or 1 where neither says how many.
         device: Where it runs.
         alive: Share of the cells that live at first, where there is an alive mask.
     """
@@ -70,7 +70,9 @@ class Case:
     def batch(self) -> int:
         """How many grids step side by side."""
         tables = self.recipe.tables
-        return (tables.train or tables.evaluate).batch
+        if tables.train:
+            return tables.train.batch
+        return tables.evaluate.batch if "batch" in tables.evaluate.model_fields_set else 1
 
     @property
     def cell_steps(self) -> int:

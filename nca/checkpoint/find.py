@@ -5,6 +5,7 @@ package of `*.toml` files; pretrained checkpoints lie in its folder `pretrained`
 are there to be timed in `bench`. Finding imports no torch; `read` parses what was found.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from nca.suggest import did_you_mean, listed
 
 LARGEST = 1 << 20
 """Bytes of a recipe's file."""
+SHOWN = 100
+"""Letters of a source that an error quotes."""
 
 ENDINGS = (".toml", ".py")
 """Of files that are recipes, or have one within."""
@@ -112,10 +115,9 @@ def recipe_path(source: str) -> Path:
     if source in known:
         return known[source]
     raise NCAError(
-        f"there is no recipe {source!r}.",
+        f"there is no recipe {_shown(source)}.",
         where=f"installed recipes: {listed(known)}",
-        to_do=f"{did_you_mean(path.stem, known)}give the path of a .toml file, or one of "
-        "these names",
+        to_do=f"{_hint(source, known)}give the path of a .toml file, or one of these names",
     )
 
 
@@ -147,9 +149,9 @@ def checkpoint_path(source: str) -> Path:
     if path.suffix in ENDINGS or source in recipes():
         raise untrained(source)
     raise CheckpointError(
-        f"there is no checkpoint {source!r}.",
+        f"there is no checkpoint {_shown(source)}.",
         where=f"pretrained: {listed(known)}",
-        to_do=f"{did_you_mean(path.stem, known)}give a .safetensors file, a run's folder "
+        to_do=f"{_hint(source, known)}give a .safetensors file, a run's folder "
         "(runs/NAME), or one of these names",
     )
 
@@ -174,6 +176,18 @@ def untrained(source: str) -> CheckpointError:
         to_do=f"train it, nca run {source}, and give its run's folder; nca play {source} "
         "begins with first weights",
     )
+
+
+def _shown(source: str) -> str:
+    """Return what was given in quotes, cut where it is long."""
+    return repr(source if len(source) <= SHOWN else f"{source[: SHOWN - 3]}...")
+
+
+def _hint(source: str, known: Iterable[str]) -> str:
+    """Return what may have been meant by a source that is none."""
+    if source in registry.names("pattern"):
+        return f"{source} is a pattern, which is given after a recipe: RECIPE {source}; or "
+    return did_you_mean(user_path(source).stem[:SHOWN], known)
 
 
 def _installed(folder: str, ending: str) -> dict[str, Path]:

@@ -13,6 +13,7 @@ from nca.cli.interruption import interruptible
 from nca.cli.progress import terminal_progress
 from nca.device import hardware
 from nca.engine.capacity import in_bytes
+from nca.engine.plane import check_plane
 from nca.evaluation.observe import Observation, observe
 from nca.files import write_whole
 from nca.jsonl import dumps
@@ -59,6 +60,10 @@ def observed_run(
     with terminal_progress() as progress:
         trained.prepare(data, progress)
     _say_size(recipe, count)
+    first = trained.task.first_evaluation_batch("test", 1).state
+    if plane:  # refused before there is a folder
+        check_plane(trained.automaton, first)
+    del first
     lock = create_run_folder(out, recipe.name)
     try:
         folder = lock.folder

@@ -1,7 +1,7 @@
 """A plane without edges: a torus that grows before a pattern reaches its edge."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -46,19 +46,53 @@ def rollout_on_plane(
         ShapeError: Cells that see nothing but 0 do not stay 0, or the grid exceeds the memory.
     """
     steps = checked_value(Natural, "steps", steps, "rollout_on_plane(automaton, state, steps)")
-    rules = [rule for name in automaton.writable_levels for rule in automaton.rules_of(name)]
-    reach = max((rule.radius for rule in rules), default=0)
-    _demand_quiet(automaton, state, reach)
     origin: Size = (0,) * state.axes
-    done = 0
-    while done < steps:
+    last = state
+    for last, origin in states_on_plane(automaton, state, steps):
+        passed(last, origin)
+    return last, origin
+
+
+def states_on_plane(
+    automaton: Automaton, state: State, steps: int, every: int = CHUNK
+) -> Iterator[tuple[State, Size]]:
+    """Yield the states of `rollout_on_plane` with their origins, as steps pass.
+
+    Args:
+        automaton: On a torus; cells that see nothing but 0 stay 0.
+        state: Where the pattern is.
+        steps: How many.
+        every: After how many of them a state is yielded; at most 64, and at the end.
+
+    Raises:
+        ShapeError: Cells that see nothing but 0 do not stay 0, or the grid exceeds the memory.
+    """
+    reach = check_plane(automaton, state)
+    origin: Size = (0,) * state.axes
+    for done in range(0, steps, CHUNK):
         count = min(CHUNK, steps - done)
         state, by = _with_margin(state, count * reach + 1)
         origin = tuple(place - more for place, more in zip(origin, by, strict=True))
-        state = automaton.rollout(state, count)
-        done += count
-        passed(state, origin)
-    return state, origin
+        for part in _parts(count, every):
+            state = automaton.rollout(state, part)
+            yield state, origin
+
+
+def _parts(count: int, every: int) -> Iterator[int]:
+    for done in range(0, count, every):
+        yield min(every, count - done)
+
+
+def check_plane(automaton: Automaton, state: State) -> int:
+    """Return how far rules see in a step, where a plane can be had.
+
+    Raises:
+        ShapeError: Cells that see nothing but 0 do not stay 0, or the grid has edges.
+    """
+    rules = [rule for name in automaton.writable_levels for rule in automaton.rules_of(name)]
+    reach = max((rule.radius for rule in rules), default=0)
+    _demand_quiet(automaton, state, reach)
+    return reach
 
 
 def _with_margin(state: State, margin: int) -> tuple[State, Size]:

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nca.analysis import Cycle, Motion, OrbitWatch, population
+from nca.analysis import Cycle, Motion, OrbitWatch, PlaneOrbitWatch, population
 from nca.checkpoint.trained import Trained
-from nca.engine.plane import rollout_on_plane
+from nca.engine.automaton import Automaton
+from nca.engine.plane import states_on_plane
 from nca.engine.rollouts import divergence
 from nca.engine.state import State
 from nca.progress import SILENT, Progress
@@ -19,6 +20,8 @@ from nca.types import Size
 
 MOMENTS = 8
 """So many states are kept to be drawn side by side."""
+CENTRED = 0.1
+"""A pattern has a centre from this share on: 1 is in one row, 0 all around the torus."""
 FRAMES = 240
 """A film has so many, at most."""
 
@@ -29,8 +32,8 @@ class Observation:
 
     Attributes:
         steps: The steps that were looked at, from the first state's on.
-        population: How many cells hold anything but 0, at each of them.
-        mass: The sum of all numbers of the level, at each.
+        population: How many cells of the bottom level that changes hold anything but 0, at each.
+        mass: The sum of all numbers of that level, at each.
         cycle: States that come back in their place, if any were seen to.
         motion: States that come back in another place, if any were.
         velocity: How far the centre moves in a step, along each axis, over the second half; None
@@ -144,18 +147,34 @@ def observe(
 
 
 def _on_a_plane(trained: Trained, state: State, steps: int, progress: Progress) -> Observation:
-    found = Observation()
-    name = trained.automaton.writable_levels[-1]
-
-    def look(state: State, origin: Size) -> None:
-        _note(found, state, name)
-        found.origin = origin
-        progress.advance(state.step)
-
-    look(state, (0,) * state.axes)
-    state, _ = rollout_on_plane(trained.automaton, state, steps, look)
-    found.size, found.moments = state.size(name), [state]
+    found = Observation(origin=(0,) * state.axes)
+    automaton, begun = trained.automaton, state.step
+    name = automaton.writable_levels[0]
+    orbits = None if _by_chance(automaton) else PlaneOrbitWatch()
+    last = state
+    shown = itertools.chain([(state, found.origin)], states_on_plane(automaton, state, steps, 1))
+    for last, found.origin in shown:
+        _note(found, last, name)
+        found.diverged = divergence([last], [*automaton.writable_levels])
+        if orbits:
+            orbits.show(last.step, _changing(automaton, last), found.origin)
+        progress.advance(last.step - begun)
+        if found.diverged or progress.stopped():
+            break
+    if orbits:
+        found.cycle, found.motion = orbits.cycle, orbits.motion
+    found.size, found.moments = last.size(name), [last]
     return found
+
+
+def _by_chance(automaton: Automaton) -> bool:
+    return automaton.fire_rate < 1 or automaton.spec.noise is not None
+
+
+def _changing(automaton: Automaton, state: State) -> Tensor:
+    """Return all levels that rules write to, one sample, as `(C, *space)`: what comes next."""
+    levels = [state[name][0] for name in automaton.writable_levels]
+    return levels[0] if len(levels) == 1 else torch.cat(levels)
 
 
 class _Watcher:
@@ -169,14 +188,14 @@ class _Watcher:
 
     def __init__(self, trained: Trained, state: State, steps: int) -> None:
         automaton = trained.automaton
-        self.name = automaton.writable_levels[-1]
+        self.automaton = automaton
+        self.name = automaton.writable_levels[0]
         self.wraps = {*automaton.topology.of(state.axes)} == {"torus"}
-        by_chance = automaton.fire_rate < 1 or automaton.spec.noise is not None
-        self.orbits = None if by_chance else OrbitWatch(wraps=self.wraps)
+        self.orbits = None if _by_chance(automaton) else OrbitWatch(wraps=self.wraps)
         self.every_moment = -(-steps // (MOMENTS - 1)) or 1
         self.every_frame = -(-steps // FRAMES) or 1
         self.steps, self.begun = steps, state.step
-        self.centres: list[tuple[float, ...]] = []
+        self.centres: list[tuple[float, ...] | None] = []
         self.found = Observation()
 
     def look(self, state: State) -> None:
@@ -184,9 +203,9 @@ class _Watcher:
         level = state[self.name][0]
         passed = state.step - self.begun
         _note(self.found, state, self.name)
-        self.found.diverged = divergence([state], [self.name])
+        self.found.diverged = divergence([state], [*self.automaton.writable_levels])
         if self.orbits:
-            self.orbits.show(state.step, level)
+            self.orbits.show(state.step, _changing(self.automaton, state))
         if self.wraps and 2 * passed >= self.steps:
             self.centres.append(_centre(level))
         if passed % self.every_moment == 0 or passed == self.steps:
@@ -211,28 +230,34 @@ def _note(found: Observation, state: State, name: str) -> None:
     found.mass.append(float(level.double().sum()))
 
 
-def _centre(level: Tensor) -> tuple[float, ...]:
-    """Return the centre of mass of `(C, *space)` on a torus, as an angle along each axis."""
+def _centre(level: Tensor) -> tuple[float, ...] | None:
+    """Return the centre of mass of `(C, *space)` on a torus, as an angle along each axis.
+
+    None: what fills the torus all around has none.
+    """
     angles = []
     for axis in range(1, level.ndim):
         others = [dim for dim in range(level.ndim) if dim != axis]
         line = level.double().abs().sum(dim=others)
         turns = torch.arange(len(line), device=line.device) * (2 * math.pi / len(line))
         sine, cosine = ((line * part).sum() for part in (turns.sin(), turns.cos()))
+        if not math.hypot(float(sine), float(cosine)) >= CENTRED * float(line.sum()) > 0:
+            return None
         angles.append(math.atan2(float(sine), float(cosine)))
     return tuple(angles)
 
 
-def _velocity(centres: list[tuple[float, ...]], size: Size) -> tuple[float, ...] | None:
+def _velocity(centres: list[tuple[float, ...] | None], size: Size) -> tuple[float, ...] | None:
     """Return how far a centre has moved in a step, along each axis, the shorter way round."""
-    if len(centres) < 2:
+    there = [centre for centre in centres if centre is not None]
+    if len(there) < max(len(centres), 2):
         return None
     moved = []
     for axis, side in enumerate(size):
-        angles = [centre[axis] for centre in centres]
+        angles = [centre[axis] for centre in there]
         turned = sum(
             math.remainder(after - before, 2 * math.pi)
             for before, after in itertools.pairwise(angles)
         )
-        moved.append(turned * side / (2 * math.pi) / (len(centres) - 1))
+        moved.append(turned * side / (2 * math.pi) / (len(there) - 1))
     return tuple(moved)

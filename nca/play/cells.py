@@ -95,7 +95,7 @@ def _counted(automaton: Automaton, level: str) -> list[int]:
     return found
 
 
-def state_shares(
+def population_by_state(
     level: Tensor, holding: Holding, living: Tensor | None, dark: bool
 ) -> list[dict[str, Any]]:
     """Return how many cells of a sample are in each state but the background.

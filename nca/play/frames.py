@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nca.jsonl import dumps
-from nca.play.cells import hexed, state_shares
+from nca.play.cells import hexed, population_by_state
 from nca.play.model import PlayedModel
 from nca.play.session import Session, TimelinePosition
 from nca.play.snapshot import Snapshot
@@ -194,7 +194,7 @@ def _population(model: PlayedModel, snapshot: Snapshot, look: ViewRequest) -> li
     living = None
     if alive and alive.level == name:
         living = automaton.alive_mask(snapshot.state)
-    return state_shares(snapshot.state[name], model.holdings[name], living, look.dark)
+    return population_by_state(snapshot.state[name], model.holdings[name], living, look.dark)
 
 
 def _branches(session: Session) -> list[dict[str, Any]]:

@@ -225,7 +225,10 @@ class Recipe:
             RecipeError: There is none.
         """
         return self._needed(
-            "train", self.tables.train, "a table [train] with batch, iterations, learning_rate"
+            "train",
+            self.tables.train,
+            "a table [train] with batch, iterations, learning_rate; what has no weights is only "
+            "run: nca run",
         )
 
     def _needed(self, key: str, table: Wanted | None, sample: str) -> Wanted:

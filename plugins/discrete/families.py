@@ -50,7 +50,7 @@ def known_rule(text: str) -> RuleString | None:
     Raises:
         RuleStringError: It is meant to be one, and is faulty.
     """
-    if len(text) > LONGEST or not text.strip():
+    if len(text) > LONGEST or not text.strip() or not text.isascii():
         return None
     tight = re.sub(r"\s+", "", text)
     body, colon, _ = tight.partition(":")

@@ -12,6 +12,7 @@ from nca import register
 from nca.data import read_whole
 from nca.types import Size
 from nca_plugins.discrete.families import known_rule, read_rule
+from nca_plugins.discrete.pattern import PatternError
 from nca_plugins.discrete.pattern_files import read_pattern
 from nca_plugins.discrete.patterns import RULES, RUNS
 from nca_plugins.discrete.rle import read_rle
@@ -58,8 +59,14 @@ def pattern_file(text: str) -> str | None:
     if not text.lower().endswith(TEXT_ENDINGS) or "\n" in text:
         return None
     path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        raise _no_file(text, path)
     pattern = read_pattern(read_whole(path), path.name)
-    rule = read_rule(pattern.rule or "B3/S23")
+    try:
+        rule = read_rule(pattern.rule or "B3/S23")
+    except RuleStringError as fault:
+        where = f"{fault.where}, as {path.name} says"
+        raise RuleStringError(fault.what, where=where, to_do=fault.to_do) from None
     height, width = pattern.cells.shape
     return recipe_of(rule, _size(rule, (height, width)), {"pattern": path.as_posix()})
 
@@ -72,6 +79,16 @@ def pattern_name(text: str) -> str | None:
     height, width = read_rle(RUNS[text], text).cells.shape
     rule = read_rule(RULES.get(text, "B3/S23"))
     return recipe_of(rule, _size(rule, (height, width)), {"pattern": text})
+
+
+def _no_file(text: str, path: Path) -> PatternError:
+    """Return the refusal of a path where no file is; what lies beside it is suggested."""
+    what = f'"{text}" is a folder' if path.is_dir() else f'there is no pattern file "{text}"'
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    files = sorted(one.name for one in beside if one.suffix.lower() in TEXT_ENDINGS)
+    others = [name for name in files if name != path.name][:5]
+    to_do = f"there are {', '.join(others)}" if others else "give the path of a file of cells"
+    return PatternError(f"{what}.", where=str(path), to_do=f"{to_do}; nca plugins lists names")
 
 
 def recipe_of(rule: RuleString, size: Size, start: dict[str, str | float]) -> str:

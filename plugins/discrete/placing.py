@@ -62,12 +62,14 @@ def spread(cells: Tensor, channels: int, alone: int | None) -> Tensor:
 def _with_axes(opened: NamedPattern, axes: int) -> Tensor:
     """Return a pattern with an axis for channels and so many for cells."""
     cells = opened.cells
-    if not opened.channels and cells.ndim != axes + 1:
+    if not opened.channels and (opened.said or cells.ndim != axes + 1):
         cells = cells.unsqueeze(0)
     while cells.ndim - 1 > axes and cells.shape[1] == 1:  # a row, from a file of two axes
         cells = cells.squeeze(1)
     while cells.ndim - 1 < axes:
         cells = cells.unsqueeze(1)
+    if opened.said and axes == 1 and cells.ndim > 2:
+        _refuse(f"has {cells.shape[1]} rows", "the grid is a row of cells")
     if (own := cells.ndim - 1) != axes:
         _refuse(f"has {own} axes", f"the grid has {axes}")
     return cells

@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from nca_plugins.discrete.pattern import MOST_LETTERS, Pattern, PatternError, place_in, refuse_large
+from nca_plugins.discrete.pattern import MOST_LETTERS, Pattern, PatternError, refuse_large
 
 FORM = "write . for an empty cell, O for a live one, and a row on each line"
 
@@ -39,9 +39,11 @@ def read_cells(text: str, label: str = "the pattern") -> Pattern:
             where=label,
             to_do="cut it into parts",
         )
-    if strange := re.search(r"^(?!!)[.O* \t]*([^.O* \t\r\n])", text, re.MULTILINE):
-        what = f'{label} has "{strange[1]}", which is no cell.'
-        raise PatternError(what, where=place_in(text, strange.start(1), label), to_do=FORM)
+    for number, line in enumerate(lines, 1):
+        if not line.startswith("!") and (strange := re.search(r"[^.O* ]", line.rstrip())):
+            letter = "a tab" if strange[0] == "\t" else f'"{strange[0]}"'
+            place = f"{label}, line {number}, column {strange.start() + 1}"
+            raise PatternError(f"{label} has {letter}, which is no cell.", where=place, to_do=FORM)
     width = max((len(row) for row in rows), default=0)
     refuse_large(width, len(rows), label)
     whole = "".join(row.ljust(width, ".") for row in rows).encode("ascii")

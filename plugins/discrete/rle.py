@@ -6,7 +6,7 @@
     !            the end; what follows is not looked at
     #N #O #C     lines before the header: name, author, comments
     #P #R        where the first cell stands: columns, rows; Golly's `#CXRLE Pos=0,0` as well
-    #r           a rule, for a header without one
+    #r           a rule, for a header without one; below the header such lines are passed over
 
 The header may be missing where the runs end with `!`; `x = 0, y = 0` leaves the size open. Read
 by numpy, a run at a time nowhere: a million of them take a fraction of a second.
@@ -38,6 +38,7 @@ HEADER = re.compile(
     re.IGNORECASE,
 )
 NOTE = re.compile(r"[ \t]*(?:#[^\n]*)?\r?(?:\n|$)")
+COMMENT = re.compile(r"^[ \t]*#[^\n]*", re.MULTILINE)
 LIKE_HEADER = re.compile(r"[ \t]*[xX][ \t]*[=:\d]|[ \t]*rule[ \t]*=", re.IGNORECASE)
 FORM = "write x = 3, y = 3, rule = B3/S23, and below it the runs: bo$2bo$3o!"
 RUNS = "write counts and letters: 2o is two live cells, $ ends a row, ! the pattern"
@@ -177,8 +178,10 @@ def _notes(text: str) -> tuple[_Notes, int]:
 
 def _cells(text: str, begin: int, width: int, height: int, label: str) -> np.ndarray:
     """Return the cells of runs, `(H, W)`; a size of 0 is read off them."""
-    end = text.find("!", begin)
-    body = text[begin : len(text) if end < 0 else end]
+    body = text[begin:]
+    if "#" in body:  # comments, as long in spaces, so that places stay
+        body = COMMENT.sub(lambda line: " " * len(line[0]), body)
+    body = body.partition("!")[0]
     # letters that are no ASCII become one that is never right
     letters = np.frombuffer(body.encode("ascii", "replace"), dtype=np.uint8)
     places = np.flatnonzero(letters > 32)

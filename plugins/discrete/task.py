@@ -321,6 +321,9 @@ class PatternTask(Task):
         """Refuse a pattern of another kind of rule; say so where only the rule differs."""
         if self.rule is None:
             return
+        if opened.cells.is_floating_point() and (opened.cells != opened.cells.round()).any():
+            to_do = f"the rule {self.rule.text} has the states 0 to {self.rule.states - 1}"
+            self._refuse("has numbers between the states of cells", to_do)
         greatest = int(opened.cells.max()) if opened.cells.numel() else 0
         if greatest >= self.rule.states:
             to_do = f"the rule {self.rule.text} has {self.rule.states} states: give its rule"

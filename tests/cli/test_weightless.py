@@ -42,6 +42,7 @@ def test_on_a_plane_a_pattern_does_not_meet_itself(runs):
     Path("mine.rle").write_text(GLIDER)
     result = runs("run", "mine.rle", "--steps", 900, "--plane")
     assert "5 cells at step 900" in result.out
+    assert "from step 0 on it is the same in another place after 4 steps" in result.out
     assert "the plane has grown to" in result.out
 
 
@@ -84,3 +85,86 @@ def test_a_run_never_replaces_another(runs):
     runs("run", "B3/S23", "glider", "--steps", 2)
     runs("run", "B3/S23", "glider", "--steps", 2)
     assert {path.name for path in Path("runs").iterdir()} == {"B3_S23-1", "B3_S23-2"}
+
+
+def test_a_rule_whose_table_is_computed_when_it_is_built_runs(runs):
+    # its constructor compares tensors, of which an outline without memory has none
+    assert "cells at step 2" in runs("run", "B2e3i/S23", "--steps", 2).out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.rle", None, ("there is no pattern file", "there are lies.rle")),
+        ("rows.rle", "x = 3, y = 3, rule = W30\no$o$3o!\n", ("has 3 rows", "a row of cells")),
+        ("other.rle", "x = 1, y = 1, rule = LifeHistory\no!\n", ("LifeHistory", "other.rle")),
+    ],
+)
+def test_a_file_that_is_no_pattern_of_its_rule_is_refused_with_its_name(
+    nca, here, name, content, words
+):
+    Path("lies.rle").write_text(GLIDER)
+    if content:
+        Path(name).write_text(content)
+    result = nca("run", name, "--steps", 2)
+    assert result.code == 1
+    assert all(word in result.err for word in words), result.err
+    assert "--set" not in result.err
+
+
+def test_a_folder_is_no_pattern_file(nca, here):
+    Path("folder.rle").mkdir()
+    assert '"folder.rle" is a folder' in nca("run", "folder.rle").err
+
+
+def test_on_a_plane_every_step_is_looked_at(runs):
+    result = runs("run", "life", "diehard", "--steps", 200, "--plane")
+    assert "all cells are 0 from step 130 on" in result.out
+    found = json.loads(Path("runs/life-1/observation.json").read_text())
+    assert found["steps"] == [*range(201)]
+    assert found["cycle"] == {"first": 130, "period": 1}
+
+
+def test_ants_that_come_back_to_a_ground_of_their_making_do_not_repeat(runs):
+    result = runs("run", "langton", "--steps", 100)
+    assert "repeats" not in result.out
+    assert "20 cells at step 100" in result.out  # black ones, and not ants
+
+
+@pytest.mark.parametrize("what", ["B03/S23", "B3/S23:P30,30"])
+def test_a_plane_that_cannot_be_is_refused_before_there_is_a_folder(nca, here, what):
+    result = nca("run", what, "--plane", "--steps", 3)
+    assert result.code == 1
+    assert "plane" in result.err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "render"])
+def test_a_patterns_name_alone_is_told_where_it_belongs(nca, here, command):
+    result = nca(command, "glider")
+    assert result.code == 1
+    assert "glider is a pattern, which is given after a recipe: RECIPE glider" in result.err
+
+
+def test_what_is_no_name_is_quoted_in_part(nca, here):
+    result = nca("run", "B3/S23" * 20_000)
+    assert result.code == 1
+    assert len(result.err) < 2_000
+
+
+def test_a_pattern_of_numbers_is_refused_where_cells_have_states(nca, here):
+    result = nca("run", "B3/S23", "orbium", "--steps", 2)
+    assert result.code == 1
+    assert "has numbers between the states of cells" in result.err
+
+
+@pytest.mark.parametrize("command", ["plan", "sweep"])
+def test_where_training_is_needed_a_rule_is_sent_to_run(nca, here, command):
+    result = nca(command, "B3/S23")
+    assert result.code == 1
+    assert "what has no weights is only run: nca run" in result.err
+
+
+def test_what_fills_the_torus_has_no_centre_that_moves(runs):
+    assert "its centre" not in runs("run", "smooth_life", "--steps", 4).out
+    assert "its centre moves 0.60" in runs("run", "lenia", "--steps", 60).out
