@@ -141,9 +141,9 @@ def test_a_plane_that_cannot_be_is_refused_before_there_is_a_folder(nca, here, w
 
 @pytest.mark.parametrize("command", ["run", "render"])
 def test_a_patterns_name_alone_is_told_where_it_belongs(nca, here, command):
-    result = nca(command, "glider")
+    result = nca(command, "orbium")
     assert result.code == 1
-    assert "glider is a pattern, which is given after a recipe: RECIPE glider" in result.err
+    assert "orbium is a pattern, which is given after a recipe: RECIPE orbium" in result.err
 
 
 def test_what_is_no_name_is_quoted_in_part(nca, here):
