@@ -69,7 +69,7 @@ PARSED_ONLY = {
     r"nca import .*": "it needs weights that others have published; tests/test_importers.py",
     r"nca bench( --.*)?": "it measures seven recipes for a quarter of an hour",
     r"nca sweep .* --variants .*": "it needs a file of variants; tests/cli/test_sweep_command.py",
-    r".*(--set|--over|--seeds|--size|--frames|--damage|--engine onnx|--to onnx).*": (
+    r".*(--set|--over|--seeds|--size|--frames|--damage|--engine onnx|--to onnx|--to c).*": (
         "what it asks for suits its own recipe, and is tried by the test of its verb"
     ),
     r".*--resume.*": "tests/test_resume.py and tests/cli/test_run_command.py",
