@@ -12,7 +12,7 @@ from simple import Scale, one_level
 
 import nca.backends.sparse
 import nca.engine.step_inputs
-from nca import NCAError, State
+from nca import NCAError, State, why_not_bits
 from nca.bench import (
     BACKENDS,
     Backend,
@@ -123,6 +123,11 @@ class TestCases:
         assert mature[:, 10, 15].all()
         assert not mature[:, 0].any()
         assert state["body"].count_nonzero() == 16 * mature.sum()
+
+    def test_begin_with_cells_that_are_on_or_off_where_rules_need_them(self):
+        case = small("life_1024")
+        assert case.first()["world"].unique().tolist() == [0, 1]
+        assert why_not_bits(case.automaton(), case.first()) is None
 
     def test_fill_the_whole_grid_where_nothing_dies(self):
         state = small("texture_128").first()["body"]

@@ -18,6 +18,7 @@ from nca.checkpoint.find import benchmarks
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.reads import TIMED
 from nca.engine.automaton import Automaton
+from nca.engine.initial import draw_needed
 from nca.engine.state import State
 from nca.recipe.recipe import Recipe
 from nca.suggest import select_named
@@ -96,6 +97,8 @@ class Case:
     def first(self) -> State:
         """Return random states: uniform numbers, and zeros wherever no cell shall live.
 
+        Levels whose rules need other numbers, such as cells that are on or off, hold those.
+
         The living fill a disc (or interval, or ball) in the middle, `alive` of all cells.
         """
         automaton = self._automaton
@@ -108,7 +111,8 @@ class Case:
             shown, disc = automaton.alive, _disc(self.size, self.alive, self.device)
             drawn[shown.level][:, shown.channel] += shown.above + 0.1
             drawn = {name: level * disc for name, level in drawn.items()}
-        return state.replace({name: drawn[name].to(level.dtype) for name, level in state.items()})
+        state = state.replace({name: drawn[name].to(level.dtype) for name, level in state.items()})
+        return draw_needed(automaton, state)
 
 
 def loss_of(automaton: Automaton, state: State) -> Tensor:
