@@ -4,8 +4,8 @@ All ways draw the same random numbers, and agree with the plain step up to round
 one for an automaton and a state; `nca bench RECIPE` times them beside each other.
 
 - `bits`: cells of few states, 64 to a word, for rules that are tables of successors or hard logic
-  gates (`nca.why_not_bits`): 45 times as fast as the plain step on a large grid. All cells fire, there
-  is no noise, alive mask or skip, and the state holds whole numbers.
+  gates (`nca.why_not_bits`): 45 times as fast as the plain step on a large grid. All cells fire,
+  there is no noise, alive mask or skip, and the state holds whole numbers.
 - `sparse`: where an alive mask spares most of the grid, only the cells that can change are
   computed, for rules that promise to be `cellwise`; `sparse_inputs` is what such rules are shown.
 - `tiled`: on a CPU, perception, layers and change of a few thousand cells while they lie in the
