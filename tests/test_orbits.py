@@ -5,6 +5,7 @@ import torch
 
 from nca import Automaton, Layout, Level, RuleContext, ShapeError, State, Topology, rollout_on_plane
 from nca.analysis import Cycle, Motion, OrbitWatch, PlaneOrbitWatch, population, shift_between
+from nca.evaluation.observe import Observation
 from nca_plugins.discrete.patterns import acorn, diehard, glider, gosper_gun, r_pentomino
 from nca_plugins.discrete.table_rule import Discrete, Life
 
@@ -164,3 +165,10 @@ def test_a_pattern_on_a_plane_is_known_again_wherever_its_grid_begins():
     orbits.show(0, cells, (0, 0))
     orbits.show(1, torch.nn.functional.pad(cells, (1, 1, 1, 1)), (-1, -1))
     assert orbits.cycle == Cycle(0, 1)
+
+
+def test_what_dies_is_said_from_the_last_live_cell_on():
+    found = Observation(steps=[0, 1, 2, 3, 4], population=[0, 1, 0, 0, 0], mass=[0.0] * 5)
+    assert list(found.sentences())[1:] == ["all cells are 0 from step 2 on"]
+    empty = Observation(steps=[5, 6], population=[0, 0], mass=[0.0] * 2)
+    assert list(empty.sentences())[1:] == ["all cells are 0 from step 5 on"]
