@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from tiny import RECIPE as TINY
 
 from nca.checkpoint.find import checkpoint_path, find_recipe, names_recipe
 from nca.checkpoint.read import read_recipe
 from nca.errors import CheckpointError, NCAError, PluginError
 from nca.recipe.errors import RecipeError
 from nca.registry.installed import listen
-from tests.tiny import RECIPE as TINY
 
 
 def module(folder: Path, text: str, *, assigned: str = "RECIPE = ") -> Path:

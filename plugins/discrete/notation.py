@@ -5,8 +5,9 @@ nca play glider.rle       the pattern, under the rule of its header, with room a
 nca play glider           the pattern that comes along under this name, likewise
 """
 
-import json
 from pathlib import Path
+
+import tomlkit
 
 from nca import register
 from nca.data import read_whole
@@ -123,4 +124,4 @@ def _size(rule: RuleString, pattern: tuple[int, int]) -> Size:
 
 
 def _toml(value: str | float) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return tomlkit.item(value).as_string()

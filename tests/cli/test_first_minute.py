@@ -59,6 +59,7 @@ SHORTENED = {
 PARSED_ONLY = {
     r"nca new .*": "it leaves files; tests/cli/test_new_command.py",
     r"nca check (mine.py|--installed).*": "tests/cli/test_check_command.py has such files",
+    r"nca run .*--(plane|steps).*": "it has nothing to train; tests/cli/test_weightless.py",
     r"nca run mine.py": "tests/cli/test_new_command.py runs such a file",
     r"nca check consensus.py": "tests/test_readme.py checks this file",
     r"nca run .* --from .*": "it needs weights that fit; tests/cli/test_run_command.py",
