@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="it needs the extra play")
 
-from nca.play.gallery import Gallery
+from nca.play.gallery import PlayGallery
 from nca.play.hub import Hub
 from nca.play.server import Server
 from nca.play.session import Session
@@ -34,7 +34,7 @@ class Served:
 
 @contextmanager
 def serving(
-    session: Session | None, *, moving: bool = False, gallery: Gallery | None = None
+    session: Session | None, *, moving: bool = False, gallery: PlayGallery | None = None
 ) -> Iterator[Served]:
     """Serve a session from a thread, and stop afterwards."""
     hub = Hub(session, moving=moving, gallery=gallery)

@@ -33,7 +33,7 @@ from nca import (
 )
 from nca.backends.bits.circuit import CircuitBuilder
 from nca.backends.bits.derive import CellCircuit, circuit_of
-from nca.backends.bits.plan import Plan, Read
+from nca.backends.bits.plan import Operand, Plan
 from nca.backends.bits.words import WordGrid
 from nca_plugins.discrete.rule_string import MOORE
 from nca_plugins.discrete.table_rule import Life
@@ -193,7 +193,7 @@ def test_no_buffer_is_overwritten_while_it_is_read(seed):
                 assert place != one.place or not any(read.move)
         assert one.place < plan.buffers
         holds[one.place] = number
-    kept = [read for read in plan.outputs if isinstance(read, Read) and read.node >= 0]
+    kept = [read for read in plan.outputs if isinstance(read, Operand) and read.node >= 0]
     assert all(holds[plan.places[read.node]] == read.node for read in kept)
 
 

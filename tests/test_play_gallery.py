@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from nca.checkpoint.find import pretrained
 from nca.errors import NCAError
 from nca.play import PlayedModel, Session
-from nca.play.gallery import Gallery
+from nca.play.gallery import PlayGallery
 from nca.play.work import StoppedError, watching
 from nca.progress import Progress
 from nca.registry.registry import registry
@@ -89,8 +89,8 @@ def installed(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def gallery() -> Gallery:
-    return Gallery(load)
+def gallery() -> PlayGallery:
+    return PlayGallery(load)
 
 
 def test_all_that_is_installed_is_listed_with_a_line_and_none_is_faulty(gallery):
@@ -197,8 +197,8 @@ def test_a_small_picture_is_drawn_once_and_of_nothing_that_needs_data(gallery, m
 
 
 def test_the_random_seed_is_the_recipes_unless_one_is_given():
-    assert Gallery(load).session("rules", "life").here.branch.random_seed == 0
-    assert Gallery(load, 7).session("rules", "life").here.branch.random_seed == 7
+    assert PlayGallery(load).session("rules", "life").here.branch.random_seed == 0
+    assert PlayGallery(load, 7).session("rules", "life").here.branch.random_seed == 7
 
 
 def test_looking_is_stopped_between_two_entries(gallery):
@@ -315,7 +315,7 @@ def test_loading_is_stopped_by_the_page(monkeypatch):
         while True:
             ask()
 
-    with serving(None, gallery=Gallery(forever)) as served, talk(served) as wire:
+    with serving(None, gallery=PlayGallery(forever)) as served, talk(served) as wire:
         said(wire, "gallery")
         send(wire, "choose", group="rules", name="life")
         until(lambda: served.hub._job is not None)

@@ -9,12 +9,12 @@ from served import serving, until
 from test_play_gallery import HOSTILE, installed  # noqa: F401, a fixture
 
 from nca.play import PlayedModel
-from nca.play.gallery import Gallery
+from nca.play.gallery import PlayGallery
 
 
 @pytest.fixture
-def gallery() -> Gallery:
-    return Gallery(lambda name: PlayedModel.load(name, torch.device("cpu")))
+def gallery() -> PlayGallery:
+    return PlayGallery(lambda name: PlayedModel.load(name, torch.device("cpu")))
 
 
 def test_it_is_searched_and_chosen_from_and_come_back_to(page: Page, gallery):

@@ -95,7 +95,7 @@ def play_command(
     load_plugins(plugin, source if source and trust and is_checkpoint(source) else None)
     from nca.play.ending import ending
     from nca.play.follow import follower, newest
-    from nca.play.gallery import Gallery
+    from nca.play.gallery import PlayGallery
     from nca.play.hub import Hub
     from nca.play.launch import open_in_browser
     from nca.play.model import PlayedModel
@@ -133,7 +133,7 @@ def play_command(
         session = Session(model, seed)
         if history and session.load(_text(history)):
             say(f"{history} was made with other weights: what it replays will differ")
-    gallery = Gallery(lambda name: load(name, work_progress()), random_seed)
+    gallery = PlayGallery(lambda name: load(name, work_progress()), random_seed)
     hub = Hub(session, moving=True, gallery=None if follow else gallery)
     beside = follower(hub, run, load_here) if follow else None
     server = Server(hub, host, port, beside, hosts=allow_host or ())

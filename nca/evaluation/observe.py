@@ -68,8 +68,8 @@ class Observation:
             f"at most {most:,} (step {when:,})"
         )
         if not final:
-            lived = [number for number, count in enumerate(self.population) if count]
-            gone = self.steps[lived[-1] + 1 if lived else 0]
+            alive = [number for number, count in enumerate(self.population) if count]
+            gone = self.steps[alive[-1] + 1 if alive else 0]
             yield f"all cells are 0 from step {gone:,} on"
         elif self.cycle and self.cycle.period == 1:
             yield f"nothing changes from step {self.cycle.first:,} on"

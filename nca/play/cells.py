@@ -22,7 +22,7 @@ DARK = torch.tensor([25, 28, 32]) / 255
 """What lies under the cells by night: `--surface` in `style.css`."""
 
 MOST_STATES = 64
-"""So many states are told apart; of more, cells hold numbers."""
+"""So many states are distinguished; of more, cells hold numbers."""
 
 LIVE = 0.1
 """A cell that holds a number lives above it."""

@@ -88,7 +88,7 @@ class GalleryEntry:
     pictured: bool = False
 
 
-class Gallery:
+class PlayGallery:
     """What there is to play; it is looked for when it is first asked for.
 
     Args:

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 from nca.errors import NCAError
 from nca.jsonl import dumps
 from nca.play.frames import Viewer, frame
-from nca.play.gallery import Gallery
+from nca.play.gallery import PlayGallery
 from nca.play.reporting import Repeats, describe_fault
 from nca.play.session import Session
 from nca.play.views import ViewRequest
@@ -92,7 +92,7 @@ class Hub:
     """
 
     def __init__(
-        self, session: Session | None, *, moving: bool = False, gallery: Gallery | None = None
+        self, session: Session | None, *, moving: bool = False, gallery: PlayGallery | None = None
     ) -> None:
         self._session = session
         self.gallery = gallery

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from nca.errors import NCAError
 from nca.play.events import MOST_STEPS, Sample, Step
 from nca.play.frames import about
-from nca.play.gallery import Gallery
+from nca.play.gallery import PlayGallery
 from nca.play.history_file import MOST_BYTES, RandomSeed
 from nca.play.hub import FASTEST, SLOWEST, Client, Hub
 from nca.play.json_keys import RepeatedKeyError, check_keys
@@ -336,7 +336,7 @@ def urgent(text: str | None) -> bool:
     return text is not None and len(text) < QUOTED and text.replace(" ", "") == STOP
 
 
-def _gallery(hub: Hub) -> Gallery:
+def _gallery(hub: Hub) -> PlayGallery:
     if hub.gallery is None:
         raise NCAError(
             "this page plays one automaton, and has no gallery.",

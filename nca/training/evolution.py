@@ -1,4 +1,4 @@
-"""Evolution strategies: the slope of a loss, told from how weights with noise on them fare.
+"""Evolution strategies: the slope of a loss, estimated from how weights with noise on them fare.
 
 Weights w are tried in mirrored pairs, w + sigma e and w - sigma e with normal numbers e
 (antithetic sampling, Brockhoff et al. 2010), and the losses count by their rank alone, from -1/2

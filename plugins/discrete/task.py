@@ -48,7 +48,7 @@ NUMBERS = "inferno"
 """The colour map of cells that hold numbers."""
 
 MOST_STATES = 256
-"""States that are told apart at most."""
+"""States that are distinguished, at most."""
 
 
 @register.task("pattern")
@@ -66,7 +66,7 @@ class PatternTask(Task):
         rule: The rule string of the automaton, by which the states have their names and colours,
             patterns are refused that are of another kind of rule, and which is written into those
             that are saved; not needed.
-        states: Words for the states, from 0, that are told apart where no rule says it; the last
+        states: Words for the states, from 0, that are distinguished where no rule says it; the last
             one is that of all greater numbers, too.
         at: The first cell of the pattern, along each axis; or `centre`.
         soup: Without a pattern: the share of cells that are on.
@@ -251,7 +251,7 @@ class PatternTask(Task):
 
     @property
     def states(self) -> int:
-        """How many states are told apart by colour."""
+        """How many states are distinguished by colour."""
         if self.words:
             return len(self.words)
         if self.rule:

@@ -32,7 +32,7 @@ Span: TypeAlias = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
-class Read:
+class Operand:
     """What is read.
 
     Attributes:
@@ -56,7 +56,7 @@ class Instruction:
     """
 
     operation: Callable[..., Tensor]
-    reads: tuple[Read, ...]
+    reads: tuple[Operand, ...]
     span: Span
     place: int
 
@@ -78,7 +78,7 @@ class Plan:
     instructions: tuple[Instruction, ...]
     places: tuple[int, ...]
     buffers: int
-    outputs: tuple[Read | int | None, ...]
+    outputs: tuple[Operand | int | None, ...]
 
     @classmethod
     @lru_cache(maxsize=256)
@@ -92,7 +92,7 @@ class _Node:
     """A gate, whatever its place."""
 
     op: str
-    reads: tuple[Read, ...]
+    reads: tuple[Operand, ...]
     moves: list[Move] = field(default_factory=list)
     span: Span = ()
 
@@ -109,7 +109,7 @@ class _Planner:
         self.cell = cell
         self.planes: list[tuple[int, int]] = []
         self.nodes: list[_Node] = []
-        known: dict[tuple[str, tuple[Read, ...]], int] = {}
+        known: dict[tuple[str, tuple[Operand, ...]], int] = {}
         wires = [
             self._plane(offset[0], plane, offset[1:])
             for offset in cell.offsets
@@ -120,18 +120,18 @@ class _Planner:
                 {wires[gate.first], wires[gate.second]}, key=lambda read: (read.node, read.move)
             )
             origin = reads[0].move
-            seen = tuple(Read(read.node, _minus(read.move, origin)) for read in reads)
+            seen = tuple(Operand(read.node, _minus(read.move, origin)) for read in reads)
             number = known.setdefault((gate.op, seen), len(self.nodes))
             if number == len(self.nodes):
                 self.nodes.append(_Node(gate.op, seen))
-            wires.append(Read(number, origin))
+            wires.append(Operand(number, origin))
         self.outputs = [wires[wire] if wire >= 0 else wire for wire in cell.circuit.outputs]
 
     def plan(self, made: type[Plan]) -> Plan:
         """Return the plan."""
         still = (0,) * (len(self.cell.offsets[0]) - 1)
         for output in self.outputs:
-            if isinstance(output, Read) and output.node >= 0:
+            if isinstance(output, Operand) and output.node >= 0:
                 self.nodes[output.node].needed_at(_at(output.move))
         for node in reversed(self.nodes):
             for read in node.reads:
@@ -140,7 +140,7 @@ class _Planner:
         direct = {
             output.node: -1 - plane
             for plane, output in enumerate(self.outputs)
-            if isinstance(output, Read)
+            if isinstance(output, Operand)
             and output.node >= 0
             and output.move == still
             and self.nodes[output.node].span == _at(still)
@@ -159,7 +159,7 @@ class _Planner:
     def _places(self, direct: dict[int, int]) -> tuple[list[int], int]:
         """Return the buffer of each node; it is free again once its last reader is done."""
         last = {read.node: n for n, node in enumerate(self.nodes) for read in node.reads}
-        last |= {o.node: len(self.nodes) for o in self.outputs if isinstance(o, Read)}
+        last |= {o.node: len(self.nodes) for o in self.outputs if isinstance(o, Operand)}
         places: list[int] = []
         free: list[int] = []
         buffers = 0
@@ -181,13 +181,13 @@ class _Planner:
                 free += inside
         return places, buffers
 
-    def _plane(self, row: int, plane: int, move: Move) -> Read:
+    def _plane(self, row: int, plane: int, move: Move) -> Operand:
         if (row, plane) not in self.planes:
             self.planes.append((row, plane))
-        return Read(-1 - self.planes.index((row, plane)), move)
+        return Operand(-1 - self.planes.index((row, plane)), move)
 
 
-class Machine:
+class PlanRunner:
     """A plan made ready for words of one shape, with buffers that all steps use.
 
     Args:
@@ -204,7 +204,7 @@ class Machine:
         self._copied = [
             (plane, self._slot(found.node, _at(found.move)))
             for plane, found in enumerate(plan.outputs)
-            if isinstance(found, Read)
+            if isinstance(found, Operand)
         ]
         self._filled = [
             (plane, -1 if found == ONE else 0)

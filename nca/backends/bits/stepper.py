@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nca.backends.bits.derive import CellCircuit, circuit_of
-from nca.backends.bits.plan import Machine, Plan
+from nca.backends.bits.plan import Plan, PlanRunner
 from nca.backends.bits.words import WordGrid
 from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import NotDeclared
@@ -59,13 +59,13 @@ class BitLevel:
         cell: The circuit of a cell.
         grid: How its cells lie in words.
         worlds: Whether each channel is a world of its own; otherwise each is a plane of a cell.
-        machines: What computes a step, by the shape of the words.
+        runners: What computes a step, by the shape of the words.
     """
 
     cell: CellCircuit
     grid: WordGrid
     worlds: bool
-    machines: dict[Size, Machine] = field(default_factory=dict, compare=False, repr=False)
+    runners: dict[Size, PlanRunner] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, spec: StepSpec, name: str, state: State) -> "BitLevel":
@@ -120,9 +120,9 @@ class BitLevel:
 
         outputs = [rows(after, plane, 0) for plane in range(planes)]
         shape = outputs[0].shape
-        if shape not in self.machines:
-            self.machines[shape] = Machine(plan, outputs[0], radius)
-        self.machines[shape].run([rows(room, plane, row) for row, plane in plan.planes], outputs)
+        if shape not in self.runners:
+            self.runners[shape] = PlanRunner(plan, outputs[0], radius)
+        self.runners[shape].run([rows(room, plane, row) for row, plane in plan.planes], outputs)
 
 
 def why_not_bits(automaton: HasSpec, state: State) -> str | None:

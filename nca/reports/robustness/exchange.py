@@ -27,7 +27,7 @@ LATER = 4
 
 
 @dataclass(frozen=True)
-class Exchange(Condition):
+class InputExchange(Condition):
     """Another input after so many steps, or the same one."""
 
     at: int
@@ -41,11 +41,11 @@ class Exchange(Condition):
 def _follow(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
     steps, automaton = model.plan.steps, model.trained.automaton
     for moment in seed_run.rollout(seed_run.batch.state, (steps, LATER * steps)):
-        unharmed = undisturbed(model, seed_run, Exchange(moment.step, other=False), moment)
+        unharmed = undisturbed(model, seed_run, InputExchange(moment.step, other=False), moment)
         yield unharmed
         batch = Batch(moment.state, seed_run.batch.truth)
         swapped = swap_inputs(batch, batch.map(lambda tensor: tensor.roll(1, 0)), automaton)
-        yield recovered(model, seed_run, Exchange(moment.step), swapped, unharmed)
+        yield recovered(model, seed_run, InputExchange(moment.step), swapped, unharmed)
 
 
 def _bars(model: ModelUnderTest) -> str:
@@ -67,7 +67,7 @@ EXCHANGE = Check(
     "headline, if that is more; it counts where they do under every random seed. Recovery is the "
     "share of what the exchange took that is back in the end: (end - right after) / (before - "
     "right after).",
-    Exchange,
+    InputExchange,
     _follow,
     all_healed,
     _bars,
