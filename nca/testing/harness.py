@@ -157,7 +157,7 @@ class Harness:
 
     def _names(self, reads: Sequence[str]) -> set[str]:
         place = RuleContext(self.layout, OWN, self.axes, TORUS)
-        return {place.level(read).name for read in reads}
+        return {place.name_of(read) for read in reads}
 
 
 def awake(automaton: Automaton, random_seed: int) -> Automaton:
