@@ -105,7 +105,7 @@ class CellClassification(Task):
         self.data = NamedDataset(dataset, "dataset", setting.files)
         self.dataset = self.data.dataset
         names = list(setting.layout)
-        self.image = setting.layout[image or names[0]]
+        self.image = setting.grid_level(image or names[0], "image")
         self.read = setting.layout[read or names[-1]]
         self.patch, self._normalise = patch, normalise
         if normalise == "measured":  # part of the checkpoint: that file alone needs no data
@@ -342,10 +342,6 @@ class CellClassification(Task):
         if self.read.name == self.image.name or self.read.input:
             to_do = "name a level that rules write to: [task] read"
             faults.append(Fault(("read",), f'is the input level "{self.read.name}"', to_do))
-        if self.image.scale > 1:
-            words = f'is "{self.image.name}", a level of scale {self.image.scale}'
-            to_do = "let the level that gets the image have scale 1"
-            faults.append(Fault(("image",), words, to_do))
         needed = self.patch**2 * self.data.channels
         if self.image.channels % needed:
             each = f", {self.data.channels} numbers each" if self.data.channels > 1 else ""

@@ -119,6 +119,13 @@ class Layout(Mapping[str, Level]):
         """The largest scale of a level: parts of a grid begin and end at multiples of it."""
         return max(level.scale for level in self.values())
 
+    def scales_differ(self) -> str:
+        """Return in words how levels differ in scale, as the end of a sentence; empty: not."""
+        if self.coarsest == 1:
+            return ""
+        coarse = [f'"{one.name}" {one.scale}' for one in self.values() if one.scale > 1]
+        return f"its levels differ in scale: {', '.join(coarse)}"
+
     def sizes(self, size: Size) -> dict[str, Size]:
         """Return the cells of each level along each axis, for a grid of `size` cells.
 
