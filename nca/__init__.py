@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from nca.engine.program import Squash as Squash
     from nca.engine.program import Standardise as Standardise
     from nca.engine.program import Stencils as Stencils
+    from nca.engine.resample import on_grid as on_grid
     from nca.engine.rng import CellRNG as CellRNG
     from nca.engine.rng import HostRNG as HostRNG
     from nca.engine.rollouts import Settled as Settled
@@ -153,6 +154,7 @@ NAMES = {
         "Layout",
     ),
     "nca.engine.state": ("State",),
+    "nca.engine.resample": ("on_grid",),
     "nca.engine.topology": (
         "Topology",
         "TORUS",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Len, Lt
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 Size: TypeAlias = tuple[int, ...]
 """Cells along each axis of the grid: `(width,)`, `(height, width)` or `(depth, height, width)`."""
@@ -24,6 +25,16 @@ RandomSeed: TypeAlias = Annotated[int, Ge(0)]
 
 Channels: TypeAlias = Annotated[int, Ge(1), Le(1 << 16)]
 """Numbers that a cell holds at one level."""
+
+
+def _power_of_two(scale: int) -> int:
+    if scale & (scale - 1):
+        raise PydanticCustomError("recipe", "a power of two: 1, 2, 4, ...")
+    return scale
+
+
+Scale: TypeAlias = Annotated[int, Ge(1), Le(1 << 10), AfterValidator(_power_of_two)]
+"""Cells of the grid that one cell of a level spans along each axis: a power of two."""
 
 Units: TypeAlias = Annotated[int, Ge(1), Le(1 << 16)]
 """Units of a layer."""

@@ -6,8 +6,9 @@
 
 The image lies in a level that holds the input; each cell says its class either in the last
 channels of a level (Randazzo et al. 2020) or through a linear read-out that all cells share.
-The image's class is the vote of its cells. `nca recipes show self_classifying_mnist_long` says what
-was measured: digits agree on most images, not within all.
+Where that level is a coarse one (`[[levels]] scale`), each of its cells speaks for all that it
+spans. The image's class is the vote of its cells. What was measured, `nca recipes show
+self_classifying_mnist_long` says: digits agree on most images, not within all.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ from nca import (
     display,
     losses,
     metrics,
+    on_grid,
     per_cell,
     register,
 )
@@ -103,7 +105,7 @@ class CellClassification(Task):
         self.data = NamedDataset(dataset, "dataset", setting.files)
         self.dataset = self.data.dataset
         names = list(setting.layout)
-        self.image = setting.layout[image or names[0]]
+        self.image = setting.grid_level(image or names[0], "image")
         self.read = setting.layout[read or names[-1]]
         self.patch, self._normalise = patch, normalise
         if normalise == "measured":  # part of the checkpoint: that file alone needs no data
@@ -167,11 +169,16 @@ class CellClassification(Task):
         return {"label": (0, self.classes - 1)}
 
     def scores(self, state: State) -> Tensor:
-        """Return the class scores of every cell, `(B, classes, *space)`."""
+        """Return the class scores of every cell of the grid, `(B, classes, *space)`.
+
+        The cells that a coarser one spans all say what that says.
+        """
         level = state[self.read.name]
         if self.head is None:
-            return level.narrow(1, level.shape[1] - self.classes, self.classes)
-        return per_cell(self.head, level)
+            scores = level.narrow(1, level.shape[1] - self.classes, self.classes)
+        else:
+            scores = per_cell(self.head, level)
+        return on_grid(scores, self.read.scale)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the objective over the cells that count, averaged over the states."""

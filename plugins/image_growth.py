@@ -108,7 +108,7 @@ class ImageGrowth(Task):
         blend: Annotated[tuple[Fraction, ...], Len(0, 100)] = (),
     ) -> None:
         super().__init__(setting)
-        self.level = setting.layout[level or list(setting.layout)[-1]]
+        self.level = setting.grid_level(level or list(setting.layout)[-1], "level")
         self.specs = (target,) if isinstance(target, str | dict) else tuple(target)
         self.genes = 0 if isinstance(target, str | dict) else len(target)
         self.side, self.count, self.free = side, trials, free

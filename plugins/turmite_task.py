@@ -62,8 +62,8 @@ class TurmiteTask(Task):
     ) -> None:
         super().__init__(setting)
         names = list(setting.layout)
-        self.ground = setting.layout[ground or names[0]]
-        self.level = setting.layout[level or names[-1]]
+        self.ground = setting.grid_level(ground or names[0], "ground")
+        self.level = setting.grid_level(level or names[-1], "level")
         self.ants, self.count = ants, trials
         faults = []
         if len(setting.size) != 2:

@@ -26,6 +26,13 @@ from nca.distributed.sharding import BatchSharding, GridSharding, Sharding
 from nca.types import Size
 
 LAYOUT = Layout([Level("ground", 2, input=True), Level("body", 4), Level("top", 3)])
+PYRAMID = Layout(
+    [
+        Level("ground", 2, input=True, refine="bilinear"),
+        Level("body", 4, scale=2, coarsen="stack", refine="bilinear"),
+        Level("top", 3, scale=4, refine="bilinear"),
+    ]
+)
 BATCH = 3
 
 
@@ -53,11 +60,13 @@ class Blend(UpdateRule):
         )
 
 
-def automaton(radius: int, boundary: Any, dead: Any, every: int | None) -> Automaton:
+def automaton(
+    radius: int, boundary: Any, dead: Any, every: int | None, layout: Layout = LAYOUT
+) -> Automaton:
     """Return an automaton of two levels over an input, with all that time can do to them."""
-    body, top = RuleContext(LAYOUT, "body"), RuleContext(LAYOUT, "top")
+    body, top = RuleContext(layout, "body"), RuleContext(layout, "top")
     made = Automaton(
-        LAYOUT,
+        layout,
         {
             "body": [Blend(body, "ground", 1, declared=True), Blend(body, "top", radius)],
             "top": [Blend(top, "body", 1, declared=True), Blend(top, "top", 0)],
@@ -79,18 +88,18 @@ def automaton(radius: int, boundary: Any, dead: Any, every: int | None) -> Autom
     return made
 
 
-def first(size: Size, batch: int = BATCH) -> State:
+def first(size: Size, batch: int = BATCH, layout: Layout = LAYOUT) -> State:
     """Return a random state, far from the beginning of its life."""
-    empty = LAYOUT.zeros(batch, size, random_seed=9, dtype=torch.float64)
-    drawn = {n: empty.rng.normal(n, t.shape[1], size).double() for n, t in empty.items()}
+    empty = layout.zeros(batch, size, random_seed=9, dtype=torch.float64)
+    drawn = {n: empty.rng.normal(n, t.shape[1], empty.size(n)).double() for n, t in empty.items()}
     state = empty.replace(drawn, samples=torch.arange(batch) + 70, step=3)
     return state.map(lambda tensor: tensor.requires_grad_())
 
 
-def parts_of(kind: str, shape: Size, size: Size) -> Sharding:
+def parts_of(kind: str, shape: Size, size: Size, coarsest: int = 1) -> Sharding:
     rank = dist.get_rank()
     return (
-        GridSharding(rank, shape, size)
+        GridSharding(rank, shape, size, coarsest)
         if kind == "cells"
         else BatchSharding(rank, dist.get_world_size())
     )
@@ -110,8 +119,10 @@ def future(made: Automaton, state: State) -> tuple[dict[str, Tensor], list[Tenso
 def split_future(kind: str, shape: Size, size: Size, options: tuple[Any, ...]) -> Any:
     """Return the same of processes, gradients averaged over them as PyTorch's engine does."""
     made = automaton(*options)
-    made.sharding = parts_of(kind, shape, size)
-    levels, gradients = future(made, first(size))
+    made.sharding = parts_of(kind, shape, size, made.layout.coarsest)
+    levels, gradients = future(made, first(size, layout=made.layout))
+    # of cells alone in their block, each process may lay out the numbers another way
+    gradients = [gradient.contiguous() for gradient in gradients]
     for gradient in gradients:
         dist.all_reduce(gradient)
         gradient /= dist.get_world_size()

@@ -172,7 +172,7 @@ def test_a_kernel_that_does_not_fit_is_refused(kernel, groups):
 
 def test_listed_cells_see_what_the_grid_sees():
     state = State({"world": normal((2, 2, 9, 8), 0, "state")})
-    inputs = DenseInputs(state, nca.TORUS)
+    inputs = DenseInputs(state, nca.Layout([nca.Level("world", 2)]), nca.TORUS)
     kernel = normal((4, 1, 11, 5), 0, "kernel")
     cells = torch.tensor([0, 5, 71, 80, 143])
     listed = SparseInputs(inputs, cells)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from observed import Observed
-from sharding_case import LAYOUT, automaton, first
+from sharding_case import LAYOUT, PYRAMID, automaton, first
 from simple import Scale, one_level
 from strategies import random_seeds
 from torch.testing import assert_close
@@ -37,7 +37,7 @@ def streamed(
     made: Automaton, state: State, folder, steps: int, dtype=torch.float64, **how
 ) -> GridFile:
     """Return a grid on disk, some steps after it has held a state of one sample."""
-    size = state.size(next(iter(state)))
+    size = state.grid_size
     kept = GridFile.create(folder, made.layout, size, dtype=dtype, random_seed=state.random_seed)
     kept.write((0,) * len(size), state)
     return stream(made, kept, steps, **how)
@@ -67,6 +67,29 @@ def test_tiles_have_the_future_of_the_whole(tmp_path, radius, boundary, dead, sp
         kept = streamed(made, state, tmp_path, 5, tile=tile, halo=halo)
         assert kept.step == 5
         assert_close(dict(whole(kept).levels), dict(wanted.levels), **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("radius", "boundary", "dead"),
+    [(1, "torus", "cleared"), (1, ("zeros", "torus"), "frozen"), (0, "reflect", None)],
+)
+def test_tiles_of_a_pyramid_have_the_future_of_the_whole(tmp_path, radius, boundary, dead):
+    made = automaton(radius, boundary, dead, None, PYRAMID)
+    made.skips = ()
+    state = first((32, 12), batch=1, layout=PYRAMID).detach()
+    state = state.replace(step=0, samples=torch.zeros(1).long())
+    wanted = made.rollout(state, 3)
+    for tile, halo in ((4, 1), (10, 2), (100, 3)):
+        kept = streamed(made, state, tmp_path, 3, tile=tile, halo=halo)
+        assert_close(dict(whole(kept).levels), dict(wanted.levels), **EXACT)
+
+
+def test_how_far_a_step_of_a_pyramid_reaches_is_counted_in_cells_of_the_grid():
+    made = automaton(1, "torus", None, None, PYRAMID)
+    # the body, of scale 2, sees 1 of its cells far, and a coarser cell of 4 more: up to whole ones
+    assert vast.reach(made) == 8
+    made.alive = Alive("body", 3, 0.1, radius=1)
+    assert vast.reach(made) == 12
 
 
 def test_a_cell_that_comes_alive_is_seen_as_far_as_it_counts(tmp_path):

@@ -202,7 +202,7 @@ def _view(layout, rule, cells):
     from nca.engine.topology import TORUS
     from nca.engine.view import View
 
-    inputs = DenseInputs(State({"world": cells}), TORUS)
+    inputs = DenseInputs(State({"world": cells}), layout, TORUS)
     return View(inputs, RuleContext(layout, "world", 1), frozenset({"world"}), "test")
 
 

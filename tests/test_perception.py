@@ -35,7 +35,7 @@ def view_of(body: Tensor) -> View:
     layout = Layout([Level("body", body.shape[1])])
     state = State({"body": body})
     place = RuleContext(layout, "body", state.axes, TORUS)
-    return View(DenseInputs(state, TORUS), place, frozenset(["body"]), "test")
+    return View(DenseInputs(state, layout, TORUS), place, frozenset(["body"]), "test")
 
 
 def perceive(perception: StencilPerception, body: Tensor) -> Tensor:

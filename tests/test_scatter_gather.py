@@ -3,7 +3,7 @@
 import pytest
 import torch
 from processes import together
-from sharding_case import automaton, first, future, own_block, padded, split_future
+from sharding_case import PYRAMID, automaton, first, future, own_block, padded, split_future
 from torch.testing import assert_close
 
 from nca import ShapeError, Topology
@@ -22,6 +22,8 @@ CASES = {
     "two by two": ("cells", (2, 2), (5, 7), (2, "torus", "cleared", 1)),
     "two by two, closed": ("cells", (2, 2), (5, 6), (2, ("zeros", "reflect"), "cleared", None)),
     "three rows, repeated": ("cells", (3, 1), (5, 4), (2, "replicate", None, None)),
+    "pyramid, two by two": ("cells", (2, 2), (12, 8), (2, "torus", "cleared", 2, PYRAMID)),
+    "pyramid, three rows": ("cells", (3, 1), (12, 4), (1, "reflect", "frozen", None, PYRAMID)),
     "two with unequal samples": ("samples", (), (4, 5), (1, "torus", "cleared", 2)),
     "three with a sample each": ("samples", (), (4, 5), (2, "zeros", None, None)),
     "four with too few samples": ("samples", (), (3, 3), (1, "torus", None, None)),
@@ -33,8 +35,9 @@ COUNTS = {"samples": {"two": 2, "thr": 3, "fou": 4}}
 def test_parts_have_the_future_and_the_gradients_of_the_whole(case):
     kind, shape, size, options = CASES[case]
     count = shape[0] * shape[1] if kind == "cells" else COUNTS[kind][case[:3]]
-    state = first(size)
-    levels, gradients = future(automaton(*options), state)
+    made = automaton(*options)
+    state = first(size, layout=made.layout)
+    levels, gradients = future(made, state)
     assert not torch.equal(levels["body"], state["body"])
     assert all(gradient.any() for gradient in gradients)
     told = together(count, split_future, kind, shape, size, options)
@@ -74,6 +77,20 @@ def test_a_block_is_surrounded_by_what_surrounds_it_in_the_whole(boundary, radii
 def test_blocks_without_cells_are_refused(shape):
     with pytest.raises(ShapeError, match="a grid of 5 x 4 cells cannot be split into"):
         GridSharding(0, shape, (5, 4))
+
+
+def test_blocks_are_cut_between_cells_of_the_coarsest_level():
+    state = first((8, 8), layout=PYRAMID)
+    part = GridSharding(1, (2, 1), (8, 8), coarsest=4).scatter(state)
+    assert {name: part.size(name) for name in part} == {
+        "ground": (4, 8),
+        "body": (2, 4),
+        "top": (1, 2),
+    }
+    with pytest.raises(ShapeError, match="a grid of 8 x 8 cells cannot be split into 4 x 1 blocks"):
+        GridSharding(0, (4, 1), (8, 8), coarsest=4)
+    with pytest.raises(ShapeError, match='level "body" has scale 2, and blocks would cut'):
+        GridSharding(0, (2, 1), (8, 8)).scatter(state)
 
 
 def test_a_state_of_another_size_is_refused():

@@ -189,7 +189,9 @@ def test_a_broken_promise_is_named():
 
 def test_what_cells_see_is_gathered_once_for_all_rules():
     state = state_of((4, 4), 0)
-    scene = SparseInputs(DenseInputs(state, one_level().topology), torch.tensor([3, 17]))
+    scene = SparseInputs(
+        DenseInputs(state, one_level().layout, one_level().topology), torch.tensor([3, 17])
+    )
     seen = scene.neighbours(scene.level("body"), 1)
     assert seen.shape == (1, 9, 4, 2)
     assert seen.data_ptr() == scene.neighbours(scene.level("body"), 1).data_ptr()

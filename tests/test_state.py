@@ -52,8 +52,10 @@ def test_layouts_of_another_order_differ():
 
 
 def test_a_layout_is_shown_as_python_would_build_it():
-    levels = "[Level(name='image', channels=1, input=True), Level(name='body', channels=3"
-    assert repr(BODY) == f"Layout({levels}, input=False)])"
+    flat = "scale=1, coarsen='mean', refine='nearest'"
+    image = f"Level(name='image', channels=1, input=True, {flat})"
+    body = f"Level(name='body', channels=3, input=False, {flat})"
+    assert repr(BODY) == f"Layout([{image}, {body}])"
     assert eval(repr(BODY)) == BODY
 
 

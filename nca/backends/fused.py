@@ -127,7 +127,7 @@ class FusedStepper:
             match term:
                 case FusedMLP(correlation, weight, bias):
                     first, first_bias = _checked(term, context)
-                    level = context.level(correlation.level).name
+                    level = context.name_of(correlation.level)
                     field = self._field(level, correlation.cell_map)
                     nets.append(NetWeights(field, first, first_bias, weight, bias))
                 case FusedScale(factor):

@@ -49,7 +49,7 @@ class SparseStepper:
     def step(self, state: State, fire_rate: float) -> State:
         """Let one step pass; see `nca.engine.stepper.Stepper.step`."""
         spec = self.spec
-        inputs = DenseInputs(state, spec.topology, self._dense.shared)
+        inputs = self._dense.inputs(state)
         alive = spec.alive_mask(state)
         assert alive is not None
         listed = {

@@ -10,12 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nca.engine.layout import Level
 from nca.engine.program import Activation, CellMap, Correlation
 from nca.engine.rng import CellRNG
 from nca.engine.step_inputs import DenseInputs, activated
@@ -48,6 +49,10 @@ class SparseInputs:
     def rng(self) -> CellRNG:
         """The randomness of the step, of the listed cells alone."""
         return replace(self.state.rng, cells=self.cells)
+
+    def read_by(self, level: Level) -> Self:
+        """Return these inputs: all levels share one grid."""
+        return self
 
     def level(self, name: str) -> Tensor:
         """Return a level, `(1, C, n)`."""

@@ -19,6 +19,7 @@ from nca.checkpoint.read import read_recipe
 from nca.checkpoint.reads import TIMED
 from nca.engine.automaton import Automaton
 from nca.engine.initial import draw_needed
+from nca.engine.resample import mask_read
 from nca.engine.state import State
 from nca.recipe.recipe import Recipe
 from nca.suggest import select_named
@@ -104,13 +105,14 @@ class Case:
         automaton = self._automaton
         state = automaton.seed(self.batch, self.size)
         drawn = {
-            name: state.rng.uniform(f"bench/{name}", level.channels, self.size)
+            name: state.rng.uniform(f"bench/{name}", level.channels, state.size(name))
             for name, level in automaton.layout.items()
         }
         if automaton.alive:
             shown, disc = automaton.alive, _disc(self.size, self.alive, self.device)
             drawn[shown.level][:, shown.channel] += shown.above + 0.1
-            drawn = {name: level * disc for name, level in drawn.items()}
+            covered = {name: mask_read(disc, 1, state.scale(name)) for name in drawn}
+            drawn = {name: level * covered[name] for name, level in drawn.items()}
         state = state.replace({name: drawn[name].to(level.dtype) for name, level in state.items()})
         return draw_needed(automaton, state)
 

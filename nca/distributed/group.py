@@ -65,11 +65,12 @@ class ProcessGroup:
         """Whether this process writes and speaks."""
         return self.rank == 0
 
-    def sharding(self, size: Size) -> Sharding | None:
+    def sharding(self, size: Size, coarsest: int = 1) -> Sharding | None:
         """Return how steps are divided among the processes; one alone takes all of them.
 
         Args:
             size: Cells of the grid along each axis.
+            coarsest: The largest scale of a level.
 
         Raises:
             ShapeError: The grid cannot be split so.
@@ -77,7 +78,7 @@ class ProcessGroup:
         if self.count == 1:
             return None
         if self.shard is not None:
-            return GridSharding(self.rank, self.shard, size)
+            return GridSharding(self.rank, self.shard, size, coarsest)
         return BatchSharding(self.rank, self.count)
 
     def wrap_ddp(self, module: nn.Module) -> nn.Module:

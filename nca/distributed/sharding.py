@@ -12,7 +12,6 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nca.distributed.halo import ProcessLine, empty_like, exchange, halo
+from nca.engine.resample import cells_of
 from nca.engine.rim import extended
 from nca.engine.state import State
 from nca.engine.topology import Topology
@@ -92,23 +92,29 @@ class GridSharding(Sharding):
         rank: Which process this is; ranks count the blocks in raster order.
         shape: Blocks along each axis, such as 2 by 1. Sides need not be multiples of it.
         size: Cells of the whole grid along each axis.
+        coarsest: The largest scale of a level (`Layout.coarsest`): blocks are cut between cells of
+            it. Places and sizes of blocks are counted in cells of scale 1.
 
     Raises:
-        ShapeError: The grid has other axes, or fewer cells than blocks along one.
+        ShapeError: The grid has other axes, fewer cells than blocks along one, or no whole cells
+            of the coarsest scale.
     """
 
     rank: int
     shape: Size
     size: Size
+    coarsest: int = 1
 
     def __post_init__(self) -> None:
         """Refuse blocks without cells."""
-        axes = zip(self.size, self.shape, strict=False)
+        axes = zip(cells_of(self.size, self.coarsest), self.shape, strict=False)
         if len(self.size) != len(self.shape) or any(side < count for side, count in axes):
+            coarse = f" of scale {self.coarsest}" if self.coarsest > 1 else ""
             raise ShapeError(
                 f"a grid of {_by(self.size)} cells cannot be split into {_by(self.shape)} blocks.",
                 where=f"{self}",
-                to_do="name a number of blocks for each axis, at most as many as it has cells",
+                to_do="name a number of blocks for each axis, at most as many as it has "
+                f"cells{coarse}",
             )
 
     @property
@@ -118,33 +124,36 @@ class GridSharding(Sharding):
         A state too large for one process is made in blocks: each makes its own, of `block`
         cells, and `state.replace(window=...)`.
         """
-        return Window(tuple(cut.start for cut in self._blocks[self.rank][2:]), self.size)
+        return Window(tuple(cut.start for cut in self._blocks(1)[self.rank][2:]), self.size)
 
     @property
     def block(self) -> Size:
         """Cells of this process's block along each axis."""
-        return tuple(cut.stop - cut.start for cut in self._blocks[self.rank][2:])
+        return tuple(cut.stop - cut.start for cut in self._blocks(1)[self.rank][2:])
 
     def scatter(self, whole: State) -> State:
         """Return this process's cells; see `Sharding.cut`.
 
         Raises:
-            ShapeError: A level of the state has another size.
+            ShapeError: A level of the state has another size, or a cell of it would be cut.
         """
         for name in whole:
-            if whole.size(name) != self.size:
+            scale = whole.scale(name)
+            sizes = {cells_of(self.size, scale)} if scale <= self.coarsest else set()
+            if whole.size(name) not in sizes:
                 raise ShapeError(
-                    f'level "{name}" has {_by(whole.size(name))} cells, not {_by(self.size)}.',
+                    f'level "{name}" has {_by(whole.size(name))} cells, not {_by(self.size)}.'
+                    if scale == 1
+                    else f'level "{name}" has scale {scale}, and blocks would cut its cells.',
                     where=f"{self}",
-                    to_do="split states of the size that was named",
+                    to_do="split states of the size that was named, and name their coarsest scale",
                 )
-        part = whole.map(lambda tensor: scatter_block(tensor, self._blocks, self.rank))
+        part = whole.map(self._scattered)
         return part.replace(window=self.window)
 
     def gather(self, part: State, whole: State) -> State:
         """Return the cells of all processes; see `Sharding.join`."""
-        joined = part.map(lambda tensor: gather_blocks(tensor, self._blocks, self.rank))
-        return joined.replace(window=whole.window)
+        return part.map(self._gathered).replace(window=whole.window)
 
     def topology(self, topology: Topology) -> Topology:
         """Return a topology that asks other processes for the cells beyond a block's edge."""
@@ -158,13 +167,28 @@ class GridSharding(Sharding):
         place = self.rank // after % self.shape[axis]
         first = self.rank - place * after
         ranks = tuple(first + number * after for number in range(self.shape[axis]))
-        ends = (stretch.stop for stretch in _stretches(self.size[axis], self.shape[axis]))
+        scale = self.block[axis] // tensor.shape[dim]
+        ends = (stretch.stop for stretch in self._stretches(axis, scale))
         return halo(tensor, dim, reach, boundary, ProcessLine((0, *ends), ranks, place))
 
-    @cached_property
-    def _blocks(self) -> list[Block]:
-        lines = [_stretches(n, b) for n, b in zip(self.size, self.shape, strict=True)]
+    def _scattered(self, whole: Tensor) -> Tensor:
+        scale = self.size[0] // whole.shape[2]
+        return scatter_block(whole, self._blocks(scale), self.rank)
+
+    def _gathered(self, part: Tensor) -> Tensor:
+        scale = self.block[0] // part.shape[2]
+        return gather_blocks(part, self._blocks(scale), self.rank)
+
+    def _blocks(self, scale: int) -> list[Block]:
+        """Return where all blocks lie in a level of a scale, in its cells."""
+        lines = [self._stretches(axis, scale) for axis in range(len(self.size))]
         return [(slice(None), slice(None), *block) for block in itertools.product(*lines)]
+
+    def _stretches(self, axis: int, scale: int) -> list[slice]:
+        """Return the stretches of an axis, cut between the coarsest cells, in cells of a scale."""
+        cells = _stretches(self.size[axis] // self.coarsest, self.shape[axis])
+        fine = self.coarsest // scale
+        return [slice(fine * cut.start, fine * cut.stop) for cut in cells]
 
 
 class _Scatter(torch.autograd.Function):

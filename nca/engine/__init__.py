@@ -1,6 +1,8 @@
 """The engine: the state of an automaton, the rules that change it, and the steps of time.
 
-A state maps the name of each level to a tensor `(batch, channel, *space)`. It also carries the
+A state maps the name of each level to a tensor `(batch, channel, *space)`. Levels may differ in
+resolution: a cell of a level of `scale` 2 spans two cells of the grid along each axis, and rules
+read every level in the grid of their own (`nca.Level`). A state also carries the
 counters of its randomness, so that `rollout(state, 96)` and `rollout(rollout(state, 40), 56)` are
 the same rollout, on every device. `step`, `rollout` and `trajectory` of an automaton need no
 recipe, no task and no command line. `nca.settle(automaton, state, tolerance=1e-3, at_most=200)`
@@ -13,6 +15,7 @@ Read this folder in this order:
 - `state`: one tensor per level, with random seed, step and sample numbers.
 - `rim`: the cells beyond the edge, added to a grid.
 - `topology`: what lies beyond the edge of the grid; a torus, unless a recipe says otherwise.
+- `resample`: how a level of another resolution is read in the grid of a rule's own.
 - `convolve`: correlation with a wide kernel, directly or by Fourier transforms.
 - `stencils`: fixed 3-wide kernels: identity, gradient, Laplacian.
 - `window`: a part of a larger grid whose cells know where in the whole they are.

@@ -80,9 +80,10 @@ class InitialState(nn.Module):
         level, start = state[name], self.start
         channels, size = level.shape[1], state.size(name)
         if start.kind == "uniform":
-            drawn = start.scale * state.rng.uniform(f"start/{name}", channels, size)
+            drawn = start.scale * state.rng_of(name).uniform(f"start/{name}", channels, size)
             return drawn.to(level.dtype)
         filled = self.vectors[name].view(-1, *(1,) * state.axes).expand(level.shape)
         if start.scale:
-            filled = filled + start.scale * state.rng.normal(f"start/{name}", channels, size)
+            drawn = state.rng_of(name).normal(f"start/{name}", channels, size)
+            filled = filled + start.scale * drawn
         return filled.to(level.dtype)

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 
 from nca.engine.capacity import refuse_beyond
+from nca.engine.resample import Coarsen, Refine, Resampling, cells_of
 from nca.engine.state import AXES, State, no_level
 from nca.errors import ShapeError
-from nca.types import Channels, LevelName, Size
+from nca.types import Channels, LevelName, Scale, Size
 from nca.validation.checked import Options
 
 
@@ -22,11 +23,24 @@ class Level(Options):
         name: What rules and recipes call it.
         channels: Numbers that each cell holds at this level.
         input: Whether it holds the input: then nothing ever writes to it.
+        scale: Cells of the grid that one of its cells spans along each axis, a power of two.
+        coarsen: What its rules read of a finer level: the `mean` of the cells that a cell covers,
+            or all of them as a `stack` of channels, so that nothing is lost.
+        refine: What its rules read of a coarser level: the `nearest` cell, which is the one that
+            covers theirs, or a `bilinear` mean of it and those beside it.
     """
 
     name: LevelName
     channels: Channels
     input: bool = False
+    scale: Scale = 1
+    coarsen: Coarsen = "mean"
+    refine: Refine = "nearest"
+
+    @property
+    def resampling(self) -> Resampling:
+        """How its rules read levels of other resolution."""
+        return Resampling(self.scale, self.coarsen, self.refine)
 
 
 class Layout(Mapping[str, Level]):
@@ -36,7 +50,7 @@ class Layout(Mapping[str, Level]):
         levels: The levels, from the bottom up.
 
     Raises:
-        ShapeError: No level, or a name given twice.
+        ShapeError: No level, a name given twice, or none of scale 1.
     """
 
     def __init__(self, levels: Sequence[Level]) -> None:
@@ -47,6 +61,12 @@ class Layout(Mapping[str, Level]):
                 f"two levels are named {twice[0]!r}." if twice else "a layout needs a level.",
                 where=f"Layout({names})",
                 to_do="give every level a name of its own",
+            )
+        if all(level.scale > 1 for level in levels):
+            raise ShapeError(
+                "no level has scale 1, in whose cells the size of a grid is counted.",
+                where=f"scales: {', '.join(f'{one.name} {one.scale}' for one in levels)}",
+                to_do="give the finest level scale 1",
             )
         self._levels = {level.name: level for level in levels}
 
@@ -94,6 +114,27 @@ class Layout(Mapping[str, Level]):
         place = names.index(self[name].name) + offset
         return self._levels[names[place]] if 0 <= place < len(names) else None
 
+    @property
+    def coarsest(self) -> int:
+        """The largest scale of a level: parts of a grid begin and end at multiples of it."""
+        return max(level.scale for level in self.values())
+
+    def scales_differ(self) -> str:
+        """Return in words how levels differ in scale, as the end of a sentence; empty: not."""
+        if self.coarsest == 1:
+            return ""
+        coarse = [f'"{one.name}" {one.scale}' for one in self.values() if one.scale > 1]
+        return f"its levels differ in scale: {', '.join(coarse)}"
+
+    def sizes(self, size: Size) -> dict[str, Size]:
+        """Return the cells of each level along each axis, for a grid of `size` cells.
+
+        Raises:
+            ShapeError: The grid is not divisible by a scale.
+        """
+        cells_of(size, self.coarsest)
+        return {name: cells_of(size, level.scale) for name, level in self.items()}
+
     def zeros(
         self,
         batch: int,
@@ -106,17 +147,20 @@ class Layout(Mapping[str, Level]):
         """Return an empty state of `batch` samples on a grid of `size` cells.
 
         Raises:
-            ShapeError: It takes more memory than there is in all.
+            ShapeError: It takes more memory than there is in all, or the grid is not divisible by
+                the scale of a level.
         """
         where, kind = torch.device(device or "cpu"), dtype or torch.get_default_dtype()
+        sizes = self.sizes(size)
         channels = sum(level.channels for level in self.values())
         words = f"a state of {batch:,} samples, {channels:,} channels and {list(size)} cells"
-        count = batch * channels * math.prod(size) * kind.itemsize
+        numbers = sum(one.channels * math.prod(sizes[one.name]) for one in self.values())
+        count = batch * numbers * kind.itemsize
         refuse_beyond(count, where, words, "make it smaller: samples, channels or cells")
         return State(
             {
-                level.name: torch.zeros(batch, level.channels, *size, device=device, dtype=dtype)
-                for level in self.values()
+                name: torch.zeros(batch, level.channels, *sizes[name], device=device, dtype=dtype)
+                for name, level in self.items()
             },
             random_seed=random_seed,
         )
@@ -125,7 +169,8 @@ class Layout(Mapping[str, Level]):
         """Refuse a state that does not fit this layout.
 
         Raises:
-            ShapeError: A missing or unexpected level, or another number of channels.
+            ShapeError: A missing or unexpected level, another number of channels, or levels whose
+                sizes do not agree.
         """
         missing, unexpected = set(self) - set(state), set(state) - set(self)
         if missing or unexpected:
@@ -144,4 +189,13 @@ class Layout(Mapping[str, Level]):
                     f"(batch, channel, {AXES[len(shape)]})",
                     to_do="make the state with automaton.seed(batch, size), or give the level "
                     f"{shape[1]} channels and train again.",
+                )
+        sizes = self.sizes(state.grid_size)
+        for name, size in sizes.items():
+            if state.size(name) != size:
+                raise ShapeError(
+                    f'level "{name}" has {state.size(name)} cells in this state, but a grid of '
+                    f"{state.grid_size} has {size} of scale {self[name].scale}.",
+                    where=where,
+                    to_do="make the state with automaton.seed(batch, size)",
                 )

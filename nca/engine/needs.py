@@ -83,7 +83,7 @@ class Needs(Options):
         if needed := self.wrong_channels(channels):
             yield Fault(("channels",), f"is {channels}", f"the rule needs {needed}")
         for where, offset in BESIDE.items():
-            level = context.layout.beside(context.name, offset)
+            level = context.beside(offset)
             if level and (needed := self.too_few_beside(where, level.channels)):
                 words = f'of the level {where}, "{level.name}", is {level.channels}'
                 yield Fault(("channels",), words, f"the rule needs {needed}")
@@ -101,14 +101,14 @@ def draw_level(state: State, name: str, needs: Needs = Needs(), stream: str = "e
             numbers from 0 to 7.
         stream: A name; each has other numbers.
     """
-    channels, size = state[name].shape[1], state.size(name)
+    channels, size, rng = state[name].shape[1], state.size(name), state.rng_of(name)
     match needs.states:
         case "binary":
-            drawn = state.rng.chance(f"{stream}/{name}", 0.4, channels, size)
+            drawn = rng.chance(f"{stream}/{name}", 0.4, channels, size)
         case "unit":
-            drawn = 2 * needs.mean * state.rng.uniform(f"{stream}/{name}", channels, size)
+            drawn = 2 * needs.mean * rng.uniform(f"{stream}/{name}", channels, size)
         case "whole":
-            drawn = (state.rng.uniform(f"{stream}/{name}", channels, size) * 8).floor()
+            drawn = (rng.uniform(f"{stream}/{name}", channels, size) * 8).floor()
         case "any":
-            drawn = state.rng.normal(f"{stream}/{name}", channels, size)
+            drawn = rng.normal(f"{stream}/{name}", channels, size)
     return drawn.to(state[name].dtype)

@@ -87,8 +87,15 @@ def check_plane(automaton: Automaton, state: State) -> int:
     """Return how far rules see in a step, where a plane can be had.
 
     Raises:
-        ShapeError: Cells that see nothing but 0 do not stay 0, or the grid has edges.
+        ShapeError: Cells that see nothing but 0 do not stay 0, the grid has edges, or levels
+            differ in scale.
     """
+    if differ := automaton.layout.scales_differ():
+        raise ShapeError(
+            f"a plane grows around levels of one scale, and {differ}.",
+            where="rollout_on_plane(automaton, state, steps)",
+            to_do="take a torus of a fixed size",
+        )
     rules = [rule for name in automaton.writable_levels for rule in automaton.rules_of(name)]
     reach = max((rule.radius for rule in rules), default=0)
     _demand_quiet(automaton, state, reach)

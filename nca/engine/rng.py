@@ -135,6 +135,10 @@ class CellRNG:
         summed = (total & 0xFFFF) + (total >> 16 & 0xFFFF)
         return (summed - 1530).to(torch.float32) * (1 / math.sqrt(65535))
 
+    def at_scale(self, scale: int) -> "CellRNG":
+        """Return the randomness of cells of another scale, which are counted on their own grid."""
+        return replace(self, window=self.window.at_scale(scale)) if self.window else self
+
     def each(self, stream: str, count: int = 1) -> Tensor:
         """Return `count` uniform numbers for each sample, float32 `(B, count)`."""
         return replace(self, window=None).uniform(stream, count, (1,)).squeeze(-1)

@@ -126,8 +126,8 @@ class UpdateRule(nn.Module, ABC):
             return NotDeclared("has a forward of its own")
         if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks:
             return NotDeclared("has hooks, which a program does not call")
-        declared = {context.level(name).name for name in self.reads}
-        for name in sorted({context.level(one).name for one in found.levels}):
+        declared = {context.name_of(name) for name in self.reads}
+        for name in sorted({context.name_of(one) for one in found.levels}):
             if name not in declared:
                 return NotDeclared(f'reads "{name}" without having said so')
         return found

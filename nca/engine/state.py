@@ -33,7 +33,8 @@ class State(Mapping[str, Tensor]):
         step: How many steps it has taken.
         samples: `(B,)`, int64: each sample's own number; 0, 1, 2, ... unless given.
         remembered: One set of levels for each temporal skip connection, or nothing yet.
-        window: Where its cells lie in a whole grid, if they are not all of it.
+        window: Where its cells lie in a whole grid, if they are not all of it; counted in cells of
+            scale 1, of which a cell of a coarser level spans several.
 
     Raises:
         ShapeError: No level, or tensors that disagree about batch or number of axes.
@@ -126,6 +127,19 @@ class State(Mapping[str, Tensor]):
     def size(self, name: str) -> Size:
         """Return the cells of a level along each axis."""
         return tuple(self[name].shape[2:])
+
+    @property
+    def grid_size(self) -> Size:
+        """The cells of the grid along each axis: those of the levels of scale 1, the finest."""
+        return max(self.size(name) for name in self.levels)
+
+    def scale(self, name: str) -> int:
+        """Return how many cells of the grid a cell of a level spans along each axis."""
+        return self.grid_size[0] // self.size(name)[0]
+
+    def rng_of(self, name: str) -> CellRNG:
+        """Return the randomness of the step that comes next, for the cells of a level."""
+        return self.rng.at_scale(self.scale(name)) if self.window else self.rng
 
     def replace(self, levels: Mapping[str, Tensor] | None = None, **others: Any) -> Self:
         """Return the state with some levels, or other attributes, replaced."""

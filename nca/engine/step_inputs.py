@@ -5,13 +5,15 @@ some cells.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeAlias
 
 import torch
 from torch import Tensor
 
 from nca.engine.convolve import convolve
+from nca.engine.layout import Layout, Level
 from nca.engine.program import ACTIVATIONS, Activation, CellMap, Correlation
+from nca.engine.resample import Resampling
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.topology import Topology, correlate_valid, stencils_valid, windows
@@ -27,6 +29,10 @@ class StepInputs(Protocol):
     @property
     def rng(self) -> CellRNG:
         """The randomness of the step."""
+        ...
+
+    def read_by(self, level: Level) -> "StepInputs":
+        """Return the same as rules of a level see it: all levels in the grid of that one."""
         ...
 
     def level(self, name: str) -> Tensor:
@@ -130,34 +136,58 @@ def shared_correlations(
     return found
 
 
+Shared: TypeAlias = dict[Resampling, dict[str, list[SharedCorrelation]]]
+"""Correlations that are one convolution: by how levels are read, and by the level that is read."""
+
+
 class DenseInputs:
     """One step's state on the whole grid, with the work on it that the views of all rules share.
 
+    Levels are read in the grid of one scale; `read_by` returns the inputs of another.
+
     Args:
         state: The state before the step.
+        layout: Its levels.
         topology: What lies beyond the edge of the grid.
-        shared: Correlations that are one convolution, by the level that they read.
+        shared: Correlations that are one convolution.
         rng: The randomness of the step, if it is not the state's own.
+        resampling: How levels of another resolution are read.
     """
 
     def __init__(
         self,
         state: State,
+        layout: Layout,
         topology: Topology,
-        shared: dict[str, list[SharedCorrelation]] | None = None,
+        shared: Shared | None = None,
         rng: CellRNG | None = None,
+        resampling: Resampling = Resampling(),  # noqa: B008, it is frozen
     ) -> None:
         self.state = state
+        self.layout = layout
         self.topology = topology
         self.shared = shared or {}
         self.rng = rng or state.rng
+        self.resampling = resampling
+        self._readers: dict[Resampling, Self] = {resampling: self}
+        self._groups = self.shared.get(resampling, {})
+        self._levels: dict[str, Tensor] = {}
         self._padded: dict[tuple[str, CellMap | None, tuple[int, ...]], Tensor] = {}
         self._outcomes: dict[tuple[str, int], tuple[Tensor, ...]] = {}
         self._mapped: dict[tuple[str, CellMap], Tensor] = {}
 
+    def read_by(self, level: Level) -> Self:
+        """Return the inputs of the rules of a level, the same for all that read alike."""
+        if level.resampling not in self._readers:
+            self._readers[level.resampling] = self._of(level.resampling)
+        return self._readers[level.resampling]
+
     def level(self, name: str) -> Tensor:
-        """Return a level, `(B, C, *space)`."""
-        return self.state[name]
+        """Return a level, `(B, C, *space)`, resampled once a step if it has another scale."""
+        if name not in self._levels:
+            scale = self.layout[name].scale
+            self._levels[name] = self.resampling.read(self.state[name], scale, self.topology)
+        return self._levels[name]
 
     def perceive(
         self, level: str, correlation: Correlation, activation: Activation = "none"
@@ -166,7 +196,7 @@ class DenseInputs:
 
         Those that share its convolution come with it.
         """
-        for number, group in enumerate(self.shared.get(level, ())):
+        for number, group in enumerate(self._groups.get(level, ())):
             index = group.index(correlation) if group.activation == activation else None
             if index is not None:
                 key = (level, number)
@@ -179,15 +209,16 @@ class DenseInputs:
     def mapped(self, name: str, cell_map: CellMap | None) -> Tensor:
         """Return a level with a function of each cell applied, once a step."""
         if cell_map is None:
-            return self.state[name]
+            return self.level(name)
         if (name, cell_map) not in self._mapped:
-            self._mapped[name, cell_map] = cell_map(self.state[name])
+            self._mapped[name, cell_map] = cell_map(self.level(name))
         return self._mapped[name, cell_map]
 
     def coordinates(self, name: str) -> Tensor:
         """Return where the cells of a level are, `(1, axes, *space)`, each axis from 0 to 1."""
         level, size = self.state[name], self.state.size(name)
-        window = self.state.window or Window((0,) * len(size), size)
+        part = self.state.window
+        window = part.at_scale(self.layout[name].scale) if part else Window((0,) * len(size), size)
         places = window.places(size, level)
         lines = [p.to(level.dtype) / n for p, n in zip(places, window.whole, strict=True)]
         return torch.stack(torch.meshgrid(*lines, indexing="ij")).unsqueeze(0)
@@ -227,9 +258,12 @@ class DenseInputs:
         parts = zip(padded.chunk(len(kernels)), kernels, biases, strict=True)
         return torch.cat([correlate_valid(*part) for part in parts])
 
+    def _of(self, resampling: Resampling) -> Self:
+        return type(self)(self.state, self.layout, self.topology, self.shared, self.rng, resampling)
+
     def _pad(self, tensor: Tensor, radii: tuple[int, ...]) -> Tensor:
-        """Pad a tensor; a level of the state is padded once for all rules."""
-        for name, level in self.state.items():
+        """Pad a tensor; a level is padded once for all rules."""
+        for name, level in self._levels.items():
             if tensor is level:
                 return self.padded(name, radii)
         return self.topology.pad(tensor, radii)

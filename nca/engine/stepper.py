@@ -23,11 +23,12 @@ from nca.engine.conditions import Alive, Noise, Skip, remember
 from nca.engine.context import RuleContext
 from nca.engine.layout import Layout
 from nca.engine.program import Activation, Correlation, Program
+from nca.engine.resample import Resampling, mask_read
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.engine.step_inputs import (
     DenseInputs,
-    SharedCorrelation,
+    Shared,
     StepInputs,
     shared_correlations,
 )
@@ -74,18 +75,34 @@ class StepSpec:
         return RuleContext(self.layout, name, axes, self.topology, self.coordinates)
 
     def alive_mask(self, state: State) -> Tensor | None:
-        """Return which cells live, bool `(B, 1, *space)`, or None without an alive mask."""
+        """Return which cells live, or None without an alive mask.
+
+        Returns:
+            Bool `(B, 1, *space)`, in the grid of the level that tells life; see `alive_on`.
+        """
         if self.alive is None:
             return None
         channel = state[self.alive.level].narrow(1, self.alive.channel, 1)
         return self.topology.maximum(channel, self.alive.radius) > self.alive.above
+
+    def alive_on(self, name: str, alive: Tensor) -> Tensor:
+        """Return an alive mask as the cells of a level read it.
+
+        A cell lives if any finer cell that it covers does, or the coarser one that covers it.
+
+        Args:
+            name: The level.
+            alive: What `alive_mask` returns.
+        """
+        assert self.alive is not None
+        return mask_read(alive, self.layout[self.alive.level].scale, self.layout[name].scale)
 
     def clear_dead(self, state: State, alive_before: Tensor | None = None) -> State:
         """Return the state with zeros wherever no cell lives, on every level but the input.
 
         Args:
             state: The state to clear.
-            alive_before: Which cells were alive before, bool `(B, 1, *space)`; the others are
+            alive_before: What `alive_mask` returned before; cells that were not alive then are
                 cleared too.
         """
         alive = self.alive_mask(state)
@@ -93,7 +110,8 @@ class StepSpec:
             return state
         if alive_before is not None:
             alive = alive & alive_before
-        return state.replace({name: state[name] * alive for name in self.writable_levels})
+        living = {name: self.alive_on(name, alive) for name in self.writable_levels}
+        return state.replace({name: state[name] * mask for name, mask in living.items()})
 
 
 class HasSpec(Protocol):
@@ -147,9 +165,13 @@ class DenseStepper:
         """Return the state with the channels of each cell side by side; see `Stepper.prepare`."""
         return state.map(channels_last)
 
+    def inputs(self, state: State) -> DenseInputs:
+        """Return what the rules of a step see of a state."""
+        return DenseInputs(state, self.spec.layout, self.spec.topology, self.shared)
+
     def step(self, state: State, fire_rate: float) -> State:
         """Let one step pass; see `Stepper.step`."""
-        return dense_step(self.spec, DenseInputs(state, self.spec.topology, self.shared), fire_rate)
+        return dense_step(self.spec, self.inputs(state), fire_rate)
 
     def restore(self, state: State, whole: State) -> State:
         """Return the state as it is; see `Stepper.restore`."""
@@ -176,7 +198,7 @@ def dense_update(
         spec: What a step is.
         inputs: The state before the step.
         name: The level.
-        alive: Which cells live before the step, or None: all.
+        alive: What `StepSpec.alive_mask` returns before the step.
         fire_rate: Chance that a cell fires.
     """
     level = inputs.state[name]
@@ -184,9 +206,10 @@ def dense_update(
     if change is None:
         return None
     if fire_rate < 1:
-        change = change * inputs.rng.chance(f"fire/{name}", fire_rate, 1, tuple(level.shape[2:]))
+        rng = inputs.rng.at_scale(spec.layout[name].scale)
+        change = change * rng.chance(f"fire/{name}", fire_rate, 1, tuple(level.shape[2:]))
     if alive is not None and spec.alive and spec.alive.dead == "frozen":
-        change = change * alive
+        change = change * spec.alive_on(name, alive)
     return (level + change).to(level.dtype)
 
 
@@ -196,18 +219,20 @@ def proposed_change(spec: StepSpec, inputs: StepInputs, name: str) -> Tensor | N
     Raises:
         ShapeError: A rule's change does not fit its level.
     """
-    state, level, change = inputs.state, inputs.level(name), None
-    context = spec.context(name, state.axes)
+    context, change = spec.context(name, inputs.state.axes), None
+    inputs = inputs.read_by(context.own)
+    state, level = inputs.state, inputs.level(name)
     for number, rule in enumerate(spec.rules_of(name)):
-        reads = frozenset(context.level(read).name for read in rule.reads)
+        reads = frozenset(context.name_of(read) for read in rule.reads)
         proposed = rule(View(inputs, context, reads, f"rule/{name}/{number}"))
         check_change(proposed, level, rule, name, number)
         change = proposed if change is None else change + proposed
     if change is not None and spec.step_size != 1:
         change = change * spec.step_size
     if spec.noise and spec.noise.scale:
-        draw = inputs.rng.normal if spec.noise.kind == "normal" else inputs.rng.uniform
-        drawn = draw(f"noise/{name}", spec.layout[name].channels, state.size(name))
+        rng = inputs.rng.at_scale(context.own.scale)
+        draw = rng.normal if spec.noise.kind == "normal" else rng.uniform
+        drawn = draw(f"noise/{name}", context.own.channels, state.size(name))
         drawn = spec.noise.scale * drawn.to(state[name].dtype)
         change = drawn if change is None else change + drawn
     return change
@@ -240,17 +265,18 @@ def complete_step(
     return remember(spec.skips, spec.writable_levels, before, after)
 
 
-def shared_correlations_of(spec: StepSpec) -> dict[str, list[SharedCorrelation]]:
-    """Return the correlations of all rules that can be one convolution, by level."""
-    found: list[tuple[str, Correlation, Activation]] = []
+def shared_correlations_of(spec: StepSpec) -> Shared:
+    """Return the correlations of all rules that can be one convolution."""
+    read: dict[Resampling, list[tuple[str, Correlation, Activation]]] = {}
     for name in spec.rules:
         context = spec.context(name)
+        found = read.setdefault(context.own.resampling, [])
         for rule in spec.rules_of(name):
             program = rule.declared_program()
             if isinstance(program, Program):
                 for one, activation in program.correlations:
-                    found.append((context.level(one.level).name, one, activation))
-    return shared_correlations(found)
+                    found.append((context.name_of(one.level), one, activation))
+    return {resampling: shared_correlations(found) for resampling, found in read.items()}
 
 
 def channels_last(tensor: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """What a rule may see of one step.
 
-The view hands out the levels that the rule has declared to read, their wrapped neighbourhoods and
-shares of randomness, and nothing else: no other sample, no clock but the step, and no absolute
-coordinates unless they are granted.
+The view hands out the levels that the rule has declared to read, in the grid of the rule's own
+level, their wrapped neighbourhoods and shares of randomness, and nothing else: no other sample, no
+clock but the step, and no absolute coordinates unless they are granted.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nca.engine.context import RuleContext
 from nca.engine.program import Activation, Correlation
+from nca.engine.rng import CellRNG
 from nca.engine.step_inputs import StepInputs
 from nca.engine.topology import Topology
 from nca.errors import ShapeError
@@ -21,7 +22,8 @@ class View:
     """All that a rule may see of one step.
 
     Args:
-        inputs: The state before the step, as a grid or as a list of the cells that can change.
+        inputs: The state before the step in the grid of the rule's level, whole or as a list of the
+            cells that can change.
         context: The surroundings of the rule.
         reads: What the rule has declared to read.
         stream: A name that no other rule of the automaton has, for its randomness.
@@ -79,10 +81,13 @@ class View:
     def level(self, name: str) -> Tensor:
         """Return a level by name, or by `own`, `below`, `above`: `(B, C, *space)`.
 
+        One of another resolution comes in the grid of the rule's own level, as that says
+        (`nca.Level`, `coarsen` and `refine`).
+
         Raises:
             ShapeError: The rule has not declared to read it.
         """
-        level = self._context.level(name).name
+        level = self._context.name_of(name)
         self._permit(level, name)
         return self._inputs.level(level)
 
@@ -148,7 +153,7 @@ class View:
             correlation: Reads a level that the rule has declared to read.
             activation: What is done to its outcome.
         """
-        level = self._context.level(correlation.level).name
+        level = self._context.name_of(correlation.level)
         self._permit(level, correlation.level)
         return self._inputs.perceive(level, correlation, activation)
 
@@ -171,15 +176,15 @@ class View:
             channels: How many numbers each cell gets.
             share: A name for each further draw in the same step; the same name, the same numbers.
         """
-        return self._inputs.rng.uniform(self._named(share), channels, self._size)
+        return self._rng.uniform(self._named(share), channels, self._size)
 
     def normal(self, channels: int, share: str = "") -> Tensor:
         """Return the rule's own normal numbers, float32 `(B, channels, *space)`; see `uniform`."""
-        return self._inputs.rng.normal(self._named(share), channels, self._size)
+        return self._rng.normal(self._named(share), channels, self._size)
 
     def chance(self, probability: float, channels: int, share: str = "") -> Tensor:
         """Return True with a probability, bool `(B, channels, *space)`; see `uniform`."""
-        return self._inputs.rng.chance(self._named(share), probability, channels, self._size)
+        return self._rng.chance(self._named(share), probability, channels, self._size)
 
     def _permit(self, level: str, name: str) -> None:
         if level not in self._reads:
@@ -188,6 +193,10 @@ class View:
                 where=f"it has declared: {', '.join(sorted(self._reads)) or 'nothing'}",
                 to_do=f"add {name!r} to the rule's `reads`",
             )
+
+    @property
+    def _rng(self) -> CellRNG:
+        return self._inputs.rng.at_scale(self._context.own.scale)
 
     @property
     def _size(self) -> Size:

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nca.engine.layout import Layout
 from nca.engine.program import Activation, CellMap, Correlation
+from nca.engine.resample import Resampling
+from nca.engine.rng import CellRNG
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
-from nca.engine.step_inputs import DenseInputs, SharedCorrelation
+from nca.engine.step_inputs import DenseInputs, Shared
 from nca.engine.stepper import StepSpec, check_change, shared_correlations_of
 from nca.engine.topology import Topology
 from nca.engine.view import View
@@ -54,14 +57,23 @@ class WatchedInputs(DenseInputs):
 
     Args:
         state: The state before the step.
+        layout: Its levels.
         topology: What lies beyond the edge of the grid.
-        shared: Correlations that are one convolution, by the level that they read.
+        shared: Correlations that are one convolution.
+        rng: The randomness of the step, if it is not the state's own.
+        resampling: How levels of another resolution are read.
     """
 
     def __init__(
-        self, state: State, topology: Topology, shared: dict[str, list[SharedCorrelation]]
+        self,
+        state: State,
+        layout: Layout,
+        topology: Topology,
+        shared: Shared | None = None,
+        rng: CellRNG | None = None,
+        resampling: Resampling = Resampling(),  # noqa: B008, it is frozen
     ) -> None:
-        super().__init__(state, topology, shared)
+        super().__init__(state, layout, topology, shared, rng, resampling)
         self._shown: dict[int, _Shown] = {}
         for name, level in state.items():
             self._note(f"level {name}", level)
@@ -69,7 +81,14 @@ class WatchedInputs(DenseInputs):
     @property
     def written(self) -> tuple[str, ...]:
         """What was written into, in words."""
-        return tuple(dict.fromkeys(one.what for one in self._shown.values() if one.written))
+        shown = [one for each in self._readers.values() for one in each._shown.values()]
+        return tuple(dict.fromkeys(one.what for one in shown if one.written))
+
+    def level(self, name: str) -> Tensor:
+        """Return a level; see `DenseInputs`."""
+        level = super().level(name)
+        self._note(f"level {name}", level)
+        return level
 
     def perceive(
         self, level: str, correlation: Correlation, activation: Activation = "none"
@@ -104,8 +123,9 @@ def watched_looks(spec: StepSpec, state: State) -> Iterator[Look]:
     for name in spec.rules:
         context = spec.context(name, state.axes)
         for number, rule in enumerate(spec.rules_of(name)):
-            inputs = WatchedInputs(state.map(torch.clone), spec.topology, shared)
-            reads = frozenset(context.level(read).name for read in rule.reads)
-            change = rule(View(inputs, context, reads, f"rule/{name}/{number}"))
+            inputs = WatchedInputs(state.map(torch.clone), spec.layout, spec.topology, shared)
+            reads = frozenset(context.name_of(read) for read in rule.reads)
+            view = View(inputs.read_by(context.own), context, reads, f"rule/{name}/{number}")
+            change = rule(view)
             check_change(change, inputs.state[name], rule, name, number)
             yield Look(name, rule, inputs.written)

@@ -26,6 +26,13 @@ class Window:
     start: Size
     whole: Size
 
+    def at_scale(self, scale: int) -> "Window":
+        """Return the same part of the grid in cells of another scale; see `nca.Level`."""
+        if scale == 1:
+            return self
+        start = tuple(first // scale for first in self.start)
+        return Window(start, tuple(side // scale for side in self.whole))
+
     def places(self, size: Size, like: Tensor) -> list[Tensor]:
         """Return, for each axis, where in the whole the block's cells are: int64 `(side,)`.
 

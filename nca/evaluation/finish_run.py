@@ -75,7 +75,7 @@ def load_best(run: Run) -> Trained:
 def sharded(trained: Trained, group: ProcessGroup) -> Trained:
     """Return a trained automaton whose steps are shared among the processes of a group."""
     size = trained.recipe.tables.grid.size
-    trained.automaton.sharding = group.sharding(size)
+    trained.automaton.sharding = group.sharding(size, trained.recipe.layout.coarsest)
     return replace(trained, recipe=agreed_precision(trained.recipe, group))
 
 

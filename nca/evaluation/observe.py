@@ -13,6 +13,7 @@ from nca.analysis import Cycle, Motion, OrbitWatch, PlaneOrbitWatch, population
 from nca.checkpoint.trained import Trained
 from nca.engine.automaton import Automaton
 from nca.engine.plane import states_on_plane
+from nca.engine.resample import on_grid
 from nca.engine.rollouts import divergence
 from nca.engine.state import State
 from nca.progress import SILENT, Progress
@@ -174,7 +175,7 @@ def _by_chance(automaton: Automaton) -> bool:
 
 def _changing(automaton: Automaton, state: State) -> Tensor:
     """Return all levels that rules write to, one sample, as `(C, *space)`: what comes next."""
-    levels = [state[name][0] for name in automaton.writable_levels]
+    levels = [on_grid(state[n], state.scale(n))[0] for n in automaton.writable_levels]
     return levels[0] if len(levels) == 1 else torch.cat(levels)
 
 

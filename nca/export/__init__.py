@@ -12,6 +12,8 @@ one file that asks for nothing else, with the same fire masks as torch. Rules th
 itself, as long as the graph needs only some eighty operations; one that it does not know is refused
 by name. ONNX needs `pip install "nca[onnx]"`.
 
+Levels of different resolution (`[[levels]] scale`) are exported nowhere yet.
+
 A comparison takes single steps, and many in a row, from states of the task's example moved to the
 edge of the grid, or from random ones where the example stays as it is. A difference may be a
 thousandth of what a step changes. Where nothing happens, the file says that nothing was compared.
@@ -33,8 +35,8 @@ C compiler (`cc`, `gcc`, `clang`, or one named in `CC`) is needed for the compar
 
 `html` writes pages, `onnx` models, `torch_module` and `torch_source` plain modules, `c_program`,
 `c_source` and `c_text` C programs; `verify` compares with torch; `example`, `page_data`,
-`page_views`, `texels`, `onnx_step`, `onnx_inputs`, `onnx_trial`, `onnx_json` and `browser` serve
-them. Public to the other folders: `browser`, and what `__all__` names.
+`page_views`, `texels`, `one_scale`, `onnx_step`, `onnx_inputs`, `onnx_trial`, `onnx_json` and
+`browser` serve them. Public to the other folders: `browser`, and what `__all__` names.
 """
 
 from nca.export.c_program import write_c

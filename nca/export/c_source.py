@@ -18,6 +18,7 @@ from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import NotDeclared
 from nca.errors import ExportError
 from nca.export.c_text import BITS, CELLS, HEAD, MAIN
+from nca.export.one_scale import demand_one_scale
 
 CHECKED = "<compared>"
 """Where the source says how it was compared, once it was."""
@@ -56,6 +57,7 @@ def stepped(automaton: Automaton, axes: int) -> Stepped:
     Raises:
         ExportError: It is not one level, with one rule that is a table or gates, alone on a torus.
     """
+    demand_one_scale(automaton)
     spec = automaton.spec
     if axes > 2:
         raise _unfit(f"its grid has {axes} axes")

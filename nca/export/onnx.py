@@ -22,6 +22,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import ExportError, NCAError
 from nca.export.example import example_state, lively_state
+from nca.export.one_scale import demand_one_scale
 from nca.export.onnx_step import Step
 from nca.export.onnx_trial import OPSET, try_model
 from nca.export.verify import Difference, NotCompared
@@ -73,6 +74,7 @@ def step_model(automaton: Automaton, first: State) -> tuple[Step, Any]:
         ExportError: ONNX is not installed, or the automaton cannot be exported.
     """
     _installed("onnx", "onnxscript")
+    demand_one_scale(automaton)
     if automaton.skips:
         raise ExportError(
             "its temporal skip connections remember states, which one step alone does not.",

@@ -36,6 +36,10 @@ class GivenNumbers:
 
     uniform = normal
 
+    def at_scale(self, scale: int) -> "GivenNumbers":
+        """Return the same numbers: those of a level come on its own grid."""
+        return self
+
     def _named(self, stream: str) -> Tensor:
         if stream not in self.numbers:
             raise ExportError(
@@ -82,7 +86,7 @@ class Step(nn.Module):
         state = State({name: given[name] for name in self.levels}, samples=samples)
         rng = cast(CellRNG, GivenNumbers(given))
         shared = shared_correlations_of(self.spec)
-        inputs = TracedInputs(state, self.spec.topology, shared, rng)
+        inputs = TracedInputs(state, self.spec.layout, self.spec.topology, shared, rng)
         # a rate below 1 makes the step ask for the mask
         after = dense_step(self.spec, inputs, fire_rate=0.5)
         return tuple(after[name].contiguous() for name in self.changes)

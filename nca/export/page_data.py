@@ -29,6 +29,7 @@ from nca.engine.rng import number_of
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.errors import ExportError
+from nca.export.one_scale import demand_one_scale
 from nca.export.texels import Packer, base64_of, perceived_order
 
 MOST_COLUMNS, MOST_GATES = 1 << 20, 2048
@@ -116,10 +117,12 @@ def check_exportable(automaton: Automaton, axes: int) -> None:
     """Refuse what no page can run, whatever computes its steps.
 
     Raises:
-        ExportError: The grid has other than two axes, or skips remember states.
+        ExportError: The grid has other than two axes, skips remember states, or levels differ in
+            scale.
     """
     if axes != 2:
         raise _unfit(f"its grid has {axes} axes, and a page shows two", "--to onnx")
+    demand_one_scale(automaton)
     if automaton.skips:
         raise ExportError(
             "its temporal skip connections remember states, which a page does not.",

@@ -27,6 +27,7 @@ from nca.engine.program import (
     Term,
 )
 from nca.errors import ExportError
+from nca.export.one_scale import demand_one_scale
 
 CHECKED = "<compared>"
 """Where the source says how it was compared, once it was."""
@@ -119,6 +120,7 @@ def torch_source(
         ExportError: It has skips, another number of axes than two, or a rule that declares no
             program, or one that attends or asks where it is.
     """
+    demand_one_scale(automaton)
     writer = _Writer(automaton, axes)
     bodies = [line for level in automaton.layout for line in writer.change(level)]
     body = "".join(bodies)

@@ -1,13 +1,14 @@
 """The recipe of an automaton that was built in Python: what it would take to build it again."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 
 from nca.engine.automaton import Automaton
+from nca.engine.layout import Level
 from nca.engine.rule import UpdateRule
 from nca.errors import NCAError
 from nca.recipe.recipe import Recipe
@@ -49,8 +50,9 @@ def _grid(automaton: Automaton, size: Size) -> dict[str, Any]:
 def _level(automaton: Automaton, name: str) -> dict[str, Any]:
     level = automaton.layout[name]
     table: dict[str, Any] = {"name": name, "channels": level.channels}
-    if level.input:
-        table["input"] = True
+    for option in fields(Level):
+        if option.default is not MISSING and getattr(level, option.name) != option.default:
+            table[option.name] = getattr(level, option.name)
     if rules := [_rule(rule) for rule in automaton.rules_of(name)]:
         table["rules"] = rules
     return table

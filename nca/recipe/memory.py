@@ -50,5 +50,7 @@ def beyond(tables: Tables, total: int = MOST) -> Iterator[Fault]:
 
 
 def _one(tables: Tables) -> int:
-    channels = sum(level.channels for level in tables.levels)
-    return NUMBER * channels * math.prod(tables.grid.size)
+    size, levels = tables.grid.size, tables.levels
+    return NUMBER * sum(
+        row.channels * math.prod(max(side // row.scale, 1) for side in size) for row in levels
+    )

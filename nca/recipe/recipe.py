@@ -17,7 +17,7 @@ from nca.engine.activation_memory import ActivationMemory
 from nca.engine.automaton import Automaton
 from nca.engine.capacity import capacity
 from nca.engine.context import RuleContext
-from nca.engine.layout import Layout, Level
+from nca.engine.layout import Layout
 from nca.engine.rule import UpdateRule
 from nca.engine.topology import Topology
 from nca.errors import NCAError
@@ -110,8 +110,7 @@ class Recipe:
     @property
     def layout(self) -> Layout:
         """The levels, bottom level first."""
-        rows = self.tables.levels
-        return Layout([Level(row.name, row.channels, row.input) for row in rows])
+        return Layout([row.level for row in self.tables.levels])
 
     @property
     def topology(self) -> Topology:
@@ -270,7 +269,7 @@ class Recipe:
         used = {self.tables.rollout.alive.level} if self.tables.rollout.alive else set()
         for name, own in rules.items():
             place = RuleContext(self.layout, name)
-            used |= {name, *(place.level(read).name for rule in own for read in rule.reads)}
+            used |= {name, *(place.name_of(read) for rule in own for read in rule.reads)}
         for number, level in enumerate(self.tables.levels):
             if level.name not in used:
                 to_do = "leave it out, or let a rule of another level read it"

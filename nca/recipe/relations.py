@@ -11,11 +11,10 @@ from typing import Any
 
 from torch import nn
 
-from nca.engine.layout import Level
 from nca.engine.needs import BESIDE
 from nca.errors import PluginError, RegistryError
 from nca.recipe.memory import beyond
-from nca.recipe.tables import Evaluate, RuleTable, Tables, Train
+from nca.recipe.tables import Evaluate, LevelTable, RuleTable, Tables, Train
 from nca.registry.registry import registry
 from nca.validation.faults import Fault, KeyPath, toml_value
 
@@ -90,7 +89,7 @@ def _needs(tables: Tables, number: int, path: KeyPath, rule: RuleTable) -> Itera
         yield Fault(("levels", number, "rules"), f"are {len(level.rules)}", to_do, others=(path,))
     for where, offset in BESIDE.items():
         other = tables.levels[number + offset] if 0 <= number + offset < len(names) else None
-        if other and (needed := kind.needs.too_few_beside(where, other.channels)):
+        if other and (needed := kind.needs.too_few_beside(where, _channels(level, other, axes))):
             place = ("levels", number + offset, "channels")
             to_do = f"rule {toml_value(rule.name)} needs {needed}"
             yield Fault(place, f"is {other.channels}", to_do, others=(path,))
@@ -103,7 +102,21 @@ def _needs(tables: Tables, number: int, path: KeyPath, rule: RuleTable) -> Itera
             yield Fault((*path, "name"), f"has no {missing}", to_do, others=(("levels",),))
 
 
+def _channels(reader: LevelTable, other: LevelTable, axes: int) -> int:
+    """Return how many channels of a level rules of another one read."""
+    return reader.level.resampling.channels(other.channels, other.scale, axes)
+
+
 def _grid(tables: Tables) -> Iterator[Fault]:
+    scales = [level.scale for level in tables.levels]
+    if (coarsest := max(scales)) > 1 and any(side % coarsest for side in tables.grid.size):
+        key: KeyPath = ("levels", scales.index(coarsest), "scale")
+        to_do = f"let each side be a multiple of {coarsest}, the coarsest scale"
+        yield Fault(SIZE, f"is {toml_value(tables.grid.size)}", to_do, others=(key,))
+    if min(scales) > 1:
+        key = ("levels", scales.index(min(scales)), "scale")
+        to_do = "[grid] size counts cells of scale 1: give it to the finest level"
+        yield Fault(key, f"is {min(scales)}, and no level has scale 1", to_do)
     axes, topology = len(tables.grid.size), tables.grid.topology
     if len(topology) not in (1, axes):
         to_do = f"name one boundary for all, or one for each of the {axes} axes"
@@ -112,7 +125,7 @@ def _grid(tables: Tables) -> Iterator[Fault]:
 
 
 def _rollout(tables: Tables) -> Iterator[Fault]:
-    levels = {row.name: Level(row.name, row.channels, row.input) for row in tables.levels}
+    levels = {row.name: row.level for row in tables.levels}
     if alive := tables.rollout.alive:
         path, longest = ("rollout", "alive"), max(tables.grid.size)
         yield from under(path, alive.misfits(levels), ("levels",))

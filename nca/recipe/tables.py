@@ -3,6 +3,7 @@
 The options of rules and tasks are not here: they are the arguments of the plugins themselves.
 """
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, Len, MultipleOf
@@ -11,6 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.conditions import Alive, Noise, Skip
+from nca.engine.layout import Level
+from nca.engine.resample import Coarsen, Refine
 from nca.engine.rollouts import TOLERANCE
 from nca.tasks.pool import PoolOptions
 from nca.types import (
@@ -28,6 +31,7 @@ from nca.types import (
     ProperFraction,
     RandomSeed,
     Samples,
+    Scale,
     Side,
     Steps,
 )
@@ -109,12 +113,21 @@ class RuleTable(BaseModel):
 
 
 class LevelTable(RecipeTable):
-    """One level, with its rules."""
+    """One level, with its rules; what `scale`, `coarsen` and `refine` mean, `nca.Level` says."""
 
     name: LevelName
     channels: Channels
     input: bool = False
+    scale: Scale = 1
+    coarsen: Coarsen = "mean"
+    refine: Refine = "nearest"
     rules: Annotated[tuple[RuleTable, ...], Len(0, MANY)] = ()
+
+    @property
+    def level(self) -> Level:
+        """The level without its rules."""
+        given = {option.name: getattr(self, option.name) for option in fields(Level)}
+        return Level(**given)
 
 
 class Rollout(RecipeTable):

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from nca.engine.resample import cells_of, on_grid
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.window import Window
@@ -38,12 +39,15 @@ def tile_first_states(grid: GridFile, task: Task) -> None:
     top = 0
     while top < height:
         row: list[State] = []
-        while sum(state.size(next(iter(state)))[1] for state in row) < width:
+        while sum(state.grid_size[1] for state in row) < width:
             row.append(next(states))
         room = height - top
-        levels = {n: torch.cat([s[n] for s in row], dim=-1)[:, :, :room, :width] for n in row[0]}
+        levels = {}
+        for name, level in grid.layout.items():
+            high, wide = cells_of((room, width), level.scale)
+            levels[name] = torch.cat([s[name] for s in row], dim=-1)[:, :, :high, :wide]
         grid.write((top, 0), levels)
-        top += next(iter(levels.values())).shape[2]
+        top += row[0].grid_size[0]
 
 
 def fill_random(grid: GridFile, share: float) -> None:
@@ -56,10 +60,10 @@ def fill_random(grid: GridFile, share: float) -> None:
     samples = torch.zeros(1, dtype=torch.int64)
     for start, size in grid.tiles(FILL_TILE):
         source = CellRNG(grid.random_seed, 0, samples, window=Window(start, grid.size))
-        levels = {
-            name: source.chance(f"sown/{name}", share, level.channels, size).float()
-            for name, level in grid.layout.items()
-        }
+        levels = {}
+        for name, level in grid.layout.items():
+            drawn, cells = source.at_scale(level.scale), cells_of(size, level.scale)
+            levels[name] = drawn.chance(f"sown/{name}", share, level.channels, cells).float()
         grid.write(start, levels)
 
 
@@ -69,7 +73,8 @@ def draw(grid: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Im
 
     Args:
         grid: The grid.
-        draw: Makes `(1, 3, height, width)`, from 0 to 1, of a state, each cell by itself.
+        draw: Makes `(1, 3, height, width)`, from 0 to 1, of a state, each cell by itself, in the
+            cells of one of the levels.
         side: At most so many pixels along each side.
 
     Raises:
@@ -78,9 +83,11 @@ def draw(grid: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Im
     height, width = _height_and_width(grid)
     square = math.ceil(max(height, width) / side)
     canvas = torch.empty(3, math.ceil(height / square), math.ceil(width / square))
-    for start, size in grid.tiles(square * max(1, 1024 // square)):
+    unit = math.lcm(square, grid.layout.coarsest)
+    for start, size in grid.tiles(unit * max(1, 1024 // unit)):
         state = grid.read(start, size)
         drawn = draw(state if grid.dtype == torch.float64 else state.to(torch.float32)).cpu()
+        drawn = on_grid(drawn, size[0] // drawn.shape[2])
         pixels = F.avg_pool2d(drawn, square, ceil_mode=True, count_include_pad=False)[0]
         top, left = (s // square for s in start)
         canvas[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = pixels

@@ -3,6 +3,9 @@
 A tile is read with a margin, steps several times, and is written without it; what is wrong at
 the margin's edge has not reached the tile by then. Since randomness is counted by the cells of
 the whole grid, the outcome is that of stepping the whole. Memory holds one tile at a time.
+
+Places and sizes are counted in cells of scale 1; where levels are coarser, tiles and margins are
+whole cells of the coarsest.
 """
 
 import itertools
@@ -18,7 +21,10 @@ import torch
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
+from nca.engine.context import RuleContext
 from nca.engine.layout import Layout
+from nca.engine.resample import cells_of
+from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.engine.topology import Topology
 from nca.engine.window import Window
@@ -46,7 +52,7 @@ class GridFile:
     Attributes:
         folder: Where they lie: two for each level, one to read and one to write, by turns.
         layout: The levels.
-        size: Cells along each axis.
+        size: Cells along each axis; the level of another scale has fewer (`Layout.sizes`).
         dtype: As what numbers are kept: float64, float32, float16 or bfloat16, or uint8, which
             keeps whole numbers from 0 to 255 alone.
         random_seed: The number from which all of its randomness follows.
@@ -128,18 +134,19 @@ class GridFile:
 
         Args:
             start: Its first cell; it may begin before the first and end after the last cell of
-                the grid: there the grid begins anew.
+                the grid: there the grid begins anew. It is the first cell of a coarser one, too.
             size: Cells of the block along each axis.
             dtype: What numbers become; as they are kept if None.
         """
-        levels = {}
+        window, levels = Window(start, self.size), {}
         for name, level in self.layout.items():
-            stored = self._open(name, self.turn)
-            block = np.empty((level.channels, *size), stored.dtype)
-            for here, there in _pieces(start, size, self.size):
+            stored, part = self._open(name, self.turn), window.at_scale(level.scale)
+            sides = cells_of(size, level.scale)
+            block = np.empty((level.channels, *sides), stored.dtype)
+            for here, there in _pieces(part.start, sides, part.whole):
                 block[:, *here] = stored[:, *there]
             levels[name] = self._tensor(block).to(dtype or self.dtype).unsqueeze(0)
-        return State(levels, self.random_seed, self.step, window=Window(start, self.size))
+        return State(levels, self.random_seed, self.step, window=window)
 
     def write(self, start: Size, levels: Mapping[str, Tensor], *, ahead: bool = False) -> None:
         """Put a block of cells, each level `(1, C, *block)`, in its place within the grid.
@@ -159,11 +166,17 @@ class GridFile:
             if self.dtype == torch.uint8:
                 _demand_kept(name, given, block, self.folder)
             block = block.view(torch.int16) if self.dtype == torch.bfloat16 else block
-            place = tuple(slice(s, s + n) for s, n in zip(start, block.shape[1:], strict=True))
+            first = Window(start, self.size).at_scale(self.layout[name].scale).start
+            place = tuple(slice(s, s + n) for s, n in zip(first, block.shape[1:], strict=True))
             stored[:, *place] = block.numpy()
 
     def tiles(self, tile: int) -> Iterator[tuple[Size, Size]]:
-        """Yield first cell and size of each tile of at most `tile` cells a side."""
+        """Yield first cell and size of each tile of at most `tile` cells a side.
+
+        It is at least one of the coarsest cells, and whole ones.
+        """
+        coarsest = self.layout.coarsest
+        tile = max(tile // coarsest, 1) * coarsest
         lines = [range(0, side, tile) for side in self.size]
         for start in itertools.product(*lines):
             yield start, tuple(min(tile, n - s) for s, n in zip(start, self.size, strict=True))
@@ -194,12 +207,13 @@ class GridFile:
         return [self.folder / f"{name}.{turn}.raw" for turn in range(turns)]
 
     def _bytes(self, name: str) -> int:
-        return self.layout[name].channels * math.prod(self.size) * self.dtype.itemsize
+        cells = math.prod(self.layout.sizes(self.size)[name])
+        return self.layout[name].channels * cells * self.dtype.itemsize
 
     def _open(self, name: str, turn: int) -> np.memmap:
         """Return a level's file as an array; it is opened anew so that no page of it stays."""
         paths = self._paths(name)
-        shape = (self.layout[name].channels, *self.size)
+        shape = (self.layout[name].channels, *self.layout.sizes(self.size)[name])
         return np.memmap(paths[turn % len(paths)], STORED[self.dtype], "r+", shape=shape)
 
     def _tensor(self, block: np.ndarray) -> Tensor:
@@ -257,11 +271,7 @@ def stream(
             lower, extent = _surrounded(automaton.topology, start, size, grid.size, margin)
             state = grid.read(lower, extent, dtype).to(weight.device)
             state = automaton.rollout(state, count, fire_rate=fire_rate)
-            inner = tuple(
-                slice(s - low, s - low + n) for s, low, n in zip(start, lower, size, strict=True)
-            )
-            written = {name: state[name][:, :, *inner] for name in automaton.writable_levels}
-            grid.write(start, written, ahead=True)
+            grid.write(start, _within(automaton, state, start, lower, size), ahead=True)
             done += count * math.prod(size)
             progress.advance(done)
         grid = replace(grid, step=grid.step + count, turn=1 - grid.turn)
@@ -298,14 +308,50 @@ def _demand_kept(name: str, given: Tensor, block: Tensor, folder: Path) -> None:
 
 
 def reach(automaton: Automaton) -> int:
-    """Return how many cells away a cell's next state may depend on another."""
-    radii = [rule.radius for name in automaton.writable_levels for rule in automaton.rules_of(name)]
-    alive = automaton.alive
+    """Return how many cells away a cell's next state may depend on another.
+
+    They are cells of scale 1, and whole ones of the coarsest: where all levels of a part of a grid
+    are right, after a step they are where that part is so much narrower.
+    """
+    layout, alive = automaton.layout, automaton.alive
+    far = [
+        rule.radius * layout[name].scale + _beyond(layout, name, rule)
+        for name in automaton.writable_levels
+        for rule in automaton.rules_of(name)
+    ]
+    changing = _whole_cells(max(far, default=0), layout.coarsest)
     if alive is None:
-        return max(radii, default=0)
+        return changing
+    living = _whole_cells(alive.radius * layout[alive.level].scale, layout.coarsest)
     if alive.dead == "cleared":  # whether it lives depends on how its neighbours have changed
-        return max(radii, default=0) + alive.radius
-    return max([*radii, alive.radius])
+        return changing + living
+    return max(changing, living)
+
+
+def _beyond(layout: Layout, name: str, rule: UpdateRule) -> int:
+    """Return how many cells further than its radius a rule reaches through coarser levels."""
+    context = RuleContext(layout, name)
+    scales = [layout[context.name_of(read)].scale for read in rule.reads]
+    return max(map(layout[name].resampling.margin, scales), default=0)
+
+
+def _whole_cells(cells: int, scale: int) -> int:
+    return -(-cells // scale) * scale
+
+
+def _within(
+    automaton: Automaton, state: State, start: Size, lower: Size, size: Size
+) -> dict[str, Tensor]:
+    """Return the tile within its margin, of every level that may have changed."""
+    found = {}
+    for name in automaton.writable_levels:
+        scale = automaton.layout[name].scale
+        cut = [
+            slice((s - low) // scale, (s - low + n) // scale)
+            for s, low, n in zip(start, lower, size, strict=True)
+        ]
+        found[name] = state[name][:, :, *cut]
+    return found
 
 
 def _surrounded(

@@ -188,7 +188,7 @@ def _images(task: Any, answer: Any, batch: Batch) -> str:
 def _numbers(task: Any, answer: Any, batch: Batch) -> str:
     if not isinstance(answer, Mapping):
         return _said(answer)
-    shape = (batch.state.batch, *batch.state.size(next(iter(batch.state))))
+    shape = (batch.state.batch, *batch.state.grid_size)
     return _first_wrong(answer, lambda one: _has_shape(one, shape) and one.dtype == torch.int64)
 
 

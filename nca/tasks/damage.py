@@ -1,7 +1,8 @@
 """Ways to hurt a state, drawn from counted randomness.
 
 `disc` is what training does to the states of a pool; `Damage` is damage of a known shape, share
-of the grid and place.
+of the grid and place. Where levels differ in scale, a cell of a coarse one is emptied if all cells
+of the grid that it spans are.
 """
 
 import math
@@ -12,6 +13,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from nca.engine.resample import mask_read
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.errors import ShapeError
@@ -41,19 +43,17 @@ def disc(state: State, source: CellRNG, levels: list[str]) -> State:
         levels: The levels to empty.
     """
     draws = source.each("damage", state.axes + 1)  # (B, axes + 1)
-    kept = {}
-    for name in levels:
-        size = state.size(name)
-        radius = 0.1 + 0.3 * draws[:, -1].view(-1, *(1,) * state.axes)
-        squared: Tensor | float = 0.0
-        for axis, side in enumerate(size):
-            line = torch.linspace(-1, 1, side, device=draws.device)
-            line = line.view(-1, *(1,) * (state.axes - 1 - axis))
-            centre = (draws[:, axis] - 0.5).view(-1, *(1,) * state.axes)
-            squared = squared + (line - centre) ** 2
-        outside = torch.as_tensor(squared) >= radius**2  # (B, *space)
-        kept[name] = state[name] * outside.unsqueeze(1)
-    return state.replace(kept)
+    radius = 0.1 + 0.3 * draws[:, -1].view(-1, *(1,) * state.axes)
+    squared: Tensor | float = 0.0
+    for axis, side in enumerate(state.grid_size):
+        line = torch.linspace(-1, 1, side, device=draws.device)
+        line = line.view(-1, *(1,) * (state.axes - 1 - axis))
+        centre = (draws[:, axis] - 0.5).view(-1, *(1,) * state.axes)
+        squared = squared + (line - centre) ** 2
+    outside = (torch.as_tensor(squared) >= radius**2).unsqueeze(1)  # (B, 1, *space)
+    # of a coarser level what the disc covers wholly, so that all levels are cut at one place
+    kept = {name: mask_read(outside, 1, state.scale(name)) for name in levels}
+    return state.replace({name: state[name] * mask for name, mask in kept.items()})
 
 
 @dataclass(frozen=True)
@@ -121,10 +121,11 @@ class Damage(Options):
         Raises:
             ShapeError: A top or bottom in a grid of one axis.
         """
+        outside = ~self.hole(source, state.grid_size).unsqueeze(1)  # (B, 1, *space)
         kept = {}
         for name in levels:
-            hole = self.hole(source, state.size(name)).to(state[name].device)
-            kept[name] = state[name].masked_fill(hole.unsqueeze(1), 0)
+            hole = ~mask_read(outside, 1, state.scale(name)).to(state[name].device)
+            kept[name] = state[name].masked_fill(hole, 0)
         return state.replace(kept)
 
     def hole(self, source: CellRNG, size: Size) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from nca.engine.layout import Layout
+from nca.engine.layout import Layout, Level
 from nca.engine.rng import HostRNG
 from nca.engine.state import State
 from nca.errors import DataError, NCAWarning, ShapeError
@@ -28,6 +28,7 @@ from nca.tasks.display import Display
 from nca.tasks.metrics import Share
 from nca.tasks.prediction import Prediction
 from nca.types import Size, Split
+from nca.validation.faults import Fault, OptionError, toml_value
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,24 @@ class TaskContext:
         """Read from the folder, unless files are given."""
         if self.files is None:
             object.__setattr__(self, "files", RecipeFiles(self.folder))
+
+    def grid_level(self, name: str, key: str) -> Level:
+        """Return a level whose cells are those of the grid, of scale 1.
+
+        Args:
+            name: Of the level.
+            key: The task's option that names it.
+
+        Raises:
+            ShapeError: There is no such level.
+            OptionError: It is a coarser one.
+        """
+        level = self.layout[name]
+        if level.scale > 1:
+            words = f"is {toml_value(name)}, a level of scale {level.scale}"
+            to_do = "the task needs a level whose cells are those of the grid, of scale 1"
+            raise OptionError([Fault((key,), words, to_do)], f"TaskContext of {self.layout}")
+        return level
 
 
 @dataclass(frozen=True)
@@ -348,13 +367,15 @@ class Task(nn.Module, ABC):
 
         Args:
             batch: States with their truth; they are left untouched.
-            cell: Where, in the order of the axes.
+            cell: Where in the grid, in the order of the axes; of a coarser level the cell that
+                covers it.
         """
         levels = {}
         for name, level in self.context.layout.items():
             if not level.input:
                 levels[name] = batch.state[name].clone()
-                levels[name][(slice(None), slice(None), *cell)] = 1
+                place = (along // level.scale for along in cell)
+                levels[name][(slice(None), slice(None), *place)] = 1
         return Batch(batch.state.replace(levels), batch.truth)
 
     def resize(self, size: Size) -> None:

@@ -2,12 +2,13 @@
 
 A rule stands on the middle one of three levels, so that whatever it reads is there: `under` is an
 input, `over` stands still. Channels, axes and states are those that its `needs` ask for. Its
-automaton computes in float64, and has what the law asks for.
+automaton computes in float64, and has what the law asks for. Levels share one resolution unless the
+law asks for a pyramid.
 """
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.context import RuleContext
 from nca.engine.layout import Layout, Level
 from nca.engine.needs import Needs, draw_level
+from nca.engine.resample import Resampling
 from nca.engine.rng import CellRNG
 from nca.engine.rule import SIZES, UpdateRule, lazy_weights
 from nca.engine.state import State
@@ -28,6 +30,11 @@ from nca.validation.arguments import takes_context
 
 PlaceRule = Callable[[RuleContext], UpdateRule]
 """What makes a rule for its surroundings: a class that takes a `RuleContext`, or a function."""
+
+Scales: TypeAlias = tuple[int, int, int]
+"""Of the three levels, from the bottom up."""
+
+FLAT: Scales = (1, 1, 1)
 
 _AXES = (2, 1, 3)
 
@@ -70,13 +77,21 @@ class Harness:
 
     Args:
         place_rule: Makes the rule.
+        scales: Of the levels.
+        resampling: How the rule's level reads the others.
 
     Raises:
         NCAError: No surroundings suit the rule; the first refusal is raised.
     """
 
-    def __init__(self, place_rule: PlaceRule) -> None:
+    def __init__(
+        self,
+        place_rule: PlaceRule,
+        scales: Scales = FLAT,
+        resampling: Resampling = Resampling(),  # noqa: B008, it is frozen
+    ) -> None:
         self.place_rule = place_rule
+        ways = {"coarsen": resampling.coarsen, "refine": resampling.refine}
         refusals: list[NCAError] = []
         rule: Any = getattr(place_rule, "func", place_rule)  # what a partial is made of
         named = set(getattr(rule, "reads", ())) - {"own", "below", "above"}
@@ -85,7 +100,10 @@ class Harness:
         for self.axes, levels in itertools.product(suiting, wanted):
             self.layout = Layout(
                 [Level(name, 2, input=True) for name in sorted(named - set(levels))]
-                + [Level(name, n, input=name == "under") for name, n in levels.items()]
+                + [
+                    Level(name, n, name == "under", scale, **ways)
+                    for (name, n), scale in zip(levels.items(), scales, strict=True)
+                ]
             )
             try:
                 rule = self.rule()
@@ -120,9 +138,16 @@ class Harness:
         return awake(automaton, random_seed)
 
     def state(self, random_seed: int, size: Sequence[int], batch: int | None = None) -> State:
-        """Return a random state in float64; of a longer size the first axes are taken."""
+        """Return a random state in float64.
+
+        Args:
+            random_seed: Of what is drawn.
+            size: Cells of the coarsest level along each axis; of a longer one the first are taken.
+            batch: Samples, if not the harness's own number.
+        """
+        sides = tuple(self.layout.coarsest * side for side in self.size(size))
         state = self.layout.zeros(
-            batch or self.batch, self.size(size), random_seed=random_seed, dtype=torch.float64
+            batch or self.batch, sides, random_seed=random_seed, dtype=torch.float64
         )
         return state.replace({name: self.drawn(state, name, "state") for name in state})
 
@@ -133,7 +158,8 @@ class Harness:
     @property
     def roomy(self) -> Size:
         """A grid on which chance will surely move something, about 120 cells."""
-        return {1: (120,), 2: (12, 10), 3: (5, 4, 6)}[self.axes]
+        sides = {1: (120,), 2: (12, 10), 3: (5, 4, 6)}[self.axes]
+        return tuple(-(-side // self.layout.coarsest) for side in sides)
 
     def size(self, size: Sequence[int]) -> Size:
         """Return as much of a size, offset or cell as the grid has axes."""
@@ -157,7 +183,7 @@ class Harness:
 
     def _names(self, reads: Sequence[str]) -> set[str]:
         place = RuleContext(self.layout, OWN, self.axes, TORUS)
-        return {place.level(read).name for read in reads}
+        return {place.name_of(read) for read in reads}
 
 
 def awake(automaton: Automaton, random_seed: int) -> Automaton:

@@ -44,6 +44,9 @@ def _topology(topology: Topology, axes: int) -> str:
 
 WORDS: dict[str, Callable[[Any, int], str]] = {
     "size": lambda size, axes: f"a grid of {_by(size[:axes])} cells",
+    "scales": lambda scales, _: f"levels of scale {', '.join(map(str, scales))}",
+    "coarsen": lambda way, _: f"finer ones read as a {way}",
+    "refine": lambda way, _: f"coarser ones read {way}",
     "room": lambda room, axes: f"a grid {_by(room[:axes])} cells larger than a neighbourhood",
     "tall": lambda tall, _: f"{tall} times as high",
     "offset": lambda offset, axes: f"moved by ({', '.join(map(str, offset[:axes]))})",

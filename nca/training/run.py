@@ -218,7 +218,7 @@ class Run:
         torch.backends.cudnn.deterministic = True
         automaton = recipe.automaton()
         recipe = agreed_precision(recipe.decided(automaton, device, precision), group)
-        automaton.sharding = group.sharding(recipe.tables.grid.size)
+        automaton.sharding = group.sharding(recipe.tables.grid.size, recipe.layout.coarsest)
         task = recipe.task()
         with group.leader_first(), recipe.blaming_task():
             task.prepare(device, data, progress)

@@ -63,7 +63,7 @@ class Travel(Task):
         level: str = "",
     ) -> None:
         super().__init__(setting)
-        self.level = setting.layout[level or list(setting.layout)[-1]]
+        self.level = setting.grid_level(level or list(setting.layout)[-1], "level")
         self.mass, self.weight, self.side = mass, weight, side
         self.register_buffer("pattern", self._drawn(pattern), persistent=False)
 

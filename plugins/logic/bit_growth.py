@@ -62,7 +62,7 @@ class BitGrowth(Task):
         trials: Samples = 1,
     ) -> None:
         super().__init__(setting)
-        self.level = setting.layout[level or list(setting.layout)[-1]]
+        self.level = setting.grid_level(level or list(setting.layout)[-1], "level")
         self.spec, self.side, self.trials = target, side, trials
         faults = []
         if len(setting.size) != 2:

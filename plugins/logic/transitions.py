@@ -60,7 +60,7 @@ class Transitions(Task):
         trials: Samples = 8,
     ) -> None:
         super().__init__(setting)
-        self.level = setting.layout[level or list(setting.layout)[-1]]
+        self.level = setting.grid_level(level or list(setting.layout)[-1], "level")
         self.cells, self.density, self.trials = cells, density, trials
         self.share = share
         context = RuleContext(setting.layout, self.level.name, len(setting.size))

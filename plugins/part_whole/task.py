@@ -24,7 +24,6 @@ from nca import (
     Display,
     Fault,
     HostRNG,
-    Layout,
     OptionError,
     Progress,
     Share,
@@ -139,7 +138,7 @@ class PartWhole(Task):
     ) -> None:
         super().__init__(setting)
         layout, names = setting.layout, list(setting.layout)
-        self.image = layout[image or names[0]]
+        self.image = setting.grid_level(image or names[0], "image")
         self.deep_weights = deep or {}
         self.patch, self.normalise, self.counts = patch, normalise, (scenes, trials)
         written = [name for name in names if not layout[name].input and name != self.image.name]
@@ -157,11 +156,15 @@ class PartWhole(Task):
         self.weights = {"naming": naming, "fill": fill, "agreement": agreement}
         self.naming = Naming(layout[read or names[-1]], CLASSES + 1)
         self.deep = nn.ModuleDict({n: Naming(layout[n], CLASSES + 1) for n in self.deep_weights})
-        self.filling = Filling(layout[fill_level or written[0]], patch**2) if fill else None
+        self.filling = (
+            Filling(setting.grid_level(fill_level or written[0], "fill_level"), patch**2)
+            if fill
+            else None
+        )
         self.agreement = None
         if agreement:
             self.agreement = Agreement(
-                Layout([layout[name] for name in written]),
+                [layout[name] for name in written],
                 agreement_level or _below(self.naming.level, written),
                 temperature=temperature,
                 among_images=strangers == "images",

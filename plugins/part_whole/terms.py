@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Layout, Level, ShapeError, State, display, losses, per_cell
+from nca import Level, ShapeError, State, display, losses, on_grid, per_cell
 from nca_plugins.part_whole.scenes import CLASSES
 
 SAMPLED = 8
@@ -29,12 +29,12 @@ class Naming(nn.Module):
 
     def __init__(self, level: Level, classes: int) -> None:
         super().__init__()
-        self.level = level.name
+        self.level, self.scale = level.name, level.scale
         self.head = nn.Linear(level.channels, classes)
 
     def scores(self, state: State) -> Tensor:
-        """Return the class scores of every cell, `(B, K, H, W)`."""
-        return per_cell(self.head, state[self.level])
+        """Return the class scores of every cell of the grid, `(B, K, H, W)`."""
+        return on_grid(per_cell(self.head, state[self.level]), self.scale)
 
     def forward(self, state: State, labels: Tensor) -> Tensor:
         """Return mean cross-entropy of cells with a class plus that of the background, `(B,)`."""
@@ -72,7 +72,7 @@ class Agreement(nn.Module):
     The consensus itself gets no gradient: the suggestions come to it.
 
     Args:
-        layout: The levels that are written to.
+        levels: Those that are written to, from the bottom up.
         level: The level whose consensus is foretold, by those beside it.
         temperature: Divides the cosines; the lower, the more the likest stranger counts.
         among_images: Whether strangers are cells of other images alone; else of all places.
@@ -82,12 +82,13 @@ class Agreement(nn.Module):
     """
 
     def __init__(
-        self, layout: Layout, level: str, *, temperature: float, among_images: bool
+        self, levels: Sequence[Level], level: str, *, temperature: float, among_images: bool
     ) -> None:
         super().__init__()
         self.level, self.temperature, self.among_images = level, temperature, among_images
-        wanted = layout[level].channels
-        beside = [found for offset in (-1, 1) if (found := layout.beside(level, offset))]
+        place = [one.name for one in levels].index(level)
+        wanted = levels[place].channels
+        beside = [*levels[max(place - 1, 0) : place], *levels[place + 1 : place + 2]]
         if not beside:
             raise ShapeError(
                 f'there is no level beside "{level}" that could foretell it.',
@@ -109,14 +110,14 @@ class Agreement(nn.Module):
         order = order + ink.flatten(1)
         rank, index = order.topk(min(SAMPLED, order.shape[1]), dim=1)  # (B, N / B)
         valid = rank >= 1
-        wanted = F.normalize(_pick(state[self.level].detach(), index), dim=1)  # (N, C)
+        wanted = F.normalize(_pick(state, self.level, index).detach(), dim=1)  # (N, C)
         strangers = valid.flatten().expand(len(wanted), -1)
         if self.among_images:
             image = torch.arange(len(index), device=ink.device).repeat_interleave(index.shape[1])
             strangers = strangers & (image[:, None] != image)
         own = torch.eye(len(wanted), dtype=torch.bool, device=ink.device)
         surprise = [
-            self._surprise(_predicted(head, _pick(state[name], index)), wanted, strangers | own)
+            self._surprise(_predicted(head, _pick(state, name, index)), wanted, strangers | own)
             for name, head in self.heads.items()
         ]
         mean = torch.stack(surprise).mean(dim=0).view(valid.shape)
@@ -133,9 +134,9 @@ def _predicted(head: nn.Module, embeddings: Tensor) -> Tensor:
     return F.normalize(head(embeddings).float(), dim=1)
 
 
-def _pick(level: Tensor, index: Tensor) -> Tensor:
-    """Return the embeddings of some cells of each sample, float32 `(N, C)`."""
-    cells = level.flatten(2).float()  # (B, C, H W)
+def _pick(state: State, name: str, index: Tensor) -> Tensor:
+    """Return what a level says at some cells of the grid of each sample, float32 `(N, C)`."""
+    cells = on_grid(state[name], state.scale(name)).flatten(2).float()  # (B, C, H W)
     picked = cells.gather(2, index.unsqueeze(1).expand(-1, cells.shape[1], -1))
     return picked.movedim(1, 2).flatten(0, 1)
 

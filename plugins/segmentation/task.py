@@ -128,8 +128,8 @@ class Segmentation(Task):
         super().__init__(setting)
         names = list(setting.layout)
         self.classes, self.patch, self.normalise = tuple(classes), patch, normalise
-        self.image = setting.layout[image or names[0]]
-        self.read = setting.layout[read or names[-1]]
+        self.image = setting.grid_level(image or names[0], "image")
+        self.read = setting.grid_level(read or names[-1], "read")
         self.overlap, self.trials, self.augment = overlap, trials, augment
         self.images, self.masks, self.suffix, self.side = images, masks, suffix, side
         self.shares, self.whole = {"held_out": held_out, "test": test}, whole

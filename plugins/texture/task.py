@@ -84,7 +84,7 @@ class Texture(Task):
         trials: Samples = 4,
     ) -> None:
         super().__init__(setting)
-        self.level = setting.layout[level or list(setting.layout)[-1]]
+        self.level = setting.grid_level(level or list(setting.layout)[-1], "level")
         self.spec, self.side, self.count = target, side, trials
         self.edges = TORUS if tileable else Topology("reflect")
         self.directions, self.patch, self.scales = directions, patch, scales

@@ -61,6 +61,26 @@ class PadsWithZeros(Sound):
         return super().forward(view) + near
 
 
+class StretchesByItself(Sound):
+    """Reads a coarser level past the view, and takes the grid for one with edges."""
+
+    reads = ("own", "below", "above")
+
+    def forward(self, view: View) -> Tensor:
+        coarse = view._inputs.state["over"].mean(dim=1, keepdim=True)
+        mode = {3: "linear", 4: "bilinear", 5: "trilinear"}[coarse.ndim]
+        size = view.own.shape[2:]
+        return super().forward(view) + nn.functional.interpolate(coarse, size, mode=mode)
+
+
+class CountsInItsOwnGrid(Sound):
+    """Draws by the place of a cell in the tensor, wherever in the grid that is cut out."""
+
+    def forward(self, view: View) -> Tensor:
+        cells = torch.arange(view.own[0, 0].numel()).view(view.own.shape[2:])
+        return super().forward(view) * (1 + torch.sin(cells * 9.0))
+
+
 class SeesTheWholeGrid(Sound):
     def forward(self, view: View) -> Tensor:
         space = tuple(range(2, view.own.ndim))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nca import NCAError, View
+from nca.engine.resample import Resampling
 from nca.testing.checks import LAWS
 from nca.testing.checks.dtype import check_dtype_and_shape_are_kept
 from nca.testing.compare import NothingTestedError
@@ -23,6 +24,10 @@ BROKEN = [
     ("tiling", rules.CountsTheCells),
     ("tiling", rules.PadsWithZeros),
     ("locality", rules.SeesTheWholeGrid),
+    ("pyramid", rules.StretchesByItself),
+    ("pyramid", rules.PadsWithZeros),
+    ("part", rules.CountsInItsOwnGrid),
+    ("part", rules.SeesTheWholeGrid),
     ("batch", rules.MixesTheSamples),
     ("sparse", rules.CountsTheCells),
     ("sparse", rules.LooksPastTheView),
@@ -65,6 +70,25 @@ def test_the_law_fails_on_a_broken_rule(name, place_rule):
 def test_float64_from_a_float32_state_is_found():
     with pytest.raises(AssertionError, match="float64 in place of float32"):
         check_dtype_and_shape_are_kept(rules.WidensToFloat64, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("scales", [(1, 2, 4), (2, 1, 1)])
+@pytest.mark.parametrize("name", ["pyramid", "part"])
+def test_the_law_fails_on_a_broken_reading_of_levels(monkeypatch, name, scales):
+    """What is read of a level of another scale is weighed by where in the tensor it lies."""
+
+    def broken(self, tensor, scale, topology):
+        read = sound(self, tensor, scale, topology)
+        if scale == self.scale:
+            return read
+        places = torch.arange(read.shape[2], dtype=read.dtype)
+        return read * (1 + torch.sin(places)).view(-1, *(1,) * (read.ndim - 3))
+
+    sound = Resampling.read
+    monkeypatch.setattr(Resampling, "read", broken)
+    with pytest.raises(AssertionError) as fault:
+        OF[name].check(rules.Sound, scales=scales)
+    assert not isinstance(fault.value, NothingTestedError)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=OF)

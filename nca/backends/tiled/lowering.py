@@ -115,7 +115,7 @@ def _over_stencils(
     first, *others = layers
     # columns are channel by channel, and what is seen kernel by kernel
     columns = first.weight.unflatten(1, (stencils.channels, -1)).transpose(1, 2).flatten(1)
-    reading = Reading(context.level(stencils.level).name, None, stencils.kernels)
+    reading = Reading(context.name_of(stencils.level), None, stencils.kernels)
     first = Layer(columns, first.bias, first.activation)
     return TiledMLP((reading,), stencils.length, (first, *others))
 
@@ -159,7 +159,7 @@ def _over_correlations(
         if one.attention is not None:
             return "attends to its neighbours"
         sides = tuple(one.weight.shape[2:])
-        level = context.level(one.level).name
+        level = context.name_of(one.level)
         readings.append(Reading(level, one.cell_map, unit_kernels(sides)))
         weights.append(one.weight.movedim(1, -1).flatten(1))
         biases += [] if one.bias is None else [one.bias]

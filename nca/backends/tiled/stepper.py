@@ -56,7 +56,7 @@ class TiledStepper:
     def step_living(self, state: State, fire_rate: float, alive: Tensor | None) -> State:
         """Let one step pass on a state whose alive mask is known; see `step`."""
         spec = self.spec
-        inputs = DenseInputs(state, spec.topology)
+        inputs = DenseInputs(state, spec.layout, spec.topology)
         names = [level.name for level in self.program.levels]
         changes = [self._changes(state, name, alive, fire_rate) for name in names]
         step = TiledStep(self.program, self._rims, changes, spec.step_size)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from nca import analysis
+from nca.engine.resample import on_grid
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.topology import Topology
@@ -213,6 +214,4 @@ def _offsets(source: CellRNG, stream: str, labels: Tensor, count: int) -> list[T
 
 
 def _on_grid(features: Tensor, size: Sequence[int]) -> Tensor:
-    if tuple(features.shape[2:]) == tuple(size):
-        return features
-    return torch.nn.functional.interpolate(features, tuple(size))
+    return on_grid(features, size[0] // features.shape[2])

@@ -56,8 +56,8 @@ def liars(model: ModelUnderTest, seed_run: SeedRun, share: float) -> Callable[[S
         for name in automaton.writable_levels:
             size = state.size(name)
             chosen = once.chance("adversaries", share, 1, size)
-            if living is not None and living.shape == chosen.shape:
-                chosen = chosen & living
+            if living is not None:
+                chosen = chosen & automaton.spec.alive_on(name, living)
             channels = automaton.layout[name].channels
             said = state.rng.normal(f"adversaries/{name}", channels, size) * sizes[name]
             levels[name] = said.to(state[name].dtype).where(chosen, state[name])

@@ -12,6 +12,7 @@ from nca.testing.checks.gradients import GRADIENT, RECOMPUTATION
 from nca.testing.checks.life import LIFE
 from nca.testing.checks.locality import LOCALITY
 from nca.testing.checks.program import FORMULAS, PROGRAM
+from nca.testing.checks.pyramid import PART, PYRAMID
 from nca.testing.checks.reads import UNREAD, VIEW
 from nca.testing.checks.replay import REPLAY, SPLIT
 from nca.testing.checks.samples import BATCHES, SHARDS
@@ -35,6 +36,8 @@ LAWS = (
     TRANSLATION_ALIVE,
     TILING,
     LOCALITY,
+    PYRAMID,
+    PART,
     BATCHES,
     SHARDS,
     FIRE_RATE,
