@@ -85,7 +85,7 @@ def _rising(value: tuple[float, float]) -> tuple[float, float]:
     if low >= high:
         raise PydanticCustomError(
             "recipe",
-            "give the smaller bound first: [{low:g}, {high:g}]"
+            "give the smaller bound first: [{low}, {high}]"
             if low > high
             else "give two bounds that differ",
             {"low": high, "high": low},

@@ -135,10 +135,17 @@ def replace_member(run: Run, worse: int, better: int, table: EvolveByExchange) -
     member.go_on_under(individual.recipe(run.recipe, worse), moments)
     if member.pool and source.pool:
         member.pool.load(source.pool.tensors())
-    own = dict(member.modules.named_parameters())
+    own = {
+        name: weight
+        for (name, weight), before in zip(
+            member.modules.named_parameters(), source.modules.parameters(), strict=True
+        )
+        if source.optimiser.state.get(before)  # what no gradient has reached stays
+    }
     averages = member.ema.tensors if member.ema else {}
     for name, average in (source.ema.tensors if source.ema else {}).items():
         averages[name].copy_(average)
+    averages = {name: average for name, average in averages.items() if name in own}
     add_noise([own, averages], table.sigma, draw, individual.number)
 
 

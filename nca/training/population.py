@@ -13,7 +13,7 @@ from torch import Tensor
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.fit import misfits
 from nca.recipe.tables import EvolveByExchange
-from nca.training.individual import Individual, individual_faults
+from nca.training.individual import NONE, Individual, individual_faults
 
 MEMBER, POPULATION, INDIVIDUAL = "member", "population", "individual"
 """Prefixes of tensors."""
@@ -45,6 +45,13 @@ def member_checkpoint(checkpoint: Checkpoint, start: str) -> Checkpoint:
     files = {name: t for name, t in checkpoint.tensors.items() if name.startswith("files.")}
     own = checkpoint.part(start.removesuffix("."))
     return replace(checkpoint, tensors={**own, **files})
+
+
+def is_copied(checkpoint: Checkpoint) -> bool:
+    """Return whether a checkpoint is a member's, and one that is a copy of another."""
+    return f"{INDIVIDUAL}.parent" in checkpoint.tensors and (
+        int(checkpoint.tensors[f"{INDIVIDUAL}.parent"]) != NONE
+    )
 
 
 def members_held(checkpoint: Checkpoint) -> int:

@@ -38,6 +38,7 @@ from nca.training.new_recipe import measured_otherwise, record_recipe, set_best_
 from nca.training.optimiser import make_optimiser
 from nca.training.population import (
     MEMBER,
+    is_copied,
     member_checkpoint,
     member_tensors,
     population_faults,
@@ -484,10 +485,11 @@ class Run:
         for number, individual in enumerate(self.individuals):
             self.members[number].go_on_under(individual.recipe(self.recipe, number), {})
 
-    def _faults(self, checkpoint: Checkpoint) -> list[str]:
+    def _faults(self, part: Checkpoint) -> list[str]:
         average = self.ema.tensors if self.ema else None
         pool = self.pool.tensors() if self.pool else None
-        return restore_faults(checkpoint, self.modules, self.table.iterations, average, pool)
+        kept, last = (average, pool), self.table.iterations
+        return restore_faults(part, self.modules, last, *kept, copied=is_copied(part))
 
     def _take(self, checkpoint: Checkpoint, path: Path) -> None:
         """Take up the weights and all that training keeps beside them."""
