@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import tomllib
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -356,6 +357,11 @@ def test_what_of_a_checkpoint_does_not_fit_is_refused_in_words(stopped, name):
 def test_another_population_cannot_go_on(stopped):
     with pytest.raises(CheckpointError, match="it holds 4 members, not 5"):
         resumed(stopped, lambda tensors: None, "evolve.population=5")
+    with pytest.raises(CheckpointError, match="fire_rate varies, and each member has its own"):
+        resumed(stopped, lambda tensors: None, "rollout.fire_rate=0.6")
+    run = resumed(stopped, lambda tensors: None, "evolve.sigma=0.1", "train.batch=1")
+    run.close()
+    assert run.iteration == 3
 
 
 FAULTS: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
@@ -433,6 +439,22 @@ def test_a_kind_is_needed(tmp_path):
         r'\[evolve\] kind +is missing +add it: kind = <"exchange" \| "strategies">',
         str(refused.value),
     ), refused.value
+
+
+@pytest.mark.parametrize("name", ["growing", "glom_fashion"])
+def test_the_ablations_differ_in_the_exchange_alone(name):
+    text = (Path(__file__).parent.parent / f"recipes/ablations/exchange_{name}.toml").read_text()
+    assert f"nca sweep {name} --variants recipes/ablations/exchange_{name}.toml" in text
+    common = re.findall(r"--set (\S+)", text)
+    tables = [
+        read_recipe(name, (*common, *variant["set"])).tables
+        for variant in tomllib.loads(text).values()
+    ]
+    on, off = [table.evolve for table in tables]
+    assert isinstance(on, EvolveByExchange)
+    assert isinstance(off, EvolveByExchange)
+    assert (on.replace, off.replace) == (1, 0)
+    assert on.model_copy(update={"replace": 0}) == off
 
 
 def test_records_are_rows_of_json(stopped):

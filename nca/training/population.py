@@ -6,13 +6,16 @@ is; `population.lead` says which member's weights are also there without a prefi
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.fit import misfits
+from nca.recipe.recipe import Recipe
 from nca.recipe.tables import EvolveByExchange
+from nca.recipe.varied import first_values
 from nca.training.individual import NONE, Individual, individual_faults
 
 MEMBER, POPULATION, INDIVIDUAL = "member", "population", "individual"
@@ -48,10 +51,8 @@ def member_checkpoint(checkpoint: Checkpoint, start: str) -> Checkpoint:
 
 
 def is_copied(checkpoint: Checkpoint) -> bool:
-    """Return whether a checkpoint is a member's, and one that is a copy of another."""
-    return f"{INDIVIDUAL}.parent" in checkpoint.tensors and (
-        int(checkpoint.tensors[f"{INDIVIDUAL}.parent"]) != NONE
-    )
+    """Return whether the checkpoint of a member is that of a copy of another one."""
+    return int(checkpoint.tensors[f"{INDIVIDUAL}.parent"]) != NONE
 
 
 def members_held(checkpoint: Checkpoint) -> int:
@@ -88,6 +89,24 @@ def population_faults(
         return [f"it holds {held} members, not {len(like)}"]
     found = misfits(given, {n: torch.tensor(0) for n in ("lead", "born")}, exact=True)
     return found or list(_faults(checkpoint, like, table))
+
+
+def late_overrides(
+    checkpoint: Checkpoint, path: Path, recipe: Recipe, table: EvolveByExchange
+) -> list[str]:
+    """Return in words which overrides come too late: members have values of their own by now.
+
+    Args:
+        checkpoint: What was read.
+        path: Its file.
+        recipe: Its recipe, with overrides.
+        table: That of the recipe.
+    """
+    if not recipe.overrides or recipe.text == checkpoint.recipe:
+        return []
+    before, now = first_values(checkpoint.parsed(path).tables), first_values(recipe.tables)
+    changed = [name for name in table.vary.bounds() if before[name] != now[name]]
+    return [f"{name} varies, and each member has its own by now" for name in changed]
 
 
 def _faults(

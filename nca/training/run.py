@@ -39,6 +39,7 @@ from nca.training.optimiser import make_optimiser
 from nca.training.population import (
     MEMBER,
     is_copied,
+    late_overrides,
     member_checkpoint,
     member_tensors,
     population_faults,
@@ -450,8 +451,10 @@ class Run:
         table, faults = self.recipe.tables.evolve, []
         if isinstance(table, EvolveByExchange):
             faults += population_faults(checkpoint, self.individuals, table)
+            faults += late_overrides(checkpoint, path, self.recipe, table)
         for start, run, part in parts if not faults else []:
-            faults += [f"{start}{fault}" for fault in run._faults(part)]
+            copied = bool(start) and is_copied(part)
+            faults += [f"{start}{fault}" for fault in run._faults(part, copied=copied)]
         if faults:
             raise CheckpointError(
                 f"the run cannot go on from its checkpoint: {'; '.join(faults)}.",
@@ -485,11 +488,11 @@ class Run:
         for number, individual in enumerate(self.individuals):
             self.members[number].go_on_under(individual.recipe(self.recipe, number), {})
 
-    def _faults(self, part: Checkpoint) -> list[str]:
+    def _faults(self, part: Checkpoint, *, copied: bool) -> list[str]:
         average = self.ema.tensors if self.ema else None
         pool = self.pool.tensors() if self.pool else None
-        kept, last = (average, pool), self.table.iterations
-        return restore_faults(part, self.modules, last, *kept, copied=is_copied(part))
+        last = self.table.iterations
+        return restore_faults(part, self.modules, last, average, pool, copied=copied)
 
     def _take(self, checkpoint: Checkpoint, path: Path) -> None:
         """Take up the weights and all that training keeps beside them."""
