@@ -25,7 +25,7 @@ from nca.evaluation.finish_run import finish_run
 from nca.recipe.errors import RecipeError
 from nca.recipe.overrides import as_toml
 from nca.recipe.tables import EvolveByExchange, Vary
-from nca.render.lineage import ancestors, best_individual, lives
+from nca.render.lineage import ancestors, best_individual, tenures
 from nca.training.exchange import add_noise, ranked
 from nca.training.individual import Individual, first_individual, member_seed
 from nca.training.loop import train
@@ -244,18 +244,18 @@ def test_lineage_is_whole_and_the_best_member_is_the_checkpoint(tmp_path):
     recipe = with_tables(train={"iterations": 12}, evaluate={"steps": []})
     run = trained(tmp_path / "run", recipe)
     finish_run(run, None)
-    every = lives(list(run.log.records()))
-    assert [life.number for life in every] == list(range(len(every)))
+    every = tenures(list(run.log.records()))
+    assert [tenure.number for tenure in every] == list(range(len(every)))
     assert len(every) == 4 + 5 * 2
-    by_number = {life.number: life for life in every}
-    for life in every:
-        if life.parent is not None:
-            parent = by_number[life.parent]
-            assert parent.begins < life.begins <= parent.ends
-            assert parent.member != life.member
+    by_number = {tenure.number: tenure for tenure in every}
+    for tenure in every:
+        if tenure.parent is not None:
+            parent = by_number[tenure.parent]
+            assert parent.begins < tenure.begins <= parent.ends
+            assert parent.member != tenure.member
     for row in rows(run, "judged"):
         at = row["iteration"]
-        there = [life.number for life in every if life.begins < at <= life.ends]
+        there = [tenure.number for tenure in every if tenure.begins < at <= tenure.ends]
         assert sorted(row["individuals"]) == sorted(there)
     best = best_individual(list(run.log.records()), "error", more=False)
     assert ancestors(every, best)[-1] < 4

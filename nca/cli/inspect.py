@@ -37,7 +37,7 @@ def inspect_command(
     from nca.checkpoint.file import Checkpoint
     from nca.checkpoint.outline import outline
     from nca.checkpoint.read import read_checkpoint
-    from nca.training.population import members_held
+    from nca.training.members import members_held
 
     load_plugins(plugin, checkpoint if trust else None)
     if recipe:  # without parsing it: whoever lacks its plugins may read it too

@@ -12,7 +12,7 @@ BLUE, GREY = "#0072b2", "#bbbbbb"
 
 
 @dataclass(frozen=True)
-class Life:
+class Tenure:
     """The time of an individual in its place.
 
     Attributes:
@@ -30,7 +30,7 @@ class Life:
     ends: int
 
 
-def lives(records: Sequence[Mapping[str, Any]]) -> list[Life]:
+def tenures(records: Sequence[Mapping[str, Any]]) -> list[Tenure]:
     """Return all individuals that the records of a run name, in their order.
 
     Args:
@@ -43,13 +43,13 @@ def lives(records: Sequence[Mapping[str, Any]]) -> list[Life]:
         after = (r["iteration"] for r in rows[place + 1 :] if r["member"] == row["member"])
         ends = next(after, last)
         who, begins = row["individual"], row["iteration"]
-        found.append(Life(who, row["parent"], row["member"], begins, ends))
+        found.append(Tenure(who, row["parent"], row["member"], begins, ends))
     return found
 
 
-def ancestors(every: Sequence[Life], number: int) -> list[int]:
+def ancestors(every: Sequence[Tenure], number: int) -> list[int]:
     """Return an individual and all that it descends from, itself first."""
-    parents = {life.number: life.parent for life in every}
+    parents = {tenure.number: tenure.parent for tenure in every}
     found = [number]
     while (parent := parents.get(found[-1])) is not None and parent not in found:
         found.append(parent)
@@ -92,27 +92,27 @@ def save_lineage(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    every = lives(records)
+    every = tenures(records)
     line = ancestors(every, best_individual(records, headline, more=more))
-    places = {life.number: life.member for life in every}
-    count = len({life.member for life in every})
+    places = {tenure.number: tenure.member for tenure in every}
+    count = len({tenure.member for tenure in every})
     figure = Figure(figsize=(7, 1.5 + 0.35 * count), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for life in every:
-        colour = BLUE if life.number in line else GREY
-        axes.plot([life.begins, life.ends], [life.member] * 2, color=colour, linewidth=2)
-        axes.plot([life.begins], [life.member], color=colour, marker="o", markersize=4)
+    for tenure in every:
+        colour = BLUE if tenure.number in line else GREY
+        axes.plot([tenure.begins, tenure.ends], [tenure.member] * 2, color=colour, linewidth=2)
+        axes.plot([tenure.begins], [tenure.member], color=colour, marker="o", markersize=4)
         axes.annotate(
-            str(life.number),
-            (life.begins, life.member),
+            str(tenure.number),
+            (tenure.begins, tenure.member),
             xytext=(2, 4),
             textcoords="offset points",
             fontsize=7,
         )
-        if life.parent in places:
-            ends = [places[life.parent], life.member]
-            axes.plot([life.begins] * 2, ends, color=colour, linewidth=1, linestyle=":")
+        if tenure.parent in places:
+            ends = [places[tenure.parent], tenure.member]
+            axes.plot([tenure.begins] * 2, ends, color=colour, linewidth=1, linestyle=":")
     axes.set_xlabel("iteration")
     axes.set_ylabel("member")
     axes.set_yticks(range(count))

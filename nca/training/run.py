@@ -34,9 +34,7 @@ from nca.training.ema import EMA
 from nca.training.first_step import check_rules
 from nca.training.individual import Individual, first_individual
 from nca.training.log import MetricsLog
-from nca.training.new_recipe import measured_otherwise, record_recipe, set_best_aside
-from nca.training.optimiser import make_optimiser
-from nca.training.population import (
+from nca.training.members import (
     MEMBER,
     is_copied,
     late_overrides,
@@ -46,6 +44,8 @@ from nca.training.population import (
     population_tensors,
     taken_population,
 )
+from nca.training.new_recipe import measured_otherwise, record_recipe, set_best_aside
+from nca.training.optimiser import make_optimiser
 from nca.training.pretrained import TakenWeights, pretrained_path, take_weights
 from nca.training.restore import restore_faults
 from nca.training.run_folder import (
