@@ -359,7 +359,7 @@ def test_another_population_cannot_go_on(stopped):
         resumed(stopped, lambda tensors: None, "evolve.population=5")
     with pytest.raises(CheckpointError, match="fire_rate varies, and each member has its own"):
         resumed(stopped, lambda tensors: None, "rollout.fire_rate=0.6")
-    run = resumed(stopped, lambda tensors: None, "evolve.sigma=0.1", "train.batch=1")
+    run = resumed(stopped, lambda tensors: None, "evolve.sigma=0.1", "evolve.every=3")
     run.close()
     assert run.iteration == 3
 

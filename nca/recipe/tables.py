@@ -233,7 +233,7 @@ class EvolveByExchange(RecipeTable):
     """
 
     kind: Literal["exchange"]
-    population: Annotated[int, Ge(2), Le(1000)]
+    population: Annotated[int, Ge(2), Le(40)]
     every: Iterations
     replace: Natural = 1
     sigma: NonNegative = 0.05
