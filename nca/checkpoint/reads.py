@@ -121,7 +121,7 @@ TIMED = Reads(frozenset({"train.batch", "train.memory", "evaluate.batch", "rollo
 PLANNED = Reads(
     TIMED.keys - {"evaluate.batch"}
     | {f"train.{key}" for key in ("parts", "precision", "last_states", "average", "compile")}
-    | {"pool"}
+    | {"pool", "evolve"}
 )
 """An iteration of its training."""
 TRAINED = Reads(frozenset(SOME) - {"plugins"})

@@ -37,6 +37,7 @@ def inspect_command(
     from nca.checkpoint.file import Checkpoint
     from nca.checkpoint.outline import outline
     from nca.checkpoint.read import read_checkpoint
+    from nca.training.members import members_held
 
     load_plugins(plugin, checkpoint if trust else None)
     if recipe:  # without parsing it: whoever lacks its plugins may read it too
@@ -64,6 +65,8 @@ def inspect_command(
         "versions": dict(held.versions),
         "overrides": list(held.overrides),
     }
+    if members := members_held(held):
+        facts["members"] = members
     if as_json:
         show_json({**facts, "levels": levels, "metrics": held.metrics, "recipe": held.recipe})
         return

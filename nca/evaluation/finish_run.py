@@ -17,6 +17,7 @@ from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.progress import SILENT, Progress
 from nca.render.curve import save_curve
+from nca.render.lineage import save_lineage
 from nca.render.sheet import Sheet, levels_sheet, save_image, strip
 from nca.render.votes import annotate, legend
 from nca.tasks.batch import Batch
@@ -49,7 +50,11 @@ def finish_run(run: Run, data: Path | None, progress: Progress = SILENT) -> list
     if run.group.is_leader:
         for name, sheet in drawn.items():
             save_image(sheet.image(), run.folder / name)
-        save_curve(list(run.log.records()), run.task.headline, run.folder / "curve.png")
+        records, headline = list(run.log.records()), run.task.headline
+        save_curve(records, headline, run.folder / "curve.png")
+        if run.members:
+            more = run.task.better == "more"
+            save_lineage(records, headline, run.folder / "lineage.png", more=more)
     return rows
 
 

@@ -8,9 +8,9 @@
 
 Tables, in order: `[grid]` (size, topology), `[[levels]]` from the bottom up (channels, and rules
 as `{ name = "RULE", ... }`), `[rollout]` (steps, fire rate, noise, alive mask, skips), `[task]`,
-`[pool]`, `[train]`, `[evaluate]`. `plugins = ["file.py"]` at the top names files beside the recipe
-that register more. The options of a rule or task are the arguments of its class: `nca plugins`
-lists them. The first lines of a recipe say what it is and what was measured with it.
+`[pool]`, `[train]`, `[evolve]`, `[evaluate]`. `plugins = ["file.py"]` at the top names files
+beside the recipe that register more. The options of a rule or task are the arguments of its class:
+`nca plugins` lists them. The first lines of a recipe say what it is and what was measured with it.
 
 A path in a recipe is relative to it; one on the command line (`--set task.target=my.png`) to where
 it was typed; `~` is the home folder in both. The text of a recipe, overrides written into it, is
@@ -33,8 +33,9 @@ weights that no memory can hold are refused before any is made. A recipe has at 
 their types; `draft` is a text with its overrides, `recipe_files` reads the files that a recipe
 names, `paths` says which of its values are paths; `relations` is what does not go together, `check`
 and `salvage` find all faults at once, `build` makes rules and task, `memory` counts bytes,
-`precision` times products, `describe` writes the recipe of an automaton; `text`, `overrides`,
+`precision` times products, `varied` knows what copies of a population may have otherwise,
+`describe` writes the recipe of an automaton; `text`, `overrides`,
 `lines`, `errors` and `json_schema` serve it.
 Public to the other folders: `recipe`, `draft`, `memory`, `paths`, `precision`, `recipe_files`,
-`tables`, `errors`, `json_schema`, `overrides`, `describe`.
+`tables`, `errors`, `json_schema`, `overrides`, `describe`, `varied`.
 """

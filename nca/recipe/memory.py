@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from nca.engine.capacity import in_bytes
-from nca.recipe.tables import Tables
+from nca.recipe.tables import EvolveByExchange, EvolveByStrategies, Tables
 from nca.validation.faults import Fault, KeyPath
 
 NUMBER = 4
@@ -19,10 +19,12 @@ def state_bytes(tables: Tables) -> dict[KeyPath, int]:
     one = _one(tables)
     counts: dict[KeyPath, int] = {}
     if tables.train:
-        trials = tables.evolve.population + 1 if tables.evolve else 1
+        evolve = tables.evolve
+        trials = evolve.population + 1 if isinstance(evolve, EvolveByStrategies) else 1
         counts["train", "batch"] = trials * (tables.train.batch // tables.train.parts) * one
     if tables.train and tables.pool:
-        counts["pool", "size"] = tables.pool.size * one
+        pools = tables.evolve.population if isinstance(tables.evolve, EvolveByExchange) else 1
+        counts["pool", "size"] = pools * tables.pool.size * one
     return counts
 
 

@@ -14,7 +14,16 @@ from torch import nn
 from nca.engine.needs import BESIDE
 from nca.errors import PluginError, RegistryError
 from nca.recipe.memory import beyond
-from nca.recipe.tables import Evaluate, LevelTable, RuleTable, Tables, Train
+from nca.recipe.tables import (
+    Evaluate,
+    EvolveByExchange,
+    EvolveByStrategies,
+    LevelTable,
+    RuleTable,
+    Tables,
+    Train,
+)
+from nca.recipe.varied import first_values
 from nca.registry.registry import registry
 from nca.validation.faults import Fault, KeyPath, toml_value
 
@@ -143,8 +152,41 @@ def _training(tables: Tables) -> Iterator[Fault]:
     if train and train.batch % train.parts:
         to_do = f"a number that divides the batch of {train.batch}"
         yield Fault(("train", "parts"), f"is {train.parts}", to_do, others=(batch,))
+    if isinstance(tables.evolve, EvolveByExchange) and train:
+        yield from _exchange(tables, tables.evolve, train)
     if train and tables.task is None:
         yield Fault(("task",), "is missing", "training needs a task: add [task]")
+
+
+def _exchange(tables: Tables, table: EvolveByExchange, train: Train) -> Iterator[Fault]:
+    half = table.population // 2
+    if table.replace > half:
+        to_do = f"at most half of the population of {table.population}: {half}"
+        size = ("evolve", "population")
+        yield _of("evolve", "replace", f"is {table.replace}", to_do, size)
+    first = first_values(tables)
+    for name, (low, high) in table.vary.bounds().items():
+        path, known = ("evolve", "vary", name), first[name]
+        least = f"from {train.last_states}, the [train] last_states"
+        if not known:
+            to_do = f"copies vary what there is: give {WHERE[name]}, or leave it out"
+            yield Fault(path, "is not in the recipe", to_do)
+        elif len(known) > 1:
+            values = ", ".join(f"{value:g}" for value in known)
+            yield Fault(path, f"has different values: {values}", "give all rules the same one")
+        elif not low <= known[0] <= high:
+            to_do = f"bounds with the recipe's own value between them, {known[0]:g}"
+            yield Fault(path, f"is [{low:g}, {high:g}]", to_do)
+        elif name == "steps" and low < train.last_states:
+            yield Fault(path, f"is [{low:g}, {high:g}]", f"bounds {least}")
+
+
+WHERE = {
+    "noise": "[rollout] noise a scale above 0",
+    "fire_rate": "[rollout] fire_rate a number above 0",
+    "dropout": "a rule that has the option a dropout above 0",
+}
+"""What gives a hyperparameter a value that factors can change."""
 
 
 def _schedule(train: Train) -> Iterator[Fault]:
@@ -222,10 +264,14 @@ def _evolution(tables: Tables) -> Iterator[Fault]:
         to_do = "only training moves weights: add [train]"
         yield Fault(("evolve",), "has no effect", to_do, others=(("train",),))
         return
-    for key in ("memory", "parts", "compile"):
-        if getattr(train, key) != type(train).model_fields[key].default:
-            to_do = "[evolve] follows no gradient: leave it out"
-            yield _of("train", key, "has no effect", to_do, ("evolve",))
+    if isinstance(tables.evolve, EvolveByStrategies):
+        for key in ("memory", "parts", "compile"):
+            if getattr(train, key) != type(train).model_fields[key].default:
+                to_do = "[evolve] follows no gradient: leave it out"
+                yield _of("train", key, "has no effect", to_do, ("evolve",))
+    elif train.compile != "never":
+        to_do = "every member would be compiled by itself, and each copy anew: leave it out"
+        yield _of("train", "compile", f'is "{train.compile}"', to_do, ("evolve",))
 
 
 def _evaluation(table: Evaluate, inputs: bool) -> Iterator[Fault]:

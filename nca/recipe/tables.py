@@ -4,10 +4,10 @@ The options of rules and tasks are not here: they are the arguments of the plugi
 """
 
 from dataclasses import fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from annotated_types import Ge, Le, Len, MultipleOf
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from annotated_types import Ge, Gt, Le, Len, Lt, MultipleOf
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from nca.engine.activation_memory import ActivationMemory
@@ -81,6 +81,19 @@ def _mode(value: Any) -> Any:
 def _pairs(value: Any) -> Any:
     if type(value) is not int or value < 2 or value % 2:
         raise PydanticCustomError("recipe", "give an even number from 2: trials come in pairs")
+    return value
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    low, high = value
+    if low >= high:
+        raise PydanticCustomError(
+            "recipe",
+            "give the smaller bound first: [{low}, {high}]"
+            if low > high
+            else "give two bounds that differ",
+            {"low": high, "high": low},
+        )
     return value
 
 
@@ -177,18 +190,72 @@ class Train(RecipeTable):
     save_every: Iterations = 500
 
 
-class Evolve(RecipeTable):
-    """How weights evolve, where no gradient is followed.
+class EvolveByStrategies(RecipeTable):
+    """How weights evolve where no gradient is followed: by evolution strategies.
 
-    `strategies`: `population` trials of the weights with noise of standard deviation `sigma` tell
-    which way to go, and the optimiser of `[train]` goes there. What a trial is judged by is the
-    task's `loss`, or its `headline`, neither of which needs a derivative.
+    `population` trials of the weights with noise of standard deviation `sigma` tell which way to
+    go, and the optimiser of `[train]` goes there. What a trial is judged by is the task's `loss`,
+    or its `headline`, neither of which needs a derivative.
     """
 
     kind: Literal["strategies"]
     population: Annotated[int, BeforeValidator(_pairs), Ge(2), Le(10**5), MultipleOf(2)]
     sigma: Positive
     fitness: Literal["loss", "headline"] = "loss"
+
+
+Bounds: TypeAlias = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
+"""The least and the greatest value of a hyperparameter, both above 0."""
+
+ChanceBounds: TypeAlias = Annotated[
+    tuple[Annotated[float, Gt(0), Le(1)], Annotated[float, Gt(0), Le(1)]], AfterValidator(_rising)
+]
+"""The same of a chance."""
+
+DropoutBounds: TypeAlias = Annotated[
+    tuple[Annotated[float, Gt(0), Lt(1)], Annotated[float, Gt(0), Lt(1)]], AfterValidator(_rising)
+]
+"""The same of a chance that is never 1."""
+
+
+class Vary(RecipeTable):
+    """Which hyperparameters a copy may have otherwise, and within which bounds.
+
+    `steps` are the most steps of a rollout; the fewest keep their share of them. `dropout` is that
+    of every rule which has one in the recipe.
+    """
+
+    learning_rate: Bounds | None = None
+    steps: Annotated[tuple[Steps, Steps], AfterValidator(_rising)] | None = None
+    fire_rate: ChanceBounds | None = None
+    noise: Bounds | None = None
+    dropout: DropoutBounds | None = None
+
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Return the bounds of all that vary, by name."""
+        return {name: pair for name, pair in self if pair is not None}
+
+
+class EvolveByExchange(RecipeTable):
+    """How a population is trained by gradients, and the better take the place of the worse.
+
+    `population` members learn each for itself. `every` so many iterations the `replace` worst on
+    held-out data give way to copies of the best, whose weights get noise of `sigma` times their
+    root mean square, and whose hyperparameters in `vary` are multiplied or divided by `factor`
+    (population-based training, Jaderberg et al. 2017).
+    """
+
+    kind: Literal["exchange"]
+    population: Annotated[int, Ge(2), Le(40)]
+    every: Iterations
+    replace: Natural = 1
+    sigma: NonNegative = 0.05
+    factor: Annotated[float, Gt(1), Le(100)] = 1.2
+    vary: Vary = Vary()
+
+
+Evolve: TypeAlias = Annotated[EvolveByStrategies | EvolveByExchange, Field(discriminator="kind")]
+"""How weights evolve, without gradients or beside them."""
 
 
 class Evaluate(RecipeTable):

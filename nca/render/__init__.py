@@ -13,7 +13,7 @@ axes only.
 
 `sheet` lays pictures out, `animation` encodes films, `picture_files` and `pictures` read them for
 every door (`pixels` knows their modes, `load` makes targets of them, `upload` decodes messages),
-`palettes`, `pca` and `outlines` choose colours, `terminal` draws with characters, `schedule` places
-seeds and damage, `film_input` reads films, `collect` keeps states on their way. Public to the other
-folders: every module.
+`palettes`, `pca` and `outlines` choose colours, `terminal` draws with characters, `curve` and
+`lineage` draw what a run has logged, `schedule` places seeds and damage, `film_input` reads films,
+`collect` keeps states on their way. Public to the other folders: every module.
 """

@@ -22,11 +22,37 @@ standard deviation `sigma`, all on the same batch, say by the rank of their loss
 optimiser goes (`evolution`). `fitness = "headline"` judges them by the task's headline metric
 instead. Neither needs a derivative; an iteration costs as much as `population + 1` rollouts.
 
-`loop` is the loop from top to bottom, `forward_backward` one iteration's rollout, loss and
-gradient, `run` the modules and the counters, `run_folder` makes and locks the folder, `restore`
-checks what a run takes up, `strategies` tries weights with noise on them, `ema` averages weights,
-`monitor` notices what goes wrong, `choices` lets `memory_planner`, `threads` and `compile_trial`
-choose before the first iteration, `new_recipe` notes overrides of a run that goes on, `optimiser`
-moves the weights, `log` and `tensorboard` write.
+`[evolve] kind = "exchange"` trains a population by gradients (Jaderberg et al. 2017), and the
+better replace the worse:
+
+    [evolve]
+    kind = "exchange"
+    population = 4                 # members, each with its own first weights, batches and pool
+    every = 250                    # iterations until all are measured on held-out data, and ...
+    replace = 1                    # ... so many of the worst give way to copies of the best
+    sigma = 0.05                   # noise on a copy's weights, as a share of their root mean square
+    factor = 1.2                   # by which a copy's hyperparameters are multiplied or divided
+    vary = { learning_rate = [1e-3, 1e-2], fire_rate = [0.3, 0.9] }
+
+`vary` names what a copy may have otherwise, each within its bounds: `learning_rate`, `steps` (the
+most of a rollout; the fewest keep their share), `fire_rate`, `noise` (its scale) and `dropout` (of
+the rules that have one). All begin with the recipe's values. A copy takes over weights, averages,
+the optimiser's moments and the pool; its random numbers are those of the place that it fills. With
+`replace = 0` members are runs of their own, to the bit: each that of the recipe with the random
+seed that `metrics.jsonl` names. There, rows of kind `member` are the family tree (who began when,
+in whose place, as whose copy, with what), rows of kind `judged` the figures of all;
+`lineage.png` draws it. `best.safetensors` is the best member, under a recipe with its
+hyperparameters; `last.safetensors` holds all, `member.N.` before their names, and shows the one
+that leads. Members take turns: an iteration takes the time of all and the memory of one. A member
+whose loss is not finite stays as it is until it is replaced. One process trains a population.
+
+`loop` is the loop from top to bottom, `trainer` what an iteration does and what is kept of a
+validation, `exchange` the same of a population, `trainers` which of them a recipe asks for,
+`forward_backward` one iteration's rollout, loss and gradient, `run` the modules and the counters,
+`run_folder` makes and locks the folder, `restore` checks what a run takes up, `members` what a
+population takes up, `individual` is who fills a place in it, `strategies` tries weights with noise
+on them, `ema` averages weights, `monitor` notices what goes wrong, `choices` lets `memory_planner`,
+`threads` and `compile_trial` choose before the first iteration, `new_recipe` notes overrides of a
+run that goes on, `optimiser` moves the weights, `log` and `tensorboard` write.
 Public to the other folders: every module.
 """

@@ -9,6 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import PluginError
+from nca.recipe.tables import EvolveByStrategies
 from nca.tasks.batch import Batch
 from nca.training.run import Run
 from nca.training.strategies import StrategiesStep
@@ -36,7 +37,8 @@ class TrainingStep(nn.Module):
 def training_step(run: Run) -> nn.Module:
     """Return the part of an iteration that makes gradients, or what stands in for them."""
     table = run.recipe.tables.evolve
-    return StrategiesStep(run, table) if table else TrainingStep(run)
+    by_strategies = isinstance(table, EvolveByStrategies)
+    return StrategiesStep(run, table) if by_strategies else TrainingStep(run)
 
 
 def forward_backward(

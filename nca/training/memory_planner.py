@@ -20,10 +20,11 @@ from nca.device import seconds
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.rng import HostRNG
 from nca.progress import SILENT, Progress
+from nca.recipe.tables import EvolveByStrategies
 from nca.training import probe
 from nca.training.forward_backward import forward_backward, training_step
-from nca.training.loop import next_batch
 from nca.training.run import Run
+from nca.training.trainer import next_batch
 
 MARGIN = 0.1
 """Share of what is free now that is left to others, and to what allocators add."""
@@ -107,7 +108,7 @@ def choose_memory(run: Run, progress: Progress) -> None:
     """
     if run.table.memory.mode != "auto" or run.iteration >= run.table.iterations:
         return
-    if run.recipe.tables.evolve:  # nothing is kept for a gradient
+    if isinstance(run.recipe.tables.evolve, EvolveByStrategies):  # no gradient is followed
         return
     group, room = run.group, probe.free(run.device)
     if room is not None:
@@ -115,7 +116,8 @@ def choose_memory(run: Run, progress: Progress) -> None:
     with closing(IterationProbe(run, progress).needs()) as needs:
         agreed = (replace(need, peak=group.max(need.peak)) for need in needs)
         choice = fastest_that_fits(agreed, room)
-    run.automaton.memory = choice.need.memory
+    for each in (run, *run.members):
+        each.automaton.memory = choice.need.memory
     progress.note(choice.sentence())
     row = {"mode": choice.need.memory.mode, "every": choice.need.memory.every}
     row |= {"predicted bytes": choice.need.peak, "free bytes": choice.room}
@@ -124,6 +126,9 @@ def choose_memory(run: Run, progress: Progress) -> None:
 
 class IterationProbe:
     """Trial iterations of a run, which change nothing in it, to measure memory and time.
+
+    Where there are members, one is tried: they take turns, so that what an iteration keeps is that
+    of one, while it takes the time and the moments of all.
 
     Args:
         run: It is left as it was; gradients are dropped.
@@ -135,6 +140,7 @@ class IterationProbe:
         self.least, self.most = run.recipe.tables.rollout.steps
         self.last_states = min(run.table.last_states, self.most)
         self.state = self.whole = self.always = 0
+        self.learners = len(run.members) or 1
 
     @property
     def spreads(self) -> bool:
@@ -226,7 +232,7 @@ class IterationProbe:
             weight.grad = torch.zeros_like(weight)
         optimiser.step()
         kept = (moment for state in optimiser.state.values() for moment in state.values())
-        return sum(_storages(kept).values())
+        return self.learners * sum(_storages(kept).values())
 
     def _stored(self) -> int:
         """Return the peak where everything is kept: that of few, and what a step adds to it."""
@@ -285,7 +291,7 @@ class IterationProbe:
         taken: list[float] = []
         while len(taken) < repeats and sum(taken) < LONG:
             taken.append(seconds(lambda: self.iterate(memory, steps), self.run.device))
-        return min(taken)
+        return self.learners * min(taken)
 
 
 def _storages(tensors: Iterable[Tensor]) -> dict[int, int]:

@@ -67,6 +67,7 @@ class TrainingMonitor:
         count, run = len(self._terms), self.run
         means = {n: torch.stack([t[n] for t in self._terms]).mean().item() for n in self._terms[0]}
         loss, now = sum(means.values()), time.perf_counter()
+        samples = run.table.batch * (len(run.members) or 1)
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the loss is {loss}: the states or weights have left the finite numbers.",
@@ -80,7 +81,7 @@ class TrainingMonitor:
             **(means if len(means) > 1 else {}),
             "learning rate": run.optimiser.param_groups[0]["lr"],
             "gradient norm": self._norm.item(),
-            "samples per second": count * run.table.batch / (now - self._since),
+            "samples per second": count * samples / (now - self._since),
         }
         self._check_alive(self._state)
         self._check_explosion(self._state)

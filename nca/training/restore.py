@@ -23,6 +23,8 @@ def restore_faults(
     iterations: int,
     average: Mapping[str, Tensor] | None,
     pool: Mapping[str, Tensor] | None,
+    *,
+    copied: bool = False,
 ) -> list[str]:
     """Return in words all that keeps a run from going on from a checkpoint.
 
@@ -32,12 +34,13 @@ def restore_faults(
         iterations: The last iteration of the recipe.
         average: What the averaged weights are to be like, if there are any.
         pool: What the pool is to hold, if there is one.
+        copied: Whether its weights were once those of another member of a population.
     """
     given = checkpoint.part
     return [
         *_iteration(checkpoint.iteration, iterations),
         *(f"{at}: {what}" for at in modules for what in _weights(given(at), modules[at])),
-        *(f"optimiser: {what}" for what in _moments(checkpoint, modules)),
+        *(f"optimiser: {what}" for what in _moments(checkpoint, modules, copied)),
         *(f"average: {what}" for what in _average(given("average"), average)),
         *(f"pool: {what}" for what in _pool(given("pool"), pool, _ranges(modules))),
     ]
@@ -86,14 +89,16 @@ def _out_of_ranges(
             yield f"{name} has numbers from {least} to {greatest}, not within {low} to {high}"
 
 
-def _moments(checkpoint: Checkpoint, modules: nn.ModuleDict) -> list[str]:
+def _moments(checkpoint: Checkpoint, modules: nn.ModuleDict, copied: bool) -> list[str]:
     given = checkpoint.part("optimiser")
     wanted: dict[str, Tensor] = {}
     for number, (name, weight) in enumerate(modules.named_parameters()):
         names = [f"{number}.{moment}" for moment in MOMENTS]
         kept = any(each in given for each in names)
-        # a weight that no gradient has reached has no moments, and is what it was at first
-        if kept or (checkpoint.iteration and _moved(checkpoint.tensors.get(name), weight)):
+        # a weight that no gradient has reached has no moments, and is what it was at first: in
+        # this member, or in one that it was copied from
+        trained = checkpoint.iteration and not copied
+        if kept or (trained and _moved(checkpoint.tensors.get(name), weight)):
             count = torch.zeros((), dtype=torch.float32)  # whatever the weights are
             wanted |= zip(names, (weight, weight, count), strict=True)
     found = misfits(given, wanted, exact=True)

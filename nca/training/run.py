@@ -6,7 +6,7 @@ is counted. So a run that was killed goes on as if nothing had happened.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,23 @@ from nca.lock import FolderLock
 from nca.progress import Progress
 from nca.recipe.precision import Precision
 from nca.recipe.recipe import Recipe
-from nca.recipe.tables import Train
+from nca.recipe.tables import EvolveByExchange, Train
 from nca.tasks.pool import Pool
 from nca.tasks.task import Task
 from nca.training.ema import EMA
 from nca.training.first_step import check_rules
+from nca.training.individual import Individual, first_individual
 from nca.training.log import MetricsLog
+from nca.training.members import (
+    MEMBER,
+    is_copied,
+    late_overrides,
+    member_checkpoint,
+    member_tensors,
+    population_faults,
+    population_tensors,
+    taken_population,
+)
 from nca.training.new_recipe import measured_otherwise, record_recipe, set_best_aside
 from nca.training.optimiser import make_optimiser
 from nca.training.pretrained import TakenWeights, pretrained_path, take_weights
@@ -75,6 +86,11 @@ class Run:
         log: Its metrics, line by line.
         lock: Keeps other processes out of its folder; the leader holds it.
         taken: What it has taken from another checkpoint as it began, if anything.
+        members: Where a population learns, a run without a folder for each of its places; the
+            modules, optimiser, averages and pool above are then those of the one that leads.
+        individuals: Who fills each of those places.
+        born: How many individuals there have been.
+        leading: The place of the one that leads: the best at the last validation.
         saved: The iteration that `last.safetensors` holds, if there is one.
     """
 
@@ -92,6 +108,10 @@ class Run:
     lock: FolderLock | None = None
     saved: int | None = None
     taken: TakenWeights | None = None
+    members: list["Run"] = field(default_factory=list)
+    individuals: list[Individual] = field(default_factory=list)
+    born: int = 0
+    leading: int = 0
 
     @classmethod
     def start(
@@ -132,6 +152,10 @@ class Run:
         if run.taken:
             progress.note(run.taken.sentence())
             run.log.write({"iteration": 0, "kind": "pretrained", **run.taken.to_json()})
+        for number, individual in enumerate(run.individuals):
+            row = {"iteration": 0, "kind": "member", "member": number, **individual.to_json()}
+            seed = run.members[number].recipe.tables.random_seed
+            run.log.write({**row, "random seed": seed})
         return run
 
     @classmethod
@@ -167,8 +191,7 @@ class Run:
         recipe.files.use_copies(folder)
         began = checkpoint.precision or "float32"
         run = cls.build(recipe, folder, device, data, progress, group, began)
-        under = apply_overrides(checkpoint, path, recipe, dict(run.modules.items()), TRAINED)
-        run._restore(under, path)
+        run._restore(checkpoint, path)
         run.lock = lock
         if group.is_leader:
             remove_leftovers(folder)
@@ -214,6 +237,9 @@ class Run:
                 to_do="start it without torchrun",
             )
         recipe.check_memory(device)
+        if isinstance(recipe.tables.evolve, EvolveByExchange):
+            given = (folder, device, data, progress)
+            return cls._population(recipe, recipe.tables.evolve, given, precision, source)
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
         automaton = recipe.automaton()
@@ -238,6 +264,54 @@ class Run:
             samples = POOL_SAMPLES + torch.arange(recipe.tables.pool.size, device=device)
             run.pool = Pool(task.training_batch(HostRNG(recipe.tables.random_seed, 0), samples))
         return run
+
+    @classmethod
+    def _population(
+        cls,
+        recipe: Recipe,
+        table: EvolveByExchange,
+        given: tuple[Path, torch.device, Path | None, Progress],
+        precision: Precision | None,
+        source: Path | None,
+    ) -> "Run":
+        """Return a run with members, each as it is built alone."""
+        folder, device, _, _ = given
+        individuals = [first_individual(recipe, table, n) for n in range(table.population)]
+        members: list[Run] = []
+        for number, individual in enumerate(individuals):
+            own = individual.recipe(recipe, number)
+            members.append(cls.build(own, *given, precision=precision, source=source))
+            recipe = replace(recipe, precision=members[0].recipe.precision)
+            precision = recipe.precision.name if recipe.precision else None  # the same for all
+        first, born = members[0], len(members)
+        run = cls(recipe, folder, device, first.modules, first.optimiser, taken=first.taken)
+        run.members, run.individuals, run.born = members, individuals, born
+        run.lead(0)
+        return run
+
+    def lead(self, number: int) -> None:
+        """Let a member lead: its weights are those that are shown, and saved as the best."""
+        first, self.leading = self.members[number], number
+        self.modules, self.optimiser = first.modules, first.optimiser
+        self.ema, self.pool = first.ema, first.pool
+
+    def go_on_under(self, recipe: Recipe, moments: Mapping[int, Any]) -> None:
+        """Build the automaton by another recipe of the same shapes, with the weights of now.
+
+        Args:
+            recipe: What it learns by from now on.
+            moments: What the optimiser keeps of each weight.
+        """
+        before = self.automaton
+        automaton = recipe.automaton().to(next(self.modules.parameters()))
+        automaton.load_state_dict(before.state_dict())
+        automaton.memory = before.memory
+        automaton.train(before.training)
+        self.recipe = replace(recipe, precision=self.recipe.precision)
+        self.modules["automaton"] = automaton
+        self.optimiser = make_optimiser(self.table, self.modules.parameters())
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
 
     def close(self) -> None:
         """Leave the folder to other processes."""
@@ -271,16 +345,16 @@ class Run:
         Raises:
             DivergedError: Weights or moments are not finite; then what was there stays.
         """
-        tensors = weights(automaton=self.automaton, task=self.task)
-        for number, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{n}": torch.as_tensor(t) for n, t in moments.items()}
-        if self.ema:
-            tensors |= {f"average.{n}": t for n, t in self.ema.tensors.items()}
-        self._demand_finite(tensors)
-        if self.pool:
-            tensors |= {f"pool.{n}": t for n, t in self.pool.tensors().items()}
+        tensors = self._tensors()
+        for number, (member, individual) in enumerate(
+            zip(self.members, self.individuals, strict=True)
+        ):
+            tensors |= member_tensors(number, member._tensors(), individual)
+        if self.members:
+            tensors |= population_tensors(self.leading, self.born)
         self._write(LAST, tensors, {})
-        self.saved = self.iteration
+        for each in (self, *self.members):
+            each.saved = self.iteration
 
     def save_best(self, metrics: dict[str, Any]) -> None:
         """Write `best.safetensors`: the averaged weights, or those of now, with their metrics.
@@ -292,7 +366,11 @@ class Run:
         if self.ema:
             tensors |= self.ema.tensors
         self._demand_finite(tensors)
-        self._write(BEST, tensors, metrics)
+        if not self.members:
+            return self._write(BEST, tensors, metrics)
+        words = self.individuals[self.leading].sentence(self.leading)
+        recipe = self.members[self.leading].recipe  # by which it is judged and shown
+        return self._write(BEST, tensors, {**metrics, "member": words}, recipe)
 
     @property
     def to_return_to(self) -> str:
@@ -300,6 +378,20 @@ class Run:
         if self.saved is None:
             return "nothing is saved yet"
         return f"{LAST} is from before, iteration {self.saved:,}"
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Return all that is needed to go on with what is trained: of a population, what leads."""
+        tensors = weights(automaton=self.automaton, task=self.task)
+        if self.ema:
+            tensors |= {f"average.{n}": t for n, t in self.ema.tensors.items()}
+        if not self.members:
+            for number, moments in self.optimiser.state_dict()["state"].items():
+                named = {n: torch.as_tensor(t) for n, t in moments.items()}
+                tensors |= {f"optimiser.{number}.{n}": t for n, t in named.items()}
+        self._demand_finite(tensors)
+        if self.pool and not self.members:
+            tensors |= {f"pool.{n}": t for n, t in self.pool.tensors().items()}
+        return tensors
 
     def _demand_finite(self, tensors: Mapping[str, Tensor]) -> None:
         buffers = {name for name, _ in self.modules.named_buffers()}
@@ -313,16 +405,25 @@ class Run:
                 to_do=f"{ADVICE}; {self.to_return_to}",
             )
 
-    def _write(self, name: str, tensors: dict[str, Tensor], metrics: dict[str, Any]) -> None:
+    def _write(
+        self,
+        name: str,
+        tensors: dict[str, Tensor],
+        metrics: dict[str, Any],
+        recipe: Recipe | None = None,
+    ) -> None:
         if self.group.is_leader:
-            self._checkpoint(tensors, metrics).write(self.folder / name)
+            made = self._checkpoint(tensors, metrics, recipe or self.recipe)
+            made.write(self.folder / name)
 
-    def _checkpoint(self, tensors: dict[str, Tensor], metrics: dict[str, Any]) -> Checkpoint:
-        kept = self.recipe.files.kept()
+    def _checkpoint(
+        self, tensors: dict[str, Tensor], metrics: dict[str, Any], recipe: Recipe
+    ) -> Checkpoint:
+        kept = recipe.files.kept()
         return Checkpoint(
-            name=self.recipe.name,
-            recipe=self.recipe.text,
-            overrides=self.recipe.overrides,
+            name=recipe.name,
+            recipe=recipe.text,
+            overrides=recipe.overrides,
             iteration=self.iteration,
             metrics=metrics,
             best=self.best,
@@ -346,9 +447,14 @@ class Run:
 
     def _restore(self, checkpoint: Checkpoint, path: Path) -> None:
         """Take up what a checkpoint holds, all of which is checked before."""
-        average = self.ema.tensors if self.ema else None
-        pool = self.pool.tensors() if self.pool else None
-        faults = restore_faults(checkpoint, self.modules, self.table.iterations, average, pool)
+        parts = self._parts(checkpoint, path)
+        table, faults = self.recipe.tables.evolve, []
+        if isinstance(table, EvolveByExchange):
+            faults += population_faults(checkpoint, self.individuals, table)
+            faults += late_overrides(checkpoint, path, self.recipe, table)
+        for start, run, part in parts if not faults else []:
+            copied = bool(start) and is_copied(part)
+            faults += [f"{start}{fault}" for fault in run._faults(part, copied=copied)]
         if faults:
             raise CheckpointError(
                 f"the run cannot go on from its checkpoint: {'; '.join(faults)}.",
@@ -356,6 +462,40 @@ class Run:
                 to_do="use the file as the run has written it, with its recipe and plugins, "
                 "without overrides that change shapes or add a pool or averaged weights",
             )
+        if self.members:
+            self._take_population(checkpoint)
+        for _, run, part in parts:
+            run._take(part, path)
+        if self.members:
+            self.lead(self.leading)
+            self.iteration = self.saved = checkpoint.iteration
+        # where the best was removed, it is to be found anew
+        self.best = checkpoint.best if is_file(path.parent / BEST) else None
+
+    def _parts(self, checkpoint: Checkpoint, path: Path) -> list[tuple[str, "Run", Checkpoint]]:
+        """Return each run that takes up a part of a checkpoint, with the part and its prefix."""
+        found = [(f"{MEMBER}.{n}.", run) for n, run in enumerate(self.members)] or [("", self)]
+        parts = [(start, run, member_checkpoint(checkpoint, start)) for start, run in found]
+        recipe = self.recipe
+        return [
+            (start, run, apply_overrides(part, path, recipe, dict(run.modules.items()), TRAINED))
+            for start, run, part in parts
+        ]
+
+    def _take_population(self, checkpoint: Checkpoint) -> None:
+        """Take up who fills the places of a population, and by which recipes they learn."""
+        self.leading, self.born, self.individuals = taken_population(checkpoint, self.individuals)
+        for number, individual in enumerate(self.individuals):
+            self.members[number].go_on_under(individual.recipe(self.recipe, number), {})
+
+    def _faults(self, part: Checkpoint, *, copied: bool) -> list[str]:
+        average = self.ema.tensors if self.ema else None
+        pool = self.pool.tensors() if self.pool else None
+        last = self.table.iterations
+        return restore_faults(part, self.modules, last, average, pool, copied=copied)
+
+    def _take(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Take up the weights and all that training keeps beside them."""
         for name in MODULES:
             checkpoint.load(self.modules[name], name, path)
         moments: dict[int, dict[str, Tensor]] = {}
@@ -364,10 +504,8 @@ class Run:
             moments.setdefault(int(number), {})[key] = tensor
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        for name, tensor in (average or {}).items():
+        for name, tensor in (self.ema.tensors if self.ema else {}).items():
             tensor.copy_(checkpoint.part("average")[name])
         if self.pool:
             self.pool.load(checkpoint.part("pool"))
         self.iteration = self.saved = checkpoint.iteration
-        # where the best was removed, it is to be found anew
-        self.best = checkpoint.best if is_file(path.parent / BEST) else None

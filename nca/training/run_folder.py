@@ -15,7 +15,7 @@ from nca.recipe.recipe_files import COPIES
 LAST, BEST = "last.safetensors", "best.safetensors"
 RECIPE, METRICS, CURVES = "recipe.toml", "metrics.jsonl", "tensorboard"
 FOUND = (
-    "evaluation.json", "states.png", "levels.png", "curve.png",
+    "evaluation.json", "states.png", "levels.png", "curve.png", "lineage.png",
     "observation.json", "population.png", "film.gif",
 )  # fmt: skip
 """What is written at the end of a run."""

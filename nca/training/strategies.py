@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nca.engine.population import Population
 from nca.engine.rng import HostRNG
 from nca.engine.state import State
-from nca.recipe.tables import Evolve
+from nca.recipe.tables import EvolveByStrategies
 from nca.tasks.batch import Batch
 from nca.training.evolution import evolution_slope
 from nca.training.run import Run
@@ -30,7 +30,7 @@ class StrategiesStep(nn.Module):
         table: How many trials there are, and how far from the weights.
     """
 
-    def __init__(self, run: Run, table: Evolve) -> None:
+    def __init__(self, run: Run, table: EvolveByStrategies) -> None:
         super().__init__()
         self.run, self.table = run, table
         self.population = Population.clones(run.automaton, table.population + 1)

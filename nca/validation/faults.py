@@ -210,6 +210,8 @@ def _fault(
     match detail["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             return unknown(path, list(table.get("properties", {})))
+        case "union_tag_not_found" | "union_tag_invalid":
+            return _kind_fault((*path, field["discriminator"]["propertyName"]), detail, field)
         case "missing" if isinstance(path[-1], int):  # a list that is too short
             return Fault(path[:-1], f"is {given}", f"expected: {expected(table)}")
         case "missing" | "missing_argument":
@@ -231,6 +233,17 @@ def _fault(
             return Fault(path, f"is {given}", f"expected: {need}")
 
 
+def _kind_fault(path: KeyPath, detail: ErrorDetails, field: dict[str, Any]) -> Fault:
+    """Return the fault of a table whose kind is missing or unknown."""
+    known = sorted(field["discriminator"]["mapping"])
+    wanted = " | ".join(map(literal, known))
+    if detail["type"] == "union_tag_not_found":
+        return Fault(path, "is missing", f"add it: {path[-1]} = <{wanted}>")
+    tag = detail["input"][path[-1]]
+    hint = did_you_mean(str(tag), known)
+    return Fault(path, f"is {toml_value(tag)}", f"{hint}expected: {wanted}")
+
+
 def _sample(path: KeyPath, field: dict[str, Any]) -> str:
     """Return what a missing key looks like."""
     kind = expected(field)
@@ -247,7 +260,10 @@ def _walk(
     for part in location:
         field = _resolved(field, schema)
         table = field
-        if isinstance(part, int) and (items := field.get("items") or field.get("prefixItems")):
+        tagged = field.get("discriminator", {}).get("mapping", {})
+        if part in tagged:  # the branch of a table of several kinds
+            field = {"$ref": tagged[part]}
+        elif isinstance(part, int) and (items := field.get("items") or field.get("prefixItems")):
             field = items[min(part, len(items) - 1)] if isinstance(items, list) else items
             path.append(part)
         elif isinstance(part, str) and part in field.get("properties", {}):

@@ -18,8 +18,9 @@ from nca.checkpoint.trained import Trained
 from nca.engine.rng import HostRNG
 from nca.progress import SILENT
 from nca.training.forward_backward import TrainingStep, forward_backward
-from nca.training.loop import next_batch, train
+from nca.training.loop import train
 from nca.training.run import Run
+from nca.training.trainer import next_batch
 
 NAMES = list(recipes())
 TRAINED = [name for name in NAMES if "train" in tomllib.loads(recipe_text(recipes()[name]))]
