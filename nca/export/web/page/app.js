@@ -3,8 +3,8 @@
 const byId = (id) => document.getElementById(id);
 const plan = JSON.parse(byId("plan").textContent);
 const asked = JSON.parse(byId("trials").textContent || "null");
-const SPEEDS = [1, 2, 5, 10, 20, 30, 60, 120, 240, 600];
-const MOST_AT_ONCE = 12; // steps between two pictures
+const inBits = plan.levels.some((level) => level.bits);
+const SPEEDS = [1, 2, 5, 10, 20, 30, 60, 120, 240, 600, ...(inBits ? [2000, 6000] : [])];
 const TOOLS = {
   draw: { name: "Draw", brush: 1.4 / (plan.drawing ? plan.drawing.patch : 1) },
   rub: { name: "Rub out", brush: 2.5 / (plan.drawing ? plan.drawing.patch : 1) },
@@ -62,6 +62,12 @@ const app = {
     const wide = byId("canvas").closest(".frame").clientWidth - 20;
     this.stage.fit(Math.max(120, Math.min(wide, Math.max(260, window.innerHeight - 340))));
     this.changed = true;
+  },
+
+  // steps between two pictures, at most
+  get atOnce() {
+    const [height, width] = this.stage.size;
+    return inBits ? Math.max(12, Math.min(100, Math.floor(2 ** 24 / (height * width)))) : 12;
   },
 
   get paper() {
@@ -138,7 +144,7 @@ const app = {
     const passed = Math.min(0.25, (now - this.last) / 1000);
     this.last = now;
     if (this.playing && !document.hidden) {
-      this.owed = Math.min(this.owed + passed * SPEEDS[this.speed], MOST_AT_ONCE);
+      this.owed = Math.min(this.owed + passed * SPEEDS[this.speed], this.atOnce);
       const due = Math.floor(this.owed);
       this.owed -= due;
       // what is too much for one picture is left out, so that the page answers in time

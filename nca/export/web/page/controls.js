@@ -10,12 +10,13 @@ const controls = {
     });
     this.tools = tools;
     byId("clear").hidden = !plan.drawing;
+    byId("speed").max = SPEEDS.length - 1;
     byId("speed").value = this.speed;
     byId("rate").value = Math.round(100 * this.rate);
     byId("turning").hidden = !plan.levels.some((level) => level.terms.some((term) =>
       (term.sights || []).some((sight) => sight.slopes)));
     [1, 2, 3, 4].map((times) => plan.size.map((side) => side * times))
-      .filter(([height]) => height <= 256).forEach((size) => {
+      .filter(([height], n) => !n || height <= (inBits ? 2048 : 256)).forEach((size) => {
         const option = new Option(`${size[0]} × ${size[1]} cells`, JSON.stringify(size));
         byId("size").append(option);
       });
