@@ -7,6 +7,7 @@ written, a browser on this machine runs the very same scripts, and what they com
 with torch.
 """
 
+import re
 from dataclasses import asdict, dataclass
 from html import escape
 from importlib.resources import files
@@ -51,7 +52,8 @@ BITS = "webgl/bits.js"
 """What computes as bits, beside the first of these ways."""
 
 Engine: TypeAlias = Literal["webgl", "onnx"]
-SHOWN = ("page/looks.js", "page/stage.js", "page/controls.js", "page/app.js")
+HEXAGONS = "hexagons.js"
+SHOWN = (HEXAGONS, "page/looks.js", "page/stage.js", "page/controls.js", "page/app.js")
 UNCHECKED = "not compared with torch"
 
 
@@ -127,6 +129,7 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
             "views": seen,
             "drawing": drawing(display.drawing, names),
             "hint": display.hint,
+            "hexagonal": display.lattice == "hexagonal",
             "inputChange": input_change(trained.recipe),
             "pause": asdict(pausing) if pausing else None,
             "weights": packer.base64(),
@@ -206,6 +209,10 @@ def _seen(automaton: Automaton, display: Display, steps: int) -> list[State]:
 
 
 def _web(name: str) -> str:
+    """Return a script or a style; what `nca play` shares is a module there, and none here."""
+    if name == HEXAGONS:
+        shared = files("nca.render").joinpath(name).read_text(encoding="utf-8")
+        return re.sub("^export ", "", shared, flags=re.MULTILINE)
     return files("nca.export").joinpath("web", name).read_text(encoding="utf-8")
 
 

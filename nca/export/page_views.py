@@ -151,6 +151,8 @@ def _states(look: StateColours, packer: Packer, names: list[str]) -> dict[str, A
         "level": names.index(look.level),
         "channel": look.channel,
         "states": len(colours),
+        "names": list(look.names),
+        "colours": [[round(c * 255) for c in row] for row in colours.tolist()],
         "palettes": {"light": at, "dark": at},
     }
 

@@ -14,6 +14,6 @@ axes only.
 `sheet` lays pictures out, `animation` encodes films, `picture_files` and `pictures` read them for
 every door (`pixels` knows their modes, `load` makes targets of them, `upload` decodes messages),
 `palettes`, `pca` and `outlines` choose colours, `terminal` draws with characters, `schedule` places
-seeds and damage, `film_input` reads films, `collect` keeps states on their way. Public to the other
-folders: every module.
+seeds and damage, `film_input` reads films, `collect` keeps states on their way; `lattice`, and
+`hexagons.js` for pages, know how hexagons lie. Public to the other folders: every module.
 """

@@ -205,8 +205,10 @@ const app = {
     const radius = TOOLS[this.tool].brush, far = Math.hypot(to[0] - from[0], to[1] - from[1]);
     const count = Math.max(1, Math.ceil(far / Math.max(0.3, radius / 2)));
     const stroke = (touch) => {
-      for (let n = 1; n <= count; ++n)
-        touch([0, 1].map((axis) => from[axis] + (to[axis] - from[axis]) * n / count));
+      for (let n = 1; n <= count; ++n) {
+        const [y, x] = [0, 1].map((axis) => from[axis] + (to[axis] - from[axis]) * n / count);
+        touch([y, plan.hexagonal ? x % this.stage.size[1] : x]);
+      }
     };
     if (this.tool === "sow") this.stage.sow(to);
     else if (this.tool === "cut") stroke((at) => this.stage.engine.empty(at, radius));
@@ -218,9 +220,9 @@ const app = {
   },
 
   place(event) {
-    const box = byId("canvas").getBoundingClientRect(), [height, width] = this.stage.size;
-    return [(event.clientY - box.top) / box.height * height,
-      (event.clientX - box.left) / box.width * width];
+    const box = byId("canvas").getBoundingClientRect();
+    return this.stage.place([(event.clientX - box.left) / box.width,
+      (event.clientY - box.top) / box.height]);
   },
 };
 

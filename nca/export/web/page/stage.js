@@ -66,7 +66,14 @@ class Stage {
     this.canvas.width = width * scale;
     this.canvas.height = height * scale;
     this.canvas.style.width = `${width * scale / ratio}px`;
-    this.canvas.style.height = `${height * scale / ratio}px`;
+    this.canvas.style.height = `${height * scale / ratio * (this.plan.hexagonal ? FLAT : 1)}px`;
+  }
+
+  // where a point lies, in cells, from shares of the picture; beyond the edge where rows are moved
+  place([across, down]) {
+    const [height, width] = this.size;
+    return this.plan.hexagonal ? cellUnder([across, down], this.size)
+      : [down * height, across * width];
   }
 
   look(number) {
