@@ -5,8 +5,11 @@ shares of randomness, and nothing else: no other sample, no clock but the step, 
 coordinates unless they are granted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
+import torch
 from torch import Tensor
 
 from nca.engine.context import RuleContext
@@ -15,6 +18,23 @@ from nca.engine.step_inputs import StepInputs
 from nca.engine.topology import Topology
 from nca.errors import ShapeError
 from nca.types import Size
+
+RANDOM = "random numbers"
+
+_beside: ContextVar[set[str] | None] = ContextVar("beside", default=None)
+
+
+@contextmanager
+def asked_beside_cells() -> Iterator[set[str]]:
+    """Collect what rules ask views for beside cells, in words: of such, equal states may part."""
+    found: set[str] = set()
+    before, token = torch.random.get_rng_state(), _beside.set(found)
+    try:
+        yield found
+    finally:
+        _beside.reset(token)
+        if not torch.random.get_rng_state().equal(before):
+            found.add(RANDOM)
 
 
 class View:
@@ -69,6 +89,7 @@ class View:
     @property
     def step(self) -> int:
         """How many steps the state has taken before this one."""
+        _note("the number of the step")
         return self._inputs.state.step
 
     @property
@@ -171,14 +192,17 @@ class View:
             channels: How many numbers each cell gets.
             share: A name for each further draw in the same step; the same name, the same numbers.
         """
+        _note(RANDOM)
         return self._inputs.rng.uniform(self._named(share), channels, self._size)
 
     def normal(self, channels: int, share: str = "") -> Tensor:
         """Return the rule's own normal numbers, float32 `(B, channels, *space)`; see `uniform`."""
+        _note(RANDOM)
         return self._inputs.rng.normal(self._named(share), channels, self._size)
 
     def chance(self, probability: float, channels: int, share: str = "") -> Tensor:
         """Return True with a probability, bool `(B, channels, *space)`; see `uniform`."""
+        _note(RANDOM)
         return self._inputs.rng.chance(self._named(share), probability, channels, self._size)
 
     def _permit(self, level: str, name: str) -> None:
@@ -195,3 +219,8 @@ class View:
 
     def _named(self, share: str) -> str:
         return f"{self._stream}/{share}"
+
+
+def _note(what: str) -> None:
+    if not torch.compiler.is_compiling() and (found := _beside.get()) is not None:
+        found.add(what)
