@@ -147,7 +147,10 @@ def render_command(
     stage = None if size is None else sides(size, "--size", STAGE, wanted)
     reads = DRAWN.without(steps=(steps, "evaluate.steps", "rollout.steps"))
     trained = Trained.load(
-        checkpoint, pick_device(device), (*(overrides or ()), *with_pattern(pattern)), reads
+        checkpoint,
+        pick_device(device),
+        with_pattern(pattern, checkpoint, overrides, plugin),
+        reads,
     )
     events = [damage_at(text, trained) for text in damage or ()]
     events += [turn_at(text, trained) for text in turn or ()]
