@@ -10,8 +10,8 @@ from test_bits import Discrete
 from test_export_onnx_json import turned_into
 
 from nca import ExportError, GateLayer, GatesTerm, State, TableTerm, Topology
+from nca.export import Difference, page_bits, write_html
 from nca.export import page_data as plans
-from nca.export import write_html
 
 MOORE = tuple(o for o in itertools.product((-1, 0, 1), repeat=2) if o != (0, 0))
 AROUND = tuple(itertools.product((-1, 0, 1), repeat=2))
@@ -60,11 +60,13 @@ def gates() -> GatesTerm:
 
 
 @torch.no_grad()
-def assert_the_page_steps_alike(page, term, state: State, file, **settings) -> None:
+def assert_the_page_steps_alike(page, term, state: State, file, bits=True, **settings) -> None:
     channels = state["body"].shape[1]
     automaton = one_level(Discrete(term), channels=channels, **settings)
     write_html(turned_into(automaton, state), file, 4, check=False)
     opened(page, file)
+    engine = "BitEngine" if bits else "Engine"
+    assert page.evaluate("nca.stage.engine.constructor.name") == engine
     page.evaluate("nca.reset()")
     size = state.size("body")
     before = read(page, automaton, size)
@@ -77,9 +79,43 @@ def assert_the_page_steps_alike(page, term, state: State, file, **settings) -> N
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_tables_are_looked_up_cell_by_cell_as_in_torch(page, tmp_path, name):
+def test_tables_are_circuits_of_bits_that_step_as_in_torch(page, tmp_path, name):
     term = TABLES[name]
     assert_the_page_steps_alike(page, term, drawn(1, term.states), tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("name", ["five states", "far"])
+def test_without_a_circuit_tables_are_looked_up_cell_by_cell(page, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(page_bits, "MOST_GATES", 5)
+    state = drawn(1, TABLES[name].states)
+    assert_the_page_steps_alike(page, TABLES[name], state, tmp_path / "page.html", bits=False)
+
+
+@pytest.mark.parametrize(
+    ("size", "boundary"),
+    [
+        *(((2, 3), "torus"), ((3, 131), "torus"), ((130, 5), "zeros"), ((7, 256), "reflect")),
+        *(((4, 290), "replicate"), ((5, 127), "torus"), ((6, 129), "reflect")),
+    ],
+)
+def test_bits_hold_at_the_ends_of_words_and_grids(page, tmp_path, size, boundary):
+    state, file, topology = drawn(2, 2, size), tmp_path / "page.html", Topology(boundary)
+    assert_the_page_steps_alike(page, TABLES["far"], state, file, topology=topology)
+
+
+def test_cells_touched_between_steps_of_bits_and_of_chance_are_kept(page, tmp_path):
+    file, state = tmp_path / "page.html", drawn(5, 5, (6, 140))
+    automaton = one_level(Discrete(TABLES["five states"]), channels=5)
+    write_html(turned_into(automaton, state), file, 4, check=False)
+    opened(page, file)
+    page.evaluate("nca.reset(), nca.step(3), nca.stage.engine.empty([3, 130], 4)")
+    cut = read(page, automaton, (6, 140))
+    assert not cut["body"][..., 2:4, 128:132].any()
+    page.evaluate("nca.rate = 0.5, nca.step(2), nca.rate = 1, nca.step(2)")
+    wanted = automaton.rollout(automaton.rollout(cut, 2, fire_rate=0.5), 2)
+    assert torch.equal(read(page, automaton, (6, 140))["body"], wanted["body"])
+    seen = "nca.stage.draw(0, nca.paper), canvas.toDataURL()"
+    assert page.evaluate(seen) != page.evaluate(f"nca.step(), {seen}")
 
 
 @pytest.mark.parametrize("boundary", ["torus", "zeros", "reflect", "replicate"])
@@ -95,8 +131,8 @@ def test_gates_are_computed_as_in_torch(page, tmp_path):
 def test_a_page_is_compared_with_torch_before_it_is_written(tmp_path):
     trained = turned_into(one_level(Discrete(life()), channels=1), drawn(1, 2))
     checked = write_html(trained, tmp_path / "page.html", 6)
-    assert checked is not None
-    assert checked.greatest == 0
+    assert isinstance(checked, Difference)
+    assert (checked.greatest, checked.engine.partition(",")[2][:8]) == (0, " as bits")
 
 
 def test_what_is_too_much_for_a_page_is_refused_in_words(tmp_path, monkeypatch):

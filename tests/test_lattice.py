@@ -2,19 +2,26 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from drawn_patterns import Lines, with_patterns
+from page_case import opened
 from playwright.sync_api import expect
 from served import serving, until
+from simple import one_level
+from test_bits import Discrete
+from test_export_onnx_json import turned_into
 
+from nca import State, TableTerm
+from nca.export import write_html
 from nca.play import Session
 from nca.play.recording import parse_recording_request, record
 from nca.render.collect import CollectedStates
 from nca.render.lattice import hexagonal
 from nca.render.sheet import tile
-from nca.tasks.display import Display
+from nca.tasks.display import Display, StateColours, state_palette
 
 CORNERS = {(-1, 1), (1, -1)}
 NEIGHBOURS = {*itertools.product((-1, 0, 1), repeat=2)} - CORNERS - {(0, 0)}
@@ -65,6 +72,53 @@ def test_every_cell_is_drawn_once_and_whole_also_where_it_wraps(scale):
     assert torch.equal(
         large[:, :scale], picture[:, :1].repeat_interleave(scale, 1).repeat_interleave(scale, 2)
     )  # the first row stays
+
+
+def any_table() -> TableTerm:
+    return TableTerm(tuple(NEIGHBOURS), (1,) * 6, torch.tensor([[0, 0, 1, 0, 0, 0, 0]] * 2))
+
+
+PIXELS = """() => { const { gl, canvas } = nca.stage, { width, height } = canvas;
+  const pixels = new Uint8Array(4 * width * height);
+  nca.stage.draw(0, nca.paper);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  return [width, height, [...pixels].filter((_, place) => place % 4 === 0)]; }"""
+
+
+def test_an_exported_page_draws_hexagons_finds_them_under_a_hand_and_names_states(page, tmp_path):
+    first = State({"body": (torch.arange(63) * 7 % 11 > 6).float().view(1, 1, 9, 7)})
+    look = StateColours("body", 0, state_palette(2), ("empty", "wire"))
+    trained = turned_into(one_level(Discrete(any_table()), channels=1), first)
+
+    class Shown:
+        headline, better = "error", "less"
+
+        def display(self):
+            return Display(first, look, lattice="hexagonal")
+
+    write_html(replace(trained, task=Shown()), tmp_path / "page.html", 4, check=False)  # pyright: ignore
+    opened(page, tmp_path / "page.html")
+    page.evaluate("nca.reset()")
+    width, height, pixels = page.evaluate(PIXELS)
+    scale = width // 7
+    assert scale > 9
+    seen = torch.tensor(pixels).view(height, width).flip(0)
+    wanted = hexagonal(look.picture(first)[0], scale)[0].mul(255).round().int()
+    apart = (seen != wanted).float().view(9, scale, width).mean(dim=(1, 2))
+    assert apart.max() < 1 / scale, "more than the half pixel of an odd scale at edges of cells"
+    assert not apart[::2].any()
+    box = page.locator("#canvas").bounding_box()
+    assert box["height"] / box["width"] == pytest.approx(9 / 7 * math.sqrt(3) / 2, rel=0.01)
+    for cell in ((0, 3), (5, 1), (8, 6)):
+        across = ((cell[1] + 0.5 - cell[0] / 2) % 7) / 7 * box["width"] + box["x"]
+        down = (cell[0] + 0.5) / 9 * box["height"] + box["y"]
+        found = page.evaluate(f"nca.place({{clientX: {across}, clientY: {down}}})")
+        assert (int(found[0]), int(found[1]) % 7) == cell
+        page.evaluate(f"nca.apply({found}, {found})")  # cut
+        numbers = page.evaluate("Array.from(nca.stage.engine.read(0))")
+        assert numbers[cell[0] * 7 + cell[1]] == 0
+    assert page.locator("#legend li").all_text_contents() == ["empty", "wire"]
+    assert page.locator("#views button").count() == 0  # one look shows all
 
 
 def test_tiles_films_and_sheets_are_drawn_so_where_the_display_says_it():

@@ -1,11 +1,26 @@
 """Whether states come back, on a torus and on a plane that grows."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
+from simple import one_level
 
-from nca import Automaton, Layout, Level, RuleContext, ShapeError, State, Topology, rollout_on_plane
+from nca import (
+    Automaton,
+    Batch,
+    Layout,
+    Level,
+    RuleContext,
+    ShapeError,
+    State,
+    Topology,
+    UpdateRule,
+    rollout_on_plane,
+)
 from nca.analysis import Cycle, Motion, OrbitWatch, PlaneOrbitWatch, population, shift_between
-from nca.evaluation.observe import Observation
+from nca.evaluation.observe import LIVE, Observation, observe
 from nca_plugins.discrete.patterns import acorn, diehard, glider, gosper_gun, r_pentomino
 from nca_plugins.discrete.table_rule import Discrete, Life
 
@@ -172,3 +187,44 @@ def test_what_dies_is_said_from_the_last_live_cell_on():
     assert list(found.sentences())[1:] == ["all cells are 0 from step 2 on"]
     empty = Observation(steps=[5, 6], population=[0, 0], mass=[0.0] * 2)
     assert list(empty.sentences())[1:] == ["all cells are 0 from step 5 on"]
+
+
+class Chance(UpdateRule):
+    """Turn cells on or off by numbers of its own, or by the clock; rarely, so that most repeat."""
+
+    def __init__(self, draw) -> None:
+        super().__init__()
+        self.draw = draw
+
+    def forward(self, view):
+        return (self.draw(view) > 0).to(view.own) * (1 - 2 * view.own)
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda view: view.chance(1e-9, 1).float(), "a rule draws random numbers"),
+        (lambda view: view.own.new_tensor(float(view.step > 99)), "a rule goes by the number of"),
+        (lambda view: torch.rand(1) - 2, "a rule draws random numbers"),
+        (lambda view: view.own - 2, ""),
+    ],
+)
+@pytest.mark.parametrize("plane", [False, True])
+def test_no_period_is_said_of_what_goes_by_chance(draw, words, plane):
+    automaton = one_level(Chance(draw), channels=1)
+    batch = Batch(State({"body": torch.eye(5)[None, None]}))
+    task = SimpleNamespace(first_evaluation_batch=lambda *_: batch)
+    trained: Any = SimpleNamespace(automaton=automaton, task=task)
+    found = observe(trained, 6, plane=plane)
+    said = " ".join(found.sentences())
+    assert (f"was not looked for: {words}" in said) == bool(words)
+    assert ("nothing changes" in said, found.cycle is None) == (not words, bool(words))
+
+
+def test_cells_of_numbers_are_counted_beyond_a_threshold_that_is_said():
+    level = torch.tensor([[0.0, 1e-6, 0.1, 0.11, -0.5]])
+    assert (population(level), population(level, LIVE)) == (4, 2)
+    found = Observation(steps=[0, 1], population=[2, 0], mass=[0.7, 0.05])
+    first, last = found.sentences()
+    assert first.startswith("0 cells beyond 0.1 at step 1, 2 at step 0")
+    assert last == "no cell is beyond 0.1 from step 1 on"

@@ -49,9 +49,9 @@ class Motion:
         return max(map(abs, self.displacement)) / self.period
 
 
-def population(level: Tensor) -> int:
-    """Return how many cells of `(C, *space)` hold anything but 0."""
-    return int(level.ne(0).any(dim=0).sum())
+def population(level: Tensor, beyond: float = 0.0) -> int:
+    """Return how many cells of `(C, *space)` hold a number farther from 0 than another one."""
+    return int((level.abs() > beyond).any(dim=0).sum())
 
 
 class OrbitWatch:

@@ -5,17 +5,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from nca.checkpoint.file import Checkpoint, file_tensors, weights
-from nca.checkpoint.find import checkpoint_path, find_recipe, names_recipe, untrained
+from nca.checkpoint.find import ENDINGS, checkpoint_path, find_recipe, names_recipe, untrained
 from nca.checkpoint.outline import outline
 from nca.checkpoint.reads import Reads
-from nca.errors import CheckpointError
+from nca.errors import CheckpointError, NCAError, PluginError
 from nca.files import holds, is_file, make_folder, user_path, write_whole
 from nca.progress import SILENT, Progress
 from nca.recipe.draft import Draft
 from nca.recipe.errors import RecipeError
+from nca.recipe.overrides import as_overrides
 from nca.recipe.recipe import Recipe
 from nca.recipe.recipe_files import COPIES, LARGEST, RecipeFiles, Role, copy_name
 from nca.registry.discovery import is_loaded, load_files
+from nca.registry.registry import registry
 from nca.validation.faults import Fault
 
 
@@ -139,6 +141,44 @@ def write_copies(files: RecipeFiles, folder: Path, progress: Progress = SILENT) 
     for path in files.too_large():
         most = f"{LARGEST >> 20} MB"
         progress.note(f"{files.place(path)} has more than {most}: the run does not keep a copy")
+
+
+def pattern_override(
+    source: str, pattern: str, overrides: Iterable[str] = (), plugins: Sequence[Path] = ()
+) -> tuple[str, ...]:
+    """Return the override that lets the task of a recipe or a checkpoint begin with a pattern.
+
+    Args:
+        source: A file, a run's folder, a name, or a text in a notation.
+        pattern: A file, or the name of a pattern.
+        overrides: `table.key=value`.
+        plugins: Files that the user has named.
+
+    Raises:
+        NCAError: There is no such recipe, or its task takes no pattern.
+    """
+    if names_recipe(source) or Path(source).suffix in ENDINGS:
+        task = read_recipe(source, overrides, plugins).tables.task
+    else:
+        task = read_checkpoint(source, tuple(overrides))[1].tables.task
+    option = registry.get("task", task.name).pattern_option if task else ""
+    if not option:
+        known = [name for name in registry.names("task") if _takes_pattern(name)]
+        words = f"its task {task.name} takes none" if task else "it has no task"
+        raise NCAError(
+            f"{source} does not begin with a pattern: {words}.",
+            where=f"the pattern given: {pattern}",
+            to_do=f"leave it out, or give a recipe of the task {' or '.join(known)}",
+        )
+    path = user_path(pattern)
+    return as_overrides({f"task.{option}": str(path.absolute()) if is_file(path) else pattern})
+
+
+def _takes_pattern(name: str) -> bool:
+    try:
+        return bool(registry.get("task", name).pattern_option)
+    except PluginError:  # of which others are listed
+        return False
 
 
 def load_copies(run: Path, *, trusted: bool = False, own: Sequence[Path] = ()) -> None:

@@ -91,6 +91,8 @@ def check_command(
 
 
 def _subjects(rule: str | None, plugins: list[Path] | None) -> list["Subject"]:
+    from nca.checkpoint.find import in_notation
+    from nca.files import is_file, user_path
     from nca.testing import demand_hypothesis
     from nca.testing.subject import installed_subjects, subject_of_name, subjects_of_file
 
@@ -98,9 +100,25 @@ def _subjects(rule: str | None, plugins: list[Path] | None) -> list["Subject"]:
     load_plugins(plugins)
     if rule is None:
         return installed_subjects()
+    if not is_file(user_path(rule)) and (text := in_notation(rule)) is not None:
+        return _subjects_of_recipe(rule, text)
     if rule.endswith(".py") or "/" in rule:
         return subjects_of_file(rule)
     return [subject_of_name(rule, tuple(map(str, plugins or ())))]
+
+
+def _subjects_of_recipe(source: str, text: str) -> list["Subject"]:
+    """Return the rules of the recipe for which a text stands, each with its options."""
+    from nca.recipe.draft import Draft
+    from nca.testing.subject import subject_of_name
+
+    levels = Draft.read(text, (), source).tables["levels"]
+    rules = [rule for level in levels for rule in level["rules"]]
+    found = []
+    for rule in rules:
+        name, options = rule["name"], {key: v for key, v in rule.items() if key != "name"}
+        found += _with_options([subject_of_name(name, ())], options)
+    return found
 
 
 def _with_options(subjects: list["Subject"], options: dict[str, Any]) -> list["Subject"]:

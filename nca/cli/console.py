@@ -132,15 +132,29 @@ def load_plugins(files: Sequence[Path] | None, trusted: str | Path | None = None
         load_carried(str(trusted), files or ())
 
 
-def with_pattern(pattern: str | None) -> tuple[str, ...]:
-    """Return the override that lets a recipe begin with a pattern: a file, or a name."""
-    from nca.files import is_file, user_path
-    from nca.recipe.overrides import as_overrides
+def with_pattern(
+    pattern: str | None,
+    source: str | None,
+    overrides: Sequence[str] | None = None,
+    plugins: Sequence[Path] | None = None,
+) -> tuple[str, ...]:
+    """Return overrides, and last the one that lets a task begin with a pattern, if one is given.
 
-    if pattern is None:
-        return ()
-    path = user_path(pattern)
-    return as_overrides({"task.pattern": str(path.absolute()) if is_file(path) else pattern})
+    Args:
+        pattern: A file, or a name.
+        source: The recipe or the checkpoint that was named.
+        overrides: `table.key=value`.
+        plugins: Files that the user has named.
+
+    Raises:
+        NCAError: The task takes no pattern.
+    """
+    given = tuple(overrides or ())
+    if pattern is None or source is None:
+        return given
+    from nca.checkpoint.read import pattern_override
+
+    return (*given, *pattern_override(source, pattern, given, plugins or ()))
 
 
 def given_options(given: Sequence[str] | None) -> dict[str, Any]:

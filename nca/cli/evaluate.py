@@ -12,6 +12,7 @@ from nca.cli.console import (
     FireRate,
     MeasuredOn,
     Overrides,
+    Pattern,
     PluginFiles,
     Shard,
     Trust,
@@ -21,6 +22,7 @@ from nca.cli.console import (
     show_measurements,
     sides,
     speaking,
+    with_pattern,
 )
 from nca.cli.numbers import SAMPLES, number
 from nca.cli.progress import terminal_progress
@@ -28,6 +30,7 @@ from nca.cli.progress import terminal_progress
 
 def evaluate_command(
     checkpoint: CheckpointName,
+    pattern: Pattern = None,
     steps: Annotated[
         list[str] | None,
         typer.Option(
@@ -77,7 +80,8 @@ def evaluate_command(
             samples=(samples, "evaluate.samples"),
             fire_rate=(fire_rate, "rollout.fire_rate"),
         )
-        trained = sharded(Trained.load(checkpoint, wanted, tuple(overrides or ()), reads), group)
+        given = with_pattern(pattern, checkpoint, overrides, plugin)
+        trained = sharded(Trained.load(checkpoint, wanted, given, reads), group)
         with group.leader_first(), terminal_progress() as progress:
             trained.prepare(data, progress)
         among = f", {group.count} processes" if group.count > 1 else ""

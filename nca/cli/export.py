@@ -10,6 +10,7 @@ from nca.cli.console import (
     AsJson,
     Data,
     Overrides,
+    Pattern,
     PluginFiles,
     Trust,
     load_plugins,
@@ -17,6 +18,7 @@ from nca.cli.console import (
     say,
     say_replaced,
     show_json,
+    with_pattern,
 )
 from nca.cli.numbers import number
 from nca.cli.output import MODULE, ONNX, PAGE, PROGRAM, output_path
@@ -37,6 +39,7 @@ def export_command(
             autocompletion=complete_either,
         ),
     ],
+    pattern: Pattern = None,
     to: Annotated[
         Literal["html", "onnx", "torch", "c"],
         typer.Option("--to", help="A page for any browser, a step as ONNX, a plain module, or C."),
@@ -79,7 +82,11 @@ def export_command(
     from nca.play.model import is_checkpoint
 
     load_plugins(plugin, checkpoint if trust and is_checkpoint(checkpoint) else None)
-    loaded = _loaded(checkpoint, to, tuple(overrides or ()))
+    if pattern and to != "html":
+        wanted = "only a page begins with a pattern: --to html"
+        raise typer.BadParameter(wanted, param_hint="PATTERN")
+    given = with_pattern(pattern, checkpoint, overrides, plugin)
+    loaded = _loaded(checkpoint, to, given)
     source = loaded.path if isinstance(loaded, Trained) else Path(checkpoint)
     kind = {"html": PAGE, "onnx": ONNX, "torch": MODULE, "c": PROGRAM}[to]
     default = f"{loaded.recipe.name}{'_' if to == 'torch' else '.'}{to}"

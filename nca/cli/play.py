@@ -115,7 +115,7 @@ def play_command(
     cells = None if size is None else sides(size, "--size", GRID, wanted)
     place = pick_device(device)
 
-    given = (*(overrides or ()), *with_pattern(pattern))
+    given = with_pattern(pattern, checkpoint, overrides, plugin)
 
     def load(name: str, progress: "Progress") -> PlayedModel:
         return PlayedModel.load(

@@ -94,6 +94,10 @@ def render_command(
         int | None,
         number("--steps-per-frame", 1, STEPS, "Steps that pass while a frame is shown."),
     ] = None,
+    plane: Annotated[
+        bool,
+        typer.Option("--plane", help="Grow the grid before a pattern fills it; draw all it meets."),
+    ] = False,
     scale: Annotated[
         int | None, number("--scale", 1, 1000, "Pixels along each side of a cell.")
     ] = None,
@@ -119,6 +123,7 @@ def render_command(
     from nca.cli.render_options import (
         TERMINAL,
         RenderOptions,
+        check_alone,
         check_film,
         demand_colours,
         demand_encoding,
@@ -134,13 +139,18 @@ def render_command(
         demand_colours()
     out, frames = out and user_path(out), frames and user_path(frames)
     given = {"--steps": steps, "--every": every, "--columns": columns, "--size": size}
-    check_film(frames, steps_per_frame, {**given, "--damage": damage, "--turn": turn})
+    staged = {"--size": size, "--damage": damage, "--turn": turn}
+    check_film(frames, steps_per_frame, {**given, **staged, "--plane": plane})
+    check_alone("--plane", plane, staged)
     load_plugins(plugin, checkpoint if trust else None)
     wanted = "give height and width in cells: 128x512"
     stage = None if size is None else sides(size, "--size", STAGE, wanted)
     reads = DRAWN.without(steps=(steps, "evaluate.steps", "rollout.steps"))
     trained = Trained.load(
-        checkpoint, pick_device(device), (*(overrides or ()), *with_pattern(pattern)), reads
+        checkpoint,
+        pick_device(device),
+        with_pattern(pattern, checkpoint, overrides, plugin),
+        reads,
     )
     events = [damage_at(text, trained) for text in damage or ()]
     events += [turn_at(text, trained) for text in turn or ()]
@@ -164,6 +174,8 @@ def render_command(
         trained.prepare(data, progress)
     if film:
         _show(film, kept, steps_per_frame or steps, options)
+    elif plane:
+        _run_on_plane(kept, options)
     else:
         _run(kept, options, stage, events)
     if kept.divergence:
@@ -208,6 +220,35 @@ def _run(
             if state.step == 0:
                 _check_fits(kept, options, len({*range(0, steps, every), steps}))
             progress.advance(state.step)
+
+
+def _run_on_plane(kept: "CollectedStates", options: "RenderOptions") -> None:
+    """Let time pass on a plane, and keep the box of all that was seen there."""
+    import torch
+
+    from nca.engine.plane import states_on_plane
+    from nca.render.plane import PlaneStates
+    from nca.tasks.batch import Batch
+    from nca.tasks.task import note_if_fewer
+
+    trained, steps, seen = kept.trained, options.steps, PlaneStates()
+    every = options.every or (1 if options.moving else -(-steps // (MOMENTS - 1)))
+    with torch.no_grad(), terminal_progress() as progress:
+        state = trained.task.first_evaluation_batch("test", options.samples or 1).state
+        note_if_fewer(state.batch, options.samples or 0, "test")
+        begun = state.step
+        progress.begin("steps", steps, unit="steps")
+        seen.keep(trained.automaton.finish(state), (0,) * state.axes)
+        for now, origin in states_on_plane(trained.automaton, state, steps, every):
+            seen.keep(trained.automaton.finish(now), origin)
+            progress.advance(now.step - begun)
+    seen.widen(kept.lattice == "hexagonal")
+    sides = "x".join(str(b - a) for a, b in zip(seen.first, seen.last, strict=True))
+    say(f"plane: a picture is {sides} cells, all that the pattern meets, from {seen.first} on")
+    for place, box in enumerate(seen.states()):
+        kept.keep(Batch(box))
+        if place == 0:
+            _check_fits(kept, options, len({*range(0, steps, every), steps}))
 
 
 def _check_fits(kept: "CollectedStates", options: "RenderOptions", moments: int) -> None:

@@ -84,6 +84,17 @@ def check_film(
         raise typer.BadParameter("it needs a film: --frames FILM", param_hint="--steps-per-frame")
 
 
+def check_alone(option: str, value: object, given: Mapping[str, object]) -> None:
+    """Refuse options that leave no room for another one.
+
+    Raises:
+        typer.BadParameter: There is one.
+    """
+    strange = [name for name, other in given.items() if value and other]
+    if strange:
+        raise typer.BadParameter(f"leave out {' and '.join(strange)}", param_hint=option)
+
+
 def demand_colours() -> None:
     """Refuse to draw in a terminal that cannot.
 

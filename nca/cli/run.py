@@ -28,6 +28,7 @@ from nca.cli.console import (
 from nca.cli.interruption import interruptible
 from nca.cli.numbers import STEPS, number
 from nca.cli.progress import terminal_progress
+from nca.errors import NCAError
 from nca.progress import ProgressList
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def run_command(
         raise typer.BadParameter("give either a RECIPE or --resume RUN")
     if resume is not None and source is not None:
         raise typer.BadParameter("--resume goes on with the run's own weights: leave out --from")
-    overridden = (*(overrides or ()), *_begin_with(source), *with_pattern(pattern))
+    overridden = (*with_pattern(pattern, recipe, overrides, plugin), *_begin_with(source))
     wanted = pick_device(local_device(device))
     group = join(wanted, sides(shard, "--shard") if shard else None)
     with speaking(group), group.guard(), ExitStack() as ending:
@@ -123,7 +124,8 @@ def run_command(
                 going = Run.resume(resume, wanted, data, progress, overridden, group)
             else:
                 assert recipe is not None
-                checked = read_recipe(recipe, overridden, plugin or ())
+                checked = _of_run(recipe, overridden, trust, plugin)
+                checked = checked or read_recipe(recipe, overridden, plugin or ())
                 if _observes(checked, steps, plane):
                     from nca.cli.observed_run import observed_run
 
@@ -149,6 +151,34 @@ def run_command(
         print_result(f"{going.folder / 'best.safetensors'}")
         carried = bool(going.recipe.files.plugins())
         say(f"next: nca render {going.folder}{plugin_flags(carried=carried)}")
+
+
+def _of_run(
+    source: str, overrides: tuple[str, ...], trust: bool, plugin: list[Path] | None
+) -> "Recipe | None":
+    """Return the recipe of a run's folder without weights, to be run again; None: it is none.
+
+    Raises:
+        NCAError: The run has weights.
+    """
+    from nca.checkpoint.read import has_weights, load_carried, read_checkpoint
+    from nca.files import is_file, user_path
+    from nca.training.run_folder import LAST, RECIPE
+
+    folder = user_path(source)
+    if not is_file(folder / LAST):
+        return None
+    if trust:
+        load_carried(source, plugin or ())
+    _, recipe, _ = read_checkpoint(source, overrides)
+    if has_weights(recipe):
+        raise NCAError(
+            f"{source} is the folder of a run with weights, and no recipe.",
+            where="RECIPE",
+            to_do=f"go on with it, nca run --resume {source}; or begin anew with its recipe, "
+            f"nca run {folder / RECIPE}",
+        )
+    return recipe
 
 
 def _observes(recipe: "Recipe", steps: int | None, plane: bool) -> bool:

@@ -17,6 +17,7 @@ from nca.cli.console import (
     Device,
     FireRate,
     Overrides,
+    Pattern,
     PluginFiles,
     Trust,
     load_plugins,
@@ -25,6 +26,7 @@ from nca.cli.console import (
     say_replaced,
     show_json,
     sides,
+    with_pattern,
 )
 from nca.cli.numbers import STEPS, number
 from nca.cli.output import output_path, picture_kind
@@ -54,6 +56,7 @@ def stream_command(
     ],
     size: Annotated[str, typer.Option("--size", metavar="HxW", help="Cells of the grid.")],
     steps: Annotated[int, number("--steps", 1, STEPS, "How long to run.")],
+    pattern: Pattern = None,
     tile: Annotated[int, number("--tile", 1, 1 << 14, "Cells along a tile's side.")] = 512,
     halo: Annotated[int, number("--halo", 1, 1024, "Steps a tile takes at once.")] = 8,
     soup: Annotated[
@@ -98,6 +101,8 @@ def stream_command(
     """Run a checkpoint on a huge grid, tile by tile, with the grid on disk.
 
     Example: nca stream growing --size 4096x4096 --steps 96 --out field.png
+
+    With a pattern, whose grid is repeated: nca stream B3/S23 acorn --size 4096x4096 --steps 96
     """
     import torch
 
@@ -112,10 +117,18 @@ def stream_command(
     load_plugins(plugin, checkpoint if trust else None)
     wanted, cells = pick_device(device), sides(size, "--size")
     reads = MODEL.without(fire_rate=(fire_rate, "rollout.fire_rate"))
-    recipe, automaton, task = _loaded(checkpoint, wanted, tuple(overrides or ()), data, reads)
+    given = with_pattern(pattern, checkpoint, overrides, plugin)
+    recipe, automaton, task = _loaded(checkpoint, wanted, given, data, reads)
     if len(cells) != len(recipe.tables.grid.size):
         raise typer.BadParameter(
             f"a grid of {len(cells)} axes, but the recipe's has {len(recipe.tables.grid.size)}",
+            param_hint="--size",
+        )
+    if pattern and any(a < b for a, b in zip(cells, recipe.tables.grid.size, strict=True)):
+        whole = "x".join(map(str, recipe.tables.grid.size))
+        raise typer.BadParameter(
+            f"the pattern lies in the middle of {whole} cells, of which this is a part: make it as "
+            f"large, or the other smaller, --set grid.size={list(cells)}",
             param_hint="--size",
         )
     if store == "uint8":

@@ -62,25 +62,24 @@ def states_on_plane(
         automaton: On a torus; cells that see nothing but 0 stay 0.
         state: Where the pattern is.
         steps: How many.
-        every: After how many of them a state is yielded; at most 64, and at the end.
+        every: After how many of them a state is yielded, and at the end.
 
     Raises:
         ShapeError: Cells that see nothing but 0 do not stay 0, or the grid exceeds the memory.
     """
     reach = check_plane(automaton, state)
     origin: Size = (0,) * state.axes
-    for done in range(0, steps, CHUNK):
-        count = min(CHUNK, steps - done)
-        state, by = _with_margin(state, count * reach + 1)
-        origin = tuple(place - more for place, more in zip(origin, by, strict=True))
-        for part in _parts(count, every):
-            state = automaton.rollout(state, part)
+    done = room = 0
+    while done < steps:
+        count = min(every - done % every, CHUNK, steps - done)
+        if room < count:
+            room = min(CHUNK, steps - done)
+            state, by = _with_margin(state, room * reach + 1)
+            origin = tuple(place - more for place, more in zip(origin, by, strict=True))
+        state = automaton.rollout(state, count)
+        done, room = done + count, room - count
+        if done % every == 0 or done == steps:
             yield state, origin
-
-
-def _parts(count: int, every: int) -> Iterator[int]:
-    for done in range(0, count, every):
-        yield min(every, count - done)
 
 
 def check_plane(automaton: Automaton, state: State) -> int:
@@ -104,7 +103,7 @@ def check_plane(automaton: Automaton, state: State) -> int:
 
 def _with_margin(state: State, margin: int) -> tuple[State, Size]:
     """Return a state whose pattern is a margin away from all edges, and what was added before."""
-    more = [_missing(_used(state, axis), margin) for axis in range(state.axes)]
+    more = [_missing(used_along(state, axis), margin) for axis in range(state.axes)]
     if not any(more):
         return state, (0,) * state.axes
     _demand_room(state, more)
@@ -112,7 +111,7 @@ def _with_margin(state: State, margin: int) -> tuple[State, Size]:
     return state.map(lambda level: F.pad(level, pads)), tuple(more)
 
 
-def _used(state: State, axis: int) -> Tensor:
+def used_along(state: State, axis: int) -> Tensor:
     """Return in which places along an axis there is anything but 0."""
     used = []
     for level in state.values():

@@ -5,8 +5,11 @@ level, their wrapped neighbourhoods and shares of randomness, and nothing else: 
 clock but the step, and no absolute coordinates unless they are granted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
+import torch
 from torch import Tensor
 
 from nca.engine.context import RuleContext
@@ -16,6 +19,23 @@ from nca.engine.step_inputs import StepInputs
 from nca.engine.topology import Topology
 from nca.errors import ShapeError
 from nca.types import Size
+
+RANDOM = "random numbers"
+
+_beside: ContextVar[set[str] | None] = ContextVar("beside", default=None)
+
+
+@contextmanager
+def asked_beside_cells() -> Iterator[set[str]]:
+    """Collect what rules ask views for beside cells, in words: of such, equal states may part."""
+    found: set[str] = set()
+    before, token = torch.random.get_rng_state(), _beside.set(found)
+    try:
+        yield found
+    finally:
+        _beside.reset(token)
+        if not torch.random.get_rng_state().equal(before):
+            found.add(RANDOM)
 
 
 class View:
@@ -71,6 +91,7 @@ class View:
     @property
     def step(self) -> int:
         """How many steps the state has taken before this one."""
+        _note("the number of the step")
         return self._inputs.state.step
 
     @property
@@ -196,6 +217,7 @@ class View:
 
     @property
     def _rng(self) -> CellRNG:
+        _note(RANDOM)
         return self._inputs.rng.at_scale(self._context.own.scale)
 
     @property
@@ -204,3 +226,8 @@ class View:
 
     def _named(self, share: str) -> str:
         return f"{self._stream}/{share}"
+
+
+def _note(what: str) -> None:
+    if not torch.compiler.is_compiling() and (found := _beside.get()) is not None:
+        found.add(what)

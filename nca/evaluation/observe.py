@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +16,14 @@ from nca.engine.plane import states_on_plane
 from nca.engine.resample import on_grid
 from nca.engine.rollouts import divergence
 from nca.engine.state import State
+from nca.engine.view import RANDOM, asked_beside_cells
 from nca.progress import SILENT, Progress
 from nca.types import Size
 
 MOMENTS = 8
 """So many states are kept to be drawn side by side."""
+LIVE = 0.1
+"""Cells that hold numbers are counted where one is farther from 0 than this; states all are."""
 CENTRED = 0.1
 """A pattern has a centre from this share on: 1 is in one row, 0 all around the torus."""
 FRAMES = 240
@@ -33,8 +36,10 @@ class Observation:
 
     Attributes:
         steps: The steps that were looked at, from the first state's on.
-        population: How many cells of the bottom level that changes hold anything but 0, at each.
+        population: How many cells of the bottom level that changes hold a number beyond `LIVE`, at
+            each.
         mass: The sum of all numbers of that level, at each.
+        chance: Why it was not looked whether states come back, or nothing: `cells fire by chance`.
         cycle: States that come back in their place, if any were seen to.
         motion: States that come back in another place, if any were.
         velocity: How far the centre moves in a step, along each axis, over the second half; None
@@ -49,6 +54,7 @@ class Observation:
     steps: list[int] = field(default_factory=list)
     population: list[int] = field(default_factory=list)
     mass: list[float] = field(default_factory=list)
+    chance: str = ""
     cycle: Cycle | None = None
     motion: Motion | None = None
     velocity: tuple[float, ...] | None = None
@@ -64,14 +70,16 @@ class Observation:
         first, final = self.population[0], self.population[-1]
         most = max(self.population)
         when = self.steps[self.population.index(most)]
+        beyond = f" beyond {LIVE}" if self._is_continuous else ""
         yield (
-            f"{final:,} cells at step {last:,}, {first:,} at step {self.steps[0]:,}, "
+            f"{final:,} cells{beyond} at step {last:,}, {first:,} at step {self.steps[0]:,}, "
             f"at most {most:,} (step {when:,})"
         )
         if not final:
             alive = [number for number, count in enumerate(self.population) if count]
             gone = self.steps[alive[-1] + 1 if alive else 0]
-            yield f"all cells are 0 from step {gone:,} on"
+            none = f"no cell is beyond {LIVE}" if self.mass[-1] else "all cells are 0"
+            yield f"{none} from step {gone:,} on"
         elif self.cycle and self.cycle.period == 1:
             yield f"nothing changes from step {self.cycle.first:,} on"
         elif self.cycle:
@@ -85,6 +93,8 @@ class Observation:
         elif not self.cycle and self.velocity and self._is_continuous:
             speed = math.hypot(*self.velocity)
             yield f"its centre moves {speed:.4f} cells a step, its mass is {self.mass[-1]:,.4f}"
+        if self.chance and final:
+            yield f"whether it repeats was not looked for: {self.chance}"
         if any(self.origin):
             sides = " x ".join(map(str, self.size))
             yield f"the plane has grown to {sides} cells, from {self.origin} on"
@@ -112,6 +122,7 @@ class Observation:
             "velocity": self.velocity and list(self.velocity),
             "size": list(self.size),
             "origin": list(self.origin),
+            "chance": self.chance or None,
             "diverged": self.diverged or None,
         }
 
@@ -133,8 +144,18 @@ def observe(
     """
     state = trained.task.first_evaluation_batch("test", 1).state
     progress.begin("steps", steps, unit="steps")
-    if plane:
-        return _on_a_plane(trained, state, steps, progress)
+    with asked_beside_cells() as asked:
+        if plane:
+            found = _on_a_plane(trained, state, steps, progress)
+        else:
+            found = _on_its_grid(trained, state, steps, progress)
+    found.chance = _by_chance(trained.automaton, asked)
+    if found.chance:
+        found.cycle = found.motion = None
+    return found
+
+
+def _on_its_grid(trained: Trained, state: State, steps: int, progress: Progress) -> Observation:
     watcher = _Watcher(trained, state, steps)
     watcher.look(state)
     for done in range(1, steps + 1):
@@ -152,7 +173,7 @@ def _on_a_plane(trained: Trained, state: State, steps: int, progress: Progress) 
     found = Observation(origin=(0,) * state.axes)
     automaton, begun = trained.automaton, state.step
     name = automaton.writable_levels[0]
-    orbits = None if _by_chance(automaton) else PlaneOrbitWatch()
+    orbits = None if _by_chance(automaton, ()) else PlaneOrbitWatch()
     last = state
     shown = itertools.chain([(state, found.origin)], states_on_plane(automaton, state, steps, 1))
     for last, found.origin in shown:
@@ -169,8 +190,21 @@ def _on_a_plane(trained: Trained, state: State, steps: int, progress: Progress) 
     return found
 
 
-def _by_chance(automaton: Automaton) -> bool:
-    return automaton.fire_rate < 1 or automaton.spec.noise is not None
+def _by_chance(automaton: Automaton, asked: Collection[str]) -> str:
+    """Return why equal states may be followed by others, or nothing.
+
+    Args:
+        automaton: Whose states they are.
+        asked: What its rules have asked for beside cells.
+    """
+    if automaton.fire_rate < 1:
+        return "cells fire by chance"
+    if automaton.spec.noise is not None:
+        return "noise is added"
+    if not asked:
+        return ""
+    goes = "draws random numbers" if RANDOM in asked else f"goes by {min(asked)}"
+    return f"a rule {goes}"
 
 
 def _changing(automaton: Automaton, state: State) -> Tensor:
@@ -193,7 +227,7 @@ class _Watcher:
         self.automaton = automaton
         self.name = automaton.writable_levels[0]
         self.wraps = {*automaton.topology.of(state.axes)} == {"torus"}
-        self.orbits = None if _by_chance(automaton) else OrbitWatch(wraps=self.wraps)
+        self.orbits = None if _by_chance(automaton, ()) else OrbitWatch(wraps=self.wraps)
         self.every_moment = -(-steps // (MOMENTS - 1)) or 1
         self.every_frame = -(-steps // FRAMES) or 1
         self.steps, self.begun = steps, state.step
@@ -228,7 +262,7 @@ class _Watcher:
 def _note(found: Observation, state: State, name: str) -> None:
     level = state[name][0]
     found.steps.append(state.step)
-    found.population.append(population(level))
+    found.population.append(population(level, LIVE))
     found.mass.append(float(level.double().sum()))
 
 

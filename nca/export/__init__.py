@@ -7,10 +7,11 @@
     nca export CHECKPOINT|RECIPE --to c              a C program that steps a grid of few states
 
 What is exported is run where it will run, and compared with torch before it is written. A page is
-one file that asks for nothing else, with the same fire masks as torch. Rules that declare no
-`program()` go into a page with `--engine onnx`: it holds the ONNX graph of a step and computes it
-itself, as long as the graph needs only some eighty operations; one that it does not know is refused
-by name. ONNX needs `pip install "nca[onnx]"`.
+one file that asks for nothing else, with the same fire masks as torch. Cells of few states are
+stepped there as bits, where there is a circuit. Rules that declare no `program()` go into a page
+with `--engine onnx`: it holds the ONNX graph of a step and computes it itself, as long as the graph
+needs only some eighty operations; one that it does not know is refused by name. ONNX
+needs `pip install "nca[onnx]"`.
 
 Levels of different resolution (`[[levels]] scale`) are exported nowhere yet.
 
@@ -35,8 +36,9 @@ C compiler (`cc`, `gcc`, `clang`, or one named in `CC`) is needed for the compar
 
 `html` writes pages, `onnx` models, `torch_module` and `torch_source` plain modules, `c_program`,
 `c_source` and `c_text` C programs; `verify` compares with torch; `example`, `page_data`,
-`page_views`, `texels`, `one_scale`, `onnx_step`, `onnx_inputs`, `onnx_trial`, `onnx_json` and
-`browser` serve them. Public to the other folders: `browser`, and what `__all__` names.
+`page_bits`, `page_views`, `texels`, `one_scale`, `onnx_step`, `onnx_inputs`, `onnx_trial`,
+`onnx_json` and `browser` serve them. Public to the other folders: `browser`, and what `__all__`
+names.
 """
 
 from nca.export.c_program import write_c

@@ -7,6 +7,7 @@ written, a browser on this machine runs the very same scripts, and what they com
 with torch.
 """
 
+import re
 from dataclasses import asdict, dataclass
 from html import escape
 from importlib.resources import files
@@ -47,8 +48,12 @@ ENGINES = {
 }
 """The scripts that compute, for each way to."""
 
+BITS = "webgl/bits.js"
+"""What computes as bits, beside the first of these ways."""
+
 Engine: TypeAlias = Literal["webgl", "onnx"]
-SHOWN = ("page/looks.js", "page/stage.js", "page/controls.js", "page/app.js")
+HEXAGONS = "hexagons.js"
+SHOWN = (HEXAGONS, "page/looks.js", "page/stage.js", "page/controls.js", "page/app.js")
 UNCHECKED = "not compared with torch"
 
 
@@ -66,11 +71,17 @@ class Page:
     begun: Begin | NotCompared
     engine: Engine
 
+    @property
+    def in_bits(self) -> bool:
+        """Whether cells are stepped as bits."""
+        return any(level["bits"] for level in self.data["levels"])
+
     def html(
         self, checked: Difference | NotCompared | None = None, tried: dict[str, Any] | None = None
     ) -> str:
         """Return the page, with what its trials have shown, or with trials to run."""
         data = {**self.data, "checked": checked.to_json() if checked else None}
+        scripts = ("rng.js", *ENGINES[self.engine], *(BITS,) * self.in_bits, *SHOWN)
         parts = {
             "TITLE": escape(data["name"]),
             "HEADING": escape(data["name"]).replace("_", "_<wbr>"),
@@ -78,7 +89,7 @@ class Page:
             "PLAN": _safe(data),
             "TRIALS": _safe(tried),
             "CHECKED": escape(str(checked) if checked else UNCHECKED),
-            "SCRIPT": "\n".join(_web(name) for name in ("rng.js", *ENGINES[self.engine], *SHOWN)),
+            "SCRIPT": "\n".join(map(_web, scripts)),
         }
         page = _web("page/page.html")
         for name, text in parts.items():
@@ -118,6 +129,7 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
             "views": seen,
             "drawing": drawing(display.drawing, names),
             "hint": display.hint,
+            "hexagonal": display.lattice == "hexagonal",
             "inputChange": input_change(trained.recipe),
             "pause": asdict(pausing) if pausing else None,
             "weights": packer.base64(),
@@ -164,7 +176,7 @@ def _tried(trained: Trained, page: Page, steps: int, browser: str) -> Difference
         dict(zip(trial.begun, map(numbers_of, levels), strict=True))
         for trial, levels in zip(tried, given["found"], strict=True)
     ]
-    where = "ONNX" if page.engine == "onnx" else "WebGL2"
+    where = "ONNX" if page.engine == "onnx" else "WebGL2" + ", as bits" * page.in_bits
     engine = f"{where}, {'float32' if given['exact'] else 'float16'}, {version_of(browser)}"
     return compare(tried, found, engine, page.begun.notes)
 
@@ -197,6 +209,10 @@ def _seen(automaton: Automaton, display: Display, steps: int) -> list[State]:
 
 
 def _web(name: str) -> str:
+    """Return a script or a style; what `nca play` shares is a module there, and none here."""
+    if name == HEXAGONS:
+        shared = files("nca.render").joinpath(name).read_text(encoding="utf-8")
+        return re.sub("^export ", "", shared, flags=re.MULTILINE)
     return files("nca.export").joinpath("web", name).read_text(encoding="utf-8")
 
 

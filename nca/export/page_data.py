@@ -30,6 +30,7 @@ from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.errors import ExportError
 from nca.export.one_scale import demand_one_scale
+from nca.export.page_bits import bits_of
 from nca.export.texels import Packer, base64_of, perceived_order
 
 MOST_COLUMNS, MOST_GATES = 1 << 20, 2048
@@ -56,6 +57,7 @@ def page_data(
     size = first.size(next(iter(first)))
     programs = {name: [] for name in automaton.layout} if graph else _programs(automaton)
     names = list(automaton.layout)
+    bits = {} if graph else bits_of(automaton, first)
     levels = []
     for name, level in automaton.layout.items():
         context = RuleContext(automaton.layout, name, len(size), automaton.topology)
@@ -66,6 +68,7 @@ def page_data(
                 "channels": level.channels,
                 "input": level.input,
                 "terms": terms,
+                "bits": bits.get(name),
                 "first": sparse(first[name][0]),
                 "fire": number_of(f"fire/{name}"),
                 "noise": _streams(automaton, name),

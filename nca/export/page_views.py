@@ -31,7 +31,7 @@ DARK = torch.tensor([11, 12, 14]) / 255
 def views(
     display: Display, states: Sequence[State], packer: Packer, names: list[str]
 ) -> list[dict]:
-    """Return the ways to look at the cells: the task's own, then each level.
+    """Return the ways to look at the cells: the task's own, then each level of which more is there.
 
     Args:
         display: What the task says.
@@ -59,7 +59,8 @@ def views(
     elif isinstance(display.look, StateColours):
         found.append(_states(display.look, packer, names))
     for place, name in enumerate(names):
-        if display.drawing is None or display.drawing.level != name:
+        whole = _shows_all(display, states[0], name)
+        if not whole and (display.drawing is None or display.drawing.level != name):
             found.append(
                 {
                     "name": name,
@@ -68,6 +69,16 @@ def views(
                 }
             )
     return found
+
+
+def _shows_all(display: Display, state: State, name: str) -> bool:
+    """Return whether the task's own way to look at a level shows all that it holds."""
+    look = display.look
+    return (
+        isinstance(look, StateColours | MappedColours)
+        and look.level == name
+        and state[name].shape[1] == 1
+    )
 
 
 def drawing(canvas: Canvas | None, names: list[str]) -> dict[str, Any] | None:
@@ -140,6 +151,8 @@ def _states(look: StateColours, packer: Packer, names: list[str]) -> dict[str, A
         "level": names.index(look.level),
         "channel": look.channel,
         "states": len(colours),
+        "names": list(look.names),
+        "colours": [[round(c * 255) for c in row] for row in colours.tolist()],
         "palettes": {"light": at, "dark": at},
     }
 

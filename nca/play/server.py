@@ -35,6 +35,8 @@ LOOK = 0.5
 
 GRACE = 1
 
+SHARED = ("hexagons.js",)
+"""Scripts that exported pages have in common with this one."""
 PATTERN = "pattern.rle"
 """The name under which the grid is saved as a pattern."""
 KINDS_OF_FILES = {
@@ -56,8 +58,10 @@ def application(
         beside: Makes a coroutine that runs beside the hub, if any.
         stop: Called if the hub fails, which is a bug of ours.
     """
+    shared = [files("nca.render").joinpath(name) for name in SHARED]
     page = {
-        entry.name: entry.read_bytes() for entry in files("nca.play").joinpath("page").iterdir()
+        entry.name: entry.read_bytes()
+        for entry in (*files("nca.play").joinpath("page").iterdir(), *shared)
     }
 
     async def index(request: Request) -> Response:

@@ -5,6 +5,7 @@
     nca render CHECKPOINT --out film.gif --steps 100   an animation; .apng, .webp, .mp4 too
     nca render CHECKPOINT --out -                      the last state, in the terminal
     nca render CHECKPOINT --size 64x160 --seeds 6 --damage 60:half:0.5:left --out film.gif
+    nca render B3/S23 acorn --plane --out film.gif     on a grid that grows with the pattern
     nca render CHECKPOINT --frames film.gif --steps-per-frame 2 --out seen.gif
 
 `--frames` shows a GIF or a folder of pictures on the input, and the cells carry on from frame to
@@ -15,5 +16,6 @@ axes only.
 every door (`pixels` knows their modes, `load` makes targets of them, `upload` decodes messages),
 `palettes`, `pca` and `outlines` choose colours, `terminal` draws with characters, `curve` and
 `lineage` draw what a run has logged, `schedule` places seeds and damage, `film_input` reads films,
-`collect` keeps states on their way. Public to the other folders: every module.
+`collect` and `plane` keep states on their way, and `lattice`, with `hexagons.js` for pages, knows
+how hexagons lie. Public to the other folders: every module.
 """

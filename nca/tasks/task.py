@@ -5,6 +5,7 @@ is a module, because a read-out may have weights of its own; they are trained an
 automaton's.
 """
 
+import inspect
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,6 +102,8 @@ class Task(nn.Module, ABC):
             or `target`, the most natural one first.
         any_size: Whether a picture to predict becomes a grid of its own size; otherwise it is
             fitted to the `canvas`.
+        pattern_option: The option that names the pattern to begin with, a file or a registered
+            one, as it may stand after the recipe on the command line; empty: there is none.
         derived_buffers: From which options each buffer follows that is stored in checkpoints;
             `size` is that of the grid. Where one of them is overridden, the buffer of the
             checkpoint is not loaded, and `prepare` makes it anew.
@@ -110,6 +113,7 @@ class Task(nn.Module, ABC):
     better: ClassVar[Literal["more", "less"]]
     roles: tuple[str, ...] = ()
     any_size: ClassVar[bool] = False
+    pattern_option: ClassVar[str] = ""
     derived_buffers: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -446,6 +450,9 @@ def _contract(thing: object) -> str | None:
     absent = [name for name in ("headline", "better") if not hasattr(thing, name)]
     if absent:
         return f"it does not say its {' and '.join(absent)}"
+    option = thing.pattern_option
+    if option and option not in inspect.signature(thing).parameters:
+        return f"its pattern_option is {option!r}, which is no option of it"
     return attribute_fault(thing) or signature_fault(thing, Task) or None
 
 

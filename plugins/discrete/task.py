@@ -79,6 +79,7 @@ class PatternTask(Task):
 
     headline = "population"
     better = "more"
+    pattern_option = "pattern"
 
     def __init__(
         self,
@@ -319,7 +320,9 @@ class PatternTask(Task):
 
     def _compare_rules(self, opened: NamedPattern) -> None:
         """Refuse a pattern of another kind of rule; say so where only the rule differs."""
+        said = opened.said.rule if opened.said else ""
         if self.rule is None:
+            self._refuse_foreign(said)
             return
         if opened.cells.is_floating_point() and (opened.cells != opened.cells.round()).any():
             to_do = f"the rule {self.rule.text} has the states 0 to {self.rule.states - 1}"
@@ -328,7 +331,6 @@ class PatternTask(Task):
         if greatest >= self.rule.states:
             to_do = f"the rule {self.rule.text} has {self.rule.states} states: give its rule"
             self._refuse(f"has cells in state {greatest}", to_do)
-        said = opened.said.rule if opened.said else ""
         if not said:
             return
         try:
@@ -345,3 +347,15 @@ class PatternTask(Task):
         if not ours.same(theirs):
             words = f"the pattern is of the rule {said}, and runs under {ours.text}"
             warnings.warn(words, NCAWarning, stacklevel=2)
+
+    def _refuse_foreign(self, said: str) -> None:
+        """Refuse a pattern of a rule string, where the automaton goes by none, as can be known."""
+        if not said or not (self.words or self.look == "numbers"):
+            return
+        try:
+            theirs = read_rule(said)
+        except RuleStringError:  # of some other world, perhaps of this one
+            return
+        cells = "hold numbers" if self.look == "numbers" else f"are {', '.join(self.words)}"
+        to_do = f"play it under its rule: nca play {theirs.text}; or leave the rule out of the file"
+        self._refuse(f"is of the rule {said}, and cells here {cells}", to_do)

@@ -50,6 +50,7 @@ class Travel(Task):
 
     headline = "speed"
     better = "more"
+    pattern_option = "pattern"
     pattern: Tensor
 
     def __init__(

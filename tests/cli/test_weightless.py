@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from nca.checkpoint.find import pretrained
 
 GLIDER = "x = 3, y = 3, rule = B3/S23\nbo$2bo$3o!\n"
 
@@ -168,3 +171,57 @@ def test_where_training_is_needed_a_rule_is_sent_to_run(nca, here, command):
 def test_what_fills_the_torus_has_no_centre_that_moves(runs):
     assert "its centre" not in runs("run", "smooth_life", "--steps", 4).out
     assert "its centre moves 0.60" in runs("run", "lenia", "--steps", 60).out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "langton", "glider"), "its task turmite takes none"),
+        (("render", "growing", "glider", "--steps", 2), "its task image_growth takes none"),
+        (("run", "lenia", "mine.rle"), "is of the rule B3/S23, and cells here hold numbers"),
+        (
+            ("run", "sandpile", "mine.rle"),
+            "is of the rule B3/S23, and cells here are empty, 1 grain",
+        ),
+        (("export", "B3/S23", "glider", "--to", "c"), "only a page begins with a pattern"),
+        (("stream", "B3/S23", "glider", "--size", "64x64", "--steps", 2), "this is a part"),
+        (("run", "growing_run"), "nca run --resume growing_run"),
+        (("check", "B3/S29"), "S29"),
+    ],
+)
+def test_a_pattern_or_a_rule_that_would_not_be_used_is_refused(nca, here, words, said):
+    Path("mine.rle").write_text(GLIDER)
+    if "growing_run" in words:
+        Path("growing_run").mkdir()
+        Path("growing_run/last.safetensors").write_bytes(pretrained()["growing"].read_bytes())
+    result = nca(*words)
+    assert result.code in (1, 2)
+    assert said in " ".join(result.err.split()), result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_pattern_follows_the_recipe_at_every_door(runs):
+    Path("mine.rle").write_text(GLIDER)
+    row = json.loads(runs("evaluate", "B3/S23", "mine.rle", "--steps", 8, "--json").out)[0]
+    assert row["population"] == 5
+    runs("stream", "B3/S23", "mine.rle", "--size", "128x256", "--steps", 4, "--out", "two.png")
+    with Image.open("two.png") as picture:
+        colours = {count for count, _ in picture.convert("L").getcolors() or ()}
+    assert min(colours) == 10  # a glider on each half
+    runs("export", "B3/S23", "mine.rle", "--no-check", "--out", "glider.html")
+    assert '"cells":[' in Path("glider.html").read_text()
+
+
+def test_a_run_without_weights_is_run_again_by_its_folder(runs):
+    Path("mine.rle").write_text(GLIDER)
+    runs("run", "B3/S23", "mine.rle", "--steps", 4)
+    Path("mine.rle").unlink()
+    result = runs("run", "runs/B3_S23-1", "--steps", 8)
+    assert "5 cells at step 8" in result.out
+    assert Path("runs/B3_S23-2/states.png").is_file()
+    assert "moved by (+0, -2)" in runs("run", "runs/B3_S23-1", "lwss", "--steps", 4).out
+
+
+def test_a_rule_string_is_checked_as_the_rule_that_it_stands_for(runs):
+    result = runs("check", "B36/S23", "--law", "bits", "--examples", 2)
+    assert "life: 1 held" in result.out

@@ -3,8 +3,8 @@
 const byId = (id) => document.getElementById(id);
 const plan = JSON.parse(byId("plan").textContent);
 const asked = JSON.parse(byId("trials").textContent || "null");
-const SPEEDS = [1, 2, 5, 10, 20, 30, 60, 120, 240, 600];
-const MOST_AT_ONCE = 12; // steps between two pictures
+const inBits = plan.levels.some((level) => level.bits);
+const SPEEDS = [1, 2, 5, 10, 20, 30, 60, 120, 240, 600, ...(inBits ? [2000, 6000] : [])];
 const TOOLS = {
   draw: { name: "Draw", brush: 1.4 / (plan.drawing ? plan.drawing.patch : 1) },
   rub: { name: "Rub out", brush: 2.5 / (plan.drawing ? plan.drawing.patch : 1) },
@@ -62,6 +62,12 @@ const app = {
     const wide = byId("canvas").closest(".frame").clientWidth - 20;
     this.stage.fit(Math.max(120, Math.min(wide, Math.max(260, window.innerHeight - 340))));
     this.changed = true;
+  },
+
+  // steps between two pictures, at most
+  get atOnce() {
+    const [height, width] = this.stage.size;
+    return inBits ? Math.max(12, Math.min(100, Math.floor(2 ** 24 / (height * width)))) : 12;
   },
 
   get paper() {
@@ -138,7 +144,7 @@ const app = {
     const passed = Math.min(0.25, (now - this.last) / 1000);
     this.last = now;
     if (this.playing && !document.hidden) {
-      this.owed = Math.min(this.owed + passed * SPEEDS[this.speed], MOST_AT_ONCE);
+      this.owed = Math.min(this.owed + passed * SPEEDS[this.speed], this.atOnce);
       const due = Math.floor(this.owed);
       this.owed -= due;
       // what is too much for one picture is left out, so that the page answers in time
@@ -199,8 +205,10 @@ const app = {
     const radius = TOOLS[this.tool].brush, far = Math.hypot(to[0] - from[0], to[1] - from[1]);
     const count = Math.max(1, Math.ceil(far / Math.max(0.3, radius / 2)));
     const stroke = (touch) => {
-      for (let n = 1; n <= count; ++n)
-        touch([0, 1].map((axis) => from[axis] + (to[axis] - from[axis]) * n / count));
+      for (let n = 1; n <= count; ++n) {
+        const [y, x] = [0, 1].map((axis) => from[axis] + (to[axis] - from[axis]) * n / count);
+        touch([y, plan.hexagonal ? x % this.stage.size[1] : x]);
+      }
     };
     if (this.tool === "sow") this.stage.sow(to);
     else if (this.tool === "cut") stroke((at) => this.stage.engine.empty(at, radius));
@@ -212,9 +220,9 @@ const app = {
   },
 
   place(event) {
-    const box = byId("canvas").getBoundingClientRect(), [height, width] = this.stage.size;
-    return [(event.clientY - box.top) / box.height * height,
-      (event.clientX - box.left) / box.width * width];
+    const box = byId("canvas").getBoundingClientRect();
+    return this.stage.place([(event.clientX - box.left) / box.width,
+      (event.clientY - box.top) / box.height]);
   },
 };
 

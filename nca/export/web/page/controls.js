@@ -10,12 +10,13 @@ const controls = {
     });
     this.tools = tools;
     byId("clear").hidden = !plan.drawing;
+    byId("speed").max = SPEEDS.length - 1;
     byId("speed").value = this.speed;
     byId("rate").value = Math.round(100 * this.rate);
     byId("turning").hidden = !plan.levels.some((level) => level.terms.some((term) =>
       (term.sights || []).some((sight) => sight.slopes)));
     [1, 2, 3, 4].map((times) => plan.size.map((side) => side * times))
-      .filter(([height]) => height <= 256).forEach((size) => {
+      .filter(([height], n) => !n || height <= (inBits ? 2048 : 256)).forEach((size) => {
         const option = new Option(`${size[0]} × ${size[1]} cells`, JSON.stringify(size));
         byId("size").append(option);
       });
@@ -27,6 +28,7 @@ const controls = {
     });
     this.makeExamples();
     this.makeVotes();
+    this.makeLegend();
     this.listen();
     this.choose(tools[0]);
     this.see(0);
@@ -83,6 +85,24 @@ const controls = {
       row.append(word, track, document.createElement("output"));
       byId("votes").append(row);
     });
+  },
+
+  // what each colour of a state means; of very many, the first
+  makeLegend() {
+    const view = plan.views[0], most = 24;
+    if (view.kind !== "states") return;
+    byId("legend").hidden = false;
+    view.names.slice(0, most).forEach((name, number) => {
+      const item = document.createElement("li"), colour = document.createElement("i");
+      colour.style.background = `rgb(${view.colours[number].join(",")})`;
+      item.append(colour, name);
+      byId("legend").append(item);
+    });
+    if (view.names.length > most) {
+      const item = document.createElement("li");
+      item.textContent = `and ${view.names.length - most} more`;
+      byId("legend").append(item);
+    }
   },
 
   say() {

@@ -53,6 +53,7 @@ layout(location = 0) out vec4 colour;
 ${ink}void main() {
   vec2 at = (gl_FragCoord.xy - corner) / extent;
   vec2 cell = clamp(vec2(at.x, 1.0 - at.y), 0.0, 0.999999) * vec2(size);
+  ${plan.hexagonal ? `cell.x = mod(cell.x + floor(cell.y) * ${literal(MOVE)}, float(size.x));` : ""}
   vec4 seen = texelFetch(look, ivec2(cell), 0);
   float dark = ink(cell);
   float strength = dark > least || least < 0.0 ? 0.25 + 0.75 * dark : 0.0;

@@ -7,7 +7,7 @@ class Stage {
     this.size = size;
     this.gl = canvas.getContext("webgl2", { antialias: false, alpha: false });
     if (!this.gl) throw new Error("this browser has no WebGL2");
-    this.engine = new (plan.graph ? Interpreter : Engine)(this.gl, plan, size);
+    this.engine = new (engineOf(plan))(this.gl, plan, size);
     this.looks = plan.views.map((view) => this.makeLook(view));
     this.shown = this.engine.compile(showShader(plan));
     this.pixels = this.blank();
@@ -66,12 +66,19 @@ class Stage {
     this.canvas.width = width * scale;
     this.canvas.height = height * scale;
     this.canvas.style.width = `${width * scale / ratio}px`;
-    this.canvas.style.height = `${height * scale / ratio}px`;
+    this.canvas.style.height = `${height * scale / ratio * (this.plan.hexagonal ? FLAT : 1)}px`;
+  }
+
+  // where a point lies, in cells, from shares of the picture; beyond the edge where rows are moved
+  place([across, down]) {
+    const [height, width] = this.size;
+    return this.plan.hexagonal ? cellUnder([across, down], this.size)
+      : [down * height, across * width];
   }
 
   look(number) {
     const view = this.plan.views[number], look = this.looks[number];
-    const level = this.engine.levels[view.level].now.texture;
+    const level = this.engine.seen(view.level);
     if (look.axes && !look.middle) this.adapt(number, 1);
     this.engine.pass(look.shader, look.frame, null, { level }, {
       ...(look.axes && { middle: ["3fv", look.middle], spread: ["3fv", look.spread] }),
@@ -84,7 +91,7 @@ class Stage {
   draw(number, paper, box = [0, 0, this.canvas.width, this.canvas.height]) {
     const view = this.look(number), pen = this.plan.drawing;
     const textures = { look: this.looks[number].texture };
-    if (pen) textures.drawn = this.engine.levels[pen.level].now.texture;
+    if (pen) textures.drawn = this.engine.seen(pen.level);
     const mode = view.kind === "colours" ? 0 : view.kind === "classes" && pen ? 1 : 2;
     this.engine.pass(this.shown, null, box, textures, {
       corner: ["2fv", box.slice(0, 2)], extent: ["2fv", box.slice(2)], paper: ["3fv", paper],

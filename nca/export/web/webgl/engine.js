@@ -58,17 +58,19 @@ class Engine {
     const gl = this.gl, [height, width] = this.size;
     const texture = this.texture(gl.TEXTURE_2D_ARRAY);
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, this.format, width, height, groups);
-    const frames = blocks.map(({ first, count }) => {
-      const frame = gl.createFramebuffer(), places = [];
-      gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
-      for (let o = 0; o < count; ++o) {
-        places.push(gl.COLOR_ATTACHMENT0 + o);
-        gl.framebufferTextureLayer(gl.FRAMEBUFFER, places[o], texture, 0, first + o);
-      }
-      gl.drawBuffers(places);
-      return frame;
-    });
-    return { texture, frames };
+    return { texture, frames: blocks.map(({ first, count }) => this.frame(texture, first, count)) };
+  }
+
+  // draws into some layers of a texture
+  frame(texture, first, count) {
+    const gl = this.gl, frame = gl.createFramebuffer(), places = [];
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+    for (let o = 0; o < count; ++o) {
+      places.push(gl.COLOR_ATTACHMENT0 + o);
+      gl.framebufferTextureLayer(gl.FRAMEBUFFER, places[o], texture, 0, first + o);
+    }
+    gl.drawBuffers(places);
+    return frame;
   }
 
   compile(text) {
@@ -215,6 +217,11 @@ class Engine {
       gl.RGBA, gl.FLOAT, texels);
   }
 
+  // the texture that holds a level's cells now
+  seen(place) {
+    return this.levels[place].now.texture;
+  }
+
   read(place) {
     const gl = this.gl, level = this.levels[place], [height, width] = this.size;
     const cells = height * width, numbers = new Float32Array(level.channels * cells);
@@ -280,9 +287,13 @@ class Engine {
   }
 }
 
+// what computes a page's steps
+const engineOf = (plan) => (plan.graph ? Interpreter
+  : plan.levels.some((level) => level.bits) ? BitEngine : Engine);
+
 // Take the steps that torch has taken: from its states, of all cells, or as they fire.
 function runTrials(gl, plan, { size, trials }, halved = false) {
-  const Kind = plan.graph ? Interpreter : Engine;
+  const Kind = engineOf(plan);
   const engine = new Kind(gl, plan, size, halved);
   const found = trials.map((given) => {
     given.levels.forEach((numbers, place) => engine.write(place, numbersOf(numbers)));
