@@ -50,6 +50,7 @@ from nca import (
     register,
     to_rgb_on_white,
 )
+from nca.metrics import wide
 from nca.types import Count, Fraction, PictureSide, Positive, Samples, Size, Split, TargetSpec
 from nca_plugins import turned
 
@@ -186,7 +187,7 @@ class ImageGrowth(Task):
         alpha = self._grown(state)[:, 3]
         return {
             "error": Share.of(self._error(state, batch)),
-            "opaque cells": Share.of((alpha > 0.1).flatten(1).double().mean(dim=1)),
+            "opaque cells": Share.of(wide((alpha > 0.1).flatten(1)).mean(dim=1)),
         }
 
     def display(self) -> Display:

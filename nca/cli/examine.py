@@ -83,7 +83,7 @@ def examine_command(
     begun = time.monotonic()
     from nca.checkpoint.reads import EXAMINED
     from nca.checkpoint.trained import Trained
-    from nca.device import pick_device
+    from nca.device import pick_exact_device
     from nca.reports.robustness import (
         ModelUnderTest,
         ResultCache,
@@ -100,7 +100,7 @@ def examine_command(
     load_plugins(plugin, checkpoint if trust else None)
     chosen = select_checks(checks or ())
     reads = EXAMINED.without(steps=(steps, "rollout.steps"))
-    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()), reads)
+    trained = Trained.load(checkpoint, pick_exact_device(device), tuple(overrides or ()), reads)
     if out_ is not None:
         output_path(out_, "", EXAMINATION)  # before data is fetched
     with terminal_progress() as progress:

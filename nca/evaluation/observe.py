@@ -15,6 +15,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.plane import states_on_plane
 from nca.engine.rollouts import divergence
 from nca.engine.state import State
+from nca.engine.wide import wide
 from nca.progress import SILENT, Progress
 from nca.types import Size
 
@@ -228,7 +229,7 @@ def _note(found: Observation, state: State, name: str) -> None:
     level = state[name][0]
     found.steps.append(state.step)
     found.population.append(population(level))
-    found.mass.append(float(level.double().sum()))
+    found.mass.append(float(wide(level).sum()))
 
 
 def _centre(level: Tensor) -> tuple[float, ...] | None:
@@ -239,7 +240,7 @@ def _centre(level: Tensor) -> tuple[float, ...] | None:
     angles = []
     for axis in range(1, level.ndim):
         others = [dim for dim in range(level.ndim) if dim != axis]
-        line = level.double().abs().sum(dim=others)
+        line = wide(level).abs().sum(dim=others)
         turns = torch.arange(len(line), device=line.device) * (2 * math.pi / len(line))
         sine, cosine = ((line * part).sum() for part in (turns.sin(), turns.cos()))
         if not math.hypot(float(sine), float(cosine)) >= CENTRED * float(line.sum()) > 0:

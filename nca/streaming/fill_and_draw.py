@@ -64,13 +64,19 @@ def fill_random(grid: GridFile, share: float) -> None:
 
 
 @torch.no_grad()
-def draw(grid: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Image:
+def draw(
+    grid: GridFile,
+    draw: Callable[[State], Tensor],
+    side: int,
+    device: torch.device = torch.device("cpu"),  # noqa: B008
+) -> Image.Image:
     """Return a grid of two axes as a picture, each pixel the mean over a square of cells.
 
     Args:
         grid: The grid.
         draw: Makes `(1, 3, height, width)`, from 0 to 1, of a state, each cell by itself.
         side: At most so many pixels along each side.
+        device: Where `draw` computes.
 
     Raises:
         ShapeError: The grid has other than two axes.
@@ -80,7 +86,8 @@ def draw(grid: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Im
     canvas = torch.empty(3, math.ceil(height / square), math.ceil(width / square))
     for start, size in grid.tiles(square * max(1, 1024 // square)):
         state = grid.read(start, size)
-        drawn = draw(state if grid.dtype == torch.float64 else state.to(torch.float32)).cpu()
+        state = state if grid.dtype == torch.float64 else state.to(torch.float32)
+        drawn = draw(state.to(device)).cpu()
         pixels = F.avg_pool2d(drawn, square, ceil_mode=True, count_include_pad=False)[0]
         top, left = (s // square for s in start)
         canvas[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = pixels

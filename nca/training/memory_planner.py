@@ -109,6 +109,10 @@ def choose_memory(run: Run, progress: Progress) -> None:
         return
     if run.recipe.tables.evolve:  # nothing is kept for a gradient
         return
+    if run.device.type not in ("cpu", "cuda"):
+        run.automaton.memory = ActivationMemory("store")
+        progress.note(f"memory: store ({MEANING['store']}), for {run.device.type} counts no bytes")
+        return
     group, room = run.group, probe.free(run.device)
     if room is not None:
         room = -group.max(-round((1 - MARGIN) * room / group.sharing(run.device)))
