@@ -194,7 +194,7 @@ def test_a_side_that_is_not_exceeded_changes_nothing(tmp_path, recwarn):
 
 def test_a_side_shrinks_what_is_too_long_to_be_read_whole(tmp_path):
     trained, file = small_segmentation(), photograph(tmp_path / "a.png", 4, 9000)
-    with pytest.warns(NCAWarning, match="at most 8192 along a side"):
+    with pytest.warns(NCAWarning, match="8192 along a side are read: --side 1024 shrinks it"):
         assert list(seen_files(trained, [file], 4)) == []
     with pytest.warns(NCAWarning, match="shrunk"):
         (seen,) = seen_files(trained, [file], 4, 90)

@@ -17,7 +17,7 @@ from torch import Tensor
 from nca.analysis import area_under_risk, error_correlation, risk_at
 from nca.checkpoint.trained import Trained
 from nca.engine.capacity import capacity, in_bytes
-from nca.errors import NCAError, NCAWarning, PictureError
+from nca.errors import LongPictureError, NCAError, NCAWarning, PictureError
 from nca.files import is_file, is_folder
 from nca.render.load import LONGEST_SIDE
 from nca.render.pictures import (
@@ -209,7 +209,11 @@ def _read(trained: Trained, file: Path, side: int | None) -> Tensor:
     if not trained.task.any_size:
         return fit_to_grid(decode(content, str(file), side=max(canvas)), canvas)
     most, longest = (side, None) if side else (LONGEST_SIDE, LONGEST_SIDE)
-    picture = decode(content, str(file), side=most, longest=longest)
+    try:
+        picture = decode(content, str(file), side=most, longest=longest)
+    except LongPictureError as fault:
+        what = f"{fault.what.rstrip('.')}: --side {SIDE} shrinks it."
+        raise LongPictureError(what, where=fault.where, to_do=f"give side={SIDE}") from fault
     if max(picture.pixels.shape[:2]) > most:
         text = f"pictures of more than {most:,} pixels along a side are shrunk to so many"
         warnings.warn(f"{text}, and so is what is written of them", NCAWarning, stacklevel=2)
