@@ -5,6 +5,7 @@ averaged weights, pool and iteration. Everything else follows from the recipe, s
 is counted. So a run that was killed goes on as if nothing had happened.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,7 @@ class Run:
         lock: Keeps other processes out of its folder; the leader holds it.
         taken: What it has taken from another checkpoint as it began, if anything.
         saved: The iteration that `last.safetensors` holds, if there is one.
+        made: Whether its folder was made for it, and so is its own.
     """
 
     recipe: Recipe
@@ -92,6 +94,7 @@ class Run:
     lock: FolderLock | None = None
     saved: int | None = None
     taken: TakenWeights | None = None
+    made: bool = False
 
     @classmethod
     def start(
@@ -123,6 +126,7 @@ class Run:
         source = pretrained_path(recipe)
         run = cls.build(recipe, Path(), device, data, progress, group, source=source)
         if group.is_leader:
+            run.made = folder is None or not folder.exists()
             run.lock = create_run_folder(folder, recipe.name)
             run.folder = run.lock.folder
             write_whole(run.folder / RECIPE, recipe.text.encode())
@@ -238,6 +242,12 @@ class Run:
             samples = POOL_SAMPLES + torch.arange(recipe.tables.pool.size, device=device)
             run.pool = Pool(task.training_batch(HostRNG(recipe.tables.random_seed, 0), samples))
         return run
+
+    def discard_untrained(self) -> None:
+        """Remove the folder of a run that `start` made, if no iteration lies behind it."""
+        if self.made and self.iteration == 0 and self.lock is not None:
+            self.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         """Leave the folder to other processes."""
