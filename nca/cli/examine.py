@@ -112,9 +112,7 @@ def examine_command(
         split=split,
         long_steps=long,
     )
-    plan = whole.quick() if quick else whole
-    cut = plan.less_than(RobustnessPlan(whole.steps))
-    model = ModelUnderTest(trained, plan, data, tuple(cut))
+    model = ModelUnderTest.planned(trained, whole, data, quick=quick)
     output = _output(out_, model)
     folder = output.make_folder()
     say(f"{trained.path}: {split} data on {trained.place}")

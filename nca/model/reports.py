@@ -82,9 +82,7 @@ def examine(
         split=split,
         long_steps=long_steps,
     )
-    plan = whole.quick() if quick else whole
-    cut = plan.less_than(RobustnessPlan(whole.steps))
-    model = ModelUnderTest(trained, plan, data, tuple(cut))
+    model = ModelUnderTest.planned(trained, whole, data, quick=quick)
     with tempfile.TemporaryDirectory(prefix="nca-examine-") as folder:
         cache = ResultCache(Path(folder) / "examination.jsonl", model)
         return robustness_report(run_checks(model, checks, cache, progress=progress))
