@@ -10,7 +10,7 @@ Limits:
   see `nca help gpu`.
 - `--device mps` has not run on a Mac: it is tested on a device that torch is made to believe in,
   and `auto` does not take it; see `nca help gpu`.
-- `nca predict` takes a picture to segment as one grid, which has to fit into memory (`--side`).
+- `nca predict` reads pictures of at most 8,192 pixels along a side; `--side` shrinks larger ones.
 - In several processes each one holds the whole run and draws the whole batch; only steps and
   their gradients are divided. nccl and several GPUs have not been run; see
   `nca help distributed`.
