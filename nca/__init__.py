@@ -8,8 +8,9 @@ Limits:
 - Grids have one, two or three axes; pictures and pages show two, `nca play` all.
 - No recipe that comes along was trained on a GPU, and the fused programs have not run on one;
   see `nca help gpu`.
-- There is no `--device mps`: Apple's cards know no float64, in which metrics are summed.
-- `nca predict` takes a picture to segment as one grid, which has to fit into memory (`--side`).
+- `--device mps` has not run on a Mac: it is tested on a device that torch is made to believe in,
+  and `auto` does not take it; see `nca help gpu`.
+- `nca predict` reads pictures of at most 8,192 pixels along a side; `--side` shrinks larger ones.
 - In several processes each one holds the whole run and draws the whole batch; only steps and
   their gradients are divided. nccl and several GPUs have not been run; see
   `nca help distributed`.

@@ -49,6 +49,10 @@ class PictureError(NCAError):
     """A picture cannot be found, read or used."""
 
 
+class LongPictureError(PictureError):
+    """A picture has more pixels along a side than are read."""
+
+
 class TargetError(PictureError):
     """A target picture cannot be found, read or used."""
 

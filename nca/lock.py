@@ -104,6 +104,14 @@ def folder_lock(folder: Path, to_do: str, *, patience: float = 0.0) -> Iterator[
     yield FolderLock.take(folder, to_do, patience=patience)
 
 
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder in which nothing lies but its lock."""
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            folder.rmdir()
+
+
 try:
     import fcntl
 

@@ -1,5 +1,6 @@
-"""Metrics of tasks: shares that add up over batches of any size."""
+"""Metrics of tasks: shares that add up over batches of any size, and the numbers to sum in."""
 
+from nca.engine.wide import on_host, wide, widest
 from nca.tasks.metrics import (
     Share,
     cell_accuracy,
@@ -11,7 +12,10 @@ from nca.tasks.metrics import (
 __all__ = [
     "Share",
     "cell_accuracy",
+    "on_host",
     "total_agreement",
     "vote",
     "vote_accuracy",
+    "wide",
+    "widest",
 ]

@@ -44,6 +44,7 @@ from nca import (
     register,
 )
 from nca.data import NamedDataset
+from nca.metrics import on_host
 from nca.types import DatasetSpec, Fraction, Natural, PictureSide, Positive, Radius, Size, Split
 from nca_plugins.augment import Augment
 from nca_plugins.cells import class_picture, epochs
@@ -207,7 +208,7 @@ class CellClassification(Task):
             "cells right": metrics.cell_accuracy(scores, labels),
             "live cells right": metrics.cell_accuracy(scores, labels, live),
         }
-        known = (labels >= 0).double()  # what a person draws has no known class
+        known = on_host(labels >= 0)  # what a person draws has no known class
         judged = {name: Share(s.part * known, s.whole * known) for name, s in right.items()}
         return judged | {"total agreement": metrics.total_agreement(scores, live)}
 

@@ -50,11 +50,16 @@ from nca import (
     register,
     to_rgb_on_white,
 )
+from nca.metrics import wide
 from nca.types import Count, Fraction, PictureSide, Positive, Samples, Size, Split, TargetSpec
 from nca_plugins import turned
 
 VISIBLE = 4
 """Red, green, blue and alpha: what a target has."""
+
+
+CHECKED = 512
+"""Cells along the longer side of a target that is only checked, at most."""
 
 
 @register.task("image_growth")
@@ -128,21 +133,24 @@ class ImageGrowth(Task):
             TargetError: A picture cannot be had or used, or does not fit the grid.
         """
         if not self.target.any():
-            pictures = [self._loaded(spec) for spec in self.specs]
+            size = self.context.size
+            pictures = [self._loaded(spec, self.side, size) for spec in self.specs]
             self.target = torch.stack(pictures).view_as(self.target)
         self.target = self.target.to(device)
 
     def check(self) -> None:
-        """Refuse pictures that cannot be had or used."""
+        """Refuse pictures that cannot be had or used; large ones are drawn smaller for that."""
+        side = min(self.side, CHECKED)
+        size = tuple(math.ceil(cells * side / self.side) for cells in self.context.size)
         for spec in self.specs:
-            self._loaded(spec)
+            self._loaded(spec, side, size)
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return one seed for each sample number; targets take turns, in an order that is drawn."""
-        if self.condition:  # a fixed order would give all fresh states of a batch one target
+        if self.genes:  # a fixed order would give the first of each batch one target for ever
             order = draw.order("targets", self.genes).to(samples.device)
             return self._seeds(draw, samples, order[samples % self.genes])
-        return self._seeds(draw, samples, samples % len(self.specs))
+        return self._seeds(draw, samples, torch.zeros_like(samples))
 
     def truth_ranges(self) -> dict[str, tuple[int, int]]:
         """Return which genomes there are, if any."""
@@ -186,7 +194,7 @@ class ImageGrowth(Task):
         alpha = self._grown(state)[:, 3]
         return {
             "error": Share.of(self._error(state, batch)),
-            "opaque cells": Share.of((alpha > 0.1).flatten(1).double().mean(dim=1)),
+            "opaque cells": Share.of(wide((alpha > 0.1).flatten(1)).mean(dim=1)),
         }
 
     def display(self) -> Display:
@@ -256,17 +264,15 @@ class ImageGrowth(Task):
             return turned.least_squared_error(self._grown(state), self._wanted(batch))
         return losses.squared_error(self._grown(state), self._wanted(batch))
 
-    def _loaded(self, spec: TargetSpec) -> Tensor:
-        """Return a target in the middle of the grid, `(4, height, width)`.
+    def _loaded(self, spec: TargetSpec, side: int, size: Size) -> Tensor:
+        """Return a target of so many cells in the middle of a grid, `(4, height, width)`.
 
         Raises:
             TargetError: It does not fit.
         """
-        square = load_target(
-            spec, side=self.side, folder=self.context.folder, files=self.context.files
-        )
-        picture = _centred(square, self.context.size)
-        height, width = self.context.size
+        square = load_target(spec, side=side, folder=self.context.folder, files=self.context.files)
+        picture = _centred(square, size)
+        height, width = size
         rings = turned.ring_count(height, width)
         beyond = turned.distances(height, width) > rings
         lost = picture[3].count_nonzero() < square[3].count_nonzero()

@@ -1,9 +1,11 @@
 """Plugin files as modules: they see what lies beside them, and nothing else sees it."""
 
+import io
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from nca import PluginError, RegistryError, registry
 from nca.recipe.recipe_files import KeptFile, RecipeFiles
@@ -159,3 +161,27 @@ def test_one_file_cannot_register_a_name_twice(tmp_path):
     with pytest.raises(RegistryError, match="'twice' is taken"):
         load_file(path)
     assert "twice" not in registry.names("rule")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("import sys; sys.stdout.close()", "stdout"),
+        ("import sys, io; sys.stderr = io.StringIO()", "stderr"),
+        ("import torch; torch.set_default_device('meta')", "torch's default device"),
+        ("import torch; torch.set_default_dtype(torch.float64)", "torch's default dtype"),
+        ("import torch; torch.set_grad_enabled(False)", "whether torch computes gradients"),
+    ],
+)
+def test_a_plugin_that_changes_what_all_rely_on_is_refused_and_it_is_put_back(
+    tmp_path, monkeypatch, line, words
+):
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    said = refusal(write(tmp_path / "rule.py", "changing", line))
+    assert f"the plugin changes {words} for the whole process" in said
+    assert not sys.stdout.closed
+    assert not sys.stderr.closed
+    assert torch.get_default_device() == torch.device("cpu")
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    assert "changing" not in registry.names("rule")

@@ -21,6 +21,7 @@ from nca import (
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
 from nca.evaluation import predict as predicting
+from nca.evaluation import predict_large
 from nca.evaluation.predict import (
     demand_any_size,
     picture_files,
@@ -29,6 +30,8 @@ from nca.evaluation.predict import (
     seen_files,
     seen_samples,
 )
+from nca.evaluation.predict_large import LargePicture
+from nca.tasks.prediction import Prediction
 from nca.tasks.task import predict_by_votes
 
 LAYOUT = Layout([Level("body", 3)])
@@ -194,26 +197,54 @@ def test_a_side_that_is_not_exceeded_changes_nothing(tmp_path, recwarn):
 
 def test_a_side_shrinks_what_is_too_long_to_be_read_whole(tmp_path):
     trained, file = small_segmentation(), photograph(tmp_path / "a.png", 4, 9000)
-    with pytest.warns(NCAWarning, match="at most 8192 along a side"):
+    with pytest.warns(NCAWarning, match="8192 along a side are read: --side 1024 shrinks it"):
         assert list(seen_files(trained, [file], 4)) == []
     with pytest.warns(NCAWarning, match="shrunk"):
         (seen,) = seen_files(trained, [file], 4, 90)
     assert seen.size == (1, 90)
 
 
-def test_a_picture_that_exceeds_the_memory_is_left_out_with_the_side_that_helps(
-    tmp_path, monkeypatch
-):
-    trained, file = small_segmentation(), photograph(tmp_path / "a.png", 200, 300)
+def test_a_picture_that_exceeds_the_memory_is_predicted_as_a_whole_one(tmp_path, monkeypatch):
+    trained, file = small_segmentation(), tmp_path / "a.png"
+    values = np.random.default_rng(1).integers(0, 256, (75, 121), dtype=np.uint8)
+    Image.fromarray(values).save(file)
     channels = sum(level.channels for level in trained.recipe.layout.values())
-    least = 3 * 4 * channels * 100 * 150
-    monkeypatch.setattr(predicting, "capacity", lambda device: least)
-    assert len(list(seen_files(trained, [file], 4))) == 1
-    monkeypatch.setattr(predicting, "capacity", lambda device: least - 1)
-    with pytest.warns(NCAWarning, match=r"200 x 300 pixels are one grid.*--side 150 shrinks it"):
-        assert list(seen_files(trained, [file], 4)) == []
-    with pytest.warns(NCAWarning, match="are shrunk"):
-        assert len(list(seen_files(trained, [file], 4, 150))) == 1
+    least = predicting.LEAST * 4 * channels * values.size / trained.task.patch**2
+    how = {"steps": 11, "repeats": 2}
+
+    def said() -> Prediction:
+        (seen,) = seen_files(trained, [file], 4)
+        assert isinstance(seen, LargePicture) == (limit < least)
+        ((name, found),) = predict(trained, seen, **how)
+        assert name == str(file)
+        return found
+
+    monkeypatch.setattr(predict_large, "TILE", 23)
+    limit = least
+    monkeypatch.setattr(predicting, "capacity", lambda device: limit)
+    whole = said()
+    limit = least - 1
+    with pytest.warns(NCAWarning, match=r"75 x 121 pixels take .* on disk, and step tile by tile"):
+        tiled = said()
+    assert whole.pictures.keys() == tiled.pictures.keys()
+    for picture, other in zip(whole.pictures.values(), tiled.pictures.values(), strict=True):
+        assert picture.shape[1:] == other.shape[1:] == values.shape
+        assert (picture.int() - other.int()).abs().max() <= 1
+        assert (picture != other).float().mean() < 0.01
+    assert tiled.values["confidence"] == pytest.approx(whole.values["confidence"], abs=1e-4)
+    assert tiled.values["share"] == pytest.approx(whole.values["share"], abs=1e-3)
+    assert tiled.uncertainty == pytest.approx(whole.uncertainty, abs=1e-4)
+    assert whole.uncertainty > 1e-4
+
+
+def test_where_the_disk_has_no_room_either_it_is_left_out(tmp_path, monkeypatch):
+    trained, file = small_segmentation(), photograph(tmp_path / "a.png", 40, 60)
+    monkeypatch.setattr(predicting, "capacity", lambda device: 1)
+    monkeypatch.setattr("shutil.disk_usage", lambda place: SimpleNamespace(free=1))
+    with pytest.warns(NCAWarning, match="on disk"):
+        (seen,) = seen_files(trained, [file], 4)
+    with pytest.warns(NCAWarning, match="fit neither memory nor disk"):
+        assert predict(trained, seen, steps=1, repeats=2) == []
 
 
 def test_where_pictures_are_fitted_to_the_grid_no_side_is_taken(digits):

@@ -142,7 +142,7 @@ def test_inner_rings_take_no_device_but_from_the_state(path):
         if "device" in {argument.arg for argument in (*f.args.args, *f.args.kwonlyargs)}
     }
     # a state has to come from somewhere, and to fit there; a compiler's key goes to the samples
-    assert asking <= {"zeros", "key_tensor", "capacity", "refuse_beyond"}
+    assert asking <= {"zeros", "key_tensor", "capacity", "refuse_beyond", "widest"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=shown)

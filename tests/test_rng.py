@@ -167,6 +167,11 @@ def test_an_order_names_every_place_once(seed, iteration, count):
     assert order.sort().values.tolist() == list(range(count))
 
 
+def test_an_order_is_of_the_host_whatever_torch_takes_by_default():
+    with torch.device("meta"):
+        assert HostRNG(1, 2).order("s", 3).device == CPU
+
+
 def test_an_iteration_hands_its_counters_to_its_samples():
     handed = HostRNG(5, 6).cells(torch.tensor([2]))
     assert torch.equal(

@@ -25,6 +25,7 @@ from nca.bench.timing import Budget, Clock
 from nca.device import hardware
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
+from nca.engine.wide import wide
 from nca.progress import SILENT, Progress
 from nca.training.probe import resident_peak
 
@@ -117,7 +118,7 @@ def _measured(case: Case) -> Measured:
     first, living = case.first(), automaton.alive_mask
     parameters = sum(weight.numel() for weight in automaton.parameters())
     mask = living(first)
-    share = 1.0 if mask is None else mask.double().mean().item()
+    share = 1.0 if mask is None else wide(mask).mean().item()
     return Measured(case, parameters, (share, share))
 
 
@@ -263,7 +264,7 @@ class Call:
     def alive(self) -> float:
         """Return the share of cells that live in the last state; all do without an alive mask."""
         living = self.automaton.alive_mask(self.last) if self.last is not None else None
-        return 1.0 if living is None else living.double().mean().item()
+        return 1.0 if living is None else wide(living).mean().item()
 
 
 def outcome_difference(outcome: Outcome, reference: Outcome, before: Outcome) -> float:
@@ -273,9 +274,9 @@ def outcome_difference(outcome: Outcome, reference: Outcome, before: Outcome) ->
     """
     off, moved = 0.0, 0.0
     for name, wanted in reference.items():
-        wanted, nothing = wanted.double(), torch.zeros_like(wanted)
-        off += (outcome.get(name, nothing).double() - wanted).square().sum().item()
-        moved += (wanted - before.get(name, nothing).double()).square().sum().item()
+        wanted, nothing = wide(wanted), torch.zeros_like(wanted)
+        off += (wide(outcome.get(name, nothing)) - wanted).square().sum().item()
+        moved += (wanted - wide(before.get(name, nothing))).square().sum().item()
     return (off / moved) ** 0.5 if moved else off**0.5
 
 

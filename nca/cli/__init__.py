@@ -35,7 +35,7 @@ from nca.cli import (
     stream,
     sweep,
 )
-from nca.cli.console import fail, out_of_memory, print_result, say, spoken_warnings
+from nca.cli.console import fail, lacking, out_of_memory, print_result, say, spoken_warnings
 from nca.cli.interruption import ending_by_signal
 from nca.cli.surroundings import settle_surroundings
 from nca.cli.waiting import sign_of_life
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BaseException as fault:  # a plugin may raise whatever it likes, and exit
-        if (known := out_of_memory(fault) or plugin_fault(fault)) is None:
+        if (known := out_of_memory(fault) or lacking(fault) or plugin_fault(fault)) is None:
             raise
         fail(known)
         sys.exit(1)

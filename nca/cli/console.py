@@ -50,7 +50,7 @@ FireRate = Annotated[
     float | None,
     number("--fire-rate", 0.0, 1.0, "Instead of the recipe's own."),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or cuda:N.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N, or mps.")]
 Data = Annotated[
     Path | None,
     typer.Option("--data", metavar="FOLDER", help="Where data sets lie, in torchvision's layout."),
@@ -191,6 +191,18 @@ def out_of_memory(fault: BaseException) -> NCAError | None:
         where=words[0],
         to_do="make it smaller: [train] or [evaluate] batch, [pool] size, [grid] size, "
         "[[levels]] channels, --side of nca predict; or see what nca plan says of [train] memory",
+    )
+
+
+def lacking(fault: BaseException) -> NCAError | None:
+    """Return the error to show where torch lacks an operation on a device; None elsewhere."""
+    words = str(fault).splitlines() or [""]
+    if not isinstance(fault, (NotImplementedError, TypeError)) or "MPS" not in words[0]:
+        return None
+    return NCAError(
+        "torch cannot do this on an Apple GPU.",
+        where=words[0],
+        to_do="use --device cpu, or set PYTORCH_ENABLE_MPS_FALLBACK=1 in the environment",
     )
 
 

@@ -83,7 +83,7 @@ def examine_command(
     begun = time.monotonic()
     from nca.checkpoint.reads import EXAMINED
     from nca.checkpoint.trained import Trained
-    from nca.device import pick_device
+    from nca.device import pick_exact_device
     from nca.reports.robustness import (
         ModelUnderTest,
         ResultCache,
@@ -100,7 +100,7 @@ def examine_command(
     load_plugins(plugin, checkpoint if trust else None)
     chosen = select_checks(checks or ())
     reads = EXAMINED.without(steps=(steps, "rollout.steps"))
-    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()), reads)
+    trained = Trained.load(checkpoint, pick_exact_device(device), tuple(overrides or ()), reads)
     if out_ is not None:
         output_path(out_, "", EXAMINATION)  # before data is fetched
     with terminal_progress() as progress:
@@ -112,9 +112,7 @@ def examine_command(
         split=split,
         long_steps=long,
     )
-    plan = whole.quick() if quick else whole
-    cut = plan.less_than(RobustnessPlan(whole.steps))
-    model = ModelUnderTest(trained, plan, data, tuple(cut))
+    model = ModelUnderTest.planned(trained, whole, data, quick=quick)
     output = _output(out_, model)
     folder = output.make_folder()
     say(f"{trained.path}: {split} data on {trained.place}")

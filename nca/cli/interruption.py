@@ -1,12 +1,15 @@
 """Signals that ask a command to end: it saves, or at least leaves nothing half done behind."""
 
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
+from nca.cli.waiting import loads_torch
 from nca.progress import Progress
 from nca.signals import ending_signals, signals_taken
 
@@ -18,11 +21,20 @@ def ending_by_signal() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end a command as Ctrl-C does: what it has begun is cleaned up.
 
     The exit code is 143 or 129. A second signal ends it at once. Whoever takes what a plugin raises
-    for a fault of the plugin lets Ctrl-C through, and so this.
+    for a fault of the plugin lets Ctrl-C through, and so this. While torch is imported, every
+    signal ends it at once, Ctrl-C with 130: an exception in the midst of that comes out as any
+    other, and nothing is begun yet that were to be cleaned up.
     """
     taken: list[int] = []
 
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if loads_torch():
+            os._exit(128 + number)
+        signal.default_int_handler(number, frame)
+
     def end(number: int, _: object) -> None:
+        if loads_torch():
+            os._exit(128 + number)
         signal.signal(number, signal.SIG_DFL)
         taken.append(number)
         raise KeyboardInterrupt
@@ -31,6 +43,9 @@ def ending_by_signal() -> Iterator[None]:
     numbers = [n for n in ending_signals() if main and signal.getsignal(n) is signal.SIG_DFL]
     for number in numbers:
         signal.signal(number, end)
+    by_key = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if by_key:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     except (KeyboardInterrupt, SystemExit):  # typer makes an exit of it, with the code of Ctrl-C
@@ -40,6 +55,8 @@ def ending_by_signal() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
+        if by_key:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Interruption(Progress):

@@ -58,7 +58,7 @@ def islands_command(
     """
     from nca.checkpoint.reads import GROUPED
     from nca.checkpoint.trained import Trained
-    from nca.device import pick_device
+    from nca.device import pick_exact_device
     from nca.render.pictures import grid_pictures
     from nca.reports.islands import (
         IslandsPlan,
@@ -74,7 +74,7 @@ def islands_command(
 
     load_plugins(plugin, checkpoint if trust else None)
     reads = GROUPED.without(steps=(steps, "evaluate.steps", "rollout.steps"))
-    trained = Trained.load(checkpoint, pick_device(device), tuple(overrides or ()), reads)
+    trained = Trained.load(checkpoint, pick_exact_device(device), tuple(overrides or ()), reads)
     demand_plane(trained)
     output = output_path(out, f"islands-{trained.recipe.name}", ISLANDS)
     with terminal_progress() as progress:

@@ -46,14 +46,14 @@ def plan_command(
     """
     from nca.checkpoint.read import read_recipe
     from nca.checkpoint.reads import PLANNED
-    from nca.device import hardware, pick_device
+    from nca.device import hardware, pick_exact_device
     from nca.training import probe
     from nca.training.memory_planner import IterationProbe, MemoryChoice, fastest_that_fits
     from nca.training.run import Run
 
     load_plugins(plugin)
     bound = probe.bytes_of(free) if free else None
-    wanted = pick_device(device)
+    wanted = pick_exact_device(device)
     checked = read_recipe(recipe, overrides or (), reads=PLANNED)
     checked.training()
     checked.check()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nca.checkpoint.trained import Trained
     from nca.cli.predict_files import PredictionFiles
     from nca.evaluation.predict import Seen
+    from nca.evaluation.predict_large import LargePicture
 
 SHOWN = 20
 """So many rows are printed, at most; the table has all."""
@@ -135,7 +136,7 @@ def predict_command(
 
 def _write(
     trained: "Trained",
-    seen: "Iterable[Seen]",
+    seen: "Iterable[Seen | LargePicture]",
     writer: "PredictionFiles",
     total: int,
     how: tuple[int, int, float | None],

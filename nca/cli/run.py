@@ -139,7 +139,12 @@ def run_command(
             if group.is_leader:
                 write_copies(going.recipe.files, going.folder, progress)
         _introduce(going)
-        if stopped_by := _trained(going, picture):
+        try:
+            stopped_by = _trained(going, picture)
+        except Exception:
+            going.discard_untrained()
+            raise
+        if stopped_by:
             say(f"stopped at iteration {going.iteration:,}; the checkpoint is saved.")
             say(f"continue with: nca run --resume {going.folder}")
             sys.exit(128 + stopped_by)

@@ -108,7 +108,7 @@ def stream_command(
 
     from nca.checkpoint.file import fingerprint
     from nca.checkpoint.reads import MODEL
-    from nca.device import hardware, pick_device
+    from nca.device import demand_float64, hardware, pick_device
     from nca.render.sheet import demand_format, save_image
     from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
     from nca.streaming.grid_file import GridFile, demand_whole_numbers, stream
@@ -131,6 +131,8 @@ def stream_command(
             f"large, or the other smaller, --set grid.size={list(cells)}",
             param_hint="--size",
         )
+    if store == "float64":
+        demand_float64(wanted)
     if store == "uint8":
         demand_whole_numbers(automaton)
     if keep is not None and folder is not None:
@@ -182,7 +184,7 @@ def stream_command(
             )
         seconds = time.perf_counter() - begun
         if output is not None:
-            picture = draw(grid, task.picture if task else plain_colours, pixels)
+            picture = draw(grid, task.picture if task else plain_colours, pixels, wanted)
             output.write(lambda path: save_image(picture, path))
             say_replaced(output)
     _show(cells, steps, seconds, out, as_json)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -94,27 +95,31 @@ def sweep_command(
     Example: nca sweep glom_mnist --over rollout.fire_rate=0.5,1 --seeds 3
     """
     from nca.cli.output import SWEEP, output_path
-    from nca.lock import folder_lock
+    from nca.lock import folder_lock, remove_if_empty
     from nca.sweep.folder import place
     from nca.sweep.plan import grid, planned, rooted, sample
     from nca.sweep.request import check_number, parse_request
     from nca.sweep.results import write_results
     from nca.sweep.worker import ANOTHER, Measure
 
-    load_plugins(plugin)
     _check_jobs(jobs)
     devices = _devices(device)
-    axes, random_seeds = parse_request(over or (), variant or (), variants, seeds)
-    check_number(axes, len(random_seeds), random)
-    base = _base(recipe)
-    axes = rooted(axes, base, overrides or ())
-    choices = list(sample(axes, random, random_seed) if random else grid(axes))
-    plan = planned(base, overrides or (), choices, random_seeds)
-    if out is not None:
-        output_path(out, "", SWEEP)  # refuses a folder of something else
-    folder = out or place(base, plan.runs, Path("sweeps"))
     measure = Measure(split, tuple(sorted(set(steps or ()))), samples)
-    with folder_lock(folder, ANOTHER):
+    with ExitStack() as held:
+        if out is not None:
+            output_path(out, "", SWEEP)  # refuses a folder of something else
+            if not out.exists():
+                held.callback(remove_if_empty, out)
+            held.enter_context(folder_lock(out, ANOTHER))  # before anything is executed
+        load_plugins(plugin)
+        axes, random_seeds = parse_request(over or (), variant or (), variants, seeds)
+        check_number(axes, len(random_seeds), random)
+        base = _base(recipe)
+        axes = rooted(axes, base, overrides or ())
+        choices = list(sample(axes, random, random_seed) if random else grid(axes))
+        plan = planned(base, overrides or (), choices, random_seeds)
+        folder = out or place(base, plan.runs, Path("sweeps"))
+        held.enter_context(folder_lock(folder, ANOTHER))
         plan = _settled(plan, base, folder)
         made = _jobs(plan, base, folder, measure, plugin or (), data)
         outcomes = _done(plan, made, _slots(devices, jobs, len(made)))

@@ -12,6 +12,7 @@ shows frame after frame on the input levels while the cells carry on what they h
 Read this folder in this order:
 - `layout`: the levels there are, bottom level first, and which of them hold the input.
 - `capacity`: how much memory a machine has, and the refusal of what exceeds it.
+- `wide`: the numbers that sums are taken in: float64 where a device has it.
 - `state`: one tensor per level, with random seed, step and sample numbers.
 - `rim`: the cells beyond the edge, added to a grid.
 - `topology`: what lies beyond the edge of the grid; a torus, unless a recipe says otherwise.

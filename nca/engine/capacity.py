@@ -14,10 +14,13 @@ FACTORIES = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch
 
 
 def capacity(device: torch.device) -> int | None:
-    """Return how many bytes of memory a device has in all; None where that is unknown."""
+    """Return how many bytes of memory a device has in all; None where that is unknown.
+
+    Apple's GPUs share that of the CPU.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    if device.type != "cpu" or not hasattr(os, "sysconf"):
+    if device.type not in ("cpu", "mps") or not hasattr(os, "sysconf"):
         return None
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

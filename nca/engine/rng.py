@@ -191,7 +191,8 @@ class HostRNG:
     def order(self, stream: str, count: int) -> Tensor:
         """Return the numbers below `count` in random order, int64 `(count,)`, on the host."""
         key = stream_key(self.random_seed, stream, self.iteration)
-        return absorb_tensor(key, torch.arange(count, dtype=torch.int32)).argsort(stable=True)
+        numbers = torch.arange(count, dtype=torch.int32, device="cpu")
+        return absorb_tensor(key, numbers).argsort(stable=True)
 
     def cells(self, samples: Tensor) -> CellRNG:
         """Return the randomness of these samples in this iteration."""

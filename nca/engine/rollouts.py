@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nca.engine.automaton import Automaton
 from nca.engine.state import State
+from nca.engine.wide import wide
 from nca.errors import ShapeError
 from nca.types import Positive, Steps
 from nca.validation.checked import checked_value
@@ -95,8 +96,8 @@ def relative_change(before: Tensor, after: Tensor) -> Tensor:
         `(B,)`, from 0; NaN where the level is still empty, and so has not begun.
     """
     before, after = before.detach(), after.detach()
-    change = (after - before).norm(dim=1).flatten(1).double().mean(dim=1)
-    length = after.norm(dim=1).flatten(1).double().mean(dim=1)
+    change = wide((after - before).norm(dim=1).flatten(1)).mean(dim=1)
+    length = wide(after.norm(dim=1).flatten(1)).mean(dim=1)
     return change / length.where(length > 0, torch.nan)
 
 

@@ -10,6 +10,8 @@ Metrics are the task's own; `[evaluate] disturb` continues after another input o
 
     nca predict CHECKPOINT my/pictures             a row for each picture, and masks beside it
 
-`evaluate` measures, `predict` answers for a person's own pictures, `finish_run` evaluates a
-finished run and draws its pictures. Public to the other folders: every module.
+`evaluate` measures, `predict` answers for a person's own pictures, `predict_large` for one whose
+cells do not fit into memory: they lie on disk and step tile by tile, to the same outcome.
+`finish_run` evaluates a finished run and draws its pictures. Public to the other folders: every
+module.
 """

@@ -17,6 +17,7 @@ from nca.engine.resample import on_grid
 from nca.engine.rollouts import divergence
 from nca.engine.state import State
 from nca.engine.view import RANDOM, asked_beside_cells
+from nca.engine.wide import wide
 from nca.progress import SILENT, Progress
 from nca.types import Size
 
@@ -263,7 +264,7 @@ def _note(found: Observation, state: State, name: str) -> None:
     level = state[name][0]
     found.steps.append(state.step)
     found.population.append(population(level, LIVE))
-    found.mass.append(float(level.double().sum()))
+    found.mass.append(float(wide(level).sum()))
 
 
 def _centre(level: Tensor) -> tuple[float, ...] | None:
@@ -274,7 +275,7 @@ def _centre(level: Tensor) -> tuple[float, ...] | None:
     angles = []
     for axis in range(1, level.ndim):
         others = [dim for dim in range(level.ndim) if dim != axis]
-        line = level.double().abs().sum(dim=others)
+        line = wide(level).abs().sum(dim=others)
         turns = torch.arange(len(line), device=line.device) * (2 * math.pi / len(line))
         sine, cosine = ((line * part).sum() for part in (turns.sin(), turns.cos()))
         if not math.hypot(float(sine), float(cosine)) >= CENTRED * float(line.sum()) > 0:

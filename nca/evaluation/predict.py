@@ -17,7 +17,8 @@ from torch import Tensor
 from nca.analysis import area_under_risk, error_correlation, risk_at
 from nca.checkpoint.trained import Trained
 from nca.engine.capacity import capacity, in_bytes
-from nca.errors import NCAError, NCAWarning, PictureError
+from nca.errors import LongPictureError, NCAError, NCAWarning, PictureError
+from nca.evaluation.predict_large import LargePicture, predict_large
 from nca.files import is_file, is_folder
 from nca.render.load import LONGEST_SIDE
 from nca.render.pictures import (
@@ -34,8 +35,9 @@ from nca.types import Size
 ROOM = 1 << 22
 """Pixels beyond which pictures are not taken at once, however few they are."""
 
-LEAST = 3
-"""So many states are in memory in a step, at least: the old one, its change, and the new one."""
+LEAST = 8
+"""So many states are in memory: in a step the old one, its change and the new one, and those of
+the rollouts before it."""
 
 SIDE = 1024
 """The side that is proposed, in pixels."""
@@ -104,10 +106,11 @@ def demand_any_size(trained: Trained) -> None:
 
 def seen_files(
     trained: Trained, files: Sequence[Path], batch: int, side: int | None = None
-) -> Iterator[Seen]:
+) -> Iterator[Seen | LargePicture]:
     """Yield first states that see pictures from files, some at once where their sizes are alike.
 
-    A file that cannot be read, or is too large for the memory, is left out, and a warning says so.
+    A file that cannot be read is left out, and a warning says so. One whose cells are too many for
+    the memory comes alone.
 
     Args:
         trained: Whose task makes the states.
@@ -123,6 +126,13 @@ def seen_files(
         except PictureError as fault:
             text = f"left out: {file}: {fault.what}"
             warnings.warn(text, NCAWarning, stacklevel=2)
+            continue
+        if not _fits(trained, file, tuple(picture.shape[1:])):
+            if waiting:
+                yield _seen(trained, waiting)
+                waiting = []
+            if not trained.automaton.skips:
+                yield LargePicture(str(file), picture, -1 - number)
             continue
         most = min(batch, max(1, ROOM // picture[0].numel()))
         if waiting and (len(waiting) >= most or waiting[0][2].shape != picture.shape):
@@ -154,7 +164,12 @@ def seen_samples(trained: Trained, samples: int, batch: int) -> Iterator[Seen]:
 
 @torch.no_grad()
 def predict(
-    trained: Trained, seen: Seen, *, steps: int, repeats: int, fire_rate: float | None = None
+    trained: Trained,
+    seen: Seen | LargePicture,
+    *,
+    steps: int,
+    repeats: int,
+    fire_rate: float | None = None,
 ) -> list[tuple[str, Prediction]]:
     """Return what is said of each sample, with its name.
 
@@ -165,6 +180,14 @@ def predict(
         repeats: How many rollouts, each with fire masks and noise of its own.
         fire_rate: Use this chance instead of the automaton's own.
     """
+    if isinstance(seen, LargePicture):
+        how = {"steps": steps, "repeats": repeats, "fire_rate": fire_rate}
+        try:
+            with trained.recipe.autocast(trained.device):
+                return [(seen.name, predict_large(trained, seen, **how))]
+        except PictureError as fault:
+            warnings.warn(f"left out: {seen.name}: {fault.what}", NCAWarning, stacklevel=2)
+            return []
     states = []
     with trained.recipe.autocast(trained.device):
         for repeat in range(repeats):
@@ -209,33 +232,34 @@ def _read(trained: Trained, file: Path, side: int | None) -> Tensor:
     if not trained.task.any_size:
         return fit_to_grid(decode(content, str(file), side=max(canvas)), canvas)
     most, longest = (side, None) if side else (LONGEST_SIDE, LONGEST_SIDE)
-    picture = decode(content, str(file), side=most, longest=longest)
+    try:
+        picture = decode(content, str(file), side=most, longest=longest)
+    except LongPictureError as fault:
+        what = f"{fault.what.rstrip('.')}: --side {SIDE} shrinks it."
+        raise LongPictureError(what, where=fault.where, to_do=f"give side={SIDE}") from fault
     if max(picture.pixels.shape[:2]) > most:
         text = f"pictures of more than {most:,} pixels along a side are shrunk to so many"
         warnings.warn(f"{text}, and so is what is written of them", NCAWarning, stacklevel=2)
-    fitted = fit_to_side(picture, most)
-    _demand_room(trained, file, tuple(fitted.shape[1:]))
-    return fitted
+    return fit_to_side(picture, most)
 
 
-def _demand_room(trained: Trained, file: Path, size: Size) -> None:
-    """Refuse a picture whose cells take more memory than there is.
-
-    Raises:
-        PictureError: They do.
-    """
+def _fits(trained: Trained, file: Path, size: Size) -> bool:
+    """Tell whether the cells of a picture fit into memory; say what becomes of it otherwise."""
+    if not trained.task.any_size:
+        return True
     in_a_cell = math.prod(trained.task.canvas) / math.prod(trained.recipe.tables.grid.size)
     channels = sum(level.channels for level in trained.recipe.layout.values())
     numbers = LEAST * channels * math.prod(size) / in_a_cell
     count, there = numbers * torch.float32.itemsize, capacity(trained.device)
-    if there is not None and count > there:
-        proposed = min(max(size) // 2, SIDE)
-        raise PictureError(
-            f"its {_sides(size)} pixels are one grid, and a step of that takes at least "
-            f"{in_bytes(count)} of {in_bytes(there)}: --side {proposed} shrinks it.",
-            where=str(file),
-            to_do=f"let it be shrunk, in Python by side={proposed}",
-        )
+    if there is None or count <= there:
+        return True
+    words = f"its {_sides(size)} pixels take {in_bytes(count)} of {in_bytes(there)} as one grid"
+    if trained.automaton.skips:  # which remember states that no file of a grid holds
+        text = f"left out: {file}: {words}: --side {min(max(size) // 2, SIDE)} shrinks it"
+    else:
+        text = f"{file}: {words}: its cells lie on disk, and step tile by tile"
+    warnings.warn(text, NCAWarning, stacklevel=3)
+    return False
 
 
 def _sides(size: Size) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from nca.checkpoint.trained import Trained
+from nca.device import demand_float64
 from nca.files import user_path
 from nca.progress import Progress
 from nca.render.pictures import grid_pictures
@@ -42,6 +43,7 @@ def find_islands(
     threshold: Cosine,
 ) -> Report:
     """Measure islands of a trained automaton whose task is prepared; see `Model.islands`."""
+    demand_float64(trained.device)
     demand_plane(trained)
     plan = IslandsPlan(
         steps=steps or trained.recipe.evaluation_steps[0],
@@ -71,6 +73,7 @@ def examine(
     long_steps: Steps,
 ) -> Report:
     """Check how robust a trained automaton is, whose task is prepared; see `Model.examine`."""
+    demand_float64(trained.device)
     checks = select_checks(asked)
     whole = RobustnessPlan(
         steps=steps or trained.recipe.tables.rollout.steps[1],
@@ -79,9 +82,7 @@ def examine(
         split=split,
         long_steps=long_steps,
     )
-    plan = whole.quick() if quick else whole
-    cut = plan.less_than(RobustnessPlan(whole.steps))
-    model = ModelUnderTest(trained, plan, data, tuple(cut))
+    model = ModelUnderTest.planned(trained, whole, data, quick=quick)
     with tempfile.TemporaryDirectory(prefix="nca-examine-") as folder:
         cache = ResultCache(Path(folder) / "examination.jsonl", model)
         return robustness_report(run_checks(model, checks, cache, progress=progress))

@@ -70,6 +70,9 @@ def train_recipe(
         make_choices(run, progress)
         train_run(run, progress)
         finish_run(run, data_folder(data), progress)
+    except Exception:
+        run.discard_untrained()
+        raise
     finally:
         run.close()
     return Model(Trained.load(str(run.folder / "best.safetensors"), place), data_folder(data))

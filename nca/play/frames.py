@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nca.engine.wide import wide
 from nca.jsonl import dumps
 from nca.play.cells import hexed, population_by_state
 from nca.play.model import PlayedModel
@@ -156,7 +157,7 @@ def measured(model: PlayedModel, place: TimelinePosition) -> dict[str, float]:
         found["mean change"] = moved
     level = snapshot.state[model.shown_level]
     if level.shape[1] == 1 and not model.holdings[model.shown_level].states:
-        found["mass"] = level.double().sum().item()
+        found["mass"] = wide(level).sum().item()
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 

@@ -75,6 +75,8 @@ def decide_precision(
         return PrecisionChoice(known, "as it was trained")
     if asked == "float32":
         return PrecisionChoice("float32", "as the recipe asks")
+    if asked == "auto" and device.type not in ("cpu", "cuda"):
+        return PrecisionChoice("float32", f"for bfloat16 was never tried on {device.type}")
     shapes = product_shapes(module)
     rows = min(cells, MOST_CELLS)
     work = 2 * rows * sum(math.prod(shape) for shape in shapes)

@@ -21,6 +21,7 @@ from nca.registry.plugin_files import (
 )
 from nca.registry.plugin_frames import frames_in_plugins
 from nca.registry.registry import KINDS, registry
+from nca.registry.surroundings import surroundings_kept
 
 REFUSED: list[RegistryError] = []
 """Names that two installed packages claim; the first in alphabetical order keeps it."""
@@ -97,7 +98,7 @@ def _load(path: str, files: RecipeFiles) -> None:
         return
     place = str(files.place(path))
     try:
-        with registry.all_or_nothing(place):
+        with registry.all_or_nothing(place), surroundings_kept(place):
             execute(folder, content)
             _must_register(folder, content, place)
     except NCAError:

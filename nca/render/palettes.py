@@ -187,5 +187,5 @@ def ramp(values: Tensor, stops: Tensor) -> Tensor:
 
 def ceiling(values: Tensor) -> float:
     """Return the power of two above almost all magnitudes: a scale that seldom jumps."""
-    high = values.abs().nan_to_num(0, 0, 0).flatten().double().cpu().quantile(0.98).item()
+    high = values.abs().nan_to_num(0, 0, 0).flatten().cpu().double().quantile(0.98).item()
     return 2.0 ** torch.tensor(max(high, 1e-6)).log2().ceil().item()

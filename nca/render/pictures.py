@@ -26,7 +26,7 @@ import torch
 from PIL import ExifTags, Image, ImageFile, ImageSequence
 from torch import Tensor
 
-from nca.errors import NCAError, NCAWarning, PictureError
+from nca.errors import LongPictureError, NCAError, NCAWarning, PictureError
 from nca.render.picture_files import SUFFIXES, is_picture, pictures_in, read_picture_file
 from nca.render.pixels import straight, thinned, tones, upright
 from nca.types import Size
@@ -271,7 +271,7 @@ def _check_canvas(content: bytes, name: str) -> None:
 
 def _check_size(width: int, height: int, name: str, longest: int | None) -> None:
     if longest is not None and max(width, height) > longest:
-        raise PictureError(
+        raise LongPictureError(
             f"the picture has {width}x{height} pixels; at most {longest} along a side are read.",
             where=name,
             to_do="make it smaller",

@@ -68,7 +68,12 @@ def fill_random(grid: GridFile, share: float) -> None:
 
 
 @torch.no_grad()
-def draw(grid: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Image:
+def draw(
+    grid: GridFile,
+    draw: Callable[[State], Tensor],
+    side: int,
+    device: torch.device = torch.device("cpu"),  # noqa: B008
+) -> Image.Image:
     """Return a grid of two axes as a picture, each pixel the mean over a square of cells.
 
     Args:
@@ -76,6 +81,7 @@ def draw(grid: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Im
         draw: Makes `(1, 3, height, width)`, from 0 to 1, of a state, each cell by itself, in the
             cells of one of the levels.
         side: At most so many pixels along each side.
+        device: Where `draw` computes.
 
     Raises:
         ShapeError: The grid has other than two axes.
@@ -86,7 +92,8 @@ def draw(grid: GridFile, draw: Callable[[State], Tensor], side: int) -> Image.Im
     unit = math.lcm(square, grid.layout.coarsest)
     for start, size in grid.tiles(unit * max(1, 1024 // unit)):
         state = grid.read(start, size)
-        drawn = draw(state if grid.dtype == torch.float64 else state.to(torch.float32)).cpu()
+        state = state if grid.dtype == torch.float64 else state.to(torch.float32)
+        drawn = draw(state.to(device)).cpu()
         drawn = on_grid(drawn, size[0] // drawn.shape[2])
         pixels = F.avg_pool2d(drawn, square, ceil_mode=True, count_include_pad=False)[0]
         top, left = (s // square for s in start)

@@ -58,6 +58,7 @@ class GridFile:
         random_seed: The number from which all of its randomness follows.
         step: How many steps it has taken.
         turn: Which of the two files of a level holds it now: 0 or 1.
+        sample: The number of the sample, from which its randomness follows, too.
     """
 
     folder: Path
@@ -67,6 +68,7 @@ class GridFile:
     random_seed: int = 0
     step: int = 0
     turn: int = 0
+    sample: int = 0
 
     @classmethod
     def create(
@@ -146,7 +148,8 @@ class GridFile:
             for here, there in _pieces(part.start, sides, part.whole):
                 block[:, *here] = stored[:, *there]
             levels[name] = self._tensor(block).to(dtype or self.dtype).unsqueeze(0)
-        return State(levels, self.random_seed, self.step, window=window)
+        samples = torch.tensor([self.sample])
+        return State(levels, self.random_seed, self.step, samples, window=window)
 
     def write(self, start: Size, levels: Mapping[str, Tensor], *, ahead: bool = False) -> None:
         """Put a block of cells, each level `(1, C, *block)`, in its place within the grid.

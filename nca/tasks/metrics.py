@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nca.engine.wide import on_host, wide
+
 
 @dataclass(frozen=True)
 class Share:
     """A part of a whole, for each sample; over a test set, parts and wholes are summed.
+
+    Sums are taken on the host: whatever it is given, its tensors are float64 and lie there.
 
     Attributes:
         part: `(B,)`.
@@ -21,10 +25,14 @@ class Share:
     part: Tensor
     whole: Tensor
 
+    def __post_init__(self) -> None:
+        """Bring part and whole to the host."""
+        object.__setattr__(self, "part", on_host(self.part))
+        object.__setattr__(self, "whole", on_host(self.whole))
+
     @classmethod
     def of(cls, values: Tensor) -> "Share":
         """Return values of which each sample's counts alike."""
-        values = values.to(torch.float64)
         return cls(values, torch.ones_like(values))
 
 
@@ -37,7 +45,7 @@ def vote(scores: Tensor, mask: Tensor | None = None) -> Tensor:
         scores: Class scores per cell, `(B, K, *space)`.
         mask: Which cells vote, `(B, *space)`; all if None. Without any voter, class 0 wins.
     """
-    scores = scores.flatten(2).to(torch.float64)  # (B, K, cells)
+    scores = wide(scores.flatten(2))  # (B, K, cells)
     ballots = torch.zeros_like(scores).scatter_(1, scores.argmax(dim=1, keepdim=True), 1.0)
     if mask is not None:
         voters = mask.flatten(1).unsqueeze(1)
@@ -62,7 +70,7 @@ def cell_accuracy(scores: Tensor, labels: Tensor, mask: Tensor | None = None) ->
     """
     right = scores.flatten(2).argmax(dim=1) == labels[:, None]  # (B, cells)
     counted = torch.ones_like(right) if mask is None else mask.flatten(1)
-    return Share((right & counted).sum(dim=1).double(), counted.sum(dim=1).double())
+    return Share((right & counted).sum(dim=1), counted.sum(dim=1))
 
 
 def total_agreement(scores: Tensor, mask: Tensor | None = None) -> Share:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from nca.engine.layout import Layout, Level
 from nca.engine.rng import HostRNG
 from nca.engine.state import State
+from nca.engine.wide import on_host
 from nca.errors import DataError, NCAWarning, ShapeError
 from nca.progress import SILENT, Progress
 from nca.recipe.recipe_files import RecipeFiles
@@ -405,7 +406,7 @@ def predict_by_votes(task: Task, states: Sequence[State], batch: Batch) -> list[
             where=f"{type(task).__name__} neither votes nor predicts",
             to_do="choose a checkpoint of a task that tells classes or masks",
         )
-    every = [torch.stack([one.share.double() for one in each]) for each in ballots]
+    every = [torch.stack([on_host(one.share) for one in each]) for each in ballots]
     shares = torch.stack(every)  # (rollout, class, sample)
     mean = shares.mean(dim=0)
     if (silent := getattr(task.display().look, "silent", None)) is not None:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from nca.engine.population import weight_noise
 from nca.engine.rng import HostRNG
+from nca.engine.wide import on_host
 from nca.types import Count, Positive
 from nca.validation.checked import checked_value
 
@@ -29,7 +30,7 @@ JudgeTrials = Callable[[dict[str, Tensor]], Tensor]
 
 
 def centred_ranks(losses: Tensor) -> Tensor:
-    """Return the rank of each loss, float64 `(n,)` from -1/2, the least, to 1/2.
+    """Return the rank of each loss, float64 `(n,)` on the host, from -1/2, the least, to 1/2.
 
     Equal losses share the mean of their ranks; one that is no number is worse than all others.
 
@@ -37,8 +38,8 @@ def centred_ranks(losses: Tensor) -> Tensor:
         losses: `(n,)`.
     """
     if len(losses) < 2:
-        return torch.zeros(len(losses), dtype=torch.float64, device=losses.device)
-    given = losses.to(torch.float64).nan_to_num(torch.inf, torch.inf, -torch.inf)
+        return torch.zeros(len(losses), dtype=torch.float64)
+    given = on_host(losses).nan_to_num(torch.inf, torch.inf, -torch.inf)
     below = (given.unsqueeze(0) < given.unsqueeze(1)).sum(dim=1)
     equal = (given.unsqueeze(0) == given.unsqueeze(1)).sum(dim=1)
     rank = below + (equal - 1) / 2

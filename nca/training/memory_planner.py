@@ -110,6 +110,10 @@ def choose_memory(run: Run, progress: Progress) -> None:
         return
     if isinstance(run.recipe.tables.evolve, EvolveByStrategies):  # no gradient is followed
         return
+    if run.device.type not in ("cpu", "cuda"):
+        run.automaton.memory = ActivationMemory("store")
+        progress.note(f"memory: store ({MEANING['store']}), for {run.device.type} counts no bytes")
+        return
     group, room = run.group, probe.free(run.device)
     if room is not None:
         room = -group.max(-round((1 - MARGIN) * room / group.sharing(run.device)))

@@ -5,6 +5,7 @@ averaged weights, pool and iteration. Everything else follows from the recipe, s
 is counted. So a run that was killed goes on as if nothing had happened.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -92,6 +93,7 @@ class Run:
         born: How many individuals there have been.
         leading: The place of the one that leads: the best at the last validation.
         saved: The iteration that `last.safetensors` holds, if there is one.
+        made: Whether its folder was made for it, and so is its own.
     """
 
     recipe: Recipe
@@ -112,6 +114,7 @@ class Run:
     individuals: list[Individual] = field(default_factory=list)
     born: int = 0
     leading: int = 0
+    made: bool = False
 
     @classmethod
     def start(
@@ -143,6 +146,7 @@ class Run:
         source = pretrained_path(recipe)
         run = cls.build(recipe, Path(), device, data, progress, group, source=source)
         if group.is_leader:
+            run.made = folder is None or not folder.exists()
             run.lock = create_run_folder(folder, recipe.name)
             run.folder = run.lock.folder
             write_whole(run.folder / RECIPE, recipe.text.encode())
@@ -312,6 +316,12 @@ class Run:
         self.optimiser = make_optimiser(self.table, self.modules.parameters())
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+    def discard_untrained(self) -> None:
+        """Remove the folder of a run that `start` made, if no iteration lies behind it."""
+        if self.made and self.iteration == 0 and self.lock is not None:
+            self.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         """Leave the folder to other processes."""

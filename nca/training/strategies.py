@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nca.engine.population import Population
 from nca.engine.rng import HostRNG
 from nca.engine.state import State
+from nca.engine.wide import on_host
 from nca.recipe.tables import EvolveByStrategies
 from nca.tasks.batch import Batch
 from nca.training.evolution import evolution_slope
@@ -92,8 +93,8 @@ class StrategiesStep(nn.Module):
 
     def _loss(self, state: State, batch: Batch, terms: Mapping[str, Tensor]) -> Tensor:
         if self.table.fitness == "loss":
-            return torch.stack([term.mean() for term in terms.values()]).sum().double()
+            return on_host(torch.stack([term.mean() for term in terms.values()]).sum())
         task = self.run.task
         share = task.measure(state, batch)[task.headline]
-        value = share.part.double().sum() / share.whole.double().sum()
+        value = share.part.sum() / share.whole.sum()
         return -value if task.better == "more" else value

@@ -31,6 +31,7 @@ from nca import (
     TaskContext,
     register,
 )
+from nca.metrics import wide
 from nca.types import Fraction, Natural, Samples, Size, Split
 from nca_plugins.discrete.colours import state_colours, state_names
 from nca_plugins.discrete.families import read_rule
@@ -164,7 +165,7 @@ class PatternTask(Task):
         live = shown > (LIVE if self.holds_numbers else 0.5)
         found = {"population": Share.of(live.sum(dim=1))}
         if self.holds_numbers:
-            found["mass"] = Share.of(shown.double().sum(dim=1))
+            found["mass"] = Share.of(wide(shown).sum(dim=1))
         return found
 
     def add_seed(self, batch: Batch, cell: Size) -> Batch:

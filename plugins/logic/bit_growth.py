@@ -26,6 +26,7 @@ from nca import (
     load_target,
     register,
 )
+from nca.metrics import wide
 from nca.types import Count, PictureSide, Samples, Size, Split, TargetSpec
 from nca_plugins.targets import refuse_argument
 
@@ -116,7 +117,7 @@ class BitGrowth(Task):
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return the share of cells that are right, and of grids whose cells all are."""
-        right = ((self._grown(state) - self.target).abs() < 0.5).flatten(1).double()
+        right = wide(((self._grown(state) - self.target).abs() < 0.5).flatten(1))
         whole = torch.full_like(right[:, 0], right.shape[1])
         return {
             "cells right": Share(right.sum(dim=1), whole),

@@ -23,6 +23,7 @@ from nca import (
     named_rule,
     register,
 )
+from nca.metrics import wide
 from nca.types import Fraction, RuleSpec, Samples, Size, Split
 from nca_plugins.logic.neighbourhoods import SIDES, every_neighbourhood
 
@@ -113,7 +114,7 @@ class Transitions(Task):
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return the share of cells that are right, and of grids whose cells all are."""
         wrong = (state[self.level.name] - self._truth(state, batch)).abs() >= 0.5
-        right = (~wrong).flatten(1).double()
+        right = wide((~wrong).flatten(1))
         whole = torch.full_like(right[:, 0], right.shape[1])
         return {
             "cells right": Share(right.sum(dim=1), whole),

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nca import Share, metrics
+from nca.metrics import widest
 
 
 def rightness(scores: Tensor, labels: Tensor, whole: Tensor) -> dict[str, Share]:
@@ -21,7 +22,7 @@ def rightness(scores: Tensor, labels: Tensor, whole: Tensor) -> dict[str, Share]
     """
     right = scores.argmax(dim=1) == labels
     ink = labels > 0
-    won, there = torch.zeros(2, len(labels), dtype=torch.float64, device=labels.device)
+    won, there = torch.zeros(2, len(labels), dtype=widest(labels.device), device=labels.device)
     for number in range(1, int(whole.max()) + 1):
         mask = whole == number
         truth = (labels * mask).flatten(1).amax(dim=1)
@@ -36,4 +37,4 @@ def rightness(scores: Tensor, labels: Tensor, whole: Tensor) -> dict[str, Share]
 
 
 def _pooled(right: Tensor, mask: Tensor) -> Share:
-    return Share((right & mask).flatten(1).sum(dim=1).double(), mask.flatten(1).sum(dim=1).double())
+    return Share((right & mask).flatten(1).sum(dim=1), mask.flatten(1).sum(dim=1))

@@ -32,6 +32,7 @@ from nca import (
     TaskContext,
     register,
 )
+from nca.metrics import wide
 from nca.types import (
     Count,
     Fraction,
@@ -256,7 +257,7 @@ class PartWhole(Task):
         """Return the share of background and of each class among all cells."""
         chosen = self.naming.scores(batch.state).argmax(dim=1).flatten(1)
         return [
-            ClassShare(name, tuple(colour), (chosen == number).double().mean(dim=1))
+            ClassShare(name, tuple(colour), wide(chosen == number).mean(dim=1))
             for number, (name, colour) in enumerate(zip(NAMES, colours().tolist(), strict=True))
         ]
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nca import Share, losses
+from nca.metrics import wide
 
 UNKNOWN = -1
 """What a mask holds where the class is unknown; such pixels count nowhere."""
@@ -27,7 +28,7 @@ def counts(chosen: Tensor, masks: Tensor, classes: int) -> tuple[Tensor, Tensor,
     pairs = []
     for number in range(classes):
         own, true = (chosen == number) & known, masks == number
-        pairs.append([part.flatten(1).sum(dim=1).double() for part in (own & true, own, true)])
+        pairs.append([wide(part.flatten(1).sum(dim=1)) for part in (own & true, own, true)])
     both, own, true = (torch.stack(part, dim=1) for part in zip(*pairs, strict=True))
     return both, own, true
 
@@ -45,7 +46,7 @@ def mask_rightness(chosen: Tensor, masks: Tensor, names: Sequence[str]) -> dict[
     """
     both, own, true = counts(chosen, masks, len(names))
     either = own + true - both
-    there = (either > 0).double()
+    there = wide(either > 0)
     dice, iou = 2 * both / (own + true).clamp(min=1), both / either.clamp(min=1)
     found = {
         "Dice": Share((dice * there).sum(dim=1), there.sum(dim=1)),

@@ -31,6 +31,7 @@ from nca import (
     per_cell,
     register,
 )
+from nca.metrics import wide
 from nca.types import (
     Count,
     FilePath,
@@ -256,7 +257,7 @@ class Segmentation(Task):
         chosen = self.scores(batch.state).argmax(dim=1).flatten(1)
         colours = self.colours.tolist()
         return [
-            ClassShare(name, tuple(colours[number]), (chosen == number).double().mean(dim=1))
+            ClassShare(name, tuple(colours[number]), wide(chosen == number).mean(dim=1))
             for number, name in enumerate(self.classes)
         ]
 

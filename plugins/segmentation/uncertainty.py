@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nca import Prediction, Share, analysis
+from nca.metrics import wide
 from nca_plugins.segmentation.measures import UNKNOWN, mask_rightness
 
 
@@ -45,10 +46,10 @@ class Opinion:
     def values(self, sample: int, names: Sequence[str]) -> dict[str, float | dict[str, float]]:
         """Return what stands in the table of one sample: confidence, spread, shares."""
         chosen = self.chosen[sample]
-        shares = {name: (chosen == k).double().mean().item() for k, name in enumerate(names)}
+        shares = {name: wide(chosen == k).mean().item() for k, name in enumerate(names)}
         return {
-            "confidence": self.chance[sample].amax(dim=0).double().mean().item(),
-            "spread": self.spread[sample].double().mean().item(),
+            "confidence": wide(self.chance[sample].amax(dim=0)).mean().item(),
+            "spread": wide(self.spread[sample]).mean().item(),
             "share": shares,
         }
 
@@ -62,7 +63,7 @@ class Opinion:
         """
         known = mask != UNKNOWN
         spread = self.spread[sample][known].unsqueeze(0)
-        wrong = (self.chosen[sample] != mask)[known].double().unsqueeze(0)
+        wrong = wide((self.chosen[sample] != mask)[known]).unsqueeze(0)
         shares = mask_rightness(self.chosen[sample, None], mask[None], names)
         half, whole = analysis.risk_at(spread, wrong, (0.5, 1.0))[0].tolist()
         return {

@@ -217,3 +217,34 @@ def test_missing_weights_to_train_on_from_are_a_fault_of_the_recipe(nca, here):
         assert result.code == 1
         assert "there is no checkpoint" in result.err
     assert not Path("runs").exists()
+
+
+FAILING = """
+from nca import UpdateRule, register
+
+@register.rule("small_batches")
+class SmallBatches(UpdateRule):
+    def forward(self, view):
+        if len(view.own) > 3:
+            raise RuntimeError("too many")
+        return 0 * view.own
+"""
+
+
+def test_a_run_that_fails_before_it_has_trained_leaves_no_folder(nca, here):
+    (here / "failing.py").write_text(FAILING)
+    own = (
+        (here / "tiny.toml")
+        .read_text()
+        .replace("rules = [", 'rules = [{ name = "small_batches" }, ')
+    )
+    (here / "tiny.toml").write_text(own)
+    run = ["run", "tiny.toml", "--plugin", "blobs.py", "--plugin", "failing.py", "--device", "cpu"]
+    result = nca(*run)
+    assert result.code == 1
+    assert "too many" in result.err
+    assert not [*(here / "runs").glob("*")]
+    (here / "mine").mkdir()
+    (here / "mine" / "note.txt").write_text("kept")
+    assert nca(*run, "--out", "mine").code == 1
+    assert (here / "mine" / "note.txt").read_text() == "kept"

@@ -320,3 +320,26 @@ def test_more_runs_at_a_time_than_the_cores_take_are_refused(nca, here):
     assert (result.code, result.out) == (2, "")
     assert "'--jobs': Input should be less than or equal to 1024" in result.err
     assert not Path("sweeps").exists()
+
+
+def test_a_sweep_that_another_process_is_at_executes_nothing(nca, here):
+    (here / "taken").mkdir()
+    code = "import sys; from pathlib import Path; from nca.lock import FolderLock; "
+    code += "lock = FolderLock.take(Path('taken'), ''); print('held', flush=True); sys.stdin.read()"
+    (here / "blobs.py").write_text("open('executed', 'w')")
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        result = nca(*SWEEP, "--out", "taken")
+        other.communicate("")
+    assert result.code == 1
+    assert "another process is at work in this folder" in result.err
+    assert not (here / "executed").exists()
+
+
+def test_a_sweep_that_cannot_be_planned_leaves_no_folder(nca, here):
+    result = nca(*SWEEP, "--over", "task.held_out=-3", "--out", "made")
+    assert result.code == 1
+    assert not (here / "made").exists()

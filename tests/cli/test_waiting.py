@@ -1,6 +1,7 @@
 """No command is silent for long: it says that torch is loading, and what it measures."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +37,27 @@ def test_a_command_that_waits_for_torch_says_so_first():
     done = outcome("inspect", "growing")
     assert done.returncode == 0
     assert done.stderr.startswith("loading torch\n")
+
+
+def test_it_says_so_again_for_as_long_as_that_takes():
+    hurried = SLOW.replace("sleep(2.5)", "sleep(5)").replace(
+        "from nca.cli import main", "from nca.cli import main, waiting\nwaiting.EVERY = 1.0"
+    )
+    words = [sys.executable, "-c", hurried, "inspect", "growing"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.stderr.splitlines()[:2] == ["loading torch", "loading torch: 2 s"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_torch_is_loading_ends_the_command_without_a_traceback(number):
+    words = [sys.executable, "-u", "-c", SLOW, "inspect", "growing"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        assert run.stderr.readline() == "loading torch\n"
+        run.send_signal(number)
+        _, said = run.communicate(timeout=60)
+    assert run.returncode == 128 + number
+    assert said == ""
 
 
 def test_one_that_needs_no_torch_says_nothing():

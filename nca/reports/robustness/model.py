@@ -31,6 +31,21 @@ class ModelUnderTest:
     cut: tuple[str, ...] = ()
     _made: dict[tuple[str, ...], Trained] = field(default_factory=dict, repr=False)
 
+    @classmethod
+    def planned(
+        cls, trained: Trained, asked: RobustnessPlan, data: Path | None, *, quick: bool = False
+    ) -> "ModelUnderTest":
+        """Return a model with its plan, and in words what that cuts of the usual one.
+
+        Args:
+            trained: Checkpoint, recipe, automaton and task.
+            asked: How much is asked.
+            data: Folder of data sets, if the user named one.
+            quick: Whether fewer random seeds and samples shall do.
+        """
+        plan = asked.quick() if quick else asked
+        return cls(trained, plan, data, tuple(plan.less_than(RobustnessPlan(asked.steps))))
+
     @property
     def headline(self) -> str:
         """The metric that answers are given in."""
