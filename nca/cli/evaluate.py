@@ -42,6 +42,10 @@ def evaluate_command(
         number("--samples", 0, SAMPLES, "Stop after so many; 0: all. Else as the recipe says."),
     ] = None,
     fire_rate: FireRate = None,
+    untrained: Annotated[
+        bool,
+        typer.Option("--untrained", help="Measure its recipe with first weights, to compare."),
+    ] = False,
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
@@ -77,7 +81,8 @@ def evaluate_command(
             samples=(samples, "evaluate.samples"),
             fire_rate=(fire_rate, "rollout.fire_rate"),
         )
-        trained = sharded(Trained.load(checkpoint, wanted, tuple(overrides or ()), reads), group)
+        trained = Trained.load(checkpoint, wanted, tuple(overrides or ()), reads)
+        trained = sharded(trained.untrained() if untrained else trained, group)
         with group.leader_first(), terminal_progress() as progress:
             trained.prepare(data, progress)
         among = f", {group.count} processes" if group.count > 1 else ""

@@ -9,7 +9,7 @@ from torch import Tensor
 from nca import analysis
 
 TOLERANCE = 0.05
-"""Cells are of one colour if none of red, green and blue differs by more."""
+"""Cells are of one colour if none of red, green and blue differs by more, but for noise."""
 
 ROUNDS = 20
 

@@ -35,7 +35,7 @@ from nca import (
 )
 from nca.types import Count, NonNegative, PictureSide, Positive, RandomSeed, Size, Split
 from nca_plugins.cells import discs
-from nca_plugins.objects.guesses import k_means, of_equal_colour
+from nca_plugins.objects.guesses import TOLERANCE, k_means, of_equal_colour
 from nca_plugins.objects.scenes import MOST, Colours, Kind, ObjectSettings, draw_objects
 from nca_plugins.part_whole.terms import Agreement, Filling, Touching, averaged
 from nca_plugins.pixels import Pixels
@@ -186,7 +186,11 @@ class Objects(Task):
         """Return the components of equal colour, and clusters of colours, their number given."""
         colours = batch.truth["colours"]
         counts = analysis.segments_in(batch.truth["object"]) + 1  # and the ground
-        return {"equal colour": of_equal_colour(colours), "k-means": k_means(colours, counts)}
+        tolerance = max(TOLERANCE, 3 * self.settings.noise)
+        return {
+            "equal colour": of_equal_colour(colours, tolerance=tolerance),
+            "k-means": k_means(colours, counts),
+        }
 
     def display(self) -> Display:
         """Return a dark scene to begin with."""
