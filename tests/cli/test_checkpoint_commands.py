@@ -48,6 +48,15 @@ def test_evaluate_gives_what_the_run_has_measured(nca, done):
     assert rows == json.loads((done / "evaluation.json").read_text())["test"]
 
 
+def test_evaluate_untrained_measures_first_weights_instead(nca, done):
+    given = ["--plugin", "blobs.py", "--json"]
+    rows = json.loads(nca("evaluate", "done", *given).out)
+    first = json.loads(nca("evaluate", "done", "--untrained", *given).out)
+    assert first != rows
+    assert [row.keys() for row in first] == [row.keys() for row in rows]
+    assert first == json.loads(nca("evaluate", "done", "--untrained", *given).out)
+
+
 def test_evaluate_says_how_far_behind_an_exchanged_input_lies(nca, done):
     given = [
         "--plugin",
