@@ -11,7 +11,7 @@ from nca import Batch, HostRNG, Layout, Level, NCAError, ShapeError, TaskContext
 from nca_plugins.part_whole.drawing import scenes
 from nca_plugins.part_whole.scenes import CLASSES, Settings
 from nca_plugins.part_whole.task import EMPTIED, PartWhole
-from nca_plugins.part_whole.terms import Touching, ink_between
+from nca_plugins.part_whole.terms import DOUBT, Touching, ink_between
 from nca_plugins.part_whole.truth import parts_of
 
 LAYOUT = Layout(
@@ -265,26 +265,29 @@ def test_ink_between_cells_is_that_of_the_darker_of_two_pixels_face_to_face():
 
 def test_cells_that_touch_agree_where_ink_runs_from_one_to_the_other():
     level, everywhere = Level("part", 2), torch.ones(1, 8, 8, dtype=torch.bool)
-    touching = Touching(level, temperature=0.1, apart=2)
-    layout = Layout([level])
-    halves = torch.ones(1, 2, 8, 8)
-    halves[:, :, :, 4:] = -1
-    state = layout.zeros(1, (8, 8)).replace({"part": halves})
+    halves = torch.zeros(1, 2, 8, 8)
+    halves[:, 0, :, :4] = halves[:, 1, :, 4:] = 1
+    state = Layout([level]).zeros(1, (8, 8)).replace({"part": halves})
     within = torch.ones(1, 2, 8, 8)
-    within[:, 1, :, [3, 7]] = 0  # across the two borders of the halves runs none
-    one = within.new_zeros(within.shape)
-    one[:, 1, 0, 3] = 1
-    # of 64 - 9 strangers, as many as there are in a half that lie apart are alike
-    same, other = 32 - 9, 32
-    alike = math.log1p(same + other * math.exp(-20))
-    torch.testing.assert_close(
-        touching(state, everywhere, within)[0].item(), alike, atol=0.3, rtol=0
-    )
-    assert touching(state, everywhere, one) > 20
-    assert touching(state, everywhere, 0 * one) == 0
+    within[:, 1, :, [3, 7]] = 0  # across the two borders of the halves
+    across = 1 - within
     few = everywhere.clone()
     few[:, :, 4:] = False
-    assert touching(state, few, one) == 0  # the other cell does not count
+    agreeing = Touching(level, temperature=0.1, apart=0)
+    assert agreeing(state, everywhere, within).abs() < 0.01
+    torch.testing.assert_close(
+        agreeing(state, everywhere, across).item(), -math.log(DOUBT), atol=0.01, rtol=0
+    )
+    assert agreeing(state, few, across) == 0  # the other cell does not count
+    assert agreeing(state, everywhere, 0 * across) == 0
+    against = Touching(level, temperature=0.1, apart=4)
+    # rows 4 away, and of the columns those 4 away, which are of the other kind
+    same = 4
+    torch.testing.assert_close(
+        against(state, everywhere, within).item(), math.log1p(same), atol=0.1, rtol=0
+    )
+    one_kind = state.replace({"part": halves.mean(dim=(2, 3), keepdim=True) + 0 * halves})
+    assert against(one_kind, everywhere, within) > against(state, everywhere, within)
 
 
 def test_metrics_count_wholes_by_the_vote_of_their_cells():

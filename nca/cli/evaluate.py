@@ -86,7 +86,8 @@ def evaluate_command(
         with group.leader_first(), terminal_progress() as progress:
             trained.prepare(data, progress)
         among = f", {group.count} processes" if group.count > 1 else ""
-        say(f"{trained.path}: {split} data on {trained.place}{among}")
+        what = ", untrained" if untrained else ""
+        say(f"{trained.path}{what}: {split} data on {trained.place}{among}")
         with terminal_progress() as progress:
             rows = evaluate_trained(trained, split, progress, **options)
         group.close()

@@ -76,8 +76,7 @@ class Objects(Task):
         disc: Radius of these discs, in cells.
         fill: Weight of telling the colours of all cells from the level that is read.
         agreement: Weight of telling that level's embeddings from those of the levels beside it.
-        touching: Weight of agreement between cells that touch, against those that lie apart.
-        apart: How many cells along an axis that is.
+        touching: Weight of agreement between cells of that level that touch.
         temperature: Divides the cosines of both agreements.
     """
 
@@ -106,8 +105,7 @@ class Objects(Task):
         fill: Positive = 1.0,
         agreement: NonNegative = 0.0,
         touching: NonNegative = 0.0,
-        apart: Annotated[Count, Ge(2)] = 3,
-        temperature: Positive = 0.2,
+        temperature: Positive = 0.1,
     ) -> None:
         super().__init__(setting)
         layout, names = setting.layout, list(setting.layout)
@@ -127,7 +125,7 @@ class Objects(Task):
                 temperature=temperature,
                 among_images=False,
             )
-        self.touching = Touching(self.read, temperature=temperature, apart=apart)
+        self.touching = Touching(self.read, temperature=temperature, apart=0)
 
     def _check(self, written: Sequence[str]) -> None:
         side = self.settings.side

@@ -20,6 +20,10 @@ SAMPLED = 8
 """Cells of each sample that agreement compares."""
 
 
+DOUBT = 0.003
+"""Added to the chance that two cells are of one kind."""
+
+
 class Naming(nn.Module):
     """Say the class of each cell's whole, through one linear layer that all cells share.
 
@@ -131,17 +135,21 @@ class Agreement(nn.Module):
 
 
 class Touching(nn.Module):
-    """Let cells that touch agree, and differ from those of the same image that lie apart.
+    """Let cells that touch be of one kind, and maybe of another than those that lie apart.
 
-    InfoNCE as for `Agreement`, over places of one image alone and without a head: directions are
-    those that islands are found by, the mean over the grid taken away. What is learnt can change
-    where that costs least, which is where things hang together by little: at the necks between
-    parts (as in spectral clustering, whose graph is this one; Shi and Malik 2000).
+    The kinds are the channels of the level: from its direction (by which islands are found, the
+    mean over the grid taken away) a cell is of each kind with some chance, and two cells are of
+    one kind with the product of theirs. A change of kind between cells that touch costs the same
+    whether it is small or large, so that changes are few and sharp, and lie where things hang
+    together by little: at the necks between parts (as in spectral clustering, whose graph is this
+    one; Shi and Malik 2000). Against strangers it is InfoNCE as for `Agreement`, over places of
+    one image alone and without a head; without them, something else has to keep cells from being
+    all of one kind.
 
     Args:
         level: The level whose embeddings are compared.
-        temperature: Divides the cosines.
-        apart: Cells that are nearer than this along both axes are no strangers.
+        temperature: Divides the direction; the lower, the surer is a cell of its kind.
+        apart: Cells at least so far along an axis are strangers; 0: none are.
     """
 
     def __init__(self, level: Level, *, temperature: float, apart: int) -> None:
@@ -158,21 +166,27 @@ class Touching(nn.Module):
         """
         cells = state[self.level].float()
         cells = cells - cells.mean(dim=(2, 3), keepdim=True)
-        directions = F.normalize(cells, dim=1)
-        flat = directions.flatten(2)  # (B, C, H W)
-        cosines = flat.mT @ flat / self.temperature  # (B, H W, H W)
-        strangers = _distances(tuple(mask.shape[1:])).to(mask.device) >= self.apart
-        strangers = strangers & mask.flatten(1).unsqueeze(1)
-        rival = cosines.masked_fill(~strangers, -torch.inf).logsumexp(dim=2).view(mask.shape)
+        kinds = torch.softmax(F.normalize(cells, dim=1) / self.temperature, dim=1)
         surprise, weight = [], []
+        rivals = self._rivals(kinds, mask) if self.apart else None  # (B, H, W)
         for axis, strength in enumerate(contact.unbind(dim=1), start=1):
-            beside = (directions * directions.roll(-1, axis + 1)).sum(dim=1) / self.temperature
-            both = F.softplus(rival - beside) + F.softplus(rival.roll(-1, axis) - beside)
-            surprise.append(both / 2)
+            alike = (kinds * kinds.roll(-1, axis + 1)).sum(dim=1) + DOUBT
+            if rivals is None:
+                surprise.append(-alike.log())
+            else:
+                both = torch.log1p(rivals / alike) + torch.log1p(rivals.roll(-1, axis) / alike)
+                surprise.append(both / 2)
             weight.append(strength * (mask & mask.roll(-1, axis)))
         weights = torch.stack(weight).flatten(2)  # (2, B, H W)
         total = (torch.stack(surprise).flatten(2) * weights).sum(dim=(0, 2))
         return total / weights.sum(dim=(0, 2)).clamp(min=1e-6)
+
+    def _rivals(self, kinds: Tensor, mask: Tensor) -> Tensor:
+        """Return with how many strangers each cell is of one kind, `(B, H, W)`."""
+        flat = kinds.flatten(2)  # (B, C, H W)
+        strangers = _distances(tuple(mask.shape[1:])).to(mask.device) >= self.apart
+        strangers = strangers & mask.flatten(1).unsqueeze(1)
+        return ((flat.mT @ flat + DOUBT) * strangers).sum(dim=2).view(mask.shape)
 
 
 def ink_between(pixels: Tensor, patch: int) -> Tensor:
