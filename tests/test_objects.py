@@ -6,6 +6,10 @@ import pytest
 import torch
 
 from nca import TORUS, Batch, CellRNG, HostRNG, Layout, Level, NCAError, TaskContext, analysis
+from nca.checkpoint.file import Checkpoint
+from nca.checkpoint.read import read_recipe
+from nca.checkpoint.trained import Trained
+from nca.reports.islands import IslandsPlan, measure_islands, verdict
 from nca_plugins.objects.blocks import SQUARES, block_masks
 from nca_plugins.objects.guesses import k_means, of_equal_colour
 from nca_plugins.objects.scenes import PALETTE, RIM, ObjectSettings, draw_objects
@@ -242,3 +246,33 @@ def test_what_cannot_work_is_refused(options, fault):
 def test_more_options_are_refused_by_their_types():
     with pytest.raises(NCAError, match="channels"):
         made(layout=Layout([Level("image", 4, input=True), Level("object", 4)]))
+
+
+def test_the_report_on_islands_sets_them_beside_simple_means_and_the_untrained():
+    recipe = read_recipe("objects_blocks", ["task.trials=6", "task.noise=0"])
+    modules = recipe.automaton().eval(), recipe.task().eval()
+    trained = Trained(Path("x"), Checkpoint("x", ""), recipe, *modules, torch.device("cpu"))
+    trained.prepare(None)
+    found = measure_islands(trained, IslandsPlan(2, samples=6, followed=1, shifts=1))
+    for how in ("ARI", "NMI", "overlap"):
+        for name in ("equal colour", "k-means"):
+            assert (found.own.figures["truth", "object", name, f"islands: {how}"] == 1).all()
+    (finding,) = (one for one in verdict(found) if one.subject == "object")
+    assert "Without any automaton: patches of the foreground " in finding.words
+    assert "equal colour 1, k-means 1." in finding.words
+    assert "Without any automaton: places of the foreground " in finding.words
+    assert finding.words.count("; untrained part ") == 2
+    assert finding.answer != "yes"
+    assert "guesses" not in {name[0] for name in found.groups["shuffled"].figures}
+
+
+def test_untrained_weights_are_those_of_the_random_seed():
+    recipe = read_recipe("objects_blocks", ["task.trials=2"])
+    modules = recipe.automaton(), recipe.task()
+    for weight in modules[0].parameters():
+        torch.nn.init.constant_(weight, 0.5)
+    trained = Trained(Path("x"), Checkpoint("x", ""), recipe, *modules, torch.device("cpu"))
+    first, wanted = trained.untrained(), recipe.automaton().state_dict()
+    assert all(tensor.equal(wanted[n]) for n, tensor in first.automaton.state_dict().items())
+    assert not first.automaton.training
+    assert first.recipe is recipe

@@ -26,8 +26,8 @@ MOST = 6
 TRIES = 24
 RIM = 1
 
-Kind: TypeAlias = Literal["blocks", "sprites"]
-Colours: TypeAlias = Literal["distinct", "repeated", "random"]
+ObjectKind: TypeAlias = Literal["blocks", "sprites"]
+ObjectColours: TypeAlias = Literal["distinct", "repeated", "random"]
 
 PALETTE = torch.tensor(
     [
@@ -59,13 +59,13 @@ class ObjectSettings:
         noise: Standard deviation of the noise on every pixel and colour, in shares of white.
     """
 
-    kind: Kind = "blocks"
+    kind: ObjectKind = "blocks"
     side: int = 16
     count: tuple[int, int] = (2, 4)
     unit: int = 2
     radius: tuple[float, float] = (3.0, 5.0)
     overlap: bool = False
-    colours: Colours = "distinct"
+    colours: ObjectColours = "distinct"
     noise: float = 0.0
 
     def misfits(self) -> Iterator[Fault]:

@@ -36,7 +36,7 @@ from nca import (
 from nca.types import Count, NonNegative, PictureSide, Positive, RandomSeed, Size, Split
 from nca_plugins.cells import discs
 from nca_plugins.objects.guesses import TOLERANCE, k_means, of_equal_colour
-from nca_plugins.objects.scenes import MOST, Colours, Kind, ObjectSettings, draw_objects
+from nca_plugins.objects.scenes import MOST, ObjectColours, ObjectKind, ObjectSettings, draw_objects
 from nca_plugins.part_whole.terms import Agreement, Filling, Touching, averaged
 from nca_plugins.pixels import Pixels
 
@@ -88,13 +88,13 @@ class Objects(Task):
         self,
         setting: TaskContext,
         *,
-        kind: Kind = "blocks",
+        kind: ObjectKind = "blocks",
         side: PictureSide = 16,
         count: tuple[Annotated[int, Ge(1), Le(MOST)], Annotated[int, Ge(1), Le(MOST)]] = (2, 4),
         unit: Count = 2,
         radius: tuple[Annotated[float, Ge(1)], Annotated[float, Ge(1)]] = (3.0, 5.0),
         overlap: bool = False,
-        colours: Colours = "distinct",
+        colours: ObjectColours = "distinct",
         noise: NonNegative = 0.0,
         image: str = "",
         read: str = "",
