@@ -33,7 +33,7 @@ from nca import (
     per_cell,
     register,
 )
-from nca.types import Count, NonNegative, PictureSide, Positive, RandomSeed, Size, Split
+from nca.types import Count, Natural, NonNegative, PictureSide, Positive, RandomSeed, Size, Split
 from nca_plugins.cells import discs
 from nca_plugins.objects.guesses import TOLERANCE, k_means, of_equal_colour
 from nca_plugins.objects.scenes import MOST, ObjectColours, ObjectKind, ObjectSettings, draw_objects
@@ -49,6 +49,13 @@ EMPTIED = -1.0
 
 ALIKE = 0.9
 """Least cosine inside an island, as `nca islands` takes it."""
+
+
+BRIGHT = 0.3
+"""Cells none of whose colours is brighter are taken for ground by agreement of cells that touch."""
+
+UNLIKE = 0.3
+"""Colours that lie so far apart are half as alike as equal ones, about."""
 
 
 @register.task("objects")
@@ -76,7 +83,9 @@ class Objects(Task):
         disc: Radius of these discs, in cells.
         fill: Weight of telling the colours of all cells from the level that is read.
         agreement: Weight of telling that level's embeddings from those of the levels beside it.
-        touching: Weight of agreement between cells of that level that touch.
+        touching: Weight of agreement between cells of that level that touch, the more alike their
+            colours are, against those that lie apart; dark cells do not count.
+        apart: How many cells along an axis that is; 0: against none.
         temperature: Divides the cosines of both agreements.
     """
 
@@ -105,6 +114,7 @@ class Objects(Task):
         fill: Positive = 1.0,
         agreement: NonNegative = 0.0,
         touching: NonNegative = 0.0,
+        apart: Natural = 4,
         temperature: Positive = 0.1,
     ) -> None:
         super().__init__(setting)
@@ -125,7 +135,7 @@ class Objects(Task):
                 temperature=temperature,
                 among_images=False,
             )
-        self.touching = Touching(self.read, temperature=temperature, apart=0)
+        self.touching = Touching(self.read, temperature=temperature, apart=apart)
 
     def _check(self, written: Sequence[str]) -> None:
         side = self.settings.side
@@ -229,8 +239,9 @@ class Objects(Task):
         if self.agreement is not None:
             terms["agreement"] = self.weights["agreement"] * self.agreement(state, everywhere)
         if self.weights["touching"]:
-            contact = torch.ones_like(batch.truth["colours"][:, :2])
-            surprise = self.touching(state, everywhere, contact)
+            colours = batch.truth["colours"]
+            bright = colours.amax(dim=1) > BRIGHT
+            surprise = self.touching(state, bright, _likeness(colours))
             terms["touching"] = self.weights["touching"] * surprise
         return terms
 
@@ -254,3 +265,9 @@ class Objects(Task):
         image = batch.state[self.image.name].masked_fill(hidden.unsqueeze(1), EMPTIED)
         state = batch.state.replace({self.image.name: image})
         return Batch(state, {**batch.truth, "hidden": hidden})
+
+
+def _likeness(colours: Tensor) -> Tensor:
+    """Return how alike in colour each cell and the next along each axis are, `(B, 2, H, W)`."""
+    away = [(colours - colours.roll(-1, axis)).square().sum(dim=1) for axis in (2, 3)]
+    return torch.exp(-torch.stack(away, dim=1) / (2 * UNLIKE**2))
