@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 from strategies import normal, offsets, random_seeds
 from torch.testing import assert_close
 
+from nca import TORUS, Topology
 from nca.analysis import (
     average_linkage,
+    clusters_of_places,
     contingency,
     foreground_ari,
     foreground_nmi,
@@ -142,3 +144,15 @@ def test_clusters_are_as_many_as_were_asked_for_and_only_inside_the_mask():
     assert segments_in(average_linkage(field, mask, torch.tensor([2]))).item() == 2
     assert segments_in(average_linkage(field, mask, torch.tensor([1]))).item() == 1
     assert not average_linkage(field, mask & False, torch.tensor([3])).any()
+
+
+def test_clusters_of_places_reach_over_the_edge_of_a_torus_alone():
+    mask = torch.tensor([[[True, True, False, True, True, False, False, False, True]]])
+    around, line = (
+        clusters_of_places(mask, torch.tensor([2]), topology)
+        for topology in (TORUS, Topology("zeros"))
+    )
+    close(foreground_ari(around, row(1, 1, 0, 2, 2, 0, 0, 0, 1)), 1.0)
+    close(foreground_ari(line, row(1, 1, 0, 1, 1, 0, 0, 0, 2)), 1.0)
+    assert around[~mask].eq(0).all()
+    assert not clusters_of_places(mask & False, torch.tensor([2]), TORUS).any()

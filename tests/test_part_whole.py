@@ -1,5 +1,6 @@
 """The part-whole task trains on scenes, and no term of its loss knows where their parts are."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from nca import Batch, HostRNG, Layout, Level, NCAError, ShapeError, TaskContext
 from nca_plugins.part_whole.drawing import scenes
 from nca_plugins.part_whole.scenes import CLASSES, Settings
 from nca_plugins.part_whole.task import EMPTIED, PartWhole
+from nca_plugins.part_whole.terms import DOUBT, Touching, ink_between
 from nca_plugins.part_whole.truth import parts_of
 
 LAYOUT = Layout(
@@ -20,6 +22,7 @@ EVERY_TERM = {
     "masked": 0.3,
     "fill": 0.5,
     "agreement": 0.7,
+    "touching": 0.9,
 }
 CPU = torch.device("cpu")
 
@@ -178,7 +181,7 @@ def test_losses_are_finite_and_their_gradient_reaches_every_head():
         task = made(**EVERY_TERM, strangers=strangers)
         batch = filled(task.training_batch(HostRNG(0, 0), torch.arange(8)))
         terms = task.loss([batch.state, batch.state], batch)
-        names = ["naming", "naming at part", "naming at object", "fill", "agreement"]
+        names = ["naming", "naming at part", "naming at object", "fill", "agreement", "touching"]
         assert list(terms) == names
         for name, term in terms.items():
             assert term.shape == (8,), name
@@ -246,6 +249,45 @@ def test_levels_that_foretell_each_other_agree_and_constant_ones_do_not():
     assert told < 0.5 < flat < far
     # all alike: one guess among the cells that are compared
     assert 0.9 * 4.16 < flat < 4.17
+
+
+def test_ink_between_cells_is_that_of_the_darker_of_two_pixels_face_to_face():
+    image = torch.zeros(1, 1, 32, 32)
+    image[0, 0, 4, 4:8] = torch.tensor([1.0, 0.5, 0.75, 0.25])  # the upper row of two cells
+    image[0, 0, 3, 5] = 0.125  # above the first of them
+    between = ink_between(made().pixels.cut(image), 2)
+    down, across = between[0]
+    assert across.nonzero().tolist() == [[2, 2]]
+    assert across[2, 2] == 0.5
+    assert down.nonzero().tolist() == [[1, 2]]
+    assert down[1, 2] == 0.125
+
+
+def test_cells_that_touch_agree_where_ink_runs_from_one_to_the_other():
+    level, everywhere = Level("part", 2), torch.ones(1, 8, 8, dtype=torch.bool)
+    halves = torch.zeros(1, 2, 8, 8)
+    halves[:, 0, :, :4] = halves[:, 1, :, 4:] = 1
+    state = Layout([level]).zeros(1, (8, 8)).replace({"part": halves})
+    within = torch.ones(1, 2, 8, 8)
+    within[:, 1, :, [3, 7]] = 0  # across the two borders of the halves
+    across = 1 - within
+    few = everywhere.clone()
+    few[:, :, 4:] = False
+    agreeing = Touching(level, temperature=0.1, apart=0)
+    assert agreeing(state, everywhere, within).abs() < 0.01
+    torch.testing.assert_close(
+        agreeing(state, everywhere, across).item(), -math.log(DOUBT), atol=0.01, rtol=0
+    )
+    assert agreeing(state, few, across) == 0  # the other cell does not count
+    assert agreeing(state, everywhere, 0 * across) == 0
+    against = Touching(level, temperature=0.1, apart=4)
+    # rows 4 away, and of the columns those 4 away, which are of the other kind
+    same = 4
+    torch.testing.assert_close(
+        against(state, everywhere, within).item(), math.log1p(same), atol=0.1, rtol=0
+    )
+    one_kind = state.replace({"part": halves.mean(dim=(2, 3), keepdim=True) + 0 * halves})
+    assert against(one_kind, everywhere, within) > against(state, everywhere, within)
 
 
 def test_metrics_count_wholes_by_the_vote_of_their_cells():

@@ -45,7 +45,7 @@ def test_known_parts_and_wholes_are_found_where_they_are(found):
         assert mean(own, "truth", "whole", "whole", f"{how}: ARI") == 1
         assert mean(own, "truth", "whole", "part", f"{how}: ARI") < 1
         assert mean(own, "truth", "part", "whole", f"{how}: overlap") == 0.5
-    assert mean(own, "truth", "part", PATCHES, "patches: ARI") == 0
+    assert mean(own, "truth", "part", PATCHES, "islands: ARI") == 0
 
 
 def test_a_probe_reads_parts_off_the_level_that_tells_them_apart(found):
@@ -86,9 +86,10 @@ def test_an_untrained_control_that_stands_still_is_not_compared_with(found):
     )
     assert findings[-1].words.endswith("Diverged of 12 samples: none.")
     assert islands_headline(findings) == (
-        "Segments of kind part are found. Segments of kind whole are found. A part-whole "
-        "hierarchy appears. Islands form. Islands grow with level. Islands lie in those of the "
-        "level above. No level has collapsed."
+        "Segments of kind part are found (ARI 1 by islands at part, 1 by clusters at part). "
+        "Segments of kind whole are found (ARI 1 by islands at whole, 1 by clusters at whole). "
+        "A part-whole hierarchy appears. Islands form. Islands grow with level. Islands lie in "
+        "those of the level above. No level has collapsed."
     )
 
 

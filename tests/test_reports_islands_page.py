@@ -170,6 +170,7 @@ def test_patches_of_the_foreground_stand_in_the_table_of_the_truth(found):
     (_, table), _ = tables.truths(found)
     assert [row[:2] for row in table.rows] == [
         ["patches of the foreground", ""],
+        ["places of the foreground", ""],
         ["image", ""],
         ["part", "trained"],
         ["part", "untrained"],
@@ -177,7 +178,7 @@ def test_patches_of_the_foreground_stand_in_the_table_of_the_truth(found):
         ["whole", "untrained"],
     ]
     assert table.rows[0][2] == "0 ± 0"
-    assert table.rows[2][2:4] == ["1 ± 0", "1 ± 0"]
+    assert table.rows[3][2:4] == ["1 ± 0", "1 ± 0"]
 
 
 def test_the_table_of_probes_tells_what_naming_the_most_frequent_would_reach(found):

@@ -21,7 +21,7 @@ from nca.analysis.agreement import (
     directions,
     effective_rank,
 )
-from nca.analysis.clusters import average_linkage
+from nca.analysis.clusters import average_linkage, clusters_of_places
 from nca.analysis.dynamics import energy, settling_time
 from nca.analysis.growth import rising, spearman
 from nca.analysis.islands import Sizes, components, gather, islands, patches, sizes
@@ -57,6 +57,7 @@ __all__ = [
     "average_linkage",
     "baseline",
     "bonds",
+    "clusters_of_places",
     "collapse",
     "components",
     "contingency",

@@ -1,6 +1,6 @@
 """A trained automaton as one loads it to evaluate, render or look into."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -76,6 +76,13 @@ class Trained:
         known = None if checkpoint.precision == "bfloat16" else "float32"
         recipe = recipe.decided(automaton, device, known)
         return cls(path, given, recipe, automaton, task, device)
+
+    def untrained(self) -> "Trained":
+        """Return the same recipe with the weights that its random seed gives, to compare with."""
+        automaton, task = self.recipe.automaton(), self.recipe.task()
+        for module in (automaton, task):
+            module.to(self.device).eval()
+        return replace(self, automaton=automaton, task=task)
 
     @property
     def place(self) -> str:

@@ -45,6 +45,10 @@ def evaluate_command(
         number("--samples", 0, SAMPLES, "Stop after so many; 0: all. Else as the recipe says."),
     ] = None,
     fire_rate: FireRate = None,
+    untrained: Annotated[
+        bool,
+        typer.Option("--untrained", help="Measure its recipe with first weights, to compare."),
+    ] = False,
     device: Device = "auto",
     overrides: Overrides = None,
     plugin: PluginFiles = None,
@@ -81,11 +85,13 @@ def evaluate_command(
             fire_rate=(fire_rate, "rollout.fire_rate"),
         )
         given = with_pattern(pattern, checkpoint, overrides, plugin)
-        trained = sharded(Trained.load(checkpoint, wanted, given, reads), group)
+        trained = Trained.load(checkpoint, wanted, given, reads)
+        trained = sharded(trained.untrained() if untrained else trained, group)
         with group.leader_first(), terminal_progress() as progress:
             trained.prepare(data, progress)
         among = f", {group.count} processes" if group.count > 1 else ""
-        say(f"{trained.path}: {split} data on {trained.place}{among}")
+        what = ", untrained" if untrained else ""
+        say(f"{trained.path}{what}: {split} data on {trained.place}{among}")
         with terminal_progress() as progress:
             rows = evaluate_trained(trained, split, progress, **options)
         group.close()

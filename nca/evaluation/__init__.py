@@ -3,6 +3,7 @@
     nca evaluate CHECKPOINT                        as its recipe's [evaluate] says
     nca evaluate CHECKPOINT --steps 8 --steps 16   at these steps
     nca evaluate CHECKPOINT --steps settle         where nothing moves any more
+    nca evaluate CHECKPOINT --untrained            its recipe with first weights, to compare with
 
 Metrics are the task's own; `[evaluate] disturb` continues after another input or a cut.
 `--split held_out` measures on training data that no training saw. Other questions:

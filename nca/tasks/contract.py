@@ -313,6 +313,7 @@ _ANSWERS: dict[str, tuple[Judge, str]] = {
     "measure": (_metrics, "nca.Share of (B,) by name, the headline among them"),
     "truth_ranges": (_ranges, "by name of a truth: (least, greatest), whole numbers"),
     "segments": (_numbers, _PER_CELL),
+    "guesses": (_numbers, _PER_CELL),
     "categories": (_numbers, _PER_CELL),
     "display": (_shown, "an nca.Display of the levels, channels and classes that there are"),
     "picture": (_image, "a tensor (B, 3, height, width) of real numbers from 0 to 1"),

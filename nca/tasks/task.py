@@ -229,6 +229,19 @@ class Task(nn.Module, ABC):
         """
         return {}
 
+    def guesses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what simple means find without any automaton, by name: nothing by default.
+
+        Segments that cells find have to be better than these.
+
+        Args:
+            batch: First states with their truth, as `evaluation_batches` yields them.
+
+        Returns:
+            For each of these means an int64 tensor `(B, *space)`, as of `segments`.
+        """
+        return {}
+
     def categories(self, batch: Batch) -> dict[str, Tensor]:
         """Return what the cells of a batch are, by name: nothing, unless the task knows some.
 

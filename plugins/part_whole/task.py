@@ -50,7 +50,15 @@ from nca_plugins.part_whole.drawing import type_of
 from nca_plugins.part_whole.gallery import Gallery
 from nca_plugins.part_whole.measures import rightness
 from nca_plugins.part_whole.scenes import CLASSES, MOST, PARTS, Settings, Shift, ordered_pair
-from nca_plugins.part_whole.terms import Agreement, Filling, Naming, averaged, colours
+from nca_plugins.part_whole.terms import (
+    Agreement,
+    Filling,
+    Naming,
+    Touching,
+    averaged,
+    colours,
+    ink_between,
+)
 from nca_plugins.part_whole.truth import truth_of
 from nca_plugins.pixels import Pixels
 
@@ -99,6 +107,10 @@ class PartWhole(Task):
         agreement_level: That level; the one below `read` unless named.
         temperature: Divides the cosines of agreement.
         strangers: Whom embeddings must differ from: all other places, or other images alone.
+        touching: Weight of agreement between cells with ink that touch, against those of the same
+            image that lie apart.
+        touching_level: The level that it is asked of; the one below `read` unless named.
+        apart: How many cells along an axis that is.
     """
 
     headline = "wholes right"
@@ -136,6 +148,9 @@ class PartWhole(Task):
         agreement_level: str = "",
         temperature: Positive = 0.1,
         strangers: Literal["places", "images"] = "places",
+        touching: NonNegative = 0.0,
+        touching_level: str = "",
+        apart: Annotated[Count, Ge(2)] = 3,
     ) -> None:
         super().__init__(setting)
         layout, names = setting.layout, list(setting.layout)
@@ -170,6 +185,11 @@ class PartWhole(Task):
                 temperature=temperature,
                 among_images=strangers == "images",
             )
+        self.weights["touching"] = touching
+        self.touching = None
+        if touching:
+            level = layout[touching_level or _below(self.naming.level, written)]
+            self.touching = Touching(level, temperature=temperature, apart=apart)
         self.galleries: dict[str, Gallery] = {}
 
     def _check(self, read: str, written: Sequence[str], side: int) -> None:
@@ -285,6 +305,11 @@ class PartWhole(Task):
             terms["fill"] = self.weights["fill"] * error
         if self.agreement is not None:
             terms["agreement"] = self.weights["agreement"] * self.agreement(state, labels > 0)
+        if self.touching is not None:
+            mean, deviation = self.normalise
+            contact = ink_between(batch.truth["pixels"] * deviation + mean, self.patch)
+            surprise = self.touching(state, labels > 0, contact)
+            terms["touching"] = self.weights["touching"] * surprise
         return terms
 
     def _batch(self, split: Split, index: Tensor, samples: Tensor, random_seed: int) -> Batch:

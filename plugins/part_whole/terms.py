@@ -7,6 +7,7 @@ Legend: B batch, C channel, K class, H height, W width, N sampled cells of a bat
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,10 @@ from nca_plugins.part_whole.scenes import CLASSES
 
 SAMPLED = 8
 """Cells of each sample that agreement compares."""
+
+
+DOUBT = 0.003
+"""Added to the chance that two cells are of one kind."""
 
 
 class Naming(nn.Module):
@@ -128,6 +133,84 @@ class Agreement(nn.Module):
         cosines = cosines.masked_fill(~compared, -torch.inf)
         own = torch.arange(len(predicted), device=predicted.device)
         return F.cross_entropy(cosines, own, reduction="none")
+
+
+class Touching(nn.Module):
+    """Let cells that touch be of one kind, and maybe of another than those that lie apart.
+
+    The kinds are the channels of the level: from its direction (by which islands are found, the
+    mean over the grid taken away) a cell is of each kind with some chance, and two cells are of
+    one kind with the product of theirs. A change of kind between cells that touch costs the same
+    whether it is small or large, so that changes are few and sharp, and lie where things hang
+    together by little: at the necks between parts (as in spectral clustering, whose graph is this
+    one; Shi and Malik 2000). Against strangers it is InfoNCE as for `Agreement`, over places of
+    one image alone and without a head; without them, something else has to keep cells from being
+    all of one kind.
+
+    Args:
+        level: The level whose embeddings are compared.
+        temperature: Divides the direction; the lower, the surer is a cell of its kind.
+        apart: Cells at least so far along an axis are strangers; 0: none are.
+    """
+
+    def __init__(self, level: Level, *, temperature: float, apart: int) -> None:
+        super().__init__()
+        self.level, self.temperature, self.apart = level.name, temperature, apart
+
+    def forward(self, state: State, mask: Tensor, contact: Tensor) -> Tensor:
+        """Return the mean surprise of each sample's pairs of cells that touch, `(B,)`.
+
+        Args:
+            state: What is judged.
+            mask: Which cells count, bool `(B, H, W)`.
+            contact: How much each cell touches the next one along each axis, `(B, 2, H, W)`.
+        """
+        cells = state[self.level].float()
+        cells = cells - cells.mean(dim=(2, 3), keepdim=True)
+        kinds = torch.softmax(F.normalize(cells, dim=1) / self.temperature, dim=1)
+        surprise, weight = [], []
+        rivals = self._rivals(kinds, mask) if self.apart else None  # (B, H, W)
+        for axis, strength in enumerate(contact.unbind(dim=1), start=1):
+            alike = (kinds * kinds.roll(-1, axis + 1)).sum(dim=1) + DOUBT
+            if rivals is None:
+                surprise.append(-alike.log())
+            else:
+                both = torch.log1p(rivals / alike) + torch.log1p(rivals.roll(-1, axis) / alike)
+                surprise.append(both / 2)
+            weight.append(strength * (mask & mask.roll(-1, axis)))
+        weights = torch.stack(weight).flatten(2)  # (2, B, H W)
+        total = (torch.stack(surprise).flatten(2) * weights).sum(dim=(0, 2))
+        return total / weights.sum(dim=(0, 2)).clamp(min=1e-6)
+
+    def _rivals(self, kinds: Tensor, mask: Tensor) -> Tensor:
+        """Return with how many strangers each cell is of one kind, `(B, H, W)`."""
+        flat = kinds.flatten(2)  # (B, C, H W)
+        strangers = _distances(tuple(mask.shape[1:])).to(mask.device) >= self.apart
+        strangers = strangers & mask.flatten(1).unsqueeze(1)
+        return ((flat.mT @ flat + DOUBT) * strangers).sum(dim=2).view(mask.shape)
+
+
+def ink_between(pixels: Tensor, patch: int) -> Tensor:
+    """Return how much ink runs from each cell to the next along each axis, `(B, 2, H, W)`.
+
+    Of two pixels that face each other across the border of two cells, the darker one counts.
+
+    Args:
+        pixels: Of each cell, row by row, `(B, patch ** 2, H, W)`; black is 0.
+        patch: Pixels along each side of a cell.
+    """
+    rows = pixels.unflatten(1, (patch, patch))  # (B, row, column, H, W)
+    down = torch.minimum(rows[:, -1], rows[:, 0].roll(-1, 2)).sum(dim=1)
+    across = torch.minimum(rows[:, :, -1], rows[:, :, 0].roll(-1, 3)).sum(dim=1)
+    return torch.stack([down, across], dim=1).clamp(min=0)
+
+
+@lru_cache(maxsize=4)
+def _distances(size: tuple[int, int]) -> Tensor:
+    """Return how far cells of a torus lie apart, int64 `(H W, H W)`: along the longer axis."""
+    places = torch.cartesian_prod(*map(torch.arange, size))
+    away = (places.unsqueeze(0) - places.unsqueeze(1)).abs()
+    return torch.minimum(away, torch.tensor(size) - away).amax(dim=2)
 
 
 def _predicted(head: nn.Module, embeddings: Tensor) -> Tensor:

@@ -48,6 +48,13 @@ def test_evaluate_gives_what_the_run_has_measured(nca, done):
     assert rows == json.loads((done / "evaluation.json").read_text())["test"]
 
 
+def test_evaluate_untrained_measures_first_weights_instead(nca, done):
+    given = ["evaluate", "done", "--plugin", "blobs.py"]
+    assert "done/best.safetensors, untrained: test data on CPU" in nca(*given, "--untrained").err
+    trained, first = (nca(*given, *more, "--json").out for more in ([], ["--untrained"]))
+    assert json.loads(first)[0].keys() == json.loads(trained)[0].keys()
+
+
 def test_evaluate_says_how_far_behind_an_exchanged_input_lies(nca, done):
     given = [
         "--plugin",

@@ -39,6 +39,7 @@ SMALL = {
 TABLES = {
     "pool": {"pool.size": "8", "pool.fresh": "2"},
     "cell_classification": {"task.dataset": "noise", "task.held_out": "8"},
+    "objects": {"task.trials": "8"},
     "part_whole": {"task.scenes": "32", "task.trials": "8"},
     "segmentation": {"grid.size": "[8, 8]", "task.trials": "8"},
     "texture": {"grid.size": "[12, 10]", "task.side": "8", "task.trials": "2"},

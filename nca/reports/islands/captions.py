@@ -40,6 +40,9 @@ MEANINGS = {
     "given the true number of segments.",
     "patches of the foreground": "What is connected in the true foreground, with no automaton at "
     "all: what islands have to beat where segments touch.",
+    "places of the foreground": "Foreground cells clustered by where they lie, with no automaton "
+    "at all, given the true number of segments: what clusters have to beat where segments are "
+    "compact.",
     "probe": "Share of cells whose category a linear probe tells from the embedding of one level. "
     "The probe is fitted to other samples than it is judged on; beside it stands what always "
     "naming the most frequent category would reach.",

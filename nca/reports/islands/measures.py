@@ -31,6 +31,9 @@ Figures = dict[tuple[str, ...], Tensor]
 PATCHES = "patches of the foreground"
 """What stands in the place of a level's name where segments follow from the true foreground."""
 
+PLACES = "places of the foreground"
+"""What stands in the place of a level's name where clusters follow from where cells lie."""
+
 ALWAYS = "the most frequent"
 """What stands in the place of a level's name for a probe that has seen no level."""
 
@@ -116,20 +119,29 @@ def level_relations(labels: Mapping[str, Tensor], source: CellRNG, plan: Islands
 
 
 def truth_figures(
-    state: State, truth: Mapping[str, Tensor], topology: Topology, plan: IslandsPlan
+    state: State,
+    truth: Mapping[str, Tensor],
+    guesses: Mapping[str, Tensor],
+    topology: Topology,
+    plan: IslandsPlan,
 ) -> Figures:
-    """Return how well islands, clusters and patches of the foreground match true segments.
+    """Return how well islands and clusters match true segments, beside what needs no automaton.
 
     Args:
         state: Whose levels, input too, are matched.
         truth: True segments by kind, int64 `(B, *space)`; 0: background.
+        guesses: Segments that a task finds by simple means, by name.
         topology: Of the grid.
         plan: The threshold.
     """
     figures: Figures = {}
     for kind, segments in truth.items():
         foreground, counts = segments > 0, analysis.segments_in(segments)
-        found = {(PATCHES, "patches"): analysis.patches(foreground, topology)}
+        found = {
+            (PATCHES, "islands"): analysis.patches(foreground, topology),
+            (PLACES, "clusters"): analysis.clusters_of_places(foreground, counts, topology),
+            **{(name, "islands"): labels for name, labels in guesses.items()},
+        }
         for name, features in state.items():
             features = _on_grid(features, segments.shape[1:])
             found[name, "islands"] = analysis.islands(
@@ -170,6 +182,7 @@ def state_figures(
     state: State,
     names: Sequence[str],
     truth: Mapping[str, Tensor],
+    guesses: Mapping[str, Tensor],
     topology: Topology,
     plan: IslandsPlan,
     random_seed: int,
@@ -180,6 +193,7 @@ def state_figures(
         state: To be measured.
         names: The levels that are not input, bottom level first.
         truth: True segments by kind; none is fine.
+        guesses: Segments that a task finds by simple means, by name.
         topology: Of the grid.
         plan: What to measure.
         random_seed: From which the translations follow.
@@ -196,7 +210,7 @@ def state_figures(
     if len(names) > 1:
         swept = [figures["area", name, "weighted share"] for name in names]
         figures |= growth_figures("over all thresholds", torch.stack(swept, dim=1))
-    return figures | truth_figures(state, truth, topology, plan)
+    return figures | truth_figures(state, truth, guesses, topology, plan)
 
 
 def joined(parts: Sequence[Figures]) -> Figures:

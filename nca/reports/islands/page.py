@@ -80,7 +80,12 @@ def _relations(result: IslandsResult) -> list[str]:
 
 
 def _truths(result: IslandsResult) -> list[str]:
-    names = ("islands against the truth", "clusters against the truth", "patches of the foreground")
+    names = (
+        "islands against the truth",
+        "clusters against the truth",
+        "patches of the foreground",
+        "places of the foreground",
+    )
     parts = [f"<p><b>{name.split()[0]}</b>: {escape(MEANINGS[name])}</p>" for name in names]
     return [
         section(f"True segments: {kind}", [*parts, table(found)])

@@ -167,9 +167,10 @@ def _group(
             state, truth, categories = shuffled(state, trained), {}, {}
         if plan.pictures:  # of which no truth is known
             truth, categories = {}, {}
+        guesses = trained.task.guesses(batch) if truth else {}
         follow = min(to_follow, state.batch)
         measuring = _Measuring(trained, automaton, plan, state.batch)
-        parts.append(measuring.figures(state, truth, follow))
+        parts.append(measuring.figures(state, truth, guesses, follow))
         group.states = group.states or measuring.kept
         if categories:
             probed.append(Batch(measuring.read, categories))
@@ -237,7 +238,13 @@ class _Measuring:
             (name, figure): [] for name in self.names for figure in COURSE
         }
 
-    def figures(self, state: State, truth: Mapping[str, Tensor], follow: int) -> Figures:
+    def figures(
+        self,
+        state: State,
+        truth: Mapping[str, Tensor],
+        guesses: Mapping[str, Tensor],
+        follow: int,
+    ) -> Figures:
         """Walk all samples to the step that counts, and `follow` of them beyond."""
         plan, topology = self.plan, self.automaton.topology
         self._keep(state)
@@ -245,7 +252,7 @@ class _Measuring:
         seed = self.trained.recipe.tables.random_seed
         read = self.automaton.finish(state)
         self.read = read.replace(remembered=())
-        figures = state_figures(read, self.names, truth, topology, plan, seed)
+        figures = state_figures(read, self.names, truth, guesses, topology, plan, seed)
         if follow:
             beyond = range(plan.steps + 1, plan.moments[-1] + 1)
             self._advance(state.select(slice(0, follow)), beyond)

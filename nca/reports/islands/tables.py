@@ -108,13 +108,7 @@ def truths(result: IslandsResult) -> Iterator[tuple[str, Table]]:
         rows = []
         for place in dict.fromkeys(name[2] for name in names if name[1] == kind):
             for group, own in result.groups.items():
-                found = [
-                    own.figures.get(
-                        ("truth", kind, place, figure),
-                        own.figures.get(("truth", kind, place, _as_patches(figure))),
-                    )
-                    for figure in figures
-                ]
+                found = [own.figures.get(("truth", kind, place, figure)) for figure in figures]
                 if any(values is not None for values in found):
                     rows.append([place, group, *map(_cell, found)])
                 if place not in result.levels:  # no weights, so all groups are alike
@@ -151,11 +145,6 @@ def course_table(result: IslandsResult) -> Table:
 
 def _mean(values: Tensor) -> str:
     return format_number(over_samples(values).without_rounding.mean)
-
-
-def _as_patches(figure: str) -> str:
-    # patches know neither the number of segments nor any features, as islands do not
-    return figure.replace("islands", "patches")
 
 
 def _cell(values: Tensor | None) -> str:

@@ -182,30 +182,50 @@ def _collapse(result: IslandsResult) -> Finding:
 
 
 def _truth(result: IslandsResult, kind: str) -> Finding:
-    question = f"Does a level find the true segments of kind {kind}, beyond connected foreground?"
+    question = f"Does a level find the true segments of kind {kind}, beyond what needs no cells?"
     rows = result.own.figures
-    patches = rows["truth", kind, PATCHES, "patches: ARI"]
-    if not over_samples(patches).known:
+    if not over_samples(rows["truth", kind, PATCHES, "islands: ARI"]).known:
         clause = f"no sample has two segments of kind {kind}"
         words = "There is nothing to tell apart."
         return Finding(question, "cannot tell", clause, words, subject=kind)
-    parts, used = [], []
+    parts, used, said = [], [], []
     inputs = [name for name, level in result.trained.automaton.layout.items() if level.input]
     for how in ("islands", "clusters"):
-        means = {n: over_samples(rows["truth", kind, n, f"{how}: ARI"]).mean for n in result.levels}
-        best = max(means, key=lambda name: means[name])
-        used.append(over_samples(rows["truth", kind, best, f"{how}: ARI"] - patches))
-        raw = {n: over_samples(rows["truth", kind, n, f"{how}: ARI"]).mean for n in inputs}
+        figure = f"{how}: ARI"
+        means = {n: over_samples(rows["truth", kind, n, figure]).mean for n in result.levels}
+        rivals = _without_cells(result, kind, figure)
+        best, rival = (max(of, key=lambda name: of[name]) for of in (means, rivals))
+        used.append(
+            over_samples(rows["truth", kind, best, figure] - rows["truth", kind, rival, figure])
+        )
+        said.append(f"{format_number(means[best])} by {how} at {best}")
+        raw = {n: over_samples(rows["truth", kind, n, figure]).mean for n in inputs}
         beside = f" (the input alone: {_listed(raw)})" if raw else ""
+        untrained = result.groups[UNTRAINED]
+        if not all(untrained.still(name) for name in result.levels):
+            asleep = {n: untrained.figures["truth", kind, n, figure] for n in result.levels}
+            listed = _listed({n: over_samples(own).mean for n, own in asleep.items()})
+            beside += f"; untrained {listed}"
         parts.append(f"Foreground ARI of {how}: {_listed(means)}; best at {best}{beside}.")
-    by_patches = format_number(over_samples(patches).mean)
-    parts.append(f"Patches of the foreground, without any automaton: {by_patches}.")
+        parts.append(f"Without any automaton: {_listed(rivals)}.")
     found = f"segments of kind {kind} are found"
-    if any(row.positive for row in used):
-        return Finding(question, "yes", found, " ".join(parts), subject=kind)
-    clause = f"{found} no better than by connected patches"
+    better = [one for one, row in zip(said, used, strict=True) if row.positive]
+    if better:
+        clause = f"{found} (ARI {', '.join(better)})"
+        return Finding(question, "yes", clause, " ".join(parts), subject=kind)
+    clause = f"{found} no better than without cells (ARI {', '.join(said)})"
     finding = Finding(question, "no", clause, " ".join(parts), subject=kind)
     return unless_too_few(finding, used, found)
+
+
+def _without_cells(result: IslandsResult, kind: str, figure: str) -> dict[str, float]:
+    """Return what is reached by means that no automaton has a part in, by name."""
+    names = {
+        n[2]: over_samples(v).mean
+        for n, v in result.own.figures.items()
+        if n[0] == "truth" and n[1] == kind and n[3] == figure
+    }
+    return {n: mean for n, mean in names.items() if n not in result.trained.automaton.layout}
 
 
 def _rest(result: IslandsResult) -> Finding:
