@@ -1,8 +1,8 @@
 """Find recipes and checkpoints by path or by name.
 
 Installed packages offer recipes through the entry-point group `nca.recipes`, whose value is a
-package of `*.toml` files; pretrained checkpoints lie in its folder `pretrained`, and recipes that
-are there to be timed in `bench`. Finding imports no torch; `read` parses what was found.
+package of `*.toml` files; more of them lie in its folder `records`, pretrained checkpoints in
+`pretrained`, and recipes that are there to be timed in `bench`. Finding imports no torch; `read` parses what was found.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ ENDINGS = (".toml", ".py")
 
 def recipes() -> dict[str, Path]:
     """Return the installed recipes by name."""
-    return _installed("", ".toml")
+    return dict(sorted({**_installed("records", ".toml"), **_installed("", ".toml")}.items()))
 
 
 def benchmarks() -> dict[str, Path]:
