@@ -2,7 +2,8 @@
 
 Each hidden unit of a cell mixes the channels first, the same way at every neighbour, and then
 weighs the neighbourhood with a kernel of its own (blueprint separable convolutions, Haase and
-Amthor 2020, arXiv 2003.13549). That takes `C + 9` numbers for a unit in place of `9 C`.
+Amthor 2020, arXiv 2003.13549). That takes `C + 9` numbers for a unit in place of `9 C`; the sum
+of several such products, their rank, comes nearer to a kernel of all `9 C`.
 """
 
 import math
@@ -21,19 +22,28 @@ class Separable(UpdateRule):
 
     Args:
         context: Where the rule stands; it reads the level below beside its own.
-        hidden: Units of the hidden layer; each has a mix of channels and a kernel.
+        hidden: Units of the hidden layer.
+        rank: Mixes of channels, and as many kernels, whose products a unit adds.
         shown: How cells show their own level to the net; see `bottom_up`.
     """
 
     reads = ("below", "own")
     cellwise = True
 
-    def __init__(self, context: RuleContext, *, hidden: Units = 16, shown: Shown = "plain") -> None:
+    def __init__(
+        self,
+        context: RuleContext,
+        *,
+        hidden: Units = 16,
+        rank: Units = 1,
+        shown: Shown = "plain",
+    ) -> None:
         super().__init__()
         below, own = context.below.channels, context.own.channels
-        self.mix_below = _drawn(hidden, below, std=math.sqrt(1 / (below + own)))
-        self.mix_own = _drawn(hidden, own, std=math.sqrt(1 / (below + own)))
-        self.kernels = _drawn(hidden, *(3,) * context.axes, std=3 ** (-context.axes / 2))
+        std = 1 / math.sqrt(rank * (below + own))
+        self.mix_below = _drawn(rank, hidden, below, std=std)
+        self.mix_own = _drawn(rank, hidden, own, std=std)
+        self.kernels = _drawn(rank, hidden, *(3,) * context.axes, std=3 ** (-context.axes / 2))
         self.bias = nn.Parameter(torch.zeros(hidden))
         self.change = nn.Linear(hidden, own)
         nn.init.xavier_uniform_(self.change.weight, gain=0.5)
@@ -41,7 +51,7 @@ class Separable(UpdateRule):
         self.cell_map = SHOWN[shown]
 
     def program(self) -> Program:
-        """Return the change: a kernel for each unit, mixed channels in it, and one layer."""
+        """Return the change: separable kernels over both levels, and one layer."""
         perceptions = (
             Correlation("below", self._kernel(self.mix_below), self.bias),
             Correlation("own", self._kernel(self.mix_own), cell_map=self.cell_map),
@@ -50,8 +60,8 @@ class Separable(UpdateRule):
         return Program((MLPTerm(perceptions, (layer,)),))
 
     def _kernel(self, mix: Tensor) -> Tensor:
-        """Return the kernel that is a mix of channels and then a kernel: `(hidden, C, *kernel)`."""
-        return torch.einsum("hc,h...->hc...", mix, self.kernels)
+        """Return the kernel that mixes channels and weighs neighbours, `(hidden, C, *kernel)`."""
+        return torch.einsum("rhc,rh...->hc...", mix, self.kernels)
 
 
 def _drawn(*shape: int, std: float) -> nn.Parameter:
