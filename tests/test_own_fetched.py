@@ -1,5 +1,6 @@
 """Data sets of torchvision: read from files in their true formats, and fetched by it."""
 
+import hashlib
 import io
 import struct
 import subprocess
@@ -12,11 +13,16 @@ import pytest
 import torch
 from scipy.io import savemat
 
+from nca.checkpoint.read import read_recipe
 from nca.data import NamedDataset
 from nca.errors import DataError
+from nca.progress import SILENT
 from nca.recipe.recipe_files import RecipeFiles
 from nca.registry.registry import registry
+from nca.training.loop import train
+from nca.training.run import Run
 from nca.validation.faults import OptionError
+from nca_plugins.own_data.names import CIFAR_ARCHIVES
 
 torchvision = pytest.importorskip("torchvision", reason="it needs the extra datasets")
 
@@ -94,6 +100,18 @@ def records(first: int, label_bytes: int) -> bytes:
     return bytes([*[7] * (label_bytes - 1), first % 10]) + pixels.tobytes()
 
 
+@pytest.fixture
+def as_true(monkeypatch):
+    """Let the archive of a data set, as it lies there, be the one that is expected."""
+
+    def expect(name: str, path: Path) -> None:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        known = CIFAR_ARCHIVES[name]._replace(sha256=digest)
+        monkeypatch.setitem(CIFAR_ARCHIVES, name, known)
+
+    return expect
+
+
 def cifar(path: Path, folder: str, names: list[str], label_bytes: int) -> None:
     with tarfile.open(path, "w:gz") as archive:
         for number, name in enumerate(names):
@@ -107,9 +125,10 @@ BATCHES = [*[f"data_batch_{n}.bin" for n in range(1, 6)], "test_batch.bin"]
 
 
 @pytest.mark.parametrize("unpacked", [False, True])
-def test_cifar_is_read_from_plain_bytes(tmp_path, unpacked):
+def test_cifar_is_read_from_plain_bytes(tmp_path, unpacked, as_true):
     archive = tmp_path / "cifar-10-binary.tar.gz"
     cifar(archive, "cifar-10-batches-bin", BATCHES, 1)
+    as_true("CIFAR10", archive)
     if unpacked:
         with tarfile.open(archive) as opened:
             opened.extractall(tmp_path, filter="data")
@@ -122,8 +141,30 @@ def test_cifar_is_read_from_plain_bytes(tmp_path, unpacked):
     assert test.images[0, 1, 0, 0] == (1024 + 5) % 256
 
 
-def test_cifar_100_has_fine_labels_second(tmp_path):
-    cifar(tmp_path / "cifar-100-binary.tar.gz", "cifar-100-binary", ["train.bin", "test.bin"], 2)
+def test_another_archive_of_cifar_is_refused(tmp_path):
+    cifar(tmp_path / "cifar-10-binary.tar.gz", "cifar-10-batches-bin", BATCHES, 1)
+    with pytest.raises(DataError, match=r"its sha256 is [0-9a-f]{64}, not c4a38c50"):
+        fetched("CIFAR10").load("test", tmp_path)
+
+
+def test_the_recipe_of_cifar_trains_on_its_files_and_is_measured(tmp_path, as_true):
+    cifar(tmp_path / "cifar-10-binary.tar.gz", "cifar-10-batches-bin", BATCHES, 1)
+    as_true("CIFAR10", tmp_path / "cifar-10-binary.tar.gz")
+    keys = ["rollout.steps=2", "train.batch=4", "train.iterations=2", "train.warmup=0"]
+    keys += ["train.validate_every=2", "task.held_out=2", "pool.size=8", "pool.fresh=2"]
+    recipe = read_recipe("glom_cifar10", [*keys, "pool.begin=1"])
+    run = Run.start(recipe, tmp_path / "run", torch.device("cpu"), tmp_path, SILENT)
+    train(run)
+    first = run.task.first_evaluation_batch("test", 2)
+    assert first.state["image"].shape == (2, 12, 16, 16)
+    assert run.task.measure(run.automaton.rollout(first.state, 2), first)["vote"].whole.sum() == 2
+    assert (run.folder / "best.safetensors").is_file()
+
+
+def test_cifar_100_has_fine_labels_second(tmp_path, as_true):
+    archive = tmp_path / "cifar-100-binary.tar.gz"
+    cifar(archive, "cifar-100-binary", ["train.bin", "test.bin"], 2)
+    as_true("CIFAR100", archive)
     ours = fetched("CIFAR100")
     assert ours.load("test", tmp_path).labels.tolist() == [1, 1]
     assert (len(ours.classes), ours.classes[1]) == (100, "aquarium_fish")
@@ -168,11 +209,12 @@ def test_torchvision_fetches_what_is_missing(tmp_path, monkeypatch):
     assert len(asked) == 4
 
 
-def test_cifar_fetches_the_archive_without_pickles(tmp_path, monkeypatch):
+def test_cifar_fetches_the_archive_without_pickles(tmp_path, monkeypatch, as_true):
     def download(url, root, filename, md5):
         assert "python" not in url
         assert md5 == "c32a1d4ab5d03f1284b67883e8d87530"
         cifar(Path(root) / filename, "cifar-10-batches-bin", BATCHES, 1)
+        as_true("CIFAR10", Path(root) / filename)
 
     monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
     assert len(fetched("CIFAR10").load("train", tmp_path).labels) == 10

@@ -1,8 +1,8 @@
 """Find recipes and checkpoints by path or by name.
 
 Installed packages offer recipes through the entry-point group `nca.recipes`, whose value is a
-package of `*.toml` files; pretrained checkpoints lie in its folder `pretrained`, and recipes that
-are there to be timed in `bench`. Finding imports no torch; `read` parses what was found.
+package of `*.toml` files; more of them lie in its folder `records`, pretrained checkpoints in
+`pretrained`, and recipes that are there to be timed in `bench`. Finding imports no torch; `read` parses what was found.
 """
 
 from collections.abc import Iterable
@@ -27,17 +27,17 @@ ENDINGS = (".toml", ".py")
 
 def recipes() -> dict[str, Path]:
     """Return the installed recipes by name."""
-    return _installed("", ".toml")
+    return _installed(".toml", "records", "")
 
 
 def benchmarks() -> dict[str, Path]:
     """Return the installed recipes that are there to be timed, by name."""
-    return _installed("bench", ".toml")
+    return _installed(".toml", "bench")
 
 
 def pretrained() -> dict[str, Path]:
     """Return the installed checkpoints by name."""
-    return _installed("pretrained", ".safetensors")
+    return _installed(".safetensors", "pretrained")
 
 
 @dataclass(frozen=True)
@@ -190,12 +190,14 @@ def _hint(source: str, known: Iterable[str]) -> str:
     return did_you_mean(user_path(source).stem[:SHOWN], known)
 
 
-def _installed(folder: str, ending: str) -> dict[str, Path]:
+def _installed(ending: str, *folders: str) -> dict[str, Path]:
+    """Return installed files by name; of two with one name, that of the last folder."""
     found: dict[str, Path] = {}
     for point in entry_points_of("nca.recipes"):
         for place in folders_of(point.package, point.value):
             try:
-                found |= {path.stem: path for path in (place / folder).glob(f"*{ending}")}
+                for folder in folders:
+                    found |= {path.stem: path for path in (place / folder).glob(f"*{ending}")}
                 if not any(place.glob("*.toml")):
                     complain(point.package, f"{point.value} has no recipes (*.toml)")
             except OSError as fault:

@@ -22,7 +22,7 @@ A recipe names a data set by its name, or by a table of its name and options:
   are numbers from 0, or words. Nothing is unpickled.
 - `torchvision`: `set` is KMNIST, QMNIST, EMNIST (with `split`), SVHN, CIFAR10 or CIFAR100. Only the
   md5 of what it fetches is checked, not of files already there; of CIFAR the archive of plain bytes
-  is read, not that of pickles.
+  is read, not that of pickles, and its sha256 is checked at every reading (not of files unpacked).
 
 With pictures of your own, on the command line:
 

@@ -52,8 +52,8 @@ def fetch(name: str, part: str, split: Split, root: Path, progress: Progress) ->
 def _download(name: str, part: str, split: Split, folder: str) -> None:
     sets: Any = importlib.import_module("torchvision.datasets")
     if name in CIFAR_ARCHIVES:  # torchvision itself takes the archive of pickles
-        file, md5 = CIFAR_ARCHIVES[name]
-        sets.utils.download_url(f"{CIFAR}/{file}", folder, file, md5)
+        archive = CIFAR_ARCHIVES[name]
+        sets.utils.download_url(f"{CIFAR}/{archive.name}", folder, archive.name, archive.md5)
         return
     kind = getattr(sets, name)
     if name == "SVHN":

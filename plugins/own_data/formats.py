@@ -3,6 +3,7 @@
 Legend: N sample, C channel, H height, W width.
 """
 
+import hashlib
 import io
 import struct
 import tarfile
@@ -16,7 +17,7 @@ import numpy as np
 
 from nca import DataError
 from nca.data import Split, gunzip, parse_idx, read_whole
-from nca_plugins.own_data.names import CIFAR_ARCHIVES
+from nca_plugins.own_data.names import CIFAR_ARCHIVES, PackedFile
 
 Read = tuple[np.ndarray, np.ndarray]
 """Images `(N, C, H, W)`, uint8, and labels, int64."""
@@ -123,18 +124,22 @@ class CifarFormat(Format):
     def __init__(
         self, name: str, folder: str, train: tuple[str, ...], test: str, labels: int
     ) -> None:
-        self._archive, self._folder = CIFAR_ARCHIVES[name][0], folder
+        self._name, self._folder = name, folder
         self._files = {"train": train, "test": (test,)}
         self._label_bytes = labels
+
+    @property
+    def _archive(self) -> PackedFile:
+        return CIFAR_ARCHIVES[self._name]
 
     def find(self, root: Path, split: Split, part: str) -> list[Path] | None:
         """Return the unpacked files, or the archive."""
         unpacked = _all([[root / self._folder / name] for name in self._files[split]])
-        return unpacked or _all([[root / self._archive]])
+        return unpacked or _all([[root / self._archive.name]])
 
     def read(self, files: Sequence[Path], split: Split, part: str) -> Read:
         """Return images and labels; nothing of the archive is written to the disk."""
-        packed = files[0].name == self._archive
+        packed = files[0].name == self._archive.name
         each = self._members(files[0], split) if packed else map(read_whole, files)
         records = [self._records(content, files[0]) for content in each]
         whole = np.concatenate(records)
@@ -142,8 +147,11 @@ class CifarFormat(Format):
         return np.ascontiguousarray(images), whole[:, self._label_bytes - 1].astype(np.int64)
 
     def _members(self, archive: Path, split: Split) -> Iterable[bytes]:
+        content = read_whole(archive)
+        if (found := hashlib.sha256(content).hexdigest()) != self._archive.sha256:
+            raise damaged_file(archive, f"its sha256 is {found}, not {self._archive.sha256}")
         try:
-            with tarfile.open(fileobj=io.BytesIO(read_whole(archive)), mode="r:gz") as opened:
+            with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as opened:
                 for name in self._files[split]:
                     member = opened.extractfile(f"{self._folder}/{name}")
                     yield member.read() if member else b""

@@ -1,16 +1,39 @@
 """The names of the classes of torchvision's data sets, in the order of their labels, and others."""
 
 import string
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Layout = Literal["auto", "NHWC", "NCHW"]
 """Where the channels of images stand."""
 
+
+class PackedFile(NamedTuple):
+    """An archive of plain bytes.
+
+    Attributes:
+        name: Of the file.
+        md5: Which its authors give, and torchvision checks.
+        sha256: Which is checked here.
+    """
+
+    name: str
+    md5: str
+    sha256: str
+
+
 CIFAR_ARCHIVES = {
-    "CIFAR10": ("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
-    "CIFAR100": ("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
+    "CIFAR10": PackedFile(
+        "cifar-10-binary.tar.gz",
+        "c32a1d4ab5d03f1284b67883e8d87530",
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    ),
+    "CIFAR100": PackedFile(
+        "cifar-100-binary.tar.gz",
+        "03b5dce01913d631647c71ecec9e9cb8",
+        "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+    ),
 }
-"""The archives of plain bytes, and the md5 that their authors give."""
+"""What is read of CIFAR; the usual archives hold pickles."""
 
 DIGITS = tuple(string.digits)
 LIKE_CAPITALS = set("cijklmopsuvwxyz")

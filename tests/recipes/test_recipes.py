@@ -168,6 +168,16 @@ def test_recipes_and_overrides_in_comments_exist(name):
         assert read_recipe(name, [override]).overrides == (override,)
 
 
+@pytest.mark.parametrize("name", TRAINED)
+def test_figures_in_the_comments_say_of_how_many_runs_they_are(name):
+    header = recipe_text(recipes()[name]).partition("format = 1")[0]
+    words = " ".join(line.removeprefix("#") for line in header.split("\n"))
+    words = " ".join(words.split())
+    unmeasured = re.search(r"not (measured|trained)", words, re.IGNORECASE)
+    runs = re.search(r"one run\b.*random seed|random seeds \d", words, re.IGNORECASE)
+    assert runs or (unmeasured and name not in pretrained()), "one run, or several?"
+
+
 @pytest.mark.parametrize(
     ("name", "headline"),
     [("glom_mnist", "vote"), ("self_classifying_mnist_small", "vote of live cells")],

@@ -1,0 +1,1 @@
+"""Records: recipes that are measured against the best published automaton."""
