@@ -22,7 +22,7 @@ pytest.importorskip("triton")
 
 SCRIPT = Path(__file__).parent / "compile_kernels.py"
 NETS = {"step_levels", "hidden_gradients", "field_gradients", "first_gradients"}
-MASKS = {"find_living", "bury_dead"}
+MASKS = {"clear_dead"}
 TARGETS = {80: "sm_80", 90: "sm_90a"}
 
 

@@ -170,9 +170,7 @@ class Automaton(nn.Module):
         stepper = self._stepper(state, rate)
 
         def advance(state: State, steps: int) -> State:
-            for _ in range(steps):
-                state = stepper.step(state, rate)
-            return state
+            return stepper.advance(state, steps, rate)
 
         return stepper.restore(self.memory.run(advance, stepper.prepare(state), steps), state)
 

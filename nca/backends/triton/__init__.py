@@ -37,8 +37,9 @@ mask and clearing the dead are a launch each, before and after. What stays in to
 cells show of themselves (`through`).
 """
 
-from nca.backends.triton.mask import AliveChannel, clear_dead_cells, find_alive
-from nca.backends.triton.step import StepArguments, Weights, advance, interpreted, prepare
+from nca.backends.triton.plan import LifePlan
+from nca.backends.triton.rollout import AliveCells, RolloutArguments, roll_out
+from nca.backends.triton.step import Weights, interpreted, prepare
 from nca.backends.triton.weights import LevelWeights, NetWeights
 
 __all__ = [
@@ -47,9 +48,8 @@ __all__ = [
     "Weights",
     "prepare",
     "interpreted",
-    "StepArguments",
-    "advance",
-    "AliveChannel",
-    "find_alive",
-    "clear_dead_cells",
+    "LifePlan",
+    "AliveCells",
+    "RolloutArguments",
+    "roll_out",
 ]

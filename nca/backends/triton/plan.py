@@ -83,6 +83,22 @@ class StepPlan(NamedTuple):
         return max(blocks, default=0) >= MANY
 
 
+class LifePlan(NamedTuple):
+    """What tells which cells live.
+
+    Attributes:
+        field: Which of the fields holds the channel that tells.
+        channels: Channels of that field.
+        channel: The channel that tells.
+        radius: How near to a mature cell a living one is.
+    """
+
+    field: int
+    channels: int
+    channel: int
+    radius: int
+
+
 class Unit(NamedTuple):
     """A share of the work on the gradients of weights: some hidden units of one net.
 
