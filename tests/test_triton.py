@@ -170,11 +170,6 @@ def test_checkpoints_in_time_change_no_bit_of_states():
     assert all(apart(others[name], gradients[name]) < 1e-6 for name in gradients)
 
 
-def test_a_rollout_is_the_plain_rollout():
-    automaton = one_net(2, 3, fire_rate=0.5)
-    assert_same_future(automaton, state_of(automaton, 1, (3, 4), 9), steps=2)
-
-
 def test_only_asked_gradients_are_computed():
     automaton = three_levels()
     automaton.requires_grad_(False)

@@ -7,7 +7,7 @@ numbers and the same results within rounding.
 
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -19,13 +19,14 @@ from nca.backends.triton import (
     LifePlan,
     NetWeights,
     RolloutArguments,
+    ShownPlan,
     interpreted,
     prepare,
     roll_out,
 )
 from nca.engine.conditions import remember
 from nca.engine.context import RuleContext
-from nca.engine.program import CellMap
+from nca.engine.program import CellMap, Squash
 from nca.engine.rng import number_of
 from nca.engine.state import State
 from nca.engine.stepper import HasSpec, Stepper, StepSpec, channels_last
@@ -59,9 +60,14 @@ class FusedStepper(Stepper):
         reduced = autocast_dtype(kind) == torch.bfloat16
         with torch.autocast(kind, enabled=False):  # weights are rounded once, when they are whole
             changing = [name for name in spec.writable_levels if self._changes(name)]
-            self.weights = prepare([self._level(name, state) for name in changing], reduced=reduced)
+            levels = [self._level(name, state) for name in changing]
+            self.shown = self._shown(changing)
+            self.weights = prepare(levels, list(self.shown.values()), reduced=reduced)
         self.life = self._life()
-        mapped = any(cell_map and name in changing for name, cell_map in self.fields)
+        mapped = any(
+            cell_map and name in changing and number not in self.shown
+            for number, (name, cell_map) in enumerate(self.fields)
+        )
         self.singly = bool(mapped or spec.skips)
         """Whether steps are taken one by one, for what is between them is not fused."""
 
@@ -97,12 +103,22 @@ class FusedStepper(Stepper):
             life=self.life,
         )
         fields = [
-            cell_map(state[name]).float() if cell_map else state[name]
-            for name, cell_map in self.fields
+            cell_map(state[name]).float() if cell_map and n not in self.shown else state[name]
+            for n, (name, cell_map) in enumerate(self.fields)
         ]
         levels = dict(zip(self.names, roll_out(self.weights, arguments, fields), strict=True))
         after = state.replace(levels, step=state.step + steps)
         return remember(spec.skips, spec.writable_levels, state, after)
+
+    def _shown(self, changing: Sequence[str]) -> dict[int, ShownPlan]:
+        """Return which fields are changing levels squashed, which is done beside the steps."""
+        return {
+            number: ShownPlan(
+                number, self._field(name, None), self.spec.layout[name].channels, cell_map.bound
+            )
+            for number, (name, cell_map) in enumerate(self.fields)
+            if name in changing and isinstance(cell_map, Squash)
+        }
 
     def _life(self) -> AliveCells | None:
         alive = self.spec.alive

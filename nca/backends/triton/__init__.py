@@ -37,7 +37,7 @@ mask and clearing the dead are a launch each, before and after. What stays in to
 cells show of themselves (`through`).
 """
 
-from nca.backends.triton.plan import LifePlan
+from nca.backends.triton.plan import LifePlan, ShownPlan
 from nca.backends.triton.rollout import AliveCells, RolloutArguments, roll_out
 from nca.backends.triton.step import Weights, interpreted, prepare
 from nca.backends.triton.weights import LevelWeights, NetWeights
@@ -49,6 +49,7 @@ __all__ = [
     "prepare",
     "interpreted",
     "LifePlan",
+    "ShownPlan",
     "AliveCells",
     "RolloutArguments",
     "roll_out",

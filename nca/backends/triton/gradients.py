@@ -148,11 +148,13 @@ def first_gradients(
 @triton.jit
 def _through(
     hidden, low, row, inside, total, count, height, width,
-    TARGET: tl.constexpr, N: tl.constexpr, PRODUCTS: tl.constexpr,
+    NETS: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """Add what the cells around heard of a cell through one net, `(M, C)`."""
-    NET: tl.constexpr = TARGET.nets[N]
-    BLOCK: tl.constexpr = TARGET.block
+    """Add what the cells around heard of a cell through one net, `(M, C)`.
+
+    `NETS` has the nets: a target, or what is computed of it.
+    """
+    NET: tl.constexpr = NETS.nets[N]
     channel = tl.arange(0, BLOCK)[None, :]
     heard = hidden + count.to(tl.int64) * NET.ahead
     for start in range(0, NET.hidden, NET.wide):
@@ -164,6 +166,24 @@ def _through(
             matrix = tl.load(low + NET.first + place, mask=channel < NET.block, other=0.0)
             total = dot(back.to(tl.float32), matrix, total, PRODUCTS)
     return total
+
+
+@triton.jit
+def _of_shown(
+    shown, hidden, low, row, inside, at, there, count, height, width,
+    TARGET: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Return what comes to a level through what is computed of it, `(M, C)`."""
+    THROUGH: tl.constexpr = TARGET.through[N]
+    BLOCK: tl.constexpr = TARGET.block
+    total = tl.zeros((TILE, BLOCK), tl.float32)
+    for n in tl.static_range(len(THROUGH.nets)):
+        total = _through(
+            hidden, low, row, inside, total, count, height, width,
+            THROUGH, n, BLOCK, PRODUCTS,
+        )  # fmt: skip
+    tanh = tl.load(shown + at, mask=there, other=0.0) / THROUGH.bound
+    return total * (1 - tanh * tanh)
 
 
 @triton.jit
@@ -181,11 +201,16 @@ def _of_field(
     for n in tl.static_range(len(TARGET.nets)):
         total = _through(
             hidden, low, row, inside, total, count, height, width,
-            TARGET, n, PRODUCTS,
+            TARGET, n, BLOCK, PRODUCTS,
         )  # fmt: skip
     channel = tl.arange(0, BLOCK)[None, :]
     there = inside & (channel < TARGET.channels)
     at = row.to(tl.int64) * TARGET.channels + channel
+    for n in tl.static_range(len(TARGET.through)):
+        total += _of_shown(
+            fields[TARGET.through[n].field], hidden, low, row, inside, at, there,
+            count, height, width, TARGET, n, TILE, PRODUCTS,
+        )  # fmt: skip
     if TARGET.place >= 0:
         after, slope = _gradient(
             gradients[TARGET.place], mask, samples, draw, chance, size, row, inside,

@@ -39,6 +39,10 @@ CLEARING_TILE = 64
 """Rows that a program which clears the dead holds at once."""
 
 
+SQUASHING_TILE = 1024
+"""Numbers that a program which squashes levels holds at once."""
+
+
 @dataclass(frozen=True)
 class AliveCells:
     """Which cells live.
@@ -88,7 +92,8 @@ def roll_out(
         weights: What `prepare` returned.
         arguments: The rollout.
         fields: What nets read and levels hold before it, float32 `(B, C, H, W)`. Fields that are
-            no level of the plan stay the same in all steps.
+            no level of the plan stay the same in all steps. What the plan shows of a level is
+            computed; the level itself stands in its place.
     """
     given = weights.packed, *fields
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given):
@@ -160,9 +165,11 @@ class _Grid:
 
     @classmethod
     def of(cls, weights: Weights, arguments: RolloutArguments, fields: Sequence[Tensor]) -> "_Grid":
-        rows = tuple(field_rows(field.detach()) for field in fields)
+        rows = [field_rows(field.detach()) for field in fields]
+        for shown in weights.plan.shown:  # written before each step
+            rows[shown.field] = torch.empty_like(rows[shown.source])
         samples = aligned(arguments.samples.contiguous())
-        return cls(weights, arguments, rows, samples, make_clock(arguments))
+        return cls(weights, arguments, tuple(rows), samples, make_clock(arguments))
 
     @property
     def count(self) -> int:
@@ -242,10 +249,12 @@ def _forward(grid: _Grid, *, keep: bool) -> tuple[tuple[Tensor, ...], _History]:
     outs = [between[number % rows] for number in range(steps - 1)] + [ends]
     masks = history.masks.unbind(0)
     with torch.cuda.device_of(grid.rows[0]):
-        step = _Step(grid)
+        step, squash = _Step(grid), _Squashing(grid)
         levels = None
         for number, out in enumerate(outs):
-            step(number, grid.fields(levels), out, masks[number % len(masks)])
+            fields = grid.fields(levels)
+            squash(fields)
+            step(number, fields, out, masks[number % len(masks)])
             levels = out
     return ends, history
 
@@ -307,6 +316,31 @@ class _Step:
             )
 
 
+class _Squashing:
+    """What is computed of the levels before each step: one launch, or none."""
+
+    def __init__(self, grid: _Grid) -> None:
+        from nca.backends.triton.squash import squash_levels
+
+        shown = grid.weights.plan.shown
+        self._sources = [one.source for one in shown]
+        self._outs = tuple(grid.rows[one.field] for one in shown)
+        self._count = grid.count
+        most = max((out.numel() for out in self._outs), default=0)
+        self._launch = Launch(
+            squash_levels,
+            (-(-most // SQUASHING_TILE), len(shown), 1),
+            {"PLAN": grid.weights.plan, "TILE": SQUASHING_TILE},
+            num_warps=4,
+        )
+
+    def __call__(self, fields: tuple[Tensor, ...]) -> None:
+        """Write what nets read of these levels."""
+        if self._outs:
+            sources = tuple(fields[source] for source in self._sources)
+            self._launch(sources, self._outs, self._count)
+
+
 class _Backward:
     """The backward pass of a rollout: three launches a step, the last step first.
 
@@ -342,10 +376,12 @@ class _Backward:
         constant = {t.field: torch.zeros_like(grid.rows[t.field]) for t in found if t.place < 0}
         turns = [self._outs(constant) for _ in range(min(steps, 2))]
         with torch.cuda.device_of(grid.rows[0]):
+            squash = _Squashing(grid)
             launches = _GradientLaunches(grid, self.targets, self.of_weights)
             shares = bool(plan.shares) and self.of_weights
             for number in reversed(range(steps)):
                 fields = grid.fields(states[number])
+                squash(fields)
                 outs = turns[number % 2]
                 needed = number > 0 or any(self.wanted) or shares
                 launches(
@@ -355,7 +391,7 @@ class _Backward:
                     by_place = {t.place: out for t, out in zip(found, outs, strict=True)}
                     gradients = tuple(by_place[place] for place in range(len(plan.levels)))
         by_field = {t.field: out.movedim(-1, 1) for t, out in zip(found, turns[0], strict=True)}
-        of_fields = [by_field[n] if asked else None for n, asked in enumerate(self.wanted)]
+        of_fields = [by_field.get(n) if asked else None for n, asked in enumerate(self.wanted)]
         return launches.of_packed() if self.of_weights else None, of_fields
 
     def _outs(self, constant: dict[int, Tensor]) -> tuple[Tensor, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nca.backends.triton.plan import StepPlan
+from nca.backends.triton.plan import ShownPlan, StepPlan
 from nca.backends.triton.weights import LevelWeights, lay_out
 
 ALIGNED = 16
@@ -35,14 +35,17 @@ class Weights:
         return 32 if self.products == "exact" else 64
 
 
-def prepare(levels: Sequence[LevelWeights], *, reduced: bool) -> Weights:
+def prepare(
+    levels: Sequence[LevelWeights], shown: Sequence[ShownPlan], *, reduced: bool
+) -> Weights:
     """Lay out the weights of a rollout.
 
     Args:
         levels: What is summed for each level; there is at least one.
+        shown: What is computed of the levels before each step.
         reduced: Whether products take bfloat16.
     """
-    plan, packed = lay_out(levels, exact=not reduced)
+    plan, packed = lay_out(levels, shown, exact=not reduced)
     packed = packed.float()
     low = packed.detach()
     if not reduced:
