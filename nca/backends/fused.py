@@ -19,6 +19,7 @@ from nca.backends.triton import (
     LifePlan,
     NetWeights,
     RolloutArguments,
+    RolloutGraphs,
     ShownPlan,
     interpreted,
     prepare,
@@ -50,10 +51,11 @@ class FusedStepper(Stepper):
     Args:
         spec: What a step is; `fusion_obstacle` finds nothing in its way.
         state: The state that the rollout starts from.
+        graphs: Records rollouts and replays them, or None: each step is launched.
     """
 
-    def __init__(self, spec: StepSpec, state: State) -> None:
-        self.spec = spec
+    def __init__(self, spec: StepSpec, state: State, graphs: RolloutGraphs | None = None) -> None:
+        self.spec, self.graphs = spec, graphs
         self.names: list[str] = []
         self.fields: list[FieldKey] = []
         kind = next(iter(state.values())).device.type
@@ -106,7 +108,8 @@ class FusedStepper(Stepper):
             cell_map(state[name]).float() if cell_map and n not in self.shown else state[name]
             for n, (name, cell_map) in enumerate(self.fields)
         ]
-        levels = dict(zip(self.names, roll_out(self.weights, arguments, fields), strict=True))
+        ends = roll_out(self.weights, arguments, fields, self.graphs)
+        levels = dict(zip(self.names, ends, strict=True))
         after = state.replace(levels, step=state.step + steps)
         return remember(spec.skips, spec.writable_levels, state, after)
 

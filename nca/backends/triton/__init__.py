@@ -37,8 +37,10 @@ mask and clearing the dead are a launch each, before and after. What stays in to
 cells show of themselves (`through`).
 """
 
+from nca.backends.triton.graphs import RolloutGraphs
+from nca.backends.triton.launches import AliveCells, RolloutArguments
 from nca.backends.triton.plan import LifePlan, ShownPlan
-from nca.backends.triton.rollout import AliveCells, RolloutArguments, roll_out
+from nca.backends.triton.rollout import roll_out
 from nca.backends.triton.step import Weights, interpreted, prepare
 from nca.backends.triton.weights import LevelWeights, NetWeights
 
@@ -53,4 +55,5 @@ __all__ = [
     "AliveCells",
     "RolloutArguments",
     "roll_out",
+    "RolloutGraphs",
 ]
