@@ -55,7 +55,7 @@ def choose_stepper(
     state: State,
     fire_rate: float,
     compiled: CompiledSteppers,
-    graphs: RolloutGraphs,
+    graphs: RolloutGraphs | None = None,
 ) -> Stepper:
     """Return the way to take the steps of a rollout.
 
@@ -65,7 +65,7 @@ def choose_stepper(
         state: Where the rollout starts.
         fire_rate: Chance that a cell fires in it.
         compiled: Keeps what was compiled for earlier rollouts.
-        graphs: Keeps the fused rollouts that were recorded, on a CUDA device.
+        graphs: Keeps the fused rollouts that are recorded on a CUDA device; None: none are.
 
     Raises:
         ShapeError: Steps of bits, fused steps or steps in tiles are demanded and impossible.
