@@ -60,7 +60,7 @@ def test_a_rollout_has_the_bits_of_its_steps_and_the_gradient_of_float64(automat
     state = state_of(automaton, 2, (3, 5), 2**40 + 5)
     end, gradients = end_and_gradients(automaton, state, True, STEPS)
     with torch.no_grad():
-        assert end == one_by_one(automaton, state) == automaton.rollout(state, STEPS)
+        assert end == one_by_one(automaton, state)
     assert end.step == STEPS
     exact = deepcopy(automaton).double()
     wanted, exactly = end_and_gradients(exact, state.to(torch.float64), False, STEPS)
@@ -75,6 +75,8 @@ def test_what_a_rollout_keeps_changes_no_bit_of_states():
     automaton = CASES["cleared"]()
     state = state_of(automaton, 1, (3, 4), 9)
     whole, gradients = end_and_gradients(automaton, state, True, STEPS)
+    with torch.no_grad():
+        assert automaton.rollout(state, STEPS) == whole
     automaton.memory = ActivationMemory("segments", every=2)
     again, others = end_and_gradients(automaton, state, True, STEPS)
     assert again == whole

@@ -23,8 +23,8 @@ one for an automaton and a state; `nca bench RECIPE` times them beside each othe
   Weights that a short rollout does not reach have a gradient of zero rather than none, which Adam
   counts. What is compiled is not fused, unless `fused=True` demands that.
 - `fused`: perception, hidden layer and change in one launch on a CUDA device, forward and
-  backward; a rollout is one operation of autograd, which keeps nothing but states and masks, so
-  that `memory = "store"` takes the least. From the second of its kind on, a rollout is replayed as
+  backward; a rollout is one operation of autograd, which keeps nothing but states and masks
+  of a byte for each cell. From the second of its kind on, a rollout is replayed as
   CUDA graphs of 1, 2, 4, ... steps, which hold up to twice its states on the device; where they do
   not have the bits of their launches, a warning says so, and none is replayed. `lowering` says what
   fits: two axes, torus, float32 states, levels of one size, at most 128 channels, 3x3 kernels, one

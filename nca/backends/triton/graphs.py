@@ -11,6 +11,7 @@ recorded, and held against the same launches unrecorded. Where they do not have 
 nothing can be recorded, a warning says so and all further rollouts are launched step by step.
 """
 
+import threading
 import warnings
 import weakref
 from collections import OrderedDict
@@ -31,7 +32,7 @@ from nca.backends.triton.launches import (
     work_of,
 )
 
-MOST_KINDS = 4
+MOST_KINDS = 8
 """Kinds of rollouts whose graphs are kept; each keeps memory on the device."""
 
 MOST_AT_ONCE = 3
@@ -81,6 +82,7 @@ class GraphPiece:
         of_weights: bool,
         record: Record,
     ) -> None:
+        self.steps = steps
         own = inputs.with_levels([torch.empty_like(level) for level in inputs.levels])
         inputs = replace(inputs, rows=own, arguments=replace(inputs.arguments, steps=steps))
         self.first = inputs.levels
@@ -136,7 +138,8 @@ class RolloutGraph:
             self._sums = GradientSums(self.inputs, work_of(self.inputs, wanted, through=True))
         self._pieces: dict[int, GraphPiece] = {}
         self._claim: weakref.ref[GraphClaim] | None = None
-        self.checked = self.checked_back = False
+        self.checked: set[int] = set()
+        self.checked_back: set[int] = set()
         self._done: list[tuple[int, GraphPiece]] = []
 
     @property
@@ -152,19 +155,24 @@ class RolloutGraph:
         """Hold no rollout any longer."""
         self._claim = None
 
+    @property
+    def lengths(self) -> set[int]:
+        """The steps of the pieces of the last rollout."""
+        return {piece.steps for _, piece in self._done}
+
     def forward(self, inputs: RolloutInputs) -> tuple[tuple[Tensor, ...], GraphClaim]:
         """Return the levels after a rollout, `(B, H, W, C)` each, and its claim on what is kept."""
         steps = inputs.arguments.steps
         pieces = [self._piece(count) for count in powers(steps)]
         self._begin(inputs)
         levels, self._done, step = inputs.levels, [], inputs.arguments.step
-        for count, piece in zip(powers(steps), pieces, strict=True):
+        for piece in pieces:
             self._set_step(step)
             _copy(levels, piece.first)
             piece.replay()
             levels = piece.ahead.ends
             self._done.append((step, piece))
-            step += count
+            step += piece.steps
         claim = GraphClaim()
         self._claim = weakref.ref(claim) if self._sums else None
         return tuple(level.clone() for level in levels), claim
@@ -222,6 +230,7 @@ class RolloutGraphs:
         self._record = record
         self._kinds: OrderedDict[Any, list[RolloutGraph]] = OrderedDict()
         self._failed = False
+        self._lock = threading.RLock()  # two threads must not write to the memory of one graph
 
     def forward(
         self, inputs: RolloutInputs, *, keep: bool, wanted: Sequence[bool], of_weights: bool
@@ -236,22 +245,27 @@ class RolloutGraphs:
         """
         if inputs.arguments.steps < 2 or self._failed or _recording(inputs):
             return None
-        asked = tuple(wanted) if keep else ()
+        with self._lock:
+            return self._forward(inputs, keep, tuple(wanted), of_weights)
+
+    def _forward(
+        self, inputs: RolloutInputs, keep: bool, wanted: tuple[bool, ...], of_weights: bool
+    ) -> tuple[tuple[Tensor, ...], RolloutGraph, GraphClaim] | None:
         try:
-            graph = self._graph(inputs, keep, asked, of_weights)
+            graph = self._graph(inputs, keep, wanted, of_weights)
             if graph is None:
                 return None
             ends, claim = graph.forward(inputs)
         except RuntimeError as error:  # whatever a driver may raise, want of memory included
             self._give_up(inputs, f"{type(error).__name__}: {error}")
             return None
-        if not graph.checked:
+        if not graph.lengths <= graph.checked:
             plain = ForwardLaunches(inputs, keep=False)
             plain()
             if not _same(ends, plain.ends):
                 self._give_up(inputs, "a replayed rollout has other bits than its launches")
                 return None
-            graph.checked = True
+            graph.checked |= graph.lengths
         return ends, graph, claim
 
     def backward(
@@ -269,14 +283,15 @@ class RolloutGraphs:
         """
         if self._failed:
             return plain()
-        of_weights, fields = graph.backward(gradients)
-        graph.release()
-        if not graph.checked_back:
+        with self._lock:
+            of_weights, fields = graph.backward(gradients)
+            graph.release()
+        if not graph.lengths <= graph.checked_back:
             wanted = plain()
             if not _same((of_weights, *fields), (wanted[0], *wanted[1])):
                 self._give_up(graph.inputs, "a replayed gradient has other bits than its launches")
                 return wanted
-            graph.checked_back = True
+            graph.checked_back |= graph.lengths
         return of_weights, fields
 
     def _graph(
@@ -314,7 +329,9 @@ def _kind(inputs: RolloutInputs) -> tuple[Any, ...]:
     arguments, weights = inputs.arguments, inputs.weights
     shapes = tuple(tuple(row.shape) for row in inputs.rows)
     numbers = arguments.fire_rate, arguments.size, arguments.noise, arguments.life
-    return inputs.samples.device, weights.plan, weights.products, shapes, *numbers
+    # what is allocated in inference mode must not be written to outside of it
+    where = inputs.samples.device, torch.is_inference_mode_enabled()
+    return *where, weights.plan, weights.products, shapes, *numbers
 
 
 def _recording(inputs: RolloutInputs) -> bool:
