@@ -40,7 +40,7 @@ def everything(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
     """Return all that a step can hold, in small, with one or two nets."""
     layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16)])
     place = nca.RuleContext(layout, "body")
-    both = Lateral(place, hidden=9), BottomUp(place, hidden=9)
+    both = Lateral(place, hidden=9, shown="squashed"), BottomUp(place, hidden=9)
     rules = [*both[:nets], Fade(learned=True)]
     return nca.Automaton(
         layout,

@@ -15,6 +15,7 @@ from nca import Alive, Automaton, Layout, Level, Noise, RuleContext, State
 from nca.backends.fused import FusedStepper
 from nca.backends.triton.graphs import RolloutGraphs, powers
 from nca.backends.triton.launch import Launch
+from nca.backends.triton.launches import ForwardLaunches
 
 pytest.importorskip("triton")
 
@@ -140,6 +141,19 @@ def test_rollouts_that_wait_for_their_gradient_keep_what_is_theirs(monkeypatch):
     assert_same_bits(chained(graphs), chained(None))
     assert tape.replays >= 5
     assert len(tape.lengths) == 4, "two graphs, for two that wait at once"
+
+
+def test_a_gradient_that_is_not_its_launches_is_given_up_with_a_warning(monkeypatch):
+    tape = Tape(monkeypatch)
+
+    def half(launches: Callable[[], None]) -> Callable[[], None]:
+        return tape(launches) if isinstance(launches, ForwardLaunches) else lambda: None
+
+    automaton, graphs = one_net(2, 3), RolloutGraphs(half)
+    state = state_of(automaton, 1, (2, 2), 5)
+    wanted = bits(automaton, state, graphs, 2)
+    with pytest.warns(UserWarning, match="a replayed gradient has other bits than its launches"):
+        assert_same_bits(bits(automaton, state, graphs, 2), wanted)
 
 
 def test_what_cannot_be_recorded_is_launched_with_a_warning(monkeypatch):
