@@ -24,7 +24,7 @@ from triton.backends.compiler import GPUTarget
 
 import nca
 import nca.backends.fused
-from nca.backends.triton import mask, step
+from nca.backends.triton.launch import Launch
 from nca.checkpoint.find import benchmarks
 from nca.checkpoint.read import read_recipe
 from nca.registry.discovery import discover
@@ -40,7 +40,7 @@ def everything(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
     """Return all that a step can hold, in small, with one or two nets."""
     layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16)])
     place = nca.RuleContext(layout, "body")
-    both = Lateral(place, hidden=9), BottomUp(place, hidden=9)
+    both = Lateral(place, hidden=9, shown="squashed"), BottomUp(place, hidden=9)
     rules = [*both[:nets], Fade(learned=True)]
     return nca.Automaton(
         layout,
@@ -89,11 +89,11 @@ class Nowhere:
         return 0
 
 
-def compile_only(
-    label: dict[str, Any], program: Any, grid: tuple[int, ...], *given: Any, **options: Any
-) -> None:
+def compile_only(label: dict[str, Any], launch: Launch, *given: Any) -> None:
     """Compile a program in place of launching it, and print what it takes."""
-    made = program.run(*given, grid=grid, warmup=True, **options)
+    program, constants = launch.program, launch.constants
+    options = {**constants, **launch.options}
+    made = program.run(*given, grid=launch.grid, warmup=True, **options)
     if (program.__name__, made.hash) in SEEN:
         return
     SEEN.add((program.__name__, made.hash))
@@ -103,7 +103,7 @@ def compile_only(
         "triton": triton.__version__,
         "program": program.__name__,
         **label,
-        "products": options.get("PRODUCTS", "none"),
+        "products": constants.get("PRODUCTS", "none"),
         "target": target and target[1],
         "tensor_cores": len(re.findall(r"wgmma\.mma_async|mma\.sync", text)),
         "warps": made.metadata.num_warps,
@@ -129,7 +129,7 @@ def usage(binary: bytes) -> dict[str, int]:
 
 def compile_step(automaton: nca.Automaton, label: dict[str, Any], *, reduced: bool) -> None:
     """Compile what one step and its gradient launch."""
-    step.launch = mask.launch = lambda *given, **options: compile_only(label, *given, **options)
+    Launch.__call__ = lambda launch, *given: compile_only(label, launch, *given)
     automaton.fused = True
     state = automaton.seed(2, (5, 7))
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):

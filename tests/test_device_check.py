@@ -42,7 +42,8 @@ def test_right_steps_pass_and_are_tried_once(monkeypatch):
 
 
 @pytest.mark.parametrize("recipe", ["growing_lizard", "texture", "glom_mnist"])
-def test_right_steps_of_recipes_pass_in_bfloat16(recipe):
+def test_right_steps_of_recipes_pass_in_bfloat16(recipe, monkeypatch):
+    monkeypatch.setattr(device_check, "_fault_of_rollout", lambda *_: "")  # bounds are of a step
     assert matches(read_recipe(recipe).automaton().to(DEVICE), reduced=True)
 
 
@@ -89,6 +90,18 @@ def distort(monkeypatch, wrong: Callable[[Tensor], Tensor]) -> None:
     monkeypatch.setattr(FusedStepper, "step", wrongly)
 
 
+def test_a_rollout_that_is_not_its_steps_is_given_up(monkeypatch):
+    advance = FusedStepper.advance
+
+    def wrongly(stepper: FusedStepper, state: State, steps: int, fire_rate: float) -> State:
+        after = advance(stepper, state, steps, fire_rate)
+        return after.replace({"body": steeper(after["body"], 1.01)}) if steps > 1 else after
+
+    monkeypatch.setattr(FusedStepper, "advance", wrongly)
+    with pytest.warns(UserWarning, match="two steps in one operation are 0.01 from the same"):
+        assert not matches(one_net(2, 3))
+
+
 def test_the_plain_step_it_is_held_against_rounds_nothing_to_tf32(monkeypatch):
     kinds, step = (torch.backends.cudnn.conv, torch.backends.cuda.matmul), DenseStepper.step
     before, inside = [kind.fp32_precision for kind in kinds], []
@@ -106,6 +119,7 @@ def test_the_plain_step_it_is_held_against_rounds_nothing_to_tf32(monkeypatch):
 def test_what_differs_in_its_programs_is_tried_apart(monkeypatch):
     tried = []
     monkeypatch.setattr(device_check, "_fault", lambda *given: tried.append(given) or "")
+    monkeypatch.setattr(device_check, "_fault_of_rollout", lambda *_: "")
     one = one_net(2, 3)
     other = one_net(2, 3)
     other.rules_of("body")[0].__class__ = type("Other", (type(one.rules_of("body")[0]),), {})

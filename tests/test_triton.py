@@ -67,26 +67,29 @@ def test_a_fused_step_is_the_plain_step(settings):
     assert_same_future(automaton, state_of(automaton, 2, (7, 5), 2**40 + 3))
 
 
+def assert_the_same_cells_live(automaton: Automaton, state: State) -> None:
+    living = automaton.alive_mask(state)
+    assert living is not None
+    assert living.any()
+    assert not living.all()
+    ends = []
+    for automaton.fused in (True, False):
+        ends.append(automaton.step(state)["body"])
+    torch.testing.assert_close(*ends, equal_nan=True)
+
+
 @pytest.mark.parametrize("radius", [0, 1, 4])
 def test_the_living_are_the_same_also_beyond_the_grid_and_beside_nan(radius):
-    automaton = one_net(3, 4, alive=Alive("body", 1, 1.4, radius))
+    automaton = one_net(3, 4, alive=Alive("body", 1, 1.4, radius, dead="frozen"))
     state = state_of(automaton, 2, (3, 11), 12)
     state["body"][0, 1, 1, 4] = torch.nan
-    living, wanted = (
-        FusedStepper(automaton.spec, state).alive_mask(state),
-        automaton.alive_mask(state),
-    )
-    assert wanted.any()
-    assert not wanted.all()
-    assert torch.equal(living, wanted)
+    assert_the_same_cells_live(automaton, state)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 1), (2, 2)])
 def test_the_living_wrap_on_a_grid_narrower_than_their_reach(size):
     automaton = one_net(3, 4, alive=Alive("body", 1, 0.5))
-    state = state_of(automaton, 3, size, 2)
-    living = FusedStepper(automaton.spec, state).alive_mask(state)
-    assert torch.equal(living, automaton.alive_mask(state))
+    assert_the_same_cells_live(automaton, state_of(automaton, 3, size, 2))
 
 
 def test_nets_of_all_levels_are_fused_together():
@@ -165,11 +168,6 @@ def test_checkpoints_in_time_change_no_bit_of_states():
     assert torch.equal(others["body"], gradients["body"])
     # those of weights are summed in another order
     assert all(apart(others[name], gradients[name]) < 1e-6 for name in gradients)
-
-
-def test_a_rollout_is_the_plain_rollout():
-    automaton = one_net(2, 3, fire_rate=0.5)
-    assert_same_future(automaton, state_of(automaton, 1, (3, 4), 9), steps=2)
 
 
 def test_only_asked_gradients_are_computed():

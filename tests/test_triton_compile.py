@@ -22,7 +22,7 @@ pytest.importorskip("triton")
 
 SCRIPT = Path(__file__).parent / "compile_kernels.py"
 NETS = {"step_levels", "hidden_gradients", "field_gradients", "first_gradients"}
-MASKS = {"find_living", "bury_dead"}
+OTHERS = {"clear_dead", "squash_levels"}
 TARGETS = {80: "sm_80", 90: "sm_90a"}
 
 
@@ -41,7 +41,7 @@ def compiled(cache: Path, *arguments: str, triton: Path | None = None) -> list[d
 def assert_tensor_cores_are_used(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         assert line["target"] == TARGETS[line["card"]], line
-        # exact products use no tensor core, for there is none of float32; masks multiply nothing
+        # exact products use no tensor core, for there is none of float32; others multiply nothing
         assert (line["tensor_cores"] > 0) == (line["products"] == "reduced"), line
 
 
@@ -50,7 +50,7 @@ def test_all_that_a_step_can_hold_compiles_for_a_card(tmp_path):
     assert_tensor_cores_are_used(lines)
     found = {(line["program"], line["products"]) for line in lines}
     nets = {(name, products) for name in NETS for products in ("reduced", "exact")}
-    assert found == nets | {(name, "none") for name in MASKS}
+    assert found == nets | {(name, "none") for name in OTHERS}
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The fused step takes the plain step's place on a card; see `test_triton.py` for the host."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -14,7 +14,10 @@ from fused_case import (
     three_levels,
 )
 
-from nca import Alive, Automaton, Noise
+from nca import Alive, Automaton, Noise, State
+from nca.backends.fused import FusedStepper
+from nca.backends.triton import RolloutGraphs
+from nca.backends.triton.graphs import record_graph
 
 pytest.importorskip("triton")
 pytestmark = pytest.mark.gpu
@@ -69,3 +72,60 @@ def test_a_gpu_takes_fused_steps_unasked():
     for automaton.fused in (None, True):
         ends.append(automaton.step(state))
     assert ends[0] == ends[1]
+
+
+def bits(automaton: Automaton, state: State, graphs: RolloutGraphs | None, steps: int) -> list:
+    """Return the last levels, and the gradients of their squares."""
+    first = state.map(lambda level: level.clone().requires_grad_())
+    stepper = FusedStepper(automaton.spec, first, graphs)
+    end = stepper.advance(stepper.prepare(first), steps, automaton.fire_rate)
+    loss = torch.stack([level.square().sum() for level in end.values()]).sum()
+    given = [*first.values(), *automaton.parameters()]
+    return [*end.detach().values(), *torch.autograd.grad(loss, given)]
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+@pytest.mark.parametrize("made", [large, lambda: three_levels(fire_rate=0.5, noise=Noise(0.1))])
+def test_replayed_graphs_have_the_bits_of_their_launches_on_a_gpu(made, reduced):
+    recorded = []
+
+    def record(launches: Callable[[], None]) -> Callable[[], object]:
+        recorded.append(launches)
+        return record_graph(launches)
+
+    automaton, graphs = made(), RolloutGraphs(record)
+    with torch.no_grad():
+        for weight in automaton.parameters():
+            weight.mul_(0.3)
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=reduced):
+        for turn, steps in enumerate((7, 7, 5, 7, 6)):
+            state = state_of(automaton, 3, (23, 18), turn).replace(step=17 * turn)
+            ours, theirs = (bits(automaton, state, kept, steps) for kept in (graphs, None))
+            assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True)), (turn, steps)
+            with torch.no_grad():
+                for weight in automaton.parameters():
+                    weight.mul_(1.1)
+    assert len(recorded) == 6, "4, 2 and 1 steps, forward and back"
+
+
+def test_an_automaton_replays_its_rollouts_on_a_gpu():
+    automaton = one_net(16, 32, fire_rate=0.5)
+    state = state_of(automaton, 2, (16, 16), 5)
+    with torch.no_grad():
+        ends = [automaton.rollout(state, 5) for _ in range(3)]
+    assert ends[0] == ends[1] == ends[2]
+    assert any(automaton._rollout_graphs._kinds.values())
+
+
+def test_nothing_waits_for_a_gpu_in_a_rollout_and_its_gradient():
+    automaton = large()
+    state = state_of(automaton, 2, (16, 16), 6)
+    for _ in range(2):  # what is compiled, checked and recorded is so
+        end_and_gradients(automaton, state, True, 5)
+    first = state.map(lambda level: level.clone().requires_grad_())
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        automaton.rollout(first, 5)["body"].square().sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert first["body"].grad is not None

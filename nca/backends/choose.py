@@ -16,6 +16,7 @@ from nca.backends.device_check import matches_plain_step
 from nca.backends.fused import FusedStepper, fusion_obstacle
 from nca.backends.sparse import SparseStepper, spares_cells
 from nca.backends.tiled.stepper import TiledStepper, tiles_pay, tiling_obstacle
+from nca.backends.triton import RolloutGraphs
 from nca.distributed.sharded import ShardedStepper
 from nca.distributed.sharding import Sharding
 from nca.engine.state import State
@@ -49,7 +50,12 @@ class Execution:
 
 
 def choose_stepper(
-    spec: StepSpec, how: Execution, state: State, fire_rate: float, compiled: CompiledSteppers
+    spec: StepSpec,
+    how: Execution,
+    state: State,
+    fire_rate: float,
+    compiled: CompiledSteppers,
+    graphs: RolloutGraphs | None = None,
 ) -> Stepper:
     """Return the way to take the steps of a rollout.
 
@@ -59,6 +65,7 @@ def choose_stepper(
         state: Where the rollout starts.
         fire_rate: Chance that a cell fires in it.
         compiled: Keeps what was compiled for earlier rollouts.
+        graphs: Keeps the fused rollouts that are recorded on a CUDA device; None: none are.
 
     Raises:
         ShapeError: Steps of bits, fused steps or steps in tiles are demanded and impossible.
@@ -67,13 +74,14 @@ def choose_stepper(
         alone = replace(how, sharding=None)
         part = replace(spec, topology=how.sharding.topology(spec.topology))
         return ShardedStepper(
-            how.sharding, lambda state: choose_stepper(part, alone, state, fire_rate, compiled)
+            how.sharding,
+            lambda state: choose_stepper(part, alone, state, fire_rate, compiled, graphs),
         )
     if _bits(spec, how, state, fire_rate):
         return BitStepper(spec, state)
     compiles = how.compiled == "always" or (how.compiled == "training" and torch.is_grad_enabled())
     if (how.fused or not compiles) and _fused(spec, how, state, fire_rate):
-        return FusedStepper(spec, state)
+        return FusedStepper(spec, state, graphs if state.samples.is_cuda else None)
     if compiles:
         return compiled.stepper(spec)
     tiled = TiledStepper(spec, state) if _tiled(spec, how, state, fire_rate) else None

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from nca.engine.state import State
-from nca.engine.stepper import DenseStepper, StepSpec, channels_last
+from nca.engine.stepper import DenseStepper, Stepper, StepSpec, channels_last
 
 
-class CompiledStepper:
+class CompiledStepper(Stepper):
     """Steps that torch compiles when the first of them passes.
 
     Args:

@@ -2,7 +2,8 @@
 
 Drivers, cards and compilers differ, and whoever has not asked for fused steps must be able to
 rely on them: the first time that an automaton of some shape comes to a device, one fused step is
-held against a plain one, gradient and all, with weights and states drawn at random.
+held against a plain one, gradient and all, with weights and states drawn at random; and two of
+them in one operation against the same two by themselves.
 """
 
 import copy
@@ -45,7 +46,9 @@ def matches_plain_step(spec: StepSpec, state: State, fire_rate: float) -> bool:
     reduced = autocast_dtype(device.type) == torch.bfloat16
     key = (device, reduced, some_rest, *_kind(spec))
     if key not in _KNOWN:
-        fault = _fault(spec, state, 0.5 if some_rest else 1.0, REDUCED if reduced else EXACT)
+        chance = 0.5 if some_rest else 1.0
+        fault = _fault(spec, state, chance, REDUCED if reduced else EXACT)
+        fault = fault or _fault_of_rollout(spec, state, chance)
         if fault:
             warnings.warn(f"steps are not fused on {device}: {fault}", stacklevel=2)
         _KNOWN[key] = not fault
@@ -78,6 +81,16 @@ def _fault(spec: StepSpec, state: State, fire_rate: float, bounds: tuple[float, 
         if not apart < bound:
             return f"one step is {apart:.2g} from a plain one{what}"
     return ""
+
+
+def _fault_of_rollout(spec: StepSpec, state: State, fire_rate: float) -> str:
+    """Return what is wrong with two fused steps in one operation, or nothing."""
+    twin, one = _drawn(spec, state)
+    together, singly = (_rolled(twin, one, fire_rate, lengths) for lengths in ((2,), (1, 1)))
+    apart = max(map(_apart, together, singly))
+    if apart < max(EXACT):
+        return ""
+    return f"two steps in one operation are {apart:.2g} from the same one by one"
 
 
 def _drawn(spec: StepSpec, state: State) -> tuple[StepSpec, State]:
@@ -123,6 +136,29 @@ def _step(
         total = torch.stack([end.float().square().sum() for end in ends]).sum()
         slopes = torch.autograd.grad(total, list(before.values()))
     return [end.detach() for end in ends], list(slopes)
+
+
+def _rolled(
+    spec: StepSpec, state: State, fire_rate: float, lengths: tuple[int, ...]
+) -> list[Tensor]:
+    """Return the levels after rollouts of these lengths, and the gradients of their squares.
+
+    They are those by the levels before, and by the weights.
+    """
+    weights = [
+        weight for own in spec.rules.values() for rule in own for weight in rule.parameters()
+    ]
+    with torch.enable_grad():
+        before = {name: state[name].clone().requires_grad_() for name in spec.writable_levels}
+        stepper = FusedStepper(spec, state)
+        after = stepper.prepare(state.replace(before))
+        for length in lengths:
+            after = stepper.advance(after, length, fire_rate)
+        ends = [after[name] for name in spec.writable_levels]
+        total = torch.stack([end.square().sum() for end in ends]).sum()
+        given = [*before.values(), *(weight for weight in weights if weight.requires_grad)]
+        slopes = torch.autograd.grad(total, given, materialize_grads=True)
+    return [*(end.detach() for end in ends), *slopes]
 
 
 def _apart(one: Tensor, other: Tensor) -> float:

@@ -7,29 +7,30 @@ numbers and the same results within rounding.
 
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from nca.backends.lowering import FusedMLP, FusedScale, FusedTerm, lower
 from nca.backends.triton import (
-    AliveChannel,
+    AliveCells,
     LevelWeights,
+    LifePlan,
     NetWeights,
-    StepArguments,
-    advance,
-    clear_dead_cells,
-    find_alive,
+    RolloutArguments,
+    RolloutGraphs,
+    ShownPlan,
     interpreted,
     prepare,
+    roll_out,
 )
 from nca.engine.conditions import remember
 from nca.engine.context import RuleContext
-from nca.engine.program import CellMap
+from nca.engine.program import CellMap, Squash
 from nca.engine.rng import number_of
 from nca.engine.state import State
-from nca.engine.stepper import HasSpec, StepSpec, channels_last
+from nca.engine.stepper import HasSpec, Stepper, StepSpec, channels_last
 from nca.errors import ShapeError
 
 MOST_CHANNELS = 128
@@ -44,23 +45,33 @@ OLDEST = (8, 0)
 FieldKey = tuple[str, CellMap | None]
 
 
-class FusedStepper:
-    """Steps of one launch each.
+class FusedStepper(Stepper):
+    """Steps of one launch each, or two where the dead are cleared; a rollout is one operation.
 
     Args:
         spec: What a step is; `fusion_obstacle` finds nothing in its way.
         state: The state that the rollout starts from.
+        graphs: Records rollouts and replays them, or None: each step is launched.
     """
 
-    def __init__(self, spec: StepSpec, state: State) -> None:
-        self.spec = spec
+    def __init__(self, spec: StepSpec, state: State, graphs: RolloutGraphs | None = None) -> None:
+        self.spec, self.graphs = spec, graphs
         self.names: list[str] = []
         self.fields: list[FieldKey] = []
         kind = next(iter(state.values())).device.type
         reduced = autocast_dtype(kind) == torch.bfloat16
         with torch.autocast(kind, enabled=False):  # weights are rounded once, when they are whole
             changing = [name for name in spec.writable_levels if self._changes(name)]
-            self.weights = prepare([self._level(name, state) for name in changing], reduced=reduced)
+            levels = [self._level(name, state) for name in changing]
+            self.shown = self._shown(changing)
+            self.weights = prepare(levels, list(self.shown.values()), reduced=reduced)
+        self.life = self._life()
+        mapped = any(
+            cell_map and name in changing and number not in self.shown
+            for number, (name, cell_map) in enumerate(self.fields)
+        )
+        self.singly = bool(mapped or spec.skips)
+        """Whether steps are taken one by one, for what is between them is not fused."""
 
     def prepare(self, state: State) -> State:
         """Return the state with the channels of each cell side by side."""
@@ -68,50 +79,62 @@ class FusedStepper:
 
     def step(self, state: State, fire_rate: float) -> State:
         """Let one step pass; see `nca.engine.stepper.Stepper.step`."""
-        spec, alive = self.spec, self.alive_mask(state)
-        arguments = StepArguments(
-            random_seed=state.random_seed,
-            step=state.step,
-            samples=state.samples,
-            fire_rate=fire_rate,
-            living=alive if spec.alive and spec.alive.dead == "frozen" else None,
-            size=spec.step_size,
-            noise=spec.noise.scale if spec.noise else 0.0,
-        )
-        fields = [
-            cell_map(state[name]).float() if cell_map else state[name]
-            for name, cell_map in self.fields
-        ]
-        levels = dict(zip(self.names, advance(self.weights, arguments, fields), strict=True))
-        after = state.replace(levels, step=state.step + 1)
-        if alive is not None and spec.alive and spec.alive.dead == "cleared":
-            after = self.clear_dead(after, alive)
-        return remember(spec.skips, spec.writable_levels, state, after)
+        return self.advance(state, 1, fire_rate)
+
+    def advance(self, state: State, steps: int, fire_rate: float) -> State:
+        """Let many steps pass as one operation; see `nca.engine.stepper.Stepper.advance`."""
+        each = 1 if self.singly else max(steps, 1)
+        for _ in range(0, steps, each):
+            state = self._advance(state, each, fire_rate)
+        return state
 
     def restore(self, state: State, whole: State) -> State:
         """Return the state as it is; see `nca.engine.stepper.Stepper.restore`."""
         return state
 
-    def alive_mask(self, state: State) -> Tensor | None:
-        """Return what `StepSpec.alive_mask` returns."""
-        alive = self.spec.alive
-        return find_alive(state[alive.level], self._channel()) if alive else None
+    def _advance(self, state: State, steps: int, fire_rate: float) -> State:
+        spec = self.spec
+        arguments = RolloutArguments(
+            steps=steps,
+            random_seed=state.random_seed,
+            step=state.step,
+            samples=state.samples,
+            fire_rate=fire_rate,
+            size=spec.step_size,
+            noise=spec.noise.scale if spec.noise else 0.0,
+            life=self.life,
+        )
+        fields = [
+            cell_map(state[name]).float() if cell_map and n not in self.shown else state[name]
+            for n, (name, cell_map) in enumerate(self.fields)
+        ]
+        ends = roll_out(self.weights, arguments, fields, self.graphs)
+        levels = dict(zip(self.names, ends, strict=True))
+        after = state.replace(levels, step=state.step + steps)
+        return remember(spec.skips, spec.writable_levels, state, after)
 
-    def clear_dead(self, state: State, alive_before: Tensor) -> State:
-        """Return what `StepSpec.clear_dead` returns."""
-        alive, names = self.spec.alive, self.spec.writable_levels
-        assert alive is not None
-        levels = [state[name] for name in names]
-        cleared = clear_dead_cells(state[alive.level], levels, alive_before, self._channel())
-        return state.replace(dict(zip(names, cleared, strict=True)))
+    def _shown(self, changing: Sequence[str]) -> dict[int, ShownPlan]:
+        """Return which fields are changing levels squashed, which is done beside the steps."""
+        return {
+            number: ShownPlan(
+                number, self._field(name, None), self.spec.layout[name].channels, cell_map.bound
+            )
+            for number, (name, cell_map) in enumerate(self.fields)
+            if name in changing and isinstance(cell_map, Squash)
+        }
 
-    def _channel(self) -> AliveChannel:
+    def _life(self) -> AliveCells | None:
         alive = self.spec.alive
-        assert alive is not None
-        return AliveChannel(alive.channel, alive.radius, float(alive.above))
+        if alive is None:
+            return None
+        channels = self.spec.layout[alive.level].channels
+        plan = LifePlan(self._field(alive.level, None), channels, alive.channel, alive.radius)
+        return AliveCells(plan, float(alive.above), alive.dead == "frozen")
 
     def _changes(self, name: str) -> bool:
-        return bool(self.spec.rules_of(name) or self._noise(name))
+        spec = self.spec
+        cleared = spec.alive is not None and spec.alive.dead == "cleared"
+        return bool(spec.rules_of(name) or self._noise(name) or cleared)
 
     def _noise(self, name: str) -> tuple[str, ...]:
         noise = self.spec.noise

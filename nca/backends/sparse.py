@@ -14,6 +14,7 @@ from nca.engine.state import State
 from nca.engine.step_inputs import DenseInputs
 from nca.engine.stepper import (
     DenseStepper,
+    Stepper,
     StepSpec,
     complete_step,
     dense_update,
@@ -27,7 +28,7 @@ from nca.engine.stepper import (
 WORTH_LISTING = 0.35
 
 
-class SparseStepper:
+class SparseStepper(Stepper):
     """Steps that leave out the cells that cannot change, where that is faster.
 
     Args:

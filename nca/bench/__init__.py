@@ -8,8 +8,9 @@
 `plain` is the whole grid, every rule its own convolution, eager, float32. Forward rollouts and
 training iterations are timed; the ways take turns, and medians, quartiles and memory are printed
 beside the device's best. On a CUDA device `compiled` is what torch compiles, and `fused` a launch
-for each step; `compiled_graph` and `fused_graph` are the same, captured as CUDA graphs, which
-leaves out the time of Python. What was measured: `nca help measured`.
+or two for each step, replayed as graphs of powers of two steps; `compiled_graph` and `fused_graph`
+are whole rollouts captured as CUDA graphs, which leaves out all time of Python. What was measured:
+`nca help measured`.
 
 `case` is what is measured, `backends` how it may be run, `captured` a rollout as a CUDA graph,
 `flops` the least that must be computed and moved, `roofline` what the device can do at best,

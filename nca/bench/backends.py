@@ -128,14 +128,14 @@ BACKENDS: tuple[Backend, ...] = (
     ),
     Backend(
         "fused",
-        "a step in one launch, demanded",
+        "a step in one launch or two, demanded, replayed as graphs",
         _fused,
         compiles=True,
         lacks=_only_on_cuda("Triton's programs run on CUDA devices"),
     ),
     Backend(
         "fused_graph",
-        "the same, a rollout captured as one CUDA graph",
+        "the same, a whole rollout captured as one CUDA graph",
         _captured(_fused),
         compiles=True,
         lacks=_only_on_cuda("graphs are captured on CUDA devices"),

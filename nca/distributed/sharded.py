@@ -13,7 +13,7 @@ from nca.engine.state import State
 from nca.engine.stepper import Stepper
 
 
-class ShardedStepper:
+class ShardedStepper(Stepper):
     """The steps of a process's part, taken in another way.
 
     Args:

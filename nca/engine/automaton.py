@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nca.backends.choose import CompileMode, Execution, choose_stepper
 from nca.backends.compiled import CompiledSteppers
+from nca.backends.triton import RolloutGraphs
 from nca.distributed.sharding import Sharding
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.conditions import Alive, Noise, Skip
@@ -98,6 +99,7 @@ class Automaton(nn.Module):
         self.compiled: CompileMode = compiled
         self.sharding = sharding
         self._compiled_steppers = CompiledSteppers()
+        self._rollout_graphs = RolloutGraphs()
         for name in rules:
             if hasattr(nn.ModuleDict, name) or name in ("own", "below", "above", "training"):
                 raise ShapeError(
@@ -170,9 +172,7 @@ class Automaton(nn.Module):
         stepper = self._stepper(state, rate)
 
         def advance(state: State, steps: int) -> State:
-            for _ in range(steps):
-                state = stepper.step(state, rate)
-            return state
+            return stepper.advance(state, steps, rate)
 
         return stepper.restore(self.memory.run(advance, stepper.prepare(state), steps), state)
 
@@ -211,7 +211,8 @@ class Automaton(nn.Module):
         how = Execution(
             self.sparse, self.tiled, self.bits, self.fused, self.compiled, self.sharding
         )
-        return choose_stepper(self.spec, how, state, fire_rate, self._compiled_steppers)
+        kept = self._compiled_steppers, self._rollout_graphs
+        return choose_stepper(self.spec, how, state, fire_rate, *kept)
 
     def _rate(self, fire_rate: float | None, where: str) -> float:
         if fire_rate is None:

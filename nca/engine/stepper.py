@@ -139,6 +139,18 @@ class Stepper(Protocol):
         """
         ...
 
+    def advance(self, state: State, steps: int, fire_rate: float) -> State:
+        """Let many steps pass on a prepared state, one by one unless this way knows better.
+
+        Args:
+            state: The old state; it is left untouched.
+            steps: How many.
+            fire_rate: Chance that a cell fires, from 0 to 1.
+        """
+        for _ in range(steps):
+            state = self.step(state, fire_rate)
+        return state
+
     def restore(self, state: State, whole: State) -> State:
         """Return a stepped state as the caller knows it.
 
@@ -149,7 +161,7 @@ class Stepper(Protocol):
         ...
 
 
-class DenseStepper:
+class DenseStepper(Stepper):
     """The plain step: every cell of every level, one rule after the other.
 
     Args:

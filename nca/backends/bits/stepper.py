@@ -15,14 +15,14 @@ from nca.backends.bits.words import WordGrid
 from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import NotDeclared
 from nca.engine.state import State
-from nca.engine.stepper import HasSpec, StepSpec
+from nca.engine.stepper import HasSpec, Stepper, StepSpec
 from nca.types import Size
 
 BLOCK = 1 << 15
 """Words that a gate computes at once, as a rule: the outcomes of all gates stay in the cache."""
 
 
-class BitStepper:
+class BitStepper(Stepper):
     """Steps of bits.
 
     Args:

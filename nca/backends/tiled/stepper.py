@@ -19,7 +19,7 @@ from nca.engine.program import MLPTerm, Program, Stencils
 from nca.engine.rim import Rim, transformed
 from nca.engine.state import State
 from nca.engine.step_inputs import DenseInputs
-from nca.engine.stepper import HasSpec, StepSpec, complete_step, dense_update
+from nca.engine.stepper import HasSpec, Stepper, StepSpec, complete_step, dense_update
 
 WORTH_TILING = 0.75
 """The chance to fire up to which cells that perceive by kernels of their own are faster in tiles.
@@ -27,7 +27,7 @@ Measured on one core: with 0.5 steps take half to two thirds of the dense time, 
 times as long."""
 
 
-class TiledStepper:
+class TiledStepper(Stepper):
     """Steps in tiles.
 
     Args:

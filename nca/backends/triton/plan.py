@@ -59,6 +59,22 @@ class LevelPlan(NamedTuple):
     noise: tuple[int, ...]
 
 
+class ShownPlan(NamedTuple):
+    """A field that is a level as nets read it: squashed.
+
+    Attributes:
+        field: Which of the fields.
+        source: The field that is the level itself.
+        channels: Channels of both.
+        bound: What it is squashed to.
+    """
+
+    field: int
+    source: int
+    channels: int
+    bound: float
+
+
 class StepPlan(NamedTuple):
     """All levels that are written, and the sizes of the three parts of the weights.
 
@@ -68,6 +84,7 @@ class StepPlan(NamedTuple):
         lasts: Numbers in all last layers.
         shares: How many levels add a share of themselves.
         hidden: Hidden units of all nets.
+        shown: What is computed of the levels before each step.
     """
 
     levels: tuple[LevelPlan, ...]
@@ -75,12 +92,29 @@ class StepPlan(NamedTuple):
     lasts: int
     shares: int
     hidden: int
+    shown: tuple[ShownPlan, ...]
 
     @property
     def many(self) -> bool:
         """Whether some net reads or writes many channels."""
         blocks = [max(level.block, net.block) for level in self.levels for net in level.nets]
         return max(blocks, default=0) >= MANY
+
+
+class LifePlan(NamedTuple):
+    """What tells which cells live.
+
+    Attributes:
+        field: Which of the fields holds the channel that tells.
+        channels: Channels of that field.
+        channel: The channel that tells.
+        radius: How near to a mature cell a living one is.
+    """
+
+    field: int
+    channels: int
+    channel: int
+    radius: int
 
 
 class Unit(NamedTuple):
@@ -99,6 +133,14 @@ class Unit(NamedTuple):
     start: int
 
 
+class Through(NamedTuple):
+    """A field that is squashed, and the nets that read it."""
+
+    field: int
+    bound: float
+    nets: tuple[NetPlan, ...]
+
+
 class Target(NamedTuple):
     """A field whose gradient is asked for.
 
@@ -106,7 +148,8 @@ class Target(NamedTuple):
         field: Which of the fields.
         channels: Its channels.
         block: The same, filled up to a power of two.
-        nets: The nets that read it.
+        nets: The nets that read it as it is.
+        through: What is computed of it, and the nets that read that.
         place: Where it stands in the plan if it is a level that is written; else -1.
         level: That level, or any.
         share: How many levels before it add a share of themselves.
@@ -116,6 +159,7 @@ class Target(NamedTuple):
     channels: int
     block: int
     nets: tuple[NetPlan, ...]
+    through: tuple[Through, ...]
     place: int
     level: LevelPlan
     share: int
@@ -155,17 +199,27 @@ def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> 
             among them in any case, for the sake of that share.
     """
     places = {level.field: place for place, level in enumerate(plan.levels)}
+    shown = {one.field for one in plan.shown}
     found = []
     for field, count in enumerate(channels):
         place = places.get(field, -1)
         level = plan.levels[place]
         shares = place >= 0 and level.share >= 0
-        if wanted[field] or shares:
-            nets = tuple(net for level in plan.levels for net in level.nets if net.field == field)
+        if field not in shown and (wanted[field] or shares):
+            through = tuple(
+                Through(one.field, one.bound, _readers(plan, one.field))
+                for one in plan.shown
+                if one.source == field
+            )
+            nets = _readers(plan, field)
             share = level.share - plan.firsts - plan.lasts if shares else -1
             block = power(count, SMALLEST)
-            found.append(Target(field, count, block, nets, place, level, share))
+            found.append(Target(field, count, block, nets, through, place, level, share))
     return Targets(tuple(found))
+
+
+def _readers(plan: StepPlan, field: int) -> tuple[NetPlan, ...]:
+    return tuple(net for level in plan.levels for net in level.nets if net.field == field)
 
 
 def power(number: int, least: int = 1) -> int:

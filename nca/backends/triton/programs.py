@@ -158,18 +158,49 @@ def _noise(draw, sample, cell, channel, KIND: tl.constexpr):
 
 
 @triton.jit
-def moves_of(
-    living, sample, row, inside, cell, draw, chance,
-    STREAM: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
-):  # fmt: skip
-    """Return 1 where a cell may change in this step and 0 elsewhere, `(M, 1)`."""
-    moves = inside
+def highest_near(field, row, inside, height, width, LIFE: tl.constexpr):
+    """Return the maximum of the channel that tells life in the neighbourhood, `(M, 1)`."""
+    CHANNELS: tl.constexpr = LIFE.channels
+    CHANNEL: tl.constexpr = LIFE.channel
+    RADIUS: tl.constexpr = LIFE.radius
+    highest = tl.load(field + row.to(tl.int64) * CHANNELS + CHANNEL, mask=inside, other=0.0)
+    if RADIUS == 1:  # unrolled, so that all loads are on their way at once
+        for tap in tl.static_range(9):
+            at = tap_rows(row, tap, height, width, 1).to(tl.int64)
+            seen = tl.load(field + at * CHANNELS + CHANNEL, mask=inside, other=0.0)
+            highest = tl.maximum(highest, seen, propagate_nan=tl.PropagateNan.ALL)
+    else:
+        x = row % width
+        y = row // width % height
+        side: tl.constexpr = 2 * RADIUS + 1
+        for n in range(side * side):
+            # the radius may exceed the side; the rest of a division has the sign of the dividend
+            down = ((y + n // side - RADIUS) % height + height) % height
+            right = ((x + n % side - RADIUS) % width + width) % width
+            at = (row + (down - y) * width + (right - x)).to(tl.int64)
+            seen = tl.load(field + at * CHANNELS + CHANNEL, mask=inside, other=0.0)
+            highest = tl.maximum(highest, seen, propagate_nan=tl.PropagateNan.ALL)
+    return highest
+
+
+@triton.jit
+def draw_of(clock, ahead):
+    """Return what all draws of a step begin with: the random seed in two halves, and the step.
+
+    They are read from the device, so that a captured launch serves any rollout; how far ahead of
+    the first step of a rollout a launch is belongs to the launch.
+    """
+    return tl.load(clock), tl.load(clock + 1), tl.load(clock + 2) + ahead
+
+
+@triton.jit
+def fires(sample, inside, cell, draw, chance, STREAM: tl.constexpr, FIRE: tl.constexpr):
+    """Return which cells of a tile fire in a step, `(M, 1)`."""
+    fire = inside
     if FIRE:
         bits = _drawn(draw, sample, cell, 0, STREAM)
-        moves = moves & ((bits >> 8 & 0xFFFFFF) < chance)
-    if FROZEN:
-        moves = moves & (tl.load(living + row, mask=inside, other=0) != 0)
-    return moves.to(tl.float32)
+        fire = fire & ((bits >> 8 & 0xFFFFFF) < chance)
+    return fire
 
 
 @triton.jit
@@ -181,15 +212,23 @@ def tile_rows(tile, count, TILE: tl.constexpr):
 
 @triton.jit
 def _step_level(
-    fields, out, weights, low, living, samples, draw, chance, size, scale, count, height, width,
-    PLAN: tl.constexpr, N: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
-    TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+    fields, out, weights, low, living, samples, draw, chance, size, scale, above,
+    count, height, width,
+    PLAN: tl.constexpr, N: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr,
+    FROZEN: tl.constexpr, CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     LEVEL: tl.constexpr = PLAN.levels[N]
     NOISE: tl.constexpr = LEVEL.noise
     row, inside = tile_rows(tl.program_id(0), count, TILE)
     cells = height * width
     sample = tl.load(samples + row // cells, mask=inside, other=0).to(tl.int32)
+    moves = fires(sample, inside, row % cells, draw, chance, LEVEL.fire, FIRE)
+    if FROZEN or CLEARED:
+        lives = highest_near(fields[LIFE.field], row, inside, height, width, LIFE) > above
+        if N == 0:
+            tl.store(living + row, lives.to(tl.uint8), mask=inside)
+        if FROZEN:
+            moves = moves & lives
     channel = tl.arange(0, LEVEL.block)[None, :]
     there = inside & (channel < LEVEL.channels)
     at = row.to(tl.int64) * LEVEL.channels + channel
@@ -200,26 +239,21 @@ def _step_level(
     change *= size
     if len(NOISE) > 0:
         change += scale * _noise(draw, sample, row % cells, channel, NOISE)
-    moves = moves_of(
-        living, sample, row, inside, row % cells, draw, chance, LEVEL.fire, FIRE, FROZEN
-    )
-    tl.store(out + at, own + change * moves, mask=there)
+    tl.store(out + at, own + change * moves.to(tl.float32), mask=there)
 
 
-@triton.jit(
-    do_not_specialize=["low_seed", "high_seed", "step", "chance", "count", "height", "width"]
-)
+@triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width"])
 def step_levels(
-    fields, outs, weights, low, living, samples, low_seed, high_seed, step, chance, size, scale,
+    fields, outs, weights, low, living, samples, clock, ahead, chance, size, scale, above,
     count, height, width,
-    PLAN: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
-    TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+    PLAN: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """Let one step pass: a program for each tile of each level."""
-    draw = (low_seed, high_seed, step)
+    """Let one step pass, a program for each tile of each level; write which cells live before."""
+    draw = draw_of(clock, ahead)
     for n in tl.static_range(len(PLAN.levels)):
         if tl.program_id(1) == n:
             _step_level(
-                fields, outs[n], weights, low, living, samples, draw, chance, size, scale,
-                count, height, width, PLAN, n, FIRE, FROZEN, TILE, PRODUCTS,
+                fields, outs[n], weights, low, living, samples, draw, chance, size, scale, above,
+                count, height, width, PLAN, n, LIFE, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
             )  # fmt: skip

@@ -14,7 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca.backends.triton.plan import MANY, SMALLEST, TAPS, LevelPlan, NetPlan, StepPlan, power
+from nca.backends.triton.plan import (
+    MANY,
+    SMALLEST,
+    TAPS,
+    LevelPlan,
+    NetPlan,
+    ShownPlan,
+    StepPlan,
+    power,
+)
 
 WIDEST, DEEPEST = 128, 64
 """Hidden units that a program holds at once, and rows of a first layer that one product takes."""
@@ -73,11 +82,14 @@ class LevelWeights:
     noise: Sequence[int]
 
 
-def lay_out(levels: Sequence[LevelWeights], *, exact: bool) -> tuple[StepPlan, Tensor]:
+def lay_out(
+    levels: Sequence[LevelWeights], shown: Sequence[ShownPlan], *, exact: bool
+) -> tuple[StepPlan, Tensor]:
     """Return the plan and all weights in one row of numbers, as tensor operations of them.
 
     Args:
         levels: What is summed for each level; there is at least one.
+        shown: What is computed of the levels before each step.
         exact: Whether products are those of float32.
     """
     sizes = [_sizes(net, level, exact) for level in levels for net in level.nets]
@@ -109,7 +121,8 @@ def lay_out(levels: Sequence[LevelWeights], *, exact: bool) -> tuple[StepPlan, T
             )
         )
     lasts_begin = sum(net.rows * net.hidden for net in sizes)
-    plan = StepPlan(tuple(placed), lasts_begin, shares - lasts_begin, len(own), at.hidden)
+    sizes_of_parts = lasts_begin, shares - lasts_begin, len(own)
+    plan = StepPlan(tuple(placed), *sizes_of_parts, at.hidden, tuple(shown))
     return plan, torch.cat([part.flatten() for part in (*firsts, *lasts, *own)])
 
 
