@@ -91,7 +91,7 @@ class Harness:
         resampling: Resampling = Resampling(),  # noqa: B008, it is frozen
     ) -> None:
         self.place_rule = place_rule
-        ways = {"coarsen": resampling.coarsen, "refine": resampling.refine}
+        coarsen, refine = resampling.coarsen, resampling.refine
         refusals: list[NCAError] = []
         rule: Any = getattr(place_rule, "func", place_rule)  # what a partial is made of
         named = set(getattr(rule, "reads", ())) - {"own", "below", "above"}
@@ -101,7 +101,7 @@ class Harness:
             self.layout = Layout(
                 [Level(name, 2, input=True) for name in sorted(named - set(levels))]
                 + [
-                    Level(name, n, name == "under", scale, **ways)
+                    Level(name, n, name == "under", scale, coarsen, refine)
                     for (name, n), scale in zip(levels.items(), scales, strict=True)
                 ]
             )

@@ -130,7 +130,7 @@ class Objects(Task):
         self.agreement = None
         if agreement:
             self.agreement = Agreement(
-                Layout([layout[name] for name in written]),
+                [layout[name] for name in written],
                 self.read.name,
                 temperature=temperature,
                 among_images=False,
