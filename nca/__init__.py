@@ -144,6 +144,7 @@ if TYPE_CHECKING:
     from nca.tasks.task import ClassShare as ClassShare
     from nca.tasks.task import Task as Task
     from nca.tasks.task import TaskContext as TaskContext
+    from nca.tasks.watched import WatchedTask as WatchedTask
     from nca.validation.checked import Options as Options
     from nca.validation.faults import Fault as Fault
     from nca.validation.faults import OptionError as OptionError
@@ -225,6 +226,7 @@ NAMES = {
         "ClassShare",
     ),
     "nca.tasks.prediction": ("Prediction",),
+    "nca.tasks.watched": ("WatchedTask",),
     "nca.tasks.display": (
         "Display",
         "ChannelColours",

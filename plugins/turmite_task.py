@@ -7,7 +7,6 @@
 """
 
 import colorsys
-from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -18,15 +17,14 @@ from nca import (
     Display,
     Fault,
     HostRNG,
-    NCAError,
     OptionError,
     Share,
     State,
-    Task,
     TaskContext,
+    WatchedTask,
     register,
 )
-from nca.types import Count, Samples, Size, Split
+from nca.types import Count, Samples, Size
 from nca_plugins.turmites import HEADINGS, numbers_of_ants
 
 TOLD_APART = 16
@@ -36,7 +34,7 @@ ANT = (0.86, 0.15, 0.15)
 
 
 @register.task("turmite")
-class TurmiteTask(Task):
+class TurmiteTask(WatchedTask):
     """Put ants on an empty ground, and count the cells that they have painted.
 
     Args:
@@ -60,11 +58,11 @@ class TurmiteTask(Task):
         level: str = "",
         trials: Samples = 1,
     ) -> None:
-        super().__init__(setting)
+        super().__init__(setting, trials)
         names = list(setting.layout)
         self.ground = setting.grid_level(ground or names[0], "ground")
         self.level = setting.grid_level(level or names[-1], "level")
-        self.ants, self.count = ants, trials
+        self.ants = ants
         faults = []
         if len(setting.size) != 2:
             to_do = "ants walk on two axes: [grid] size = [height, width]"
@@ -77,11 +75,6 @@ class TurmiteTask(Task):
             faults.append(Fault(("level",), words, f"ants need {HEADINGS}, one for each heading"))
         if faults:
             raise OptionError(faults, "TurmiteTask(...)")
-        self.device = torch.device("cpu")
-
-    def prepare(self, device: torch.device, *_: object, **__: object) -> None:
-        """Remember where states shall be."""
-        self.device = device
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return an empty ground with its ants for each sample number."""
@@ -97,20 +90,6 @@ class TurmiteTask(Task):
             chosen = torch.zeros_like(chance).scatter_(1, chance.topk(more).indices, 1.0)
             ants[:, :HEADINGS] += chosen.view(-1, HEADINGS, height, width).to(ants)
         return Batch(state.replace({self.level.name: ants}))
-
-    def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
-        """Refuse: there is nothing to train for."""
-        raise NCAError(
-            "ants are watched, and not trained for.",
-            where='[task] name = "turmite"',
-            to_do="leave the table [train] out, or name another task: nca plugins lists them",
-        )
-
-    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
-        """Yield first states; their sample numbers count down from -1."""
-        samples = -1 - torch.arange(self.count, device=self.device)
-        for part in samples.split(batch):
-            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return how many cells have another colour than the first, and how many ants there are."""

@@ -529,3 +529,11 @@ def test_states_that_differ_look_different_on_the_page():
     assert isinstance(model.task, PatternTask)
     state = State({"cells": torch.arange(4.0).view(1, 1, 2, 2)})
     assert len(model.task.picture(state).flatten(2)[0].T.unique(dim=0)) == 4
+
+
+def test_plain_text_stands_in_a_recipe_as_runs_do_and_runs_without_end_are_completed():
+    made = task(pattern="!Name: glider\n.O.\n..O\nOOO\n", at=(0, 0))
+    made.check()
+    assert made.display().first["cells"][0, 0, :3, :3].tolist() == GLIDER
+    with pytest.raises(OptionError, match=re.escape('would end with "!": bo$2bo$3o!')):
+        task(pattern="bo$2bo$3o").check()

@@ -77,7 +77,7 @@ def installed(tmp_path, monkeypatch) -> Path:
         )
     (tmp_path / "pretrained").mkdir()
     (tmp_path / "pretrained" / "empty.safetensors").write_bytes(b"")
-    for module in ("nca.play.gallery", "nca.checkpoint.find"):
+    for module in ("nca.play.gallery", "nca.play.gallery_entries", "nca.checkpoint.find"):
         monkeypatch.setattr(
             f"{module}.recipes", lambda: {path.stem: path for path in tmp_path.glob("*.toml")}
         )

@@ -22,9 +22,10 @@ checkpoint starts a new history.
 
 `model` (what is played), `cells` (what levels hold), `events` (what a person does), `history`
 (which branches of time there are), `session` (the current moment) and `views` (what is shown) know
-nothing of pages; `gallery`, `hub`, `protocol`, `server` and `page/` stand on top of them. Public to
-the other folders: `extra`, `follow`, `gallery`, `history_file`, `launch`, `ending`, `hub`, `model`,
-`server`, `session`, `work`, and what `__all__` names.
+nothing of pages; `gallery` (with what `gallery_entries` lists), `hub`, `protocol`, `server` and
+`page/` stand on top of them. Public to the other folders: `extra`, `follow`, `gallery`,
+`history_file`, `launch`, `ending`, `hub`, `model`, `server`, `session`, `work`, and what `__all__`
+names.
 """
 
 from nca.play.events import Event, parse_event

@@ -5,6 +5,7 @@ the loss of final states, measures them, and says how to show them. `nca plugins
 there are with their options, which are the keys of `[task]` in a recipe.
 
 - `task`: the contract, `Task`, with its defaults.
+- `watched`: tasks that nothing is trained for, `WatchedTask`.
 - `contract`: what a task must answer, judged where its methods answer.
 - `batch`: states, and beside each the truth that loss and metrics compare with.
 - `pool`: states kept between iterations, `[pool]`: fresh, exchanged and damaged ones.

@@ -34,5 +34,5 @@ Public modules: `families` reads rule strings, each family in a file of its own 
 `maps`, `larger_than_life`, `wolfram`, `names`) as a `rule_string`, with `letters` for Hensel's and
 `bounded` for suffixes; `table_rule` has the rules. `pattern` is what `rle` and `plain_text` read
 and write, `pattern_files` opens, and what is `pasted` on a page; `patterns` come along; `task`,
-`colours` and `notation` show them.
+`foreign`, `colours` and `notation` show them.
 """

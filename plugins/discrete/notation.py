@@ -5,6 +5,7 @@ nca play glider.rle       the pattern, under the rule of its header, with room a
 nca play glider           the pattern that comes along under this name, likewise
 """
 
+import re
 from pathlib import Path
 
 import tomlkit
@@ -27,6 +28,14 @@ SOUP = 0.3
 """The share of cells of a soup that are on."""
 
 TEXT_ENDINGS = (".rle", ".cells")
+OTHER_ENDINGS = (".lif", ".life", ".mc", ".mcl", ".txt")
+"""Of files of patterns that are not read; a text is refused where it begins like one."""
+
+LIKE_PATTERN = re.compile(r"^(#Life|\[M2\]|!|x *= *\d+ *, *y *= *\d)", re.MULTILINE)
+BEGINNING = 2000
+
+MOST_SIDE, MOST_CELLS = 1_000_000, 1 << 26
+"""Of the grid that is made for a pattern."""
 
 
 @register.notation("rule_string")
@@ -57,9 +66,13 @@ def pattern_file(text: str) -> str | None:
     Raises:
         NCAError: The file cannot be read, or its rule is none that is known.
     """
-    if not text.lower().endswith(TEXT_ENDINGS) or "\n" in text:
+    if "\n" in text:
         return None
     path = Path(text).expanduser().absolute()
+    if text.lower().endswith(OTHER_ENDINGS) and path.is_file():
+        _refuse_other(text, path)
+    if not text.lower().endswith(TEXT_ENDINGS):
+        return None
     if not path.is_file():
         raise _no_file(text, path)
     pattern = read_pattern(read_whole(path), path.name)
@@ -69,7 +82,9 @@ def pattern_file(text: str) -> str | None:
         where = f"{fault.where}, as {path.name} says"
         raise RuleStringError(fault.what, where=where, to_do=fault.to_do) from None
     height, width = pattern.cells.shape
-    return recipe_of(rule, _size(rule, (height, width)), {"pattern": path.as_posix()})
+    size = _size(rule, (height, width))
+    _demand_room(rule, (height, width), size, path)
+    return recipe_of(rule, size, {"pattern": path.as_posix()})
 
 
 @register.notation("pattern_name")
@@ -80,6 +95,40 @@ def pattern_name(text: str) -> str | None:
     height, width = read_rle(RUNS[text], text).cells.shape
     rule = read_rule(RULES.get(text, "B3/S23"))
     return recipe_of(rule, _size(rule, (height, width)), {"pattern": text})
+
+
+def _refuse_other(text: str, path: Path) -> None:
+    """Refuse a pattern in a file that is not read as one."""
+    first = read_whole(path)[:BEGINNING].decode("latin-1")
+    if path.suffix.lower() != ".txt" or LIKE_PATTERN.search(first):
+        to_do = "save it as runs (.rle) or as plain text (.cells), and name it so"
+        raise PatternError(
+            f'"{text}" is no pattern file that is read.', where=str(path), to_do=to_do
+        )
+
+
+def _demand_room(rule: RuleString, pattern: tuple[int, int], size: Size, path: Path) -> None:
+    """Refuse a pattern that its rule's grid does not hold, or that needs too large a one.
+
+    Raises:
+        PatternError: It is.
+    """
+    height, width = (1, *size)[-2:]
+    if rule.bounds and (pattern[0] > height or pattern[1] > width):
+        raise PatternError(
+            f"{path.name} has {pattern[1]} x {pattern[0]} cells, and its rule {rule.text} a grid "
+            f"of {width} x {height}.",
+            where=str(path),
+            to_do="write a larger grid at the end of the rule, or none",
+        )
+    if max(size) > MOST_SIDE or height * width > MOST_CELLS:
+        raise PatternError(
+            f"{path.name} has {pattern[1]:,} x {pattern[0]:,} cells, and with room around it "
+            f"{width:,} x {height:,}, more than {MOST_CELLS:,} cells or {MOST_SIDE:,} a side.",
+            where=str(path),
+            to_do=f"give the grid's size yourself: nca run {rule.text} {path.name} --set "
+            "grid.size=[HEIGHT,WIDTH]",
+        )
 
 
 def _no_file(text: str, path: Path) -> PatternError:

@@ -38,6 +38,10 @@ PLAIN = re.compile(r"!|\s*[.O*][.O* \t]*(?:\n|$)")
 """How plain text begins."""
 
 
+RUNS_CUT = re.compile(r"[0-9bo$]*[bo$]")
+"""Runs of two states without their end."""
+
+
 @dataclass(frozen=True)
 class PatternMark(OutsideFile):
     """Mark of an option that names a pattern: runs in the text itself are no path."""
@@ -90,10 +94,14 @@ def open_pattern(spec: str | Mapping[str, Any], context: TaskContext) -> NamedPa
         options = {key: value for key, value in spec.items() if key != "name"}
         return _registered(str(spec.get("name", "")), options)
     if is_inline(spec):
-        found = read_rle(spec)
+        found = parse_pattern(spec)
         return NamedPattern(torch.from_numpy(found.cells), False, found)
     content = context.files.get(spec)
     if content is None and not PATTERN_FILE.is_path(spec):
+        if RUNS_CUT.fullmatch(spec) and spec not in registry.names("pattern"):
+            what = f'there is no pattern named "{spec[:80]}".'
+            to_do = f'as runs it would end with "!": {spec[:80]}!'
+            raise PatternError(what, where="the pattern", to_do=to_do)
         return _registered(spec, {})
     if content is None:
         raise PatternError(

@@ -78,6 +78,8 @@ def read_rle(text: str, label: str = "the pattern") -> Pattern:
     if header := HEADER.match(text, at):
         width, height = int(header[1]), int(header[2])
         rule, begin = (header[3] or "").strip() or notes.rule, header.end()
+        if width and height and not text[begin:].strip():
+            raise _fault(text, at, label, "has no runs below its header", FORM)
     elif LIKE_HEADER.match(text, at):
         raise _fault(text, at, label, "has a header that cannot be read", FORM)
     elif "!" not in text[at:]:

@@ -3,9 +3,6 @@
 Legend: B batch, C channel, S states, H height, W width.
 """
 
-import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
@@ -13,28 +10,26 @@ from annotated_types import Len
 from torch import Tensor
 
 from nca import (
-    SILENT,
     Batch,
     Display,
     Fault,
     HostRNG,
     MappedColours,
     NCAError,
-    NCAWarning,
     OptionError,
-    Progress,
     ShapeError,
     Share,
     State,
     StateColours,
-    Task,
     TaskContext,
+    WatchedTask,
     register,
 )
 from nca.metrics import wide
-from nca.types import Fraction, Natural, Samples, Size, Split
+from nca.types import Fraction, Natural, Samples, Size
 from nca_plugins.discrete.colours import state_colours, state_names
 from nca_plugins.discrete.families import read_rule
+from nca_plugins.discrete.foreign import WHERE, refuse_foreign
 from nca_plugins.discrete.pasted import cells_of_text, text_of_cells
 from nca_plugins.discrete.pattern_files import NamedPattern, PatternSpec, open_pattern
 from nca_plugins.discrete.placing import Corner, laid_in_grid, spread
@@ -42,8 +37,6 @@ from nca_plugins.discrete.rule_string import RuleString, RuleStringError
 
 LIVE = 0.1
 """Cells that hold numbers are counted above this; those of states wherever they are not empty."""
-
-WHERE = "PatternTask(...)"
 
 NUMBERS = "inferno"
 """The colour map of cells that hold numbers."""
@@ -53,7 +46,7 @@ MOST_STATES = 256
 
 
 @register.task("pattern")
-class PatternTask(Task):
+class PatternTask(WatchedTask):
     """Begin with a pattern, or with cells drawn at random, and count what becomes of it.
 
     Without either, one cell in the middle is on. Cells are of a few states, or, where the pattern
@@ -97,30 +90,18 @@ class PatternTask(Task):
         shown: tuple[float, float] = (0.0, 1.0),
         trials: Samples = 1,
     ) -> None:
-        super().__init__(setting)
+        super().__init__(setting, trials)
         writable = [one for one in setting.layout.values() if not one.input]
         self.level = setting.layout[level] if level in setting.layout else writable[-1]
         self.pattern, self.at, self.soup, self.look = pattern, at, soup, look
-        self.channel, self.count, self.words = channel, trials, states
+        self.channel, self.words = channel, states
         self.ends = shown
         self.rule = self._checked(level, rule)
-        self.device = torch.device("cpu")
         self.roles = ("start",) if len(setting.size) == 2 else ()
         self.opened: NamedPattern | None = None
 
     def check(self) -> None:
         """Refuse a pattern that cannot be had, or does not fit."""
-        self._placed()
-
-    def prepare(
-        self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
-    ) -> None:
-        """Read the pattern.
-
-        Raises:
-            NCAError: It cannot be had, or does not fit.
-        """
-        self.device = device
         self._placed()
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
@@ -144,20 +125,6 @@ class PatternTask(Task):
         else:
             cells[(slice(None), slice(None), *(side // 2 for side in self.context.size))] = 1
         return Batch(state.replace({self.level.name: cells}))
-
-    def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
-        """Refuse: there is nothing to train for."""
-        raise NCAError(
-            "a pattern is watched, and not trained for.",
-            where='[task] name = "pattern"',
-            to_do="leave the table [train] out, or name another task: nca plugins lists them",
-        )
-
-    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
-        """Yield first states; their sample numbers count down from -1."""
-        samples = -1 - torch.arange(self.count, device=self.device)
-        for part in samples.split(batch):
-            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return how many cells are not empty, and, where cells hold numbers, their sum."""
@@ -269,7 +236,9 @@ class PatternTask(Task):
             except NCAError as fault:
                 what = f"cannot be used: {fault.what.rstrip('.')} ({fault.where})"
                 raise OptionError([Fault(("pattern",), what, fault.to_do)], WHERE) from None
-            self._compare_rules(self.opened)
+            held = "hold numbers" if self.look == "numbers" else f"are {', '.join(self.words)}"
+            known = self.look == "numbers" or bool(self.words)
+            refuse_foreign(self.opened, self.rule, held if known else "")
         return self.opened
 
     def _placed(self) -> tuple[Size, Tensor]:
@@ -280,9 +249,6 @@ class PatternTask(Task):
         at: Corner = "centre" if isinstance(self.at, str) else self.at
         alone = self.channel if self.holds_numbers else None
         return laid_in_grid(self._opened(), size, channels, alone, at)
-
-    def _refuse(self, what: str, to_do: str) -> None:
-        raise OptionError([Fault(("pattern",), what, to_do)], WHERE)
 
     def _checked(self, level: str, rule: str) -> RuleString | None:
         """Return the rule, and refuse options that cannot be."""
@@ -318,45 +284,3 @@ class PatternTask(Task):
         if faults:
             raise OptionError(faults, WHERE)
         return found
-
-    def _compare_rules(self, opened: NamedPattern) -> None:
-        """Refuse a pattern of another kind of rule; say so where only the rule differs."""
-        said = opened.said.rule if opened.said else ""
-        if self.rule is None:
-            self._refuse_foreign(said)
-            return
-        if opened.cells.is_floating_point() and (opened.cells != opened.cells.round()).any():
-            to_do = f"the rule {self.rule.text} has the states 0 to {self.rule.states - 1}"
-            self._refuse("has numbers between the states of cells", to_do)
-        greatest = int(opened.cells.max()) if opened.cells.numel() else 0
-        if greatest >= self.rule.states:
-            to_do = f"the rule {self.rule.text} has {self.rule.states} states: give its rule"
-            self._refuse(f"has cells in state {greatest}", to_do)
-        if not said:
-            return
-        try:
-            theirs = read_rule(said)
-        except RuleStringError as fault:
-            self._refuse(f'is of the rule "{said[:80]}": {fault.what.rstrip(".")}', fault.to_do)
-            return
-        ours = self.rule
-        kinds = [(one.states, one.axes, one.hexagonal) for one in (ours, theirs)]
-        if kinds[0] != kinds[1]:
-            words = f"is of the rule {said}, {theirs.states} states, {theirs.family}"
-            to_do = f"the automaton's is {ours.text}, {ours.states} states, {ours.family}"
-            self._refuse(words, to_do)
-        if not ours.same(theirs):
-            words = f"the pattern is of the rule {said}, and runs under {ours.text}"
-            warnings.warn(words, NCAWarning, stacklevel=2)
-
-    def _refuse_foreign(self, said: str) -> None:
-        """Refuse a pattern of a rule string, where the automaton goes by none, as can be known."""
-        if not said or not (self.words or self.look == "numbers"):
-            return
-        try:
-            theirs = read_rule(said)
-        except RuleStringError:  # of some other world, perhaps of this one
-            return
-        cells = "hold numbers" if self.look == "numbers" else f"are {', '.join(self.words)}"
-        to_do = f"play it under its rule: nca play {theirs.text}; or leave the rule out of the file"
-        self._refuse(f"is of the rule {said}, and cells here {cells}", to_do)

@@ -1,0 +1,60 @@
+"""Tasks that are only watched: nothing is trained for them, and what becomes of a state counts."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nca.engine.rng import HostRNG
+from nca.engine.state import State
+from nca.errors import NCAError
+from nca.progress import SILENT, Progress
+from nca.tasks.batch import Batch
+from nca.tasks.task import Task, TaskContext
+from nca.types import Split
+
+
+class WatchedTask(Task):
+    """A task without a loss, whose samples differ by what is drawn for their first states.
+
+    A subclass defines `training_batch`, which makes first states, and `measure`.
+
+    Args:
+        setting: The run that the task belongs to.
+        trials: How many samples there are.
+
+    Attributes:
+        count: How many samples there are.
+        device: Where states are made.
+    """
+
+    def __init__(self, setting: TaskContext, trials: int) -> None:
+        super().__init__(setting)
+        self.count = trials
+        self.device = torch.device("cpu")
+
+    def prepare(
+        self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
+    ) -> None:
+        """Remember where states shall be, and `check`."""
+        self.device = device
+        self.check()
+
+    def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
+        """Refuse: there is nothing to train for.
+
+        Raises:
+            NCAError: Always.
+        """
+        raise NCAError(
+            "this task is watched, and not trained for.",
+            where=f"the task {type(self).__name__}",
+            to_do="leave the table [train] out, or name another task: nca plugins lists them",
+        )
+
+    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
+        """Yield first states; their sample numbers count down from -1."""
+        samples = -1 - torch.arange(self.count, device=self.device)
+        for part in samples.split(batch):
+            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
