@@ -260,7 +260,7 @@ def test_the_report_on_islands_sets_them_beside_simple_means_and_the_untrained()
     (finding,) = (one for one in verdict(found) if one.subject == "object")
     assert "Without any automaton: patches of the foreground " in finding.words
     assert "equal colour 1, k-means 1." in finding.words
-    assert "Without any automaton: places of the foreground " in finding.words
+    assert ", places of the foreground " in finding.words
     assert finding.words.count("; untrained part ") == 2
     assert finding.answer != "yes"
     assert "guesses" not in {name[0] for name in found.groups["shuffled"].figures}

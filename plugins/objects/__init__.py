@@ -18,7 +18,22 @@ components of equal colour (as far as the noise lets colours differ) and k-means
 is given the number of objects. `nca islands` has clusters of places and the untrained automaton as
 well.
 
-MEASURED
+Blocks on 16 x 16 cells, 150 held-out scenes, step 12 and four times as long; one run each, random
+seed 0, 1 to 3 minutes of processor time:
+
+    islands of the top level, ARI                      noise 0        0.1            0.2
+    filling and agreement, noise 0.1 (the recipe)      0.931, 0.903   0.917, 0.902   0.892, 0.866
+    filling alone, noise 0.1, twice the scenes         0.859, 0.171   0.848, 0.234   0.679, 0.091
+    agreement with no strangers, noise 0.2             0.555, 0.333   0.530, 0.312   0.507, 0.336
+    untrained, step 12                                 0.211          0.167          0.083
+    components of equal colour                         1              0.943          0.537
+    k-means on colours, the number given               1              0.957          0.651
+
+The second and third lack the strangers, and the second the pool. The automaton stays below simple
+means where colours tell all, and is well above them where noise blurs colours. Untouched by
+training: with five or six blocks 0.893 (equal colour 0.943, k-means 0.922), with colours that may
+come twice 0.891 (0.928, 0.807), with overlap 0.814 (0.920, 0.948), all under noise 0.1.
+SPRITES
 
 `scenes` draws scenes of `blocks` or `sprites`, `guesses` are the simple means, `task` puts them
 together; the losses are those of `nca help part_whole`.

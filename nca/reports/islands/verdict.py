@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable
 from itertools import pairwise
 
+from torch import Tensor
+
 from nca.reports.finding import Answer, Finding
 from nca.reports.islands.doubt import any_finite, divergence_findings, sentence, unless_too_few
 from nca.reports.islands.measures import PATCHES
@@ -193,11 +195,10 @@ def _truth(result: IslandsResult, kind: str) -> Finding:
     for how in ("islands", "clusters"):
         figure = f"{how}: ARI"
         means = {n: over_samples(rows["truth", kind, n, figure]).mean for n in result.levels}
-        rivals = _without_cells(result, kind, figure)
+        found_alone = _without_cells(result, kind, how)
+        rivals = {name: over_samples(values).mean for name, values in found_alone.items()}
         best, rival = (max(of, key=lambda name: of[name]) for of in (means, rivals))
-        used.append(
-            over_samples(rows["truth", kind, best, figure] - rows["truth", kind, rival, figure])
-        )
+        used.append(over_samples(rows["truth", kind, best, figure] - found_alone[rival]))
         said.append(f"{format_number(means[best])} by {how} at {best}")
         raw = {n: over_samples(rows["truth", kind, n, figure]).mean for n in inputs}
         beside = f" (the input alone: {_listed(raw)})" if raw else ""
@@ -218,14 +219,19 @@ def _truth(result: IslandsResult, kind: str) -> Finding:
     return unless_too_few(finding, used, found)
 
 
-def _without_cells(result: IslandsResult, kind: str, figure: str) -> dict[str, float]:
-    """Return what is reached by means that no automaton has a part in, by name."""
-    names = {
-        n[2]: over_samples(v).mean
-        for n, v in result.own.figures.items()
-        if n[0] == "truth" and n[1] == kind and n[3] == figure
+def _without_cells(result: IslandsResult, kind: str, how: str) -> dict[str, Tensor]:
+    """Return the Rand index of what no automaton has a part in, by name.
+
+    Clusters know how many segments there are, so that they have to beat those who do not as well.
+    """
+    figures = {f"{how}: ARI", "islands: ARI"}
+    return {
+        name[2]: values
+        for name, values in result.own.figures.items()
+        if name[:2] == ("truth", kind)
+        and name[3] in figures
+        and name[2] not in result.trained.automaton.layout
     }
-    return {n: mean for n, mean in names.items() if n not in result.trained.automaton.layout}
 
 
 def _rest(result: IslandsResult) -> Finding:
