@@ -38,14 +38,14 @@ Products are those of bfloat16 with float32 sums under autocast to bfloat16, els
 
 Which cells live before a step, its programs find out themselves. Which live after it is known only
 when the step of the neighbours has ended, so clearing the dead is a launch of its own; its gradient
-is not. Levels that nets read squashed are squashed by one launch before each step. So a growing
-step is two launches, and its gradient three. What stays in torch, and makes rollouts of one step
-each: skips, and levels that change and are read standardised.
+is not. So a step that clears the dead is two launches, and its gradient three. Levels that nets
+read squashed are squashed by one launch before each step. What stays in torch, and makes rollouts
+of one step each: skips, and levels that change and are read standardised.
 
 Without a card the host takes 7 to 18 us for each further step and 12 to 18 us for its gradient,
-where single operations took 140 and 225 (`tests/host_time.py`; growing at 72x72 and GLOM, on one
-thread of an AMD EPYC that others used, too; a driver adds a few microseconds to each launch). A
-rollout takes 1 to 3 ms besides, to lay out weights and to be recorded or begun.
+where operations of one step each took 140 and 225 (`tests/host_time.py`, on one thread of an AMD
+EPYC that others used, too; a driver adds a few microseconds to each launch). A rollout takes 1 to 3
+ms besides, to lay out weights and to allocate what its launches write.
 """
 
 from nca.backends.triton.graphs import RolloutGraphs

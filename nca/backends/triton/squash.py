@@ -15,7 +15,8 @@ def _tanh(x):
 
 
 @triton.jit
-def _squash(level, out, count, SHOWN: tl.constexpr, TILE: tl.constexpr):
+def _squash(level, out, count, PLAN: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr):
+    SHOWN: tl.constexpr = PLAN.shown[N]
     CHANNELS: tl.constexpr = SHOWN.channels
     BOUND: tl.constexpr = SHOWN.bound
     at = tl.program_id(0).to(tl.int64) * TILE + tl.arange(0, TILE)
@@ -29,4 +30,4 @@ def squash_levels(levels, outs, count, PLAN: tl.constexpr, TILE: tl.constexpr):
     """Write `bound * tanh(level / bound)` of each level that some net reads so."""
     for n in tl.static_range(len(PLAN.shown)):
         if tl.program_id(1) == n:
-            _squash(levels[n], outs[n], count, PLAN.shown[n], TILE)
+            _squash(levels[n], outs[n], count, PLAN, n, TILE)
