@@ -13,8 +13,7 @@ Legend: B batch, C channel, r cells of the finer level along each axis for one o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from nca.engine.topology import Topology
 from nca.errors import ShapeError
-from nca.types import Scale, Size
+from nca.types import Size
 
 Coarsen: TypeAlias = Literal["mean", "stack"]
 """What a coarser cell reads of the finer ones that it covers: their mean, or all of them."""
@@ -34,8 +33,7 @@ linear along each axis."""
 _MEAN = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
-@dataclass(frozen=True)
-class Resampling:
+class Resampling(NamedTuple):
     """How a level reads the others.
 
     Attributes:
@@ -44,7 +42,7 @@ class Resampling:
         refine: How it reads coarser ones.
     """
 
-    scale: Scale = 1
+    scale: int = 1
     coarsen: Coarsen = "mean"
     refine: Refine = "nearest"
 
@@ -77,6 +75,10 @@ class Resampling:
     def margin(self, scale: int) -> int:
         """Return how many cells of the grid, beyond the cell that covers it, reading reaches."""
         return scale if scale > self.scale and self.refine == "bilinear" else 0
+
+
+AS_IS = Resampling()
+"""How levels are read that all have scale 1."""
 
 
 def cells_of(size: Sequence[int], scale: int) -> Size:

@@ -13,7 +13,7 @@ from torch import Tensor
 from nca.engine.convolve import convolve
 from nca.engine.layout import Layout, Level
 from nca.engine.program import ACTIVATIONS, Activation, CellMap, Correlation
-from nca.engine.resample import Resampling
+from nca.engine.resample import AS_IS, Resampling
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.topology import Topology, correlate_valid, stencils_valid, windows
@@ -161,7 +161,7 @@ class DenseInputs:
         topology: Topology,
         shared: Shared | None = None,
         rng: CellRNG | None = None,
-        resampling: Resampling = Resampling(),  # noqa: B008, it is frozen
+        resampling: Resampling = AS_IS,
     ) -> None:
         self.state = state
         self.layout = layout

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nca.engine.layout import Layout
 from nca.engine.program import Activation, CellMap, Correlation
-from nca.engine.resample import Resampling
+from nca.engine.resample import AS_IS, Resampling
 from nca.engine.rng import CellRNG
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
@@ -71,7 +71,7 @@ class WatchedInputs(DenseInputs):
         topology: Topology,
         shared: Shared | None = None,
         rng: CellRNG | None = None,
-        resampling: Resampling = Resampling(),  # noqa: B008, it is frozen
+        resampling: Resampling = AS_IS,
     ) -> None:
         super().__init__(state, layout, topology, shared, rng, resampling)
         self._shown: dict[int, _Shown] = {}

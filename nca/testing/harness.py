@@ -17,7 +17,7 @@ from nca.engine.automaton import Automaton
 from nca.engine.context import RuleContext
 from nca.engine.layout import Layout, Level
 from nca.engine.needs import Needs, draw_level
-from nca.engine.resample import Resampling
+from nca.engine.resample import AS_IS, Resampling
 from nca.engine.rng import CellRNG
 from nca.engine.rule import SIZES, UpdateRule, lazy_weights
 from nca.engine.state import State
@@ -88,7 +88,7 @@ class Harness:
         self,
         place_rule: PlaceRule,
         scales: Scales = FLAT,
-        resampling: Resampling = Resampling(),  # noqa: B008, it is frozen
+        resampling: Resampling = AS_IS,
     ) -> None:
         self.place_rule = place_rule
         coarsen, refine = resampling.coarsen, resampling.refine
