@@ -450,11 +450,11 @@ def test_the_ablations_differ_in_the_exchange_alone(name):
         read_recipe(name, (*common, *variant["set"])).tables
         for variant in tomllib.loads(text).values()
     ]
-    on, off = [table.evolve for table in tables]
+    on, *off = [table.evolve for table in tables]
     assert isinstance(on, EvolveByExchange)
-    assert isinstance(off, EvolveByExchange)
-    assert (on.replace, off.replace) == (1, 0)
-    assert on.model_copy(update={"replace": 0}) == off
+    assert on.replace == 1
+    assert off
+    assert all(each == on.model_copy(update={"replace": 0}) for each in off)
 
 
 def test_records_are_rows_of_json(stopped):
