@@ -22,7 +22,6 @@ from nca import (
     Display,
     Fault,
     HostRNG,
-    Layout,
     OptionError,
     Progress,
     Share,
