@@ -91,7 +91,7 @@ class Harness:
         resampling: Resampling = AS_IS,
     ) -> None:
         self.place_rule = place_rule
-        ways = {"coarsen": resampling.coarsen, "refine": resampling.refine}
+        ways: dict[str, Any] = {"coarsen": resampling.coarsen, "refine": resampling.refine}
         refusals: list[NCAError] = []
         rule: Any = getattr(place_rule, "func", place_rule)  # what a partial is made of
         named = set(getattr(rule, "reads", ())) - {"own", "below", "above"}
