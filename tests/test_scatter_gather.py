@@ -22,7 +22,7 @@ CASES = {
     "two by two": ("cells", (2, 2), (5, 7), (2, "torus", "cleared", 1)),
     "two by two, closed": ("cells", (2, 2), (5, 6), (2, ("zeros", "reflect"), "cleared", None)),
     "three rows, repeated": ("cells", (3, 1), (5, 4), (2, "replicate", None, None)),
-    "pyramid, two columns": ("cells", (1, 2), (8, 12), (2, "torus", "cleared", 2, PYRAMID)),
+    "pyramid, two columns": ("cells", (1, 2), (4, 12), (1, "torus", None, 2, PYRAMID)),
     "pyramid, three rows": ("cells", (3, 1), (12, 4), (1, "reflect", "frozen", None, PYRAMID)),
     "two with unequal samples": ("samples", (), (4, 5), (1, "torus", "cleared", 2)),
     "three with a sample each": ("samples", (), (4, 5), (2, "zeros", None, None)),
