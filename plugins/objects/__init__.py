@@ -37,7 +37,8 @@ come twice 0.891 (0.928, 0.807), with overlap 0.814 (0.920, 0.948), all under no
 Sprites are not found by the same means (`objects_sprites`, 200 test scenes, noise 0.1, step 12):
 0.101 by islands, less than untrained (0.141), where components of equal colour have 0.724 and
 k-means 0.820; clusters of the top level 0.477 (100 held-out scenes). They are
-wider than `apart`, so that their own ends are strangers to them, and their colours vary without steps.
+wider than `apart`, so that their own ends are strangers to them, and their colours vary without
+steps.
 
 `scenes` draws scenes of `blocks` or `sprites`, `guesses` are the simple means, `task` puts them
 together; the losses are those of `nca help part_whole`.
