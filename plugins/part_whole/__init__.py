@@ -51,9 +51,9 @@ further than was learnt (`rotated`), 43.7 % with parts that stray (`ambiguous`);
 
 What makes parts appear: cells that touch (`task.touching`). A part is where ink hangs together, and
 ends where it does not: so cells of level `part` learn to agree with the cells beside them, by how
-much ink runs from one to the other, and to differ from cells of the scene that lie apart. They were
-trained on from the weights of `glom_parts`, without class supervision at level `part`, 6,400 scenes
-each, one run, random seed 0; 150 held-out scenes with two wholes; parts at level `part` by clusters,
+much ink runs from one to the other, and to differ from cells of the scene that lie apart. Trained
+on from the weights of `glom_parts`, without class supervision at level `part`, 6,400 states each,
+one run, random seed 0; 150 held-out scenes with two wholes; parts at level `part` by clusters,
 whose number is given, and by islands, which know none; wholes at the top by clusters:
 
     variant                                       clusters    islands    wholes
