@@ -91,7 +91,14 @@ class Agreement(nn.Module):
     ) -> None:
         super().__init__()
         self.level, self.temperature, self.among_images = level, temperature, among_images
-        place = [one.name for one in levels].index(level)
+        names = [one.name for one in levels]
+        if level not in names:
+            raise ShapeError(
+                f"there is no level {level!r}.",
+                where=f"levels that are written to: {', '.join(names)}",
+                to_do="name one of these",
+            )
+        place = names.index(level)
         wanted = levels[place].channels
         beside = [*levels[max(place - 1, 0) : place], *levels[place + 1 : place + 2]]
         if not beside:
