@@ -2,7 +2,8 @@
 
 Installed packages offer recipes through the entry-point group `nca.recipes`, whose value is a
 package of `*.toml` files; more of them lie in its folder `records`, pretrained checkpoints in
-`pretrained`, and recipes that are there to be timed in `bench`. Finding imports no torch; `read` parses what was found.
+`pretrained`, and recipes that are there to be timed in `bench`. Finding imports no torch; `read`
+parses what was found.
 """
 
 from collections.abc import Iterable
