@@ -116,3 +116,7 @@ def test_what_is_declared_is_of_the_kind_of_its_group(kind):
     assert declared
     for name in declared:
         registry.get(kind, name)
+
+
+def test_records_are_found_by_name():
+    assert recipes()["smallest_mnist"].parent.name == "records"
