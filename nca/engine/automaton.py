@@ -6,6 +6,7 @@ rollout by `nca.backends.choose`.
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -171,9 +172,7 @@ class Automaton(nn.Module):
         rate = self._rate(fire_rate, "rollout(state, steps, fire_rate=...)")
         stepper = self._stepper(state, rate)
 
-        def advance(state: State, steps: int) -> State:
-            return stepper.advance(state, steps, rate)
-
+        advance = partial(stepper.advance, fire_rate=rate)  # a function would hold on to the state
         return stepper.restore(self.memory.run(advance, stepper.prepare(state), steps), state)
 
     def trajectory(

@@ -169,7 +169,8 @@ class DenseInputs:
         self.shared = shared or {}
         self.rng = rng or state.rng
         self.resampling = resampling
-        self._readers: dict[Resampling, Self] = {resampling: self}
+        # without itself: a circle would keep the step's tensors until it is collected
+        self._readers: dict[Resampling, Self] = {}
         self._groups = self.shared.get(resampling, {})
         self._levels: dict[str, Tensor] = {}
         self._padded: dict[tuple[str, CellMap | None, tuple[int, ...]], Tensor] = {}
@@ -178,6 +179,8 @@ class DenseInputs:
 
     def read_by(self, level: Level) -> Self:
         """Return the inputs of the rules of a level, the same for all that read alike."""
+        if level.resampling == self.resampling:
+            return self
         if level.resampling not in self._readers:
             self._readers[level.resampling] = self._of(level.resampling)
         return self._readers[level.resampling]

@@ -81,7 +81,7 @@ class WatchedInputs(DenseInputs):
     @property
     def written(self) -> tuple[str, ...]:
         """What was written into, in words."""
-        shown = [one for each in self._readers.values() for one in each._shown.values()]
+        shown = [one for each in (self, *self._readers.values()) for one in each._shown.values()]
         return tuple(dict.fromkeys(one.what for one in shown if one.written))
 
     def level(self, name: str) -> Tensor:
