@@ -266,7 +266,7 @@ def test_a_misspelt_key_that_is_needed_is_missing_and_unknown():
     )
     assert misspelt == (
         "line 15 [levels[1]] chanels unknown key did you mean `channels`? "
-        "[levels[1]] knows: channels, input, name, rules"
+        "[levels[1]] knows: channels, coarsen, input, name, refine, rules, scale"
     )
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nca.distributed.halo import ProcessLine, empty_like, exchange, halo
-from nca.engine.resample import cells_of
+from nca.engine.resample import size_at
 from nca.engine.rim import extended
 from nca.engine.state import State
 from nca.engine.topology import Topology
@@ -107,7 +107,7 @@ class GridSharding(Sharding):
 
     def __post_init__(self) -> None:
         """Refuse blocks without cells."""
-        axes = zip(cells_of(self.size, self.coarsest), self.shape, strict=False)
+        axes = zip(size_at(self.size, self.coarsest), self.shape, strict=False)
         if len(self.size) != len(self.shape) or any(side < count for side, count in axes):
             coarse = f" of scale {self.coarsest}" if self.coarsest > 1 else ""
             raise ShapeError(
@@ -139,7 +139,7 @@ class GridSharding(Sharding):
         """
         for name in whole:
             scale = whole.scale(name)
-            sizes = {cells_of(self.size, scale)} if scale <= self.coarsest else set()
+            sizes = {size_at(self.size, scale)} if scale <= self.coarsest else set()
             if whole.size(name) not in sizes:
                 raise ShapeError(
                     f'level "{name}" has {_by(whole.size(name))} cells, not {_by(self.size)}.'

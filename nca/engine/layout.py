@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nca.engine.capacity import refuse_beyond
-from nca.engine.resample import Coarsen, Refine, Resampling, cells_of
+from nca.engine.resample import Coarsen, Refine, Resampling, size_at
 from nca.engine.state import AXES, State, no_level
 from nca.errors import ShapeError
 from nca.types import Channels, LevelName, Scale, Size
@@ -132,8 +132,8 @@ class Layout(Mapping[str, Level]):
         Raises:
             ShapeError: The grid is not divisible by a scale.
         """
-        cells_of(size, self.coarsest)
-        return {name: cells_of(size, level.scale) for name, level in self.items()}
+        size_at(size, self.coarsest)
+        return {name: size_at(size, level.scale) for name, level in self.items()}
 
     def zeros(
         self,

@@ -81,7 +81,7 @@ AS_IS = Resampling()
 """How levels are read that all have scale 1."""
 
 
-def cells_of(size: Sequence[int], scale: int) -> Size:
+def size_at(size: Sequence[int], scale: int) -> Size:
     """Return the cells along each axis of a level, for a grid of so many cells.
 
     Raises:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nca.engine.resample import cells_of, on_grid
+from nca.engine.resample import on_grid, size_at
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.window import Window
@@ -44,7 +44,7 @@ def tile_first_states(grid: GridFile, task: Task) -> None:
         room = height - top
         levels = {}
         for name, level in grid.layout.items():
-            high, wide = cells_of((room, width), level.scale)
+            high, wide = size_at((room, width), level.scale)
             levels[name] = torch.cat([s[name] for s in row], dim=-1)[:, :, :high, :wide]
         grid.write((top, 0), levels)
         top += row[0].grid_size[0]
@@ -62,7 +62,7 @@ def fill_random(grid: GridFile, share: float) -> None:
         source = CellRNG(grid.random_seed, 0, samples, window=Window(start, grid.size))
         levels = {}
         for name, level in grid.layout.items():
-            drawn, cells = source.at_scale(level.scale), cells_of(size, level.scale)
+            drawn, cells = source.at_scale(level.scale), size_at(size, level.scale)
             levels[name] = drawn.chance(f"sown/{name}", share, level.channels, cells).float()
         grid.write(start, levels)
 

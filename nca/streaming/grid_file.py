@@ -23,7 +23,7 @@ from torch import Tensor
 from nca.engine.automaton import Automaton
 from nca.engine.context import RuleContext
 from nca.engine.layout import Layout
-from nca.engine.resample import cells_of
+from nca.engine.resample import size_at
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.engine.topology import Topology
@@ -143,7 +143,7 @@ class GridFile:
         window, levels = Window(start, self.size), {}
         for name, level in self.layout.items():
             stored, part = self._open(name, self.turn), window.at_scale(level.scale)
-            sides = cells_of(size, level.scale)
+            sides = size_at(size, level.scale)
             block = np.empty((level.channels, *sides), stored.dtype)
             for here, there in _pieces(part.start, sides, part.whole):
                 block[:, *here] = stored[:, *there]
