@@ -103,6 +103,7 @@ class GradientTrainer(Trainer):
         """Follow the gradient that `look` has left, and put the states back into the pool."""
         assert self._start is not None
         run, (index, batch) = self.run, self._start
+        self._start = None  # or it would be held while the next batch is run
         for group in run.optimiser.param_groups:
             group["lr"] = learning_rate(run.table, run.iteration)
         run.optimiser.step()
