@@ -200,7 +200,7 @@ def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, r
         ours, theirs = load_file(run / name), load_file(here / "whole" / name)
         assert ours.keys() == theirs.keys()
         assert not [key for key in ours if not ours[key].equal(theirs[key])], name
-    assert not (run / LOG).exists()
+    assert not (run / LOG).exists(), (run / LOG).read_text()
 
 
 def job_in(folder: Path) -> Job:
