@@ -3,6 +3,7 @@
 WebGL2 runs in software here, which says what is right and nothing about what is fast.
 """
 
+import faulthandler
 import shutil
 from collections.abc import Iterator
 
@@ -28,6 +29,9 @@ PATIENCE = 60_000
 GONE = "ERR_CONNECTION_REFUSED"
 """What a page says that looks for a server after the test has stopped it."""
 
+HUNG = 600
+"""Seconds after which a tab that does not answer ends the process, and with it one test."""
+
 expect.set_options(timeout=PATIENCE)
 
 
@@ -52,7 +56,9 @@ def page(browser: Browser) -> Iterator[Page]:
     faults: list[str] = []
     tab.on("pageerror", lambda error: faults.append(str(error)))
     tab.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    faulthandler.dump_traceback_later(HUNG, exit=True)  # nothing else ends a page that hangs
     yield tab
+    faulthandler.cancel_dump_traceback_later()
     context.close()
     faults = [fault for fault in faults if GONE not in fault]
     assert not faults, faults
