@@ -73,6 +73,8 @@ def small(name: str) -> Iterator[str]:
         keys |= TABLES.get(part, {})
     if tables.pool and tables.pool.swapped:
         keys["pool.swapped"] = "2"
+    if tables.pool and tables.pool.damaged:
+        keys["pool.damaged"] = "2"
     return (f"{key}={value}" for key, value in keys.items())
 
 
