@@ -1,7 +1,7 @@
 """Cells fill in what is hidden of a scene of objects; nothing in the loss says what objects are.
 
 The loss has up to three terms, and no label in any: the colours of all cells, also of those that
-were not shown, told from the top level; agreement of levels with those beside them; agreement of
+were not shown, read off the top level; agreement of levels with those beside them; agreement of
 cells that touch. Whether islands of the top level are the objects is measured by a truth that no
 term ever sees.
 """
@@ -208,8 +208,8 @@ class Objects(Task):
 
     def picture(self, state: State) -> Tensor:
         """Return the colours that the cells of the level that is read tell, `(B, 3, H, W)`."""
-        told = per_cell(self.filling.head, state[self.read.name]).float()
-        return told.clamp(0, 1)
+        filled = per_cell(self.filling.head, state[self.read.name]).float()
+        return filled.clamp(0, 1)
 
     def targets(self, batch: Batch) -> Tensor:
         """Return the scenes as they are seen."""

@@ -311,7 +311,7 @@ class _Clearing:
 
     Attributes:
         raw: The levels of the plan as a step leaves them.
-        before: Which cells lived before it.
+        before: Which cells were alive before it.
     """
 
     def __init__(self, inputs: RolloutInputs) -> None:
