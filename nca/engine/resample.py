@@ -46,6 +46,20 @@ class Resampling(NamedTuple):
     coarsen: Coarsen = "mean"
     refine: Refine = "nearest"
 
+    def way(self, scale: int) -> Coarsen | Refine | None:
+        """Return how a level of a scale is read: None as it is, for the scales are equal."""
+        if scale == self.scale:
+            return None
+        return self.coarsen if scale < self.scale else self.refine
+
+    def factor(self, scale: int) -> int:
+        """Return how many cells of the finer of two levels are one of the coarser, along an axis.
+
+        Args:
+            scale: Of the level that is read.
+        """
+        return max(scale, self.scale) // min(scale, self.scale)
+
     def read(self, tensor: Tensor, scale: int, topology: Topology) -> Tensor:
         """Return a tensor on the grid of another scale, `(B, C, *space)`, in this one's grid.
 

@@ -132,7 +132,6 @@ class PlayedModel:
             automaton = recipe.automaton().to(device).eval()
             recipe = recipe.decided(automaton, device)
             task = recipe.task().to(device).eval() if recipe.tables.task else None
-        _demand_one_scale(recipe)
         size = _checked(size or recipe.tables.grid.size, recipe)
         if task is not None:
             if size != recipe.tables.grid.size:
@@ -397,20 +396,6 @@ def _alone(rule: str, channels: int, size: Size, overrides: tuple[str, ...]) -> 
         "[rollout]\nsteps = 1\n"
     )
     return Recipe.parse(text, name=rule, folder=Path(), overrides=overrides, source=rule)
-
-
-def _demand_one_scale(recipe: Recipe) -> None:
-    """Refuse levels of different resolution, which the page does not show.
-
-    Raises:
-        ShapeError: They are.
-    """
-    if differ := recipe.layout.scales_differ():
-        raise ShapeError(
-            f"{recipe.name} cannot be played: {differ}.",
-            where="[[levels]] scale",
-            to_do="draw it instead: nca render",
-        )
 
 
 def _checked(size: Size, recipe: Recipe) -> Size:

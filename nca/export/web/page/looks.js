@@ -48,13 +48,13 @@ function showShader(plan) {
   return clamp(value * ${literal(pen.deviation)} + ${literal(pen.mean)}, 0.0, 1.0); }
 ` : "float ink(vec2 cell) { return 1.0; }\n";
   return `${HEAD}uniform sampler2DArray drawn; uniform sampler2D look;
-uniform vec2 corner, extent; uniform vec3 paper; uniform int mode; uniform float least;
+uniform vec2 corner, extent; uniform vec3 paper; uniform int mode, scale; uniform float least;
 layout(location = 0) out vec4 colour;
 ${ink}void main() {
   vec2 at = (gl_FragCoord.xy - corner) / extent;
   vec2 cell = clamp(vec2(at.x, 1.0 - at.y), 0.0, 0.999999) * vec2(size);
   ${plan.hexagonal ? `cell.x = mod(cell.x + floor(cell.y) * ${literal(MOVE)}, float(size.x));` : ""}
-  vec4 seen = texelFetch(look, ivec2(cell), 0);
+  vec4 seen = texelFetch(look, ivec2(cell) / scale, 0);
   float dark = ink(cell);
   float strength = dark > least || least < 0.0 ? 0.25 + 0.75 * dark : 0.0;
   colour = vec4(mode == 0 ? seen.rgb + (1.0 - seen.a) * paper
