@@ -162,7 +162,7 @@ def mask_read(mask: Tensor, scale: int, into: int) -> Tensor:
 def _blocks(cells: Tensor, r: int) -> Tensor:
     """Return `(B, *space, C)` with every axis of space split into blocks and cells within."""
     shape = [part for side in cells.shape[1:-1] for part in (side // r, r)]
-    return cells.reshape(len(cells), *shape, cells.shape[-1])
+    return cells.reshape(cells.shape[0], *shape, cells.shape[-1])  # len() is no symbol
 
 
 def _repeated(tensor: Tensor, r: int) -> Tensor:

@@ -242,19 +242,16 @@ void main() {
 }
 
 // empty a disc of a level (mode 0), or set the first state into it, moved by some cells (mode 1); the
-// disc is one of the grid, of which a cell that spans several is emptied if it holds all of them
+// disc is in cells of the grid, of which one of a coarse level spans several
 function touchShader(first, count, groups, scale) {
   return `${HEAD}uniform sampler2DArray own, seed;
 uniform vec2 centre; uniform float radius; uniform int mode; uniform ivec2 shift;
 ${outputs(count)}
 void main() {
   ivec2 here = ivec2(gl_FragCoord.xy);
-  bool inside = true;
-  for (int n = 0; n < ${scale * scale}; ++n) {
-    vec2 away = abs(vec2(here * ${scale} + ivec2(n % ${scale}, n / ${scale})) + 0.5 - centre);
-    away = min(away, vec2(size * ${scale}) - away);
-    inside = inside && dot(away, away) <= radius * radius;
-  }
+  vec2 away = abs((vec2(here) + 0.5) * ${literal(scale)} - centre);
+  away = min(away, vec2(size * ${scale}) - away);
+  bool inside = dot(away, away) <= radius * radius;
   ivec2 origin = ((here - shift) % size + size) % size;
   bool sown = false;
   if (mode == 1) for (int g = 0; g < ${groups}; ++g)
