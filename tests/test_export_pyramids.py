@@ -7,7 +7,18 @@ from test_export_page_data import drawn, tried_in
 from torch import Tensor
 from torch.testing import assert_close
 
-from nca import Alive, Automaton, ExportError, Layout, Level, Noise, RuleContext, State, Topology
+from nca import (
+    Alive,
+    Automaton,
+    ExportError,
+    Layout,
+    Level,
+    Noise,
+    RuleContext,
+    ShapeError,
+    State,
+    Topology,
+)
 from nca.export import onnx as module
 from nca.export import plain_module
 from nca.export.c_source import stepped
@@ -50,8 +61,8 @@ CASES: dict[str, tuple[tuple[Level, ...], tuple[Boundary, Boundary], dict[str, o
 """Levels, boundaries and conditions, in which every way to read meets every kind of edge."""
 
 
-def pyramid(case: str, attends: bool = True) -> Automaton:
-    """Return an automaton in which all levels that change read all levels, in every way."""
+def pyramid(case: str, rules_each: int = 4) -> Automaton:
+    """Return an automaton in which all levels that change read the others, in so many ways."""
     levels, boundaries, settings = CASES[case]
     layout, topology = Layout(levels), Topology(boundaries)
     rule = lambda name: registry.get("rule", name)  # noqa: E731
@@ -68,9 +79,9 @@ def pyramid(case: str, attends: bool = True) -> Automaton:
             rule("fade")(rate=0.3),
         ],
     }
-    if attends:
-        rules["fine"].append(rule("consensus_step")(fine, attention=Attention(lookahead=0.5)))
-        rules["coarse"].append(rule("consensus_step")(coarse, attention=Attention("dot", 0.1)))
+    rules["fine"].append(rule("consensus_step")(fine, attention=Attention(lookahead=0.5)))
+    rules["coarse"].append(rule("consensus_step")(coarse, attention=Attention("dot", 0.1)))
+    rules = {name: of_level[:rules_each] for name, of_level in rules.items()}
     return drawn(Automaton(layout, rules, topology=topology, step_size=0.1, **settings), 0)
 
 
@@ -106,12 +117,19 @@ def test_what_is_read_twice_in_one_grid_is_one_texture():
     assert [one["channels"] for one in told["readings"]] == [6, 5 * 4]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["three", "upside down"])
 @torch.no_grad()
 def test_one_model_steps_a_pyramid_on_every_grid_that_coarse_cells_divide(request, case):
-    automaton = pyramid(case)
+    automaton = pyramid(case, 2)  # torch takes long to trace more
     step, coarsest = Step(automaton), automaton.layout.coarsest
     model = module._model(step, module._example(step, begun(automaton, (coarsest, coarsest))))
+    sides = {
+        entry.name: [side.dim_param for side in entry.type.tensor_type.shape.dim][2:]
+        for entry in model.graph.input
+    }
+    assert sides["fire/coarse"] == sides["coarse"]
+    whole = f"{coarsest}*height", f"{coarsest}*width"
+    assert sides["ground" if case == "three" else "fine"] == [*whole]
     session = runtime.InferenceSession(model.SerializeToString())
     for batch, sides in ((1, (1, 1)), (3, (1, 4)), (2, (5, 2)), (1, (3, 3))):
         state = begun(automaton, tuple(coarsest * side for side in sides), batch)
@@ -129,37 +147,25 @@ def test_one_model_steps_a_pyramid_on_every_grid_that_coarse_cells_divide(reques
 
 
 @torch.no_grad()
-def test_a_model_of_one_or_three_axes_steps_a_pyramid(request):
-    for axes in (1, 3):
-        layout = Layout(THREE[:2])
-        rule = registry.get("rule", "bottom_up")(RuleContext(layout, "fine", axes), hidden=4)
-        automaton = drawn(Automaton(layout, {"fine": [rule]}), 0)
-        step = Step(automaton)
-        model = module._model(step, module._example(step, begun(automaton, (2,) * axes)))
-        session = runtime.InferenceSession(model.SerializeToString())
-        state = begun(automaton, (4, 2, 6)[:axes])
-        given = zip(step.inputs, step.tensors(state, 0.5), strict=True)
-        (found,) = session.run(None, {name: tensor.numpy() for name, tensor in given})
-        expected = automaton.step(state, fire_rate=0.5)["fine"].contiguous()
-        assert_close(torch.from_numpy(found), expected, **CLOSE)
-
-
-def test_a_grid_that_coarse_cells_do_not_divide_is_none_of_a_model():
-    automaton = pyramid("two")
+def test_a_model_of_three_axes_steps_a_pyramid():
+    layout = Layout(THREE[:2])
+    rule = registry.get("rule", "bottom_up")(RuleContext(layout, "fine", 3), hidden=4)
+    automaton = drawn(Automaton(layout, {"fine": [rule]}), 0)
     step = Step(automaton)
-    model = module._model(step, module._example(step, begun(automaton, (2, 2))))
-    sides = {
-        entry.name: [side.dim_param for side in entry.type.tensor_type.shape.dim][2:]
-        for entry in model.graph.input
-    }
-    assert sides["fine"] == ["2*height", "2*width"]
-    assert sides["coarse"] == sides["fire/coarse"] == ["height", "width"]
+    model = module._model(step, module._example(step, begun(automaton, (2, 2, 2))))
+    session = runtime.InferenceSession(model.SerializeToString())
+    state = begun(automaton, (4, 2, 6))
+    given = zip(step.inputs, step.tensors(state, 0.5), strict=True)
+    (found,) = session.run(None, {name: tensor.numpy() for name, tensor in given})
+    expected = automaton.step(state, fire_rate=0.5)["fine"].contiguous()
+    assert_close(torch.from_numpy(found), expected, **CLOSE)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_plain_module_steps_a_pyramid_as_torch(case):
-    automaton = pyramid(case, attends=False)
-    trained = describe_trained(automaton, name="pyramid", size=(16, 8), steps=4)
+    automaton = pyramid(case, 3)
+    side = 4 * automaton.layout.coarsest
+    trained = describe_trained(automaton, name="pyramid", size=(side, side), steps=4)
     written = plain_module(trained, 4)
     assert isinstance(written.checked, Difference)
     assert written.checked.change > 0.01
@@ -168,7 +174,7 @@ def test_a_plain_module_steps_a_pyramid_as_torch(case):
 
 @torch.no_grad()
 def test_a_lively_state_is_moved_by_cells_of_the_coarsest_level():
-    automaton = pyramid("two", attends=False)
+    automaton = pyramid("two", 3)
     state = begun(automaton, (4, 6))
     found = lively_state(automaton, state, 0)
     moves: list[Tensor] = []
@@ -185,3 +191,9 @@ def test_a_lively_state_is_moved_by_cells_of_the_coarsest_level():
 def test_tables_in_a_pyramid_are_no_c_program():
     with pytest.raises(ExportError, match="be written of this automaton: its levels differ in sca"):
         stepped(pyramid("three"), 2)
+
+
+def test_a_grid_that_coarse_cells_do_not_divide_is_refused():
+    automaton = pyramid("two")
+    with pytest.raises(ShapeError, match="a grid of 5 x 6 cells has no whole cells of scale 2"):
+        describe_trained(automaton, name="pyramid", size=(5, 6), steps=4).task.display()
