@@ -13,9 +13,9 @@ from nca import (
     ExportError,
     Layout,
     Level,
+    NCAError,
     Noise,
     RuleContext,
-    ShapeError,
     State,
     Topology,
 )
@@ -195,5 +195,5 @@ def test_tables_in_a_pyramid_are_no_c_program():
 
 def test_a_grid_that_coarse_cells_do_not_divide_is_refused():
     automaton = pyramid("two")
-    with pytest.raises(ShapeError, match="a grid of 5 x 6 cells has no whole cells of scale 2"):
-        describe_trained(automaton, name="pyramid", size=(5, 6), steps=4).task.display()
+    with pytest.raises(NCAError, match=r"is \[5, 6\]  let each side be a multiple of 2"):
+        describe_trained(automaton, name="pyramid", size=(5, 6), steps=4)

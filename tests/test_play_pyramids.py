@@ -13,9 +13,9 @@ from test_play_page import opened, pixels, spot
 from test_play_views import panes
 from test_pyramids import RECIPE
 
-from nca import ShapeError
+from nca import NCAError, ShapeError
 from nca.play import PlayedModel, PlayStart, Session
-from nca.play.frames import to_bytes
+from nca.play.frames import measured
 from nca.play.recording import RecordingRequest, record
 from nca.play.views import VIEWS
 
@@ -38,25 +38,23 @@ steps = 1
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("played")
-    tiny.known(made)
-    (made / "pyramid.toml").write_text(RECIPE)
-    (made / "three.toml").write_text(THREE)
-    return made
-
-
 @pytest.fixture
-def pyramid(folder) -> PlayedModel:
+def pyramid(tmp_path) -> PlayedModel:
     """A picture of 8x8 pixels below a body of 4x4 cells, which votes."""
-    return PlayedModel.load(str(folder / "pyramid.toml"), CPU)
+    tiny.known(tmp_path)
+    (tmp_path / "pyramid.toml").write_text(RECIPE)
+    return PlayedModel.load(str(tmp_path / "pyramid.toml"), CPU)
 
 
 @pytest.fixture
-def bare(folder) -> PlayedModel:
+def bare(tmp_path) -> PlayedModel:
     """8x16 cells below 2x4, without a task."""
-    return PlayedModel.load(str(folder / "three.toml"), CPU)
+    return PlayedModel.load(str(written(tmp_path)), CPU)
+
+
+def written(folder: Path) -> Path:
+    (folder / "three.toml").write_text(THREE)
+    return folder / "three.toml"
 
 
 def test_every_view_shows_levels_at_their_own_size(pyramid, bare):
@@ -112,13 +110,7 @@ def test_what_is_done_to_a_pyramid_is_saved_and_replays_to_the_same_bits(pyramid
     assert not again.load(session.save())
     again.go(5)
     assert again.here.snapshot.state == session.here.snapshot.state
-    assert {"vote", "mean change"} <= set(frame_metrics(session))
-
-
-def frame_metrics(session: Session) -> dict[str, float]:
-    from nca.play.frames import measured
-
-    return measured(session.model, session.here)
+    assert {"total agreement", "mean change"} <= set(measured(pyramid, session.here))
 
 
 def test_a_film_shows_levels_of_a_pyramid_as_large_as_each_other(bare):
@@ -130,9 +122,11 @@ def test_a_film_shows_levels_of_a_pyramid_as_large_as_each_other(bare):
     assert len(list(ImageSequence.Iterator(film))) > 1
 
 
-def test_a_grid_that_coarse_cells_do_not_divide_is_refused(folder):
-    with pytest.raises(ShapeError, match="a grid of 10 x 16 cells has no whole cells of scale 4"):
-        PlayedModel.load(str(folder / "three.toml"), CPU, size=(10, 16))
+def test_a_grid_that_coarse_cells_do_not_divide_is_refused(tmp_path):
+    with pytest.raises(NCAError, match=r"is \[10, 16\]  let each side be a multiple of 4"):
+        PlayedModel.load(str(written(tmp_path)), CPU, size=(10, 16))
+    with pytest.raises(ShapeError, match="a grid of 18 x 16 cells has no whole cells of scale 4"):
+        PlayedModel.load("glom_pyramid", CPU, size=(18, 16))
 
 
 def test_the_page_shows_levels_of_a_pyramid_and_paints_on_a_coarse_one(page: Page, bare):
@@ -144,14 +138,15 @@ def test_the_page_shows_levels_of_a_pyramid_and_paints_on_a_coarse_one(page: Pag
         expect(canvases).to_have_count(2)
         widths = [canvases.nth(n).bounding_box()["width"] for n in range(2)]
         assert widths[0] == pytest.approx(widths[1], rel=0.01)
-        page.keyboard.press("p")
+        page.locator("#tools button[data-tool=paint]").click()
         page.locator("#paint-level").select_option("top")
         page.mouse.click(*spot(page, 0.7, 0.6))
         until(lambda: served.session.here.snapshot.state["top"][0, 0, 1, 2] != 0)
         assert served.session.here.snapshot.state["top"][0, 0].count_nonzero() == 1
-        wanted = to_bytes(dict(panes_of(served.session))["top"])
-        until(lambda: torch.equal(pixels(page, 1), wanted))
+        until(lambda: [1, 2] in strange(pixels(page, 1)))
+        assert len(strange(pixels(page, 1))) == 1
 
 
-def panes_of(session: Session) -> list[tuple[str, torch.Tensor]]:
-    return [(title, shown.movedim(-1, 0) / 255) for title, shown in panes(session, view="levels")]
+def strange(picture: torch.Tensor) -> list[list[int]]:
+    """Return the cells of `(H, W, 3)` that look otherwise than the first one."""
+    return (picture != picture[:1, :1]).any(-1).nonzero().tolist()
