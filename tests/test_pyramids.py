@@ -24,9 +24,12 @@ from nca import (
 from nca.engine.plane import rollout_on_plane
 from nca.engine.resample import mask_read, on_grid
 from nca.engine.stepper import DenseStepper
+from nca.model.build import describe_trained
+from nca.render.schedule import place_seeds
+from nca.reports.robustness.grid_size import _set_into
 from nca.tasks.damage import disc
 from nca.tasks.pool import swap_inputs
-from nca_plugins.glom.mean import WeightedMean
+from nca_plugins.glom.mean import Fade, WeightedMean
 
 LAYOUT = Layout(
     [
@@ -112,6 +115,33 @@ def test_a_plane_grows_around_levels_of_one_scale():
 
 
 # what happens to states
+
+
+def test_seeds_are_placed_on_a_stage_by_cells_of_the_coarsest_level():
+    layout = Layout([Level("body", 2), Level("guide", 1, scale=2)])
+    automaton = Automaton(layout, {"body": [Fade()]})
+    trained = describe_trained(automaton, name="seeded", size=(6, 8), steps=2)
+    first = layout.zeros(1, (6, 8), random_seed=1)
+    first["body"][:, :, 3, 5] = 1.0
+    first["guide"][:, :, 1, 2] = 2.0
+    wide = place_seeds(trained, first, (12, 40), 3)
+    seeds = wide["guide"][0, 0].nonzero()
+    assert len(seeds) == 3
+    assert wide["body"][0, 0].nonzero().tolist() == (2 * seeds + 1).tolist()
+    with pytest.raises(ShapeError, match="a grid of 13 x 40 cells has no whole cells of scale 2"):
+        place_seeds(trained, first, (13, 40), 1)
+
+
+def test_a_state_is_set_into_another_grid_by_cells_of_the_coarsest_level():
+    state = LAYOUT.zeros(1, (8, 8))
+    for name, level in LAYOUT.items():
+        state[name][:, :, 4 // level.scale, 4 // level.scale] = 1.0
+    for size, at in (((16, 8), [8, 4]), ((12, 24), [4, 12]), ((4, 8), [0, 4])):
+        moved = _set_into(state, size, whole=False)
+        for name, level in LAYOUT.items():
+            assert moved.size(name) == tuple(side // level.scale for side in size)
+            (found,) = moved[name][0, :1].nonzero().tolist()
+            assert found[1:] == [place // level.scale for place in at]
 
 
 @pytest.mark.parametrize("hurt", [disc, Damage("disc", 0.4, "anywhere").hurt])
