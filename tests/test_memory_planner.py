@@ -10,10 +10,10 @@ from torch.testing import assert_close
 from nca import SILENT, ActivationMemory, Dataset, HostRNG, LabelledImages, register
 from nca.checkpoint.read import read_recipe
 from nca.training import memory_planner, probe
+from nca.training.gradient_descent import next_batch
 from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe, MemoryNeed, choose_memory, fastest_that_fits
 from nca.training.run import Run
-from nca.training.trainer import next_batch
 
 CPU = torch.device("cpu")
 SPREADING = ("growing", "grid.size=[16, 16]", "task.side=10", "train.batch=3", "pool.size=4")
