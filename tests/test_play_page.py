@@ -65,6 +65,7 @@ def test_what_the_page_shows_is_what_torch_computes(page: Page, lizard: PlayedMo
         expect(page.get_by_label("Pause", exact=True)).to_be_visible()
         page.keyboard.press("Space")
         until(lambda: not served.hub.playing)
+        idle(page)  # the last step is over, too
         step = served.session.step
         expect(page.locator("#step")).to_have_text(str(step))
         own.go(step)
