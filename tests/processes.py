@@ -72,7 +72,7 @@ class Commands:
             before: What the process does first.
             environment: What it finds there, beside all that this process does.
         """
-        told = Path(tempfile.mkdtemp(dir=folder.parent, prefix="told-"))
+        told = _place(folder, 1)
         words = [str(argument) for argument in arguments]
         process = _context().Process(
             target=_command, args=({**os.environ, **environment}, folder, told, words, 0, before)
@@ -94,7 +94,7 @@ class Commands:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         meeting = {"WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        told = Path(tempfile.mkdtemp(dir=folder.parent, prefix="told-"))
+        told = _place(folder, count)
         processes = []
         for rank in range(count):
             place = {**meeting, "RANK": rank, "LOCAL_RANK": rank}
@@ -138,6 +138,15 @@ class Commands:
         return [process.exitcode for process in self.processes], words[0], words[1]
 
 
+def _place(folder: Path, count: int) -> Path:
+    """Return a folder beside that of commands for what so many of them write."""
+    told = Path(tempfile.mkdtemp(dir=folder.parent, prefix="told-"))
+    for rank in range(count):
+        for stream in ("out", "err"):
+            (told / f"{stream}.{rank}").touch()
+    return told
+
+
 def _command(
     environment: dict[str, str],
     folder: Path,
@@ -150,7 +159,7 @@ def _command(
     tempfile.tempdir = None  # where the environment says
     os.chdir(folder)
     for stream, number in (("out", 1), ("err", 2)):
-        file = os.open(told / f"{stream}.{rank}", os.O_WRONLY | os.O_CREAT)
+        file = os.open(told / f"{stream}.{rank}", os.O_WRONLY)
         os.dup2(file, number)
     torch.set_num_threads(1)
     if before:
