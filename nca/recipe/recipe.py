@@ -280,7 +280,7 @@ class Recipe:
         layout, topology, axes = self.layout, self.topology, len(self.tables.grid.size)
         rules: dict[str, list[UpdateRule]] = {}
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.tables.random_seed)
+            torch.default_generator.manual_seed(self.tables.random_seed)
             for number, row in enumerate(self.tables.levels):
                 place = RuleContext(layout, row.name, axes, topology, self.tables.grid.coordinates)
                 for n, table in enumerate(row.rules):
@@ -296,5 +296,5 @@ class Recipe:
         assert table is not None
         setting = TaskContext(self.layout, size, self.folder, seed, self.files)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
+            torch.default_generator.manual_seed(seed + 1)
             return build("task", table, ("task",), setting, faults)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from observed import Observed
+from processes import Commands
 from safetensors.torch import load_file
 
 from nca.cli.sweep import _slots
@@ -134,12 +135,6 @@ def wait_for(condition) -> None:
         time.sleep(0.02)
 
 
-def ended(process: subprocess.Popen[str]) -> None:
-    """End a process that a failed test has left behind."""
-    with process:
-        process.kill()
-
-
 def reached(run: Path, iteration: int) -> bool:
     log = run / "metrics.jsonl"
     return log.is_file() and f'"iteration": {iteration},' in log.read_text()
@@ -149,24 +144,17 @@ LONG = ["train.iterations=150", "train.validate_every=50", "train.save_every=10"
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
-def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, request):
+def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here):
     options = [*SWEEP, "--seeds", "[5]", *(word for key in LONG for word in ("--set", key))]
     options[options.index("--jobs") + 1] = "1"
     run = here / "sweeps" / "tiny-1" / "seed_5"
 
-    def start() -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "nca", *options]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, cwd=here, text=True, **pipes)
-        request.addfinalizer(lambda: ended(process))
-        return process
-
-    process = start()
-    wait_for(lambda: reached(run, 20))
+    process = Commands.alone(here, *options)
+    process.wait_until(lambda: reached(run, 20))
     assert len(jobs_in(here)) == 1
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    process.send(signal.SIGINT)
+    codes, out, err = process.end()
+    assert (codes, out) == ([130], "")
     assert err.splitlines()[-2:] == [
         "stopped with 0 of 1 runs done; what is trained is saved.",
         "continue with: the same command again",
@@ -174,10 +162,9 @@ def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, r
     assert jobs_in(here) == []
     assert not reached(run, 150)
 
-    process = start()
-    wait_for(lambda: reached(run, 70))
+    process = Commands.alone(here, *options)
+    process.wait_until(lambda: reached(run, 70))
     process.kill()
-    process.communicate()
     wait_for(lambda: not jobs_in(here))  # nobody told them, and yet they end
     assert not reached(run, 150)
 
