@@ -5,7 +5,6 @@ averaged weights, pool and iteration. Everything else follows from the recipe, s
 is counted. So a run that was killed goes on as if nothing had happened.
 """
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -320,8 +319,7 @@ class Run:
     def discard_untrained(self) -> None:
         """Remove the folder of a run that `start` made, if no iteration lies behind it."""
         if self.made and self.iteration == 0 and self.lock is not None:
-            self.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.lock.discard()
 
     def close(self) -> None:
         """Leave the folder to other processes."""
