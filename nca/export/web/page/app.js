@@ -28,6 +28,7 @@ const app = {
       this.mark(0);
     }
     byId("pause").hidden = !plan.pause;
+    byId("anew").hidden = !plan.drawing || plan.inputChange !== "begin anew";
     this.note();
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.play(true);
     requestAnimationFrame((now) => this.frame(now));
