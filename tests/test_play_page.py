@@ -402,6 +402,8 @@ def test_an_automaton_that_does_not_hold_where_it_opens_stands_still(page: Page)
         opened(page, served)
         expect(page.get_by_label("Play", exact=True)).to_be_visible()
         assert not served.hub.playing
+        anew = session.model.input_change == "begin anew"
+        expect(page.locator("#anew")).to_be_visible(visible=anew)
 
 
 def test_long_work_is_said_and_stopped_on_the_page(page: Page):

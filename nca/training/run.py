@@ -4,7 +4,6 @@ All that training depends on goes into `last.safetensors`, so that a run that wa
 if nothing had happened.
 """
 
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -211,8 +210,7 @@ class Run(Learner):
     def discard_untrained(self) -> None:
         """Remove the folder of a run that `start` made, if no iteration lies behind it."""
         if self.made and self.iteration == 0 and self.lock is not None:
-            self.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.lock.discard()
 
     def close(self) -> None:
         """Leave the folder to other processes."""

@@ -18,6 +18,8 @@ from nca.cli.sweep import _slots
 from nca.cli.sweep_table import show_lines
 from nca.progress import SILENT
 from nca.reports.statistics import Statistics
+from nca.sweep.folder import write_asked
+from nca.sweep.plan import Base, PlannedRun
 from nca.sweep.processes import LOG, Slot, side_by_side
 from nca.sweep.results import MeasuredMoment, VariantResult
 from nca.sweep.worker import Job, Measure, run_job
@@ -309,17 +311,25 @@ def test_more_runs_at_a_time_than_the_cores_take_are_refused(nca, here):
     assert not Path("sweeps").exists()
 
 
-def test_a_sweep_that_another_process_is_at_executes_nothing(nca, here):
-    (here / "taken").mkdir()
+@pytest.mark.parametrize("out", ["taken", None])
+def test_a_sweep_that_another_process_is_at_executes_nothing(nca, here, out):
+    folder = Path(out or "sweeps/tiny-1")
+    folder.mkdir(parents=True)
+    base = Base((here / "tiny.toml").read_text(), "tiny", here, "tiny.toml")
+    given = ("train.batch=2", "random_seed=3")
+    write_asked(folder, base, [PlannedRun("", 3, given, "seed_3")] if out is None else [])
     code = "import sys; from pathlib import Path; from nca.lock import FolderLock; "
-    code += "lock = FolderLock.take(Path('taken'), ''); print('held', flush=True); sys.stdin.read()"
+    code += f"lock = FolderLock.take(Path({str(folder)!r}), ''); print('held', flush=True); "
     (here / "blobs.py").write_text("open('executed', 'w')")
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code + "sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        result = nca(*SWEEP, "--out", "taken")
+        result = nca(*SWEEP, "--set", given[0], *(("--out", out) if out else ()))
         other.communicate("")
     assert result.code == 1
     assert "another process is at work in this folder" in result.err
