@@ -45,12 +45,22 @@ def mix(number: int) -> int:
 
 def mix_tensor(bits: Tensor) -> Tensor:
     """Scramble each int32 of a tensor, as `mix` does on the host."""
-    # `>>` copies the sign; the mask makes the shift a logical one
-    bits = bits ^ (bits >> 16 & 0xFFFF)
-    bits = bits * _FIRST
-    bits = bits ^ (bits >> 15 & 0x1FFFF)
-    bits = bits * _signed(_SECOND)
-    return bits ^ (bits >> 16 & 0xFFFF)
+    return _mix_in_place(bits.clone())
+
+
+def _mix_in_place(bits: Tensor) -> Tensor:
+    bits ^= _upper(bits, 16)
+    bits *= _FIRST
+    bits ^= _upper(bits, 15)
+    bits *= _signed(_SECOND)
+    bits ^= _upper(bits, 16)
+    return bits
+
+
+def _upper(bits: Tensor, shift: int) -> Tensor:
+    upper = bits >> shift  # which copies the sign; the mask makes the shift a logical one
+    upper &= _MASK >> shift
+    return upper
 
 
 def absorb(key: int, number: int) -> int:
@@ -61,7 +71,9 @@ def absorb(key: int, number: int) -> int:
 def absorb_tensor(key: int | Tensor, numbers: Tensor) -> Tensor:
     """Fold one more int32 tensor into a key; the shapes broadcast."""
     key = _signed(key) if isinstance(key, int) else key
-    return mix_tensor((numbers ^ key) + _signed(_WEYL))
+    mixed = numbers ^ key
+    mixed += _signed(_WEYL)
+    return _mix_in_place(mixed)
 
 
 def number_of(stream: str) -> int:
@@ -126,14 +138,18 @@ class CellRNG:
 
     def normal(self, stream: str, channels: int, size: Sequence[int]) -> Tensor:
         """Return numbers of mean 0 and variance 1, float32 `(B, C, *space)`."""
-        total: int | Tensor = 0
-        for key in self._by_channel([f"{stream}/{third}" for third in "abc"], channels):
-            bits = self._spread(key, size)
-            # four bytes are added two by two, in the lower and upper half of each number
-            total = total + (bits & _BYTES) + (bits >> 8 & _BYTES)
-        assert isinstance(total, Tensor)
-        summed = (total & 0xFFFF) + (total >> 16 & 0xFFFF)
-        return (summed - 1530).to(torch.float32) * (1 / math.sqrt(65535))
+        keys = self._by_channel([f"{stream}/{third}" for third in "abc"], channels)
+        if self.cells is None:  # one after the other: three grids at once would take memory
+            total, *others = (_pairs(self._spread(key, size)) for key in keys)
+        else:
+            together = keys.transpose(0, 1).flatten(1)  # (B, 3 C)
+            total, *others = _pairs(self._spread(together, size)).chunk(3, dim=1)
+        for other in others:
+            total += other
+        summed = _upper(total, 16)
+        summed += total & 0xFFFF
+        summed -= 1530
+        return summed.to(torch.float32) * (1 / math.sqrt(65535))
 
     def at_scale(self, scale: int) -> "CellRNG":
         """Return the randomness of cells of another scale, which are counted on their own grid."""
@@ -145,11 +161,15 @@ class CellRNG:
 
     def _by_channel(self, streams: Sequence[str], channels: int) -> Tensor:
         """Return the keys of every channel of every sample, int32 `(streams, B, C)`."""
-        device = self.samples.device
-        number = partial(key_tensor, device=device) if torch.compiler.is_compiling() else stream_key
+        device, samples = self.samples.device, self.samples.to(torch.int32)
+        compiles = torch.compiler.is_compiling()
+        number = partial(key_tensor, device=device) if compiles else stream_key
         keys = [number(self.random_seed, stream, self.step) for stream in streams]
-        samples = self.samples.to(torch.int32)
-        by_sample = torch.stack([absorb_tensor(key, samples) for key in keys])
+        if device.type == "cpu" and not compiles:
+            column = torch.tensor([[_signed(int(key))] for key in keys], dtype=torch.int32)
+            by_sample = absorb_tensor(column, samples)
+        else:  # a key that travels as a number of a launch need not be awaited
+            by_sample = torch.stack([absorb_tensor(key, samples) for key in keys])
         channel = torch.arange(channels, dtype=torch.int32, device=device)
         return absorb_tensor(by_sample.unsqueeze(-1), channel)
 
@@ -197,6 +217,15 @@ class HostRNG:
     def cells(self, samples: Tensor) -> CellRNG:
         """Return the randomness of these samples in this iteration."""
         return CellRNG(self.random_seed, self.iteration, samples)
+
+
+def _pairs(bits: Tensor) -> Tensor:
+    """Return the sums of two bytes each, in the lower and in the upper half of each number."""
+    higher = bits >> 8
+    higher &= _BYTES
+    bits &= _BYTES
+    bits += higher
+    return bits
 
 
 def _to_unit(bits: Tensor) -> Tensor:
