@@ -15,10 +15,14 @@ from torch import Tensor
 from nca.backends.tiled.layers import LayerSums
 from nca.backends.tiled.perception import TilePerception
 from nca.backends.tiled.program import ProgramSums, RowNet, TiledLevel, TiledProgram
+from nca.types import Boundary
 
 FEW = 0.3
-"""The share of cells that change up to which these alone are perceived, and what their layers are
-given is kept for the gradient: less than a state."""
+"""The share of cells that change up to which what their layers are given is kept for the gradient,
+and these alone are perceived, also by stencils."""
+
+ALL_BUT_FEW = 0.9
+"""The share up to which these alone are perceived where each neighbour is seen apart."""
 
 FEW_STENCILS, FEW_UNITS = 0.08, 0.35
 """The shares up to which the gradient is sent home from these cells alone, one by one: where all
@@ -102,6 +106,7 @@ class TilePart:
             `(samples, *space, C)`.
         levels: For each level of the program.
         step_size: Factor of what the rules propose.
+        boundaries: What lies beyond the edge of windows without a rim; None: they have one.
         kept: What the layers of each net were given, if that was kept.
     """
 
@@ -111,22 +116,22 @@ class TilePart:
         windows: Sequence[Tensor],
         levels: Sequence[LevelPart],
         step_size: float,
+        boundaries: tuple[Boundary, ...] | None,
         kept: Kept = (),
     ) -> None:
         self.program, self.windows, self.levels = program, windows, levels
-        self.step_size = step_size
+        self.step_size, self.boundaries = step_size, boundaries
         self.kept = [list(given) for given in kept]
         self._seen: dict[int, Tensor] = {}
         self._mapped: dict[int, tuple[Tensor, Tensor]] = {}
 
     def step(self, outcomes: Sequence[Tensor]) -> None:
-        """Write the levels after the step, `(n, C)` each.
+        """Add what changes to the levels, which are as before the step, `(n, C)` each.
 
         Where few cells change, what the layers of each net were given is kept in `kept`: it is less
         than a state.
         """
         for level, part, outcome in zip(self.program.levels, self.levels, outcomes, strict=True):
-            outcome.view(part.cells.shape).copy_(part.cells)
             if not part.still:
                 part.add(outcome, self._change(level, part))
 
@@ -256,9 +261,11 @@ class TilePart:
 
     def _picked(self, reading: int, part: LevelPart) -> Tensor:
         """Return what the changing cells see, `(k, K * C)`."""
-        if part.changing is None or part.share >= FEW:
+        perception = self._perception(reading)
+        few = ALL_BUT_FEW if perception.units else FEW
+        if part.changing is None or part.share >= few:
             return part.picked(self._perceived(reading))
-        return self._perception(reading).perceive_some(self._shown(reading), part.changing)
+        return perception.perceive_some(self._shown(reading), part.changing)
 
     def _perceived(self, reading: int) -> Tensor:
         """Return what all cells of the tile see, `(n, K * C)`."""
@@ -284,7 +291,8 @@ class TilePart:
         return self.program.readings[reading].cell_map is not None
 
     def _perception(self, reading: int) -> TilePerception:
-        return self.program.perception(reading, self._field(self.windows, reading))
+        window = self._field(self.windows, reading)
+        return self.program.perception(reading, window, self.boundaries)
 
     def _field(self, fields: Sequence[T], reading: int) -> T:
         return fields[self.program.field_of[reading]]
