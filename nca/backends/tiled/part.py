@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca.backends.tiled.layers import LayerSums
+from nca.backends.tiled.layers import LayerSums, reduced
 from nca.backends.tiled.perception import TilePerception
 from nca.backends.tiled.program import ProgramSums, RowNet, TiledLevel, TiledProgram
 from nca.types import Boundary
@@ -172,7 +172,7 @@ class TilePart:
             given = net.layers.given(self._rows(net, part)[0])
             if part.share < FEW and not net.length:
                 self.kept.append(given)
-            proposed = net.layers.outcome(given).to(part.cells.dtype)
+            proposed = net.layers.outcome(given)[: len(part.rows)].to(part.cells.dtype)
             change = proposed if change is None else change.add_(proposed)
         for rate in level.decays:
             change = part.rows * -rate if change is None else change.sub_(part.rows * rate)
@@ -199,11 +199,11 @@ class TilePart:
         self, net: RowNet, part: LevelPart, gradient: Tensor, totals: Sequence[LayerSums]
     ) -> Tensor:
         """Return the gradient of what the changing cells see, `(k + 1, K * C)`; the last is 0."""
-        gradient = gradient.to(net.products)
+        count, gradient = len(gradient), reduced(gradient, net.products)
         if self.kept:
-            return net.layers.backward(gradient, self.kept.pop(0), totals)
+            return net.layers.backward(gradient, self.kept.pop(0), totals)[: count + 1]
         rows, seen = self._rows(net, part)
-        of_rows = net.layers.backward(gradient, net.layers.given(rows), totals)
+        of_rows = net.layers.backward(gradient, net.layers.given(rows), totals)[: count + 1]
         if net.length:
             of_rows = F.pad(net.lengthened(of_rows[:-1].to(seen.dtype), seen), (0, 0, 0, 1))
         return of_rows
@@ -255,7 +255,7 @@ class TilePart:
         picked = [self._picked(reading, part) for reading in net.readings]
         seen = picked[0] if len(picked) == 1 else torch.cat(picked, dim=1)
         rows = net.shortened(seen) if net.length else seen
-        rows = rows.to(net.products)
+        rows = reduced(rows, net.products)
         shared = rows is picked[0] and part.changing is None
         return (rows.clone() if shared and net.overwrites else rows), seen
 
