@@ -29,7 +29,8 @@ FEW_STENCILS, FEW_UNITS = 0.08, 0.35
 channels share some stencils, and where each neighbour is seen apart. Measured on one core."""
 
 Kept = Sequence[Sequence[Tensor]]
-"""What the layers of each net of a tile were given; nothing where that is computed again."""
+"""What the layers of each net of a tile were given; nothing where it is computed again. Nets of
+levels in which no cell changes are left out."""
 
 T = TypeVar("T", Tensor, Tensor | None)
 
@@ -107,7 +108,8 @@ class TilePart:
         levels: For each level of the program.
         step_size: Factor of what the rules propose.
         boundaries: What lies beyond the edge of windows without a rim; None: they have one.
-        kept: What the layers of each net were given, if that was kept.
+        kept: What the layers of each net were given, nothing where that was not kept.
+        keeps: Whether to keep what they are given; None: where few cells change.
     """
 
     def __init__(
@@ -118,22 +120,26 @@ class TilePart:
         step_size: float,
         boundaries: tuple[Boundary, ...] | None,
         kept: Kept = (),
+        *,
+        keeps: bool | None = None,
     ) -> None:
         self.program, self.windows, self.levels = program, windows, levels
         self.step_size, self.boundaries = step_size, boundaries
-        self.kept = [list(given) for given in kept]
+        self.kept, self.keeps = [list(given) for given in kept], keeps
         self._seen: dict[int, Tensor] = {}
         self._mapped: dict[int, tuple[Tensor, Tensor]] = {}
 
     def step(self, outcomes: Sequence[Tensor]) -> None:
         """Add what changes to the levels, which are as before the step, `(n, C)` each.
 
-        Where few cells change, what the layers of each net were given is kept in `kept`: it is less
-        than a state.
+        What the layers of each net were given is kept in `kept`, if few cells change. The levels
+        may be those that the cells see: all changes are known before one is added.
         """
-        for level, part, outcome in zip(self.program.levels, self.levels, outcomes, strict=True):
-            if not part.still:
-                part.add(outcome, self._change(level, part))
+        pairs = zip(self.program.levels, self.levels, strict=True)
+        changes = [None if part.still else self._change(level, part) for level, part in pairs]
+        for part, outcome, change in zip(self.levels, outcomes, changes, strict=True):
+            if change is not None:
+                part.add(outcome, change)
 
     def add_gradients(
         self,
@@ -151,10 +157,12 @@ class TilePart:
             sums: Those of the weights.
         """
         of_seen: dict[int, Tensor] = {}
+        pairs = zip(self.levels, gradients, strict=True)
+        before = [part.picked(gradient) for part, gradient in pairs]  # they may be overwritten
         for number, (level, part) in enumerate(zip(self.program.levels, self.levels, strict=True)):
             if part.still:
                 continue
-            gradient = part.picked(gradients[number])
+            gradient = before[number]
             if self.step_size != 1:
                 gradient = gradient * self.step_size
             for rate, total in zip(level.decays, sums.decays[number], strict=True):
@@ -170,9 +178,10 @@ class TilePart:
         change = None
         for net in level.nets:
             given = net.layers.given(self._rows(net, part)[0])
-            if part.share < FEW and not net.length:
-                self.kept.append(given)
-            proposed = net.layers.outcome(given)[: len(part.rows)].to(part.cells.dtype)
+            keeps = part.share < FEW if self.keeps is None else self.keeps
+            self.kept.append(given if keeps and not net.length else [])
+            count = part.count if part.changing is None else len(part.changing)
+            proposed = net.layers.outcome(given)[:count].to(part.cells.dtype)
             change = proposed if change is None else change.add_(proposed)
         for rate in level.decays:
             change = part.rows * -rate if change is None else change.sub_(part.rows * rate)
@@ -200,8 +209,8 @@ class TilePart:
     ) -> Tensor:
         """Return the gradient of what the changing cells see, `(k + 1, K * C)`; the last is 0."""
         count, gradient = len(gradient), reduced(gradient, net.products)
-        if self.kept:
-            return net.layers.backward(gradient, self.kept.pop(0), totals)[: count + 1]
+        if given := self.kept.pop(0):
+            return net.layers.backward(gradient, given, totals)[: count + 1]
         rows, seen = self._rows(net, part)
         of_rows = net.layers.backward(gradient, net.layers.given(rows), totals)[: count + 1]
         if net.length:

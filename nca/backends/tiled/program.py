@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nca.backends.tiled.layers import LayerSums, RowLayers
 from nca.backends.tiled.lowering import Reading, TiledDecay, TiledMLP, TiledTerm
-from nca.backends.tiled.perception import TilePerception, tile_perception
+from nca.backends.tiled.perception import TilePerception, tile_perception, unit_kernels
 from nca.types import Boundary, Size
 
 
@@ -111,6 +111,18 @@ class TiledProgram:
         nets = [w for level in self.levels for net in level.nets for w in net.weights]
         rates = [r for level in self.levels for r in level.decays if isinstance(r, Tensor)]
         return nets + rates
+
+    @cached_property
+    def sees_apart(self) -> bool:
+        """Whether each neighbour is seen apart, by learned kernels alone."""
+        kernels = [(one.kernels, unit_kernels(one.sides)) for one in self.readings]
+        return all(torch.equal(own, units) for own, units in kernels)
+
+    @cached_property
+    def needs_states(self) -> bool:
+        """Whether the gradient of a step needs its state beside what the layers were given."""
+        maps = any(one.cell_map for one in self.readings)
+        return not self.sees_apart or maps or any(level.decays for level in self.levels)
 
     @cached_property
     def fields(self) -> list[Field]:

@@ -75,13 +75,8 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        refuse_second_derivatives()
         step: TiledStep = ctx.step
-        if torch.is_grad_enabled():
-            raise ShapeError(
-                "steps in tiles have a gradient, but that gradient has none.",
-                where="backward(create_graph=True)",
-                to_do="take other steps for second derivatives: Automaton(..., tiled=False)",
-            )
         count, saved = len(step.rims), ctx.saved_tensors  # which may be asked for but once
         rest = iter(saved[count:])
         kept = [[[next(rest) for _ in range(n)] for n in part] for part in ctx.shape]
@@ -92,6 +87,20 @@ class _Step(torch.autograd.Function):
             folded = rim.fold(field) if rim and field is not None else field
             fields.append(None if folded is None else folded.movedim(-1, 1))
         return (None, *fields, *weights)
+
+
+def refuse_second_derivatives() -> None:
+    """Refuse to be differentiated while a gradient is taken.
+
+    Raises:
+        ShapeError: It is.
+    """
+    if torch.is_grad_enabled():
+        raise ShapeError(
+            "steps in tiles have a gradient, but that gradient has none.",
+            where="backward(create_graph=True)",
+            to_do="take other steps for second derivatives: Automaton(..., tiled=False)",
+        )
 
 
 def move_channels_last(tensor: Tensor) -> Tensor:

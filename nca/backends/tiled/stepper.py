@@ -14,8 +14,9 @@ from torch import Tensor
 from nca.backends.changing import changing_cells, may_change
 from nca.backends.tiled.cuts import cut
 from nca.backends.tiled.lowering import TiledTerm, lower_to_tiles
-from nca.backends.tiled.perception import unit_kernels
+from nca.backends.tiled.part import FEW
 from nca.backends.tiled.program import TiledProgram
+from nca.backends.tiled.rollout import TiledRollout
 from nca.backends.tiled.step import TiledStep, move_channels_last
 from nca.backends.tiled.work import Changes, cells_of_tile
 from nca.engine.program import MLPTerm, Program, Stencils
@@ -54,10 +55,9 @@ class TiledStepper(Stepper):
     def lists(self) -> bool:
         """Whether tiles are faster than `SparseStepper` also where few cells change.
 
-        They are where each neighbour is seen apart; stencils are perceived for all cells.
+        They are where each neighbour is seen apart; the gradient of stencils takes all cells.
         """
-        readings = self.program.readings
-        return all(torch.equal(one.kernels, unit_kernels(one.sides)) for one in readings)
+        return self.program.sees_apart
 
     def prepare(self, state: State) -> State:
         """Return the state with the channels of each cell side by side."""
@@ -86,9 +86,35 @@ class TiledStepper(Stepper):
                     levels[name] = updated
         return complete_step(spec, state, levels, alive)
 
+    def advance(self, state: State, steps: int, fire_rate: float) -> State:
+        """Let many steps pass, where possible as one node; see `nca.engine.stepper.Stepper`."""
+        alive = self._lasting_mask(state)
+        few = alive is not None and int(alive.sum()) * fire_rate <= FEW * alive.numel()
+        if steps < 2 or alive is None or not few:
+            return super().advance(state, steps, fire_rate)
+
+        def changes(number: int) -> list[Changes]:
+            now = state.replace(step=state.step + number)
+            return [self._changes(now, one.name, alive, fire_rate) for one in self.program.levels]
+
+        program, boundaries = self.program, self._boundaries
+        rollout = TiledRollout(program, boundaries, changes, steps, self.spec.step_size)
+        return state.replace(rollout.apply(state), step=state.step + steps)
+
     def restore(self, state: State, whole: State) -> State:
         """Return the state as it is; see `nca.engine.stepper.Stepper.restore`."""
         return state
+
+    def _lasting_mask(self, state: State) -> Tensor | None:
+        """Return which cells live, if that stays so and nothing but their programs matters."""
+        spec, written = self.spec, {level.name for level in self.program.levels}
+        if spec.alive is None or spec.alive.dead != "frozen" or spec.alive.level in written:
+            return None
+        if spec.skips or set(spec.writable_levels) != written or self.program.needs_states:
+            return None
+        if not spec.topology.local or "zeros" in self._boundaries:
+            return None
+        return spec.alive_mask(state)
 
     def _laid_out(self, state: State, changes: Sequence[Changes]) -> TiledStep:
         """Return a step, with rims around the grids where some tile is a part of one."""

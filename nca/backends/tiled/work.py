@@ -65,7 +65,7 @@ def cells_of_tile(changes: Sequence[Changes], count: int) -> int:
     return CELLS if share >= FEW else round(CELLS * FEW / share)
 
 
-def _unrounded(call: Callable[P, T]) -> Callable[P, T]:
+def unrounded(call: Callable[P, T]) -> Callable[P, T]:
     """Return a call outside of autocast: which products are rounded is the program's to say."""
 
     @wraps(call)
@@ -107,7 +107,7 @@ class TiledWork:
         self.levels = [level for level in self._own(fields) if level is not None]
         self.parts = [own.parts(tiles) for own in changes]
 
-    @_unrounded
+    @unrounded
     def outcomes(self) -> tuple[list[Tensor], list[Kept]]:
         """Return the levels of the program after the step, and what each tile kept.
 
@@ -122,7 +122,7 @@ class TiledWork:
             part.step([one[tile.cells] for one in rows])
         return outcomes, [part.kept for part in parts]
 
-    @_unrounded
+    @unrounded
     def gradients(
         self, gradients: Sequence[Tensor], needed: Sequence[bool], kept: Sequence[Kept]
     ) -> tuple[list[Tensor | None], list[Tensor]]:
