@@ -179,7 +179,8 @@ def compiled(automaton: Automaton) -> Rollout:
         return cells + change * fires
 
     def rollout(state: State, steps: int) -> State:
-        image, cells = (level.contiguous(memory_format=torch.channels_last) for level in state.values())
+        laid_out = state.map(lambda level: level.contiguous(memory_format=torch.channels_last))
+        image, cells = laid_out.values()
         if torch.is_grad_enabled():
             cells = cells.clone().requires_grad_()  # or the first step would be compiled apart
         for _ in range(steps):

@@ -74,7 +74,7 @@ def _suits_numpy(bits: Tensor) -> bool:
     few = bits.ndim > 0 and bits.numel() <= FEW_NUMBERS
     if not few or bits.device.type != "cpu" or type(bits) is not Tensor:
         return False
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
     return not traced and not is_functorch_wrapped_tensor(bits)
 
 
@@ -88,6 +88,14 @@ def _mix_array(bits: NDArray[np.uint32]) -> None:
     bits *= _FACTORS[1]
     np.right_shift(bits, _SHIFTS[0], out=upper)
     bits ^= upper
+
+
+def _absorb_array(key: NDArray[np.uint32], numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Fold one more array into a key, as `absorb` does; the shapes broadcast."""
+    mixed = numbers ^ key
+    mixed += np.uint32(_WEYL)
+    _mix_array(mixed)
+    return mixed
 
 
 def _upper(bits: Tensor, shift: int) -> Tensor:
@@ -193,15 +201,18 @@ class CellRNG:
 
     def _by_channel(self, streams: Sequence[str], channels: int) -> Tensor:
         """Return the keys of every channel of every sample, int32 `(streams, B, C)`."""
-        device, samples = self.samples.device, self.samples.to(torch.int32)
-        compiles = torch.compiler.is_compiling()
+        device, compiles = self.samples.device, torch.compiler.is_compiling()
         number = partial(key_tensor, device=device) if compiles else stream_key
         keys = [number(self.random_seed, stream, self.step) for stream in streams]
-        if device.type == "cpu" and not compiles:
-            column = torch.tensor([[_signed(int(key))] for key in keys], dtype=torch.int32)
-            by_sample = absorb_tensor(column, samples)
-        else:  # a key that travels as a number of a launch need not be awaited
-            by_sample = torch.stack([absorb_tensor(key, samples) for key in keys])
+        if _suits_numpy(self.samples):
+            column = np.array(keys, dtype=np.uint32)[:, None]
+            of_samples = _absorb_array(column, self.samples.numpy().astype(np.uint32))
+            channel = np.arange(channels, dtype=np.uint32)
+            by_channel = _absorb_array(of_samples[..., None], channel)
+            return torch.from_numpy(by_channel.view(np.int32))
+        # a key that travels as a number of a launch need not be awaited
+        samples = self.samples.to(torch.int32)
+        by_sample = torch.stack([absorb_tensor(key, samples) for key in keys])
         channel = torch.arange(channels, dtype=torch.int32, device=device)
         return absorb_tensor(by_sample.unsqueeze(-1), channel)
 

@@ -150,7 +150,8 @@ class _Rollout(torch.autograd.Function):
         copies = [one.clone(memory_format=torch.contiguous_format) for one in gradients]
         needed = ctx.needs_input_grad[1 : 1 + count]
         of_read, of_weights = rollout.gradients(saved[:count], copies, needed, kept)
-        moved = [one.movedim(-1, 1) if n and one is not None else None for one, n in zip(of_read, needed, strict=True)]
+        asked = [one if n else None for one, n in zip(of_read, needed, strict=True)]
+        moved = [None if one is None else one.movedim(-1, 1) for one in asked]
         return (None, *moved, *of_weights)
 
 

@@ -113,9 +113,7 @@ class TiledWork:
 
         Levels are `(B, *space, C)`.
         """
-        outcomes = [
-            level.clone(memory_format=torch.contiguous_format) for level in self.levels
-        ]
+        outcomes = [level.clone(memory_format=torch.contiguous_format) for level in self.levels]
         rows = [level.flatten(0, -2) for level in outcomes]
         parts = [self._part(number) for number in range(len(self.tiles))]
         for part, tile in zip(parts, self.tiles, strict=True):
