@@ -72,10 +72,12 @@ def until(page: Page, condition: str) -> None:
 
 def read(page: Page, automaton: Automaton, size: Size) -> State:
     """Return the state that the page is in, one sample."""
-    levels = {}
+    levels, sizes = {}, automaton.layout.sizes(size)
     for place, (name, level) in enumerate(automaton.layout.items()):
         numbers = page.evaluate(f"Array.from(nca.stage.engine.read({place}))")
-        levels[name] = torch.tensor(numbers, dtype=torch.float32).view(1, level.channels, *size)
+        levels[name] = torch.tensor(numbers, dtype=torch.float32).view(
+            1, level.channels, *sizes[name]
+        )
     step = page.evaluate("nca.stage.engine.step")
     lower, upper = page.evaluate("plan.randomSeed")
     seed = lower | upper << 32

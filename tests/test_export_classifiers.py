@@ -19,6 +19,7 @@ ENOUGH = {
     "self_classifying_mnist_long": 50,
     "glom_mnist": 6,
     "glom_mnist_long": 10,
+    "glom_pyramid": 7,
     "glom_fashion": 6,
     "glom_fashion_swaps": 6,
 }
@@ -28,6 +29,7 @@ RIGHT = {
     "self_classifying_mnist_long": 8,
     "glom_mnist": 9,
     "glom_mnist_long": 9,  # a 3 after a 2 takes longer than ten steps
+    "glom_pyramid": 10,
     "glom_fashion": 10,
     "glom_fashion_swaps": 10,
 }
@@ -37,6 +39,7 @@ CARRYING = [
     "self_classifying_mnist_long",
     "glom_mnist",
     "glom_mnist_long",
+    "glom_pyramid",
     "glom_fashion_swaps",
 ]
 NEITHER = "Nothing is drawn yet"

@@ -75,7 +75,7 @@ def test_levels_noise_attention_and_the_dead_go_out_too():
     state = automaton.seed(1, (9, 8), random_seed=3)
     state = state.replace({"low": state.rng.normal("low", 2, (9, 8))})
     step = module.Step(automaton)
-    checked = try_model(step, module._model(step, module._example(state)), Begin(state), 4)
+    checked = try_model(step, module._model(step, module._example(step, state)), Begin(state), 4)
     assert step.inputs == ["low", "mid", "top", "fire/mid", "fire/top", "noise/mid", "noise/top"]
     assert step.outputs == ["mid/next", "top/next"]
     assert checked.greatest < 1e-5

@@ -64,7 +64,7 @@ CASES: list[tuple[int, int, tuple[Boundary, ...]]] = [
 def test_a_model_steps_as_torch_on_every_grid(request, axes, radius, boundaries):
     stepping = automaton(axes, radius, Topology(boundaries))
     step = Step(stepping)
-    model = module._model(step, module._example(stepping.seed(1, (4,) * axes)))
+    model = module._model(step, module._example(step, stepping.seed(1, (4,) * axes)))
     session = runtime.InferenceSession(model.SerializeToString())
     for batch, size in ((batch, size) for size in GRIDS[axes] for batch in (1, 3)):
         state = stepping.seed(batch, size, random_seed=5)

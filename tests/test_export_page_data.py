@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from playwright.sync_api import Page
 from torch.testing import assert_close
 
 from nca import (
@@ -20,7 +21,7 @@ from nca import (
 )
 from nca.checkpoint.trained import Trained
 from nca.export import write_html
-from nca.export.html import _web
+from nca.export.html import ENGINES, _web
 from nca.export.page_data import check_exportable, page_data
 from nca.export.texels import Packer, base64_of, numbers_of
 from nca.registry.registry import registry
@@ -61,6 +62,17 @@ def two_levels(topology: Topology, channels: int = 5, **settings: object) -> Aut
     return drawn(Automaton(layout, rules, topology=topology, step_size=0.1, **settings), 0)
 
 
+def tried_in(page: Page, told: dict, given: dict) -> dict:
+    """Return what the scripts of a page, alone in a tab, make of trials."""
+    for name in ("rng.js", *ENGINES["webgl"]):
+        page.add_script_tag(content=_web(name))
+    return page.evaluate(
+        "([plan, given]) => runTrials(document.createElement('canvas').getContext('webgl2'),"
+        " plan, given)",
+        [json.loads(json.dumps(told)), given],
+    )
+
+
 CASES = {
     # more channels than can be drawn at once
     "torus": (Topology("torus"), {"fire_rate": 0.4, "channels": 33}),
@@ -84,13 +96,7 @@ def test_every_condition_is_that_of_torch(page, case):
     levels = [base64_of(level) for level in state.values()]
     trial = {"step": 4, "steps": 6, "levels": levels}
     given = {"size": [5, 7], "trials": [{"all": True, **trial}, {"all": False, **trial}]}
-    for name in ("rng.js", "webgl/shaders.js", "webgl/engine.js"):
-        page.add_script_tag(content=_web(name))
-    found = page.evaluate(
-        "([plan, given]) => runTrials(document.createElement('canvas').getContext('webgl2'),"
-        " plan, given)",
-        [json.loads(json.dumps(told)), given],
-    )
+    found = tried_in(page, told, given)
     expected = (automaton.rollout(state, 6, fire_rate=1.0), automaton.rollout(state, 6))
     for after, levels in zip(expected, found["found"], strict=True):
         assert after["mid"].ne(state["mid"]).any(), "nothing moved"

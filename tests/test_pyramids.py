@@ -14,7 +14,6 @@ from nca import (
     Batch,
     CellRNG,
     Damage,
-    ExportError,
     Layout,
     Level,
     Population,
@@ -25,10 +24,6 @@ from nca import (
 from nca.engine.plane import rollout_on_plane
 from nca.engine.resample import mask_read, on_grid
 from nca.engine.stepper import DenseStepper
-from nca.export.c_source import stepped
-from nca.export.page_data import check_exportable
-from nca.export.torch_source import torch_source
-from nca.play.model import PlayedModel
 from nca.tasks.damage import disc
 from nca.tasks.pool import swap_inputs
 from nca_plugins.glom.mean import WeightedMean
@@ -206,27 +201,3 @@ def test_a_seed_is_put_into_the_cell_that_covers_the_place(tmp_path):
     task = recipe(tmp_path).task()
     batch = task.add_seed(Batch(task.context.layout.zeros(1, (8, 8))), (5, 2))
     assert batch.state["body"][0, 0].nonzero().tolist() == [[2, 1]]
-
-
-# what does not show them yet
-
-
-@pytest.mark.parametrize(
-    "export",
-    [
-        lambda automaton: check_exportable(automaton, 2),
-        lambda automaton: torch_source(automaton, "pyramid", 2, 3),
-        lambda automaton: stepped(automaton, 2),
-    ],
-)
-def test_a_pyramid_is_refused_by_exports(export):
-    with pytest.raises(ExportError, match='it cannot be exported: its levels differ in scale: "mi'):
-        export(settling())
-
-
-def test_a_pyramid_is_refused_by_play(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    tiny.known(tmp_path)
-    (tmp_path / "pyramid.toml").write_text(RECIPE)
-    with pytest.raises(ShapeError, match="pyramid cannot be played: its levels differ in scale"):
-        PlayedModel.load("pyramid.toml", torch.device("cpu"))

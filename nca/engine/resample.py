@@ -46,6 +46,20 @@ class Resampling(NamedTuple):
     coarsen: Coarsen = "mean"
     refine: Refine = "nearest"
 
+    def way(self, scale: int) -> Coarsen | Refine | None:
+        """Return how a level of a scale is read: None as it is, for the scales are equal."""
+        if scale == self.scale:
+            return None
+        return self.coarsen if scale < self.scale else self.refine
+
+    def factor(self, scale: int) -> int:
+        """Return how many cells of the finer of two levels are one of the coarser, along an axis.
+
+        Args:
+            scale: Of the level that is read.
+        """
+        return max(scale, self.scale) // min(scale, self.scale)
+
     def read(self, tensor: Tensor, scale: int, topology: Topology) -> Tensor:
         """Return a tensor on the grid of another scale, `(B, C, *space)`, in this one's grid.
 
@@ -148,7 +162,7 @@ def mask_read(mask: Tensor, scale: int, into: int) -> Tensor:
 def _blocks(cells: Tensor, r: int) -> Tensor:
     """Return `(B, *space, C)` with every axis of space split into blocks and cells within."""
     shape = [part for side in cells.shape[1:-1] for part in (side // r, r)]
-    return cells.reshape(len(cells), *shape, cells.shape[-1])
+    return cells.reshape(cells.shape[0], *shape, cells.shape[-1])  # len() is no symbol
 
 
 def _repeated(tensor: Tensor, r: int) -> Tensor:

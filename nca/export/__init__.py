@@ -13,7 +13,9 @@ with `--engine onnx`: it holds the ONNX graph of a step and computes it itself, 
 needs only some eighty operations; one that it does not know is refused by name. ONNX
 needs `pip install "nca[onnx]"`.
 
-Levels of different resolution (`[[levels]] scale`) are exported nowhere yet.
+Levels of different resolution (`[[levels]] scale`) go out as they are read in torch: on a page each
+level that rules read in another resolution is a texture of its own, drawn before a step; a model in
+ONNX takes any grid that the coarsest cells divide. C programs step one level, and refuse them.
 
 A comparison takes single steps, and many in a row, from states of the task's example moved to the
 edge of the grid, or from random ones where the example stays as it is. A difference may be a
@@ -34,11 +36,11 @@ time; otherwise each is looked up. It reads and writes rows of digits, or of num
 more than ten states, one block of rows for each channel; `--random 1024x1024 --speed` times it. A
 C compiler (`cc`, `gcc`, `clang`, or one named in `CC`) is needed for the comparison alone.
 
-`html` writes pages, `onnx` models, `torch_module` and `torch_source` plain modules, `c_program`,
-`c_source` and `c_text` C programs; `verify` compares with torch; `example`, `page_data`,
-`page_bits`, `page_views`, `texels`, `one_scale`, `onnx_step`, `onnx_inputs`, `onnx_trial`,
-`onnx_json` and `browser` serve them. Public to the other folders: `browser`, and what `__all__`
-names.
+`html` writes pages, `onnx` models, `torch_module`, `torch_source` and `torch_text` plain modules,
+`c_program`, `c_source` and `c_text` C programs; `verify` compares with torch; `example`,
+`page_data`, `page_bits`, `page_views`, `readings`, `texels`, `onnx_step`, `onnx_inputs`,
+`onnx_trial`, `onnx_json` and `browser` serve them. Public to the other folders: `browser`, and what
+`__all__` names.
 """
 
 from nca.export.c_program import write_c

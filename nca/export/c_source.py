@@ -18,7 +18,6 @@ from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import NotDeclared
 from nca.errors import ExportError
 from nca.export.c_text import BITS, CELLS, HEAD, MAIN
-from nca.export.one_scale import demand_one_scale
 
 CHECKED = "<compared>"
 """Where the source says how it was compared, once it was."""
@@ -55,10 +54,12 @@ def stepped(automaton: Automaton, axes: int) -> Stepped:
         axes: Of the grid.
 
     Raises:
-        ExportError: It is not one level, with one rule that is a table or gates, alone on a torus.
+        ExportError: It is not one level, with one rule that is a table or gates, alone on a torus,
+            or levels differ in scale.
     """
-    demand_one_scale(automaton)
     spec = automaton.spec
+    if differ := spec.layout.scales_differ():
+        raise _unfit(differ)
     if axes > 2:
         raise _unfit(f"its grid has {axes} axes")
     if any(boundary != "torus" for boundary in spec.topology.of(axes)):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
+from nca.engine.resample import on_grid
 from nca.engine.state import State
 from nca.errors import ExportError
 from nca.export.verify import GREAT, ROUNDING, NotCompared, scale_of, walk
@@ -90,8 +91,7 @@ def _check_steps(automaton: Automaton, first: State) -> None:
         first_line = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
         raise ExportError(
             f"a step fails before anything is exported: {first_line}",
-            where="the rules in torch, on the grid "
-            + "x".join(map(str, first.size(next(iter(first))))),
+            where="the rules in torch, on the grid " + "x".join(map(str, first.grid_size)),
             to_do="let the rule compute on this grid, or give [grid] size another",
         ) from fault
 
@@ -149,15 +149,23 @@ def _moving(automaton: Automaton, state: State) -> list[str]:
 
 
 def _busy_at_edge(automaton: Automaton, state: State) -> State:
-    """Return the state moved so that the cell that changes most is the first on each axis."""
-    after = automaton.step(state, fire_rate=1.0)
+    """Return the state moved so that the cell that changes most is the first on each axis.
+
+    It moves by cells of the coarsest level, so that all levels can.
+    """
+    after, layout = automaton.step(state, fire_rate=1.0), automaton.layout
     changes: Tensor | float = 0.0
     for name in automaton.writable_levels:
-        changes = changes + (after[name] - state[name]).abs().sum(dim=1)[0]
+        change = (after[name] - state[name]).abs().sum(dim=1, keepdim=True)
+        changes = changes + on_grid(change, layout[name].scale)[0, 0]
     assert isinstance(changes, Tensor)
-    place = torch.unravel_index(changes.argmax(), changes.shape)
+    place = [int(at) for at in torch.unravel_index(changes.argmax(), changes.shape)]
     axes = tuple(range(2, 2 + state.axes))
-    moved = state.map(lambda level: level.roll([-int(at) for at in place], axes).contiguous())
+    levels = {}
+    for name, level in layout.items():
+        by = [-(at // layout.coarsest * layout.coarsest // level.scale) for at in place]
+        levels[name] = state[name].roll(by, axes).contiguous()
+    moved = state.replace(levels)
     return moved if _moving(automaton, moved) else state
 
 

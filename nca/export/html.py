@@ -33,11 +33,12 @@ from nca.jsonl import dumps
 from nca.tasks.display import Display
 
 ENGINES = {
-    "webgl": ("webgl/shaders.js", "webgl/discrete.js", "webgl/engine.js"),
+    "webgl": ("webgl/shaders.js", "webgl/discrete.js", "webgl/readings.js", "webgl/engine.js"),
     "onnx": (
         *(
             "webgl/shaders.js",
             "webgl/discrete.js",
+            "webgl/readings.js",
             "webgl/engine.js",
             "onnx/tensors.js",
             "onnx/rearranged.js",
@@ -185,7 +186,7 @@ def _to_try(tried: list[Trial]) -> dict[str, Any]:
     """Return what the page shall do; its own fire rate, where cells fire by chance."""
     first = tried[0].begun
     return {
-        "size": list(first.size(next(iter(first)))),
+        "size": list(first.grid_size),
         "trials": [
             {
                 "all": trial.kind == "synchronous",

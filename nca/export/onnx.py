@@ -22,7 +22,6 @@ from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import ExportError, NCAError
 from nca.export.example import example_state, lively_state
-from nca.export.one_scale import demand_one_scale
 from nca.export.onnx_step import Step
 from nca.export.onnx_trial import OPSET, try_model
 from nca.export.verify import Difference, NotCompared
@@ -74,7 +73,6 @@ def step_model(automaton: Automaton, first: State) -> tuple[Step, Any]:
         ExportError: ONNX is not installed, or the automaton cannot be exported.
     """
     _installed("onnx", "onnxscript")
-    demand_one_scale(automaton)
     if automaton.skips:
         raise ExportError(
             "its temporal skip connections remember states, which one step alone does not.",
@@ -82,23 +80,28 @@ def step_model(automaton: Automaton, first: State) -> tuple[Step, Any]:
             to_do="run it in torch, or train it without skips",
         )
     step = Step(automaton)
-    return step, _model(step, _example(first))
+    return step, _model(step, _example(step, first))
 
 
-def _example(state: State) -> State:
+def _example(step: Step, state: State) -> State:
     """Return two empty samples on a grid of unequal sides, which nothing can be mistaken for."""
-    sides = [5 + 2 * axis for axis in range(state.axes)]
-    return State(
-        {name: level.new_zeros(2, level.shape[1], *sides) for name, level in state.items()}
-    )
+    layout = step.automaton.layout
+    sides = tuple(layout.coarsest * (5 + 2 * axis) for axis in range(state.axes))
+    return layout.zeros(2, sides, dtype=next(iter(state.values())).dtype)
 
 
 def _model(step: Step, state: State) -> Any:
     example = tuple(step.tensors(state, 0.5))
     batch = torch.export.Dim("batch", min=1)
     words = {1: ("width",), 2: ("height", "width"), 3: ("depth", "height", "width")}[state.axes]
-    sides = {axis + 2: torch.export.Dim(w, min=1) for axis, w in enumerate(words)}
-    shapes = (tuple({0: batch, **sides} for _ in example),)
+    least = {axis + 2: torch.export.Dim(w, min=1) for axis, w in enumerate(words)}
+    coarsest = step.automaton.layout.coarsest
+    finer = [coarsest // step.automaton.layout[name].scale for name in step.levels_of_inputs]
+    shapes = (
+        tuple(
+            {0: batch, **{a: s if by == 1 else by * s for a, s in least.items()}} for by in finer
+        ),
+    )
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(

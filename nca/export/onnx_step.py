@@ -75,6 +75,11 @@ class Step(nn.Module):
         return [*self.levels, *fires, *(f"noise/{name}" for name in self.noises)]
 
     @property
+    def levels_of_inputs(self) -> list[str]:
+        """The level of whose cells each input is."""
+        return [*self.levels, *self.fires, *self.noises]
+
+    @property
     def outputs(self) -> list[str]:
         """The names of the outputs, in order."""
         return [f"{name}/next" for name in self.changes]

@@ -70,7 +70,7 @@ def _run(session: Any, step: Step, trial: Trial) -> dict[str, Tensor]:
 
 
 def _stopped(trial: Trial, why: str) -> ExportError:
-    size = "x".join(map(str, trial.begun.size(next(iter(trial.begun)))))
+    size = "x".join(map(str, trial.begun.grid_size))
     return ExportError(
         f"the model does not run on a grid of {size}: {why.strip().splitlines()[0]}",
         where="ONNX Runtime",
@@ -81,12 +81,13 @@ def _stopped(trial: Trial, why: str) -> ExportError:
 
 def _other_grids(step: Step, state: State) -> Iterator[State]:
     """Yield two samples of the state on grids of other sides, where torch itself takes a step."""
-    sides = state.size(next(iter(state)))
+    coarsest = step.automaton.layout.coarsest
+    sides = tuple(side // coarsest for side in state.grid_size)
     uneven = tuple(max(1, side // 2 + 1 - axis) for axis, side in enumerate(sides))
     greater = tuple(side + 3 + axis for axis, side in enumerate(sides))
     narrow = ((1,) * (len(sides) - 1) + (sides[-1],), (*sides[:1], *(1,) * (len(sides) - 1)))
     for size in dict.fromkeys((uneven, greater, *narrow, (1,) * len(sides))):
-        other = _laid_out(state, size)
+        other = _laid_out(state, [coarsest * side for side in size])
         try:
             after = step.automaton.step(other, fire_rate=1.0)
         except (NCAError, ArithmeticError, IndexError, RuntimeError, ValueError):
@@ -98,11 +99,10 @@ def _other_grids(step: Step, state: State) -> Iterator[State]:
 def _laid_out(state: State, size: Sequence[int]) -> State:
     """Return two samples of the state, cut off or repeated until it fills a grid."""
 
-    def fill(level: Tensor) -> Tensor:
+    def fill(level: Tensor, scale: int) -> Tensor:
         for axis, side in enumerate(size, start=2):
-            level = level.index_select(axis, torch.arange(side) % level.shape[axis])
+            level = level.index_select(axis, torch.arange(side // scale) % level.shape[axis])
         return torch.cat([level, level.roll(1, -1)]).contiguous()
 
-    return State(
-        {name: fill(level) for name, level in state.items()}, state.random_seed, state.step
-    )
+    levels = {name: fill(level, state.scale(name)) for name, level in state.items()}
+    return State(levels, state.random_seed, state.step)

@@ -29,8 +29,8 @@ from nca.engine.rng import number_of
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.errors import ExportError
-from nca.export.one_scale import demand_one_scale
 from nca.export.page_bits import bits_of
+from nca.export.readings import Readings
 from nca.export.texels import Packer, base64_of, perceived_order
 
 MOST_COLUMNS, MOST_GATES = 1 << 20, 2048
@@ -54,18 +54,19 @@ def page_data(
     Raises:
         ExportError: The automaton does something that the page cannot do; all of it is named.
     """
-    size = first.size(next(iter(first)))
+    size, readings = first.grid_size, Readings(automaton.layout)
     programs = {name: [] for name in automaton.layout} if graph else _programs(automaton)
     names = list(automaton.layout)
     bits = {} if graph else bits_of(automaton, first)
     levels = []
     for name, level in automaton.layout.items():
         context = RuleContext(automaton.layout, name, len(size), automaton.topology)
-        terms = [_term(term, context, names, packer) for said in programs[name] for term in said]
+        terms = [_term(term, context, readings, packer) for said in programs[name] for term in said]
         levels.append(
             {
                 "name": name,
                 "channels": level.channels,
+                "scale": level.scale,
                 "input": level.input,
                 "terms": terms,
                 "bits": bits.get(name),
@@ -84,6 +85,7 @@ def page_data(
         "noise": {"scale": noise.scale} if noise and _noisy(automaton) else None,
         "alive": {**asdict(alive), "level": names.index(alive.level)} if alive else None,
         "levels": levels,
+        "readings": readings.to_json(),
         "randomSeed": [seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF],
         "sample": int(first.samples[0]) & 0xFFFFFFFF,
         "step": first.step,
@@ -120,12 +122,10 @@ def check_exportable(automaton: Automaton, axes: int) -> None:
     """Refuse what no page can run, whatever computes its steps.
 
     Raises:
-        ExportError: The grid has other than two axes, skips remember states, or levels differ in
-            scale.
+        ExportError: The grid has other than two axes, or skips remember states.
     """
     if axes != 2:
         raise _unfit(f"its grid has {axes} axes, and a page shows two", "--to onnx")
-    demand_one_scale(automaton)
     if automaton.skips:
         raise ExportError(
             "its temporal skip connections remember states, which a page does not.",
@@ -163,7 +163,7 @@ def _said(rule: UpdateRule) -> str:
     return f"rule {type(rule).__name__}"
 
 
-def _term(term: Term, context: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
+def _term(term: Term, context: RuleContext, readings: Readings, packer: Packer) -> dict[str, Any]:
     if isinstance(term, DecayTerm):
         return {"kind": "decay", "rate": torch.as_tensor(term.rate).item()}
     if isinstance(term, AttentionTerm):
@@ -173,7 +173,7 @@ def _term(term: Term, context: RuleContext, names: list[str], packer: Packer) ->
             "rate": torch.as_tensor(term.rate).item(),
             "sharpness": torch.as_tensor(weights.sharpness).item(),
             "cosine": weights.cosine,
-            "levels": [names.index(context.level(name).name) for name in weights.levels],
+            "levels": [readings.place(context, name) for name in weights.levels],
             "factors": weights.factors,
             "radius": weights.radius,
             "itself": weights.itself,
@@ -184,7 +184,7 @@ def _term(term: Term, context: RuleContext, names: list[str], packer: Packer) ->
     if isinstance(term, GatesTerm):
         return _gates(term)
     assert isinstance(term, MLPTerm)  # `_obstacle` has found the others
-    return _net(term, context, names, packer)
+    return _net(term, context, readings, packer)
 
 
 def _table(term: TableTerm, packer: Packer) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def _gates(term: GatesTerm) -> dict[str, Any]:
     }
 
 
-def _net(term: MLPTerm, context: RuleContext, names: list[str], packer: Packer) -> dict[str, Any]:
+def _net(term: MLPTerm, context: RuleContext, readings: Readings, packer: Packer) -> dict[str, Any]:
     perceptions = [one for one in term.perceptions if not isinstance(one, Location)]
     first = perceptions[0]
     if len(perceptions) > 1 and any(isinstance(one, Stencils) for one in perceptions):
@@ -243,16 +243,16 @@ def _net(term: MLPTerm, context: RuleContext, names: list[str], packer: Packer) 
     return {
         "kind": "net",
         "width": width,
-        "sights": [_perception(one, context, names, packer) for one in perceptions],
+        "sights": [_perception(one, context, readings, packer) for one in perceptions],
         "bias": packer.bias(torch.stack(biases).sum(dim=0) if biases else None, width),
         "layers": layers,
     }
 
 
 def _perception(
-    perception: Correlation | Stencils, context: RuleContext, names: list[str], packer: Packer
+    perception: Correlation | Stencils, context: RuleContext, readings: Readings, packer: Packer
 ) -> dict[str, Any]:
-    level = names.index(context.level(perception.level).name)
+    level = readings.place(context, perception.level)
     if isinstance(perception, Correlation):
         squash = perception.cell_map
         return {

@@ -15,7 +15,8 @@ from nca.engine.automaton import Automaton
 from nca.engine.state import State
 from nca.errors import ExportError
 from nca.export.example import example_state, lively_state
-from nca.export.torch_source import CHECKED, torch_source
+from nca.export.torch_source import torch_source
+from nca.export.torch_text import CHECKED
 from nca.export.verify import Difference, NotCompared, Trial, compare, trials
 from nca.files import write_whole
 
@@ -109,7 +110,7 @@ def _run(module: Any, automaton: Automaton, trial: Trial) -> dict[str, Tensor]:
         except (RuntimeError, ValueError) as fault:
             raise ExportError(
                 f"the module does not run: {str(fault).splitlines()[0]}",
-                where=f"a grid of {'x'.join(map(str, now.size(next(iter(now)))))}",
+                where=f"a grid of {'x'.join(map(str, now.grid_size))}",
                 to_do="make the grid larger than what a cell sees: [grid] size",
             ) from fault
         now = now.replace(levels, step=now.step + 1)

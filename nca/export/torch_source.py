@@ -11,7 +11,9 @@ from importlib.metadata import version
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
+from nca.engine.context import RuleContext
 from nca.engine.discrete import GatesTerm, TableTerm
+from nca.engine.layout import Level
 from nca.engine.program import (
     Activation,
     AttentionTerm,
@@ -27,73 +29,7 @@ from nca.engine.program import (
     Term,
 )
 from nca.errors import ExportError
-from nca.export.one_scale import demand_one_scale
-
-CHECKED = "<compared>"
-"""Where the source says how it was compared, once it was."""
-MARK = '"""A neural cellular automaton, written by nca '
-"""How the source begins."""
-
-HEAD = (
-    MARK
-    + '''{version} from {name}. It needs torch and safetensors.
-
-    automaton = Automaton()
-    levels = {{{levels}}}  # (batch, channel, height, width), with your seed
-    levels = automaton(levels, steps={steps})
-
-{checked}
-"""
-
-from pathlib import Path
-
-import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file
-
-WEIGHTS = Path(__file__).with_name("weights.safetensors")
-
-
-def pad(level, rows, columns):
-    """Add the cells beyond the edges: {beyond}."""
-    level = F.pad(level, (0, 0, rows, rows), mode="{mode_rows}")
-    return F.pad(level, (columns, columns, 0, 0), mode="{mode_columns}")
-
-'''
-)
-
-STENCILS = '''
-def each_channel(level, kernels):
-    """Correlate every channel with the same kernels: channel 0 with each, then channel 1."""
-    channels, (rows, columns) = level.shape[1], (side // 2 for side in kernels.shape[-2:])
-    weight = kernels[:, None].repeat(channels, 1, 1, 1)
-    return F.conv2d(pad(level, rows, columns), weight, groups=channels)
-
-'''
-CORRELATION = '''
-def correlate(level, weight, bias=None):
-    """Correlate all channels with kernels of their own."""
-    rows, columns = (side // 2 for side in weight.shape[-2:])
-    return F.conv2d(pad(level, rows, columns), weight, bias)
-
-'''
-CLASS = '''
-class Automaton(torch.nn.Module):
-    """What a state holds of each cell:
-{channels}
-
-    {inputs}
-    """
-
-    def __init__(self, file=WEIGHTS):
-        super().__init__()
-        self.weights = torch.nn.ParameterDict(load_file(file))
-{fixed}
-    def forward(self, levels, steps=1, fire_rate={fire_rate}):
-        for _ in range(steps):
-            levels = self.step(levels, fire_rate)
-        return levels
-'''
+from nca.export.torch_text import CHECKED, CLASS, HEAD, HELPERS
 
 MODES = {"torus": "circular", "zeros": "constant", "reflect": "reflect", "replicate": "replicate"}
 BENT: dict[Activation, str] = {
@@ -120,10 +56,9 @@ def torch_source(
         ExportError: It has skips, another number of axes than two, or a rule that declares no
             program, or one that attends or asks where it is.
     """
-    demand_one_scale(automaton)
     writer = _Writer(automaton, axes)
     bodies = [line for level in automaton.layout for line in writer.change(level)]
-    body = "".join(bodies)
+    body = "".join((writer.step(), *bodies))
     layout = automaton.layout
     rows, columns = automaton.topology.of(2)
     head = HEAD.format(
@@ -136,23 +71,17 @@ def torch_source(
         mode_rows=MODES[rows],
         mode_columns=MODES[columns],
     )
-    helpers = "".join(
-        text
-        for text, call in ((STENCILS, "each_channel("), (CORRELATION, "correlate("))
-        if call in body
-    )
+    helpers = "".join(text for name, text in HELPERS.items() if re.search(rf"\b{name}\(", body))
     inputs = [level for level in layout if layout[level].input]
     made = CLASS.format(
-        channels="".join(
-            f"\n        {level}: {layout[level].channels} numbers" for level in layout
-        ),
+        channels="".join(f"\n        {level}: {_held(layout[level])}" for level in layout),
         inputs=f"Nothing writes to {', '.join(inputs)}." if inputs else "All of it changes.",
         fixed="".join(
             f'        self.weights["{name}"].requires_grad_(False)\n' for name in writer.fixed
         ),
         fire_rate=automaton.fire_rate,
     )
-    return f"{head}{helpers}{made}{writer.step()}{body}", writer.tensors
+    return f"{head}{helpers}{made}{body}", writer.tensors
 
 
 class _Writer:
@@ -179,7 +108,8 @@ class _Writer:
         if alive and alive.dead == "cleared":
             lines.append("    alive = alive & self.alive(after)")
             lines += [
-                f'    after["{name}"] = after["{name}"] * alive' for name in spec.writable_levels
+                f'    after["{name}"] = after["{name}"] * {self._alive_on(name)}'
+                for name in spec.writable_levels
             ]
         lines.append("    return after")
         if alive:
@@ -196,7 +126,7 @@ class _Writer:
             if not isinstance(program, Program):
                 raise _unfit(f'{type(rule).__name__} of level "{level}" {program.why}')
             for place, term in enumerate(program.terms):
-                read = {name: context.level(name).name for name in program.levels}
+                read = {name: _read(context, name) for name in program.levels}
                 lines += self._term(term, f"{level}_{number}_{place}", level, read)
         if lines:
             head = ["", f"def change_of_{level}(self, levels):", "    w, change = self.weights, 0"]
@@ -208,7 +138,8 @@ class _Writer:
         yield f"change = {change}" + (f" * {spec.step_size}" if spec.step_size != 1 else "")
         if noisy:
             yield f'change = change + self.noise("{name}", levels["{name}"])'
-        mask = " * alive" if spec.alive and spec.alive.dead == "frozen" else ""
+        frozen = spec.alive and spec.alive.dead == "frozen"
+        mask = f" * {self._alive_on(name)}" if frozen else ""
         yield f'fires = self.fires("{name}", levels["{name}"], fire_rate)'
         yield f'after["{name}"] = levels["{name}"] + change * fires{mask}'
 
@@ -223,6 +154,14 @@ class _Writer:
             yield f"    return F.max_pool2d(near, {side}, stride=1) > {alive.above}"
         else:
             yield f"    return mature > {alive.above}"
+
+    def _alive_on(self, name: str) -> str:
+        """Return the alive mask as the cells of a level read it, an expression."""
+        assert self.spec.alive
+        own, scale = self.spec.layout[self.spec.alive.level].scale, self.spec.layout[name].scale
+        if own < scale:
+            return f"(F.max_pool2d(alive.float(), {scale // own}) > 0)"
+        return f"nearest(alive, {own // scale})" if own > scale else "alive"
 
     def _fires(self) -> Iterator[str]:
         yield "def fires(self, name, level, fire_rate):"
@@ -263,7 +202,7 @@ class _Writer:
             case Stencils():
                 kernels = self._keep(name, one.kernels)
                 self.fixed += [] if one.kernels.requires_grad else [name]
-                looked = f'each_channel(levels["{read[one.level]}"], {kernels})'
+                looked = f"each_channel({read[one.level]}, {kernels})"
                 if not one.length:
                     yield looked
                     return
@@ -273,7 +212,7 @@ class _Writer:
                 parts = f"seen[:, :, :{first}], slope, seen[:, :, {last}:]"
                 yield f"torch.cat([{parts}], dim=2).flatten(1, 2)"
             case Correlation(attention=None):
-                level = f'levels["{read[one.level]}"]'
+                level = read[one.level]
                 if isinstance(one.cell_map, Squash):
                     bound = one.cell_map.bound
                     level = f"{bound} * torch.tanh({level} / {bound})"
@@ -298,6 +237,20 @@ class _Writer:
     def _keep(self, name: str, tensor: Tensor) -> str:
         self.tensors[name] = tensor.detach().float().cpu().clone().contiguous()
         return f'w["{name}"]'
+
+
+def _read(context: RuleContext, name: str) -> str:
+    """Return a level as a rule reads it, an expression."""
+    level, resampling = context.level(name), context.own.resampling
+    way = resampling.way(level.scale)
+    plain = f'levels["{level.name}"]'
+    return f"{way}({plain}, {resampling.factor(level.scale)})" if way else plain
+
+
+def _held(level: Level) -> str:
+    """Return what a cell of a level holds, and of how many cells of the grid it is one."""
+    of = f", of {level.scale} x {level.scale} cells of the grid" if level.scale > 1 else ""
+    return f"{level.channels} numbers{of}"
 
 
 def _indented(lines: list[str]) -> str:

@@ -109,7 +109,7 @@ def parse_event(given: Any) -> Event:
 
 
 class Stroke(Event, ABC):
-    """What a brush does along a line."""
+    """What a brush does along a line; points and radius are in cells of the grid."""
 
     radius: Radius
     points: Points
@@ -125,7 +125,10 @@ class Stroke(Event, ABC):
 
 
 class Paint(Stroke):
-    """Let cells under a brush hold a number, in some channels of a level."""
+    """Let cells under a brush hold a number, in some channels of a level.
+
+    On a coarse level the brush is at least as wide as a cell.
+    """
 
     kind: Literal["paint"] = "paint"
     level: Name
@@ -146,7 +149,8 @@ class Paint(Stroke):
     def apply(self, snapshot: Snapshot, model: PlayedModel) -> Snapshot:
         """Paint; no channels mean all of them."""
         level = model.automaton.layout[self.level]
-        cover = _cover(self.points, self.radius, snapshot, model, self.level) > 0.5
+        radius = max(self.radius, level.scale / 2) if level.scale > 1 else self.radius
+        cover = _cover(self.points, radius, snapshot, model, self.level) > 0.5
         painted = snapshot.state[self.level].clone()
         for channel in self.channels or range(level.channels):
             painted[0, channel][cover] = self.value
@@ -247,12 +251,13 @@ class LayPattern(Event):
         name = model.shown_level
         size = snapshot.state.size(name)
         boundaries = model.turned(snapshot).topology.of(len(size))
+        scale = model.automaton.layout[name].scale
         level = snapshot.state[name].clone()
         to, taken = [], []
         for at, have, side, boundary in zip(
             self.point, pattern.shape[1:], size, boundaries, strict=True
         ):
-            cells = torch.arange(have) + (math.floor(at) - have // 2)
+            cells = torch.arange(have) + (math.floor(at / scale) - have // 2)
             inside = torch.ones_like(cells, dtype=torch.bool)
             if boundary != "torus":
                 inside = (cells >= 0) & (cells < side)
@@ -287,8 +292,9 @@ class Plant(Event):
                 batch = model.task.add_seed(batch, cell)
                 continue
             levels = {n: batch.state[n].clone() for n in model.automaton.writable_levels}
-            for level in levels.values():
-                level[(slice(None), slice(None), *cell)] = 1
+            for name, level in levels.items():
+                scale = model.automaton.layout[name].scale
+                level[(slice(None), slice(None), *(at // scale for at in cell))] = 1
             batch = Batch(batch.state.replace(levels), batch.truth)
         return replace(snapshot, batch=batch)
 
@@ -386,9 +392,11 @@ def _task_with(model: PlayedModel, role: str) -> Any:
 def _cover(
     points: Points, radius: float, snapshot: Snapshot, model: PlayedModel, level: str
 ) -> torch.Tensor:
-    topology = model.turned(snapshot).topology
+    """Return how much of each cell of a level a stroke covers; see `brush.touched`."""
+    topology, scale = model.turned(snapshot).topology, model.automaton.layout[level].scale
     size = snapshot.state.size(level)
-    return brush.touched(points, radius, size, topology).to(model.device)
+    own = [[at / scale for at in point] for point in points]
+    return brush.touched(own, radius / scale, size, topology).to(model.device)
 
 
 def _check_axes(points: Points, model: PlayedModel) -> None:

@@ -23,6 +23,7 @@ from nca.checkpoint.trained import Trained
 from nca.checkpoint.trained_conditions import InputChange, PausePoint, input_change, pause
 from nca.engine.automaton import Automaton
 from nca.engine.initial import draw_needed
+from nca.engine.resample import size_at
 from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
 from nca.play.cells import Holding, holdings
@@ -132,7 +133,6 @@ class PlayedModel:
             automaton = recipe.automaton().to(device).eval()
             recipe = recipe.decided(automaton, device)
             task = recipe.task().to(device).eval() if recipe.tables.task else None
-        _demand_one_scale(recipe)
         size = _checked(size or recipe.tables.grid.size, recipe)
         if task is not None:
             if size != recipe.tables.grid.size:
@@ -195,11 +195,13 @@ class PlayedModel:
                 f"{self.automaton.layout[self.shown_level].channels}",
                 to_do="give a pattern of this automaton",
             )
-        if any(have > side for have, side in zip(cells, self.size, strict=True)):
+        scale = self.automaton.layout[self.shown_level].scale
+        sides = [have * scale for have in cells]
+        if any(have > side for have, side in zip(sides, self.size, strict=True)):
             raise ShapeError(
                 f"the pattern has {'x'.join(map(str, cells))} cells.",
-                where=f"the grid has {'x'.join(map(str, self.size))}",
-                to_do=f"play on a larger one: --size {'x'.join(map(str, cells))}",
+                where=f"the grid has {'x'.join(map(str, size_at(self.size, scale)))}",
+                to_do=f"play on a larger one: --size {'x'.join(map(str, sides))}",
             )
         return found.to(self.device)
 
@@ -244,8 +246,9 @@ class PlayedModel:
     @cached_property
     def numbers(self) -> int:
         """How many numbers its state holds."""
-        channels = sum(level.channels for level in self.automaton.layout.values())
-        return channels * math.prod(self.size)
+        layout = self.automaton.layout
+        sizes = layout.sizes(self.size)
+        return sum(level.channels * math.prod(sizes[name]) for name, level in layout.items())
 
     @property
     def fingerprint(self) -> int:
@@ -267,10 +270,13 @@ class PlayedModel:
             }
             for name, level in levels.items():
                 if start.kind in ("noise", "task"):
-                    drawn = state.rng.chance(f"play/{name}", 0.5, level.shape[1], self.size)
+                    size = state.size(name)
+                    drawn = state.rng.chance(f"play/{name}", 0.5, level.shape[1], size)
                     levels[name] = drawn.to(level.dtype)
                 elif start.kind == "point":
-                    level[(slice(None), slice(None), *(side // 2 for side in self.size))] = 1
+                    scale = self.automaton.layout[name].scale
+                    middle = (side // 2 // scale for side in self.size)
+                    level[(slice(None), slice(None), *middle)] = 1
             state = state.replace(levels)
         return Snapshot(Batch(state, batch.truth), state)
 
@@ -399,20 +405,6 @@ def _alone(rule: str, channels: int, size: Size, overrides: tuple[str, ...]) -> 
     return Recipe.parse(text, name=rule, folder=Path(), overrides=overrides, source=rule)
 
 
-def _demand_one_scale(recipe: Recipe) -> None:
-    """Refuse levels of different resolution, which the page does not show.
-
-    Raises:
-        ShapeError: They are.
-    """
-    if differ := recipe.layout.scales_differ():
-        raise ShapeError(
-            f"{recipe.name} cannot be played: {differ}.",
-            where="[[levels]] scale",
-            to_do="draw it instead: nca render",
-        )
-
-
 def _checked(size: Size, recipe: Recipe) -> Size:
     axes = len(recipe.tables.grid.size)
     if len(size) != axes or math.prod(size) > MOST_CELLS:
@@ -421,4 +413,5 @@ def _checked(size: Size, recipe: Recipe) -> Size:
             where=f"--size; the recipe's grid is {list(recipe.tables.grid.size)}",
             to_do=f"give {axes} side{'s' * (axes > 1)}, at most {MOST_CELLS} cells",
         )
+    size_at(size, recipe.layout.coarsest)
     return size

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from nca import analysis
+from nca.engine.resample import on_grid
 from nca.engine.run_discrete import state_of
 from nca.engine.state import State
 from nca.errors import NCAError
@@ -142,7 +143,8 @@ class ViewInput:
             case 2:
                 return tensor[-1]
             case _:
-                return tensor[-1][:, min(self.look.slice, tensor.shape[2] - 1)]
+                depth = self.look.slice * tensor.shape[2] // self.model.size[0]
+                return tensor[-1][:, min(depth, tensor.shape[2] - 1)]
 
     def coloured(self, name: str) -> Tensor:
         """Return a level in the colours of its components, `(3, H, W)`.
@@ -347,8 +349,12 @@ def _change(given: ViewInput) -> list[Pane]:
         ]
     else:
         pairs = [(given.previous.state if given.previous else now, now)]
+    layout = automaton.layout
     rows = [
-        sum((b[n] - a[n]).square().sum(dim=1, keepdim=True) for n in automaton.writable_levels)
+        sum(
+            on_grid((b[n] - a[n]).square().sum(dim=1, keepdim=True), layout[n].scale)
+            for n in automaton.writable_levels
+        )
         for a, b in pairs
     ]
     size = torch.cat([torch.as_tensor(row) for row in rows]).sqrt().cpu()

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from nca.checkpoint.trained import Trained
+from nca.engine.layout import Layout
+from nca.engine.resample import on_grid
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.errors import NCAError, ShapeError
@@ -131,10 +133,11 @@ def place_seeds(trained: Trained, state: State, size: Size, seeds: int) -> State
         seeds: How many to place; where they overlap, the later one lies above.
 
     Raises:
-        ShapeError: An input level, or more axes or cells than the stage has.
+        ShapeError: An input level, more axes or cells than the stage has, or a stage that the
+            coarsest cells do not divide.
     """
     layout = trained.automaton.layout
-    patch = _held(state)
+    patch, coarsest = _held(state, layout), layout.coarsest
     sides = [part.stop - part.start for part in patch]
     fits = len(size) == state.axes and all(a <= b for a, b in zip(sides, size, strict=True))
     if any(level.input for level in layout.values()) or not fits:
@@ -144,26 +147,31 @@ def place_seeds(trained: Trained, state: State, size: Size, seeds: int) -> State
             to_do="use an automaton that grows without input, and a stage that is large enough; "
             "where a task can, --set grid.size=[H,W] changes its own grid",
         )
+    sizes = layout.sizes(size)
     source = CellRNG(state.random_seed, 0, state.samples[:1])
     places = source.each("stage", seeds * len(size)).view(seeds, len(size))
     levels = {name: torch.zeros_like(state[name][:1, :, *[slice(1)] * len(size)]) for name in state}
-    levels = {name: one.repeat(1, 1, *size) for name, one in levels.items()}
+    levels = {name: one.repeat(1, 1, *sizes[name]) for name, one in levels.items()}
     for number, place in enumerate(places):
         at = [int(part * side) for part, side in zip(place.tolist(), size, strict=True)]
         sample = number % state.batch
-        for name in levels:
-            _put(levels[name], state[name][sample : sample + 1][:, :, *patch], at)
+        for name, level in layout.items():
+            own = [slice(box.start // level.scale, box.stop // level.scale) for box in patch]
+            by = [start // coarsest * coarsest // level.scale for start in at]
+            _put(levels[name], state[name][sample : sample + 1][:, :, *own], by)
     return State(levels, random_seed=state.random_seed, samples=state.samples[:1])
 
 
-def _held(state: State) -> list[slice]:
-    """Return the smallest box that holds all that is not empty."""
-    held = torch.stack([level.ne(0).flatten(0, 1).any(dim=0) for level in state.values()]).any(0)
-    places = held.nonzero()
+def _held(state: State, layout: Layout) -> list[slice]:
+    """Return the smallest box of whole cells of all levels that holds all that is not empty."""
+    coarsest = layout.coarsest
+    full = [on_grid(t.ne(0).any(1, True), layout[name].scale) for name, t in state.items()]
+    held = torch.stack([level.flatten(0, 1).any(dim=0) for level in full]).any(0)
+    places = held.nonzero() // coarsest
     if not len(places):
-        return [slice(0, 1)] * state.axes
+        return [slice(0, coarsest)] * state.axes
     return [
-        slice(int(low), int(high) + 1)
+        slice(int(low) * coarsest, (int(high) + 1) * coarsest)
         for low, high in zip(places.amin(0), places.amax(0), strict=True)
     ]
 

@@ -39,27 +39,30 @@ def _move(model: ModelUnderTest, seed_run: SeedRun) -> Iterator[CheckResult]:
     for _ in range(model.plan.steps - 1):
         seed_run.pulse.beat()
         states.append(automaton.step(states[-1]))
-    for offset in _offsets(model.trained.recipe.tables.grid.size):
+    layout, size = automaton.layout, model.trained.recipe.tables.grid.size
+    for offset in _offsets(size, layout.coarsest):
         axes = tuple(range(-len(offset), 0))
+        own = {n: tuple(by // level.scale for by in offset) for n, level in layout.items()}
         largest = 0.0
         for before in states:
             seed_run.pulse.beat()
             straight = automaton.step(before, fire_rate=1.0)
-            moved = before.map(lambda level, by=offset, on=axes: level.roll(by, on))
+            moved = before.replace({n: level.roll(own[n], axes) for n, level in before.items()})
             moved = automaton.step(moved, fire_rate=1.0)
             for name in automaton.writable_levels:
-                apart = (moved[name] - straight[name].roll(offset, axes)).abs().max()
-                size = straight[name].abs().max().clamp(min=1.0)
-                largest = max(largest, (apart / size).item())
+                apart = (moved[name] - straight[name].roll(own[name], axes)).abs().max()
+                most = straight[name].abs().max().clamp(min=1.0)
+                largest = max(largest, (apart / most).item())
         yield CheckResult(Translation(offset), model.plan.steps, figures={DIFFERENCE: largest})
 
 
-def _offsets(size: Size) -> list[Size]:
-    """Return a cell along each axis, half of the grid, and beyond the grid."""
+def _offsets(grid: Size, coarsest: int) -> list[Size]:
+    """Return a cell of the coarsest level along each axis, half of the grid, and beyond it."""
+    size = tuple(side // coarsest for side in grid)
     ones = [tuple(int(i == axis) for i in range(len(size))) for axis in range(len(size))]
     half = tuple(side // 2 for side in size)
     beyond = tuple(side + 3 + 2 * axis for axis, side in enumerate(size))
-    return [*ones, half, beyond]
+    return [tuple(coarsest * by for by in offset) for offset in (*ones, half, beyond)]
 
 
 def _exact(line: CheckSummary, model: ModelUnderTest) -> bool:
@@ -71,10 +74,7 @@ def _has_edges(model: ModelUnderTest) -> str:
     edges = set(automaton.topology.of(len(size))) - {"torus"}
     if edges:
         return f"the grid has edges: {', '.join(sorted(edges))}"
-    if automaton.coordinates:
-        return "its cells know where in the grid they are"
-    levels = {model.batches[0].state.size(name) for name in automaton.layout}
-    return "" if len(levels) == 1 else "its levels have grids of different sizes"
+    return "its cells know where in the grid they are" if automaton.coordinates else ""
 
 
 TRANSLATION = Check(

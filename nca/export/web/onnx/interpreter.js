@@ -52,9 +52,9 @@ class Interpreter extends Engine {
     this.graph ||= new Graph(this.plan.graph.model);
     const given = inputs.map(([kind, place]) => {
       const level = this.levels[place];
-      if (kind === "level") return this.tensor(level.channels, this.numbers(place));
-      if (kind === "fire") return this.tensor(1, this.mask(level, rate));
-      return this.tensor(level.channels, this.noise(level));
+      if (kind === "level") return this.tensor(level, level.channels, this.numbers(place));
+      if (kind === "fire") return this.tensor(level, 1, this.mask(level, rate));
+      return this.tensor(level, level.channels, this.noise(level));
     });
     this.graph.run(given).forEach(({ data }, n) => {
       this.write(outputs[n], data);
@@ -63,8 +63,8 @@ class Interpreter extends Engine {
     this.step += 1;
   }
 
-  tensor(channels, data) {
-    return tensorOf([1, channels, ...this.size], data);
+  tensor({ size }, channels, data) {
+    return tensorOf([1, channels, ...size], data);
   }
 
   numbers(place) {
@@ -77,12 +77,12 @@ class Interpreter extends Engine {
 
   mask(level, rate) {
     const key = absorb(this.key(level.fire), 0), below = Math.round(rate * 2 ** 24);
-    return new Float32Array(this.size[0] * this.size[1])
+    return new Float32Array(level.size[0] * level.size[1])
       .map((_, cell) => Number(absorb(key, cell) >>> 8 < below));
   }
 
   noise(level) {
-    const cells = this.size[0] * this.size[1], keys = level.noise.map((s) => this.key(s));
+    const cells = level.size[0] * level.size[1], keys = level.noise.map((s) => this.key(s));
     const draw = keys.length === 3 ? normally : uniformly;
     return new Float32Array(level.channels * cells)
       .map((_, n) => draw(keys, Math.floor(n / cells), n % cells));

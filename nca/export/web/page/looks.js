@@ -53,13 +53,13 @@ vec3 pixels(vec2 cell) {
   return vec3(pixel(cell, 0)${[1, 2].map((hue) => `, pixel(cell, ${hue % pen.colours})`).join("")}); }
 ` : "vec3 pixels(vec2 cell) { return vec3(1.0); }\n";
   return `${HEAD}uniform sampler2DArray drawn; uniform sampler2D look;
-uniform vec2 corner, extent; uniform vec3 paper; uniform int mode; uniform float least;
+uniform vec2 corner, extent; uniform vec3 paper; uniform int mode, scale; uniform float least;
 layout(location = 0) out vec4 colour;
 ${ink}void main() {
   vec2 at = (gl_FragCoord.xy - corner) / extent;
   vec2 cell = clamp(vec2(at.x, 1.0 - at.y), 0.0, 0.999999) * vec2(size);
   ${plan.hexagonal ? `cell.x = mod(cell.x + floor(cell.y) * ${literal(MOVE)}, float(size.x));` : ""}
-  vec4 seen = texelFetch(look, ivec2(cell), 0);
+  vec4 seen = texelFetch(look, ivec2(cell) / scale, 0);
   vec3 drawing = pixels(cell);
   float dark = max(drawing.r, max(drawing.g, drawing.b));
   float strength = dark > least || least < 0.0 ? 0.25 + 0.75 * dark : 0.0;

@@ -32,13 +32,13 @@ class Stage {
   }
 
   makeLook(view) {
-    const gl = this.gl, [height, width] = this.size;
+    const gl = this.gl, { size } = this.engine.levels[view.level], [height, width] = size;
     const texture = this.engine.texture(gl.TEXTURE_2D), frame = gl.createFramebuffer();
     gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA8, width, height);
     gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
     const axes = view.kind === "principal" ? numbersOf(view.axes) : null;
-    return { texture, frame, axes, middle: null, spread: null,
+    return { texture, frame, size, axes, middle: null, spread: null,
       shader: this.engine.compile(lookShader(this.plan, view)) };
   }
 
@@ -46,7 +46,7 @@ class Stage {
   adapt(number, share) {
     const look = this.looks[number], view = this.plan.views[number];
     if (!look.axes) return;
-    const numbers = this.engine.read(view.level), cells = this.size[0] * this.size[1];
+    const numbers = this.engine.read(view.level), cells = look.size[0] * look.size[1];
     const channels = look.axes.length / 3, middle = [], spread = [];
     for (let axis = 0; axis < 3; ++axis) {
       let sum = 0, squares = 0;
@@ -88,7 +88,7 @@ class Stage {
     this.engine.pass(look.shader, look.frame, null, { level }, {
       ...(look.axes && { middle: ["3fv", look.middle], spread: ["3fv", look.spread] }),
       ...(view.palettes && { palette: ["1i", view.palettes[this.theme]] }),
-    });
+    }, look.size);
     return view;
   }
 
@@ -102,6 +102,7 @@ class Stage {
     this.engine.pass(this.shown, null, box, textures, {
       corner: ["2fv", box.slice(0, 2)], extent: ["2fv", box.slice(2)], paper: ["3fv", paper],
       mode: ["1i", mode], least: ["1f", view.voters === "inked" ? view.ink : -1],
+      scale: ["1i", this.plan.levels[view.level].scale],
     });
   }
 
@@ -114,15 +115,18 @@ class Stage {
     target.getContext("2d").drawImage(this.canvas, 0, this.canvas.height - h, w, h, 0, 0, w, h);
   }
 
-  // how many cells choose each class, and how many choose at all
+  // how many cells of the grid choose each class, and how many choose at all; a cell of a coarse
+  // level chooses for all that it spans
   votes(number) {
-    const gl = this.gl, view = this.look(number), [height, width] = this.size;
-    const seen = new Uint8Array(height * width * 4), counts = new Array(view.classes).fill(0);
+    const gl = this.gl, view = this.look(number), [high, wide] = this.looks[number].size;
+    const [height, width] = this.size, by = width / wide;
+    const seen = new Uint8Array(high * wide * 4), counts = new Array(view.classes).fill(0);
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.looks[number].frame);
-    gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, seen);
+    gl.readPixels(0, 0, wide, high, gl.RGBA, gl.UNSIGNED_BYTE, seen);
     let voters = 0;
     for (let n = 0; n < height * width; ++n) {
-      const chosen = seen[n * 4 + 3];
+      const [y, x] = [Math.floor(n / width / by), Math.floor((n % width) / by)];
+      const chosen = seen[(y * wide + x) * 4 + 3];
       if (view.voters === "inked" && this.darkest(n) <= view.ink) continue;
       if (chosen === view.silent) continue;
       counts[chosen] += 1;
@@ -197,14 +201,17 @@ class Stage {
 
   // set the first state in, its middle at a cell
   sow([y, x]) {
-    const [high, wide] = this.plan.size, [height, width] = this.size;
-    const cells = this.seeds.flatMap((level) => level.first.cells);
+    const [, wide] = this.plan.size, [down, across] = this.engine.offset;
+    const cells = this.seeds.flatMap(({ first, scale }) => first.cells.map((n) =>
+      [Math.floor(n / (wide / scale)) * scale, (n % (wide / scale)) * scale]));
     const middle = (numbers) => (Math.min(...numbers) + Math.max(...numbers)) >> 1;
     const from = [
-      middle(cells.map((n) => Math.floor(n / wide))) + (height >> 1) - (high >> 1),
-      middle(cells.map((n) => n % wide)) + (width >> 1) - (wide >> 1),
+      middle(cells.map(([row]) => row)) + down,
+      middle(cells.map(([, column]) => column)) + across,
     ];
-    const shift = [Math.floor(y) - from[0], Math.floor(x) - from[1]];
+    const coarsest = Math.max(...this.seeds.map((level) => level.scale)); // they move as one
+    const shift = [Math.floor(y) - from[0], Math.floor(x) - from[1]]
+      .map((by) => Math.floor(by / coarsest) * coarsest);
     for (const level of this.seeds) this.engine.touch(level, 1, { shift });
   }
 

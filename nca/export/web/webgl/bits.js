@@ -22,7 +22,7 @@ const line = (radius) => `uvec4 line(int k, int y, int l) {
   if (k < 0 || (k + 1) * ${LONG} > size.x)
     for (int n = 1; n <= ${radius}; ++n)
       for (int end = 0; end < 2; ++end) {
-        int x = end == 0 ? -n : size.x - 1 + n, place = x - k * ${LONG}, from = column(x);
+        int x = end == 0 ? -n : size.x - 1 + n, place = x - k * ${LONG}, from = column(x, size.x);
         if (place < 0 || place >= ${LONG} || from < 0) continue;
         uvec4 here = uvec4(equal(ivec4(place >> 5), ivec4(0, 1, 2, 3)));
         found |= here * (bit(from, y, l) << uint(place & 31));
@@ -53,7 +53,7 @@ function bitStepShader(plan, level, first, count) {
   };
   const fetched = (down, plane, step) => {
     const name = `r${plane}_${down + 99}_${step + 1}`;
-    const y = once(`y${down + 99}`, "int", `row(here.y + ${down})`);
+    const y = once(`y${down + 99}`, "int", `row(here.y + ${down}, size.y)`);
     return once(name, "uvec4", `line(here.x + ${step}, ${y}, layer + ${plane})`);
   };
   offsets.forEach(([down, across], n) => {
@@ -140,11 +140,11 @@ class BitEngine extends Engine {
           layer: channel * planes });
     const programs = {};
     return { ...made, parts, programs, newest: "cells",
-      words: this.wordLayers(parts), spareWords: this.wordLayers(parts) };
+      words: this.wordLayers(parts, made.size), spareWords: this.wordLayers(parts, made.size) };
   }
 
-  wordLayers(parts) {
-    const gl = this.gl, [height, width] = this.size;
+  wordLayers(parts, [height, width]) {
+    const gl = this.gl;
     const texture = this.texture(gl.TEXTURE_2D_ARRAY), { layer, first, count } = parts.at(-1);
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, gl.RGBA32UI, texelsOf(width), height,
       layer + first + count);
@@ -177,11 +177,11 @@ class BitEngine extends Engine {
   }
 
   overParts(level, kind, target, textures, write) {
-    const [height, width] = this.size;
+    const [height, width] = level.size;
     level.parts.forEach((part, n) => {
       const shader = this.program(level, `${kind}${part.first}`, () => write(part));
       this.pass(shader, target.frames[n], [0, 0, texelsOf(width), height], textures,
-        { layer: ["1i", part.layer], channel: ["1i", part.channel] });
+        { layer: ["1i", part.layer], channel: ["1i", part.channel] }, level.size);
     });
   }
 
@@ -190,7 +190,7 @@ class BitEngine extends Engine {
     level.blocks.forEach((block, b) => {
       const shader = this.program(block, "unpack",
         () => unpackShader(level, block.first, block.count));
-      this.pass(shader, level.now.frames[b], null, { words: level.words.texture });
+      this.pass(shader, level.now.frames[b], null, { words: level.words.texture }, {}, level.size);
     });
     level.newest = "both";
   }

@@ -6,7 +6,8 @@ const numbersOf = (text) => {
 };
 
 class Engine {
-  // size: [height, width]; wide numbers where the card can draw into them, else half as wide
+  // size: [height, width] of the grid; numbers are wide where the card can draw into such, else
+  // half as wide
   constructor(gl, plan, size, halved = false) {
     this.gl = gl;
     this.plan = plan;
@@ -24,6 +25,7 @@ class Engine {
     gl.bindVertexArray(gl.createVertexArray());
     this.weights = this.flat(numbersOf(plan.weights));
     this.levels = plan.levels.map((level) => this.makeLevel(level));
+    this.readings = plan.readings.map((reading) => this.makeReading(reading));
     this.sow();
   }
 
@@ -47,16 +49,20 @@ class Engine {
   }
 
   makeLevel(level) {
+    const made = this.makeReading(level);
+    return { ...made, next: this.layers(made), seed: this.layers(made) };
+  }
+
+  makeReading(level) {
     const groups = groupsOf(level.channels), blocks = [];
     for (let first = 0; first < groups; first += this.most)
       blocks.push({ first, count: Math.min(this.most, groups - first), programs: {} });
-    return { ...level, groups, blocks, now: this.layers(groups, blocks),
-      next: this.layers(groups, blocks), seed: this.layers(groups, blocks) };
+    const made = { ...level, groups, blocks, size: this.size.map((side) => side / level.scale) };
+    return { ...made, now: this.layers(made) };
   }
 
-  layers(groups, blocks) {
-    const gl = this.gl, [height, width] = this.size;
-    const texture = this.texture(gl.TEXTURE_2D_ARRAY);
+  layers({ groups, blocks, size: [height, width] }) {
+    const gl = this.gl, texture = this.texture(gl.TEXTURE_2D_ARRAY);
     gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, this.format, width, height, groups);
     return { texture, frames: blocks.map(({ first, count }) => this.frame(texture, first, count)) };
   }
@@ -94,9 +100,10 @@ class Engine {
     return block.programs[kind];
   }
 
-  // set uniforms and draw: numbers by kind of uniform, textures by name
-  pass(shader, frame, view, textures, uniforms = {}) {
-    const gl = this.gl, [height, width] = this.size;
+  // set uniforms and draw: numbers by kind of uniform, textures by name; size: of what is drawn
+  pass(shader, frame, view, textures, uniforms = {}, [height, width] = this.size) {
+    const gl = this.gl;
+    let unit = 0;
     gl.useProgram(shader.program);
     gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
     gl.viewport(...(view || [0, 0, width, height]));
@@ -106,12 +113,12 @@ class Engine {
       return shader.places.get(name);
     };
     gl.uniform2i(place("size"), width, height);
-    Object.entries({ weights: this.weights, ...textures }).forEach(([name, texture], unit) => {
+    Object.entries({ weights: this.weights, ...textures }).forEach(([name, texture]) => {
       if (place(name) === null) return;
       gl.activeTexture(gl.TEXTURE0 + unit);
       const flat = name === "weights" || name === "look";
       gl.bindTexture(flat ? gl.TEXTURE_2D : gl.TEXTURE_2D_ARRAY, texture);
-      gl.uniform1i(place(name), unit);
+      gl.uniform1i(place(name), unit++);
     });
     for (const [name, [kind, value]] of Object.entries(uniforms))
       if (place(name) !== null) gl[`uniform${kind}`](place(name), value);
@@ -121,14 +128,16 @@ class Engine {
   // let one step pass; rate: the chance that a cell fires, the automaton's own unless given
   advance(rate = this.plan.fireRate) {
     const plan = this.plan, alive = plan.alive;
-    const old = Object.fromEntries(this.levels.map((l, n) => [`level${n}`, l.now.texture]));
+    this.readings.forEach((reading) => this.redraw(reading));
+    const old = Object.fromEntries([...this.levels, ...this.readings]
+      .map((level, n) => [`level${n}`, level.now.texture]));
     this.levels.forEach((level, number) => {
       if (!level.terms.length && !level.noise.length) return;
       const uniforms = this.drawn(level, rate);
       level.blocks.forEach((block, b) => {
         const shader = this.program(block, "step",
           () => stepShader(plan, number, block.first, block.count));
-        this.pass(shader, level.next.frames[b], null, old, uniforms);
+        this.pass(shader, level.next.frames[b], null, old, uniforms, level.size);
       });
       level.moved = true;
     });
@@ -138,6 +147,16 @@ class Engine {
     if (alive && alive.dead === "cleared") this.clearDead();
     for (const level of this.levels) level.moved = false;
     this.step += 1;
+  }
+
+  // bring a reading of a level to what the level holds now
+  redraw(reading) {
+    reading.blocks.forEach((block, b) => {
+      const shader = this.program(block, "read",
+        () => readingShader(this.plan, reading, block.first, block.count));
+      this.pass(shader, reading.now.frames[b], null,
+        { level: this.levels[reading.level].now.texture }, {}, reading.size);
+    });
   }
 
   drawn(level, rate) {
@@ -176,26 +195,27 @@ class Engine {
     for (const number of order) {
       const level = this.levels[number];
       if (level.input) continue;
-      level.spare ||= this.layers(level.groups, level.blocks);
+      level.spare ||= this.layers(level);
       level.blocks.forEach((block, b) => {
         const shader = this.program(block, "clear",
           () => clearShader(this.plan, number, block.first, block.count));
         const textures = { own: level.now.texture, before: before.texture, after: after.texture };
-        this.pass(shader, level.spare.frames[b], null, textures);
+        this.pass(shader, level.spare.frames[b], null, textures, {}, level.size);
       });
       [level.now, level.spare] = [level.spare, level.now];
     }
   }
 
-  // mode 0: empty a disc; mode 1: set the first state in, moved by [dy, dx]
+  // mode 0: empty a disc; mode 1: set the first state in, moved by [dy, dx]; in cells of the grid
   touch(level, mode, { centre = [0, 0], radius = 0, shift = [0, 0] }) {
     level.blocks.forEach((block, b) => {
       const shader = this.program(block, "touch",
-        () => touchShader(block.first, block.count, level.groups));
+        () => touchShader(block.first, block.count, level.groups, level.scale));
       this.pass(shader, level.next.frames[b], null,
         { own: level.now.texture, seed: level.seed.texture },
         { mode: ["1i", mode], radius: ["1f", radius], centre: ["2fv", [centre[1], centre[0]]],
-          shift: ["2iv", [shift[1], shift[0]]] });
+          shift: ["2iv", [shift[1], shift[0]].map((by) => Math.floor(by / level.scale))] },
+        level.size);
     });
     [level.now, level.next] = [level.next, level.now];
   }
@@ -207,7 +227,7 @@ class Engine {
 
   // numbers: channel by channel, row by row
   write(place, numbers, target = this.levels[place].now) {
-    const gl = this.gl, level = this.levels[place], [height, width] = this.size;
+    const gl = this.gl, level = this.levels[place], [height, width] = level.size;
     const cells = height * width, texels = new Float32Array(level.groups * cells * 4);
     for (let c = 0; c < level.channels; ++c)
       for (let n = 0; n < cells; ++n)
@@ -223,7 +243,7 @@ class Engine {
   }
 
   read(place) {
-    const gl = this.gl, level = this.levels[place], [height, width] = this.size;
+    const gl = this.gl, level = this.levels[place], [height, width] = level.size;
     const cells = height * width, numbers = new Float32Array(level.channels * cells);
     const texels = new Float32Array(cells * 4);
     level.blocks.forEach(({ first, count }, b) => {
@@ -239,9 +259,18 @@ class Engine {
     return numbers;
   }
 
+  // where the first state lies on a grid of another size, in cells: in its middle, as far as cells
+  // of the coarsest level can
+  get offset() {
+    const coarsest = Math.max(...this.levels.map((level) => level.scale));
+    return this.size.map((side, axis) =>
+      Math.floor(((side >> 1) - (this.plan.size[axis] >> 1)) / coarsest) * coarsest);
+  }
+
   // the first state, in the middle of the grid; a grid of another size repeats what is everywhere
   firstOf(level) {
-    const [height, width] = this.size, [high, wide] = this.plan.size;
+    const [height, width] = level.size;
+    const [high, wide] = this.plan.size.map((side) => side / level.scale);
     const numbers = new Float32Array(level.channels * height * width);
     if (!level.first) return numbers;
     const given = numbersOf(level.first.numbers), cells = level.first.cells;
@@ -250,7 +279,7 @@ class Engine {
         numbers[(c * height + y) * width + x] = given[row * level.channels + c];
     };
     if (cells) {
-      const down = (height >> 1) - (high >> 1), across = (width >> 1) - (wide >> 1);
+      const [down, across] = this.offset.map((by) => by / level.scale);
       cells.forEach((cell, row) => {
         const y = Math.floor(cell / wide) + down, x = (cell % wide) + across;
         if (y >= 0 && y < height && x >= 0 && x < width) put(y, x, row);
@@ -274,7 +303,7 @@ class Engine {
 
   free() {
     const gl = this.gl;
-    for (const level of this.levels) {
+    for (const level of [...this.levels, ...this.readings]) {
       for (const layers of [level.now, level.next, level.seed, level.spare]) {
         if (!layers) continue;
         gl.deleteTexture(layers.texture);

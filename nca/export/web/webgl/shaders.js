@@ -34,15 +34,15 @@ vec4 erf(vec4 x) { // Abramowitz and Stegun 7.1.26, within 1.5e-7
 }
 `;
 
-// where a place beyond the edge leads, along one axis
+// where a place beyond the edge leads, along one axis of so many cells
 const BEYOND = {
-  torus: (laps) => `(p + size.AXIS * ${laps}) % size.AXIS`,
-  zeros: () => "p < 0 || p >= size.AXIS ? -1 : p",
-  replicate: () => "clamp(p, 0, size.AXIS - 1)",
+  torus: (laps) => `(p + side * ${laps}) % side`,
+  zeros: () => "p < 0 || p >= side ? -1 : p",
+  replicate: () => "clamp(p, 0, side - 1)",
   reflect: (laps) =>
-    `clamp(min((p + max(2 * size.AXIS - 2, 1) * ${laps}) % max(2 * size.AXIS - 2, 1),
-      max(2 * size.AXIS - 2, 1) - (p + max(2 * size.AXIS - 2, 1) * ${laps})
-      % max(2 * size.AXIS - 2, 1)), 0, size.AXIS - 1)`,
+    `clamp(min((p + max(2 * side - 2, 1) * ${laps}) % max(2 * side - 2, 1),
+      max(2 * side - 2, 1) - (p + max(2 * side - 2, 1) * ${laps})
+      % max(2 * side - 2, 1)), 0, side - 1)`,
 };
 
 function reach(plan) {
@@ -53,12 +53,12 @@ function reach(plan) {
 }
 
 function neighbourhood(plan) {
-  const along = (axis, name, letter) =>
-    `int ${name}(int p) { return ${BEYOND[plan.boundaries[axis]](reach(plan))
-      .replaceAll("AXIS", letter)}; }\n`;
-  return `${along(0, "row", "y")}${along(1, "column", "x")}
+  const along = (axis, name) =>
+    `int ${name}(int p, int side) { return ${BEYOND[plan.boundaries[axis]](reach(plan))}; }\n`;
+  return `${along(0, "row")}${along(1, "column")}
 vec4 at(sampler2DArray level, ivec2 p, int group) {
-  int x = column(p.x), y = row(p.y);
+  ivec2 sides = textureSize(level, 0).xy;
+  int x = column(p.x, sides.x), y = row(p.y, sides.y);
   return x < 0 || y < 0 ? vec4(0.0) : texelFetch(level, ivec3(x, y, group), 0);
 }
 `;
@@ -82,7 +82,7 @@ const product = (k, u) =>
 
 function seen(sight, plan, stencil) {
   const [high, wide] = sight.kernel, count = high * wide;
-  const source = plan.levels[sight.level], many = groupsOf(source.channels);
+  const source = sourceOf(plan, sight.level), many = groupsOf(source.channels);
   const shift = `ivec2(n % ${wide} - ${wide >> 1}, n / ${wide} - ${high >> 1})`;
   const fetch = `vec4 u = at(level${sight.level}, here + ${shift}, g);`;
   if (sight.kind === "stencils") {
@@ -145,7 +145,7 @@ function net(term, plan, stencil, first, count) {
 // the mean of the neighbours, weighed by how much they agree, gathered in one go
 function consensus(term, plan, number, first, count) {
   const side = 2 * term.radius + 1, middle = (side * side - 1) / 2;
-  const many = (level) => groupsOf(plan.levels[level].channels);
+  const many = (level) => groupsOf(sourceOf(plan, level).channels);
   const long = (square) => `sqrt(${square} + ${literal(term.tiny ** 2)})`;
   const known = term.levels.map((level, h) => `vec4 mine${h}[${many(level)}]; float long${h} = 0.0;
   for (int g = 0; g < ${many(level)}; ++g) { mine${h}[g] = at(level${level}, here, g);
@@ -160,7 +160,7 @@ function consensus(term, plan, number, first, count) {
   for (int o = 0; o < ${count}; ++o) mean[o] = vec4(0.0);
   for (int n = 0; n < ${side * side}; ++n) {
     ivec2 there = here + ivec2(n % ${side} - ${term.radius}, n / ${side} - ${term.radius});
-    if (column(there.x) < 0 || row(there.y) < 0${term.itself ? "" : ` || n == ${middle}`}) continue;
+    if (column(there.x, size.x) < 0 || row(there.y, size.y) < 0${term.itself ? "" : ` || n == ${middle}`}) continue;
     float energy = 0.0;
     ${agreed}
     energy *= ${literal(term.sharpness)};
@@ -209,11 +209,12 @@ function stepShader(plan, number, first, count) {
       if (channel < ${level.channels})
         change[o][c] += ${literal(plan.noise.scale)} * ${draw} uint(channel), cell); }\n`;
   }
-  const kept = alive && alive.dead === "frozen" ? ` && lives(level${alive.level}, here)` : "";
+  const kept = alive && alive.dead === "frozen" ? " && living(here)" : "";
   return `${HEAD}${samplers(read)}${stencils}${outputs(count)}
 uniform uvec3 noiseKeys;
 uniform uint fireKey, fireBelow;
-${NOISE_GLSL}${neighbourhood(plan)}${alive ? lives(plan) : ""}
+${NOISE_GLSL}${neighbourhood(plan)}${alive ? lives(plan)
+    + living(plan, level.scale, (cell) => `lives(level${alive.level}, ${cell})`) : ""}
 void main() {
   ivec2 here = ivec2(gl_FragCoord.xy);
   uint cell = uint(here.y * size.x + here.x);
@@ -230,24 +231,26 @@ void main() {
 // clear cells that do not live both before and after the step
 function clearShader(plan, number, first, count) {
   return `${HEAD}uniform sampler2DArray own, before, after;\n${outputs(count)}
-${neighbourhood(plan)}${lives(plan)}
+${neighbourhood(plan)}${lives(plan)}${living(plan, plan.levels[number].scale,
+    (cell) => `lives(before, ${cell}) && lives(after, ${cell})`)}
 void main() {
   ivec2 here = ivec2(gl_FragCoord.xy);
-  bool kept = lives(before, here) && lives(after, here);
+  bool kept = living(here);
   ${[...Array(count).keys()].map((o) =>
     `out${o} = kept ? texelFetch(own, ivec3(here, ${first + o}), 0) : vec4(0.0);`).join(" ")}
 }`;
 }
 
-// empty a disc of a level (mode 0), or set the first state into it, moved by some cells (mode 1)
-function touchShader(first, count, groups) {
+// empty a disc of a level (mode 0), or set the first state into it, moved by some cells (mode 1); the
+// disc is in cells of the grid, of which one of a coarse level spans several
+function touchShader(first, count, groups, scale) {
   return `${HEAD}uniform sampler2DArray own, seed;
 uniform vec2 centre; uniform float radius; uniform int mode; uniform ivec2 shift;
 ${outputs(count)}
 void main() {
   ivec2 here = ivec2(gl_FragCoord.xy);
-  vec2 away = abs(vec2(here) + 0.5 - centre);
-  away = min(away, vec2(size) - away);
+  vec2 away = abs((vec2(here) + 0.5) * ${literal(scale)} - centre);
+  away = min(away, vec2(size * ${scale}) - away);
   bool inside = dot(away, away) <= radius * radius;
   ivec2 origin = ((here - shift) % size + size) % size;
   bool sown = false;
