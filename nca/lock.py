@@ -7,6 +7,8 @@ locks, nothing is locked.
 import errno
 import json
 import os
+import secrets
+import shutil
 import socket
 import time
 import weakref
@@ -78,9 +80,32 @@ class FolderLock:
                     to_do=to_do,
                 )
             time.sleep(PAUSE)
+        if not _is_open_as(handle, path):  # removed between its opening and its locking
+            os.close(handle)
+            what = "another process has just removed the folder."
+            raise StorageError(what, where=str(folder), to_do=to_do)
         _sign(handle)
         lock = _held[path.resolve()] = cls(folder, handle)
         return lock
+
+    def discard(self) -> None:
+        """Remove the folder and all that is in it, and release the lock, as one act.
+
+        Other processes see the folder whole and locked, or do not see it.
+        """
+        away = self.folder.with_name(f".{self.folder.name[:50]}.{secrets.token_hex(8)}.part")
+        try:
+            self.folder.rename(away)
+        except OSError:  # Windows moves no folder in which a file is open
+            away = self.folder
+        self.release()
+        shutil.rmtree(away, ignore_errors=True)
+
+    def discard_if_empty(self) -> None:
+        """Do so where nothing lies in the folder but the lock."""
+        with suppress(OSError):
+            if [path.name for path in self.folder.iterdir()] == [LOCK]:
+                self.discard()
 
     def _is(self, path: Path) -> bool:
         with suppress(OSError):
@@ -102,14 +127,6 @@ def folder_lock(folder: Path, to_do: str, *, patience: float = 0.0) -> Iterator[
     """
     make_folder(folder, "the folder", to_do)
     yield FolderLock.take(folder, to_do, patience=patience)
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Remove a folder in which nothing lies but its lock."""
-    with suppress(OSError):
-        if [path.name for path in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
-            folder.rmdir()
 
 
 try:
@@ -139,6 +156,13 @@ def _locked(handle: int) -> bool:
         if fault.errno not in NO_LOCKS:
             raise
     return True
+
+
+def _is_open_as(handle: int, path: Path) -> bool:
+    """Return whether the file that is open is the one that a path leads to."""
+    with suppress(OSError):
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    return False
 
 
 def _sign(handle: int) -> None:

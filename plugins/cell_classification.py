@@ -359,12 +359,9 @@ class CellClassification(Task):
         return given.device
 
     def _drawing(self) -> Canvas:
-        """Return the image level with the first test image of each class, if there are grey ones.
-
-        A pencil is grey, and what is chosen would be: on coloured images one draws in white.
-        """
-        images, words = torch.zeros(0, 1, *self.canvas), []
-        if "test" in self.images and self.data.channels == 1:
+        """Return the image level with the first test image of each class, if they are loaded."""
+        images, words = torch.zeros(0, self.data.channels, *self.canvas), []
+        if "test" in self.images:
             labels = self.labels["test"].cpu()
             firsts = [int((labels == k).int().argmax()) for k in labels.unique().tolist()]
             images = self.images["test"].cpu()[firsts].float() / 255

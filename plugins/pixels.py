@@ -118,10 +118,10 @@ class Pixels:
         """Return the level as one to draw on, with pictures to choose from.
 
         Args:
-            images: `(N, 1, height, width)`, from 0 to 1; N may be 0.
+            images: `(N, C, height, width)`, from 0 to 1; N may be 0.
             words: One for each picture.
         """
-        pages = nn.functional.pixel_shuffle(self.cut(images), self.patch).squeeze(1)
+        pages = nn.functional.pixel_shuffle(self.cut(images), self.patch)
         mean, deviation = self.normalise
         return Canvas(self.level.name, self.patch, mean, deviation, pages, tuple(words))
 

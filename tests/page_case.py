@@ -1,5 +1,6 @@
 """Exported pages in a real browser: write them, open them, and read the state they are in."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -8,6 +9,7 @@ from typing import TypeAlias
 
 import pytest
 import torch
+from browser import PATIENCE
 from playwright.sync_api import Page
 from torch.testing import assert_close
 
@@ -62,11 +64,10 @@ def opened(page: Page, file: Path) -> None:
 
 def until(page: Page, condition: str) -> None:
     """Wait for a condition; the page allows nobody, playwright included, to evaluate text."""
-    for _ in range(100):
-        if page.evaluate(condition):
-            return
+    end = time.monotonic() + PATIENCE / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
         page.wait_for_timeout(50)
-    raise AssertionError(condition)
 
 
 def read(page: Page, automaton: Automaton, size: Size) -> State:

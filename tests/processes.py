@@ -5,8 +5,10 @@ They are forked from one that has imported torch already, and are used again fro
 
 import functools
 import os
+import signal
 import socket
 import tempfile
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +31,9 @@ MOST = 4
 @functools.cache
 def _context() -> ForkServerContext:
     context = get_context("forkserver")
-    context.set_forkserver_preload(["processes", "sharding_case", "process_group_case"])
+    # the last one is what torch imports at the first step of an optimiser
+    preload = ["processes", "sharding_case", "process_group_case", "torch._dynamo"]
+    context.set_forkserver_preload(preload)
     return context
 
 
@@ -40,28 +44,61 @@ def _executor() -> ProcessPoolExecutor:
 
 @dataclass(frozen=True)
 class Commands:
-    """`nca` in several processes, each told by its environment which one it is.
+    """`nca` in a process of its own, or in several that their environment tells apart.
 
-    Args:
-        count: How many.
-        folder: Where they run.
-        arguments: What comes after `nca`.
+    They do what commands do that a shell starts, but for importing torch, which is there already.
+
+    Attributes:
+        processes: They.
+        told: The folder of what they have written.
     """
 
     processes: list[ForkServerProcess]
     told: Path
 
     @classmethod
+    def alone(
+        cls,
+        folder: Path,
+        *arguments: object,
+        before: Callable[[], object] | None = None,
+        **environment: str,
+    ) -> "Commands":
+        """Start one.
+
+        Args:
+            folder: Where it runs.
+            arguments: What comes after `nca`.
+            before: What the process does first.
+            environment: What it finds there, beside all that this process does.
+        """
+        told = _place(folder, 1)
+        words = [str(argument) for argument in arguments]
+        process = _context().Process(
+            target=_command, args=({**os.environ, **environment}, folder, told, words, 0, before)
+        )
+        process.daemon = False  # it may have children
+        process.start()
+        return cls([process], told)
+
+    @classmethod
     def start(cls, count: int, folder: Path, *arguments: str) -> "Commands":
+        """Start several.
+
+        Args:
+            count: How many.
+            folder: Where they run.
+            arguments: What comes after `nca`.
+        """
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         meeting = {"WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        told = Path(tempfile.mkdtemp(dir=folder, prefix=".told-"))
+        told = _place(folder, count)
         processes = []
         for rank in range(count):
             place = {**meeting, "RANK": rank, "LOCAL_RANK": rank}
-            given = ({word: str(n) for word, n in place.items()}, folder, told, arguments)
+            given = ({word: str(n) for word, n in place.items()}, folder, told, arguments, rank)
             processes.append(_context().Process(target=_command, args=given, daemon=True))
             processes[-1].start()
         return cls(processes, told)
@@ -70,10 +107,28 @@ class Commands:
     def running(self) -> bool:
         return all(process.is_alive() for process in self.processes)
 
+    def send(self, number: int) -> None:
+        """Send each a signal."""
+        for process in self.processes:
+            os.kill(process.pid or 0, number)
+
+    def kill(self) -> None:
+        """Kill them, and see that they are gone."""
+        self.send(signal.SIGKILL)
+        assert set(self.end()[0]) == {-signal.SIGKILL}
+
+    def wait_until(self, happens: Callable[[], bool], seconds: float = 120.0) -> None:
+        """Wait for something, while all of them run."""
+        limit = time.monotonic() + seconds
+        while not happens():
+            assert self.running, f"it has ended too early: {self.end()}"
+            assert time.monotonic() < limit, "it did not happen"
+            time.sleep(0.005)
+
     def end(self) -> tuple[list[int | None], str, str]:
         """Wait for all to end, and return their exit codes and what they wrote to both streams."""
         for process in self.processes:
-            process.join(2 * PATIENCE)
+            process.join(4 * PATIENCE)
         words = [
             "".join(
                 (self.told / f"{stream}.{rank}").read_text() for rank in range(len(self.processes))
@@ -83,13 +138,32 @@ class Commands:
         return [process.exitcode for process in self.processes], words[0], words[1]
 
 
-def _command(environment: dict[str, str], folder: Path, told: Path, arguments: list[str]) -> None:
+def _place(folder: Path, count: int) -> Path:
+    """Return a folder beside that of commands for what so many of them write."""
+    told = Path(tempfile.mkdtemp(dir=folder.parent, prefix="told-"))
+    for rank in range(count):
+        for stream in ("out", "err"):
+            (told / f"{stream}.{rank}").touch()
+    return told
+
+
+def _command(
+    environment: dict[str, str],
+    folder: Path,
+    told: Path,
+    arguments: list[str],
+    rank: int,
+    before: Callable[[], object] | None = None,
+) -> None:
     os.environ.update(environment)
+    tempfile.tempdir = None  # where the environment says
     os.chdir(folder)
     for stream, number in (("out", 1), ("err", 2)):
-        file = os.open(told / f"{stream}.{environment['RANK']}", os.O_WRONLY | os.O_CREAT)
+        file = os.open(told / f"{stream}.{rank}", os.O_WRONLY)
         os.dup2(file, number)
     torch.set_num_threads(1)
+    if before:
+        before()
     main(arguments)
 
 

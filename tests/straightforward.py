@@ -46,18 +46,18 @@ def growing(automaton: Automaton, compiled: bool) -> Rollout:
     """Return a rollout of the paper's automaton in plain PyTorch, channels last."""
     (rule,) = automaton.rules_of("body")
     assert isinstance(rule, Growing)
-    assert automaton.alive
-    channel, above, rate = automaton.alive.channel, automaton.alive.above, automaton.fire_rate
+    life, rate = automaton.alive, automaton.fire_rate
     stencils = rule.perception.kernels
     channels = rule.perception.channels
 
     def alive(body: Tensor) -> Tensor:
-        mature = F.pad(body[:, channel : channel + 1], (1, 1, 1, 1), mode="circular")
-        return F.max_pool2d(mature, 3, stride=1) > above
+        assert life
+        mature = F.pad(body[:, life.channel : life.channel + 1], (1, 1, 1, 1), mode="circular")
+        return F.max_pool2d(mature, 3, stride=1) > life.above
 
     def step(body: Tensor) -> Tensor:
         kernels = stencils.repeat(channels, 1, 1).unsqueeze(1)
-        before = alive(body)
+        before = alive(body) if life else None
         padded = F.pad(body, (1, 1, 1, 1), mode="circular")
         seen = F.conv2d(padded, kernels, groups=channels)
         hidden = F.relu(F.conv2d(seen, rule.hidden.weight[..., None, None], rule.hidden.bias))
@@ -65,7 +65,7 @@ def growing(automaton: Automaton, compiled: bool) -> Rollout:
         if rate < 1:
             change = change * (torch.rand_like(change[:, :1]) < rate)
         body = body + change
-        return body * (before & alive(body))
+        return body if before is None else body * (before & alive(body))
 
     advance = torch.compile(step) if compiled else step
 

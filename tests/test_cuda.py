@@ -6,10 +6,10 @@ import torch
 from nca import SILENT, Layout, Level
 from nca.checkpoint.read import read_recipe
 from nca.engine.rng import CellRNG, HostRNG
+from nca.training.gradient_descent import next_batch
 from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe
 from nca.training.run import Run
-from nca.training.trainer import next_batch
 
 pytestmark = pytest.mark.gpu
 

@@ -230,6 +230,7 @@ def test_a_page_that_does_not_hold_says_so_and_pauses_at_the_last_evaluated_step
         "Paused: trained for 10 steps; measured to 40: press play to go on."
     )
     # another picture begins anew, and time passes again, as far as before
+    assert page.locator("#anew").is_visible()
     draw_seven(page)
     assert page.evaluate("nca.playing")
     until(page, "!nca.playing")
@@ -245,6 +246,7 @@ def test_a_page_that_holds_runs_on(page, pages, name):
     page.evaluate("nca.speed = 9, nca.play(true)")
     until(page, "nca.stage.engine.step > 60")
     assert page.locator("#pause").is_hidden()
+    assert page.locator("#anew").is_hidden()  # another picture goes under the running cells
 
 
 @pytest.mark.parametrize("name", ["self_classifying_mnist_small", "glom_fashion"])

@@ -219,3 +219,12 @@ def test_a_browser_without_webgl_is_told_so(page, pages):
     assert fault.text_content() == "This page cannot run here: this browser has no WebGL2"
     assert fault.is_visible()
     assert not page.locator("#canvas").is_visible()
+
+
+def test_a_page_of_a_pattern_offers_only_what_works_there(page, pages):
+    opened(page, pages("wireworld")[1])
+    words = (page.locator("header").text_content() or "").lower()
+    assert not [word for word in ("draw", "paste", "drop") if word in words]
+    names = page.locator("#tools button").all_text_contents()
+    assert "Draw" not in names
+    assert "Cut" in names

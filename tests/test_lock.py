@@ -102,3 +102,44 @@ def test_a_file_system_without_locks_locks_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("nca.lock.fcntl.flock", unknown)
     assert FolderLock.take(Path(tmp_path), "")
+
+
+def test_a_folder_goes_with_its_lock_and_nobody_is_left_in_it(tmp_path, monkeypatch):
+    pytest.importorskip("fcntl")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    lock = FolderLock.take(folder, "")
+    (folder / "big").write_text("x")
+    seen = []
+    release = lock.release
+
+    def watched() -> None:
+        seen.append(sorted(path.name for path in tmp_path.iterdir()))
+        assert not folder.exists()  # when the lock is free, the folder is not there
+        release()
+
+    monkeypatch.setattr(lock, "release", watched)
+    lock.discard()
+    assert len(seen) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_on_a_folder_that_was_removed_meanwhile_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("fcntl")
+    folder = tmp_path / "run"
+    folder.mkdir()
+
+    def removed(handle: int) -> bool:
+        folder.rename(tmp_path / "away")
+        return True
+
+    monkeypatch.setattr("nca.lock._locked", removed)
+    with pytest.raises(StorageError, match="has just removed the folder"):
+        FolderLock.take(folder, "")
+
+
+def test_a_folder_in_which_something_lies_is_kept(tmp_path):
+    lock = FolderLock.take(tmp_path, "")
+    (tmp_path / "x").write_text("")
+    lock.discard_if_empty()
+    assert (tmp_path / "x").is_file()

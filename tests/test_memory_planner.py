@@ -1,6 +1,8 @@
 """What is predicted is what is then measured, and `auto` takes the fastest that fits."""
 
+import functools
 import json
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,10 +12,10 @@ from torch.testing import assert_close
 from nca import SILENT, ActivationMemory, Dataset, HostRNG, LabelledImages, register
 from nca.checkpoint.read import read_recipe
 from nca.training import memory_planner, probe
+from nca.training.gradient_descent import next_batch
 from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe, MemoryNeed, choose_memory, fastest_that_fits
 from nca.training.run import Run
-from nca.training.trainer import next_batch
 
 CPU = torch.device("cpu")
 SPREADING = ("growing", "grid.size=[16, 16]", "task.side=10", "train.batch=3", "pool.size=4")
@@ -56,6 +58,17 @@ def needs(run: Run) -> dict[str, MemoryNeed]:
     return {need.memory.mode: need for need in IterationProbe(run).needs()}
 
 
+@pytest.fixture(scope="module")
+def predicted(tmp_path_factory) -> Callable[..., dict[str, MemoryNeed]]:
+    """What runs of these keys need in every mode, each measured once."""
+
+    @functools.cache
+    def measured(*keys: str) -> dict[str, MemoryNeed]:
+        return needs(begun(tmp_path_factory.mktemp("measured") / "run", keys))
+
+    return measured
+
+
 def trained(run: Run, memory: ActivationMemory) -> int:
     """Return what two iterations of training really hold at their peak."""
     run.automaton.memory = memory
@@ -66,11 +79,12 @@ def trained(run: Run, memory: ActivationMemory) -> int:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_peak_is_what_was_predicted(kind, mode, tmp_path):
+def test_a_peak_is_what_was_predicted(kind, mode, predicted, tmp_path):
     keys, steps = KINDS[kind]
-    run = begun(tmp_path / "run", keys, f"rollout.steps={steps}")
-    predicted = needs(run)[mode]
-    assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
+    keys = (*keys, f"rollout.steps={steps}")
+    need = predicted(*keys)[mode]
+    run = begun(tmp_path / "run", keys)
+    assert trained(run, need.memory) == pytest.approx(need.peak, rel=0.15)
 
 
 @pytest.mark.parametrize("every", [2, 15, 29])
@@ -85,14 +99,14 @@ def test_a_peak_is_what_was_predicted_for_segments_of_any_length(every, tmp_path
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("kind", "parts"), [("levels", 4), ("listed", 2), ("spreading", 3)])
-def test_a_peak_is_what_was_predicted_for_a_batch_in_parts(kind, parts, mode, tmp_path):
+def test_a_peak_is_what_was_predicted_for_a_batch_in_parts(kind, parts, mode, predicted, tmp_path):
     keys, steps = KINDS[kind]
-    keys = (*keys, "train.batch=8") if kind == "levels" else keys
-    whole = needs(begun(tmp_path / "whole", keys, f"rollout.steps={steps}"))[mode]
-    run = begun(tmp_path / "run", keys, f"rollout.steps={steps}", f"train.parts={parts}")
-    predicted = needs(run)[mode]
-    assert predicted.peak < 0.8 * whole.peak
-    assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
+    keys = (*keys, f"rollout.steps={steps}", *(["train.batch=8"] if kind == "levels" else []))
+    in_parts = (*keys, f"train.parts={parts}")
+    need = predicted(*in_parts)[mode]
+    assert need.peak < 0.8 * predicted(*keys)[mode].peak
+    run = begun(tmp_path / "run", in_parts)
+    assert trained(run, need.memory) == pytest.approx(need.peak, rel=0.15)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -104,10 +118,11 @@ def test_a_peak_is_predicted_for_the_shortest_rollouts(kind, steps, tmp_path):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_peak_is_what_was_predicted_where_skips_remember(mode, tmp_path):
-    run = begun(tmp_path / "run", SKIPS, "rollout.steps=20")
-    predicted = needs(run)[mode]
-    assert trained(run, predicted.memory) == pytest.approx(predicted.peak, rel=0.15)
+def test_a_peak_is_what_was_predicted_where_skips_remember(mode, predicted, tmp_path):
+    keys = (*SKIPS, "rollout.steps=20")
+    need = predicted(*keys)[mode]
+    run = begun(tmp_path / "run", keys)
+    assert trained(run, need.memory) == pytest.approx(need.peak, rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,9 @@ def test_three_channels_of_a_level_hold_red_green_and_blue(tmp_path, monkeypatch
     batch = next(made.evaluation_batches("test", 2))
     lit = batch.state["image"][batch.truth["label"] == 0]
     assert_close(lit[0, :, 3, 3], torch.tensor([1.0, 0.0, 0.2]))
-    assert made.display().drawing.examples.shape[0] == 0
+    canvas = made.display().drawing
+    assert (canvas.examples.shape, canvas.words) == ((2, 3, 12, 12), ("0", "1"))
+    assert_close(canvas.examples[0, :, 3, 3], torch.tensor([1.0, 0.0, 0.2]))
     picture = torch.zeros(4, 12, 12)
     picture[1], picture[3] = 0.5, 1.0
     seen = made.apply_picture(batch, picture, "input").state["image"]

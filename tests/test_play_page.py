@@ -61,8 +61,11 @@ def test_what_the_page_shows_is_what_torch_computes(page: Page, lizard: PlayedMo
 
         page.keyboard.press("Space")
         until(lambda: served.session.step > 12)
+        # the key means the other of what the page shows, which a slow page shows late
+        expect(page.get_by_label("Pause", exact=True)).to_be_visible()
         page.keyboard.press("Space")
         until(lambda: not served.hub.playing)
+        idle(page)  # the last step is over, too
         step = served.session.step
         expect(page.locator("#step")).to_have_text(str(step))
         own.go(step)
@@ -399,10 +402,13 @@ def test_an_automaton_that_does_not_hold_where_it_opens_stands_still(page: Page)
         opened(page, served)
         expect(page.get_by_label("Play", exact=True)).to_be_visible()
         assert not served.hub.playing
+        anew = session.model.input_change == "begin anew"
+        expect(page.locator("#anew")).to_be_visible(visible=anew)
 
 
-def test_long_work_is_said_and_stopped_on_the_page(page: Page, lizard: PlayedModel):
-    session = Session(lizard)
+def test_long_work_is_said_and_stopped_on_the_page(page: Page):
+    # minutes of work, so that it cannot end before a slow page is told to stop it
+    session = Session(PlayedModel.load("growing", CPU, size=(240, 240)))
     with serving(session) as served:
         opened(page, served)
         page.evaluate("import('/page/wire.js').then(wire => wire.send('step', { count: 1000 }))")

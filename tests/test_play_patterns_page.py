@@ -27,6 +27,8 @@ def test_it_is_pasted_dropped_and_saved(page: Page, session: Session, tmp_path):
         page.goto(served.address)
         canvas = page.locator("#stage canvas")
         expect(canvas).to_be_visible()
+        expect(page.locator("#pasting")).to_be_visible()
+        expect(page.locator("#anew")).to_be_hidden()
         page.evaluate(PASTE, GLIDER)  # into the middle of what is seen
         until(lambda: cells(session) == {(7, 8), (8, 9), (9, 7), (9, 8), (9, 9)})
         box = canvas.bounding_box()
@@ -78,6 +80,7 @@ def test_a_task_without_patterns_says_so_and_nothing_is_laid(page: Page):
         page.goto(served.address)
         expect(page.locator("#stage canvas")).to_be_visible()
         expect(page.locator("#pattern")).to_be_hidden()
+        expect(page.locator("#pasting")).to_be_hidden()
         page.evaluate(PASTE, GLIDER)
         expect(page.locator("#said")).to_contain_text("Nothing here takes patterns")
         assert not session.here.branch.events

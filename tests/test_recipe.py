@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiny import PLUGIN, RECIPE, changed, known
 
 from nca.checkpoint.find import recipes
-from nca.checkpoint.read import read_recipe
+from nca.checkpoint.read import check_unexecuted, read_recipe
 from nca.errors import NCAError, PluginError
 from nca.recipe.errors import RecipeError
 from nca.recipe.recipe import Recipe
@@ -118,7 +118,7 @@ class TestPluginFile:
 
     def test_that_is_missing_is_told(self, tmp_path):
         with pytest.raises(
-            PluginError, match=r"there is no such plugin file\.\n  where:  .*mine.py"
+            RecipeError, match=r"plugins\[0\]  is no file  there is none at .*mine.py"
         ):
             self.read(tmp_path, None)
 
@@ -276,6 +276,46 @@ def test_what_a_plugin_would_have_to_check_is_named_beside_the_faults_of_the_tab
     faulty.write_text(text)
     first, row = refusal(faulty).splitlines()
     assert "dept" in row
+
+
+def test_what_installed_rules_and_tasks_refuse_is_said_before_plugins_are_executed(tmp_path):
+    known(tmp_path)
+    (tmp_path / "rule.py").write_text(RULE)
+    text = changed("format = 1", 'format = 1\nplugins = ["rule.py", "gone.py"]')
+    rule = '{ name = "growing", hidden = 4 }'
+    text = changed(rule, f'{{ name = "at_once", dept = 4 }}, {rule}', text)
+    text = changed("size = [8, 8] ", "size = [12, 12] ", text)
+    text = changed('dataset = "blobs"', 'dataset = { name = "folder", path = "none" }', text)
+    faulty = tmp_path / "four.toml"
+    faulty.write_text(changed("held_out = 8", "held_ou = 8", text))
+    shown = refusal(faulty)
+    for words in ("gone.py", "held_ou"):
+        assert words in shown
+    faulty.write_text(text)
+    shown = refusal(faulty)
+    for words in ("gone.py", "line 26  [task.dataset] path", 'rule "at_once"'):
+        assert words in shown
+    assert "dept" not in shown
+    faulty.write_text(text.replace(', "gone.py"', ""))
+    with pytest.raises(RecipeError) as found:
+        check_unexecuted(str(faulty))
+    assert "line 26  [task.dataset] path" in str(found.value)
+
+
+def test_a_name_that_a_plugin_may_bring_is_no_fault_before_it_is_executed(tmp_path):
+    plugin = PLUGIN.replace('"blobs"', '"drops"')
+    (tmp_path / "drops.py").write_text(plugin)
+    text = changed("format = 1", 'format = 1\nplugins = ["drops.py"]')
+    text = changed('dataset = "blobs"', 'dataset = "drops"', text)
+    (tmp_path / "mine.toml").write_text(changed("fire_rate = 0.5", "fire_rate = 5", text))
+    assert refusal(tmp_path / "mine.toml").startswith("1 fault in ")
+    (tmp_path / "mine.toml").write_text(text)
+    assert check_unexecuted(str(tmp_path / "mine.toml")) == ["drops.py"]
+    (tmp_path / "drops.py").write_text("1 / 0\n")
+    (tmp_path / "mine.toml").write_text(text + '\n[[levels]]\nname = "spare"\nchannels = 2\n')
+    shown = refusal(tmp_path / "mine.toml")
+    assert "ZeroDivisionError" in shown
+    assert "is used by no rule" in shown
 
 
 def refusal(path: Path) -> str:

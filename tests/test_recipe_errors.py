@@ -108,23 +108,23 @@ level = "image" -> level = "imag"
 ALIVE -> alive = 3
   line 21 [rollout] alive is 3 expected: table
 
-ALIVE -> noise = true
-  line 21 [rollout] noise is true give a number, or a table: { scale = 0.02 }
+ALIVE -> ALIVE\nnoise = true
+  line 22 [rollout] noise is true give a number, or a table: { scale = 0.02 }
 
-ALIVE -> noise = { scale = 1, kind = "pink" }
-  line 21 [rollout.noise] kind is "pink" expected: "normal" | "uniform"
+ALIVE -> ALIVE\nnoise = { scale = 1, kind = "pink" }
+  line 22 [rollout.noise] kind is "pink" expected: "normal" | "uniform"
 
-ALIVE -> noise = -0.5
-  line 21 [rollout.noise] scale is -0.5 expected: number, at least 0
+ALIVE -> ALIVE\nnoise = -0.5
+  line 22 [rollout.noise] scale is -0.5 expected: number, at least 0
 
-ALIVE -> skips = { every = 2 }
-  line 21 [rollout] skips is {"every": 2} expected: list of tables
+ALIVE -> ALIVE\nskips = { every = 2 }
+  line 22 [rollout] skips is {"every": 2} expected: list of tables
 
-ALIVE -> skips = [{ every = 2, weight = 0.1, levels = ["image"] }]
-  line 21 [rollout.skips[0]] levels names "image" choose among: body
+ALIVE -> ALIVE\nskips = [{ every = 2, weight = 0.1, levels = ["image"] }]
+  line 22 [rollout.skips[0]] levels names "image" choose among: body
 
-ALIVE -> skips = [{ every = 2, wait = 0.1, weight = 1 }]
-  line 21 [rollout.skips[0]] wait unknown key did you mean `weight`? [rollout.skips[0]] knows:
+ALIVE -> ALIVE\nskips = [{ every = 2, wait = 0.1, weight = 1 }]
+  line 22 [rollout.skips[0]] wait unknown key did you mean `weight`? [rollout.skips[0]] knows:
     at_end, every, keep_gain, levels, weight
 
 "blobs" -> []

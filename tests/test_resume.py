@@ -3,12 +3,11 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from processes import Commands
 from safetensors.torch import load_file
 
 RECIPE = """
@@ -45,56 +44,30 @@ save_every = 5
 steps = [8]
 """
 
-# writes slowly, so that a kill can meet a checkpoint that is half on the disk
-SLOW = """
-import os, sys, time
 
-sync = os.fsync
-def slow(file):
-    time.sleep(0.2)
-    sync(file)
-os.fsync = slow
-from nca.cli import main
-main(sys.argv[1:])
-"""
+def slowly():
+    """Write slowly, so that a kill can meet a checkpoint that is half on the disk."""
+
+    def slow(file):
+        time.sleep(0.2)
+        sync(file)
+
+    sync, os.fsync = os.fsync, slow
 
 
-def start(folder, *arguments, slow=False):
-    command = [sys.executable, "-c", SLOW] if slow else [sys.executable, "-m", "nca"]
-    return subprocess.Popen(
-        [*command, "run", *map(str, arguments), "--device", "cpu"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+def start(folder, *arguments, before=None):
+    return Commands.alone(folder, "run", *arguments, "--device", "cpu", before=before)
 
 
 def finish(folder, *arguments):
-    process = start(folder, *arguments)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-
-
-def wait_for(condition, process):
-    limit = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < limit
-        time.sleep(0.005)
+    codes, _, said = start(folder, *arguments).end()
+    assert codes == [0], said
 
 
 def reached(run: Path, iteration: int) -> bool:
     log = run / "metrics.jsonl"
     lines = log.read_text().splitlines() if log.is_file() else []
     return any(f'"iteration": {iteration},' in line for line in lines)
-
-
-def kill(process):
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
 
 
 def records(run: Path) -> list[dict]:
@@ -124,11 +97,11 @@ class TestKilledRun:
         (tmp_path / "tiny.toml").write_text(RECIPE)
         run = tmp_path / "killed"
         process = start(tmp_path, "tiny.toml", "--out", run)
-        wait_for(lambda: reached(run, 10), process)
-        kill(process)
+        process.wait_until(lambda: reached(run, 10))
+        process.kill()
         process = start(tmp_path, "--resume", run)
-        wait_for(lambda: reached(run, 30), process)
-        kill(process)
+        process.wait_until(lambda: reached(run, 30))
+        process.kill()
         finish(tmp_path, "--resume", run)
         assert_same_run(run, uninterrupted)
         iterations = [row["iteration"] for row in records(run) if row["kind"] == "train"]
@@ -137,13 +110,13 @@ class TestKilledRun:
     def test_survives_a_kill_while_a_checkpoint_is_written(self, uninterrupted, tmp_path):
         (tmp_path / "tiny.toml").write_text(RECIPE)
         run = tmp_path / "killed"
-        process = start(tmp_path, "tiny.toml", "--out", run, slow=True)
+        process = start(tmp_path, "tiny.toml", "--out", run, before=slowly)
 
         def halfway():
             return reached(run, 10) and any(run.glob(".last.safetensors.*.part"))
 
-        wait_for(halfway, process)
-        kill(process)
+        process.wait_until(halfway)
+        process.kill()
         assert list(run.glob(".*.part")), "the kill came too late to leave anything half-written"
         finish(tmp_path, "--resume", run)
         assert not list(run.glob(".*.part"))
@@ -152,10 +125,10 @@ class TestKilledRun:
     def test_that_never_saved_leaves_nothing_to_mistake_for_a_run(self, tmp_path):
         (tmp_path / "tiny.toml").write_text(RECIPE)
         process = start(tmp_path, "tiny.toml", "--out", "early")
-        kill(process)
+        process.kill()
         process = start(tmp_path, "--resume", "early")
-        _, said = process.communicate(timeout=60)
-        assert process.returncode == 1
+        codes, _, said = process.end()
+        assert codes == [1]
         assert "there is no such run" in said
 
 

@@ -4,6 +4,7 @@ Read off the source: what is imported inside a function counts as well.
 """
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -54,9 +55,15 @@ def module_of(path: Path) -> str:
     return (inside.parent if inside.name == "__init__" else inside).as_posix()
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all that a file is made of."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def imports(path: Path) -> Iterator[tuple[int, str, str]]:
     """Yield line, module and name of each import; for `import a.b` the name is empty."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -126,16 +133,14 @@ def test_the_house_never_imports_its_plugins_or_recipes(path):
 def test_inner_rings_open_no_file_print_nothing_and_read_no_clock(path):
     used = {module.split(".")[0] for _, module, _ in imports(path)}
     assert not used & CLOCKS_AND_FILES
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [node.func for node in nodes(path) if isinstance(node, ast.Call)]
     names = {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in calls}
     assert not names & {"open", "print", "input", "read_text", "write_text"}
 
 
 @pytest.mark.parametrize("path", INNER, ids=shown)
 def test_inner_rings_take_no_device_but_from_the_state(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    functions = [node for node in nodes(path) if isinstance(node, ast.FunctionDef)]
     asking = {
         f.name
         for f in functions

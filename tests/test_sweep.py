@@ -16,7 +16,7 @@ from nca.checkpoint.find import recipe_path, recipe_text
 from nca.progress import SILENT
 from nca.registry.discovery import load_file
 from nca.sweep.errors import SweepError
-from nca.sweep.folder import known_runs, place, write_asked
+from nca.sweep.folder import known_runs, take_folder, write_asked
 from nca.sweep.plan import (
     Base,
     PlannedRun,
@@ -298,13 +298,17 @@ class TestFolders:
 
     def test_of_the_same_sweep_are_found_again_and_others_take_the_next(self, tmp_path):
         runs = assign_folders(runs_of("a", "b"))
-        first = place(BASE, runs, tmp_path)
+        wanted = {run.overrides for run in runs}
+
+        def taken(base: Base, overrides: set[tuple[str, ...]]) -> Path:
+            return take_folder(base, overrides, tmp_path, "").folder
+
+        first = taken(BASE, wanted)
         assert first == tmp_path / "tiny-1"
-        first.mkdir()
         write_asked(first, BASE, runs)
-        assert place(BASE, runs, tmp_path) == first
-        assert place(BASE, runs[:1], tmp_path) == tmp_path / "tiny-2"
-        assert place(replace(BASE, text="other"), runs, tmp_path) == tmp_path / "tiny-2"
+        assert taken(BASE, wanted) == first
+        assert taken(BASE, {runs[0].overrides}) == tmp_path / "tiny-2"
+        assert taken(replace(BASE, text="other"), wanted) == tmp_path / "tiny-3"
         assert known_runs(first, BASE) == list(runs)
         assert known_runs(tmp_path, BASE) == []
 

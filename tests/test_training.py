@@ -20,10 +20,10 @@ from nca.evaluation.finish_run import finish_run
 from nca.recipe.tables import Train
 from nca.training import loop
 from nca.training.ema import EMA, ema_weights
+from nca.training.gradient_descent import clip_or_normalise, learning_rate, next_batch
 from nca.training.loop import train
 from nca.training.monitor import TrainingMonitor
 from nca.training.run import Run
-from nca.training.trainer import clip_or_normalise, learning_rate, next_batch
 
 SMALL = (
     "grid.size=[12, 12]",

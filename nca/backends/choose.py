@@ -85,7 +85,8 @@ def choose_stepper(
     if compiles:
         return compiled.stepper(spec)
     tiled = TiledStepper(spec, state) if _tiled(spec, how, state, fire_rate) else None
-    if how.sparse is not False and not how.tiled and spares_cells(spec):
+    lists = tiled is not None and tiled.lists and not how.sparse
+    if how.sparse is not False and not how.tiled and spares_cells(spec) and not lists:
         return SparseStepper(spec, tiled, always=bool(how.sparse))
     return tiled or DenseStepper(spec)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nca.backends.changing import changing_cells, may_change
 from nca.backends.sparse_inputs import SparseInputs
+from nca.backends.tiled.layers import ROWS
 from nca.backends.tiled.stepper import TiledStepper
 from nca.engine.state import State
 from nca.engine.step_inputs import DenseInputs
@@ -116,4 +117,12 @@ def select_cells(
         return None
     cells = changing_cells(state, name, fire_rate, allowed)
     assert cells is not None
-    return SparseInputs(inputs, cells)
+    count = len(cells)
+    if count and _reduced(state[name]):
+        cells = torch.cat([cells, cells[-1:].expand(-count % ROWS)])
+    return SparseInputs(inputs, cells, count)
+
+
+def _reduced(level: Tensor) -> bool:
+    """Return whether products are of lower precision than float32."""
+    return torch.is_autocast_enabled("cpu") or level.dtype.itemsize < 4

@@ -33,13 +33,16 @@ class SparseInputs:
     Args:
         inputs: The whole state; its levels share one grid size.
         cells: `(n,)`, int64: the listed cells, counted on from sample to sample.
+        count: How many of them, from the first, change; the others are there for the sake of
+            their number; None: all.
     """
 
-    def __init__(self, inputs: DenseInputs, cells: Tensor) -> None:
+    def __init__(self, inputs: DenseInputs, cells: Tensor, count: int | None = None) -> None:
         self.inputs = inputs
         self.state = inputs.state
         self.topology = inputs.topology
         self.cells = cells
+        self._changing = cells if count is None else cells[:count]
         self._size = inputs.state.size(next(iter(inputs.state)))
         self._levels: dict[str, Tensor] = {}
         self._seen: dict[tuple[str, CellMap | None, Size, bool], Tensor] = {}
@@ -113,9 +116,10 @@ class SparseInputs:
 
     def changed(self, name: str, change: Tensor) -> Tensor:
         """Return a level with `(1, C, n)` added to its listed cells: `(B, C, *space)`."""
-        level, rows = self.state[name], change[0].T
+        level, cells = self.state[name], self._changing
+        rows = change[0, :, : len(cells)].T
         wide = torch.promote_types(level.dtype, rows.dtype)
-        summed = cell_rows(level).to(wide).index_add(0, self.cells, rows.to(wide))
+        summed = cell_rows(level).to(wide).index_add(0, cells, rows.to(wide))
         return grid_of(summed.to(level.dtype), level.shape)
 
     def _correlated(

@@ -16,6 +16,7 @@ from nca.files import is_file, is_folder, read_text_bounded, safe_name, user_pat
 from nca.registry.installed import complain, entry_points_of, folders_of, notice
 from nca.registry.registry import registry
 from nca.suggest import did_you_mean, listed
+from nca.types import PICTURES
 
 LARGEST = 1 << 20
 """Bytes of a recipe's file."""
@@ -83,6 +84,7 @@ def find_recipe(source: str) -> FoundRecipe:
         name = path.stem if is_file(path) else safe_name(source.replace("/", "_"))
         return FoundRecipe(text, name, path if is_file(path) else Path(name))
     path = recipe_path(source)
+    _refuse_picture(path, "a recipe or a pattern")
     return FoundRecipe(recipe_text(path), path.stem, path)
 
 
@@ -143,6 +145,7 @@ def checkpoint_path(source: str) -> Path:
             if is_file(path / name):
                 return path / name
     if is_file(path) and path.suffix not in ENDINGS:
+        _refuse_picture(path, "a checkpoint")
         return path
     known = pretrained()
     if source in known:
@@ -177,6 +180,21 @@ def untrained(source: str) -> CheckpointError:
         to_do=f"train it, nca run {source}, and give its run's folder; nca play {source} "
         "begins with first weights",
     )
+
+
+def _refuse_picture(path: Path, expected: str) -> None:
+    """Refuse a picture where something else was expected.
+
+    Raises:
+        NCAError: It is one, by its name.
+    """
+    if path.suffix.lower() in PICTURES:
+        raise NCAError(
+            f"{path.name} is a picture, where {expected} was expected.",
+            where=str(path),
+            to_do=f"to grow it, nca run RECIPE --set task.target={path} with a recipe that takes "
+            f"a target; to tell what it shows, nca predict CHECKPOINT {path}",
+        )
 
 
 def _shown(source: str) -> str:

@@ -16,9 +16,9 @@ from nca.recipe.errors import RecipeError
 from nca.recipe.overrides import as_overrides
 from nca.recipe.recipe import Recipe
 from nca.recipe.recipe_files import COPIES, LARGEST, RecipeFiles, Role, copy_name
+from nca.recipe.unexecuted import Unexecuted
 from nca.registry.discovery import is_loaded, load_files
 from nca.registry.registry import registry
-from nca.validation.faults import Fault
 
 
 def read_recipe(
@@ -85,11 +85,18 @@ def load_named(
     """
     files = files or RecipeFiles(folder)
     draft = Draft.read(text, overrides, source).located(files)
-    if named := draft.plugins():
-        faults, strangers = draft.faults_without_plugins()
-        if faults:
-            raise draft.refusal(faults, [*named, *map(draft.words, strangers)])
+    if not (named := draft.plugins()):
+        return
+    found = Unexecuted.judge(draft, files)
+    if found.faults:
+        raise draft.refusal(found.faults + found.unbuilt(), [*named, *found.unchecked()])
+    try:
         load_files(named, files)
+    except PluginError as error:
+        if not (faults := found.unbuilt()):
+            raise
+        faults = [found.unloaded(error), *faults]
+        raise draft.refusal(faults, [*named, *found.unchecked()]) from error
 
 
 def check_unexecuted(source: str, overrides: Iterable[str] = ()) -> list[str]:
@@ -103,21 +110,15 @@ def check_unexecuted(source: str, overrides: Iterable[str] = ()) -> list[str]:
         NCAError: There is no such recipe.
         RecipeError: A fault that shows without them.
     """
-    found = find_recipe(source)
-    files = RecipeFiles(found.path.parent)
-    draft = Draft.read(found.text, overrides, found.source).located(files)
+    recipe = find_recipe(source)
+    files = RecipeFiles(recipe.path.parent)
+    draft = Draft.read(recipe.text, overrides, recipe.source).located(files)
     left = [name for name in draft.plugins() if not is_loaded(name, files)]
     if not left:
         return []
-    faults, strangers = draft.faults_without_plugins()
-    named = list(draft.tables["plugins"])
-    faults += [
-        Fault(("plugins", named.index(name)), "is no file", f"there is none at {files.place(name)}")
-        for name in left
-        if not is_file(files.place(name))
-    ]
-    unchecked = [*left, *map(draft.words, strangers)]
-    if faults:
+    found = Unexecuted.judge(draft, files)
+    unchecked = [*left, *found.unchecked()]
+    if faults := found.faults + found.unbuilt():
         raise draft.refusal(faults, unchecked)
     return unchecked
 

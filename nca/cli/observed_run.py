@@ -28,11 +28,15 @@ from nca.training.run_folder import LAST, RECIPE, check_run_folder, create_run_f
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PIL import Image
+
 LARGE = 1 << 30
 """Bytes of states from which on it is said beforehand how many they take."""
 RATE = 12.0
 NARROW = 400
 """Pixels that a film is wide at least, as far as whole pixels per cell allow it."""
+LONGEST = 800
+"""Pixels along a side of a film, at most; of more cells several share a pixel."""
 
 
 def observed_run(
@@ -105,13 +109,20 @@ def _write(trained: Trained, found: Observation, folder: Path) -> None:
     words = [f"step {state.step:,}" for state in found.moments]
     sheet = strip(pictures, words) if len(pictures) > 1 else crowd(pictures[0], words[0])
     save_image(sheet.image(), folder / "states.png")
-    if len(found.frames) > 1:
-        save_animation(_film(trained, found), folder / "film.gif", RATE)
+    if len(frames := _film(trained, found)) > 1:
+        save_animation(frames, folder / "film.gif", RATE)
+    elif found.plane:
+        say("no film: what was seen of the plane is too large for one")
 
 
-def _film(trained: Trained, found: Observation) -> "Sequence":
+def _film(trained: Trained, found: Observation) -> "Sequence[Image.Image]":
     from nca.render.sheet import tile
 
-    pictures = [trained.task.picture(state)[0] for state in found.frames]
-    scale = max(fitting_scale(pictures[0].shape, NARROW), 1)
-    return [tile(picture, scale) for picture in pictures]
+    frames = []
+    for state in found.plane.states() if found.plane else found.frames:
+        picture = trained.task.picture(state)[0]
+        shrunk = -(-max(picture.shape) // LONGEST) or 1
+        if shrunk > 1:
+            picture = torch.nn.functional.avg_pool2d(picture[None], shrunk, ceil_mode=True)[0]
+        frames.append(tile(picture, fitting_scale(picture.shape, NARROW)))
+    return frames

@@ -1,6 +1,5 @@
 """`nca plan`: say what training a recipe will need, before it is trained."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,7 +57,7 @@ def plan_command(
     checked.training()
     checked.check()
     with terminal_progress() as progress:
-        run = Run.build(checked, Path(), wanted, data, progress)
+        run = Run.build(checked, wanted, data, progress)
     held, room = probe.held(wanted), _room(bound, wanted)
     least, most = checked.tables.rollout.steps
     say(f"{checked.name} on {hardware(wanted)}: batch {run.table.batch}, {least} to {most} steps")

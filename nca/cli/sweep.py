@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -28,6 +28,7 @@ from nca.cli.numbers import SAMPLES, STEPS, number
 if TYPE_CHECKING:
     from nca.sweep.plan import Base, SweepPlan
     from nca.sweep.processes import Slot
+    from nca.sweep.request import Variant
     from nca.sweep.worker import Job, Measure
 
 MOST_JOBS = 16
@@ -94,32 +95,31 @@ def sweep_command(
 
     Example: nca sweep glom_mnist --over rollout.fire_rate=0.5,1 --seeds 3
     """
-    from nca.cli.output import SWEEP, output_path
-    from nca.lock import folder_lock, remove_if_empty
-    from nca.sweep.folder import place
-    from nca.sweep.plan import grid, planned, rooted, sample
+    from nca.checkpoint.read import load_named
+    from nca.sweep.plan import asked_for, grid, planned, rooted, sample
     from nca.sweep.request import check_number, parse_request
     from nca.sweep.results import write_results
-    from nca.sweep.worker import ANOTHER, Measure
+    from nca.sweep.worker import Measure
 
     _check_jobs(jobs)
     devices = _devices(device)
     measure = Measure(split, tuple(sorted(set(steps or ()))), samples)
+    axes, random_seeds = parse_request(over or (), variant or (), variants, seeds)
+    check_number(axes, len(random_seeds), random)
+    base, common = _base(recipe), overrides or ()
+
+    def combinations() -> "list[Variant]":
+        drawn = rooted(axes, base, common)
+        return list(sample(drawn, random, random_seed) if random else grid(drawn))
+
     with ExitStack() as held:
-        if out is not None:
-            output_path(out, "", SWEEP)  # refuses a folder of something else
-            if not out.exists():
-                held.callback(remove_if_empty, out)
-            held.enter_context(folder_lock(out, ANOTHER))  # before anything is executed
+        wanted = asked_for(base, common, combinations(), random_seeds)
+        folder = _taken(base, wanted, out, held)  # before anything is executed
         load_plugins(plugin)
-        axes, random_seeds = parse_request(over or (), variant or (), variants, seeds)
-        check_number(axes, len(random_seeds), random)
-        base = _base(recipe)
-        axes = rooted(axes, base, overrides or ())
-        choices = list(sample(axes, random, random_seed) if random else grid(axes))
-        plan = planned(base, overrides or (), choices, random_seeds)
-        folder = out or place(base, plan.runs, Path("sweeps"))
-        held.enter_context(folder_lock(folder, ANOTHER))
+        load_named(base.text, base.folder, base.source)
+        plan = planned(base, common, combinations(), random_seeds)
+        if (known := {run.overrides for run in plan.runs}) != wanted:  # plugins have said more
+            folder = _taken(base, known, out, held)
         plan = _settled(plan, base, folder)
         made = _jobs(plan, base, folder, measure, plugin or (), data)
         outcomes = _done(plan, made, _slots(devices, jobs, len(made)))
@@ -128,13 +128,38 @@ def sweep_command(
 
 
 def _base(source: str) -> "Base":
-    from nca.checkpoint.read import load_named
     from nca.sweep.plan import Base
 
     found = find_recipe(source)
-    folder, words = found.path.parent, found.source
-    load_named(found.text, folder, words)
-    return Base(found.text, found.name, folder, words)
+    return Base(found.text, found.name, found.path.parent, found.source)
+
+
+def _taken(base: "Base", wanted: set[tuple[str, ...]], out: Path | None, held: ExitStack) -> Path:
+    """Return the folder of a sweep, locked; at the end it goes if nothing was written into it."""
+    from nca.cli.output import SWEEP, output_path
+    from nca.files import make_folder
+    from nca.lock import FolderLock
+    from nca.sweep.folder import ROOT, take_folder
+    from nca.sweep.worker import ANOTHER
+
+    if out is None:
+        held.callback(_remove_if_bare, ROOT)
+        lock = take_folder(base, wanted, ROOT, ANOTHER)
+    else:
+        output_path(out, "", SWEEP)  # refuses a folder of something else
+        new = not out.exists()
+        lock = FolderLock.take(make_folder(out, "the folder", ANOTHER), ANOTHER)
+        if not new:
+            held.callback(lock.release)
+            return out
+    held.callback(lock.release)
+    held.callback(lock.discard_if_empty)
+    return lock.folder
+
+
+def _remove_if_bare(folder: Path) -> None:
+    with suppress(OSError):  # it is not empty, or not there
+        folder.rmdir()
 
 
 def _settled(plan: "SweepPlan", base: "Base", folder: Path) -> "SweepPlan":

@@ -19,6 +19,7 @@ from nca.engine.state import State
 from nca.engine.view import RANDOM, asked_beside_cells
 from nca.engine.wide import wide
 from nca.progress import SILENT, Progress
+from nca.render.plane import PlaneStates
 from nca.types import Size
 
 MOMENTS = 8
@@ -29,6 +30,8 @@ CENTRED = 0.1
 """A pattern has a centre from this share on: 1 is in one row, 0 all around the torus."""
 FRAMES = 240
 """A film has so many, at most."""
+MOST_BYTES = 1 << 27
+"""Of states that are kept for a film of a plane; what grows beyond has fewer frames."""
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Observation:
         diverged: A sentence on numbers that are not finite, or nothing.
         moments: States to be drawn side by side.
         frames: States to be shown one after the other.
+        plane: The same on a plane, where there is one.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -64,6 +68,7 @@ class Observation:
     diverged: str = ""
     moments: list[State] = field(default_factory=list, repr=False)
     frames: list[State] = field(default_factory=list, repr=False)
+    plane: PlaneStates | None = field(default=None, repr=False)
 
     def sentences(self) -> Iterator[str]:
         """Yield what was found, a sentence each."""
@@ -175,18 +180,25 @@ def _on_a_plane(trained: Trained, state: State, steps: int, progress: Progress) 
     automaton, begun = trained.automaton, state.step
     name = automaton.writable_levels[0]
     orbits = None if _by_chance(automaton, ()) else PlaneOrbitWatch()
-    last = state
+    last, every = state, -(-steps // FRAMES) or 1
+    film = found.plane = PlaneStates()
     shown = itertools.chain([(state, found.origin)], states_on_plane(automaton, state, steps, 1))
     for last, found.origin in shown:
         _note(found, last, name)
         found.diverged = divergence([last], [*automaton.writable_levels])
         if orbits:
             orbits.show(last.step, _changing(automaton, last), found.origin)
+        if (last.step - begun) % every == 0:
+            film.keep(last, found.origin)
+        while film.bytes_kept > MOST_BYTES and len(film) > 1:
+            film.halve()
+            every *= 2
         progress.advance(last.step - begun)
         if found.diverged or progress.stopped():
             break
     if orbits:
         found.cycle, found.motion = orbits.cycle, orbits.motion
+    film.widen(hexagonal=False)
     found.size, found.moments = last.size(name), [last]
     return found
 

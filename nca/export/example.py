@@ -41,12 +41,13 @@ def example_state(display: Display, number: int = 0) -> State:
         pixels = canvas.examples[number].to(level)
     else:
         sides = [side * canvas.patch for side in level.shape[2:]]
-        pixels = display.first.rng.uniform("export", 1, sides)[0, 0].to(level)
+        pixels = display.first.rng.uniform("export", canvas.colours, sides)[0].to(level)
     return display.first.replace({canvas.level: _cells(pixels, canvas, level)})
 
 
 def _cells(pixels: Tensor, canvas: Canvas, level: Tensor) -> Tensor:
-    cut = torch.nn.functional.pixel_unshuffle(pixels[None, None], canvas.patch)
+    pixels = pixels.view(1, canvas.colours, *pixels.shape[-2:])
+    cut = torch.nn.functional.pixel_unshuffle(pixels, canvas.patch)
     shown = (cut - canvas.mean) / canvas.deviation
     return shown.repeat(1, level.shape[1] // shown.shape[1], 1, 1)
 

@@ -58,6 +58,8 @@ def views(
         found.append(_mapped(display.look, packer, names))
     elif isinstance(display.look, StateColours):
         found.append(_states(display.look, packer, names))
+    if (canvas := display.drawing) and canvas.colours == 3:  # of which a class shows none
+        found.append({"kind": "drawn", "name": canvas.level, "level": names.index(canvas.level)})
     for place, name in enumerate(names):
         whole = _shows_all(display, states[0], name)
         if not whole and (display.drawing is None or display.drawing.level != name):
@@ -89,6 +91,7 @@ def drawing(canvas: Canvas | None, names: list[str]) -> dict[str, Any] | None:
     return {
         "level": names.index(canvas.level),
         "patch": canvas.patch,
+        "colours": canvas.colours,
         "mean": canvas.mean,
         "deviation": canvas.deviation,
         "examples": [base64_of_bytes(example) for example in pixels],

@@ -32,10 +32,11 @@ weights that no memory can hold are refused before any is made. A recipe has at 
 `recipe` is the front: `Recipe.parse`, `automaton()`, `task()`, `check()`; `tables` the keys with
 their types; `draft` is a text with its overrides, `recipe_files` reads the files that a recipe
 names, `paths` says which of its values are paths; `relations` is what does not go together, `check`
-and `salvage` find all faults at once, `build` makes rules and task, `memory` counts bytes,
+and `salvage` find all faults at once, `unexecuted` those that show before plugin files are
+executed, `build` makes rules and task, `memory` counts bytes,
 `precision` times products, `varied` knows what copies of a population may have otherwise,
 `describe` writes the recipe of an automaton; `text`, `overrides`,
 `lines`, `errors` and `json_schema` serve it.
 Public to the other folders: `recipe`, `draft`, `memory`, `paths`, `precision`, `recipe_files`,
-`tables`, `errors`, `json_schema`, `overrides`, `describe`, `varied`.
+`tables`, `errors`, `json_schema`, `overrides`, `describe`, `unexecuted`, `varied`.
 """

@@ -1,19 +1,23 @@
 """Build what a recipe names, and note every refusal at the key that it is about."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nca.engine.capacity import WeightBudget
 from nca.engine.context import RuleContext
 from nca.engine.rule import SIZES, UpdateRule, check_declarations, lazy_weights
-from nca.errors import NCAError
+from nca.errors import NCAError, RegistryError
 from nca.jsonl import dumps
 from nca.recipe.tables import RuleTable, Tables, TaskTable
 from nca.registry.discovery import frames_in_plugins
 from nca.registry.registry import Kind, registry
 from nca.validation.arguments import options_of, takes_context
 from nca.validation.faults import Fault, KeyPath, OptionError
+
+PLUGINS: KeyPath = ("plugins",)
+"""The key that a name which is not known hangs on: a file may bring it."""
 
 
 def build(
@@ -35,10 +39,8 @@ def build(
             return made
         what = f"has layers without sizes (torch.nn.Lazy...): {', '.join(lazy)}"
         faults.append(Fault(path, what, SIZES))
-    except OptionError as error:
-        faults += [fault.placed(path) for fault in error.faults]
     except NCAError as error:
-        faults.append(Fault(blamed(error, table, path), error.what.rstrip("."), error.to_do))
+        faults += refused(error, table, path)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a stranger's code may raise anything, and exit
@@ -64,9 +66,21 @@ def check_rule(
         faults.append(Fault(path, f"sees {rule.radius} cells far", to_do))
 
 
-def blamed(error: NCAError, table: RuleTable | TaskTable, path: KeyPath) -> KeyPath:
-    """Return the key whose value an error quotes, itself or as a file, else that of the table."""
-    return next(_quoting(error.what, table.model_extra or {}, path), path)
+def refused(error: NCAError, table: RuleTable | TaskTable, path: KeyPath) -> list[Fault]:
+    """Return the faults of an error of a rule or task, each at the key that it is about.
+
+    Args:
+        error: What was raised.
+        table: The name and options of the rule or task.
+        path: Where the table stands.
+    """
+    if isinstance(error, OptionError):
+        faults = [fault.placed(path) for fault in error.faults]
+    else:
+        place = next(_quoting(error.what, table.model_extra or {}, path), path)
+        faults = [Fault(place, error.what.rstrip("."), error.to_do)]
+    unknown = isinstance(error, RegistryError) or isinstance(error.__cause__, RegistryError)
+    return [replace(fault, others=(*fault.others, PLUGINS) * unknown) for fault in faults]
 
 
 def _quoting(words: str, given: Any, path: KeyPath) -> Iterator[KeyPath]:

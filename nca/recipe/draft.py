@@ -1,18 +1,15 @@
 """A recipe that is TOML, with its overrides, and not checked yet."""
 
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nca.recipe.check import check_tables, judge_sense
 from nca.recipe.errors import RecipeError
 from nca.recipe.overrides import override, replaced, with_values
 from nca.recipe.paths import located, plugin_tables, staying
 from nca.recipe.recipe_files import RecipeFiles
 from nca.recipe.text import decode_toml
-from nca.registry.registry import registry
 from nca.validation.faults import Fault, KeyPath, strange, toml_value
 
 BOM = "\ufeff"
@@ -83,17 +80,6 @@ class Draft:
         named = self.tables.get("plugins", [])
         usable = isinstance(named, list) and not strange(named)
         return tuple(n for n in named if isinstance(n, str) and n) if usable else ()
-
-    def faults_without_plugins(self) -> tuple[list[Fault], list[KeyPath]]:
-        """Return what is wrong whatever plugins say that are not there, and their places."""
-        strangers = [
-            (*path, "name")
-            for path, kind, table in plugin_tables(self.tables)
-            if isinstance(table.get("name"), str) and table["name"] not in registry.names(kind)
-        ]
-        checked, faults, hangs = check_tables(deepcopy(self.tables))
-        faults += judge_sense(checked, hangs, self.overridden)[0]
-        return [fault for fault in faults if fault.path not in strangers], strangers
 
     def words(self, place: KeyPath) -> str:
         """Return what a name in the table of a plugin stands for: `rule "pull"`."""

@@ -21,7 +21,7 @@ from nca.engine.layout import Layout
 from nca.engine.rule import UpdateRule
 from nca.engine.topology import Topology
 from nca.errors import NCAError
-from nca.recipe.build import blamed, build, check_rule
+from nca.recipe.build import build, check_rule, refused
 from nca.recipe.check import check_tables, judge_sense
 from nca.recipe.draft import Draft
 from nca.recipe.memory import beyond
@@ -103,7 +103,8 @@ class Recipe:
         given, text = draft.overrides, draft.text
         found = cls(name, text, given, folder, checked, files, draft, draft.source, tuple(remarks))
         if faults:
-            faults += [fault for fault in found._unbuilt() if not hangs(fault)]
+            late = [*found.unbuilt(), *([] if trained else found.unused())]
+            faults += [fault for fault in late if not hangs(fault)]
             raise draft.refusal(faults)
         return found
 
@@ -205,8 +206,7 @@ class Recipe:
         Raises:
             RecipeError: Everything that is wrong with it, and shows only then.
         """
-        self._refuse(list(self._unbuilt()))
-        self._refuse(list(self._unused(self._rules([]))))
+        self._refuse([*self.unbuilt(), *self.unused()])
 
     def check_memory(self, device: torch.device) -> None:
         """Refuse states that alone exceed the memory of a device.
@@ -240,7 +240,7 @@ class Recipe:
         if faults:
             raise self.draft.refusal(faults)
 
-    def _unbuilt(self) -> Iterator[Fault]:
+    def unbuilt(self) -> Iterator[Fault]:
         """Yield what shows only when rules and task are built."""
         names = [level.name for level in self.tables.levels]
         if len(set(names)) < len(names):
@@ -251,12 +251,9 @@ class Recipe:
         if task is not None:
             try:
                 task.check()
-            except OptionError as error:
-                faults += [fault.placed(TASK) for fault in error.faults]
             except NCAError as error:
                 assert self.tables.task is not None
-                path = blamed(error, self.tables.task, TASK)
-                faults.append(Fault(path, error.what.rstrip("."), error.to_do))
+                faults += refused(error, self.tables.task, TASK)
         if not faults and task is not None and self.tables.train:
             modules = [rule for own in rules.values() for rule in own]
             if not any(list(module.parameters()) for module in [*modules, task]):
@@ -264,8 +261,12 @@ class Recipe:
                 faults.append(Fault(("levels",), "have no weights", to_do))
         yield from faults
 
-    def _unused(self, rules: dict[str, list[UpdateRule]]) -> Iterator[Fault]:
-        """Yield the faults of levels that no rule writes to or reads, and no mask looks at."""
+    def unused(self) -> Iterator[Fault]:
+        """Yield the levels that no rule writes to or reads, and no mask looks at."""
+        names, faults = [level.name for level in self.tables.levels], []
+        rules = self._rules(faults) if len(set(names)) == len(names) else {}
+        if faults or not rules:
+            return  # what a rule reads is known once it is built
         used = {self.tables.rollout.alive.level} if self.tables.rollout.alive else set()
         for name, own in rules.items():
             place = RuleContext(self.layout, name)
@@ -273,14 +274,15 @@ class Recipe:
         for number, level in enumerate(self.tables.levels):
             if level.name not in used:
                 to_do = "leave it out, or let a rule of another level read it"
-                yield Fault(("levels", number, "name"), "is used by no rule", to_do)
+                key, alive = ("levels", number, "name"), ("rollout", "alive")
+                yield Fault(key, "is used by no rule", to_do, others=(alive,))
 
     def _rules(self, faults: list[Fault]) -> dict[str, list[UpdateRule]]:
         """Return the rules of each level; note what they refuse."""
         layout, topology, axes = self.layout, self.topology, len(self.tables.grid.size)
         rules: dict[str, list[UpdateRule]] = {}
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.tables.random_seed)
+            torch.default_generator.manual_seed(self.tables.random_seed)
             for number, row in enumerate(self.tables.levels):
                 place = RuleContext(layout, row.name, axes, topology, self.tables.grid.coordinates)
                 for n, table in enumerate(row.rules):
@@ -296,5 +298,5 @@ class Recipe:
         assert table is not None
         setting = TaskContext(self.layout, size, self.folder, seed, self.files)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
+            torch.default_generator.manual_seed(seed + 1)
             return build("task", table, ("task",), setting, faults)

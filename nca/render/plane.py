@@ -30,6 +30,19 @@ class PlaneStates:
     last: Size = ()
     _kept: list[tuple[State, Size]] = field(default_factory=list, repr=False)
 
+    def __len__(self) -> int:
+        """Return how many states are kept."""
+        return len(self._kept)
+
+    @property
+    def bytes_kept(self) -> int:
+        """How much memory they take."""
+        return sum(level.nbytes for state, _ in self._kept for level in state.values())
+
+    def halve(self) -> None:
+        """Keep the first of every two states."""
+        self._kept = self._kept[::2]
+
     def keep(self, state: State, origin: Size) -> None:
         """Keep what is not empty of a state.
 
@@ -44,7 +57,7 @@ class PlaneStates:
         if all(used):
             self.first = tuple(map(min, self.first or corner, corner))
             self.last = tuple(map(max, self.last or end, end))
-        kept = state.map(lambda level: level[(slice(None), slice(None), *inside)].clone())
+        kept = state.map(lambda level: _packed(level[(slice(None), slice(None), *inside)]))
         self._kept.append((kept, corner))
 
     def widen(self, hexagonal: bool) -> None:
@@ -68,4 +81,10 @@ class PlaneStates:
             side = level.shape[axis + 2]
             before = corner[axis] - self.first[axis] if side else 0
             pads += [before, self.last[axis] - self.first[axis] - side - before]
-        return F.pad(level, pads)
+        return F.pad(level if level.is_floating_point() else level.float(), pads)
+
+
+def _packed(level: torch.Tensor) -> torch.Tensor:
+    """Return a copy, as bytes where it holds nothing but small whole numbers."""
+    small = level.to(torch.uint8) if level.dtype == torch.float32 else None
+    return small if small is not None and torch.equal(small.float(), level) else level.clone()

@@ -1,17 +1,21 @@
 """The folder of a sweep: its request and runs, so that the same command can continue it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from nca.files import write_whole
+from nca.errors import StorageError
+from nca.files import make_folder, write_whole
 from nca.jsonl import dumps
+from nca.lock import FolderLock
 from nca.sweep.errors import SweepError, SweepFault
 from nca.sweep.plan import Base, PlannedRun
 from nca.sweep.records import FORMAT, SweepRecord, read_sweep
 
 ASKED = "sweep.json"
+ROOT = Path("sweeps")
+"""Where sweeps lie that were given no folder."""
 
 
 def write_asked(folder: Path, base: Base, runs: Sequence[PlannedRun]) -> None:
@@ -45,22 +49,41 @@ def known_runs(folder: Path, base: Base) -> list[PlannedRun]:
     return request.planned
 
 
-def place(base: Base, runs: Sequence[PlannedRun], root: Path) -> Path:
-    """Return the folder of the very same sweep, or else the next free `NAME-N`.
+def take_folder(
+    base: Base, wanted: Collection[tuple[str, ...]], root: Path, to_do: str
+) -> FolderLock:
+    """Lock the folder of the very same sweep, or else make and lock the next free `NAME-N`.
 
     Args:
         base: The recipe.
-        runs: What the sweep trains, wherever.
+        wanted: The overrides of the runs of the sweep.
         root: Where sweeps lie.
+        to_do: What the error advises where the folder cannot be used or is taken.
+
+    Raises:
+        StorageError: It cannot be made, or another process is at this sweep.
     """
-    wanted = {run.overrides for run in runs}
+    make_folder(root, "the folder of sweeps", to_do)
     number = 1
-    while (folder := root / f"{base.name}-{number}").exists():
-        request = read_sweep(folder / ASKED)
-        if request and _of(base, request) and {run.overrides for run in request.runs} == wanted:
-            return folder
-        number += 1
-    return folder
+    while True:
+        folder = root / f"{base.name}-{number}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            request = read_sweep(folder / ASKED)
+            if not _is_same(request, base, wanted):
+                number += 1
+                continue
+        except OSError as fault:
+            what = f"the sweep's folder cannot be made: {fault.strerror}."
+            raise StorageError(what, where=str(folder), to_do=to_do) from fault
+        return FolderLock.take(folder, to_do)
+
+
+def _is_same(request: SweepRecord | None, base: Base, wanted: Collection[tuple[str, ...]]) -> bool:
+    if request is None or not _of(base, request):
+        return False
+    return {run.overrides for run in request.runs} == set(wanted)
 
 
 def _of(base: Base, request: SweepRecord) -> bool:

@@ -174,6 +174,32 @@ def planned(
     return SweepPlan(assign_folders(runs), headline, better)
 
 
+def asked_for(
+    base: Base,
+    common: Sequence[str],
+    combinations: Sequence[Variant],
+    random_seeds: Sequence[int],
+) -> set[tuple[str, ...]]:
+    """Return the overrides of every run of a plan, without a check of any.
+
+    Args:
+        base: As of `planned`, like all that follow.
+        common: Overrides of all runs.
+        combinations: What is compared.
+        random_seeds: What is averaged over.
+
+    Raises:
+        RecipeError: The recipe is no TOML.
+    """
+    tables = Draft.read(base.text, common, base.source).tables
+    numbers = random_seeds or (tables.get("random_seed", 0),)
+    return {
+        (*common, *choice.overrides, f"random_seed={number}")
+        for choice in combinations
+        for number in numbers
+    }
+
+
 def assign_folders(
     runs: Sequence[PlannedRun], known: Sequence[PlannedRun] = ()
 ) -> tuple[PlannedRun, ...]:

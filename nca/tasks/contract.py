@@ -19,6 +19,7 @@ from nca.errors import PluginError
 from nca.tasks.batch import Batch
 from nca.tasks.display import (
     COLOUR_MAPS,
+    Canvas,
     ChannelColours,
     ClassColours,
     Display,
@@ -232,6 +233,8 @@ def _shown(task: Any, answer: Any) -> str:
     for part in (look, drawing):
         if part is not None and part.level not in layout:
             return f"a Display of a level {part.level!r}, which is none"
+    if drawing is not None and (found := _canvas(drawing, layout[drawing.level].channels)):
+        return found
     channels = layout[look.level].channels if look else 0
     if isinstance(look, ChannelColours) and max(*look.channels, look.alpha or 0) >= channels:
         return f"a Display of channels {look.channels} of a level that has {channels}"
@@ -242,6 +245,16 @@ def _shown(task: Any, answer: Any) -> str:
         shapes = [tuple(each.shape) for each in (look.weight, look.bias, look.colours)]
         if shapes != [(count, channels), (count,), (count, 3)]:
             return f"a Display of {count} classes, whose weight, bias and colours are {shapes}"
+    return ""
+
+
+def _canvas(drawing: Canvas, channels: int) -> str:
+    shape = tuple(drawing.examples.shape)
+    if len(shape) not in (3, 4) or drawing.colours not in (1, 3):
+        return f"a Display with examples {shape}, which are neither grey nor of three colours"
+    if channels % (drawing.colours * drawing.patch**2):
+        held = f"{drawing.colours} x {drawing.patch}**2 numbers"
+        return f"a Display to draw {held} a cell on a level that has {channels}"
     return ""
 
 

@@ -146,17 +146,18 @@ Look = ChannelColours | ClassColours | MappedColours | StateColours
 
 @dataclass(frozen=True)
 class Canvas:
-    """A level that a person draws on, in pixels from 0 (dark) to 1.
+    """A level that a person draws on, in pixels from 0 (dark) to 1, grey or of three colours.
 
-    A cell holds `patch ** 2` pixels, row by row, each `(pixel - mean) / deviation`, and all of
-    them as often as the level has room for.
+    A cell holds `patch ** 2` pixels for each colour, row by row, each `(pixel - mean) / deviation`,
+    and all of them as often as the level has room for.
 
     Attributes:
         level: The level.
         patch: Pixels along each side of a cell.
         mean: Taken from every pixel.
         deviation: Divides every pixel.
-        examples: `(N, H * patch, W * patch)`, from 0 to 1, to choose from; none if empty.
+        examples: `(N, K, H * patch, W * patch)`, from 0 to 1, to choose from; none if empty. K
+            is 1, or 3 where one draws in colours; grey ones may do without that axis.
         words: One for each example.
     """
 
@@ -166,6 +167,11 @@ class Canvas:
     deviation: float
     examples: Tensor
     words: tuple[str, ...] = ()
+
+    @property
+    def colours(self) -> int:
+        """How many numbers a pixel has: 1, or 3."""
+        return self.examples.shape[1] if self.examples.ndim == 4 else 1
 
 
 @dataclass(frozen=True)

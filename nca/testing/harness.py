@@ -122,7 +122,7 @@ class Harness:
     def rule(self) -> UpdateRule:
         """Return the rule as it is made, without touching torch's global generator."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             rule = self.place_rule(RuleContext(self.layout, OWN, self.axes, TORUS))
         if lazy := lazy_weights(rule):
             raise PluginError(

@@ -48,8 +48,9 @@ whose loss is not finite stays as it is until it is replaced. One process trains
 
 `loop` is the loop from top to bottom, `trainer` what an iteration does and what is kept of a
 validation, `exchange` the same of a population, `trainers` which of them a recipe asks for,
-`forward_backward` one iteration's rollout, loss and gradient, `run` the modules and the counters,
-`run_folder` makes and locks the folder, `restore` checks what a run takes up, `members` what a
+`gradient_descent` moves the weights of a `learner` (the modules, and all that training keeps beside
+them), `forward_backward` is one iteration's rollout, loss and gradient, `run` a learner with its
+folder, `run_folder` makes and locks it, `restore` checks what a run takes up, `members` what a
 population takes up, `individual` is who fills a place in it, `strategies` tries weights with noise
 on them, `ema` averages weights, `monitor` notices what goes wrong, `choices` lets `memory_planner`,
 `threads` and `compile_trial` choose before the first iteration, `new_recipe` notes overrides of a

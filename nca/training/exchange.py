@@ -18,14 +18,9 @@ from nca.engine.population import weight_noise
 from nca.engine.rng import HostRNG
 from nca.progress import Progress
 from nca.recipe.tables import EvolveByExchange
+from nca.training.gradient_descent import GradientDescent, Update
 from nca.training.run import Run
-from nca.training.trainer import (
-    GradientTrainer,
-    Trainer,
-    Update,
-    keep_if_best,
-    measure_held_out,
-)
+from nca.training.trainer import Trainer, keep_if_best, measure_held_out
 
 
 class ExchangeTrainer(Trainer):
@@ -41,14 +36,14 @@ class ExchangeTrainer(Trainer):
         self.table = table
         for member in run.members:
             member.modules.train()
-        self.trainers = [GradientTrainer(member) for member in run.members]
+        self.descents = [GradientDescent(member) for member in run.members]
 
     def iterate(self) -> Update:
         """Let every member do the iteration; return the mean loss, and the states of the best.
 
         A member whose loss or gradient is not finite stays as it is; it is replaced as the worst.
         """
-        updates = [self._iterated(number) for number in range(len(self.trainers))]
+        updates = [self._iterated(number) for number in range(len(self.descents))]
         losses = torch.stack([update.loss for update in updates])
         sound = losses.isfinite()
         kept = [update for update, finite in zip(updates, sound.tolist(), strict=True) if finite]
@@ -60,10 +55,10 @@ class ExchangeTrainer(Trainer):
         return Update(terms, best.norm, best.state)
 
     def _iterated(self, number: int) -> Update:
-        trainer, member = self.trainers[number], self.run.members[number]
-        update = trainer.look()
+        descent, member = self.descents[number], self.run.members[number]
+        update = descent.look()
         if bool(update.loss.isfinite()) and bool(update.norm.isfinite()):
-            trainer.move(update)
+            descent.move(update)
         else:
             row = {"iteration": self.run.iteration + 1, "kind": "skipped", "member": number}
             self.run.log.write(row)
@@ -98,7 +93,7 @@ class ExchangeTrainer(Trainer):
         run, count = self.run, self.table.replace
         for better, worse in zip(order[:count], reversed(order[-count:]), strict=True):
             replace_member(run, worse, better, self.table)
-            self.trainers[worse] = GradientTrainer(run.members[worse])
+            self.descents[worse] = GradientDescent(run.members[worse])
             individual = run.individuals[worse]
             row = {"iteration": run.iteration, "kind": "member", "member": worse}
             run.log.write({**row, **individual.to_json()})

@@ -11,7 +11,7 @@ from nca.engine.state import State
 from nca.errors import PluginError
 from nca.recipe.tables import EvolveByStrategies
 from nca.tasks.batch import Batch
-from nca.training.run import Run
+from nca.training.learner import Learner
 from nca.training.strategies import StrategiesStep
 
 
@@ -19,30 +19,30 @@ class TrainingStep(nn.Module):
     """The part of an iteration that gradients flow through, as one module.
 
     Args:
-        run: Whose automaton and task it trains.
+        learner: Whose automaton and task it trains.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, learner: Learner) -> None:
         super().__init__()
-        self.trained = run.modules
-        self.run = run
+        self.trained = learner.modules
+        self.learner = learner
 
     def forward(self, batch: Batch, steps: int) -> tuple[list[State], dict[str, Tensor]]:
         """Return the last states of a batch, and the terms of their loss, each `(B,)`."""
-        count = self.run.table.last_states
-        states = final_states(self.run.automaton, batch.state, steps, count)
-        return states, self.run.task.loss(states, batch)
+        count = self.learner.table.last_states
+        states = final_states(self.learner.automaton, batch.state, steps, count)
+        return states, self.learner.task.loss(states, batch)
 
 
-def training_step(run: Run) -> nn.Module:
+def training_step(learner: Learner) -> nn.Module:
     """Return the part of an iteration that makes gradients, or what stands in for them."""
-    table = run.recipe.tables.evolve
+    table = learner.recipe.tables.evolve
     by_strategies = isinstance(table, EvolveByStrategies)
-    return StrategiesStep(run, table) if by_strategies else TrainingStep(run)
+    return StrategiesStep(learner, table) if by_strategies else TrainingStep(learner)
 
 
 def forward_backward(
-    step: nn.Module, run: Run, batch: Batch, steps: int
+    step: nn.Module, learner: Learner, batch: Batch, steps: int
 ) -> tuple[State, dict[str, Tensor]]:
     """Run a batch forward and backward; add the gradient of its mean loss to the weights.
 
@@ -52,7 +52,7 @@ def forward_backward(
     Args:
         step: A `TrainingStep`, or what a process group has made of it; a `StrategiesStep` tells
             the slope in a way of its own.
-        run: Whose recipe says in how many parts.
+        learner: Whose recipe says in how many parts.
         batch: The states to start from, with their truth.
         steps: How many steps the rollout takes.
 
@@ -61,13 +61,13 @@ def forward_backward(
     """
     if isinstance(step, StrategiesStep):
         return step.estimate(batch, steps)
-    run.optimiser.zero_grad()
-    size = batch.state.batch // run.table.parts
+    learner.optimiser.zero_grad()
+    size = batch.state.batch // learner.table.parts
     ends: list[State] = []
     parts: list[dict[str, Tensor]] = []
     for start in range(0, batch.state.batch, size):
         with _accumulated(step, start + size == batch.state.batch):
-            with run.recipe.autocast(run.device):
+            with learner.recipe.autocast(learner.device):
                 states, terms = step(batch.select(slice(start, start + size)), steps)
             share = size / batch.state.batch
             loss = torch.stack([share * term.mean() for term in terms.values()]).sum()

@@ -23,8 +23,8 @@ from nca.progress import SILENT, Progress
 from nca.recipe.tables import EvolveByStrategies
 from nca.training import probe
 from nca.training.forward_backward import forward_backward, training_step
+from nca.training.gradient_descent import next_batch
 from nca.training.run import Run
-from nca.training.trainer import next_batch
 
 MARGIN = 0.1
 """Share of what is free now that is left to others, and to what allocators add."""

@@ -10,7 +10,8 @@ from torch import Tensor
 from nca.engine.state import State
 from nca.errors import DivergedError
 from nca.progress import Progress
-from nca.training.run import ADVICE, Run
+from nca.training.learner import ADVICE
+from nca.training.run import Run
 
 REPORT_EVERY = 10
 """Iterations of one record."""

@@ -1,39 +1,30 @@
-"""A run: the folder, the modules and the counters that training moves forward.
+"""A run: what learns, and the folder in which it is kept.
 
-All that training depends on is in here and goes into `last.safetensors`: weights, optimiser,
-averaged weights, pool and iteration. Everything else follows from the recipe, since randomness
-is counted. So a run that was killed goes on as if nothing had happened.
+All that training depends on goes into `last.safetensors`, so that a run that was killed goes on as
+if nothing had happened.
 """
 
-import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nca.checkpoint.file import MODULES, Checkpoint, file_tensors, weights
+from nca.checkpoint.file import Checkpoint, file_tensors
 from nca.checkpoint.overridden import apply_overrides
 from nca.checkpoint.read import parse_carried
 from nca.checkpoint.reads import TRAINED
-from nca.distributed.agreement import agreed_precision
 from nca.distributed.group import SINGLE, ProcessGroup
-from nca.engine.automaton import Automaton
-from nca.engine.rng import HostRNG
-from nca.errors import CheckpointError, DivergedError, ProcessError
+from nca.errors import CheckpointError, ProcessError
 from nca.files import is_file, write_whole
 from nca.lock import FolderLock
 from nca.progress import Progress
 from nca.recipe.precision import Precision
 from nca.recipe.recipe import Recipe
-from nca.recipe.tables import EvolveByExchange, Train
-from nca.tasks.pool import Pool
-from nca.tasks.task import Task
-from nca.training.ema import EMA
-from nca.training.first_step import check_rules
+from nca.recipe.tables import EvolveByExchange
 from nca.training.individual import Individual, first_individual
+from nca.training.learner import Learner
 from nca.training.log import MetricsLog
 from nca.training.members import (
     MEMBER,
@@ -46,9 +37,7 @@ from nca.training.members import (
     taken_population,
 )
 from nca.training.new_recipe import measured_otherwise, record_recipe, set_best_aside
-from nca.training.optimiser import make_optimiser
-from nca.training.pretrained import TakenWeights, pretrained_path, take_weights
-from nca.training.restore import restore_faults
+from nca.training.pretrained import pretrained_path
 from nca.training.run_folder import (
     BEST,
     LAST,
@@ -60,61 +49,32 @@ from nca.training.run_folder import (
     remove_leftovers,
 )
 
-POOL_SAMPLES = 1 << 40
-"""The pool's first states have sample numbers that no iteration reaches."""
-
-ADVICE = 'lower [train] learning_rate, or set gradient = "normalised" or "clipped"'
-"""What to do if training diverges."""
-NAMED = 4
-"""So many tensors are named in an error, at most."""
-
 
 @dataclass
-class Run:
-    """One training run.
+class Run(Learner):
+    """A learner with a folder; where a population learns, it is the one that leads.
 
     Attributes:
-        recipe: Its whole truth.
         folder: Where its files lie.
-        device: Where it runs.
-        modules: The automaton and the task, by name.
-        optimiser: Over all their parameters.
-        ema: Averaged weights, if the recipe asks for them.
-        pool: States that outlive their iteration, if the recipe asks for them.
-        iteration: How many updates lie behind.
         best: The headline of the best checkpoint so far.
-        group: The processes that share it; the leader alone writes.
         log: Its metrics, line by line.
         lock: Keeps other processes out of its folder; the leader holds it.
-        taken: What it has taken from another checkpoint as it began, if anything.
-        members: Where a population learns, a run without a folder for each of its places; the
-            modules, optimiser, averages and pool above are then those of the one that leads.
+        made: Whether its folder was made for it, and so is its own.
+        members: A learner for each place of a population.
         individuals: Who fills each of those places.
         born: How many individuals there have been.
         leading: The place of the one that leads: the best at the last validation.
-        saved: The iteration that `last.safetensors` holds, if there is one.
-        made: Whether its folder was made for it, and so is its own.
     """
 
-    recipe: Recipe
-    folder: Path
-    device: torch.device
-    modules: nn.ModuleDict
-    optimiser: torch.optim.Optimizer
-    ema: EMA | None = None
-    pool: Pool | None = None
-    iteration: int = 0
+    folder: Path = Path()
     best: float | None = None
-    group: ProcessGroup = SINGLE
     log: MetricsLog = field(default=None)  # pyright: ignore[reportAssignmentType]
     lock: FolderLock | None = None
-    saved: int | None = None
-    taken: TakenWeights | None = None
-    members: list["Run"] = field(default_factory=list)
+    made: bool = False
+    members: list[Learner] = field(default_factory=list)
     individuals: list[Individual] = field(default_factory=list)
     born: int = 0
     leading: int = 0
-    made: bool = False
 
     @classmethod
     def start(
@@ -144,7 +104,7 @@ class Run:
         if group.is_leader:
             check_run_folder(folder)
         source = pretrained_path(recipe)
-        run = cls.build(recipe, Path(), device, data, progress, group, source=source)
+        run = cls.build(recipe, device, data, progress, group, source=source)
         if group.is_leader:
             run.made = folder is None or not folder.exists()
             run.lock = create_run_folder(folder, recipe.name)
@@ -194,7 +154,8 @@ class Run:
         recipe = parse_carried(checkpoint, path, overrides)
         recipe.files.use_copies(folder)
         began = checkpoint.precision or "float32"
-        run = cls.build(recipe, folder, device, data, progress, group, began)
+        run = cls.build(recipe, device, data, progress, group, began)
+        run.folder = folder
         run._restore(checkpoint, path)
         run.lock = lock
         if group.is_leader:
@@ -207,7 +168,6 @@ class Run:
     def build(
         cls,
         recipe: Recipe,
-        folder: Path,
         device: torch.device,
         data: Path | None,
         progress: Progress,
@@ -215,81 +175,29 @@ class Run:
         precision: Precision | None = None,
         *,
         source: Path | None = None,
-    ) -> "Run":
-        """Return a run at its beginning that has no folder yet.
-
-        Args:
-            recipe: As of `start`, like all that follow.
-            folder: Where its folder will be.
-            device: Where it runs.
-            data: Folder of data sets.
-            progress: Where it is reported.
-            group: The processes that share it.
-            precision: What it began with, if it goes on.
-            source: The checkpoint that it begins with; None: with first weights.
-
-        Raises:
-            CheckpointError: None of the weights of `source` fits.
-            ProcessError: Its batch cannot be split among the processes.
-            NCAError: What the task raises while it loads its data.
-        """
-        group.check(recipe.training().batch, recipe.training().parts)
-        if recipe.tables.evolve and group.count > 1:
+    ) -> Self:
+        """Return a run at its beginning that has no folder yet; see `Learner.build`."""
+        table = recipe.tables.evolve
+        if table and group.count > 1:
             raise ProcessError(
                 f"a run with [evolve] takes one process, but there are {group.count}.",
                 where=f"recipe {recipe.name}",
                 to_do="start it without torchrun",
             )
-        recipe.check_memory(device)
-        if isinstance(recipe.tables.evolve, EvolveByExchange):
-            given = (folder, device, data, progress)
-            return cls._population(recipe, recipe.tables.evolve, given, precision, source)
-        # resuming to the same bits needs convolutions that always sum in the same order
-        torch.backends.cudnn.deterministic = True
-        automaton = recipe.automaton()
-        recipe = agreed_precision(recipe.decided(automaton, device, precision), group)
-        automaton.sharding = group.sharding(recipe.tables.grid.size, recipe.layout.coarsest)
-        task = recipe.task()
-        with group.leader_first(), recipe.blaming_task():
-            task.prepare(device, data, progress)
-        modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
-        taken = take_weights(source, modules) if source else None
-        first = task.training_batch(
-            HostRNG(recipe.tables.random_seed, 0), torch.zeros(1, dtype=torch.int64, device=device)
-        )
-        check_rules(automaton, first.state)
-        table = recipe.tables.train
-        assert table is not None
-        optimiser = make_optimiser(table, modules.parameters())
-        run = cls(recipe, folder, device, modules, optimiser, group=group, taken=taken)
-        if table.average:
-            run.ema = EMA(modules, table.average)
-        if recipe.tables.pool:
-            samples = POOL_SAMPLES + torch.arange(recipe.tables.pool.size, device=device)
-            run.pool = Pool(task.training_batch(HostRNG(recipe.tables.random_seed, 0), samples))
-        return run
-
-    @classmethod
-    def _population(
-        cls,
-        recipe: Recipe,
-        table: EvolveByExchange,
-        given: tuple[Path, torch.device, Path | None, Progress],
-        precision: Precision | None,
-        source: Path | None,
-    ) -> "Run":
-        """Return a run with members, each as it is built alone."""
-        folder, device, _, _ = given
+        if not isinstance(table, EvolveByExchange):
+            given = (recipe, device, data, progress, group, precision)
+            return super().build(*given, source=source)
         individuals = [first_individual(recipe, table, n) for n in range(table.population)]
-        members: list[Run] = []
+        members: list[Learner] = []
         for number, individual in enumerate(individuals):
             own = individual.recipe(recipe, number)
-            members.append(cls.build(own, *given, precision=precision, source=source))
+            given = (own, device, data, progress, group, precision)
+            members.append(Learner.build(*given, source=source))
             recipe = replace(recipe, precision=members[0].recipe.precision)
             precision = recipe.precision.name if recipe.precision else None  # the same for all
-        first, born = members[0], len(members)
-        run = cls(recipe, folder, device, first.modules, first.optimiser, taken=first.taken)
-        run.members, run.individuals, run.born = members, individuals, born
+        first = members[0]
+        run = cls(recipe, device, first.modules, first.optimiser, taken=first.taken)
+        run.members, run.individuals, run.born = members, individuals, len(members)
         run.lead(0)
         return run
 
@@ -299,55 +207,15 @@ class Run:
         self.modules, self.optimiser = first.modules, first.optimiser
         self.ema, self.pool = first.ema, first.pool
 
-    def go_on_under(self, recipe: Recipe, moments: Mapping[int, Any]) -> None:
-        """Build the automaton by another recipe of the same shapes, with the weights of now.
-
-        Args:
-            recipe: What it learns by from now on.
-            moments: What the optimiser keeps of each weight.
-        """
-        before = self.automaton
-        automaton = recipe.automaton().to(next(self.modules.parameters()))
-        automaton.load_state_dict(before.state_dict())
-        automaton.memory = before.memory
-        automaton.train(before.training)
-        self.recipe = replace(recipe, precision=self.recipe.precision)
-        self.modules["automaton"] = automaton
-        self.optimiser = make_optimiser(self.table, self.modules.parameters())
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-
     def discard_untrained(self) -> None:
         """Remove the folder of a run that `start` made, if no iteration lies behind it."""
         if self.made and self.iteration == 0 and self.lock is not None:
-            self.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.lock.discard()
 
     def close(self) -> None:
         """Leave the folder to other processes."""
         if self.lock is not None:
             self.lock.release()
-
-    @property
-    def automaton(self) -> Automaton:
-        """The automaton that is trained."""
-        automaton = self.modules["automaton"]
-        assert isinstance(automaton, Automaton)
-        return automaton
-
-    @property
-    def task(self) -> Task:
-        """The task that it is trained for."""
-        task = self.modules["task"]
-        assert isinstance(task, Task)
-        return task
-
-    @property
-    def table(self) -> Train:
-        """The recipe's table on training."""
-        table = self.recipe.tables.train
-        assert table is not None
-        return table
 
     def save(self) -> None:
         """Write `last.safetensors`: all that is needed to go on, by however many processes.
@@ -355,11 +223,9 @@ class Run:
         Raises:
             DivergedError: Weights or moments are not finite; then what was there stays.
         """
-        tensors = self._tensors()
-        for number, (member, individual) in enumerate(
-            zip(self.members, self.individuals, strict=True)
-        ):
-            tensors |= member_tensors(number, member._tensors(), individual)
+        tensors = self.shown_tensors() if self.members else self.tensors()
+        for number, member in enumerate(self.members):
+            tensors |= member_tensors(number, member.tensors(), self.individuals[number])
         if self.members:
             tensors |= population_tensors(self.leading, self.born)
         self._write(LAST, tensors, {})
@@ -372,48 +238,12 @@ class Run:
         Raises:
             DivergedError: They are not finite; then what was there stays.
         """
-        tensors = weights(automaton=self.automaton, task=self.task)
-        if self.ema:
-            tensors |= self.ema.tensors
-        self._demand_finite(tensors)
+        tensors = self.best_tensors()
         if not self.members:
             return self._write(BEST, tensors, metrics)
         words = self.individuals[self.leading].sentence(self.leading)
         recipe = self.members[self.leading].recipe  # by which it is judged and shown
         return self._write(BEST, tensors, {**metrics, "member": words}, recipe)
-
-    @property
-    def to_return_to(self) -> str:
-        """What is left of a run that has diverged, in words."""
-        if self.saved is None:
-            return "nothing is saved yet"
-        return f"{LAST} is from before, iteration {self.saved:,}"
-
-    def _tensors(self) -> dict[str, Tensor]:
-        """Return all that is needed to go on with what is trained: of a population, what leads."""
-        tensors = weights(automaton=self.automaton, task=self.task)
-        if self.ema:
-            tensors |= {f"average.{n}": t for n, t in self.ema.tensors.items()}
-        if not self.members:
-            for number, moments in self.optimiser.state_dict()["state"].items():
-                named = {n: torch.as_tensor(t) for n, t in moments.items()}
-                tensors |= {f"optimiser.{number}.{n}": t for n, t in named.items()}
-        self._demand_finite(tensors)
-        if self.pool and not self.members:
-            tensors |= {f"pool.{n}": t for n, t in self.pool.tensors().items()}
-        return tensors
-
-    def _demand_finite(self, tensors: Mapping[str, Tensor]) -> None:
-        buffers = {name for name, _ in self.modules.named_buffers()}
-        checked = {name: t for name, t in tensors.items() if name not in buffers}
-        lost = sorted(name for name, tensor in checked.items() if not tensor.isfinite().all())
-        if lost:
-            more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
-            raise DivergedError(
-                f"weights, or their means, are not finite: {', '.join(lost[:NAMED])}{more}.",
-                where=f"after iteration {self.iteration:,}",
-                to_do=f"{ADVICE}; {self.to_return_to}",
-            )
 
     def _write(
         self,
@@ -462,9 +292,9 @@ class Run:
         if isinstance(table, EvolveByExchange):
             faults += population_faults(checkpoint, self.individuals, table)
             faults += late_overrides(checkpoint, path, self.recipe, table)
-        for start, run, part in parts if not faults else []:
+        for start, learner, part in parts if not faults else []:
             copied = bool(start) and is_copied(part)
-            faults += [f"{start}{fault}" for fault in run._faults(part, copied=copied)]
+            faults += [f"{start}{fault}" for fault in learner.faults(part, copied=copied)]
         if faults:
             raise CheckpointError(
                 f"the run cannot go on from its checkpoint: {'; '.join(faults)}.",
@@ -474,22 +304,22 @@ class Run:
             )
         if self.members:
             self._take_population(checkpoint)
-        for _, run, part in parts:
-            run._take(part, path)
+        for _, learner, part in parts:
+            learner.take(part, path)
         if self.members:
             self.lead(self.leading)
             self.iteration = self.saved = checkpoint.iteration
         # where the best was removed, it is to be found anew
         self.best = checkpoint.best if is_file(path.parent / BEST) else None
 
-    def _parts(self, checkpoint: Checkpoint, path: Path) -> list[tuple[str, "Run", Checkpoint]]:
-        """Return each run that takes up a part of a checkpoint, with the part and its prefix."""
-        found = [(f"{MEMBER}.{n}.", run) for n, run in enumerate(self.members)] or [("", self)]
-        parts = [(start, run, member_checkpoint(checkpoint, start)) for start, run in found]
+    def _parts(self, checkpoint: Checkpoint, path: Path) -> list[tuple[str, Learner, Checkpoint]]:
+        """Return who takes up which part of a checkpoint, and the part's prefix."""
+        found = [(f"{MEMBER}.{n}.", one) for n, one in enumerate(self.members)] or [("", self)]
+        parts = [(start, one, member_checkpoint(checkpoint, start)) for start, one in found]
         recipe = self.recipe
         return [
-            (start, run, apply_overrides(part, path, recipe, dict(run.modules.items()), TRAINED))
-            for start, run, part in parts
+            (start, one, apply_overrides(part, path, recipe, dict(one.modules.items()), TRAINED))
+            for start, one, part in parts
         ]
 
     def _take_population(self, checkpoint: Checkpoint) -> None:
@@ -497,25 +327,3 @@ class Run:
         self.leading, self.born, self.individuals = taken_population(checkpoint, self.individuals)
         for number, individual in enumerate(self.individuals):
             self.members[number].go_on_under(individual.recipe(self.recipe, number), {})
-
-    def _faults(self, part: Checkpoint, *, copied: bool) -> list[str]:
-        average = self.ema.tensors if self.ema else None
-        pool = self.pool.tensors() if self.pool else None
-        last = self.table.iterations
-        return restore_faults(part, self.modules, last, average, pool, copied=copied)
-
-    def _take(self, checkpoint: Checkpoint, path: Path) -> None:
-        """Take up the weights and all that training keeps beside them."""
-        for name in MODULES:
-            checkpoint.load(self.modules[name], name, path)
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in checkpoint.part("optimiser").items():
-            number, key = name.split(".")
-            moments.setdefault(int(number), {})[key] = tensor
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-        for name, tensor in (self.ema.tensors if self.ema else {}).items():
-            tensor.copy_(checkpoint.part("average")[name])
-        if self.pool:
-            self.pool.load(checkpoint.part("pool"))
-        self.iteration = self.saved = checkpoint.iteration

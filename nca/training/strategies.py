@@ -18,7 +18,7 @@ from nca.engine.wide import on_host
 from nca.recipe.tables import EvolveByStrategies
 from nca.tasks.batch import Batch
 from nca.training.evolution import evolution_slope
-from nca.training.run import Run
+from nca.training.learner import Learner
 
 AUTOMATON, TASK = "automaton.", "task."
 
@@ -27,14 +27,14 @@ class StrategiesStep(nn.Module):
     """Trials of weights with noise on them, and the slope of the loss that they tell.
 
     Args:
-        run: Whose weights are tried.
+        learner: Whose weights are tried.
         table: How many trials there are, and how far from the weights.
     """
 
-    def __init__(self, run: Run, table: EvolveByStrategies) -> None:
+    def __init__(self, learner: Learner, table: EvolveByStrategies) -> None:
         super().__init__()
-        self.run, self.table = run, table
-        self.population = Population.clones(run.automaton, table.population + 1)
+        self.learner, self.table = learner, table
+        self.population = Population.clones(learner.automaton, table.population + 1)
 
     @torch.no_grad()
     def estimate(self, batch: Batch, steps: int) -> tuple[State, dict[str, Tensor]]:
@@ -47,8 +47,8 @@ class StrategiesStep(nn.Module):
         Returns:
             The last state under the weights as they are, and the terms of its loss, each `(B,)`.
         """
-        run = self.run
-        now = dict(run.modules.named_parameters())
+        learner = self.learner
+        now = dict(learner.modules.named_parameters())
         kept = {name: weight.detach().clone() for name, weight in now.items()}
         found: list[tuple[State, dict[str, Tensor]]] = []
 
@@ -58,15 +58,15 @@ class StrategiesStep(nn.Module):
             losses = []
             for number, states in enumerate(every):
                 self._set_task(stack, number)
-                with run.recipe.autocast(run.device):
-                    terms = run.task.loss(states, batch)
+                with learner.recipe.autocast(learner.device):
+                    terms = learner.task.loss(states, batch)
                     losses.append(self._loss(states[-1], batch, terms))
                 if not number:
                     found.append((states[-1], terms))
             self._set_task(stack, 0)
             return torch.stack(losses[1:])
 
-        key = HostRNG(run.recipe.tables.random_seed, run.iteration)
+        key = HostRNG(learner.recipe.tables.random_seed, learner.iteration)
         pairs, sigma = self.table.population // 2, self.table.sigma
         slopes, _ = evolution_slope(kept, judge, pairs=pairs, sigma=sigma, key=key)
         for name, weight in now.items():
@@ -78,23 +78,23 @@ class StrategiesStep(nn.Module):
         population = self.population.train()
         own = {n.removeprefix(AUTOMATON): t for n, t in stack.items() if n.startswith(AUTOMATON)}
         population.take_weights(own)
-        count = min(self.run.table.last_states, steps)
-        with self.run.recipe.autocast(self.run.device):
+        count = min(self.learner.table.last_states, steps)
+        with self.learner.recipe.autocast(self.learner.device):
             states = population.rollout([batch.state] * len(population), steps - count + 1)
             moments = [states]
             for _ in range(count - 1):
                 moments.append(population.rollout(moments[-1], 1))
-        finish = self.run.automaton.finish
+        finish = self.learner.automaton.finish
         return [[finish(state) for state in each] for each in zip(*moments, strict=True)]
 
     def _set_task(self, stack: Mapping[str, Tensor], number: int) -> None:
-        for name, weight in self.run.task.named_parameters():
+        for name, weight in self.learner.task.named_parameters():
             weight.copy_(stack[f"{TASK}{name}"][number])
 
     def _loss(self, state: State, batch: Batch, terms: Mapping[str, Tensor]) -> Tensor:
         if self.table.fitness == "loss":
             return on_host(torch.stack([term.mean() for term in terms.values()]).sum())
-        task = self.run.task
+        task = self.learner.task
         share = task.measure(state, batch)[task.headline]
         value = share.part.sum() / share.whole.sum()
         return -value if task.better == "more" else value

@@ -154,10 +154,9 @@ class PatternTask(WatchedTask):
         first = self.training_batch(
             HostRNG(self.context.random_seed, 0), -1 - torch.arange(1, device=self.device)
         ).state
-        hint = "Draw cells, paste or drop a pattern." if self.has_patterns else "Draw cells."
         hexagonal = self.rule is not None and self.rule.hexagonal
         lattice = "hexagonal" if hexagonal else "square"
-        return Display(first, self.look_of_cells, hint=hint, lattice=lattice)
+        return Display(first, self.look_of_cells, lattice=lattice)
 
     def picture(self, state: State) -> Tensor:
         """Return the cells in the colours of their states or numbers; three axes from above."""

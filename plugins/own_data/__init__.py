@@ -34,7 +34,7 @@ With pictures of your own, on the command line:
 The grid has to hold the pictures, and an input level `patch ** 2` channels for each colour: three
 times as many where `mode = "colour"`. `[task] normalise = "measured"` takes mean and deviation from
 the images to train on. A fifth of them, at most 5,000, is held out to choose the best weights by
-(`held_out`). On pages one draws in grey, and on coloured pictures without examples to choose from.
+(`held_out`). On pages one draws as they are: in grey, or in colours.
 
 A path is relative to the recipe, or to where it was typed; a run remembers it from the root, and no
 copy of the data. It does remember the names of classes and, for `folder` and `arrays`, a

@@ -230,8 +230,8 @@ class Segmentation(Task):
         return Display(
             self.pixels.darkened(empty.to(device)),
             look,
-            None if self.rgb else self._drawing(),
-            "" if self.rgb else "Choose a picture, and see what its cells make of it.",
+            self._drawing(),
+            "Choose a picture, and see what its cells make of it.",
         )
 
     def picture(self, state: State) -> Tensor:
@@ -282,7 +282,8 @@ class Segmentation(Task):
     @property
     def pixels(self) -> Pixels:
         """How pictures lie in the level that gets them."""
-        return Pixels(self.image, self.patch, self.normalise, self.context.size)
+        colours = 3 if self.rgb else 1
+        return Pixels(self.image, self.patch, self.normalise, self.context.size, colours)
 
     @property
     def canvas(self) -> Size:
@@ -359,7 +360,7 @@ class Segmentation(Task):
         return pairs(images, masks, suffix)
 
     def _drawing(self) -> Canvas:
-        images, words = torch.zeros(0, 1, *self.canvas), []
+        images, words = torch.zeros(0, self.pixels.colours, *self.canvas), []
         if self.source is not None:
             first = self.first_evaluation_batch("test", EXAMPLES).state
             images = self.seen(first).cpu().clamp(0, 1)

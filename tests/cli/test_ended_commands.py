@@ -3,12 +3,11 @@
 import os
 import signal
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from processes import Commands
 
 from nca.export import browser
 
@@ -49,21 +48,12 @@ def test_a_bench_that_is_ended(here):
 def ended(words: list[str], name: str) -> tuple[int, str]:
     """Send a command a signal as soon as it has said what it does; return code and stderr."""
     Path("tmp").mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-m", "nca", *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(Path("tmp").absolute())},
-    ) as process:
-        assert process.stderr is not None
-        first = "loading torch\n"
-        while first == "loading torch\n":
-            first = process.stderr.readline()
-        assert first, "it has ended without a word"
-        process.send_signal(getattr(signal, name))
-        said = process.stderr.read()
-    return process.returncode, first + said
+    process = Commands.alone(Path.cwd(), *words, TMPDIR=str(Path("tmp").absolute()))
+    process.wait_until(lambda: "\n" in (process.told / "err.0").read_text())
+    process.send(getattr(signal, name))
+    (code,), _, said = process.end()
+    assert code is not None
+    return code, said
 
 
 PLUGIN = """
@@ -87,9 +77,9 @@ def test_a_signal_while_a_plugin_is_at_work_is_no_fault_of_the_plugin(here):
     text = (here / "tiny.toml").read_text().replace('"growing", hidden = 4', '"ending"')
     (here / "tiny.toml").write_text(text)
     given = ["run", "tiny.toml", "--plugin", "blobs.py", "--plugin", "ending.py"]
-    done = subprocess.run([sys.executable, "-m", "nca", *given], capture_output=True, text=True)
-    assert done.returncode == 143
-    assert "cannot be built" not in done.stderr
+    codes, _, said = Commands.alone(here, *given).end()
+    assert codes == [143]
+    assert "cannot be built" not in said
 
 
 def test_the_children_of_a_browser_end_with_it_and_leave_nothing(tmp_path, monkeypatch):

@@ -1,17 +1,14 @@
 """A run from end to end, what becomes of its folder, and how it is interrupted."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from processes import Commands
 from tiny import PLUGIN, RECIPE, changed, line_of
 
 from nca.checkpoint.file import Checkpoint
@@ -157,31 +154,18 @@ class TestPluginOfTheRecipe:
         assert not Path("executed").exists()
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "nca", "run", *arguments, "--plugin", "blobs.py", "--device", "cpu"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_to_stop_saves_says_how_to_go_on_and_has_its_exit_code(here, name, code):
     number = getattr(signal, name, None)
     if number is None:
         pytest.skip(f"this system knows no {name}")
-    process = start(here, "tiny.toml", "--out", "run", "--set", "train.iterations=100000")
-    log, limit = here / "run" / "metrics.jsonl", time.monotonic() + 60
-    while not (log.is_file() and log.read_text().count("\n") > 20):
-        assert process.poll() is None
-        assert time.monotonic() < limit
-        time.sleep(0.02)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (code, "")
+    given = ("--out", "run", "--set", "train.iterations=100000", "--plugin", "blobs.py")
+    process = Commands.alone(here, "run", "tiny.toml", *given, "--device", "cpu")
+    log = here / "run" / "metrics.jsonl"
+    process.wait_until(lambda: log.is_file() and log.read_text().count("\n") > 20)
+    process.send(number)
+    codes, out, err = process.end()
+    assert (codes, out) == ([code], "")
     stopped, going_on = err.splitlines()[-2:]
     held = Checkpoint.read(here / "run" / "last.safetensors")
     assert stopped == f"stopped at iteration {held.iteration:,}; the checkpoint is saved."

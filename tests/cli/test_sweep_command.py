@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from observed import Observed
+from processes import Commands
 from safetensors.torch import load_file
 
 from nca.cli.sweep import _slots
 from nca.cli.sweep_table import show_lines
 from nca.progress import SILENT
 from nca.reports.statistics import Statistics
+from nca.sweep.folder import write_asked
+from nca.sweep.plan import Base, PlannedRun
 from nca.sweep.processes import LOG, Slot, side_by_side
 from nca.sweep.results import MeasuredMoment, VariantResult
 from nca.sweep.worker import Job, Measure, run_job
@@ -134,12 +137,6 @@ def wait_for(condition) -> None:
         time.sleep(0.02)
 
 
-def ended(process: subprocess.Popen[str]) -> None:
-    """End a process that a failed test has left behind."""
-    with process:
-        process.kill()
-
-
 def reached(run: Path, iteration: int) -> bool:
     log = run / "metrics.jsonl"
     return log.is_file() and f'"iteration": {iteration},' in log.read_text()
@@ -149,24 +146,17 @@ LONG = ["train.iterations=150", "train.validate_every=50", "train.save_every=10"
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
-def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, request):
+def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here):
     options = [*SWEEP, "--seeds", "[5]", *(word for key in LONG for word in ("--set", key))]
     options[options.index("--jobs") + 1] = "1"
     run = here / "sweeps" / "tiny-1" / "seed_5"
 
-    def start() -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "nca", *options]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, cwd=here, text=True, **pipes)
-        request.addfinalizer(lambda: ended(process))
-        return process
-
-    process = start()
-    wait_for(lambda: reached(run, 20))
+    process = Commands.alone(here, *options)
+    process.wait_until(lambda: reached(run, 20))
     assert len(jobs_in(here)) == 1
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, "")
+    process.send(signal.SIGINT)
+    codes, out, err = process.end()
+    assert (codes, out) == ([130], "")
     assert err.splitlines()[-2:] == [
         "stopped with 0 of 1 runs done; what is trained is saved.",
         "continue with: the same command again",
@@ -174,10 +164,9 @@ def test_a_stopped_and_killed_sweep_ends_as_if_nothing_had_happened(nca, here, r
     assert jobs_in(here) == []
     assert not reached(run, 150)
 
-    process = start()
-    wait_for(lambda: reached(run, 70))
+    process = Commands.alone(here, *options)
+    process.wait_until(lambda: reached(run, 70))
     process.kill()
-    process.communicate()
     wait_for(lambda: not jobs_in(here))  # nobody told them, and yet they end
     assert not reached(run, 150)
 
@@ -322,17 +311,25 @@ def test_more_runs_at_a_time_than_the_cores_take_are_refused(nca, here):
     assert not Path("sweeps").exists()
 
 
-def test_a_sweep_that_another_process_is_at_executes_nothing(nca, here):
-    (here / "taken").mkdir()
+@pytest.mark.parametrize("out", ["taken", None])
+def test_a_sweep_that_another_process_is_at_executes_nothing(nca, here, out):
+    folder = Path(out or "sweeps/tiny-1")
+    folder.mkdir(parents=True)
+    base = Base((here / "tiny.toml").read_text(), "tiny", here, "tiny.toml")
+    given = ("train.batch=2", "random_seed=3")
+    write_asked(folder, base, [PlannedRun("", 3, given, "seed_3")] if out is None else [])
     code = "import sys; from pathlib import Path; from nca.lock import FolderLock; "
-    code += "lock = FolderLock.take(Path('taken'), ''); print('held', flush=True); sys.stdin.read()"
+    code += f"lock = FolderLock.take(Path({str(folder)!r}), ''); print('held', flush=True); "
     (here / "blobs.py").write_text("open('executed', 'w')")
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code + "sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        result = nca(*SWEEP, "--out", "taken")
+        result = nca(*SWEEP, "--set", given[0], *(("--out", out) if out else ()))
         other.communicate("")
     assert result.code == 1
     assert "another process is at work in this folder" in result.err

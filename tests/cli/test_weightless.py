@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageSequence
 
 from nca.checkpoint.find import pretrained
 
@@ -47,6 +47,33 @@ def test_on_a_plane_a_pattern_does_not_meet_itself(runs):
     assert "5 cells at step 900" in result.out
     assert "from step 0 on it is the same in another place after 4 steps" in result.out
     assert "the plane has grown to" in result.out
+    with Image.open("runs/mine-1/film.gif") as film:
+        frames = ImageSequence.all_frames(film, lambda frame: frame.convert("L"))
+    assert len(frames) == 1 + 900 // 4
+    side = frames[0].width  # the box of all that was seen: from corner to corner
+    boxes = [ImageChops.invert(frame).getbbox() for frame in (frames[0], frames[-1])]
+    if boxes[0] == (0, 0, side, side):  # the cells are light
+        boxes = [frame.getbbox() for frame in (frames[0], frames[-1])]
+    assert [box and box[:2] for box in boxes[:1]] == [(2, 2)]
+    assert [box and box[2:] for box in boxes[1:]] == [(side - 2, side - 2)]
+
+
+def test_a_film_of_a_plane_that_grows_large_has_fewer_frames(runs, monkeypatch):
+    monkeypatch.setattr("nca.evaluation.observe.MOST_BYTES", 200)
+    runs("run", "life", "r_pentomino", "--steps", 40, "--plane")
+    with Image.open("runs/life-1/film.gif") as film:
+        assert 2 <= len(ImageSequence.all_frames(film)) <= 10
+
+
+@pytest.mark.parametrize(
+    ("verb", "expected"), [("run", "a recipe or a pattern"), ("render", "a checkpoint")]
+)
+def test_a_picture_in_place_of_a_recipe_is_called_one(nca, here, verb, expected):
+    Image.new("RGB", (4, 4)).save("pic.png")
+    result = nca(verb, "pic.png")
+    assert result.code == 1
+    assert f"pic.png is a picture, where {expected} was expected." in result.err
+    assert "--set task.target=pic.png" in result.err
 
 
 def test_a_pattern_that_dies_or_stands_still_says_so(runs):

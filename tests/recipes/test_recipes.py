@@ -18,9 +18,9 @@ from nca.checkpoint.trained import Trained
 from nca.engine.rng import HostRNG
 from nca.progress import SILENT
 from nca.training.forward_backward import TrainingStep, forward_backward
+from nca.training.gradient_descent import next_batch
 from nca.training.loop import train
 from nca.training.run import Run
-from nca.training.trainer import next_batch
 
 NAMES = list(recipes())
 TRAINED = [name for name in NAMES if "train" in tomllib.loads(recipe_text(recipes()[name]))]
@@ -110,7 +110,7 @@ def test_a_recipe_trains_for_two_iterations(name, tmp_path):
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_index_in_the_truth_of_a_recipe_has_a_range_and_lies_within(name, tmp_path):
     recipe = read_recipe(name, small(name))
-    task = Run.build(recipe, tmp_path, torch.device("cpu"), None, SILENT).task
+    task = Run.build(recipe, torch.device("cpu"), None, SILENT).task
     truth = task.training_batch(HostRNG(0, 0), torch.arange(4)).truth
     ranges = task.truth_ranges()
     assert ranges.keys() == {key for key, tensor in truth.items() if tensor.dtype == torch.int64}

@@ -14,6 +14,11 @@ from nca.engine.program import ACTIVATIONS, Activation, Layer
 
 _aten = torch.ops.aten
 
+ROWS = 64
+"""Reduced products have a multiple of so many rows. A CPU builds a kernel for each number of rows,
+which takes about a millisecond, and keeps the last thousand: lists of cells differ from step to
+step."""
+
 
 def _gradient_of_sine(gradient: Tensor, before: Tensor) -> Tensor:
     return gradient * before.cos()
@@ -136,6 +141,17 @@ class RowLayers:
         if layer.bias is None:
             return rows @ layer.weight_t
         return torch.addmm(layer.bias, rows, layer.weight_t)
+
+
+def reduced(rows: Tensor, products: torch.dtype) -> Tensor:
+    """Return rows in the dtype of products; if it is another, with rows of zeros behind."""
+    if rows.dtype == products:
+        return rows
+    count = -(-len(rows) // ROWS) * ROWS
+    wide = rows.new_empty(count, rows.shape[1], dtype=products)
+    wide[: len(rows)].copy_(rows)
+    wide[len(rows) :].zero_()
+    return wide
 
 
 def add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

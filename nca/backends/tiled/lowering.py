@@ -40,9 +40,14 @@ class Reading:
     kernels: Tensor
 
     @property
+    def sides(self) -> Size:
+        """The sides of a kernel."""
+        return tuple(self.kernels.shape[1:])
+
+    @property
     def reach(self) -> Size:
         """How many cells away cells see, along each axis."""
-        return tuple(side // 2 for side in self.kernels.shape[1:])
+        return tuple(side // 2 for side in self.sides)
 
     def same_as(self, other: "Reading") -> bool:
         """Return whether the same is seen."""

@@ -12,20 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca.backends.tiled.layers import LayerSums
+from nca.backends.tiled.layers import LayerSums, reduced
 from nca.backends.tiled.perception import TilePerception
 from nca.backends.tiled.program import ProgramSums, RowNet, TiledLevel, TiledProgram
+from nca.types import Boundary
 
 FEW = 0.3
-"""The share of cells that change up to which these alone are perceived, and what their layers are
-given is kept for the gradient: less than a state."""
+"""The share of cells that change up to which what their layers are given is kept for the gradient,
+and these alone are perceived, also by stencils."""
+
+ALL_BUT_FEW = 0.9
+"""The share up to which these alone are perceived where each neighbour is seen apart."""
 
 FEW_STENCILS, FEW_UNITS = 0.08, 0.35
 """The shares up to which the gradient is sent home from these cells alone, one by one: where all
 channels share some stencils, and where each neighbour is seen apart. Measured on one core."""
 
 Kept = Sequence[Sequence[Tensor]]
-"""What the layers of each net of a tile were given; nothing where that is computed again."""
+"""What the layers of each net of a tile were given; nothing where it is computed again. Nets of
+levels in which no cell changes are left out."""
 
 T = TypeVar("T", Tensor, Tensor | None)
 
@@ -102,7 +107,9 @@ class TilePart:
             `(samples, *space, C)`.
         levels: For each level of the program.
         step_size: Factor of what the rules propose.
-        kept: What the layers of each net were given, if that was kept.
+        boundaries: What lies beyond the edge of windows without a rim; None: they have one.
+        kept: What the layers of each net were given, nothing where that was not kept.
+        keeps: Whether to keep what they are given; None: where few cells change.
     """
 
     def __init__(
@@ -111,24 +118,28 @@ class TilePart:
         windows: Sequence[Tensor],
         levels: Sequence[LevelPart],
         step_size: float,
+        boundaries: tuple[Boundary, ...] | None,
         kept: Kept = (),
+        *,
+        keeps: bool | None = None,
     ) -> None:
         self.program, self.windows, self.levels = program, windows, levels
-        self.step_size = step_size
-        self.kept = [list(given) for given in kept]
+        self.step_size, self.boundaries = step_size, boundaries
+        self.kept, self.keeps = [list(given) for given in kept], keeps
         self._seen: dict[int, Tensor] = {}
         self._mapped: dict[int, tuple[Tensor, Tensor]] = {}
 
     def step(self, outcomes: Sequence[Tensor]) -> None:
-        """Write the levels after the step, `(n, C)` each.
+        """Add what changes to the levels, which are as before the step, `(n, C)` each.
 
-        Where few cells change, what the layers of each net were given is kept in `kept`: it is less
-        than a state.
+        What the layers of each net were given is kept in `kept`, if few cells change. The levels
+        may be those that the cells see: all changes are known before one is added.
         """
-        for level, part, outcome in zip(self.program.levels, self.levels, outcomes, strict=True):
-            outcome.view(part.cells.shape).copy_(part.cells)
-            if not part.still:
-                part.add(outcome, self._change(level, part))
+        pairs = zip(self.program.levels, self.levels, strict=True)
+        changes = [None if part.still else self._change(level, part) for level, part in pairs]
+        for part, outcome, change in zip(self.levels, outcomes, changes, strict=True):
+            if change is not None:
+                part.add(outcome, change)
 
     def add_gradients(
         self,
@@ -146,10 +157,12 @@ class TilePart:
             sums: Those of the weights.
         """
         of_seen: dict[int, Tensor] = {}
+        pairs = zip(self.levels, gradients, strict=True)
+        before = [part.picked(gradient) for part, gradient in pairs]  # they may be overwritten
         for number, (level, part) in enumerate(zip(self.program.levels, self.levels, strict=True)):
             if part.still:
                 continue
-            gradient = part.picked(gradients[number])
+            gradient = before[number]
             if self.step_size != 1:
                 gradient = gradient * self.step_size
             for rate, total in zip(level.decays, sums.decays[number], strict=True):
@@ -165,9 +178,10 @@ class TilePart:
         change = None
         for net in level.nets:
             given = net.layers.given(self._rows(net, part)[0])
-            if part.share < FEW and not net.length:
-                self.kept.append(given)
-            proposed = net.layers.outcome(given).to(part.cells.dtype)
+            keeps = part.share < FEW if self.keeps is None else self.keeps
+            self.kept.append(given if keeps and not net.length else [])
+            count = part.count if part.changing is None else len(part.changing)
+            proposed = net.layers.outcome(given)[:count].to(part.cells.dtype)
             change = proposed if change is None else change.add_(proposed)
         for rate in level.decays:
             change = part.rows * -rate if change is None else change.sub_(part.rows * rate)
@@ -194,11 +208,11 @@ class TilePart:
         self, net: RowNet, part: LevelPart, gradient: Tensor, totals: Sequence[LayerSums]
     ) -> Tensor:
         """Return the gradient of what the changing cells see, `(k + 1, K * C)`; the last is 0."""
-        gradient = gradient.to(net.products)
-        if self.kept:
-            return net.layers.backward(gradient, self.kept.pop(0), totals)
+        count, gradient = len(gradient), reduced(gradient, net.products)
+        if given := self.kept.pop(0):
+            return net.layers.backward(gradient, given, totals)[: count + 1]
         rows, seen = self._rows(net, part)
-        of_rows = net.layers.backward(gradient, net.layers.given(rows), totals)
+        of_rows = net.layers.backward(gradient, net.layers.given(rows), totals)[: count + 1]
         if net.length:
             of_rows = F.pad(net.lengthened(of_rows[:-1].to(seen.dtype), seen), (0, 0, 0, 1))
         return of_rows
@@ -250,15 +264,17 @@ class TilePart:
         picked = [self._picked(reading, part) for reading in net.readings]
         seen = picked[0] if len(picked) == 1 else torch.cat(picked, dim=1)
         rows = net.shortened(seen) if net.length else seen
-        rows = rows.to(net.products)
+        rows = reduced(rows, net.products)
         shared = rows is picked[0] and part.changing is None
         return (rows.clone() if shared and net.overwrites else rows), seen
 
     def _picked(self, reading: int, part: LevelPart) -> Tensor:
         """Return what the changing cells see, `(k, K * C)`."""
-        if part.changing is None or part.share >= FEW:
+        perception = self._perception(reading)
+        few = ALL_BUT_FEW if perception.units else FEW
+        if part.changing is None or part.share >= few:
             return part.picked(self._perceived(reading))
-        return self._perception(reading).perceive_some(self._shown(reading), part.changing)
+        return perception.perceive_some(self._shown(reading), part.changing)
 
     def _perceived(self, reading: int) -> Tensor:
         """Return what all cells of the tile see, `(n, K * C)`."""
@@ -284,7 +300,8 @@ class TilePart:
         return self.program.readings[reading].cell_map is not None
 
     def _perception(self, reading: int) -> TilePerception:
-        return self.program.perception(reading, self._field(self.windows, reading))
+        window = self._field(self.windows, reading)
+        return self.program.perception(reading, window, self.boundaries)
 
     def _field(self, fields: Sequence[T], reading: int) -> T:
         return fields[self.program.field_of[reading]]

@@ -16,8 +16,9 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from nca.engine.rim import Rim
 from nca.engine.topology import windows
-from nca.types import Size
+from nca.types import Boundary, Size
 
 Kernels = tuple[tuple[float, ...], ...]
 """Numbers of each kernel, in raster order of the neighbours."""
@@ -31,10 +32,20 @@ class TilePerception:
         sides: Of each kernel, every one odd.
         window: Samples of the window, then its cells along each axis, the rim included.
         dtype: Of the numbers.
+        boundaries: What cells at the edge of a window see beyond it, if it has no rim, for each
+            axis; not zeros.
     """
 
-    def __init__(self, kernels: Kernels, sides: Size, window: Size, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        kernels: Kernels,
+        sides: Size,
+        window: Size,
+        dtype: torch.dtype,
+        boundaries: tuple[Boundary, ...] | None = None,
+    ) -> None:
         self.kernels, self.sides, self.window, self.dtype = kernels, sides, window, dtype
+        self.boundaries = boundaries
         self.units = torch.equal(torch.tensor(kernels), torch.eye(len(kernels[0])))
 
     def perceive(self, window: Tensor) -> Tensor:
@@ -79,10 +90,12 @@ class TilePerception:
     @cached_property
     def _places(self) -> Tensor:
         """Where in the window each cell's neighbours are, int64 `(n, N)`."""
-        samples, *space = self.window
+        reach = tuple(side // 2 for side in self.sides)
         # numbers up to 2**53 are exact
-        numbers = torch.arange(math.prod(self.window), dtype=torch.float64)
-        cuts = windows(numbers.view(samples, 1, *space), [side // 2 for side in self.sides])
+        numbers = torch.arange(math.prod(self.window), dtype=torch.float64).view(*self.window, 1)
+        if self.boundaries:
+            numbers = Rim(self.boundaries, reach).pad(numbers)
+        cuts = windows(numbers.movedim(-1, 1), reach)
         return torch.stack(cuts, dim=-1).flatten(0, -2).long()
 
     @cached_property
@@ -119,16 +132,22 @@ class TilePerception:
         return self._matrix.t().to_sparse_csr()
 
 
-def tile_perception(kernels: Tensor, window: Size, dtype: torch.dtype) -> TilePerception:
+def tile_perception(
+    kernels: Tensor,
+    window: Size,
+    dtype: torch.dtype,
+    boundaries: tuple[Boundary, ...] | None = None,
+) -> TilePerception:
     """Return kernels laid out over a window; the same again when it is asked for again.
 
     Args:
         kernels: `(K, *kernel)`, every side odd; not flipped.
         window: Samples of the window, then its cells along each axis, the rim included.
         dtype: Of the numbers.
+        boundaries: What lies beyond the edge of a window without a rim; see `TilePerception`.
     """
     numbers = tuple(tuple(kernel) for kernel in kernels.detach().double().flatten(1).tolist())
-    return _kept(numbers, tuple(kernels.shape[1:]), tuple(window), dtype)
+    return _kept(numbers, tuple(kernels.shape[1:]), tuple(window), dtype, boundaries)
 
 
 def unit_kernels(sides: Size) -> Tensor:

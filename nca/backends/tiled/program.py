@@ -12,8 +12,8 @@ from torch import Tensor
 
 from nca.backends.tiled.layers import LayerSums, RowLayers
 from nca.backends.tiled.lowering import Reading, TiledDecay, TiledMLP, TiledTerm
-from nca.backends.tiled.perception import TilePerception, tile_perception
-from nca.types import Size
+from nca.backends.tiled.perception import TilePerception, tile_perception, unit_kernels
+from nca.types import Boundary, Size
 
 
 class RowNet:
@@ -103,7 +103,7 @@ class TiledProgram:
     ) -> None:
         self.axes, self.products, self.readings = axes, products, list[Reading]()
         self.levels = [self._level(name, own) for name, own in terms.items()]
-        self._perceptions: dict[tuple[int, torch.Size, torch.dtype], TilePerception] = {}
+        self._perceptions: dict[tuple[int, torch.Size, torch.dtype, bool], TilePerception] = {}
 
     @cached_property
     def weights(self) -> list[Tensor]:
@@ -111,6 +111,18 @@ class TiledProgram:
         nets = [w for level in self.levels for net in level.nets for w in net.weights]
         rates = [r for level in self.levels for r in level.decays if isinstance(r, Tensor)]
         return nets + rates
+
+    @cached_property
+    def sees_apart(self) -> bool:
+        """Whether each neighbour is seen apart, by learned kernels alone."""
+        kernels = [(one.kernels, unit_kernels(one.sides)) for one in self.readings]
+        return all(torch.equal(own, units) for own, units in kernels)
+
+    @cached_property
+    def needs_states(self) -> bool:
+        """Whether the gradient of a step needs its state beside what the layers were given."""
+        maps = any(one.cell_map for one in self.readings)
+        return not self.sees_apart or maps or any(level.decays for level in self.levels)
 
     @cached_property
     def fields(self) -> list[Field]:
@@ -132,12 +144,21 @@ class TiledProgram:
         names = [field.level for field in self.fields]
         return [names.index(level.name) for level in self.levels]
 
-    def perception(self, reading: int, window: Tensor) -> TilePerception:
-        """Return what the cells inside a window `(samples, *space, C)` see of it."""
-        key = (reading, window.shape[:-1], window.dtype)
+    def perception(
+        self, reading: int, window: Tensor, boundaries: tuple[Boundary, ...] | None
+    ) -> TilePerception:
+        """Return what the cells inside a window `(samples, *space, C)` see of it.
+
+        Args:
+            reading: Its number.
+            window: Any of this shape and dtype.
+            boundaries: What lies beyond its edge; None: it has a rim, which is seen alone.
+        """
+        key = (reading, window.shape[:-1], window.dtype, boundaries is None)
         if key not in self._perceptions:
             kernels = self.readings[reading].kernels
-            self._perceptions[key] = tile_perception(kernels, window.shape[:-1], window.dtype)
+            made = tile_perception(kernels, window.shape[:-1], window.dtype, boundaries)
+            self._perceptions[key] = made
         return self._perceptions[key]
 
     def sums(self, gradients: Sequence[Tensor]) -> "ProgramSums":

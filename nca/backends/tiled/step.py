@@ -1,7 +1,7 @@
 """One step of all levels that tiles compute, as one node of the graph.
 
-Kept for the gradient are the padded levels and the lists of changing cells; all else is computed
-again, tile by tile.
+Kept for the gradient are the levels, with the rims that tiles see, and the lists of changing cells;
+all else is computed again, tile by tile, where more than a few cells change.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nca.backends.tiled.cuts import Tile
 from nca.backends.tiled.program import TiledProgram
 from nca.backends.tiled.work import Changes, TiledWork
 from nca.engine.rim import Rim
 from nca.errors import ShapeError
+from nca.types import Boundary
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,17 @@ class TiledStep:
 
     Attributes:
         program: The rules.
-        rims: For each field of the program, what pads it; None: it comes padded.
+        tiles: How the grids are cut.
+        rims: For each field of the program, what pads it; None: it is taken as it comes.
+        boundaries: What lies beyond the edge of fields that have no rim; None: they have one.
         changes: For each level of the program.
         step_size: Factor of what the rules propose.
     """
 
     program: TiledProgram
+    tiles: Sequence[Tile]
     rims: Sequence[Rim | None]
+    boundaries: tuple[Boundary, ...] | None
     changes: Sequence[Changes]
     step_size: float
 
@@ -45,13 +51,15 @@ class TiledStep:
         return list(_Step.apply(self, *fields, *self.program.weights))  # pyright: ignore
 
     def padded(self, fields: Sequence[Tensor]) -> list[Tensor]:
-        """Return fields with their rims, `(B, *space and rim, C)`."""
+        """Return fields with their rims, if they shall have some, `(B, *space and rim, C)`."""
         pairs = zip(self.rims, map(move_channels_last, fields), strict=True)
         return [rim.pad(field) if rim else field for rim, field in pairs]
 
     def work(self, padded: Sequence[Tensor]) -> TiledWork:
-        """Return the work of the step on padded fields, `(B, *space and rim, C)`."""
-        return TiledWork(self.program, self.changes, self.step_size, padded)
+        """Return the work of the step on what `padded` returns."""
+        return TiledWork(
+            self.program, self.tiles, self.changes, self.step_size, padded, self.boundaries
+        )
 
 
 class _Step(torch.autograd.Function):
@@ -67,13 +75,8 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        refuse_second_derivatives()
         step: TiledStep = ctx.step
-        if torch.is_grad_enabled():
-            raise ShapeError(
-                "steps in tiles have a gradient, but that gradient has none.",
-                where="backward(create_graph=True)",
-                to_do="take other steps for second derivatives: Automaton(..., tiled=False)",
-            )
         count, saved = len(step.rims), ctx.saved_tensors  # which may be asked for but once
         rest = iter(saved[count:])
         kept = [[[next(rest) for _ in range(n)] for n in part] for part in ctx.shape]
@@ -84,6 +87,20 @@ class _Step(torch.autograd.Function):
             folded = rim.fold(field) if rim and field is not None else field
             fields.append(None if folded is None else folded.movedim(-1, 1))
         return (None, *fields, *weights)
+
+
+def refuse_second_derivatives() -> None:
+    """Refuse to be differentiated while a gradient is taken.
+
+    Raises:
+        ShapeError: It is.
+    """
+    if torch.is_grad_enabled():
+        raise ShapeError(
+            "steps in tiles have a gradient, but that gradient has none.",
+            where="backward(create_graph=True)",
+            to_do="take other steps for second derivatives: Automaton(..., tiled=False)",
+        )
 
 
 def move_channels_last(tensor: Tensor) -> Tensor:

@@ -4,17 +4,21 @@ Only the cells that fire, and where an alive mask spares cells only those that m
 through the layers; for the gradient nothing is kept but states and the lists of these cells.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from nca.backends.changing import changing_cells, may_change
+from nca.backends.tiled.cuts import cut
 from nca.backends.tiled.lowering import TiledTerm, lower_to_tiles
+from nca.backends.tiled.part import FEW
 from nca.backends.tiled.program import TiledProgram
+from nca.backends.tiled.rollout import TiledRollout
 from nca.backends.tiled.step import TiledStep, move_channels_last
-from nca.backends.tiled.work import Changes
+from nca.backends.tiled.work import Changes, cells_of_tile
 from nca.engine.program import MLPTerm, Program, Stencils
 from nca.engine.rim import Rim, transformed
 from nca.engine.state import State
@@ -39,11 +43,21 @@ class TiledStepper(Stepper):
         self.spec = spec
         found = {name: _terms(spec, name, state.axes) for name in spec.writable_levels}
         terms = {n: own for n, own in found.items() if own and not isinstance(own, str)}
+        products = _products(state)
         with torch.autocast("cpu", enabled=False):  # weights are rounded once, when they are whole
-            self.program = TiledProgram(terms, state.axes, _products(state))
-        local, boundaries = spec.topology.local, spec.topology.of(state.axes)
+            self.program = TiledProgram(terms, state.axes, products)
+        self._boundaries = spec.topology.of(state.axes)
         fields = self.program.fields
-        self._rims = [Rim(boundaries, field.reach) if local else None for field in fields]
+        self._unpadded = [None] * len(fields)
+        self._rims = [Rim(self._boundaries, field.reach) for field in fields]
+
+    @property
+    def lists(self) -> bool:
+        """Whether tiles are faster than `SparseStepper` also where few cells change.
+
+        They are where each neighbour is seen apart; the gradient of stencils takes all cells.
+        """
+        return self.program.sees_apart
 
     def prepare(self, state: State) -> State:
         """Return the state with the channels of each cell side by side."""
@@ -59,7 +73,7 @@ class TiledStepper(Stepper):
         inputs = DenseInputs(state, spec.layout, spec.topology)
         names = [level.name for level in self.program.levels]
         changes = [self._changes(state, name, alive, fire_rate) for name in names]
-        step = TiledStep(self.program, self._rims, changes, spec.step_size)
+        step = self._laid_out(state, changes)
         if spec.topology.local:
             fields = [state[field.level] for field in self.program.fields]
         else:  # other processes hold what lies in the rim
@@ -72,9 +86,46 @@ class TiledStepper(Stepper):
                     levels[name] = updated
         return complete_step(spec, state, levels, alive)
 
+    def advance(self, state: State, steps: int, fire_rate: float) -> State:
+        """Let many steps pass, where possible as one node; see `nca.engine.stepper.Stepper`."""
+        alive = self._lasting_mask(state)
+        few = alive is not None and int(alive.sum()) * fire_rate <= FEW * alive.numel()
+        if steps < 2 or alive is None or not few:
+            return super().advance(state, steps, fire_rate)
+
+        def changes(number: int) -> list[Changes]:
+            now = state.replace(step=state.step + number)
+            return [self._changes(now, one.name, alive, fire_rate) for one in self.program.levels]
+
+        program, boundaries = self.program, self._boundaries
+        rollout = TiledRollout(program, boundaries, changes, steps, self.spec.step_size)
+        return state.replace(rollout.apply(state), step=state.step + steps)
+
     def restore(self, state: State, whole: State) -> State:
         """Return the state as it is; see `nca.engine.stepper.Stepper.restore`."""
         return state
+
+    def _lasting_mask(self, state: State) -> Tensor | None:
+        """Return which cells live, if that stays so and nothing but their programs matters."""
+        spec, written = self.spec, {level.name for level in self.program.levels}
+        if spec.alive is None or spec.alive.dead != "frozen" or spec.alive.level in written:
+            return None
+        if spec.skips or set(spec.writable_levels) != written or self.program.needs_states:
+            return None
+        if not spec.topology.local or "zeros" in self._boundaries:
+            return None
+        return spec.alive_mask(state)
+
+    def _laid_out(self, state: State, changes: Sequence[Changes]) -> TiledStep:
+        """Return a step, with rims around the grids where some tile is a part of one."""
+        size = state.size(self.program.levels[0].name)
+        tiles = cut(state.batch, size, cells_of_tile(changes, state.batch * math.prod(size)))
+        local = self.spec.topology.local
+        if local and tiles[0].rows == size[0] and "zeros" not in self._boundaries:
+            rims, boundaries = self._unpadded, self._boundaries
+        else:
+            rims, boundaries = self._rims if local else self._unpadded, None
+        return TiledStep(self.program, tiles, rims, boundaries, changes, self.spec.step_size)
 
     def _changes(self, state: State, name: str, alive: Tensor | None, fire_rate: float) -> Changes:
         allowed = None if alive is None else may_change(self.spec, name, alive)

@@ -260,7 +260,8 @@ export function start() {
   box("film-box").addEventListener("close", () => box("film-box").returnValue === "yes" && takeFilm());
   listenToDrops();
   on("about", build);
-  on("about", ({ pause }) => {
+  on("about", ({ pause, inputs, input_change: change }) => {
+    box("anew").hidden = !inputs || change !== "begin anew";
     box("pause").hidden = !pause;
     if (pause) box("pause").textContent = `${pause.why} It pauses at step ${pause.measured}.`;
   });

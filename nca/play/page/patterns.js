@@ -36,7 +36,7 @@ export function start() {
     lay(text);
   });
   on("about", ({ patterns }) => {
-    box("pattern").hidden = !patterns;
+    box("pattern").hidden = box("pasting").hidden = !patterns;
     box("file").accept = `.json,application/json${patterns ? ",.rle,.cells,.txt" : ""}`;
   });
 }

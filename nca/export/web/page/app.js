@@ -15,7 +15,7 @@ const TOOLS = {
 const app = {
   ...controls,
   stage: null, playing: false, paused: false, view: 0, tool: "", speed: 5, rate: plan.fireRate, owed: 0, last: 0,
-  changed: true, frames: 0, hand: null,
+  changed: true, frames: 0, hand: null, pen: [1, 1, 1],
 
   start() {
     byId("recipe").textContent = plan.recipe;
@@ -28,6 +28,7 @@ const app = {
       this.mark(0);
     }
     byId("pause").hidden = !plan.pause;
+    byId("anew").hidden = !plan.drawing || plan.inputChange !== "begin anew";
     this.note();
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.play(true);
     requestAnimationFrame((now) => this.frame(now));
@@ -50,12 +51,12 @@ const app = {
     const from = old.size.map((side) => side * patch);
     const move = [0, 1].map((axis) =>
       ((this.stage.size[axis] >> 1) - (old.size[axis] >> 1)) * patch);
-    for (let y = 0; y < from[0]; ++y)
-      for (let x = 0; x < from[1]; ++x) {
-        const [i, j] = [y + move[0], x + move[1]];
-        if (i >= 0 && i < to[0] && j >= 0 && j < to[1])
-          this.stage.pixels[i * to[1] + j] = old.pixels[y * from[1] + x];
-      }
+    for (let n = 0; n < old.pixels.length; ++n) {
+      const hue = Math.floor(n / (from[0] * from[1]));
+      const [i, j] = [Math.floor(n / from[1]) % from[0] + move[0], n % from[1] + move[1]];
+      if (i >= 0 && i < to[0] && j >= 0 && j < to[1])
+        this.stage.pixels[(hue * to[0] + i) * to[1] + j] = old.pixels[n];
+    }
   },
 
   fit() {
@@ -213,7 +214,7 @@ const app = {
     if (this.tool === "sow") this.stage.sow(to);
     else if (this.tool === "cut") stroke((at) => this.stage.engine.empty(at, radius));
     else {
-      this.redraw(() => stroke((at) => this.stage.dab(at, radius, this.tool === "rub")));
+      this.redraw(() => stroke((at) => this.stage.dab(at, radius, this.tool === "rub", this.pen)));
       this.mark(null);
     }
     this.changed = true;

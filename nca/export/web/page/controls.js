@@ -1,5 +1,11 @@
 // What a hand finds on the page beside the cells; mixed into the page's own object.
 
+const INKS = {
+  red: [221, 51, 51], orange: [240, 140, 40], yellow: [245, 220, 60], green: [60, 160, 70],
+  blue: [50, 100, 210], violet: [140, 70, 170], brown: [120, 80, 50], grey: [128, 128, 128],
+  white: [255, 255, 255], black: [0, 0, 0],
+};
+
 const controls = {
   makeControls() {
     const tools = plan.drawing ? ["draw", "rub", "cut"] : ["cut"];
@@ -26,6 +32,7 @@ const controls = {
       button.append(small, view.name);
       button.setAttribute("aria-label", `Show ${view.name}`);
     });
+    this.makeInks();
     this.makeExamples();
     this.makeVotes();
     this.makeLegend();
@@ -50,17 +57,43 @@ const controls = {
     pen.examples.forEach((text, number) => {
       const bytes = atob(text), small = document.createElement("canvas");
       [small.width, small.height] = [wide, high];
-      const picture = new ImageData(wide, high);
-      for (let n = 0; n < wide * high; ++n)
-        picture.data.set([110, 118, 128, bytes.charCodeAt(n)], n * 4);
+      const picture = new ImageData(wide, high), count = wide * high;
+      const value = (n, hue) => bytes.charCodeAt(hue * count + n);
+      for (let n = 0; n < count; ++n)
+        picture.data.set(pen.colours === 3 ? [value(n, 0), value(n, 1), value(n, 2), 255]
+          : [110, 118, 128, value(n, 0)], n * 4);
       small.getContext("2d").putImageData(picture, 0, 0);
       const button = this.button("examples", "", () => {
         this.redraw(() => this.stage.example(number));
         this.mark(number);
       });
       button.setAttribute("aria-label", `Example: ${pen.words[number]}`);
+      button.title = pen.words[number];
       button.append(small);
     });
+  },
+
+  // colours to draw with, where pictures are coloured; what is drawn is seen then
+  makeInks() {
+    if (!plan.drawing || plan.drawing.colours !== 3) return;
+    byId("inks").hidden = false;
+    Object.entries(INKS).forEach(([name, ink]) => {
+      const button = this.button("inks", "", () => {
+        this.dip(name);
+        this.choose("draw");
+        this.see(plan.views.findIndex((view) => view.kind === "drawn"));
+      });
+      button.setAttribute("aria-label", `Draw in ${name}`);
+      button.title = button.dataset.ink = name;
+      button.style.background = `rgb(${ink.join(",")})`;
+    });
+    this.dip("red");
+  },
+
+  dip(name) {
+    this.pen = INKS[name].map((value) => value / 255);
+    document.querySelectorAll("#inks button").forEach((button) =>
+      button.setAttribute("aria-pressed", String(button.dataset.ink === name)));
   },
 
   // mark the example that is drawn; null: something else is
@@ -79,7 +112,7 @@ const controls = {
       const bar = document.createElement("i"), word = document.createElement("b");
       for (const [theme, colours] of Object.entries(view.colours))
         bar.style.setProperty(`--${theme}`, `rgb(${colours[number].join(",")})`);
-      word.textContent = name;
+      word.textContent = word.title = name;
       const track = document.createElement("span");
       track.append(bar);
       row.append(word, track, document.createElement("output"));

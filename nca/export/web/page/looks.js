@@ -28,6 +28,8 @@ function lookShader(plan, view) {
   } else if (view.kind === "states") {
     body = `int chosen = int(clamp(${channel(view.channel)}, 0.0, ${literal(view.states - 1)}) + 0.5);
   colour = vec4(w(palette + chosen).rgb, 1.0);`;
+  } else if (view.kind === "drawn") {
+    body = "colour = vec4(0.0, 0.0, 0.0, 1.0);"; // its pixels are finer than cells
   } else {
     body = `vec4 sum = vec4(0.0); int k = ${view.at};
   for (int i = 0; i < ${many}; ++i, k += 4) sum += ${product("k", "u[i]")};
@@ -38,15 +40,18 @@ layout(location = 0) out vec4 colour;
 void main() { ivec2 here = ivec2(gl_FragCoord.xy); ${fetch} ${body} }`;
 }
 
-// enlarge the cells of a view to pixels; under classes, as strong as the ink that was drawn
+// enlarge the cells of a view to pixels: under classes, as strong as the ink that was drawn; or
+// show what was drawn itself
 function showShader(plan) {
   const pen = plan.drawing;
-  const ink = pen ? `float ink(vec2 cell) {
-  ivec2 pixel = ivec2(fract(cell) * ${literal(pen.patch)});
-  int channel = pixel.y * ${pen.patch} + pixel.x;
+  const ink = pen ? `float pixel(vec2 cell, int hue) {
+  ivec2 place = ivec2(fract(cell) * ${literal(pen.patch)});
+  int channel = (hue * ${pen.patch} + place.y) * ${pen.patch} + place.x;
   float value = texelFetch(drawn, ivec3(ivec2(cell), channel >> 2), 0)[channel & 3];
   return clamp(value * ${literal(pen.deviation)} + ${literal(pen.mean)}, 0.0, 1.0); }
-` : "float ink(vec2 cell) { return 1.0; }\n";
+vec3 pixels(vec2 cell) {
+  return vec3(pixel(cell, 0)${[1, 2].map((hue) => `, pixel(cell, ${hue % pen.colours})`).join("")}); }
+` : "vec3 pixels(vec2 cell) { return vec3(1.0); }\n";
   return `${HEAD}uniform sampler2DArray drawn; uniform sampler2D look;
 uniform vec2 corner, extent; uniform vec3 paper; uniform int mode, scale; uniform float least;
 layout(location = 0) out vec4 colour;
@@ -55,9 +60,10 @@ ${ink}void main() {
   vec2 cell = clamp(vec2(at.x, 1.0 - at.y), 0.0, 0.999999) * vec2(size);
   ${plan.hexagonal ? `cell.x = mod(cell.x + floor(cell.y) * ${literal(MOVE)}, float(size.x));` : ""}
   vec4 seen = texelFetch(look, ivec2(cell) / scale, 0);
-  float dark = ink(cell);
+  vec3 drawing = pixels(cell);
+  float dark = max(drawing.r, max(drawing.g, drawing.b));
   float strength = dark > least || least < 0.0 ? 0.25 + 0.75 * dark : 0.0;
   colour = vec4(mode == 0 ? seen.rgb + (1.0 - seen.a) * paper
-    : mode == 1 ? mix(paper, seen.rgb, strength) : seen.rgb, 1.0);
+    : mode == 1 ? mix(paper, seen.rgb, strength) : mode == 3 ? drawing : seen.rgb, 1.0);
 }`;
 }

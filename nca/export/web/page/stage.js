@@ -18,12 +18,17 @@ class Stage {
     return this.plan.drawing ? this.plan.drawing.patch : 1;
   }
 
+  // numbers of a pixel; all pixels of one colour come before those of the next
+  get colours() {
+    return this.plan.drawing ? this.plan.drawing.colours : 1;
+  }
+
   get theme() {
     return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   }
 
   blank() {
-    return new Float32Array(this.size[0] * this.size[1] * this.patch ** 2);
+    return new Float32Array(this.colours * this.size[0] * this.size[1] * this.patch ** 2);
   }
 
   makeLook(view) {
@@ -92,7 +97,8 @@ class Stage {
     const view = this.look(number), pen = this.plan.drawing;
     const textures = { look: this.looks[number].texture };
     if (pen) textures.drawn = this.engine.seen(pen.level);
-    const mode = view.kind === "colours" ? 0 : view.kind === "classes" && pen ? 1 : 2;
+    const mode = view.kind === "colours" ? 0 : view.kind === "classes" && pen ? 1
+      : view.kind === "drawn" ? 3 : 2;
     this.engine.pass(this.shown, null, box, textures, {
       corner: ["2fv", box.slice(0, 2)], extent: ["2fv", box.slice(2)], paper: ["3fv", paper],
       mode: ["1i", mode], least: ["1f", view.voters === "inked" ? view.ink : -1],
@@ -130,12 +136,13 @@ class Stage {
   }
 
   darkest(cell) {
-    const [, width] = this.size, patch = this.patch;
+    const [height, width] = this.size, patch = this.patch, plane = height * width * patch ** 2;
     const y = Math.floor(cell / width) * patch, x = (cell % width) * patch;
     let most = 0;
-    for (let i = 0; i < patch; ++i)
-      for (let j = 0; j < patch; ++j)
-        most = Math.max(most, this.pixels[(y + i) * width * patch + x + j]);
+    for (let first = 0; first < this.pixels.length; first += plane)
+      for (let i = 0; i < patch; ++i)
+        for (let j = 0; j < patch; ++j)
+          most = Math.max(most, this.pixels[first + (y + i) * width * patch + x + j]);
     return most;
   }
 
@@ -148,24 +155,30 @@ class Stage {
     const numbers = new Float32Array(channels * cells);
     for (let c = 0; c < channels; ++c) {
       const part = c % patch ** 2, i = Math.floor(part / patch), j = part % patch;
+      const first = Math.floor(c / patch ** 2) % this.colours * cells * patch ** 2;
       for (let n = 0; n < cells; ++n) {
         const y = Math.floor(n / width) * patch + i, x = (n % width) * patch + j;
-        numbers[c * cells + n] = (this.pixels[y * width * patch + x] - pen.mean) / pen.deviation;
+        const pixel = this.pixels[first + y * width * patch + x];
+        numbers[c * cells + n] = (pixel - pen.mean) / pen.deviation;
       }
     }
     this.engine.write(pen.level, numbers);
   }
 
-  // put down ink, or take it away, in a soft disc around [y, x], in cells; the grid wraps
-  dab([y, x], radius, rub) {
+  // put down ink of some colour, or take it away, in a soft disc around [y, x], in cells; the grid
+  // wraps
+  dab([y, x], radius, rub, ink = [1, 1, 1]) {
     const patch = this.patch, high = this.size[0] * patch, wide = this.size[1] * patch;
     const reach = radius * patch, [cy, cx] = [y * patch - 0.5, x * patch - 0.5];
     for (let i = Math.floor(cy - reach - 1); i <= cy + reach + 1; ++i) {
       for (let j = Math.floor(cx - reach - 1); j <= cx + reach + 1; ++j) {
         const strength = Math.min(1, Math.max(0, reach + 0.5 - Math.hypot(i - cy, j - cx)));
         const place = (((i % high) + high) % high) * wide + (((j % wide) + wide) % wide);
-        this.pixels[place] = rub ? Math.min(this.pixels[place], 1 - strength)
-          : Math.max(this.pixels[place], strength);
+        for (let hue = 0; hue < this.colours; ++hue) {
+          const at = hue * high * wide + place, old = this.pixels[at];
+          this.pixels[at] = rub ? Math.min(old, 1 - strength)
+            : this.colours === 1 ? Math.max(old, strength) : old + strength * (ink[hue] - old);
+        }
       }
     }
   }
@@ -178,12 +191,12 @@ class Stage {
     const down = ((height / patch >> 1) - (high / patch >> 1)) * patch;
     const across = ((width / patch >> 1) - (wide / patch >> 1)) * patch;
     this.pixels.fill(0);
-    for (let y = 0; y < high; ++y)
-      for (let x = 0; x < wide; ++x) {
-        const [i, j] = [y + down, x + across];
-        if (i >= 0 && i < height && j >= 0 && j < width)
-          this.pixels[i * width + j] = bytes.charCodeAt(y * wide + x) / 255;
-      }
+    for (let n = 0; n < this.colours * high * wide; ++n) {
+      const hue = Math.floor(n / (high * wide)), y = Math.floor(n / wide) % high;
+      const [i, j] = [y + down, n % wide + across];
+      if (i >= 0 && i < height && j >= 0 && j < width)
+        this.pixels[(hue * height + i) * width + j] = bytes.charCodeAt(n) / 255;
+    }
   }
 
   // set the first state in, its middle at a cell

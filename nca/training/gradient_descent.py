@@ -1,0 +1,131 @@
+"""Gradient descent: what an iteration does to the weights of a learner.
+
+A batch is made or drawn from the pool and runs for some steps; the loss of the last state (or the
+last few) has a gradient, or what `[evolve]` has in its place; the optimiser follows it, and the
+states go back into the pool. Everything random is counted, so that an iteration depends on the
+weights, the pool and its own number alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from nca.engine.rng import HostRNG
+from nca.engine.state import State
+from nca.recipe.tables import Train
+from nca.tasks.batch import Batch
+from nca.training.forward_backward import forward_backward, training_step
+from nca.training.learner import Learner
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an iteration has shown.
+
+    Attributes:
+        terms: The terms of the loss, each `(B,)`.
+        norm: Of the gradient.
+        state: The last states.
+    """
+
+    terms: dict[str, Tensor]
+    norm: Tensor
+    state: State
+
+    @property
+    def loss(self) -> Tensor:
+        """The mean loss of the batch."""
+        return torch.stack([term.mean() for term in self.terms.values()]).sum()
+
+
+class GradientDescent:
+    """Moves the weights of a learner along their gradient, one iteration at a time.
+
+    Args:
+        learner: Whose weights, averages and pool.
+    """
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner = learner
+        self.weights = list(learner.modules.parameters())
+        self.step = learner.group.wrap_ddp(training_step(learner))
+        self._start: tuple[Tensor | None, Batch] | None = None
+
+    def look(self) -> Update:
+        """Run the batch of the iteration, and leave the gradient where the optimiser finds it."""
+        learner = self.learner
+        draw = HostRNG(learner.recipe.tables.random_seed, learner.iteration)
+        index, batch = next_batch(learner, draw)
+        steps = draw.integer("steps", *learner.recipe.tables.rollout.steps)
+        state, terms = forward_backward(self.step, learner, batch, steps)
+        self._start = index, batch
+        return Update(terms, clip_or_normalise(self.weights, learner.table), state)
+
+    def move(self, update: Update) -> None:
+        """Follow the gradient that `look` has left, and put the states back into the pool."""
+        assert self._start is not None
+        learner, (index, batch) = self.learner, self._start
+        self._start = None  # or it would be held while the next batch is run
+        for group in learner.optimiser.param_groups:
+            group["lr"] = learning_rate(learner.table, learner.iteration)
+        learner.optimiser.step()
+        if learner.ema:
+            learner.ema.update(learner.iteration)
+        if learner.pool is not None and index is not None:
+            learner.pool.put(index, Batch(update.state, batch.truth))
+
+
+def next_batch(learner: Learner, draw: HostRNG) -> tuple[Tensor | None, Batch]:
+    """Return the states to start from, and their places in the pool if there is one."""
+    count = learner.table.batch
+    samples = torch.arange(count, device=learner.device) + learner.iteration * count
+    fresh = replace(learner.task.training_batch(draw, samples), draw=draw)
+    options = learner.recipe.tables.pool
+    if learner.pool is None or options is None:
+        return None, fresh
+    index, drawn = learner.pool.sample(draw, count)
+    if learner.iteration < options.begin:
+        return index, fresh
+    if options.order == "loss":
+        with torch.no_grad():
+            terms = learner.task.loss([drawn.state], drawn)
+            worst_first = sum(terms.values()).argsort(descending=True, stable=True)  # pyright: ignore
+        index, drawn = index[worst_first], drawn.select(worst_first)
+    return index, options.refresh(drawn, fresh, learner.automaton, draw)
+
+
+def learning_rate(table: Train, iteration: int) -> float:
+    """Return the learning rate of an iteration, counted from 0."""
+    if iteration < table.warmup:
+        return table.learning_rate * (iteration + 1) / (table.warmup + 1)
+    passed = (iteration - table.warmup) / max(table.iterations - table.warmup, 1)
+    match table.schedule:
+        case "linear":
+            share = 1 - (1 - table.final) * passed
+        case "cosine":
+            share = table.final + (1 - table.final) * (1 + math.cos(math.pi * passed)) / 2
+        case "drops":
+            share = table.drop_factor ** sum(iteration >= drop for drop in table.drops)
+        case "constant":
+            share = 1.0
+    return table.learning_rate * share
+
+
+@torch.no_grad()
+def clip_or_normalise(weights: Sequence[nn.Parameter], table: Train) -> Tensor:
+    """Clip or normalise the gradients as the recipe asks; return their norm before that.
+
+    `normalised` divides each tensor's gradient by its own norm (Mordvintsev et al. 2020), which
+    keeps the rare huge gradient of a long rollout from undoing what was learnt.
+    """
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    norm = nn.utils.get_total_norm(gradients)
+    if table.gradient == "normalised":
+        for gradient in gradients:
+            gradient.div_(gradient.norm() + 1e-8)
+    elif table.gradient == "clipped":
+        nn.utils.clip_grads_with_norm_(weights, table.clip, norm)
+    return norm
