@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     from nca.recipe.recipe import Recipe as Recipe
     from nca.registry.importer import Imported as Imported
     from nca.registry.registry import register as register
+    from nca.render.load import load_numbers as load_numbers
     from nca.render.load import load_picture as load_picture
     from nca.render.load import load_target as load_target
     from nca.render.load import load_texture as load_texture
@@ -252,6 +253,7 @@ NAMES = {
     ),
     "nca.render.picture_files": ("pictures_in",),
     "nca.render.load": (
+        "load_numbers",
         "load_picture",
         "load_target",
         "load_texture",

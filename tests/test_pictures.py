@@ -216,6 +216,17 @@ def test_what_is_too_large_says_how_large_it_is(width, said):
     assert caught.value.what == f"the picture has {said} megapixels; at most 150 are read."
 
 
+def test_a_picture_that_no_memory_holds_is_refused_as_a_picture(monkeypatch):
+    def short(_: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", short)
+    content = io.BytesIO()
+    Image.new("L", (4, 4)).save(content, "PNG")
+    with pytest.raises(PictureError, match="takes more memory than there is"):
+        decode(content.getvalue(), "long.png", side=4)
+
+
 def test_a_large_picture_is_thinned_out_as_a_small_one_would_be(monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (90, 130, 4), dtype=np.uint8)
     noise[..., 3] = np.where(noise[..., 3] > 60, 255, 0)

@@ -327,3 +327,45 @@ def test_a_page_shows_the_class_of_a_cell_and_lets_one_draw():
     shown = shown + display.look.bias.view(1, -1, 1, 1)
     assert shown.argmax(dim=1).equal(task.scores(state).argmax(dim=1))
     assert replace(display, look=None).first["image"].mean() == -2.0  # black
+
+
+TWO = np.arange(256).reshape(16, 16) // 7 % 2
+THREE = np.arange(256).reshape(16, 16) // 7 % 3
+FLAG = [255, 255, 255, 200, 0, 0, 0, 0, 200]
+"""A palette whose order is not that of brightness."""
+
+
+def palette(mask) -> Image.Image:
+    image = Image.new("P", mask.shape[::-1])
+    image.putpalette(FLAG + [0] * (768 - len(FLAG)))
+    image.putdata(mask.flatten().tolist())
+    return image
+
+
+PLACES = np.arange(256).reshape(16, 16)
+SOFT = (1 - 2 * TWO) * (PLACES % 3 * 40)  # added to black, taken from white
+MASKS = {
+    "16 bits": (THREE, np.uint16, lambda mask: mask, ""),
+    "16 bits from black to white": (TWO, np.uint16, lambda mask: mask * 65535, ""),
+    "numbers that are none of classes": (THREE, np.uint16, lambda mask: mask * 100, ""),
+    "places in a palette": (THREE, None, lambda mask: mask, ""),
+    "objects": (TWO, np.uint8, lambda mask: mask * (20 + PLACES // 32), "number their objects"),
+    "many objects": (TWO, np.uint16, lambda mask: mask * (1 + 3 * PLACES), "number their objects"),
+    "few objects": (TWO, np.uint8, lambda mask: mask * (1 + PLACES // 32), "number their objects"),
+    "soft edges": (TWO, np.uint8, lambda mask: mask * 255 + SOFT, ""),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_masks_hold_classes_whatever_numbers_a_program_writes(tmp_path, kind, recwarn):
+    truth, bits, numbers, said = MASKS[kind]
+    (tmp_path / "masks").mkdir()
+    for name in "abcd":
+        save(tmp_path / "images" / f"{name}.png", np.full((16, 16), 90))
+        held = numbers(truth)
+        mask = Image.fromarray(held.astype(bits)) if bits else palette(held)
+        mask.save(tmp_path / "masks" / f"{name}.png")
+    names = ("ground", "blob", "line")[: truth.max() + 1]
+    found = read(pairs(tmp_path / "images", tmp_path / "masks", ""), names, False, SILENT)
+    assert (found[1].masked.numpy() == truth).all()
+    assert [said in str(warning.message) for warning in recwarn] == [True] * bool(said)

@@ -132,6 +132,24 @@ def load_picture(path: str | Path) -> Tensor:
     return torch.from_numpy(picture.pixels).permute(2, 0, 1).contiguous()
 
 
+def load_numbers(path: str | Path) -> Tensor | None:
+    """Return the numbers of a picture file where they are no colours, such as those of a mask.
+
+    Args:
+        path: The file.
+
+    Returns:
+        `(height, width)`, float64: places in a palette of colours, or grey of more than 8 bits as
+        it stands in the file. None: the file holds colours, which `load_picture` returns.
+
+    Raises:
+        PictureError: As by `load_picture`.
+    """
+    content = read_picture_file(Path(path))
+    numbers = decode(content, str(path), side=LONGEST_SIDE, longest=LONGEST_SIDE).numbers
+    return None if numbers is None else torch.from_numpy(numbers.astype(np.float64))
+
+
 def to_rgb_on_white(rgba: Tensor) -> Tensor:
     """Lay premultiplied colours on white paper: `1 - alpha + rgb`, kept within 0 and 1.
 

@@ -74,11 +74,14 @@ class Picture:
         pixels: `(H, W, 4)`, float32, from 0 to 1: red, green, blue, not multiplied by it, cover.
         transparent: Whether the file says of any pixel that it is transparent.
         mode: How its pixels are kept, in Pillow's words.
+        numbers: `(H, W)`, what the file holds where that is no colour: places in a palette of
+            colours, or grey of more than 8 bits; None elsewhere, and where it was thinned out.
     """
 
     pixels: np.ndarray
     transparent: bool
     mode: str
+    numbers: np.ndarray | None = None
 
     @classmethod
     def of(cls, image: Image.Image) -> "Picture":
@@ -226,8 +229,14 @@ def _decoding(
             with Image.open(io.BytesIO(content), formats=known) as opened:
                 _check_size(*opened.size, name, longest)
                 yield opened
-        except (NCAError, MemoryError):
+        except NCAError:
             raise
+        except MemoryError as fault:
+            raise PictureError(
+                "the picture takes more memory than there is.",
+                where=name,
+                to_do="make it smaller: an automaton sees few pixels of it",
+            ) from fault
         except Image.DecompressionBombError as fault:
             count = re.search(r"\d+", str(fault))
             raise _too_large(int(count[0]) if count else MOST_PIXELS + 1, name) from fault
@@ -254,12 +263,23 @@ def _decoded(frame: Image.Image, name: str, side: int) -> Picture:
     if grey and grey.said:
         _say(grey.said)
     block = max(frame.size) // enough
+    numbers = None
     if block > 1 and frame.width * frame.height > LARGE:
         pixels = thinned(frame, grey, block)
     else:
         pixels = straight(frame, grey)
+        numbers = np.asarray(frame) if grey or _has_coloured_palette(frame) else None
     orientation = frame.getexif().get(ExifTags.Base.Orientation, 1)
-    return Picture(upright(pixels, orientation), frame.has_transparency_data, frame.mode)
+    if numbers is not None:
+        numbers = upright(numbers, orientation)
+    return Picture(upright(pixels, orientation), frame.has_transparency_data, frame.mode, numbers)
+
+
+def _has_coloured_palette(image: Image.Image) -> bool:
+    if image.mode != "P":
+        return False
+    colours = image.convert("RGB").getcolors(256) or []
+    return any(len({*colour}) > 1 for _, colour in colours if isinstance(colour, tuple))
 
 
 def _check_canvas(content: bytes, name: str) -> None:

@@ -8,15 +8,16 @@
     nca play segmentation                                          `input` takes one's own picture
 
 Pictures and masks lie in two folders, under the same names (`task.suffix` is what a mask's name has
-more), or in one, `cell7.jpg` beside `cell7_mask.png`. The pixels of masks are class numbers, or as
-many different colours as there are classes, the darkest the first; of two classes, what is brighter
-than the middle is the second. Transparent pixels are unknown and count nowhere. More classes than
-two: `--set task.classes=["ground","tree","car"]`. Colours: an `image` level of `3 patch ** 2`
-channels. Pictures may have any sizes, and are held in memory with 8 bits, large ones shrunk to
-`task.side` pixels, with their masks, if that is given; `task.held_out` and `task.test` say which
-share of them is set aside. To learn from, each gives a window of the grid's size at a random place,
-changed with its mask by `task.augment`. A checkpoint does not carry the pictures: beside its run it
-finds them, elsewhere name them again.
+more), or in one, `cell7.jpg` beside `cell7_mask.png`. The pixels of masks are class numbers (of 8,
+16 or 32 bits, or places in a palette of colours), or as many different colours or numbers as there
+are classes, the darkest or least the first; of two classes, what is brighter than the middle is the
+second, and in masks that number their objects all but 0, which is said. Transparent pixels are
+unknown and count nowhere. More classes than two: `--set task.classes=["ground","tree","car"]`.
+Colours: an `image` level of `3 patch ** 2` channels. Pictures may have any sizes, and are held in
+memory with 8 bits, large ones shrunk to `task.side` pixels, with their masks, if that is given;
+`task.held_out` and `task.test` say which share of them is set aside. To learn from, each gives a
+window of the grid's size at a random place, changed with its mask by `task.augment`. A checkpoint
+does not carry the pictures: beside its run it finds them, elsewhere name them again.
 
 A trained automaton runs on a grid of any size. `nca predict` makes each picture one grid, and
 `nca evaluate RUN --set task.whole=true` each picture of the folder; otherwise they are cut into

@@ -1,12 +1,15 @@
 """Pictures with masks from files: which belong together, and what a mask's pixels mean.
 
 A mask has the name of its picture, in another folder, or with a suffix beside it. Its pixels are
-class numbers, or as many different colours as there are classes, the darkest the first; with two
-classes, whatever is brighter than the middle is the second. Transparent pixels are unknown.
+class numbers (of 8, 16 or 32 bits, or places in a palette of colours), or as many different
+colours or numbers as there are classes, the darkest or least the first; with two classes, whatever
+is brighter than the middle is the second, and in masks that number their objects all but 0.
+Transparent pixels are unknown.
 
 Legend: C colour, H height, W width, in pixels.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +18,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca import DataError, Progress, load_picture, pictures_in
+from nca import DataError, NCAWarning, Progress, load_numbers, load_picture, pictures_in
 from nca_plugins.segmentation.measures import UNKNOWN
 
 SHOWN = 4
 """So many names are in an error, at most."""
+
+DEEP = 255
+"""Numbers beyond need more than 8 bits."""
+
+NOISE = 3 * 16
+"""Brightness, of 765, that JPEG adds to black or takes from white."""
 
 MOST_COLOURS = 1 << 12
 """Different colours of all masks beyond which no more are counted."""
@@ -106,9 +115,10 @@ def read(
         PictureError: A file cannot be read.
     """
     progress.begin("pictures", len(found), unit="pictures")
-    images, codes, known = [], [], []
+    images, codes, known, plain = [], [], [], []
     for number, pair in enumerate(found, 1):
         image, mask = load_picture(pair.picture), load_picture(pair.mask)
+        numbers = load_numbers(pair.mask)
         if image.shape != mask.shape:
             sizes = ["{}x{}".format(*each.shape[1:]) for each in (image, mask)]
             raise DataError(
@@ -120,14 +130,21 @@ def read(
         if side and max(shown.shape[1:]) > side:
             size = _within(side, *shown.shape[1:])
             shown = F.interpolate(shown[None], size, mode="area")[0]
-            mask = F.interpolate(mask[None], size, mode="nearest-exact")[0]
+            mask = _sized(mask, size)
+            numbers = None if numbers is None else _sized(numbers[None], size)[0]
         images.append((255 * shown).round().to(torch.uint8))
         red, green, blue = (255 * mask[:3]).round().to(torch.int32)
         codes.append(red << 16 | green << 8 | blue)
         known.append(mask[3] >= 0.5)
+        plain.append(numbers)
         progress.advance(number)
-    masks = _numbered(codes, known, classes, found)
+    masks = _by_numbers(plain, known, len(classes), found)
+    masks = masks or _numbered(codes, known, classes, found)
     return [Example(*each) for each in zip(images, masks, known, strict=True)]
+
+
+def _sized(mask: Tensor, size: list[int]) -> Tensor:
+    return F.interpolate(mask[None], size, mode="nearest-exact")[0]
 
 
 def _within(side: int, height: int, width: int) -> list[int]:
@@ -145,6 +162,36 @@ def flat(picture: Tensor, rgb: bool) -> Tensor:
     """
     colours = picture[:3] * picture[3:]
     return colours if rgb else colours.mean(dim=0, keepdim=True)
+
+
+def _by_numbers(
+    plain: Sequence[Tensor | None], known: list[Tensor], count: int, found: Sequence[Pair]
+) -> list[Tensor] | None:
+    """Return the class of each pixel of each mask from the numbers in its file, uint8 `(H, W)`.
+
+    None: not all files hold numbers, or they are grey from black to white, as colours are.
+    """
+    masks = [numbers for numbers in plain if numbers is not None]
+    if len(masks) < len(plain):
+        return None
+    each = [numbers[there].unique() for numbers, there in zip(masks, known, strict=True)]
+    values = torch.cat(each).unique()
+    if not len(values) or not values.equal(values.round()) or values[0] < 0:
+        return None
+    if values[-1] < count:
+        return [numbers.to(torch.uint8) for numbers in masks]
+    if len(values) == count:
+        return [torch.searchsorted(values, n).clamp(max=count - 1).to(torch.uint8) for n in masks]
+    if count == 2 and DEEP < values[-1] < 1 << 15:
+        return _objects(masks, found)
+    return None
+
+
+def _objects(masks: Sequence[Tensor], found: Sequence[Pair]) -> list[Tensor]:
+    """Return masks that number their objects: whatever is not 0 is one."""
+    text = "the masks number their objects: all pixels but those of 0 are of the second class"
+    warnings.warn(f"{found[0].mask.parent}: {text}", NCAWarning, stacklevel=2)
+    return [(mask > 0).to(torch.uint8) for mask in masks]
 
 
 def _numbered(
@@ -167,6 +214,8 @@ def _numbered(
         return masks
     if count == 2:
         brightness = [(code >> 16) + (code >> 8 & 255) + (code & 255) for code in codes]
+        if all(map(_grey, values)) and _are_labels(brightness):
+            return _objects(brightness, found)
         return [(each > 3 * 127).to(torch.uint8) for each in brightness]
     words = [f"{value & 255}" if _grey(value) else f"#{value:06x}" for value in sorted(values)]
     raise DataError(
@@ -176,6 +225,22 @@ def _numbered(
         to_do=f"give masks of 0 to {count - 1} or of {count} colours, in PNG, which keeps them "
         'exactly, or name all classes: --set task.classes=["ground","tree",...]',
     )
+
+
+def _are_labels(brightness: Sequence[Tensor]) -> bool:
+    """Tell numbers of objects from black and white with soft edges, or as JPEG keeps them.
+
+    Args:
+        brightness: Of each pixel of each mask, from 0 to 765.
+    """
+    flat = torch.cat([each.flatten() for each in brightness])
+    lit = flat[flat > NOISE]
+    if not len(lit):  # all that there is are numbers of a few objects
+        return bool(flat.any())
+    beside = [(each[:, 1:], each[:, :-1]) for each in brightness]
+    alike = torch.cat([(a == b)[(a > NOISE) & (b > NOISE)] for a, b in beside]).double().mean()
+    middle = (lit < 3 * 255 - NOISE).double().mean()
+    return bool(middle > 0.5 and alike > 0.5)  # an object has one number, an edge has many
 
 
 def _grey(code: int) -> bool:
