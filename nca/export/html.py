@@ -112,7 +112,8 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
     display = trained.task.display()
     packer = Packer()
     names = list(trained.automaton.layout)
-    check_exportable(trained.automaton, display.first.axes)
+    drawn_on = display.drawing.level if display.drawing else ""
+    check_exportable(trained.automaton, display.first.axes, drawn_on)
     computed = None
     if engine == "onnx":
         computed = graph(*step_model(trained.automaton, display.first))
