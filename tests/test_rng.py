@@ -3,6 +3,7 @@
 import zlib
 from dataclasses import replace
 
+import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from torch._dynamo.testing import CompileCounter
 from torch.testing import assert_close
 
 from nca import CellRNG, HostRNG
+from nca.engine import rng
 from nca.engine.rng import absorb, absorb_tensor, key_tensor, mix, mix_tensor, number_of, stream_key
 
 WORDS = st.integers(0, 2**32 - 1)
@@ -101,6 +103,20 @@ def test_listed_cells_draw_the_numbers_that_they_draw_in_the_grid(data, random_s
     for draw in ("bits", "uniform", "normal"):
         drawn = getattr(whole, draw)("noise", 2, size).transpose(0, 1).flatten(1)[:, cells]
         assert_close(getattr(listed, draw)("noise", 2, size)[0], drawn, rtol=0, atol=0)
+
+
+@given(random_seed=random_seeds(), size=sizes(2, high=4))
+def test_numpy_and_torch_draw_the_same_bits(random_seed, size):
+    cells = torch.arange(0, 3 * size[0] * size[1], 2)
+    drawn = []
+    for few in (0, rng.FEW_NUMBERS):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rng, "FEW_NUMBERS", few)
+            grid = source(random_seed, 7, 3)
+            listed = replace(grid, cells=cells)
+            drawn.append([one.bits("s", 2, size) for one in (grid, listed)])
+            drawn[-1] += [one.normal("s", 2, size) for one in (grid, listed)]
+    assert_close(*drawn, rtol=0, atol=0)
 
 
 def test_a_number_does_not_depend_on_how_many_channels_are_drawn():

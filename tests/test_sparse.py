@@ -163,6 +163,18 @@ def test_no_list_without_an_alive_mask_or_a_promise(sparse):
     assert rule.seen == [(1, 1, 100)] * 3
 
 
+def test_a_list_of_reduced_products_has_one_of_few_lengths():
+    rule = Asks()
+    alive = Alive("body", 0, 0.1, radius=0, dead="frozen")
+    automaton = one_level(rule, alive=alive, sparse=True)
+    state = row(*[0.5] * 70, *[0.0] * 30)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        after = automaton.step(state)
+        automaton.step(row(*[0.0] * 100))
+    assert rule.seen == [(1, 1, 128), (1, 1, 0)]
+    assert after["body"].flatten().tolist() == [1.5] * 70 + [0.0] * 30
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_levels_keep_their_dtype(dtype):
     state = state_of((6, 5), 0).to(dtype)

@@ -19,6 +19,7 @@ from nca import (
     Layout,
     Level,
     MLPTerm,
+    Noise,
     Program,
     RuleContext,
     ShapeError,
@@ -31,6 +32,7 @@ from nca import (
 )
 from nca.backends.sparse import SparseStepper
 from nca.backends.tiled.cuts import cut
+from nca.backends.tiled.layers import reduced
 from nca.backends.tiled.perception import tile_perception, unit_kernels
 from nca.backends.tiled.stepper import TiledStepper
 from nca.engine.rim import Rim
@@ -43,6 +45,8 @@ BODY = Layout([Level("body", 4)])
 
 class Kernel(UpdateRule):
     """A learned kernel, and a layer with relu."""
+
+    cellwise = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,6 +82,33 @@ class Halved(Kernel):
 
     def forward(self, view: View) -> Tensor:
         return view.own / 2
+
+
+STACK = Layout([Level("image", 1, input=True), Level("body", 3), Level("mind", 2)])
+
+
+class Reads(UpdateRule):
+    """Learned kernels over two levels, and a layer."""
+
+    def __init__(self, dim: int, own: str, other: str) -> None:
+        super().__init__()
+        self.reads, conv = ("own", other), {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[dim]
+        channels = {name: STACK[name].channels for name in (own, other)}
+        self.other = other
+        self.seen, self.beyond = conv(channels[own], 5, 3), conv(channels[other], 5, 3)
+        self.change = nn.Linear(5, channels[own])
+
+    def program(self) -> Program:
+        own = Correlation("own", self.seen.weight, self.seen.bias)
+        other = Correlation(self.other, self.beyond.weight)
+        layer = Layer(self.change.weight, self.change.bias, "relu")
+        return Program((MLPTerm((own, other), (layer,)),))
+
+
+def drawn_stack(size: tuple[int, ...], random_seed: int) -> State:
+    state = STACK.zeros(2, size, dtype=torch.float64, random_seed=random_seed)
+    drawn = {n: state.rng.normal(n, STACK[n].channels, state.size(n)).double() for n in state}
+    return state.replace(drawn)
 
 
 def growing(**settings: object) -> Automaton:
@@ -150,12 +181,17 @@ class TestPerception:
         kernels = unit_kernels(sides) if units else kernels
         topology, reach = Topology("torus"), [side // 2 for side in sides]
         level = torch.randn(2, 3, *size, dtype=torch.float64)
-        window = topology.pad(level, reach).movedim(1, -1).contiguous().requires_grad_()
+        if data.draw(st.booleans()):  # the same without a rim: over the edge, if it is no zeros
+            topology = Topology(data.draw(st.sampled_from(["torus", "replicate", "reflect"])))
+            window, boundaries = level.movedim(1, -1).contiguous(), topology.of(axes)
+        else:
+            window = topology.pad(level, reach).movedim(1, -1).contiguous()
+            boundaries = None
         each = [topology.correlate(level, k.expand(3, 1, *sides), groups=3) for k in kernels]
         wanted = torch.stack(each, dim=1).flatten(3).movedim(-1, 1).reshape(-1, len(kernels) * 3)
 
-        perception = tile_perception(kernels, window.shape[:-1], torch.float64)
-        flat = window.detach().view(-1, 3)
+        perception = tile_perception(kernels, window.shape[:-1], torch.float64, boundaries)
+        flat = window.view(-1, 3)
         assert_close(perception.perceive(flat), wanted)
         some = torch.arange(0, len(wanted), 2)
         assert_close(perception.perceive_some(flat, some), wanted[some])
@@ -181,6 +217,13 @@ class TestChoice:
             (learned(tiled=True), TiledStepper),
         ):
             assert type(chosen(automaton, drawn(automaton))) is kind
+
+    def test_where_each_neighbour_is_seen_apart_tiles_spare_the_dead_themselves(self):
+        frozen = Alive("body", 3, 9.0, dead="frozen")
+        automaton = learned(alive=frozen, fire_rate=0.5)
+        assert type(chosen(automaton, drawn(automaton))) is TiledStepper
+        automaton.sparse = True
+        assert type(chosen(automaton, drawn(automaton))) is SparseStepper
 
     def test_where_life_spares_cells_the_others_are_listed_while_they_are_few(self, monkeypatch):
         automaton = growing(alive=Alive("body", 3, 0.1), fire_rate=0.5)
@@ -275,6 +318,69 @@ class TestGradient:
         end = automaton.step(drawn(automaton).replace({"body": body}))["body"].square().sum()
         with pytest.raises(ShapeError, match="gradient has none"):
             torch.autograd.grad(end, body, create_graph=True)
+
+    @given(
+        data=st.data(),
+        dim=st.integers(1, 3),
+        above=st.sampled_from([-9.0, 0.0, 0.5, 1.0, 9.0]),
+        dead=st.sampled_from(["frozen", "cleared"]),
+        fire_rate=st.sampled_from([0.3, 0.7]),
+        random_seed=st.integers(0, 99),
+    )
+    def test_cells_that_a_mask_spares_change_neither_outcome_nor_gradient(
+        self, data, dim, above, dead, fire_rate, random_seed
+    ):
+        topology, size = data.draw(topologies(dim)), data.draw(sizes(dim, high=5))
+        state = drawn_stack(size, random_seed)
+        told = data.draw(st.sampled_from(list(STACK)))  # a mask that lasts, or one that does not
+        ends = []
+        for tiled in (False, True):
+            torch.manual_seed(random_seed)
+            automaton = Automaton(
+                STACK,
+                {"body": [Reads(dim, "body", "image")], "mind": [Reads(dim, "mind", "body")]},
+                topology=topology,
+                alive=Alive(told, 0, above, dead=dead),
+                noise=Noise(0.1),
+                fire_rate=fire_rate,
+                step_size=0.5,
+                tiled=tiled,
+                sparse=False,
+            ).double()
+            first = state.map(lambda level: level.clone().requires_grad_())
+            end = automaton.rollout(first, 3)
+            loss = torch.stack([end[name].square().sum() for name in ("body", "mind")]).sum()
+            sources = [*automaton.parameters(), *first.values()]
+            found = torch.autograd.grad(loss, sources, materialize_grads=True)
+            ends.append([*end.values(), *found])
+        assert_close(ends[1], ends[0])
+
+    def test_many_steps_of_a_lasting_mask_are_one_node_without_a_second_derivative(self):
+        automaton = Automaton(
+            STACK,
+            {"body": [Reads(2, "body", "image")], "mind": [Reads(2, "mind", "body")]},
+            alive=Alive("image", 0, 0.5, dead="frozen"),
+            fire_rate=0.5,
+        ).double()
+        state = drawn_stack((4, 4), 0)
+        mind = automaton.rollout(state, 5)["mind"]
+        assert mind.grad_fn is not None
+        (node,) = (one for one, _ in mind.grad_fn.next_functions if one)
+        assert not any("Rollout" in one.name() for one, _ in node.next_functions if one)
+        assert "Rollout" in node.name()
+        with pytest.raises(ShapeError, match="gradient has none"):
+            torch.autograd.grad(mind.sum(), [*automaton.parameters()], create_graph=True)
+
+    def test_a_list_of_reduced_products_has_one_of_few_lengths(self):
+        rows = torch.ones(70, 3)
+        assert reduced(rows, torch.float32) is rows
+        wide = reduced(rows, torch.bfloat16)
+        assert wide.shape == (128, 3)
+        assert wide.sum() == 210
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            stepper = chosen(learned(fire_rate=0.5), drawn(learned()))
+        assert isinstance(stepper, TiledStepper)
+        assert stepper.program.products == torch.bfloat16
 
     @pytest.mark.parametrize("made", [growing, learned])
     def test_reduced_products_are_near(self, made):

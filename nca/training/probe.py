@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch._C._autograd import _enable_profiler
-from torch._C._profiler import RecordScope
 from torch.autograd.profiler import profile
 
 from nca.errors import NCAError
@@ -39,22 +37,12 @@ def peak(call: Callable[[], object], device: torch.device) -> int:
     if device.type == "cuda":
         return _peak_on_gpu(call, device)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler chats on stderr
-    record: Any = _Allocations(profile_memory=True)
+    record: Any = profile(profile_memory=True)
     with record:
         call()
     events = (event for event in record.kineto_results.events() if event.name() == "[memory]")
     changes = sorted(((e.start_ns(), e.nbytes()) for e in events), key=itemgetter(0))
     return max(accumulate((change for _, change in changes), initial=0))
-
-
-class _Allocations(profile):
-    """Torch's profiler, which notes allocations alone: operations take most of its time."""
-
-    def _start_trace(self) -> None:
-        self.entered = True
-        none = {RecordScope.LITE_INTERPRETER}  # of the scopes of operations, one that we never run
-        enable: Any = _enable_profiler  # whose third argument its stub does not know
-        enable(self.config(), self.kineto_activities, none)
 
 
 def resident_peak(call: Callable[[], object], device: torch.device) -> int | None:

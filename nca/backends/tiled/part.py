@@ -234,7 +234,8 @@ class TilePart:
             if window is None:
                 continue
             few = FEW_UNITS if perception.units else FEW_STENCILS
-            if part.changing is not None and part.share < few and not self._maps(reading):
+            some = part.changing is not None and (self.keeps or part.share < few)
+            if part.changing is not None and some and not self._maps(reading):
                 flat = window.view(-1, window.shape[-1])
                 perception.add_gradient_of_some(rows[:-1].to(flat.dtype), part.changing, flat)
             else:

@@ -89,7 +89,7 @@ class TiledStepper(Stepper):
     def advance(self, state: State, steps: int, fire_rate: float) -> State:
         """Let many steps pass, where possible as one node; see `nca.engine.stepper.Stepper`."""
         alive = self._lasting_mask(state)
-        few = alive is not None and int(alive.sum()) * fire_rate <= FEW * alive.numel()
+        few = alive is not None and int(alive.sum()) * fire_rate <= WORTH_TILING * alive.numel()
         if steps < 2 or alive is None or not few:
             return super().advance(state, steps, fire_rate)
 
