@@ -21,7 +21,7 @@ from nca import (
 )
 from nca.checkpoint.trained import Trained
 from nca.export import write_html
-from nca.export.html import ENGINES, _web
+from nca.export.html import ENGINES, READINGS, _web
 from nca.export.page_data import check_exportable, page_data
 from nca.export.texels import Packer, base64_of, numbers_of
 from nca.registry.registry import registry
@@ -64,7 +64,7 @@ def two_levels(topology: Topology, channels: int = 5, **settings: object) -> Aut
 
 def tried_in(page: Page, told: dict, given: dict) -> dict:
     """Return what the scripts of a page, alone in a tab, make of trials."""
-    for name in ("rng.js", *ENGINES["webgl"]):
+    for name in ("rng.js", *ENGINES["webgl"], *(READINGS,) * bool(told["readings"])):
         page.add_script_tag(content=_web(name))
     return page.evaluate(
         "([plan, given]) => runTrials(document.createElement('canvas').getContext('webgl2'),"

@@ -24,7 +24,7 @@ from nca.export import plain_module
 from nca.export.c_source import stepped
 from nca.export.example import lively_state
 from nca.export.onnx_step import Step
-from nca.export.page_data import page_data
+from nca.export.page_data import check_exportable, page_data
 from nca.export.texels import Packer, base64_of, numbers_of
 from nca.export.verify import Difference
 from nca.model.build import describe_trained
@@ -202,6 +202,12 @@ def test_a_lively_state_is_moved_by_cells_of_the_coarsest_level():
             }
             moves.append(torch.tensor(found.state == state.replace(levels)))
     assert torch.stack(moves).any()
+
+
+def test_a_page_draws_on_cells_of_the_grid():
+    check_exportable(pyramid("two"), 2, "ground")
+    with pytest.raises(ExportError, match='one draws on "ground", a level of scale 4, and a page'):
+        check_exportable(pyramid("upside down"), 2, "ground")
 
 
 def test_tables_in_a_pyramid_are_no_c_program():

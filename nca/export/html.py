@@ -33,12 +33,11 @@ from nca.jsonl import dumps
 from nca.tasks.display import Display
 
 ENGINES = {
-    "webgl": ("webgl/shaders.js", "webgl/discrete.js", "webgl/readings.js", "webgl/engine.js"),
+    "webgl": ("webgl/shaders.js", "webgl/discrete.js", "webgl/engine.js"),
     "onnx": (
         *(
             "webgl/shaders.js",
             "webgl/discrete.js",
-            "webgl/readings.js",
             "webgl/engine.js",
             "onnx/tensors.js",
             "onnx/rearranged.js",
@@ -51,6 +50,9 @@ ENGINES = {
 
 BITS = "webgl/bits.js"
 """What computes as bits, beside the first of these ways."""
+
+READINGS = "webgl/readings.js"
+"""What reads levels of another resolution, likewise."""
 
 Engine: TypeAlias = Literal["webgl", "onnx"]
 HEXAGONS = "hexagons.js"
@@ -82,7 +84,8 @@ class Page:
     ) -> str:
         """Return the page, with what its trials have shown, or with trials to run."""
         data = {**self.data, "checked": checked.to_json() if checked else None}
-        scripts = ("rng.js", *ENGINES[self.engine], *(BITS,) * self.in_bits, *SHOWN)
+        more = (*(READINGS,) * bool(data["readings"]), *(BITS,) * self.in_bits)
+        scripts = ("rng.js", *ENGINES[self.engine], *more, *SHOWN)
         parts = {
             "TITLE": escape(data["name"]),
             "HEADING": escape(data["name"]).replace("_", "_<wbr>"),
@@ -112,7 +115,8 @@ def make_page(trained: Trained, steps: int, engine: Engine = "webgl") -> Page:
     display = trained.task.display()
     packer = Packer()
     names = list(trained.automaton.layout)
-    check_exportable(trained.automaton, display.first.axes)
+    drawn_on = display.drawing.level if display.drawing else ""
+    check_exportable(trained.automaton, display.first.axes, drawn_on)
     computed = None
     if engine == "onnx":
         computed = graph(*step_model(trained.automaton, display.first))

@@ -118,14 +118,23 @@ def _streams(automaton: Automaton, name: str) -> list[int]:
     return [number_of(part) for part in (parts if automaton.noise.kind == "normal" else [stream])]
 
 
-def check_exportable(automaton: Automaton, axes: int) -> None:
+def check_exportable(automaton: Automaton, axes: int, drawn_on: str = "") -> None:
     """Refuse what no page can run, whatever computes its steps.
 
+    Args:
+        automaton: What is exported.
+        axes: Of its grid.
+        drawn_on: The level that a person may draw on, if there is one.
+
     Raises:
-        ExportError: The grid has other than two axes, or skips remember states.
+        ExportError: The grid has other than two axes, one draws on a coarse level, or skips
+            remember states.
     """
     if axes != 2:
         raise _unfit(f"its grid has {axes} axes, and a page shows two", "--to onnx")
+    if drawn_on and (scale := automaton.layout[drawn_on].scale) > 1:
+        why = f'one draws on "{drawn_on}", a level of scale {scale}, and a page draws on cells'
+        raise _unfit(f"{why} of the grid", "--to onnx")
     if automaton.skips:
         raise ExportError(
             "its temporal skip connections remember states, which a page does not.",

@@ -1,9 +1,6 @@
 // Levels of another resolution: each way to read one in the grid of another is a shader, and what it
 // draws is a texture like that of a level. Rules name levels first, and then these.
 
-const sourceOf = (plan, number) =>
-  plan.levels[number] || plan.readings[number - plan.levels.length];
-
 // what a group of channels of a cell is; r: cells of the finer level for one of the coarser
 const WAYS = {
   mean: ({ factor: r }) => `vec4 sum = vec4(0.0);
@@ -37,19 +34,4 @@ void main() {
   ivec2 here = ivec2(gl_FragCoord.xy);
   ${[...Array(count).keys()].map((o) => `out${o} = seen(here, ${first + o});`).join(" ")}
 }`;
-}
-
-// whether something holds of a cell of the level that tells life, as the cells of a scale read it: of
-// any finer cell that one covers, or of the coarser cell that covers it
-function living(plan, scale, holds) {
-  const own = plan.levels[plan.alive.level].scale, r = scale / own;
-  if (r <= 1) return `bool living(ivec2 here) { return ${holds(`here / ${own / scale}`)}; }\n`;
-  return `bool living(ivec2 here) {
-  for (int n = 0; n < ${r * r}; ++n) {
-    ivec2 there = here * ${r} + ivec2(n % ${r}, n / ${r});
-    if (${holds("there")}) return true;
-  }
-  return false;
-}
-`;
 }

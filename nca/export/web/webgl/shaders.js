@@ -2,6 +2,9 @@
 
 const WIDE = 512; // texels in a row of the weights' texture
 const groupsOf = (channels) => Math.ceil(channels / 4);
+// a level by its number, or what rules read of one in the grid of another (`readings.js`)
+const sourceOf = (plan, number) =>
+  plan.levels[number] || plan.readings[number - plan.levels.length];
 const literal = (number) => (/[.e]/.test(String(number)) ? String(number) : `${number}.0`);
 
 const ACTIVATIONS = {
@@ -72,6 +75,21 @@ function lives(plan) {
     for (int dx = -${radius}; dx <= ${radius}; ++dx)
       most = max(most, at(level, here + ivec2(dx, dy), ${channel >> 2})[${channel & 3}]);
   return most > ${literal(above)};
+}
+`;
+}
+
+// whether something holds of a cell of the level that tells life, as the cells of a scale read it: of
+// any finer cell that one covers, or of the coarser cell that covers it
+function living(plan, scale, holds) {
+  const own = plan.levels[plan.alive.level].scale, r = scale / own;
+  if (r <= 1) return `bool living(ivec2 here) { return ${holds(`here / ${own / scale}`)}; }\n`;
+  return `bool living(ivec2 here) {
+  for (int n = 0; n < ${r * r}; ++n) {
+    ivec2 there = here * ${r} + ivec2(n % ${r}, n / ${r});
+    if (${holds("there")}) return true;
+  }
+  return false;
 }
 `;
 }
