@@ -12,9 +12,12 @@ one for an automaton and a state; `nca bench RECIPE` times them beside each othe
   cache, for rules that declare perception and layers (`nca.why_not_tiled`). Cells perceive by a
   sparse product, those that do not fire skip the layers, and the gradient is computed by hand from
   states and lists of cells alone. It is chosen where cells perceive by stencils, or where at most
-  three quarters of them fire; where an alive mask spares cells, as long as more than a third of the
-  grid can change. It has no second derivatives: `tiled=False` for those. A rule with hooks, or with
-  a forward beside its program, is not replaced by its program.
+  three quarters of them fire; where an alive mask spares cells and they perceive by stencils, as
+  long as more than a third of the grid can change. Where a mask lasts (the dead are frozen, and no
+  rule writes the level that tells life) many steps are one node of the graph, which works in place
+  and keeps what the layers of the changing cells were given. It has no second derivatives:
+  `tiled=False` for those. A rule with hooks, or with a forward beside its program, is not replaced
+  by its program.
 - `joint`: automata of one shape as one step, each with weights of its own (`nca.Population`).
 - `changing`: which cells change in a step.
 - `compiled`: one step by `torch.compile`. `[train] compile = "auto"` times on the run's own next

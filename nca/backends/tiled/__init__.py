@@ -8,5 +8,6 @@
 - `part`: the work on one tile.
 - `work`: the work of one step.
 - `step`: one step as one node of the graph.
+- `rollout`: many steps as one node, where a mask that lasts spares cells.
 - `stepper`: `TiledStepper`, and the reasons why a state cannot be stepped in tiles.
 """

@@ -52,7 +52,7 @@ def small_tiles(few: float) -> Iterator[None]:
     settings = {
         (work, "CELLS"): 6,
         (work, "FEW"): few,
-        **{(part, name): few for name in ("FEW", "FEW_STENCILS", "FEW_UNITS")},
+        **{(part, name): few for name in ("FEW", "ALL_BUT_FEW", "FEW_STENCILS", "FEW_UNITS")},
     }
     before = {place: getattr(*place) for place in settings}
     try:
