@@ -14,7 +14,6 @@ from torch import Tensor
 from nca.backends.changing import changing_cells, may_change
 from nca.backends.tiled.cuts import cut
 from nca.backends.tiled.lowering import TiledTerm, lower_to_tiles
-from nca.backends.tiled.part import FEW
 from nca.backends.tiled.program import TiledProgram
 from nca.backends.tiled.rollout import TiledRollout
 from nca.backends.tiled.step import TiledStep, move_channels_last

@@ -79,20 +79,9 @@ function lives(plan) {
 `;
 }
 
-// whether something holds of a cell of the level that tells life, as the cells of a scale read it: of
-// any finer cell that one covers, or of the coarser cell that covers it
-function living(plan, scale, holds) {
-  const own = plan.levels[plan.alive.level].scale, r = scale / own;
-  if (r <= 1) return `bool living(ivec2 here) { return ${holds(`here / ${own / scale}`)}; }\n`;
-  return `bool living(ivec2 here) {
-  for (int n = 0; n < ${r * r}; ++n) {
-    ivec2 there = here * ${r} + ivec2(n % ${r}, n / ${r});
-    if (${holds("there")}) return true;
-  }
-  return false;
-}
-`;
-}
+// whether something holds of a cell of the level that tells life, as the cells of a scale read it
+const living = (plan, scale, holds) => scale === plan.levels[plan.alive.level].scale
+  ? `bool living(ivec2 here) { return ${holds("here")}; }\n` : livingAcross(plan, scale, holds);
 
 // four inputs of a layer, to one group of outputs
 const product = (k, u) =>
