@@ -2,7 +2,7 @@
 
 const WIDE = 512; // texels in a row of the weights' texture
 const groupsOf = (channels) => Math.ceil(channels / 4);
-// a level by its number, or what rules read of one in the grid of another (`readings.js`)
+// a level, or what is read of one in the grid of another
 const sourceOf = (plan, number) =>
   plan.levels[number] || plan.readings[number - plan.levels.length];
 const literal = (number) => (/[.e]/.test(String(number)) ? String(number) : `${number}.0`);
@@ -248,8 +248,7 @@ void main() {
 }`;
 }
 
-// empty a disc of a level (mode 0), or set the first state into it, moved by some cells (mode 1); the
-// disc is in cells of the grid, of which one of a coarse level spans several
+// empty a disc of a level (mode 0), or set the first state into it, moved by some cells (mode 1)
 function touchShader(first, count, groups, scale) {
   return `${HEAD}uniform sampler2DArray own, seed;
 uniform vec2 centre; uniform float radius; uniform int mode; uniform ivec2 shift;
