@@ -64,7 +64,8 @@ def two_levels(topology: Topology, channels: int = 5, **settings: object) -> Aut
 
 def tried_in(page: Page, told: dict, given: dict) -> dict:
     """Return what the scripts of a page, alone in a tab, make of trials."""
-    for name in ("rng.js", *ENGINES["webgl"], *(READINGS,) * bool(told["readings"])):
+    coarse = any(level["scale"] > 1 for level in told["levels"])
+    for name in ("rng.js", *ENGINES["webgl"], *(READINGS,) * coarse):
         page.add_script_tag(content=_web(name))
     return page.evaluate(
         "([plan, given]) => runTrials(document.createElement('canvas').getContext('webgl2'),"

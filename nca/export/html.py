@@ -79,12 +79,17 @@ class Page:
         """Whether cells are stepped as bits."""
         return any(level["bits"] for level in self.data["levels"])
 
+    @property
+    def of_many_scales(self) -> bool:
+        """Whether levels differ in resolution."""
+        return any(level["scale"] > 1 for level in self.data["levels"])
+
     def html(
         self, checked: Difference | NotCompared | None = None, tried: dict[str, Any] | None = None
     ) -> str:
         """Return the page, with what its trials have shown, or with trials to run."""
         data = {**self.data, "checked": checked.to_json() if checked else None}
-        more = (*(READINGS,) * bool(data["readings"]), *(BITS,) * self.in_bits)
+        more = (*(READINGS,) * self.of_many_scales, *(BITS,) * self.in_bits)
         scripts = ("rng.js", *ENGINES[self.engine], *more, *SHOWN)
         parts = {
             "TITLE": escape(data["name"]),

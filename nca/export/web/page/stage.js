@@ -115,8 +115,7 @@ class Stage {
     target.getContext("2d").drawImage(this.canvas, 0, this.canvas.height - h, w, h, 0, 0, w, h);
   }
 
-  // how many cells of the grid choose each class, and how many choose at all; a cell of a coarse
-  // level chooses for all that it spans
+  // how many cells of the grid choose each class, and how many at all; a coarse cell for all of its
   votes(number) {
     const gl = this.gl, view = this.look(number), [high, wide] = this.looks[number].size;
     const [height, width] = this.size, by = width / wide;

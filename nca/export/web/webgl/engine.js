@@ -6,8 +6,7 @@ const numbersOf = (text) => {
 };
 
 class Engine {
-  // size: [height, width] of the grid; numbers are wide where the card can draw into such, else
-  // half as wide
+  // size: [height, width]; wide numbers where the card can draw into them, else half as wide
   constructor(gl, plan, size, halved = false) {
     this.gl = gl;
     this.plan = plan;
@@ -259,8 +258,7 @@ class Engine {
     return numbers;
   }
 
-  // where the first state lies on a grid of another size, in cells: in its middle, as far as cells
-  // of the coarsest level can
+  // where the first state lies on a grid of another size: in its middle, by the coarsest cells
   get offset() {
     const coarsest = Math.max(...this.levels.map((level) => level.scale));
     return this.size.map((side, axis) =>

@@ -35,3 +35,17 @@ void main() {
   ${[...Array(count).keys()].map((o) => `out${o} = seen(here, ${first + o});`).join(" ")}
 }`;
 }
+
+// what holds of any finer cell that one covers, or of the coarser cell that covers it
+function livingAcross(plan, scale, holds) {
+  const own = plan.levels[plan.alive.level].scale, r = scale / own;
+  if (r <= 1) return `bool living(ivec2 here) { return ${holds(`here / ${own / scale}`)}; }\n`;
+  return `bool living(ivec2 here) {
+  for (int n = 0; n < ${r * r}; ++n) {
+    ivec2 there = here * ${r} + ivec2(n % ${r}, n / ${r});
+    if (${holds("there")}) return true;
+  }
+  return false;
+}
+`;
+}

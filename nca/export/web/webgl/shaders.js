@@ -2,7 +2,7 @@
 
 const WIDE = 512; // texels in a row of the weights' texture
 const groupsOf = (channels) => Math.ceil(channels / 4);
-// a level by its number, or what rules read of one in the grid of another (`readings.js`)
+// a level, or what is read of one in the grid of another
 const sourceOf = (plan, number) =>
   plan.levels[number] || plan.readings[number - plan.levels.length];
 const literal = (number) => (/[.e]/.test(String(number)) ? String(number) : `${number}.0`);
@@ -79,20 +79,9 @@ function lives(plan) {
 `;
 }
 
-// whether something holds of a cell of the level that tells life, as the cells of a scale read it: of
-// any finer cell that one covers, or of the coarser cell that covers it
-function living(plan, scale, holds) {
-  const own = plan.levels[plan.alive.level].scale, r = scale / own;
-  if (r <= 1) return `bool living(ivec2 here) { return ${holds(`here / ${own / scale}`)}; }\n`;
-  return `bool living(ivec2 here) {
-  for (int n = 0; n < ${r * r}; ++n) {
-    ivec2 there = here * ${r} + ivec2(n % ${r}, n / ${r});
-    if (${holds("there")}) return true;
-  }
-  return false;
-}
-`;
-}
+// whether something holds of a cell of the level that tells life, as the cells of a scale read it
+const living = (plan, scale, holds) => scale === plan.levels[plan.alive.level].scale
+  ? `bool living(ivec2 here) { return ${holds("here")}; }\n` : livingAcross(plan, scale, holds);
 
 // four inputs of a layer, to one group of outputs
 const product = (k, u) =>
@@ -259,8 +248,7 @@ void main() {
 }`;
 }
 
-// empty a disc of a level (mode 0), or set the first state into it, moved by some cells (mode 1); the
-// disc is in cells of the grid, of which one of a coarse level spans several
+// empty a disc of a level (mode 0), or set the first state into it, moved by some cells (mode 1)
 function touchShader(first, count, groups, scale) {
   return `${HEAD}uniform sampler2DArray own, seed;
 uniform vec2 centre; uniform float radius; uniform int mode; uniform ivec2 shift;
