@@ -355,6 +355,26 @@ class TestGradient:
             ends.append([*end.values(), *found])
         assert_close(ends[1], ends[0])
 
+    def test_few_cells_of_one_level_may_change_and_many_of_another(self):
+        state, ends = drawn_stack((12, 12), 0), []
+        state["body"][:, 0] = 0
+        state["body"][:, 0, ::4, ::4] = 1
+        for tiled in (False, True):
+            torch.manual_seed(0)
+            automaton = Automaton(
+                STACK,
+                {"body": [Reads(2, "body", "image")], "mind": [Reads(2, "mind", "body")]},
+                alive=Alive("body", 0, 0.1),  # all cells of the body may change: 35 %
+                fire_rate=0.35,
+                tiled=tiled,
+                sparse=False,
+            ).double()
+            end = automaton.step(state)
+            loss = end["body"].square().sum() + end["mind"].square().sum()
+            sources = list(automaton.parameters())
+            ends.append(torch.autograd.grad(loss, sources, materialize_grads=True))
+        assert_close(ends[1], ends[0])
+
     def test_many_steps_of_a_lasting_mask_are_one_node_without_a_second_derivative(self):
         automaton = Automaton(
             STACK,

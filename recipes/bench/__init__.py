@@ -33,10 +33,28 @@ nets of two layers 4.8 times as fast as the notebook's of three by rolls and con
 times in bfloat16; the notebook's very nets (`seed_glom`, summed in its order so that published
 states come out) 1.25 times, 1.8 times in bfloat16 (10 steps, two rounds).
 
-Beside CAX 0.3.3 on JAX 0.10.2 (`tests/beside_cax.py`; growing at batch 8 over 64 steps, one thread,
-processor time, two runs): a training iteration takes CAX 83 and 88 s, the engine 0.95 and 0.89 s
-where 28 % of the cells live (87 and 99 times as fast; in bfloat16 120 and 123 times), the plain
-step on the whole grid 5.0 and 4.3 s; a forward rollout 2.1 and 2.3 s against 0.35 and 0.40 s.
+Beside CAX 0.4.4 on JAX 0.12.0 and flax 0.12.12, and by hand in torch 2.14.1 with `torch.compile` of
+the step (`tests/beside_cax.py 2`; one core of a loaded AMD EPYC, one thread, float32, processor
+time, the least of two rounds in one run; CAX has no noise, and its growing grid is no torus for
+its alive mask):
+
+    ms                          growing_72          self_classifying_28
+                            forward  training       forward    training
+    CAX                         576    23,354           175      14,705
+    CAX, remat                  629    26,292           193      14,285
+    torch.compile by hand       363     1,046           375         753
+    plain step                  304       870           268         629
+    nca                         112       240            46          94
+
+What is chosen on a CPU, beside the other ways (`tests/choice_time.py`; one thread of a loaded AMD
+EPYC, the least of three rounds), ms of a training iteration:
+
+    self_classifying_28              dense  lists  tiles  chosen
+      float32, 16 % alive              661    104     80      79
+      bfloat16, 16 % alive             397     99     72      73
+      float32, 28 % alive              678    155    131     128
+    growing_72, float32, 28 % alive    935    245    244     242
+      bfloat16, 28 % alive             483    197    247     196
 
 Memory modes, one thread of a shared two-core CPU, one run, batch 8, 32 to 48 steps:
 
