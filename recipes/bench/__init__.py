@@ -38,13 +38,13 @@ the step (`tests/beside_cax.py 2`; one core of a loaded AMD EPYC, one thread, fl
 time, the least of two rounds in one run; CAX has no noise, and its growing grid is no torus for
 its alive mask):
 
-    ms                          growing_72          self_classifying_28
-                            forward  training       forward    training
-    CAX                         576    23,354           175      14,705
-    CAX, remat                  629    26,292           193      14,285
-    torch.compile by hand       363     1,046           375         753
-    plain step                  304       870           268         629
-    nca                         112       240            46          94
+    ms                        growing_72        texture_128   self_classifying_28
+                      forward  training  forward  training    forward  training
+    CAX                   576    23,354      337    11,844        175    14,705
+    CAX, remat            629    26,292      393    12,033        193    14,285
+    compiled by hand      363     1,046      223       613        375       753
+    plain step            304       870      199       544        268       629
+    nca                   112       240      117       324         46        94
 
 What is chosen on a CPU, beside the other ways (`tests/choice_time.py`; one thread of a loaded AMD
 EPYC, the least of three rounds), ms of a training iteration:
