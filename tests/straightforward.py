@@ -47,13 +47,13 @@ def growing(automaton: Automaton, compiled: bool) -> Rollout:
     (rule,) = automaton.rules_of("body")
     assert isinstance(rule, Growing)
     life, rate = automaton.alive, automaton.fire_rate
+    channel, above = (life.channel, life.above) if life else (0, 0.0)
     stencils = rule.perception.kernels
     channels = rule.perception.channels
 
     def alive(body: Tensor) -> Tensor:
-        assert life
-        mature = F.pad(body[:, life.channel : life.channel + 1], (1, 1, 1, 1), mode="circular")
-        return F.max_pool2d(mature, 3, stride=1) > life.above
+        mature = F.pad(body[:, channel : channel + 1], (1, 1, 1, 1), mode="circular")
+        return F.max_pool2d(mature, 3, stride=1) > above
 
     def step(body: Tensor) -> Tensor:
         kernels = stencils.repeat(channels, 1, 1).unsqueeze(1)

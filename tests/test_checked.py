@@ -56,36 +56,36 @@ def rule(name: str, **options: object) -> UpdateRule:
 # what the tiny recipe says in place of what, and the call that says the same
 DOORS = {
     "a skip every 0 steps": (
-        (ALIVE, "skips = [{ every = 0, weight = 0.1 }]"),
+        (ALIVE, ALIVE + "\nskips = [{ every = 0, weight = 0.1 }]"),
         lambda: Skip(0, 0.1),
     ),
     "a skip that counts by truth": (
-        (ALIVE, "skips = [{ every = true, weight = 0.1 }]"),
+        (ALIVE, ALIVE + "\nskips = [{ every = true, weight = 0.1 }]"),
         lambda: Skip(True, 0.1),
     ),
     "a skip without a name": (
-        (ALIVE, 'skips = [{ every = 2, weight = 0.1, levels = ["body", ""] }]'),
+        (ALIVE, ALIVE + '\nskips = [{ every = 2, weight = 0.1, levels = ["body", ""] }]'),
         lambda: Skip(2, 0.1, levels=["body", ""]),
     ),
     "a skip of weight nan": (
-        (ALIVE, "skips = [{ every = 2, weight = nan }]"),
+        (ALIVE, ALIVE + "\nskips = [{ every = 2, weight = nan }]"),
         lambda: Skip(2, float("nan")),
     ),
     "a skip into the input": (
-        (ALIVE, 'skips = [{ every = 2, weight = 0.1, levels = ["image"] }]'),
+        (ALIVE, ALIVE + '\nskips = [{ every = 2, weight = 0.1, levels = ["image"] }]'),
         lambda: automaton(skips=[Skip(2, 0.1, levels=("image",))]),
     ),
     "unknown noise": (
-        (ALIVE, 'noise = { scale = 0.1, kind = "gaussian" }'),
+        (ALIVE, ALIVE + '\nnoise = { scale = 0.1, kind = "gaussian" }'),
         lambda: Noise(0.1, "gaussian"),
     ),
     "nearly known noise": (
-        (ALIVE, 'noise = { scale = 0.1, kind = "unifrom" }'),
+        (ALIVE, ALIVE + '\nnoise = { scale = 0.1, kind = "unifrom" }'),
         lambda: Noise(0.1, "unifrom"),
     ),
-    "negative noise": ((ALIVE, "noise = -0.5"), lambda: Noise(-0.5)),
-    "infinite noise": ((ALIVE, "noise = { scale = inf }"), lambda: Noise(float("inf"))),
-    "noise in words": ((ALIVE, 'noise = { scale = "0.1" }'), lambda: Noise("0.1")),
+    "negative noise": ((ALIVE, ALIVE + "\nnoise = -0.5"), lambda: Noise(-0.5)),
+    "infinite noise": ((ALIVE, ALIVE + "\nnoise = { scale = inf }"), lambda: Noise(float("inf"))),
+    "noise in words": ((ALIVE, ALIVE + '\nnoise = { scale = "0.1" }'), lambda: Noise("0.1")),
     "unknown dead": (
         ("above = 0.1", 'above = 0.1, dead = "gone"'),
         lambda: Alive("image", 0, 0.1, dead="gone"),
