@@ -30,7 +30,7 @@ from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.errors import ExportError
 from nca.export.page_bits import bits_of
-from nca.export.readings import Readings
+from nca.export.readings import ResampledLevels
 from nca.export.texels import Packer, base64_of, perceived_order
 
 MOST_COLUMNS, MOST_GATES = 1 << 20, 2048
@@ -54,7 +54,7 @@ def page_data(
     Raises:
         ExportError: The automaton does something that the page cannot do; all of it is named.
     """
-    size, readings = first.grid_size, Readings(automaton.layout)
+    size, readings = first.grid_size, ResampledLevels(automaton.layout)
     programs = {name: [] for name in automaton.layout} if graph else _programs(automaton)
     names = list(automaton.layout)
     bits = {} if graph else bits_of(automaton, first)
@@ -172,7 +172,9 @@ def _said(rule: UpdateRule) -> str:
     return f"rule {type(rule).__name__}"
 
 
-def _term(term: Term, context: RuleContext, readings: Readings, packer: Packer) -> dict[str, Any]:
+def _term(
+    term: Term, context: RuleContext, readings: ResampledLevels, packer: Packer
+) -> dict[str, Any]:
     if isinstance(term, DecayTerm):
         return {"kind": "decay", "rate": torch.as_tensor(term.rate).item()}
     if isinstance(term, AttentionTerm):
@@ -226,7 +228,9 @@ def _gates(term: GatesTerm) -> dict[str, Any]:
     }
 
 
-def _net(term: MLPTerm, context: RuleContext, readings: Readings, packer: Packer) -> dict[str, Any]:
+def _net(
+    term: MLPTerm, context: RuleContext, readings: ResampledLevels, packer: Packer
+) -> dict[str, Any]:
     perceptions = [one for one in term.perceptions if not isinstance(one, Location)]
     first = perceptions[0]
     if len(perceptions) > 1 and any(isinstance(one, Stencils) for one in perceptions):
@@ -259,7 +263,10 @@ def _net(term: MLPTerm, context: RuleContext, readings: Readings, packer: Packer
 
 
 def _perception(
-    perception: Correlation | Stencils, context: RuleContext, readings: Readings, packer: Packer
+    perception: Correlation | Stencils,
+    context: RuleContext,
+    readings: ResampledLevels,
+    packer: Packer,
 ) -> dict[str, Any]:
     level = readings.place(context, perception.level)
     if isinstance(perception, Correlation):

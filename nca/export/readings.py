@@ -12,7 +12,7 @@ from nca.engine.resample import Coarsen, Refine
 
 
 @dataclass(frozen=True)
-class Reading:
+class ResampledLevel:
     """A level in the grid of another scale.
 
     Attributes:
@@ -30,8 +30,8 @@ class Reading:
     channels: int
 
 
-class Readings:
-    """All readings of an automaton, each once.
+class ResampledLevels:
+    """All levels of an automaton that rules read in another resolution, each once.
 
     Args:
         layout: Its levels.
@@ -39,7 +39,7 @@ class Readings:
 
     def __init__(self, layout: Layout) -> None:
         self.names = list(layout)
-        self._found: list[Reading] = []
+        self._found: list[ResampledLevel] = []
 
     def place(self, context: RuleContext, name: str) -> int:
         """Return the number of a level as rules read it, of the levels or beyond them.
@@ -53,7 +53,7 @@ class Readings:
         if way is None:
             return number
         factor = resampling.factor(level.scale)
-        reading = Reading(number, way, factor, resampling.scale, level.channels)
+        reading = ResampledLevel(number, way, factor, resampling.scale, level.channels)
         if reading not in self._found:
             self._found.append(reading)
         return len(self.names) + self._found.index(reading)
