@@ -129,7 +129,7 @@ if TYPE_CHECKING:
     from nca.render.load import to_rgb_on_white as to_rgb_on_white
     from nca.render.picture_files import pictures_in as pictures_in
     from nca.streaming.grid_file import GridFile as GridFile
-    from nca.streaming.grid_file import stream as stream
+    from nca.streaming.stream import stream as stream
     from nca.tasks.batch import Batch as Batch
     from nca.tasks.damage import Damage as Damage
     from nca.tasks.display import Canvas as Canvas
@@ -216,10 +216,8 @@ NAMES = {
         "BatchSharding",
         "GridSharding",
     ),
-    "nca.streaming.grid_file": (
-        "GridFile",
-        "stream",
-    ),
+    "nca.streaming.grid_file": ("GridFile",),
+    "nca.streaming.stream": ("stream",),
     # train
     "nca.tasks.task": (
         "Task",

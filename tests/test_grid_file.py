@@ -27,7 +27,8 @@ from nca import (
     stream,
 )
 from nca.registry.registry import registry
-from nca.streaming import grid_file as vast
+from nca.streaming import grid_file
+from nca.streaming.stream import reach
 from nca.validation.arguments import takes_context
 
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -87,9 +88,9 @@ def test_tiles_of_a_pyramid_have_the_future_of_the_whole(tmp_path, radius, bound
 def test_how_far_a_step_of_a_pyramid_reaches_is_counted_in_cells_of_the_grid():
     made = automaton(1, "torus", None, None, PYRAMID)
     # the body, of scale 2, sees 1 of its cells far, and a coarser cell of 4 more: up to whole ones
-    assert vast.reach(made) == 8
+    assert reach(made) == 8
     made.alive = Alive("body", 3, 0.1, radius=1)
-    assert vast.reach(made) == 12
+    assert reach(made) == 12
 
 
 def test_a_cell_that_comes_alive_is_seen_as_far_as_it_counts(tmp_path):
@@ -97,11 +98,11 @@ def test_a_cell_that_comes_alive_is_seen_as_far_as_it_counts(tmp_path):
     layout = Layout([Level("body", 4)])
     rule = registry.get("rule", "growing")(RuleContext(layout, "body"), hidden=3)
     made = Automaton(layout, {"body": [rule]}, alive=Alive("body", 3, 0.1)).double()
-    assert vast.reach(made) == 2
+    assert reach(made) == 2
     made.alive = Alive("body", 3, 0.1, radius=3, dead="frozen")
-    assert vast.reach(made) == 3
+    assert reach(made) == 3
     made.alive = None
-    assert vast.reach(made) == 1
+    assert reach(made) == 1
 
 
 @given(
@@ -125,7 +126,7 @@ def test_life_is_the_same_bit_by_bit_on_any_torus(tmp_path_factory, size, tile, 
     assert whole(kept)["world"].float().equal(wanted["world"])
 
 
-@pytest.mark.parametrize("dtype", vast.STORED)
+@pytest.mark.parametrize("dtype", grid_file.STORED)
 def test_numbers_are_kept_as_they_are_asked_for(tmp_path, dtype):
     numbers = torch.tensor([0.0, -1.5, 3.140625, 7e4]).to(dtype).view(1, 1, 2, 2)
     kept = GridFile.create(tmp_path, Layout([Level("body", 1)]), (2, 2), dtype=dtype)
@@ -198,7 +199,7 @@ def test_remembered_states_and_senseless_numbers_are_refused(tmp_path):
 
 def test_a_grid_without_room_is_refused(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")(9, 9, 7 * 4 * 12 * 2 - 1)
-    monkeypatch.setattr(vast.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(grid_file.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(StorageError, match="the grid takes"):
         GridFile.create(tmp_path, LAYOUT, (4, 3), dtype=torch.float32)
     assert not list(tmp_path.iterdir())

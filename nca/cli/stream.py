@@ -111,8 +111,9 @@ def stream_command(
     from nca.device import demand_float64, hardware, pick_device
     from nca.render.sheet import demand_format, save_image
     from nca.streaming.fill_and_draw import draw, fill_random, plain_colours, tile_first_states
-    from nca.streaming.grid_file import GridFile, demand_whole_numbers, stream
+    from nca.streaming.grid_file import GridFile
     from nca.streaming.kept_grid import KeptGrid
+    from nca.streaming.stream import demand_whole_numbers, stream
 
     load_plugins(plugin, checkpoint if trust else None)
     wanted, cells = pick_device(device), sides(size, "--size")

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from nca.checkpoint.trained import Trained
 from nca.errors import PictureError, StorageError
-from nca.streaming.grid_file import GridFile, stream
+from nca.streaming.grid_file import GridFile
+from nca.streaming.stream import stream
 from nca.tasks.batch import Batch
 from nca.tasks.prediction import Prediction, Value
 from nca.types import Size

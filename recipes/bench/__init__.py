@@ -76,6 +76,17 @@ steps spare dead cells, which is worth more.
 Several processes on two CPU cores (`glom_mnist`, 80 iterations, medians, one run each): one process
 with one thread trains 261 images/s, two processes 329, and one process with two threads 342.
 
+Threads beside other processes (`glom_mnist` in float32, batch 64, two CPU cores, images a second,
+means of two turns of 4 s in one run):
+
+                                       alone  one busy process  two
+    one thread                           722               652  407
+    two threads in each operation        801               264  240
+    two half batches on two threads      798               586  322
+
+A run takes the better of the first two by the clock, and looks again when its throughput changes.
+Half batches on threads lose least of all where two threads are kept, and win nowhere.
+
 Pages (`nca export growing --to html`): 94 kB; the greatest difference from torch after 20 random
 steps was 1.2e-6 for `growing` (numbers up to 7.3) and 3.7e-4 for `glom_mnist` (numbers up to
 1,700), in software WebGL2. With `--engine onnx`, on one core, `growing` takes 34 ms a step and

@@ -17,7 +17,7 @@ from nca.engine.resample import Coarsen, Refine, Resampling
 from nca.engine.state import State
 from nca.engine.window import Window
 from nca.errors import NCAError
-from nca.streaming.grid_file import reach
+from nca.streaming.stream import reach
 from nca.testing.compare import demand_close, demand_moved, demand_states_close
 from nca.testing.harness import FLAT, Harness, PlaceRule, Scales
 from nca.testing.law import Law
