@@ -38,7 +38,7 @@ if installed("hypothesis"):
     settings.register_profile(
         "dev", max_examples=25, derandomize=True, deadline=None, database=None
     )
-    settings.register_profile("ci", settings.get_profile("dev"), max_examples=100)
+    settings.register_profile("ci", settings.get_profile("dev"), max_examples=60)
     settings.load_profile(
         os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
     )
