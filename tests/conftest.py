@@ -9,8 +9,9 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,9 @@ import pytest
 # run on the host, so that they can be tested there
 if not any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/dxg")):
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# commands that tests start share the cores with other tests: their threads would only wait
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from machine import SkippableModule, installed, require_gpu
@@ -34,12 +38,20 @@ if installed("hypothesis"):
     settings.register_profile(
         "dev", max_examples=25, derandomize=True, deadline=None, database=None
     )
-    settings.register_profile("ci", settings.get_profile("dev"), max_examples=200)
+    settings.register_profile("ci", settings.get_profile("dev"), max_examples=60)
     settings.load_profile(
         os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
     )
     # what Hypothesis notes for itself goes elsewhere than into the working directory
     configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "nca-hypothesis")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker whole files, as far as that goes: what they build is built once."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> SkippableModule:
@@ -56,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="VERSION",
         help="compile the programs of all automata with this Triton, which pip fetches; or with "
-        "the one in this folder, or the installed one",
+        "the one in this folder, or the installed one; after a colon, for one card: 80 or 90",
     )
 
 
@@ -73,6 +85,16 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, lambda *_: None)
     # our tensors are small: threads would only wait for each other, the more so under xdist
     torch.set_num_threads(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while a million objects are made that stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

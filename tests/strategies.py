@@ -1,6 +1,7 @@
 """Our inputs as words; those that laws need are in `nca.testing.strategies`."""
 
 import torch
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from torch import Tensor
@@ -19,6 +20,7 @@ from nca.testing.strategies import grid_sizes as sizes
 from nca.testing.strategies import side_lengths as sides
 
 __all__ = [
+    "at_most",
     "axes",
     "boundaries",
     "dtypes",
@@ -35,6 +37,11 @@ __all__ = [
     "tensors",
     "topologies",
 ]
+
+
+def at_most(count: int) -> settings:
+    """Settings for examples that are dear: no more than these, whatever the profile says."""
+    return settings(max_examples=min(count, settings.default.max_examples))
 
 
 def axes() -> SearchStrategy[int]:

@@ -78,7 +78,7 @@ def gradients(one: Automaton, state: State, steps: int) -> list[torch.Tensor]:
     return torch.autograd.grad(loss, list(one.parameters()))  # pyright: ignore
 
 
-@pytest.mark.parametrize("memory", ["store", "recompute", "segments"])
+@pytest.mark.parametrize("memory", ["store", "segments"])
 def test_a_compiled_rollout_and_its_gradient_are_the_plain_ones(memory, quick):
     plain = automaton()
     plain.memory = ActivationMemory(memory)

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from nca.training.run import Run
 from nca.validation.faults import OptionError
 from nca_plugins.own_data.names import CIFAR_ARCHIVES
 
-torchvision = pytest.importorskip("torchvision", reason="it needs the extra datasets")
+if find_spec("torchvision") is None:  # to import it takes seconds: the tests do
+    pytest.skip("it needs the extra datasets", allow_module_level=True)
 
 IMAGES = (np.arange(6 * 28 * 28) * 7 % 256).astype(np.uint8).reshape(6, 28, 28)
 LABELS = np.array([3, 1, 2, 9, 5, 1], dtype=np.uint8)
@@ -52,10 +54,12 @@ def lay(folder: Path, names: tuple[str, str], labels: bytes) -> None:
 
 
 def test_kuzushiji_is_what_torchvision_reads(tmp_path):
+    from torchvision.datasets import KMNIST
+
     raw = tmp_path / "KMNIST" / "raw"
     for split in ("train", "t10k"):
         lay(raw, (f"{split}-images-idx3-ubyte", f"{split}-labels-idx1-ubyte"), idx(LABELS))
-    theirs = torchvision.datasets.KMNIST(tmp_path, train=False)
+    theirs = KMNIST(tmp_path, train=False)
     ours = fetched("KMNIST")
     loaded = ours.load("test", tmp_path)
     assert torch.equal(loaded.images[:, 0], theirs.data)
@@ -64,10 +68,12 @@ def test_kuzushiji_is_what_torchvision_reads(tmp_path):
 
 
 def test_qmnist_has_whole_numbers_for_labels(tmp_path):
+    from torchvision.datasets import QMNIST
+
     wide = np.stack([LABELS.astype(int), *[np.arange(6) * 100] * 7], axis=1)
     names = ("qmnist-test-images-idx3-ubyte", "qmnist-test-labels-idx2-int")
     lay(tmp_path / "QMNIST" / "raw", names, idx(wide, 12))
-    theirs = torchvision.datasets.QMNIST(tmp_path, what="test")
+    theirs = QMNIST(tmp_path, what="test")
     loaded = fetched("QMNIST").load("test", tmp_path)
     assert loaded.labels.tolist() == [target for _, target in theirs] == LABELS.tolist()
     assert torch.equal(loaded.images[:, 0], theirs.data)
@@ -75,9 +81,11 @@ def test_qmnist_has_whole_numbers_for_labels(tmp_path):
 
 @pytest.mark.parametrize("split", ["balanced", "letters", "byclass"])
 def test_emnist_stands_upright_and_counts_from_0(tmp_path, split):
+    from torchvision.datasets import EMNIST
+
     names = (f"emnist-{split}-train-images-idx3-ubyte", f"emnist-{split}-train-labels-idx1-ubyte")
     lay(tmp_path / "EMNIST" / "raw", names, idx(LABELS))
-    theirs = torchvision.datasets.EMNIST(tmp_path, split=split)
+    theirs = EMNIST(tmp_path, split=split)
     ours = fetched("EMNIST", split=split)
     loaded = ours.load("train", tmp_path)
     assert torch.equal(loaded.images[:, 0], theirs.data.mT)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import at_most
 from torch.testing import assert_close
 
 from nca import StorageError
@@ -42,6 +43,7 @@ def test_what_is_not_finite_is_left_out_and_counted():
     assert Statistics.of([1.0, 2.0]).complete
 
 
+@at_most(40)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6))
 def test_a_mean_lies_between_the_least_and_the_greatest(values):
     one = Statistics.of(values)

@@ -6,7 +6,7 @@ Read off the source: what is imported inside a function counts as well.
 import ast
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -90,19 +90,28 @@ def shown(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", FILES, ids=shown)
-def test_a_module_stands_in_a_ring(path):
-    assert ring_of(module_of(path)) < 9, "give it a ring in RINGS above, and mind the imports"
+def by_folder(paths: Iterable[Path]) -> pytest.MarkDecorator:
+    """Test the modules of each folder together: they are many, and each takes a moment."""
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(shown(path.parent), []).append(path)
+    return pytest.mark.parametrize("paths", found.values(), ids=found)
 
 
-@pytest.mark.parametrize("path", FILES, ids=shown)
-def test_a_module_imports_from_its_own_ring_and_lower_ones(path):
-    ring = ring_of(module_of(path))
+@by_folder(FILES)
+def test_a_module_stands_in_a_ring(paths):
+    without = [shown(path) for path in paths if ring_of(module_of(path)) == 9]
+    assert not without, "give it a ring in RINGS above, and mind the imports"
+
+
+@by_folder(FILES)
+def test_a_module_imports_from_its_own_ring_and_lower_ones(paths):
     outward = [
-        f"line {line}: {module or 'nca itself'}"
+        f"{shown(path)}, line {line}: {module or 'nca itself'}"
+        for path in paths
         for line, module in modules(path)
         # what `nca` itself offers comes from rings up to 4
-        if (ring_of(module) if module else 5) > ring
+        if (ring_of(module) if module else 5) > ring_of(module_of(path))
     ]
     assert not outward
 
@@ -123,24 +132,28 @@ def test_the_front_door_shows_nothing_above_ring_four_but_whole_automata():
     assert max(map(ring_of, found - whole)) <= 4
 
 
-@pytest.mark.parametrize("path", FILES, ids=shown)
-def test_the_house_never_imports_its_plugins_or_recipes(path):
+@by_folder(FILES)
+def test_the_house_never_imports_its_plugins_or_recipes(paths):
     strangers = {"nca_plugins", "nca_recipes", "plugins", "recipes"}
-    assert not [name for _, name, _ in imports(path) if name.split(".")[0] in strangers]
+    for path in paths:
+        found = [name for _, name, _ in imports(path) if name.split(".")[0] in strangers]
+        assert not found, shown(path)
 
 
-@pytest.mark.parametrize("path", INNER, ids=shown)
-def test_inner_rings_open_no_file_print_nothing_and_read_no_clock(path):
-    used = {module.split(".")[0] for _, module, _ in imports(path)}
-    assert not used & CLOCKS_AND_FILES
-    calls = [node.func for node in nodes(path) if isinstance(node, ast.Call)]
-    names = {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in calls}
-    assert not names & {"open", "print", "input", "read_text", "write_text"}
+@by_folder(INNER)
+def test_inner_rings_open_no_file_print_nothing_and_read_no_clock(paths):
+    for path in paths:
+        used = {module.split(".")[0] for _, module, _ in imports(path)}
+        assert not used & CLOCKS_AND_FILES, shown(path)
+        calls = [node.func for node in nodes(path) if isinstance(node, ast.Call)]
+        names = {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in calls}
+        assert not names & {"open", "print", "input", "read_text", "write_text"}, shown(path)
 
 
-@pytest.mark.parametrize("path", INNER, ids=shown)
-def test_inner_rings_take_no_device_but_from_the_state(path):
-    functions = [node for node in nodes(path) if isinstance(node, ast.FunctionDef)]
+@by_folder(INNER)
+def test_inner_rings_take_no_device_but_from_the_state(paths):
+    every = [node for path in paths for node in nodes(path)]
+    functions = [node for node in every if isinstance(node, ast.FunctionDef)]
     asking = {
         f.name
         for f in functions
@@ -150,27 +163,29 @@ def test_inner_rings_take_no_device_but_from_the_state(path):
     assert asking <= {"zeros", "key_tensor", "capacity", "refuse_beyond", "widest"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=shown)
-def test_the_house_does_not_know_the_names_of_recipes(path):
-    if module_of(path).startswith("data/"):
-        return  # the hint for an unknown data set may name one
-    lines = path.read_text(encoding="utf-8").splitlines()
-    found = [line.strip() for line in lines if NAMES_OF_RECIPES.search(line)]
-    if module_of(path).startswith("cli"):
-        found = [line for line in found if not re.search(r"nca \w+|[Ee]xample", line)]
-    assert not found
+@by_folder(FILES)
+def test_the_house_does_not_know_the_names_of_recipes(paths):
+    for path in paths:
+        if module_of(path).startswith("data/"):
+            continue  # the hint for an unknown data set may name one
+        lines = path.read_text(encoding="utf-8").splitlines()
+        found = [line.strip() for line in lines if NAMES_OF_RECIPES.search(line)]
+        if module_of(path).startswith("cli"):
+            found = [line for line in found if not re.search(r"nca \w+|[Ee]xample", line)]
+        assert not found, shown(path)
 
 
-@pytest.mark.parametrize("path", sorted(PLUGINS.rglob("*.py")), ids=shown)
-def test_plugins_import_public_namespaces_alone(path):
-    foreign = [
-        f"line {line}: {module}"
-        for line, module, _ in imports(path)
-        if module.split(".")[0] == "nca" and module not in PUBLIC
-    ]
-    assert not foreign
-    names = {name for _, module, name in imports(path) if module == "nca"}
-    assert names <= {"", *dir(nca)}
+@by_folder(sorted(PLUGINS.rglob("*.py")))
+def test_plugins_import_public_namespaces_alone(paths):
+    for path in paths:
+        foreign = [
+            f"line {line}: {module}"
+            for line, module, _ in imports(path)
+            if module.split(".")[0] == "nca" and module not in PUBLIC
+        ]
+        assert not foreign, shown(path)
+        names = {name for _, module, name in imports(path) if module == "nca"}
+        assert names <= {"", *dir(nca)}, shown(path)
 
 
 def test_the_words_that_are_looked_for_are_found_where_they_belong():

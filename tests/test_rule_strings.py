@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import at_most
 
 from nca import Automaton, Layout, Level, OptionError, RuleContext, State, Topology, registry
 from nca_plugins.discrete.families import FAMILIES, known_rule, read_rule
@@ -152,6 +153,7 @@ def test_letters_are_the_classes_under_all_turns_and_mirrors(offsets, letters, c
         assert 2 * sum(lettered) == 102
 
 
+@at_most(40)
 @given(st.data())
 def test_an_isotropic_rule_is_the_same_in_every_direction(data):
     grid = torch.tensor(data.draw(st.lists(st.integers(0, 1), min_size=81, max_size=81)))

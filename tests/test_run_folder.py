@@ -1,6 +1,5 @@
 """A run's folder is made and locked as one act, and nothing of anybody else in it is touched."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import Commands
 from training_case import begun
 
 from nca.checkpoint.file import Checkpoint
@@ -66,29 +66,25 @@ steps = [1]
 """
 
 
-def command(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "nca", "run", *arguments, "--device", "cpu"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-    )
+def command(folder: Path, **environment: str) -> Commands:
+    return Commands.alone(folder, "run", "race.toml", "--device", "cpu", **environment)
 
 
-@pytest.mark.skipif(not hasattr(os, "WUNTRACED"), reason="this system cannot halt a process")
+def halted(process: int | None) -> bool:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc")
 def test_two_runs_that_begin_at_once_get_two_folders(tmp_path):
     (tmp_path / "halting.py").write_text(HALTING)
     (tmp_path / "race.toml").write_text(RECIPE)
-    first = command(tmp_path, "race.toml", HALT="1")
-    _, status = os.waitpid(first.pid, os.WUNTRACED)  # until it halts while it builds
-    assert os.WIFSTOPPED(status)
-    second = command(tmp_path, "race.toml")
-    assert second.communicate(timeout=120)[0].endswith("\nruns/race-1/best.safetensors\n")
-    first.send_signal(signal.SIGCONT)
-    assert first.communicate(timeout=120)[0].endswith("\nruns/race-2/best.safetensors\n")
-    assert (first.returncode, second.returncode) == (0, 0)
+    first = command(tmp_path, HALT="1")
+    first.wait_until(lambda: halted(first.processes[0].pid))  # while it builds
+    codes, out, _ = command(tmp_path).end()
+    assert (codes, out.splitlines()[-1]) == ([0], "runs/race-1/best.safetensors")
+    first.send(signal.SIGCONT)
+    codes, out, _ = first.end()
+    assert (codes, out.splitlines()[-1]) == ([0], "runs/race-2/best.safetensors")
 
 
 def test_a_folder_of_somebody_else_is_passed_over(tmp_path, monkeypatch):

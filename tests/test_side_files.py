@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from robustness_case import trained
+from strategies import at_most
 from tiny import RECIPE
 
 from nca.errors import StorageError
@@ -84,6 +85,7 @@ def test_a_folder_in_the_place_of_a_log_is_said(tmp_path):
         MetricsLog(tmp_path / "metrics.jsonl", 3)
 
 
+@at_most(40)
 @given(st.lists(st.dictionaries(st.sampled_from(["iteration", "kind", "loss", "vote"]), VALUES)))
 def test_a_log_of_any_shape_is_followed_continued_and_drawn(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("run")

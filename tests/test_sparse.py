@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from simple import Add, one_level, row
-from strategies import axes, normal, random_seeds, sizes, topologies
+from strategies import at_most, axes, normal, random_seeds, sizes, topologies
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -78,6 +78,7 @@ def state_of(size: tuple[int, ...], random_seed: int, batch: int = 2) -> State:
     return State(levels, random_seed, step=3, samples=torch.arange(batch) + 5)
 
 
+@at_most(40)
 @given(dim=axes(), data=st.data(), random_seed=random_seeds())
 def test_a_list_sees_draws_and_learns_as_the_grid_does(dim, data, random_seed):
     topology = data.draw(topologies(dim))

@@ -145,12 +145,15 @@ def folder(tmp_path_factory, trained_once):
     return place
 
 
-RUN = sorted({tuple(stand_in(command)) for command in SHOWN if reason(command) is None})
+STOOD_IN = [tuple(stand_in(command)) for command in SHOWN if reason(command) is None]
+RUN = sorted({frozenset(words): words for words in STOOD_IN}.values())
+"""What is run: an option that is given twice makes no other command."""
 
 
 @pytest.mark.parametrize("words", RUN, ids=" ".join)
 def test_every_command_that_is_shown_runs(nca, folder, monkeypatch, words):
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("nca.bench.roofline.SECONDS", 0.01)
     result = nca(*words)
     assert result.code == 0, result.err
     assert result.out

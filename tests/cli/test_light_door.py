@@ -86,11 +86,26 @@ def test_what_answers_at_once_imports_no_torch(probe, arguments, tmp_path):
     assert_light(modules)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_the_help_of_a_verb_imports_no_torch(probe, verb):
-    done, modules = probe(verb, "--help")
-    assert done.stdout.startswith(f"Usage: nca {verb}")
-    assert_light(modules)
+EVERY_HELP = """
+import contextlib, io, json, sys
+from nca.cli import main
+
+for verb in sys.argv[1:]:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        main([verb, "--help"])
+    print(json.dumps([verb, said.getvalue(), sorted(sys.modules)]))
+"""
+
+
+def test_the_help_of_a_verb_imports_no_torch():
+    command = [sys.executable, "-c", EVERY_HELP, *VERBS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [verb for verb, _, _ in told] == VERBS
+    for verb, said, modules in told:
+        assert said.startswith(f"Usage: nca {verb}")
+        assert not HEAVY & {module.partition(".")[0] for module in modules}, verb
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,6 @@ NAMES = ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "USERPROFILE", "XDG_CAC
 
 SURROUNDINGS = {
     "no user and no HOME": ("unknown", {}),
-    "no user": ("unknown", {"HOME": "{here}"}),
-    "no such home": ("known", {"HOME": "{here}/nonexistent"}),
     "a home that nothing can be written to": ("known", {"HOME": "/proc"}),
 }
 

@@ -33,18 +33,13 @@ def outcome(*arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_a_command_that_waits_for_torch_says_so_first():
-    done = outcome("inspect", "growing")
-    assert done.returncode == 0
-    assert done.stderr.startswith("loading torch\n")
-
-
-def test_it_says_so_again_for_as_long_as_that_takes():
+def test_a_command_that_waits_for_torch_says_so_first_and_again_for_as_long_as_that_takes():
     hurried = SLOW.replace("sleep(2.5)", "sleep(5)").replace(
         "from nca.cli import main", "from nca.cli import main, waiting\nwaiting.EVERY = 1.0"
     )
     words = [sys.executable, "-c", hurried, "inspect", "growing"]
     done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0
     assert done.stderr.splitlines()[:2] == ["loading torch", "loading torch: 2 s"]
 
 

@@ -11,7 +11,6 @@ from nca.testing.harness import Harness
 from nca.testing.words import WORDS
 
 VARIANTS = variants()
-TILES = [name for name, rule in VARIANTS.items() if not TILED.misfit(Harness(rule))]
 CHECKS = list(dict.fromkeys(law.check for law in LAWS))
 
 
@@ -24,8 +23,10 @@ def test_every_value_of_an_option_keeps_the_laws(variant):
             law.check(place_rule)
 
 
-@pytest.mark.parametrize("variant", TILES)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_tiles_take_few_cells_one_by_one_with_other_options(variant):
+    if TILED.misfit(Harness(VARIANTS[variant])):
+        pytest.skip("does not apply")
     check_tiles_have_the_future_of_the_grid(VARIANTS[variant], few=2.0)
 
 
