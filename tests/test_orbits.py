@@ -21,7 +21,7 @@ from nca import (
 )
 from nca.analysis import Cycle, Motion, OrbitWatch, PlaneOrbitWatch, population, shift_between
 from nca.evaluation.observe import LIVE, Observation, observe
-from nca_plugins.discrete.patterns import diehard, glider, gosper_gun, r_pentomino
+from nca_plugins.discrete.patterns import acorn, diehard, glider, gosper_gun, r_pentomino
 from nca_plugins.discrete.table_rule import Discrete, Life
 
 LAYOUT = Layout([Level("cells", 1)])
@@ -109,6 +109,7 @@ def test_numbers_are_compared_as_they_are():
         (gosper_gun, 600, 136),
         (r_pentomino, 1102, 118),
         (r_pentomino, 1103, 116),
+        (acorn, 5206, 633),
     ],
 )
 def test_known_patterns_have_their_future_on_the_plane(pattern, steps, cells):
