@@ -49,10 +49,10 @@ ms besides, to lay out weights and to allocate what its launches write.
 """
 
 from nca.backends.triton.graphs import RolloutGraphs
-from nca.backends.triton.launches import AliveCells, RolloutArguments
+from nca.backends.triton.inputs import AliveCells, RolloutArguments
 from nca.backends.triton.plan import LifePlan, ShownPlan
 from nca.backends.triton.rollout import roll_out
-from nca.backends.triton.step import Weights, interpreted, prepare
+from nca.backends.triton.step import Weights, float32_products, interpreted, prepare
 from nca.backends.triton.weights import LevelWeights, NetWeights
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "Weights",
     "prepare",
     "interpreted",
+    "float32_products",
     "LifePlan",
     "ShownPlan",
     "AliveCells",

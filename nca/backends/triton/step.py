@@ -4,13 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nca.backends.triton.plan import ShownPlan, StepPlan
-from nca.backends.triton.weights import LevelWeights, lay_out
+from nca.backends.triton.weights import BFLOAT16, EXACT, LevelWeights, lay_out
 
 ALIGNED = 16
 """Bytes at whose multiples programs read fastest; for what begins elsewhere others are compiled."""
+
+
+FLOAT32_PRODUCTS = {"none": "tf32x3", "ieee": EXACT, "tf32": "tf32"}
+"""How products of float32 are taken, by `torch.backends.cuda.matmul.fp32_precision`.
+
+Where nobody has set it, three products of TF32 stand for one, which tensor cores take, and which is
+as exact as `nca.backends.device_check` states. `ieee` (or `torch.set_float32_matmul_precision` with
+`highest`) demands products of float32 itself, `tf32` (`high` and `medium`) allows one of TF32.
+"""
 
 
 @dataclass(frozen=True)
@@ -21,7 +31,8 @@ class Weights:
         plan: Which nets read what, and where their weights lie.
         packed: All weights in one row, float32; gradients flow to it.
         low: The same numbers as products take them.
-        products: `exact`, `reduced`, or `rounded`, which is `reduced` under an interpreter.
+        products: `reduced`, to bfloat16; `rounded`, the same under an interpreter; or one of
+            `FLOAT32_PRODUCTS`.
     """
 
     plan: StepPlan
@@ -32,7 +43,7 @@ class Weights:
     @property
     def tile(self) -> int:
         """Rows that a program holds at once."""
-        return 32 if self.products == "exact" else 64
+        return 32 if self.products == EXACT else 64
 
 
 def prepare(
@@ -45,14 +56,16 @@ def prepare(
         shown: What is computed of the levels before each step.
         reduced: Whether products take bfloat16.
     """
-    plan, packed = lay_out(levels, shown, exact=not reduced)
+    products = ("rounded" if interpreted() else "reduced") if reduced else float32_products()
+    plan, packed = lay_out(levels, shown, products)
     packed = packed.float()
     low = packed.detach()
-    if not reduced:
-        return Weights(plan, packed, low, "exact")
-    if interpreted():
-        return Weights(plan, packed, low, "rounded")
-    return Weights(plan, packed, low.bfloat16(), "reduced")
+    return Weights(plan, packed, low.bfloat16() if products == "reduced" else low, products)
+
+
+def float32_products() -> str:
+    """Return how products of float32 are taken, by torch's own switch; see `FLOAT32_PRODUCTS`."""
+    return FLOAT32_PRODUCTS[torch.backends.cuda.matmul.fp32_precision]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def interpreted() -> bool:
@@ -80,4 +93,14 @@ def cells_of(rows: Tensor) -> tuple[int, tuple[int, int]]:
 
 def program_options(weights: Weights) -> dict[str, Any]:
     """Return what all programs of nets are compiled with."""
-    return {"num_warps": 8 if weights.products == "exact" or weights.plan.many else 4}
+    return {"num_warps": 4 if weights.products in BFLOAT16 and not weights.plan.many else 8}
+
+
+def hidden_options(weights: Weights) -> dict[str, Any]:
+    """Return with what is compiled that sums up the gradients of last layers.
+
+    Beside those of first layers registers hold no more than they must.
+    """
+    if weights.plan.perceives:
+        return {"num_warps": 8, "num_stages": 1}
+    return program_options(weights)
