@@ -9,7 +9,6 @@ from fused_case import (
     Fade,
     Net,
     apart,
-    assert_reduced_products_are_near,
     assert_same_future,
     end_and_gradients,
     state_of,
@@ -126,7 +125,13 @@ def test_a_hidden_layer_in_pieces_and_reduced_products():
     with torch.autocast(DEVICE, dtype=torch.bfloat16):
         (net,) = nets_of(automaton)
     assert net.hidden > net.wide
-    assert_reduced_products_are_near(automaton, state_of(automaton, 1, (3, 5), 7))
+    state = state_of(automaton, 1, (3, 5), 7)
+    plain, wanted = end_and_gradients(automaton, state, False)
+    with torch.autocast(DEVICE, dtype=torch.bfloat16):
+        fused, gradients = end_and_gradients(automaton, state, True)
+    assert 1e-5 < apart(fused["body"], plain["body"]) < 0.03
+    # what is perceived is rounded, which puts some hidden units on the other side of relu's kink
+    assert all(apart(gradients[name], wanted[name]) < 0.1 for name in wanted)
 
 
 def test_stencils_and_learned_kernels_stand_side_by_side():
@@ -200,7 +205,8 @@ def _precision():
 )
 def test_products_of_float32_follow_torchs_switch_in_every_program(torchs, products, monkeypatch):
     torch.backends.cuda.matmul.fp32_precision = torchs
-    assert float32_products() == products
+    assert float32_products(16) == products
+    assert float32_products(17) == "exact"
     automaton = levels_that_perceive_each_other()
     launches = started(monkeypatch)
     state = state_of(automaton, 1, (2, 2), 0)
@@ -211,7 +217,10 @@ def test_products_of_float32_follow_torchs_switch_in_every_program(torchs, produ
         "first_gradients",
         "field_gradients",
     }
-    assert {launch.constants["PRODUCTS"] for launch in launches} == {products}
+    for launch in launches:
+        # beside first layers registers do not hold more than exact products
+        exact = launch.program.__name__ == "hidden_gradients"
+        assert launch.constants["PRODUCTS"] == ("exact" if exact else products)
     plain, wanted = end_and_gradients(automaton, state, False, 2)
     assert apart(fused["low"], plain["low"]) < 1e-5
     assert all(apart(gradients[name], wanted[name]) < 1e-5 for name in wanted)

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from nca.backends.fused import FusedStepper, autocast_dtype
-from nca.backends.triton import float32_products
 from nca.engine.rng import CellRNG
 from nca.engine.state import State
 from nca.engine.stepper import DenseStepper, Stepper, StepSpec
@@ -36,7 +35,7 @@ REDUCED = (0.03, 0.1)
 rounding puts some hidden units on the other side of relu's kink. A level that is wrong by a tenth
 is at 0.1."""
 
-_BOUNDS = {"reduced": REDUCED, "tf32": TF32}
+_BOUNDS = {"reduced": REDUCED, "rounded": REDUCED, "tf32": TF32}
 
 _KNOWN: dict[tuple[Any, ...], bool] = {}
 
@@ -52,11 +51,11 @@ def matches_plain_step(spec: StepSpec, state: State, fire_rate: float) -> bool:
     device = next(iter(state.values())).device
     some_rest = fire_rate < 1
     reduced = autocast_dtype(device.type) == torch.bfloat16
-    products = "reduced" if reduced else float32_products()
-    key = (device, products, some_rest, *_kind(spec))
+    switch = torch.backends.cuda.matmul.fp32_precision  # pyright: ignore[reportAttributeAccessIssue]
+    key = (device, reduced, switch, some_rest, *_kind(spec))
     if key not in _KNOWN:
         chance = 0.5 if some_rest else 1.0
-        fault = _fault(spec, state, chance, _BOUNDS.get(products, FLOAT32))
+        fault = _fault(spec, state, chance)
         fault = fault or _fault_of_rollout(spec, state, chance)
         if fault:
             warnings.warn(f"steps are not fused on {device}: {fault}", stacklevel=2)
@@ -74,15 +73,17 @@ def _kind(spec: StepSpec) -> tuple[Any, ...]:
     return spec.alive, spec.noise, spec.step_size, tuple(spec.layout.items()), rules
 
 
-def _fault(spec: StepSpec, state: State, fire_rate: float, bounds: tuple[float, float]) -> str:
+def _fault(spec: StepSpec, state: State, fire_rate: float) -> str:
     """Return what is wrong with a fused step, or nothing."""
     twin, one = _drawn(spec, state)
     try:
-        fused = _step(twin, one, fire_rate, FusedStepper(twin, one))
+        stepper = FusedStepper(twin, one)
+        fused = _step(twin, one, fire_rate, stepper)
         with _float32_products():
             plain = _step(twin, one, fire_rate, DenseStepper(twin))
     except Exception as error:  # whatever a compiler or a driver may raise
         return f"{type(error).__name__}: {error}"
+    bounds = _BOUNDS.get(stepper.weights.products, FLOAT32)
     for what, bound, ours, theirs in zip(("", " in its slopes"), bounds, fused, plain, strict=True):
         apart = max(map(_apart, ours, theirs))
         if not apart < bound:

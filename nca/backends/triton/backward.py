@@ -9,7 +9,13 @@ from nca.backends.triton.forward import Squashing
 from nca.backends.triton.inputs import RolloutHistory, RolloutInputs
 from nca.backends.triton.launch import Grid, Launch
 from nca.backends.triton.plan import StepPlan, Target, Targets, folded, targets, units
-from nca.backends.triton.step import hidden_options, program_options
+from nca.backends.triton.step import (
+    first_options,
+    hidden_options,
+    hidden_products,
+    program_options,
+    tile_of,
+)
 
 PROGRAMS = 264
 """Programs that share the sums over all cells, at most; each writes a part of them.
@@ -35,8 +41,8 @@ class GradientSums:
     """
 
     def __init__(self, inputs: RolloutInputs, work: Targets) -> None:
-        plan, packed, tiles = inputs.weights.plan, inputs.weights.packed, inputs.tiles
-        of_hidden, of_firsts = _hidden_grid(plan, tiles)[0], _first_grid(plan, tiles)[0]
+        plan, packed, tiles = inputs.weights.plan, inputs.weights.packed, inputs.tiles()
+        of_hidden, of_firsts = _hidden_grid(inputs)[0], _first_grid(plan, tiles)[0]
         self.lasts = packed.new_zeros(of_hidden, plan.lasts)
         self.firsts = packed.new_zeros(max(of_hidden, of_firsts), plan.firsts)
         self.shares = packed.new_zeros(tiles, plan.shares)
@@ -141,19 +147,20 @@ class _StepGradient:
 
         self._sums, self._given = sums, (inputs.weights.packed, inputs.weights.low)
         plan, options = inputs.weights.plan, program_options(inputs.weights)
-        constants, tiles, work_on = inputs.constants, inputs.tiles, units(plan)
+        constants, tiles, work_on = inputs.constants, inputs.tiles(), units(plan)
+        products = hidden_products(inputs.weights)
         self._nets, self._folded = bool(work_on.units), bool(of_weights and folded(work_on).units)
         self._of_hidden = Launch(
             hidden_gradients,
-            _hidden_grid(plan, tiles),
-            {**constants, "WORK": work_on},
+            _hidden_grid(inputs),
+            {**constants, "WORK": work_on, "TILE": tile_of(products), "PRODUCTS": products},
             **hidden_options(inputs.weights),
         )
         self._of_firsts = Launch(
             first_gradients,
             _first_grid(plan, tiles),
             {**constants, "WORK": folded(work_on)},
-            **options,
+            **first_options(inputs.weights),
         )
         self._of_fields = Launch(
             field_gradients,
@@ -164,7 +171,7 @@ class _StepGradient:
         )
         self._when = inputs.samples, inputs.clock
         self._numbers, self._sides = (*inputs.draw, *inputs.sides), (*inputs.sides, tiles)
-        self._tiles = tiles
+        self._tiles = inputs.tiles(products)
 
     def __call__(
         self,
@@ -222,10 +229,10 @@ def of_fields(found: Mapping[int, Tensor], wanted: Sequence[bool]) -> list[Tenso
     ]
 
 
-def _hidden_grid(plan: StepPlan, tiles: int) -> Grid:
+def _hidden_grid(inputs: RolloutInputs) -> Grid:
     """Return how many programs compute what nets hand on: parts of the sums, units."""
-    count = len(units(plan).units)
-    return _programs(tiles, count), count, 1
+    count = len(units(inputs.weights.plan).units)
+    return _programs(inputs.tiles(hidden_products(inputs.weights)), count), count, 1
 
 
 def _first_grid(plan: StepPlan, tiles: int) -> Grid:

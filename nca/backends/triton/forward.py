@@ -94,7 +94,7 @@ class _Step:
         self._numbers = *inputs.draw, float(arguments.noise), self._above, *inputs.sides
         self._launch = Launch(
             step_levels,
-            (inputs.tiles, len(weights.plan.levels), 1),
+            (inputs.tiles(), len(weights.plan.levels), 1),
             {**inputs.constants, "LIFE": life.plan if life else LifePlan(0, 1, 0, 0)},
             **program_options(weights),
         )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nca.backends.triton.plan import LifePlan
-from nca.backends.triton.step import ALIGNED, Weights, aligned, cells_of, field_rows
+from nca.backends.triton.step import ALIGNED, Weights, aligned, cells_of, field_rows, tile_of
 
 MASK = 0xFFFFFFFF
 
@@ -114,10 +114,9 @@ class RolloutInputs:
         """Cells of all samples."""
         return self.sides[0]
 
-    @property
-    def tiles(self) -> int:
-        """How many tiles of rows there are."""
-        return -(-self.count // self.weights.tile)
+    def tiles(self, products: str | None = None) -> int:
+        """Return how many tiles of rows there are, for products of a kind other than the usual."""
+        return -(-self.count // (tile_of(products) if products else self.weights.tile))
 
     @property
     def level_fields(self) -> tuple[int, ...]:

@@ -30,8 +30,8 @@ from nca.backends.triton.plan import (
     stencils_pay,
 )
 
-EXACT, BFLOAT16 = "exact", ("reduced", "rounded")
-"""Products of float32, which no tensor core takes, and products of bfloat16."""
+EXACT, TF32, BFLOAT16 = "exact", ("tf32x3", "tf32"), ("reduced", "rounded")
+"""Products of float32, which no tensor core takes, of its parts in TF32, and of bfloat16."""
 
 WIDEST = 128
 """Hidden units that a program holds at once."""
@@ -46,7 +46,7 @@ WIDEST_FLOAT32_BESIDE_MUCH = 32
 """The same where channels are many or a level has several nets, too: with more, the compiler takes
 all of it together, and registers overflow."""
 
-DEEPEST = {"reduced": 64, "rounded": 64, "tf32x3": 32, "tf32": 32, EXACT: 16}
+DEEPEST = {EXACT: 16, **dict.fromkeys(TF32, 32), **dict.fromkeys(BFLOAT16, 64)}
 """Rows of a first layer that one product takes; operands of exact ones lie in registers."""
 
 TALLEST = 64
@@ -93,6 +93,12 @@ class LevelWeights:
     share: Tensor | None
     fire: int
     noise: Sequence[int]
+
+
+def most_channels(levels: Sequence[LevelWeights]) -> int:
+    """Return the most channels that a net reads or writes."""
+    read = [net.first.shape[1] for level in levels for net in level.nets]
+    return max(*read, *(level.channels for level in levels))
 
 
 def lay_out(
