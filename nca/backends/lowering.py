@@ -19,6 +19,7 @@ from nca.engine.program import (
     Stencils,
     Term,
 )
+from nca.engine.stencils import fold_stencils
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,6 @@ def _lowered(term: Term) -> FusedTerm | str:
             return "attends to its neighbours"
         case MLPTerm():
             return "perceives more than one level in one net"
-
-
-def fold_stencils(first: Tensor, stencils: Tensor | None) -> Tensor:
-    """Return a first layer as a correlation, `(hidden, C, *kernel)`: see `FusedMLP`."""
-    if stencils is None:
-        return first
-    return torch.einsum("hcs,s...->hc...", first, stencils.to(first))
 
 
 def _summed(perception: Correlation | Stencils, like: Tensor) -> tuple[Tensor, Tensor]:

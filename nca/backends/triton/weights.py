@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca.backends.lowering import fold_stencils
 from nca.backends.triton.plan import (
     MANY,
     SMALLEST,
@@ -29,6 +28,7 @@ from nca.backends.triton.plan import (
     power,
     stencils_pay,
 )
+from nca.engine.stencils import fold_stencils
 
 EXACT, TF32, BFLOAT16 = "exact", ("tf32x3", "tf32"), ("reduced", "rounded")
 """Products of float32, which no tensor core takes, of its parts in TF32, and of bfloat16."""
