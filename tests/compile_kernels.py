@@ -73,6 +73,10 @@ AUTOMATA: dict[str, Callable[[], nca.Automaton]] = {
 }
 
 
+FLOAT32 = {"tf32x3": "none", "exact": "ieee"}
+"""Products of float32, and torch's word for them; those of one TF32 are part of three."""
+
+
 class Nowhere:
     """What Triton asks of a driver before it compiles."""
 
@@ -139,7 +143,7 @@ def compile_step(automaton: nca.Automaton, label: dict[str, Any], *, reduced: bo
 
 def main(arguments: list[str]) -> None:
     asked = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    every = [f"{name}:{kind}" for name in AUTOMATA for kind in ("reduced", "exact")]
+    every = [f"{name}:{kind}" for name in AUTOMATA for kind in ("reduced", *FLOAT32)]
     asked.add_argument("steps", nargs="*", default=every, metavar="AUTOMATON:PRODUCTS")
     asked.add_argument("--card", nargs="+", type=int, default=[80, 90])
     given = asked.parse_args(arguments)
@@ -150,6 +154,7 @@ def main(arguments: list[str]) -> None:
         triton.runtime.driver.set_active(Nowhere(card))
         for name, _, products in (asked_for.partition(":") for asked_for in given.steps):
             label = {"automaton": name, "card": card}
+            torch.backends.cuda.matmul.fp32_precision = FLOAT32.get(products, "none")
             compile_step(AUTOMATA[name](), label, reduced=products == "reduced")
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from nca import Alive, Automaton, Layout, Level, Noise, RuleContext, State
 from nca.backends.fused import FusedStepper
+from nca.backends.triton.forward import ForwardLaunches
 from nca.backends.triton.graphs import RolloutGraphs, powers
 from nca.backends.triton.launch import Launch
-from nca.backends.triton.launches import ForwardLaunches
 
 pytest.importorskip("triton")
 

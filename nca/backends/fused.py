@@ -148,11 +148,11 @@ class FusedStepper(Stepper):
         context = self.spec.context(name)
         for term in _terms(self.spec, name):
             match term:
-                case FusedMLP(correlation, weight, bias):
-                    first, first_bias = _checked(term, context)
-                    level = context.name_of(correlation.level)
-                    field = self._field(level, correlation.cell_map)
-                    nets.append(NetWeights(field, first, first_bias, weight, bias))
+                case FusedMLP():
+                    _check_shapes(term, context)
+                    field = self._field(context.name_of(term.level), term.cell_map)
+                    own = term.first, term.first_bias, term.stencils, term.weight, term.bias
+                    nets.append(NetWeights(field, *own))
                 case FusedScale(factor):
                     if not isinstance(factor, Tensor):
                         factor = state[name].new_full((), factor)
@@ -232,10 +232,8 @@ def _of_rules(spec: StepSpec, state: State) -> str | None:
             if isinstance(known, str):
                 return f"{here} {known}"
             for term in known:
-                if isinstance(term, FusedMLP):
-                    sides = tuple(term.correlation.weight.shape[2:])
-                    if sides != (3, 3):
-                        return f"{here} has a kernel with the sides {sides}, and not (3, 3)"
+                if isinstance(term, FusedMLP) and term.sides != (3, 3):
+                    return f"{here} has a kernel with the sides {term.sides}, and not (3, 3)"
     if not any(spec.rules_of(name) for name in spec.writable_levels):
         return "it has no rules"
     widest = max(level.channels for level in spec.layout.values())
@@ -257,21 +255,20 @@ def _terms(spec: StepSpec, name: str) -> Iterator[FusedTerm]:
         yield from lowered
 
 
-def _checked(term: FusedMLP, context: RuleContext) -> tuple[Tensor, Tensor]:
-    """Return the first layer; refuse weights that do not fit: they would be read elsewhere."""
-    first, first_bias = term.correlation.weight, term.correlation.bias
-    assert first_bias is not None
+def _check_shapes(term: FusedMLP, context: RuleContext) -> None:
+    """Refuse weights that do not fit: they would be read elsewhere."""
+    first = term.first
     hidden = len(first)
-    read, own = context.level(term.correlation.level).channels, context.own.channels
-    given = [tuple(w.shape) for w in (first, first_bias, term.weight, term.bias)]
-    wanted = [(hidden, read, 3, 3), (hidden,), (own, hidden), (own,)]
+    read, own = context.level(term.level).channels, context.own.channels
+    kernel = (3, 3) if term.stencils is None else (len(term.stencils),)
+    given = [tuple(w.shape) for w in (first, term.first_bias, term.weight, term.bias)]
+    wanted = [(hidden, read, *kernel), (hidden,), (own, hidden), (own,)]
     if given != wanted:
         raise ShapeError(
             f'a program of level "{context.name}" has weights of shapes {given}.',
             where=f"it reads {read} channels and writes {own}, with {hidden} hidden units",
             to_do=f"return weights of shapes {wanted} from the rule's `program()`",
         )
-    return first, first_bias
 
 
 def _signed(stream: str) -> int:

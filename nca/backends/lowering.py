@@ -1,6 +1,6 @@
 """What the fused step can compute, found in what rules declare."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
     AttentionTerm,
+    CellMap,
     Correlation,
     DecayTerm,
     Location,
@@ -18,6 +19,7 @@ from nca.engine.program import (
     Stencils,
     Term,
 )
+from nca.engine.stencils import fold_stencils
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,35 @@ class FusedMLP:
     The change is `weight relu(correlation of the level) + bias`.
 
     Attributes:
-        correlation: What the hidden units sum up; it has a bias.
+        level: The level that it reads: `own`, `below`, `above`, or a name.
+        cell_map: What is done to each cell of the level before it is read, or None.
+        first: What the hidden units sum up, `(hidden, C, *kernel)`; with stencils
+            `(hidden, C, S)`.
+        first_bias: `(hidden)`.
+        stencils: The kernels `(S, *kernel)` through which cells perceive each channel, or None.
         weight: `(C own, hidden)`.
         bias: `(C own)`.
     """
 
-    correlation: Correlation
+    level: str
+    cell_map: CellMap | None
+    first: Tensor
+    first_bias: Tensor
+    stencils: Tensor | None
     weight: Tensor
     bias: Tensor
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The sides of its kernel."""
+        kernels = self.first[0] if self.stencils is None else self.stencils
+        return tuple(kernels.shape[1:])
+
+    @property
+    def correlation(self) -> Correlation:
+        """What the hidden units sum up, in one piece."""
+        weight = fold_stencils(self.first, self.stencils)
+        return Correlation(self.level, weight, self.first_bias, self.cell_map)
 
 
 @dataclass(frozen=True)
@@ -54,8 +77,8 @@ FusedTerm: TypeAlias = FusedMLP | FusedScale
 def lower(program: Program | NotDeclared) -> list[FusedTerm] | str:
     """Return the fused terms whose sum a program is, or why there are none.
 
-    What is linear comes together: stencils and the layer after them are one correlation, so that
-    each hidden unit sums up the neighbourhood directly.
+    Linear layers that follow each other come together as one. Stencils stay beside the layer that
+    sums up what they perceive, to be folded into it where that is less work (`fold_stencils`).
     """
     if isinstance(program, NotDeclared):
         return program.why
@@ -81,16 +104,17 @@ def _lowered(term: Term) -> FusedTerm | str:
         case MLPTerm((Correlation(attention=None) | Stencils() as perception,), (*linear, last)):
             if last.activation != "relu" or any(one.activation != "none" for one in linear):
                 return "is no correlation with one hidden layer of relu"
-            correlation = _expanded(perception)
-            weight, bias = (
-                correlation.weight,
-                _or_zeros(correlation.bias, perception.features, last.weight),
-            )
+            first, bias = _summed(perception, last.weight)
             for layer in linear:
-                weight = torch.einsum("hf,fc...->hc...", layer.weight, weight.to(layer.weight))
+                first = torch.einsum("hf,fc...->hc...", layer.weight, first.to(layer.weight))
                 bias = layer.weight @ bias + _or_zeros(layer.bias, len(layer.weight), bias)
+            learned = isinstance(perception, Correlation)
             return FusedMLP(
-                replace(correlation, weight=weight, bias=bias),
+                perception.level,
+                perception.cell_map if learned else None,
+                first,
+                bias,
+                None if learned else perception.kernels,
                 last.weight,
                 _or_zeros(last.bias, len(last.weight), bias),
             )
@@ -100,14 +124,14 @@ def _lowered(term: Term) -> FusedTerm | str:
             return "perceives more than one level in one net"
 
 
-def _expanded(perception: Correlation | Stencils) -> Correlation:
-    """Return a perception as a correlation over all channels."""
+def _summed(perception: Correlation | Stencils, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what a perception sums up, as `FusedMLP` has its first layer and bias."""
     if isinstance(perception, Correlation):
-        return perception
-    kernels = perception.kernels
-    each = torch.eye(perception.channels, dtype=kernels.dtype, device=kernels.device)
-    weight = torch.einsum("ce,k...->cke...", each, kernels).flatten(0, 1)
-    return Correlation(perception.level, weight)
+        return perception.weight, _or_zeros(perception.bias, perception.features, like)
+    # each number that is perceived comes from one channel and one stencil
+    kinds = perception.channels, len(perception.kernels)
+    each = torch.eye(perception.features, dtype=like.dtype, device=like.device)
+    return each.unflatten(1, kinds), like.new_zeros(perception.features)
 
 
 def _or_zeros(bias: Tensor | None, count: int, like: Tensor) -> Tensor:

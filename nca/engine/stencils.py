@@ -62,3 +62,18 @@ def gradients(axes: int, angle: float = 0.0) -> list[Tensor]:
     cosine, sine = math.cos(angle), math.sin(angle)
     x, y = slopes
     return [cosine * x - sine * y, sine * x + cosine * y]
+
+
+def fold_stencils(first: Tensor, stencils: Tensor | None) -> Tensor:
+    """Return a layer over what is perceived as one over the neighbourhood.
+
+    Args:
+        first: `(hidden, C, S)`, or without stencils `(hidden, C, *kernel)`.
+        stencils: The kernels `(S, *kernel)` through which each channel is perceived, or None.
+
+    Returns:
+        A correlation's weight, `(hidden, C, *kernel)`.
+    """
+    if stencils is None:
+        return first
+    return torch.einsum("hcs,s...->hc...", first, stencils.to(first))

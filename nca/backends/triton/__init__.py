@@ -1,46 +1,54 @@
 """A step of nets in one launch: perception and hidden layers never leave the chip.
 
-A rollout is one operation of autograd (`rollout`), all of whose launches (`launches`) are started
-with little Python (`launch`), or recorded as CUDA graphs and replayed (`graphs`).
+A rollout is one operation of autograd (`rollout`), all of whose launches (`forward`, `backward`)
+are started with little Python (`launch`), or recorded as CUDA graphs and replayed (`graphs`). They
+are given `inputs`, and weights (`weights`, `step`) laid out by a `plan`. The programs: `programs`
+(a step), `gradients`, `life`, `squash`, of parts in `perceive` and `draws`.
 
 For levels that are changed by nets of one shape, a 3x3 correlation of some level on a torus, one
 hidden layer with relu, and a change for every channel, and by shares of themselves. Programs are
 written in Triton, which is imported when first needed and never required.
 
-Going forward, a program holds a tile of cells of one level. For each net it gathers the
-neighbourhood by arithmetic modulo the sides, multiplies it with the first layer tap by tap, and the
-hidden layer with the last one, and adds share, noise, fire mask and living mask; the random numbers
-are those of `nca.engine.rng`, bit by bit. All nets of all levels are one launch.
+Going forward, a program holds a tile of cells of one level. For each net it finds the neighbourhood
+by arithmetic modulo the sides. Where a net has fixed stencils and they make for the smaller product
+(`plan.stencils_pay`: 16 channels and 3 stencils are 48 numbers in place of 144), cells perceive
+through them first; elsewhere the neighbourhood is multiplied with the first layer tap by tap, into
+which stencils are folded. Then follow the last layer, share, noise, fire mask and living mask; the
+random numbers are those of `nca.engine.rng`, bit by bit. All nets of all levels are one launch.
 
-Going backward, only the states from before the step are there. Three launches:
+Going backward, only the states from before the step are there. Two launches, or three:
 1. a program for each net, or 128 of its hidden units, computes the hidden layer again, and from it
-   and the gradient of the level that of the hidden layer, which it writes; it sums up that of the
-   last layer over its cells;
-2. a program for each tile of a field gathers from the neighbours of a cell the gradients of the
-   hidden layers that had read it: the torus backwards, without atomic additions;
-3. a program for each net and 64 rows of its first layer sums up their gradient over its cells.
+   and the gradient of the level what it hands to the cells that it has read: the gradient of what
+   they perceived through stencils, or that of the hidden layer. It sums up the gradient of the last
+   layer over its cells, and beside stencils that of the first;
+2. a program for each tile of a field gathers from the neighbours of a cell what they hand to it:
+   the torus backwards, without atomic additions;
+3. a program for each net without stencils and 64 rows of its first layer sums up their gradient.
 Sums over cells are written as at most 264 parts; each adds up over the steps of a rollout where it
-is, and the parts are summed in a fixed order at the end: the same bits each time. To write the
-gradient of the hidden layer (256 bytes for 128 units in bfloat16, read back through the cache) is
-cheaper than to compute the hidden layers of nine cells for each cell; at 8 grids of 72x72 cells all
-of it is 10.6 MB, which the second cache of a Hopper card holds.
+is, and the parts are summed in a fixed order at the end: the same bits each time. What is handed on
+(96 bytes for 48 numbers in bfloat16, 256 for 128 hidden units) stays in the second cache of a
+Hopper card at 8 grids of 72x72 cells.
 
 The floor on an H100, which copies 3.0 TB/s and multiplies bfloat16 at 800 TFLOP/s, for 16 channels,
-128 hidden units and one net: a step reads and writes 64 bytes of state for each cell, 0.04 ns, and
-takes 2 * 9 * 16 * 128 + 2 * 128 * 16 = 41 kFLOP, 0.05 ns. (A fixed perception is folded into the
-first layer, so that one shape of program is enough; to perceive first would take 16.9 kFLOP.)
-Backward, a cell takes three times as much, 123 kFLOP or 0.15 ns, and moves 192 bytes of state and
-gradients, 0.06 ns, if the hidden gradients stay in the cache; if not, 512 more, 0.23 ns in all.
-The programs have not run on a card yet, so none of this says how near they come.
+3 stencils, 128 hidden units and one net: a step reads and writes 64 bytes of state for each cell,
+0.04 ns, and takes 2 * (27 * 16 + 48 * 128 + 128 * 16) = 17 kFLOP, 0.02 ns; tap by tap it is 41.
+Backward a cell takes 47 kFLOP or 0.06 ns, tap by tap 119, and moves 192 bytes of state and
+gradients, 0.06 ns. The programs have not run on a card yet, so none of this says how near they
+come.
+
+Sides of matrices are filled up with zeros, for tensor cores multiply 16 and programs hold powers of
+two: 10 and 12 channels become 16, 24 become 32, 48 hidden units 64 and 96 become 128. Pieces that
+fit better (64 and 32 for 96) gather the neighbourhood once each, which at 4 bytes a number takes
+longer than the products that they save.
 
 Products are those of bfloat16 with float32 sums under autocast to bfloat16, else those of float32
-(never tf32). States are float32 in either case.
+as torch's own switch has it (`step.FLOAT32_PRODUCTS`). States are float32 in either case.
 
 Which cells live before a step, its programs find out themselves. Which live after it is known only
 when the step of the neighbours has ended, so clearing the dead is a launch of its own; its gradient
-is not. So a step that clears the dead is two launches, and its gradient three. Levels that nets
-read squashed are squashed by one launch before each step. What stays in torch, and makes rollouts
-of one step each: skips, and levels that change and are read standardised.
+is not. So a step that clears the dead is two launches, and its gradient two or three. Levels that
+nets read squashed are squashed by one launch before each step. What stays in torch, and makes
+rollouts of one step each: skips, and levels that change and are read standardised.
 
 Without a card the host takes 7 to 18 us for each further step and 12 to 18 us for its gradient,
 where operations of one step each took 140 and 225 (`tests/host_time.py`, on one thread of an AMD
@@ -49,10 +57,10 @@ ms besides, to lay out weights and to allocate what its launches write.
 """
 
 from nca.backends.triton.graphs import RolloutGraphs
-from nca.backends.triton.launches import AliveCells, RolloutArguments
+from nca.backends.triton.inputs import AliveCells, RolloutArguments
 from nca.backends.triton.plan import LifePlan, ShownPlan
 from nca.backends.triton.rollout import roll_out
-from nca.backends.triton.step import Weights, interpreted, prepare
+from nca.backends.triton.step import Weights, float32_products, interpreted, prepare
 from nca.backends.triton.weights import LevelWeights, NetWeights
 
 __all__ = [
@@ -61,6 +69,7 @@ __all__ = [
     "Weights",
     "prepare",
     "interpreted",
+    "float32_products",
     "LifePlan",
     "ShownPlan",
     "AliveCells",

@@ -6,12 +6,13 @@ Legend: M rows of a tile, K rows of a first layer, N hidden units, C channels.
 import triton
 import triton.language as tl
 
-from nca.backends.triton.programs import (
+from nca.backends.triton.draws import draw_of, fires
+from nca.backends.triton.perceive import (
     dot,
-    draw_of,
-    fires,
+    perceived_by,
     seen_by,
     summed_by,
+    summed_of,
     tap_rows,
     tile_rows,
 )
@@ -44,7 +45,7 @@ def _gradient(
 
 @triton.jit
 def _of_hidden(
-    field, gradient, weights, low, hidden, parts, mask, samples, draw, chance, size,
+    field, gradient, weights, low, handed, parts, mask, samples, draw, chance, size,
     count, height, width, tiles,
     WORK: tl.constexpr, N: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -72,7 +73,7 @@ def _of_hidden(
         back = dot(slope, matrix, tl.zeros((TILE, WIDE), tl.float32), PRODUCTS)
         back = tl.where(summed <= 0, 0.0, back)
         at = row.to(tl.int64) * NET.hidden + unit[None, :]
-        tl.store(hidden + at, back.to(hidden.dtype.element_ty), mask=inside)
+        tl.store(handed + at, back.to(handed.dtype.element_ty), mask=inside)
         active = tl.where(summed < 0, 0.0, summed)
         of_matrix = dot(tl.trans(active), slope, of_matrix, PRODUCTS)
         of_bias += tl.sum(slope, axis=0)
@@ -83,30 +84,117 @@ def _of_hidden(
         tl.store(at_bias, tl.load(at_bias) + of_bias)
 
 
+@triton.jit
+def _of_perceived(
+    field, gradient, weights, low, handed, firsts, parts, mask, samples, draw, chance, size,
+    count, height, width, tiles,
+    WORK: tl.constexpr, N: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """The same for what cells perceive through stencils, and the first layer along with it."""
+    LEVEL: tl.constexpr = WORK.units[N].level
+    NET: tl.constexpr = WORK.units[N].net
+    START: tl.constexpr = WORK.units[N].start
+    WIDE: tl.constexpr = NET.wide
+    BLOCK: tl.constexpr = LEVEL.block
+    SEEN: tl.constexpr = NET.block
+    unit = START + tl.arange(0, WIDE)
+    channel = tl.arange(0, BLOCK)
+    see = tl.arange(0, SEEN)
+    here = unit[:, None] * BLOCK + channel[None, :]
+    matrix = tl.trans(tl.load(low + NET.last + here))
+    of_last = tl.zeros((WIDE, BLOCK), tl.float32)
+    of_bias = tl.zeros((BLOCK,), tl.float32)
+    of_units = tl.zeros((WIDE,), tl.float32)
+    of_first = tl.zeros((WIDE, SEEN), tl.float32)
+    of_second, of_third, of_fourth = of_first, of_first, of_first
+    for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
+        row, inside = tile_rows(tile, count, TILE)
+        _, slope = _gradient(
+            gradient, mask, samples, draw, chance, size, row, inside, height, width,
+            LEVEL, FIRE, FROZEN, CLEARED,
+        )  # fmt: skip
+        seen = perceived_by(field, weights, row, inside, height, width, NET, TILE)
+        summed = summed_of(seen, weights, low, START, NET, TILE, PRODUCTS)
+        active = tl.where(summed < 0, 0.0, summed)
+        of_last = dot(tl.trans(active), slope, of_last, PRODUCTS)
+        of_bias += tl.sum(slope, axis=0)
+        back = dot(slope, matrix, tl.zeros((TILE, WIDE), tl.float32), PRODUCTS)
+        back = tl.where(summed <= 0, 0.0, back)
+        of_units += tl.sum(back, axis=0)
+        turned = tl.trans(back)
+        of_first = dot(turned, seen[0], of_first, PRODUCTS)
+        if NET.stencils > 1:
+            of_second = dot(turned, seen[1], of_second, PRODUCTS)
+        if NET.stencils > 2:
+            of_third = dot(turned, seen[2], of_third, PRODUCTS)
+        if NET.stencils > 3:
+            of_fourth = dot(turned, seen[3], of_fourth, PRODUCTS)
+        for s in tl.static_range(NET.stencils):
+            place = (s * SEEN + see[None, :]) * NET.hidden + unit[:, None]
+            part = tl.zeros((TILE, SEEN), tl.float32)
+            part = dot(back, tl.load(low + NET.first + place), part, PRODUCTS)
+            at = row.to(tl.int64) * NET.handed + s * SEEN + see[None, :]
+            tl.store(handed + at, part.to(handed.dtype.element_ty), mask=inside)
+    _add(parts + here, of_last)  # to those of the steps after this one
+    if START == 0:
+        _add(parts + NET.hidden * BLOCK + channel, of_bias)
+    first = firsts + see[None, :] * NET.hidden + unit[:, None]
+    _add(first, of_first)
+    if NET.stencils > 1:
+        _add(first + SEEN * NET.hidden, of_second)
+    if NET.stencils > 2:
+        _add(first + 2 * SEEN * NET.hidden, of_third)
+    if NET.stencils > 3:
+        _add(first + 3 * SEEN * NET.hidden, of_fourth)
+    _add(firsts + NET.stencils * SEEN * NET.hidden + unit, of_units)
+
+
+@triton.jit
+def _add(place, numbers):
+    """Add numbers to what this program alone reads and writes."""
+    before = tl.load(place)
+    tl.debug_barrier()  # all threads have read what is written now
+    tl.store(place, before + numbers)
+
+
 @triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width", "tiles"])
 def hidden_gradients(
-    fields, gradients, weights, low, hidden, parts, mask, samples,
+    fields, gradients, weights, low, handed, firsts, lasts, mask, samples,
     clock, ahead, chance, size, count, height, width, tiles,
     PLAN: tl.constexpr, WORK: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """Compute the gradients of hidden layers, and parts of the gradients of last layers."""
+    """Compute what nets hand to the cells that they read, and parts of the gradients of weights.
+
+    Those are the gradients of last layers, and of first layers that sum up what is perceived.
+    """
     draw = draw_of(clock, ahead)
-    own = parts + tl.program_id(0) * PLAN.lasts
+    own_first = firsts + tl.program_id(0) * PLAN.firsts
+    own_last = lasts + tl.program_id(0) * PLAN.lasts
     for n in tl.static_range(len(WORK.units)):
         if tl.program_id(1) == n:
-            _of_hidden(
-                fields[WORK.units[n].net.field], gradients[WORK.units[n].place], weights, low,
-                hidden + count.to(tl.int64) * WORK.units[n].net.ahead,
-                own + (WORK.units[n].net.last - PLAN.firsts),
-                mask, samples, draw, chance, size, count, height, width, tiles,
-                WORK, n, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
-            )  # fmt: skip
+            field = fields[WORK.units[n].net.field]
+            gradient = gradients[WORK.units[n].place]
+            on = handed + count.to(tl.int64) * WORK.units[n].net.ahead + WORK.units[n].ahead
+            last = own_last + (WORK.units[n].net.last - PLAN.firsts)
+            if WORK.units[n].net.stencils > 0:
+                _of_perceived(
+                    field, gradient, weights, low, on, own_first + WORK.units[n].net.first, last,
+                    mask, samples, draw, chance, size, count, height, width, tiles,
+                    WORK, n, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
+                )  # fmt: skip
+            else:
+                _of_hidden(
+                    field, gradient, weights, low, on, last,
+                    mask, samples, draw, chance, size, count, height, width, tiles,
+                    WORK, n, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
+                )  # fmt: skip
 
 
 @triton.jit
 def _of_first(
-    field, hidden, parts, count, height, width, tiles,
+    field, handed, parts, count, height, width, tiles,
     WORK: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     NET: tl.constexpr = WORK.units[N].net
@@ -121,7 +209,7 @@ def _of_first(
         row, inside = tile_rows(tile, count, TILE)
         seen = seen_by(field, row, inside, top, height, width, NET, TALL, True)
         at = row.to(tl.int64) * NET.hidden + unit
-        back = tl.load(hidden + at, mask=inside, other=0.0).to(tl.float32)
+        back = tl.load(handed + at, mask=inside, other=0.0).to(tl.float32)
         total = dot(tl.trans(seen), back, total, PRODUCTS)
     tl.debug_barrier()  # all threads have read what is written now
     tl.store(parts + rows * NET.hidden + unit, total)
@@ -129,17 +217,17 @@ def _of_first(
 
 @triton.jit(do_not_specialize=["count", "height", "width", "tiles"])
 def first_gradients(
-    fields, hidden, parts, count, height, width, tiles,
+    fields, handed, parts, count, height, width, tiles,
     PLAN: tl.constexpr, WORK: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """Compute parts of the gradients of first layers: sums over some of the tiles."""
+    """Compute parts of the gradients of first layers that sum up a neighbourhood tap by tap."""
     own = parts + tl.program_id(0) * PLAN.firsts
     for n in tl.static_range(len(WORK.units)):
         more = tl.program_id(2) * WORK.units[n].net.tall < WORK.units[n].net.rows
         if (tl.program_id(1) == n) & more:
             _of_first(
                 fields[WORK.units[n].net.field],
-                hidden + count.to(tl.int64) * WORK.units[n].net.ahead,
+                handed + count.to(tl.int64) * WORK.units[n].net.ahead,
                 own + WORK.units[n].net.first,
                 count, height, width, tiles, WORK, n, TILE, PRODUCTS,
             )  # fmt: skip
@@ -147,7 +235,7 @@ def first_gradients(
 
 @triton.jit
 def _through(
-    hidden, low, row, inside, total, count, height, width,
+    handed, weights, low, row, inside, total, count, height, width,
     NETS: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Add what the cells around heard of a cell through one net, `(M, C)`.
@@ -156,21 +244,29 @@ def _through(
     """
     NET: tl.constexpr = NETS.nets[N]
     channel = tl.arange(0, BLOCK)[None, :]
-    heard = hidden + count.to(tl.int64) * NET.ahead
-    for start in range(0, NET.hidden, NET.wide):
-        for tap in range(9):
-            at = tap_rows(row, tap, height, width, -1).to(tl.int64)
-            unit = start + tl.arange(0, NET.wide)
-            back = tl.load(heard + at * NET.hidden + unit[None, :], mask=inside, other=0.0)
-            place = (tap * NET.block + channel) * NET.hidden + unit[:, None]
-            matrix = tl.load(low + NET.first + place, mask=channel < NET.block, other=0.0)
-            total = dot(back.to(tl.float32), matrix, total, PRODUCTS)
+    heard = handed + count.to(tl.int64) * NET.ahead
+    if NET.stencils > 0:
+        for tap in tl.static_range(9):
+            at = tap_rows(row, tap, height, width, -1).to(tl.int64) * NET.handed
+            for k in tl.static_range(NET.handed // BLOCK):
+                back = tl.load(heard + at + k * BLOCK + channel, mask=inside, other=0.0)
+                kernel = NET.kernels + k % NET.stencils * 9 + tap
+                total += tl.load(weights + kernel) * back.to(tl.float32)
+    else:
+        for start in range(0, NET.hidden, NET.wide):
+            for tap in range(9):
+                at = tap_rows(row, tap, height, width, -1).to(tl.int64)
+                unit = start + tl.arange(0, NET.wide)
+                back = tl.load(heard + at * NET.hidden + unit[None, :], mask=inside, other=0.0)
+                place = (tap * NET.block + channel) * NET.hidden + unit[:, None]
+                matrix = tl.load(low + NET.first + place, mask=channel < NET.block, other=0.0)
+                total = dot(back.to(tl.float32), matrix, total, PRODUCTS)
     return total
 
 
 @triton.jit
 def _of_shown(
-    shown, hidden, low, row, inside, at, there, count, height, width,
+    shown, handed, weights, low, row, inside, at, there, count, height, width,
     TARGET: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Return what comes to a level through what is computed of it, `(M, C)`."""
@@ -179,7 +275,7 @@ def _of_shown(
     total = tl.zeros((TILE, BLOCK), tl.float32)
     for n in tl.static_range(len(THROUGH.nets)):
         total = _through(
-            hidden, low, row, inside, total, count, height, width,
+            handed, weights, low, row, inside, total, count, height, width,
             THROUGH, n, BLOCK, PRODUCTS,
         )  # fmt: skip
     tanh = tl.load(shown + at, mask=there, other=0.0) / THROUGH.bound
@@ -188,7 +284,7 @@ def _of_shown(
 
 @triton.jit
 def _of_field(
-    fields, gradients, out, parts, weights, low, hidden, mask, samples, draw, chance, size,
+    fields, gradients, out, parts, weights, low, handed, mask, samples, draw, chance, size,
     count, height, width,
     WORK: tl.constexpr, N: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr,
     FROZEN: tl.constexpr, CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -200,7 +296,7 @@ def _of_field(
     total = tl.zeros((TILE, BLOCK), tl.float32)
     for n in tl.static_range(len(TARGET.nets)):
         total = _through(
-            hidden, low, row, inside, total, count, height, width,
+            handed, weights, low, row, inside, total, count, height, width,
             TARGET, n, BLOCK, PRODUCTS,
         )  # fmt: skip
     channel = tl.arange(0, BLOCK)[None, :]
@@ -208,7 +304,7 @@ def _of_field(
     at = row.to(tl.int64) * TARGET.channels + channel
     for n in tl.static_range(len(TARGET.through)):
         total += _of_shown(
-            fields[TARGET.through[n].field], hidden, low, row, inside, at, there,
+            fields[TARGET.through[n].field], handed, weights, low, row, inside, at, there,
             count, height, width, TARGET, n, TILE, PRODUCTS,
         )  # fmt: skip
     if TARGET.place >= 0:
@@ -232,7 +328,7 @@ def _of_field(
 
 @triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width"])
 def field_gradients(
-    fields, gradients, outs, parts, weights, low, hidden, mask, samples,
+    fields, gradients, outs, parts, weights, low, handed, mask, samples,
     clock, ahead, chance, size, count, height, width,
     WORK: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -242,7 +338,7 @@ def field_gradients(
     for n in tl.static_range(len(WORK.targets)):
         if tl.program_id(1) == n:
             _of_field(
-                fields, gradients, outs[n], parts, weights, low, hidden, mask, samples, draw,
+                fields, gradients, outs[n], parts, weights, low, handed, mask, samples, draw,
                 chance, size, count, height, width,
                 WORK, n, SHARES, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
             )  # fmt: skip

@@ -22,15 +22,9 @@ from typing import Any, Self, TypeAlias
 import torch
 from torch import Tensor
 
-from nca.backends.triton.launches import (
-    BackwardLaunches,
-    ForwardLaunches,
-    GradientSums,
-    RolloutInputs,
-    of_fields,
-    signed,
-    work_of,
-)
+from nca.backends.triton.backward import BackwardLaunches, GradientSums, of_fields, work_of
+from nca.backends.triton.forward import ForwardLaunches
+from nca.backends.triton.inputs import RolloutInputs, signed
 
 MOST_KINDS = 8
 """Kinds of rollouts whose graphs are kept; each keeps memory on the device."""

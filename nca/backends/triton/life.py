@@ -6,7 +6,8 @@ Legend: M rows of a tile, C channels.
 import triton
 import triton.language as tl
 
-from nca.backends.triton.programs import highest_near, tile_rows
+from nca.backends.triton.perceive import tile_rows
+from nca.backends.triton.programs import highest_near
 
 
 @triton.jit

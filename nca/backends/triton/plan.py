@@ -13,6 +13,9 @@ SMALLEST = 16
 """The shortest side of a matrix that tensor cores multiply."""
 
 
+MOST_STENCILS, MOST_PERCEIVED = 4, 128
+"""Stencils, and numbers that a cell perceives through them, which a program holds at once."""
+
 MANY = 64
 """Channels, filled up to a power of two, from which on a tile takes twice the threads."""
 
@@ -24,26 +27,34 @@ class NetPlan(NamedTuple):
         field: Which of the fields it reads.
         channels: Channels of that field.
         block: The same, filled up to a power of two.
+        stencils: Through how many stencils it perceives each channel; 0: it sums up the
+            neighbourhood tap by tap.
         hidden: Hidden units, filled up to a multiple of `wide`.
         wide: Hidden units that a program holds at once.
         deep: Rows of the first layer that one product takes.
         tall: Rows of the first layer of which a program computes the gradient.
-        rows: Rows of the first layer, its bias and rows of zeros included.
+        rows: Rows of the first layer, its bias, its stencils and rows of zeros included.
+        kernels: Where its stencils begin.
         first: Where its first layer begins.
         last: Where its last layer begins.
-        ahead: Hidden units of all nets before it.
+        handed: Numbers of each cell by which it hands its gradient to those that the cell read:
+            that of its hidden layer, or, for each `wide` hidden units, that of what is perceived.
+        ahead: The same of all nets before it.
     """
 
     field: int
     channels: int
     block: int
+    stencils: int
     hidden: int
     wide: int
     deep: int
     tall: int
     rows: int
+    kernels: int
     first: int
     last: int
+    handed: int
     ahead: int
 
 
@@ -83,7 +94,7 @@ class StepPlan(NamedTuple):
         firsts: Numbers in all first layers.
         lasts: Numbers in all last layers.
         shares: How many levels add a share of themselves.
-        hidden: Hidden units of all nets.
+        handed: Numbers of each cell by which all nets hand gradients to the cells that they read.
         shown: What is computed of the levels before each step.
     """
 
@@ -91,7 +102,7 @@ class StepPlan(NamedTuple):
     firsts: int
     lasts: int
     shares: int
-    hidden: int
+    handed: int
     shown: tuple[ShownPlan, ...]
 
     @property
@@ -99,6 +110,11 @@ class StepPlan(NamedTuple):
         """Whether some net reads or writes many channels."""
         blocks = [max(level.block, net.block) for level in self.levels for net in level.nets]
         return max(blocks, default=0) >= MANY
+
+    @property
+    def perceives(self) -> bool:
+        """Whether some net perceives through stencils."""
+        return any(net.stencils for level in self.levels for net in level.nets)
 
 
 class LifePlan(NamedTuple):
@@ -125,12 +141,14 @@ class Unit(NamedTuple):
         level: That level.
         net: The net.
         start: The first of `net.wide` hidden units.
+        ahead: Numbers of each cell that the net hands on before those of this unit.
     """
 
     place: int
     level: LevelPlan
     net: NetPlan
     start: int
+    ahead: int
 
 
 class Through(NamedTuple):
@@ -166,7 +184,7 @@ class Target(NamedTuple):
 
 
 class Units(NamedTuple):
-    """All units: compilers before Triton 3.8 take no bare tuple of plans."""
+    """Some units: compilers before Triton 3.8 take no bare tuple of plans."""
 
     units: tuple[Unit, ...]
 
@@ -181,12 +199,17 @@ def units(plan: StepPlan) -> Units:
     """Return the hidden layers in pieces that a program can hold."""
     return Units(
         tuple(
-            Unit(place, level, net, start)
+            Unit(place, level, net, start, start // net.wide * perceived(net))
             for place, level in enumerate(plan.levels)
             for net in level.nets
             for start in range(0, net.hidden, net.wide)
         )
     )
+
+
+def folded(found: Units) -> Units:
+    """Return those whose first layer sums up a neighbourhood tap by tap."""
+    return Units(tuple(unit for unit in found.units if not unit.net.stencils))
 
 
 def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> Targets:
@@ -216,6 +239,32 @@ def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> 
             block = power(count, SMALLEST)
             found.append(Target(field, count, block, nets, through, place, level, share))
     return Targets(tuple(found))
+
+
+def stencils_pay(channels: int, stencils: int) -> bool:
+    """Tell whether cells better perceive through stencils before the hidden layer.
+
+    They do where that is the smaller matrix product, and a program can hold what is perceived;
+    elsewhere stencils are folded into the first layer.
+
+    Args:
+        channels: That are read.
+        stencils: For each of them.
+    """
+    numbers = stencils * power(channels, SMALLEST)
+    held = stencils <= MOST_STENCILS and numbers <= MOST_PERCEIVED
+    return held and numbers < folded_rows(channels)
+
+
+def folded_rows(channels: int) -> int:
+    """Return the rows of a first layer that sums up a neighbourhood tap by tap."""
+    deep = power(channels, SMALLEST)
+    return -(-TAPS * power(channels) // deep) * deep
+
+
+def perceived(net: NetPlan) -> int:
+    """Return how many numbers a net perceives through stencils."""
+    return net.stencils * net.block
 
 
 def _readers(plan: StepPlan, field: int) -> tuple[NetPlan, ...]:

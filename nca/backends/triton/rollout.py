@@ -12,17 +12,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nca.backends.triton.backward import BackwardLaunches, GradientSums, of_fields, work_of
+from nca.backends.triton.forward import ForwardLaunches
 from nca.backends.triton.graphs import RolloutGraphs
-from nca.backends.triton.launches import (
-    BackwardLaunches,
-    ForwardLaunches,
-    GradientSums,
-    RolloutArguments,
-    RolloutHistory,
-    RolloutInputs,
-    of_fields,
-    work_of,
-)
+from nca.backends.triton.inputs import RolloutArguments, RolloutHistory, RolloutInputs
 from nca.backends.triton.step import Weights, field_rows
 
 

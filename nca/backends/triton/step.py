@@ -4,13 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nca.backends.triton.plan import ShownPlan, StepPlan
-from nca.backends.triton.weights import LevelWeights, lay_out
+from nca.backends.triton.weights import BFLOAT16, EXACT, TF32, LevelWeights, lay_out, most_channels
 
 ALIGNED = 16
 """Bytes at whose multiples programs read fastest; for what begins elsewhere others are compiled."""
+
+
+FLOAT32_PRODUCTS = {"none": "tf32x3", "ieee": EXACT, "tf32": "tf32"}
+"""How products of float32 are taken, by `torch.backends.cuda.matmul.fp32_precision`.
+
+Where nobody has set it, three products of TF32 stand for one, which tensor cores take, and which is
+as exact as `nca.backends.device_check` states. `ieee` (or `torch.set_float32_matmul_precision` with
+`highest`) demands products of float32 itself, `tf32` (`high` and `medium`) allows one of TF32.
+"""
+
+MOST_CHANNELS_OF_TF32 = 16
+"""Channels up to which products of TF32 are taken: of more, it is not known whether registers hold
+their parts, and they are exact."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +35,8 @@ class Weights:
         plan: Which nets read what, and where their weights lie.
         packed: All weights in one row, float32; gradients flow to it.
         low: The same numbers as products take them.
-        products: `exact`, `reduced`, or `rounded`, which is `reduced` under an interpreter.
+        products: `reduced`, to bfloat16; `rounded`, the same under an interpreter; or one of
+            `FLOAT32_PRODUCTS`.
     """
 
     plan: StepPlan
@@ -32,7 +47,7 @@ class Weights:
     @property
     def tile(self) -> int:
         """Rows that a program holds at once."""
-        return 32 if self.products == "exact" else 64
+        return tile_of(self.products)
 
 
 def prepare(
@@ -45,14 +60,29 @@ def prepare(
         shown: What is computed of the levels before each step.
         reduced: Whether products take bfloat16.
     """
-    plan, packed = lay_out(levels, shown, exact=not reduced)
+    rounded = "rounded" if interpreted() else "reduced"
+    products = rounded if reduced else float32_products(most_channels(levels))
+    plan, packed = lay_out(levels, shown, products)
     packed = packed.float()
     low = packed.detach()
-    if not reduced:
-        return Weights(plan, packed, low, "exact")
-    if interpreted():
-        return Weights(plan, packed, low, "rounded")
-    return Weights(plan, packed, low.bfloat16(), "reduced")
+    return Weights(plan, packed, low.bfloat16() if products == "reduced" else low, products)
+
+
+def float32_products(channels: int) -> str:
+    """Return how products of float32 are taken, by torch's own switch; see `FLOAT32_PRODUCTS`.
+
+    Args:
+        channels: The most that a net reads or writes.
+    """
+    if channels > MOST_CHANNELS_OF_TF32:
+        return EXACT
+    switch = torch.backends.cuda.matmul.fp32_precision  # pyright: ignore[reportAttributeAccessIssue]
+    return FLOAT32_PRODUCTS[str(switch)]
+
+
+def tile_of(products: str) -> int:
+    """Return how many rows a program holds at once; operands of exact products are in registers."""
+    return 32 if products == EXACT else 64
 
 
 def interpreted() -> bool:
@@ -80,4 +110,25 @@ def cells_of(rows: Tensor) -> tuple[int, tuple[int, int]]:
 
 def program_options(weights: Weights) -> dict[str, Any]:
     """Return what all programs of nets are compiled with."""
-    return {"num_warps": 8 if weights.products == "exact" or weights.plan.many else 4}
+    return {"num_warps": 4 if weights.products in BFLOAT16 and not weights.plan.many else 8}
+
+
+def hidden_products(weights: Weights) -> str:
+    """Return how the program multiplies that sums up the gradients of last layers.
+
+    Beside those of first layers registers do not hold what three products of TF32 take.
+    """
+    return EXACT if weights.plan.perceives and weights.products in TF32 else weights.products
+
+
+def hidden_options(weights: Weights) -> dict[str, Any]:
+    """Return what the same program is compiled with; beside first layers no load goes ahead."""
+    if weights.plan.perceives:
+        return {"num_warps": 8, "num_stages": 1}
+    return program_options(weights)
+
+
+def first_options(weights: Weights) -> dict[str, Any]:
+    """Return with what is compiled that sums up first layers: parts in TF32 take more of a chip."""
+    stages = 2 if weights.products in TF32 else 3
+    return {**program_options(weights), "num_stages": stages}

@@ -2,13 +2,15 @@
 
 All lie in one row of numbers, in three parts: the first layers, the last layers, and the shares of
 itself that a level adds. A first layer is a matrix with one row for each tap and channel,
-`(9 * block, hidden)`, whose next row is its bias; a last layer is a matrix `(hidden, block)`, whose
-next row is its bias. Channels are filled up with zeros to a power of two (`block`), hidden units to
-a multiple of what a program holds at once (`wide`), so that programs read weights without masks.
+`(9 * block, hidden)`, or, where cells perceive through stencils, with one row for each stencil and
+channel, `(stencils * block, hidden)`; its next row is its bias, and then come the stencils. A last
+layer is a matrix `(hidden, block)`, whose next row is its bias. Channels are filled up with zeros
+to a power of two (`block`), hidden units to a multiple of what a program holds at once (`wide`), so
+that programs read weights without masks.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -22,21 +24,30 @@ from nca.backends.triton.plan import (
     NetPlan,
     ShownPlan,
     StepPlan,
+    perceived,
     power,
+    stencils_pay,
 )
+from nca.engine.stencils import fold_stencils
 
-WIDEST, DEEPEST = 128, 64
-"""Hidden units that a program holds at once, and rows of a first layer that one product takes."""
+EXACT, TF32, BFLOAT16 = "exact", ("tf32x3", "tf32"), ("reduced", "rounded")
+"""Products of float32, which no tensor core takes, of its parts in TF32, and of bfloat16."""
+
+WIDEST = 128
+"""Hidden units that a program holds at once."""
 
 WIDEST_BESIDE_MANY = 64
 """Hidden units beside many channels (`MANY`): with more, registers overflow into memory."""
 
-WIDEST_EXACT, DEEPEST_EXACT = 64, 16
-"""The same where products are exact: no tensor core does them, and operands lie in registers."""
+WIDEST_FLOAT32 = 64
+"""The same where products are not those of bfloat16, and operands take twice the room."""
 
-WIDEST_EXACT_BESIDE_MUCH = 32
-"""Hidden units where products are exact and channels are many or a level has several nets: with
-more, the compiler takes all of it together, and registers overflow."""
+WIDEST_FLOAT32_BESIDE_MUCH = 32
+"""The same where channels are many or a level has several nets, too: with more, the compiler takes
+all of it together, and registers overflow."""
+
+DEEPEST = {EXACT: 16, **dict.fromkeys(TF32, 32), **dict.fromkeys(BFLOAT16, 64)}
+"""Rows of a first layer that one product takes; operands of exact ones lie in registers."""
 
 TALLEST = 64
 """Rows of a first layer of which a program sums up the gradient, at most."""
@@ -48,8 +59,9 @@ class NetWeights:
 
     Attributes:
         field: Which of the fields it reads.
-        first: `(hidden, C read, 3, 3)`.
+        first: `(hidden, C read, 3, 3)`; behind stencils `(hidden, C read, S)`.
         first_bias: `(hidden)`.
+        stencils: `(S, 3, 3)`, or None.
         last: `(C own, hidden)`.
         last_bias: `(C own)`.
     """
@@ -57,6 +69,7 @@ class NetWeights:
     field: int
     first: Tensor
     first_bias: Tensor
+    stencils: Tensor | None
     last: Tensor
     last_bias: Tensor
 
@@ -82,18 +95,25 @@ class LevelWeights:
     noise: Sequence[int]
 
 
+def most_channels(levels: Sequence[LevelWeights]) -> int:
+    """Return the most channels that a net reads or writes."""
+    read = [net.first.shape[1] for level in levels for net in level.nets]
+    return max(*read, *(level.channels for level in levels))
+
+
 def lay_out(
-    levels: Sequence[LevelWeights], shown: Sequence[ShownPlan], *, exact: bool
+    levels: Sequence[LevelWeights], shown: Sequence[ShownPlan], products: str
 ) -> tuple[StepPlan, Tensor]:
     """Return the plan and all weights in one row of numbers, as tensor operations of them.
 
     Args:
         levels: What is summed for each level; there is at least one.
         shown: What is computed of the levels before each step.
-        exact: Whether products are those of float32.
+        products: How matrices are multiplied: see `nca.backends.triton.step.Weights`.
     """
-    sizes = [_sizes(net, level, exact) for level in levels for net in level.nets]
-    at = _Places(firsts=0, lasts=sum(net.rows * net.hidden for net in sizes), hidden=0)
+    levels = [replace(level, nets=tuple(map(_folded, level.nets))) for level in levels]
+    sizes = [_sizes(net, level, products) for level in levels for net in level.nets]
+    at = _Places(firsts=0, lasts=sum(net.rows * net.hidden for net in sizes), handed=0)
     ends = [power(level.channels, SMALLEST) for level in levels for _ in level.nets]
     shares = at.lasts + sum((n.hidden + 1) * end for n, end in zip(sizes, ends, strict=True))
     placed, firsts, lasts, own = [], [], [], []
@@ -122,7 +142,7 @@ def lay_out(
         )
     lasts_begin = sum(net.rows * net.hidden for net in sizes)
     sizes_of_parts = lasts_begin, shares - lasts_begin, len(own)
-    plan = StepPlan(tuple(placed), *sizes_of_parts, at.hidden, tuple(shown))
+    plan = StepPlan(tuple(placed), *sizes_of_parts, at.handed, tuple(shown))
     return plan, torch.cat([part.flatten() for part in (*firsts, *lasts, *own)])
 
 
@@ -132,51 +152,75 @@ class _Places:
 
     firsts: int
     lasts: int
-    hidden: int
+    handed: int
 
     def put(self, net: NetPlan, block: int) -> NetPlan:
-        placed = net._replace(first=self.firsts, last=self.lasts, ahead=self.hidden)
+        kernels = self.firsts + (perceived(net) + 1) * net.hidden
+        placed = net._replace(
+            first=self.firsts, kernels=kernels, last=self.lasts, ahead=self.handed
+        )
         self.firsts += net.rows * net.hidden
         self.lasts += (net.hidden + 1) * block
-        self.hidden += net.hidden
+        self.handed += net.handed
         return placed
 
 
-def _widest(weights: NetWeights, level: LevelWeights, exact: bool) -> int:
+def _widest(weights: NetWeights, level: LevelWeights, products: str) -> int:
     """Return how many hidden units of a net a program may hold at once."""
     many = max(power(weights.first.shape[1]), power(level.channels)) >= MANY
-    if exact:
-        return WIDEST_EXACT_BESIDE_MUCH if many or len(level.nets) > 1 else WIDEST_EXACT
-    return WIDEST_BESIDE_MANY if many else WIDEST
+    if products in BFLOAT16:
+        return WIDEST_BESIDE_MANY if many else WIDEST
+    return WIDEST_FLOAT32_BESIDE_MUCH if many or len(level.nets) > 1 else WIDEST_FLOAT32
 
 
-def _sizes(weights: NetWeights, level: LevelWeights, exact: bool) -> NetPlan:
+def _folded(weights: NetWeights) -> NetWeights:
+    """Return a net without stencils, unless cells better perceive through them."""
+    stencils = weights.stencils
+    if stencils is None:
+        return weights
+    # those that learn come by their gradient in the first layer
+    if stencils_pay(weights.first.shape[1], len(stencils)) and not stencils.requires_grad:
+        return weights
+    return replace(weights, first=fold_stencils(weights.first, stencils), stencils=None)
+
+
+def _sizes(weights: NetWeights, level: LevelWeights, products: str) -> NetPlan:
     hidden, channels = weights.first.shape[:2]
-    block = power(channels)
-    wide = min(power(hidden, SMALLEST), _widest(weights, level, exact))
-    tall = min(power(TAPS * block + 1, SMALLEST), TALLEST)
-    return NetPlan(
+    wide = min(power(hidden, SMALLEST), _widest(weights, level, products))
+    hidden = -(-hidden // wide) * wide
+    net = NetPlan(
         field=weights.field,
         channels=channels,
-        block=block,
-        hidden=-(-hidden // wide) * wide,
+        block=power(channels),
+        stencils=0,
+        hidden=hidden,
         wide=wide,
-        deep=min(max(block, SMALLEST), DEEPEST_EXACT if exact else DEEPEST),
-        tall=tall,
-        rows=-(-(TAPS * block + 1) // tall) * tall,
+        deep=min(power(channels, SMALLEST), DEEPEST[products]),
+        tall=min(power(TAPS * power(channels) + 1, SMALLEST), TALLEST),
+        rows=0,
+        kernels=0,
         first=0,
         last=0,
+        handed=hidden,
         ahead=0,
     )
+    if weights.stencils is None:
+        return net._replace(rows=-(-(TAPS * net.block + 1) // net.tall) * net.tall)
+    net = net._replace(block=power(channels, SMALLEST), stencils=len(weights.stencils))
+    rows = perceived(net) + 1 + -(-weights.stencils.numel() // hidden)
+    return net._replace(rows=rows, handed=hidden // wide * perceived(net))
 
 
 def _first(weights: NetWeights, net: NetPlan) -> Tensor:
-    """Return a first layer and its bias, `(rows, hidden)`."""
+    """Return a first layer, its bias and its stencils, `(rows, hidden)`."""
     hidden, channels = weights.first.shape[:2]
-    taps = weights.first.permute(2, 3, 1, 0).reshape(TAPS, channels, hidden)
-    matrix = F.pad(taps, (0, net.hidden - hidden, 0, net.block - channels)).flatten(0, 1)
-    bias = F.pad(weights.first_bias, (0, net.hidden - hidden)).unsqueeze(0)
-    return F.pad(torch.cat([matrix, bias]), (0, 0, 0, net.rows - len(matrix) - 1))
+    each = weights.first.flatten(2).permute(2, 1, 0)  # (taps or stencils, C, hidden)
+    matrix = F.pad(each, (0, net.hidden - hidden, 0, net.block - channels)).flatten()
+    parts = [matrix, F.pad(weights.first_bias, (0, net.hidden - hidden))]
+    if weights.stencils is not None:
+        parts.append(weights.stencils.flatten().to(matrix))
+    laid = torch.cat(parts)
+    return F.pad(laid, (0, net.rows * net.hidden - len(laid)))
 
 
 def _last(weights: NetWeights, net: NetPlan, block: int) -> Tensor:

@@ -1,0 +1,129 @@
+"""What the cells of a tile perceive, and what hidden units sum up of it, in Triton.
+
+A field is a tensor `(B, H, W, C)`; its cells, counted on from sample to sample, are rows. A program
+holds a tile of rows. On the torus the neighbour of a row is another row, found by arithmetic.
+
+A net reads its neighbourhood tap by tap, so that its hidden units sum up 9 numbers of each channel;
+or through stencils, up to four, so that they sum up one number of each channel and stencil.
+
+Legend: M rows of a tile, K rows of a first layer, N hidden units, C channels, S stencils.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def dot(a, b, total, PRODUCTS: tl.constexpr):
+    """Add a matrix product, with float32 sums, to a total."""
+    if PRODUCTS == "exact":
+        total = tl.dot(a, b, total, input_precision="ieee")
+    elif PRODUCTS == "tf32x3":
+        total = tl.dot(a, b, total, input_precision="tf32x3")
+    elif PRODUCTS == "tf32":
+        total = tl.dot(a, b, total, input_precision="tf32")
+    elif PRODUCTS == "rounded":  # what "reduced" computes, for an interpreter without bfloat16
+        a = a.to(tl.bfloat16).to(tl.float32)
+        b = b.to(tl.bfloat16).to(tl.float32)
+        total = tl.dot(a, b, total, input_precision="ieee")
+    else:
+        total = tl.dot(a.to(tl.bfloat16), b.to(tl.bfloat16), total)
+    return total
+
+
+@triton.jit
+def tile_rows(tile, count, TILE: tl.constexpr):
+    """Return the rows of a tile, and which of them are cells, `(M, 1)` each."""
+    row = tile * TILE + tl.arange(0, TILE)[:, None]
+    return row, row < count
+
+
+@triton.jit
+def tap_rows(row, tap, height, width, SIGN: tl.constexpr):
+    """Return the row of a neighbour on the torus; from the other side with `SIGN` -1."""
+    x = row % width
+    y = row // width % height
+    down = y + SIGN * (tap // 3 - 1)
+    down = tl.where(down < 0, down + height, down)
+    down = tl.where(down >= height, down - height, down)
+    right = x + SIGN * (tap % 3 - 1)
+    right = tl.where(right < 0, right + width, right)
+    right = tl.where(right >= width, right - width, right)
+    return row + (down - y) * width + (right - x)
+
+
+@triton.jit
+def seen_by(
+    field, row, inside, start, height, width, NET: tl.constexpr, K: tl.constexpr, ONE: tl.constexpr
+):
+    """Return what rows `start` to `start + K` of a first layer are multiplied with, `(M, K)`."""
+    k = start + tl.arange(0, K)[None, :]
+    channel = k % NET.block
+    # where one product is within one tap, neighbours are found once for a row
+    tap = start // NET.block if NET.block >= K else k // NET.block
+    there = inside & (channel < NET.channels) & (tap < 9)
+    at = tap_rows(row, tap, height, width, 1).to(tl.int64)
+    seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
+    if ONE:  # the bias is multiplied with 1
+        seen = tl.where((tap == 9) & (channel == 0), 1.0, seen)
+    return seen
+
+
+@triton.jit
+def summed_by(
+    field, weights, low, row, inside, start, height, width,
+    NET: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Return what hidden units `start` to `start + wide` sum up, before relu, `(M, N)`."""
+    WIDE: tl.constexpr = NET.wide
+    unit = start + tl.arange(0, WIDE)[None, :]
+    total = tl.zeros((TILE, WIDE), tl.float32)
+    total += tl.load(weights + NET.first + 9 * NET.block * NET.hidden + unit)
+    for k in range(0, 9 * NET.block, NET.deep):
+        seen = seen_by(field, row, inside, k, height, width, NET, NET.deep, False)
+        rows = k + tl.arange(0, NET.deep)[:, None]
+        matrix = tl.load(low + NET.first + rows * NET.hidden + unit)
+        total = dot(seen, matrix, total, PRODUCTS)
+    return total
+
+
+@triton.jit
+def perceived_by(field, weights, row, inside, height, width, NET: tl.constexpr, TILE: tl.constexpr):
+    """Return what cells perceive through each of four stencils, `(M, C)`; 0 where there are fewer.
+
+    Each neighbour is read once, and counts for all stencils.
+    """
+    BLOCK: tl.constexpr = NET.block
+    channel = tl.arange(0, BLOCK)[None, :]
+    there = inside & (channel < NET.channels)
+    first = tl.zeros((TILE, BLOCK), tl.float32)
+    second, third, fourth = first, first, first
+    for tap in tl.static_range(9):
+        at = tap_rows(row, tap, height, width, 1).to(tl.int64)
+        seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
+        kernel = weights + NET.kernels + tap
+        first += tl.load(kernel) * seen
+        if NET.stencils > 1:
+            second += tl.load(kernel + 9) * seen
+        if NET.stencils > 2:
+            third += tl.load(kernel + 18) * seen
+        if NET.stencils > 3:
+            fourth += tl.load(kernel + 27) * seen
+    return first, second, third, fourth
+
+
+@triton.jit
+def summed_of(
+    seen, weights, low, start, NET: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr
+):
+    """Return what `summed_by` returns, of what cells have perceived through stencils."""
+    WIDE: tl.constexpr = NET.wide
+    BLOCK: tl.constexpr = NET.block
+    unit = start + tl.arange(0, WIDE)[None, :]
+    total = tl.zeros((TILE, WIDE), tl.float32)
+    total += tl.load(weights + NET.first + NET.stencils * BLOCK * NET.hidden + unit)
+    for s in tl.static_range(NET.stencils):
+        rows = s * BLOCK + tl.arange(0, BLOCK)[:, None]
+        matrix = tl.load(low + NET.first + rows * NET.hidden + unit)
+        total = dot(seen[s], matrix, total, PRODUCTS)
+    return total
