@@ -93,7 +93,7 @@ def evaluate_command(
         what = ", untrained" if untrained else ""
         say(f"{trained.path}{what}: {split} data on {trained.place}{among}")
         with terminal_progress() as progress:
-            rows = evaluate_trained(trained, split, progress, **options)
+            rows = evaluate_trained(trained, split, progress, shares=group.samples, **options)
         group.close()
         if said := divergence_note(rows):
             say(said)

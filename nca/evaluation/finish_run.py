@@ -1,5 +1,7 @@
 """The end of a run: evaluate its best weights on test data, and draw states and curves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,10 +45,11 @@ def finish_run(run: Run, data: Path | None, progress: Progress = SILENT) -> list
     trained = load_best(run)
     with run.group.leader_first():
         trained.prepare(data, progress)
-    rows = evaluate_trained(trained, "test", progress)
+    rows = evaluate_trained(trained, "test", progress, shares=run.group.samples)
     if run.group.is_leader:
         _note_measured(run, trained, rows, progress)
-    drawn = draw_sheets(trained)  # by all processes, which share the steps
+    with whole_states(trained, run.group):
+        drawn = draw_sheets(trained)  # by all processes, which share the steps
     if run.group.is_leader:
         for name, sheet in drawn.items():
             save_image(sheet.image(), run.folder / name)
@@ -78,10 +81,22 @@ def load_best(run: Run) -> Trained:
 
 
 def sharded(trained: Trained, group: ProcessGroup) -> Trained:
-    """Return a trained automaton whose steps are shared among the processes of a group."""
+    """Return a trained automaton that the processes of a group share: by blocks, if asked for."""
     size = trained.recipe.tables.grid.size
-    trained.automaton.sharding = group.sharding(size, trained.recipe.layout.coarsest)
+    trained.automaton.sharding = group.cells(size, trained.recipe.layout.coarsest)
     return replace(trained, recipe=agreed_precision(trained.recipe, group))
+
+
+@contextmanager
+def whole_states(trained: Trained, group: ProcessGroup) -> Iterator[None]:
+    """Let processes share the steps of states that all of them have, such as those of a picture."""
+    automaton, size = trained.automaton, trained.recipe.tables.grid.size
+    before = automaton.sharding
+    automaton.sharding = group.sharding(size, trained.recipe.layout.coarsest)
+    try:
+        yield
+    finally:
+        automaton.sharding = before
 
 
 def evaluate_trained(

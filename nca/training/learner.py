@@ -7,6 +7,7 @@ tensors and is taken up again learns on as if nothing had happened.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -98,12 +99,12 @@ class Learner:
             NCAError: What the task raises while it loads its data.
         """
         group.check(recipe.training().batch, recipe.training().parts)
-        recipe.check_memory(device)
+        recipe.check_memory(device, group.held_by(device))
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
         automaton = recipe.automaton()
         recipe = agreed_precision(recipe.decided(automaton, device, precision), group)
-        automaton.sharding = group.sharding(recipe.tables.grid.size, recipe.layout.coarsest)
+        automaton.sharding = group.cells(recipe.tables.grid.size, recipe.layout.coarsest)
         task = recipe.task()
         with group.leader_first(), recipe.blaming_task():
             task.prepare(device, data, progress)
@@ -120,9 +121,15 @@ class Learner:
         if table.average:
             made.ema = EMA(modules, table.average)
         if recipe.tables.pool:
-            samples = POOL_SAMPLES + torch.arange(recipe.tables.pool.size, device=device)
-            made.pool = Pool(task.training_batch(HostRNG(recipe.tables.random_seed, 0), samples))
+            made.pool = made._first_pool(recipe.tables.pool.size)
         return made
+
+    def _first_pool(self, size: int) -> Pool:
+        draw = HostRNG(self.recipe.tables.random_seed, 0)
+        samples = POOL_SAMPLES + torch.arange(size, device=self.device)
+        shared = self.group.samples, self.automaton.sharding
+        make = partial(self.task.training_batch, draw)
+        return Pool.filled(make, samples, self.table.batch, *shared)
 
     def go_on_under(self, recipe: Recipe, moments: Mapping[int, Any]) -> None:
         """Build the automaton by another recipe of the same shapes, with the weights of now.
@@ -230,7 +237,7 @@ class Learner:
             copied: Whether some weights have no moments yet, for they are a copy with noise.
         """
         average = self.ema.tensors if self.ema else None
-        pool = self.pool.tensors() if self.pool else None
+        pool = self.pool.outline() if self.pool else None
         last = self.table.iterations
         return restore_faults(checkpoint, self.modules, last, average, pool, copied=copied)
 

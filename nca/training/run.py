@@ -277,10 +277,9 @@ class Run(Learner):
         anew = measured_otherwise(self.recipe, before, path)
         if anew:
             self.best = None
-        if not self.group.is_leader:
-            return
-        record_recipe(self.folder, self.log, self.recipe, before)
-        if anew:
+        if self.group.is_leader:
+            record_recipe(self.folder, self.log, self.recipe, before)
+        if self.group.is_leader and anew:
             set_best_aside(self.folder, self.iteration)
         if self.recipe.text != before.recipe:
             self.save()
