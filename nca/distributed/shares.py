@@ -17,6 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from nca.distributed.halo import exchange
+from nca.distributed.pieces import TensorPieces
 
 
 @dataclass(frozen=True)
@@ -47,25 +48,19 @@ class SampleShares:
         """Return the mean of what all processes have, in the same shape."""
         return self.total(numbers) / self.count
 
-    def gathered(self, rows: Tensor, size: int) -> Tensor:
-        """Return the whole table in process 0, and in others the rows that they have.
+    def pieces(self, rows: Tensor, size: int) -> TensorPieces:
+        """Return the whole table in pieces, which process 0 gets.
 
         Args:
             rows: Those of this process's stretch of the table.
             size: How many rows the table has.
         """
-        if self.count == 1:
-            return rows
-        if rows.dtype == torch.bool:  # not all engines send truth values
-            return self.gathered(rows.view(torch.uint8), size).view(torch.bool)
-        if self.rank:
-            dist.send(rows.contiguous(), 0)
-            return rows
-        whole = rows.new_empty(size, *rows.shape[1:])
-        whole[self.own(size)] = rows
-        for rank, stretch in enumerate(stretches(size, self.count)[1:], 1):
-            dist.recv(whole[stretch], rank)
-        return whole
+
+        def piece(start: int, stop: int) -> Tensor:
+            cuts = [within(each, slice(start, stop)) for each in stretches(size, self.count)]
+            return self._led(rows, cuts)
+
+        return TensorPieces((size, *rows.shape[1:]), rows.dtype, piece)
 
     def held(self, index: Tensor, size: int) -> Tensor:
         """Return the places in `index`, `(B,)`, of the rows that this process has.
@@ -131,6 +126,18 @@ class SampleShares:
                 given[rank] = there
         return taken, given
 
+    def _led(self, rows: Tensor, cuts: list[slice]) -> Tensor:
+        """Return the rows of all processes in process 0, of each its cut; in others their own."""
+        own = rows[cuts[self.rank]]
+        if self.count == 1:
+            return own
+        if self.rank:
+            self._exchanged(own, {0: list(range(len(own)))}, {})
+            return own
+        counts = {rank: cut.stop - cut.start for rank, cut in enumerate(cuts)}
+        come = self._exchanged(own, {}, {n: each for n, each in counts.items() if n and each})
+        return torch.cat([own, *(come[rank] for rank in sorted(come))])
+
     def _exchanged(
         self, held: Tensor, sent: dict[int, list[int]], expected: dict[int, int]
     ) -> dict[int, Tensor]:
@@ -139,7 +146,8 @@ class SampleShares:
             come = self._exchanged(held.view(torch.uint8), sent, expected)
             return {rank: each.view(torch.bool) for rank, each in come.items()}
         shapes = {rank: [count, *held.shape[1:]] for rank, count in expected.items()}
-        return exchange({rank: held[rows] for rank, rows in sent.items()}, shapes, like=held)
+        given = {rank: held[rows] for rank, rows in sent.items() if len(rows)}
+        return exchange(given, shapes, like=held)
 
 
 ALONE = SampleShares()

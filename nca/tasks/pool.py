@@ -7,15 +7,19 @@ Each iteration draws a few states, renews some of them, runs them further, and p
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Self
 
 import torch
 from torch import Tensor
 
+from nca.distributed.halo import empty_like
+from nca.distributed.pieces import TensorPieces
 from nca.distributed.sharding import Sharding
 from nca.distributed.shares import ALONE, SampleShares, within
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
+from nca.engine.state import State
 from nca.tasks import damage
 from nca.tasks.batch import Batch
 from nca.types import Natural, Samples
@@ -149,8 +153,13 @@ class Pool:
         """
         own = samples[shares.own(len(samples))]
         made = cls(make(own[:at_once]), shares, len(samples), sharding)
-        rest = [made._held(make(part)) for part in own[at_once:].split(at_once)]
-        made.batch = Batch.cat([made.batch, *rest])
+        rows = made.batch.map(lambda t: empty_like(t, [len(own), *t.shape[1:]]))
+        for start in range(0, len(own), at_once):
+            stretch = slice(start, start + at_once)
+            part = made._named(made._held(make(own[stretch])) if start else made.batch)
+            for name, tensor in made._named(rows).items():
+                tensor[stretch] = part[name].detach()
+        made.batch = replace(rows, state=rows.state.replace(samples=own))
         return made
 
     def draw(self, draw: HostRNG, count: int) -> Tensor:
@@ -206,25 +215,22 @@ class Pool:
             self.shares.store(rows, index, self.size, given)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all that the pool holds, by name, for a checkpoint.
+        """Return all that this process holds, by name."""
+        return self._named(self.batch)
 
-        In several processes it is whole in the one that leads; all must ask.
-        """
+    def pieces(self) -> dict[str, TensorPieces]:
+        """Return all that all processes hold, by name, for a checkpoint."""
+        if self.sharding is None:
+            return {n: self.shares.pieces(t, self.size) for n, t in self.tensors().items()}
+        one = self._named(self._whole(self.batch.select(slice(0, 1))))
+        shapes = {name: (self.size, *tensor.shape[1:]) for name, tensor in one.items()}
         return {
-            name: self.shares.gathered(tensor, self.size)
-            for name, tensor in self._named(self._whole(self.batch)).items()
-        }
-
-    def outline(self) -> dict[str, Tensor]:
-        """Return tensors without content that have the shapes of those of `tensors`."""
-        one = self._whole(self.batch.select(slice(0, 1)))
-        return {
-            name: torch.empty(self.size, *tensor.shape[1:], dtype=tensor.dtype, device="meta")
-            for name, tensor in self._named(one).items()
+            name: TensorPieces(shapes[name], tensor.dtype, partial(self._piece, name))
+            for name, tensor in one.items()
         }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take up what `tensors` gave: of the whole, what this process holds."""
+        """Take up what `pieces` gave: of the whole, what this process holds."""
         own = self.shares.own(self.size)
         levels = {name: tensors[f"state.{name}"][own] for name in self.batch.state}
         truth = {name: tensors[f"truth.{name}"][own] for name in self.batch.truth}
@@ -232,6 +238,13 @@ class Pool:
         held = self._named(self._held(Batch(whole, truth)))
         for name, tensor in self._named(self.batch).items():
             tensor.copy_(held[name])
+
+    def _piece(self, name: str, start: int, stop: int) -> Tensor:
+        rows = self.tensors()[name][start:stop]
+        if self.sharding is None or name.startswith("truth."):
+            return rows
+        part = State({name: rows})
+        return self.sharding.gather(part, part)[name]
 
     def _fetched(self, index: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda rows: self.shares.fetch(rows, index, self.size)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nca.checkpoint.file import MODULES, Checkpoint, weights
 from nca.distributed.agreement import agreed_precision
 from nca.distributed.group import SINGLE, ProcessGroup
+from nca.distributed.pieces import TensorPieces
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
 from nca.errors import DivergedError
@@ -190,7 +191,7 @@ class Learner:
         return tensors
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all that is needed to learn on.
+        """Return all that is needed to learn on, beside the pool.
 
         Raises:
             DivergedError: Weights or moments are not finite.
@@ -202,8 +203,12 @@ class Learner:
             for name, moment in kept.items()
         }
         self._demand_finite(moments)
-        pool = self.pool.tensors() if self.pool else {}
-        return tensors | moments | {f"pool.{name}": tensor for name, tensor in pool.items()}
+        return tensors | moments
+
+    def pieces(self) -> dict[str, TensorPieces]:
+        """Return the pool, if there is one, as a checkpoint holds it."""
+        pool = self.pool.pieces() if self.pool else {}
+        return {f"pool.{name}": each for name, each in pool.items()}
 
     def best_tensors(self) -> dict[str, Tensor]:
         """Return the averaged weights, or those of now.
@@ -233,11 +238,11 @@ class Learner:
         """Return why what a checkpoint holds cannot be taken up.
 
         Args:
-            checkpoint: What `tensors` returned.
+            checkpoint: What `tensors` and `pieces` returned.
             copied: Whether some weights have no moments yet, for they are a copy with noise.
         """
         average = self.ema.tensors if self.ema else None
-        pool = self.pool.outline() if self.pool else None
+        pool = self.pool.pieces() if self.pool else None
         last = self.table.iterations
         return restore_faults(checkpoint, self.modules, last, average, pool, copied=copied)
 
@@ -245,7 +250,7 @@ class Learner:
         """Take up the weights and all that training keeps beside them.
 
         Args:
-            checkpoint: What `tensors` returned; it has no `faults`.
+            checkpoint: What `tensors` and `pieces` returned; it has no `faults`.
             path: Where it was read.
         """
         for name in MODULES:
