@@ -68,7 +68,8 @@ def evaluate_command(
     from nca.device import pick_device
     from nca.distributed.group import join, local_device
     from nca.evaluation.evaluate import divergence_note
-    from nca.evaluation.finish_run import evaluate_trained, sharded
+    from nca.evaluation.finish_run import evaluate_trained
+    from nca.evaluation.shared import sharded
 
     load_plugins(plugin, checkpoint if trust else None)
     options: dict[str, Any] = {"fire_rate": fire_rate}

@@ -1,8 +1,8 @@
 """The processes that share a run: who leads, who has which part, and what if one is lost.
 
-`torchrun --nproc-per-node N -m nca run RECIPE` starts N of them. All hold the whole run and do
-the same in the same order; only the steps, and their gradients, are divided. The leader alone
-writes and speaks.
+`torchrun --nproc-per-node N -m nca run RECIPE` starts N of them. All do the same in the same
+order, each with its own samples or cells; weights are the same in all. The leader alone writes and
+speaks.
 """
 
 import math

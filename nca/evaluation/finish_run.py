@@ -1,8 +1,5 @@
 """The end of a run: evaluate its best weights on test data, and draw states and curves."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +8,9 @@ import torch
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.trained import Trained
 from nca.device import hardware
-from nca.distributed.agreement import agreed_precision
-from nca.distributed.group import ProcessGroup
 from nca.engine.state import State
 from nca.evaluation.evaluate import Measurement, divergence_note, evaluate
+from nca.evaluation.shared import sharded, whole_states
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.progress import SILENT, Progress
@@ -78,25 +74,6 @@ def load_best(run: Run) -> Trained:
         run.save_best({})
     run.group.wait()  # for the leader to have written it
     return sharded(Trained.load(str(best), run.device), run.group)
-
-
-def sharded(trained: Trained, group: ProcessGroup) -> Trained:
-    """Return a trained automaton that the processes of a group share: by blocks, if asked for."""
-    size = trained.recipe.tables.grid.size
-    trained.automaton.sharding = group.cells(size, trained.recipe.layout.coarsest)
-    return replace(trained, recipe=agreed_precision(trained.recipe, group))
-
-
-@contextmanager
-def whole_states(trained: Trained, group: ProcessGroup) -> Iterator[None]:
-    """Let processes share the steps of states that all of them have, such as those of a picture."""
-    automaton, size = trained.automaton, trained.recipe.tables.grid.size
-    before = automaton.sharding
-    automaton.sharding = group.sharding(size, trained.recipe.layout.coarsest)
-    try:
-        yield
-    finally:
-        automaton.sharding = before
 
 
 def evaluate_trained(

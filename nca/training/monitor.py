@@ -31,7 +31,8 @@ ShowStates = Callable[[State], None]
 class TrainingMonitor:
     """Collects losses, writes a record every few iterations, and detects dead or exploding states.
 
-    Numbers stay on the device until they are reported, so that a GPU need not wait for them.
+    Numbers stay on the device until they are reported, so that a GPU need not wait for them; of
+    several processes each takes its own, and they are put together as they are reported.
 
     Args:
         run: Where training stands.
