@@ -15,5 +15,6 @@ the old or the new file is whole.
 
 From Python, `nca.Trained.load(name, device)` gives an automaton with its task. `file` is the
 format, `tensor_file` writes its tensors piece by piece, `find` looks for names, `within` reads the
-recipe in a module, `trained` loads, `overridden` lets overrides take effect. Public to the other folders: every module.
+recipe in a module, `trained` loads, `overridden` lets overrides take effect. Public to the other
+folders: every module.
 """

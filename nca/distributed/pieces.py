@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PIECE = 1 << 24
+PIECE = 1 << 20
 """Bytes of a piece, at most, unless one row has more."""
 
 
