@@ -7,10 +7,13 @@ from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
+from torch import nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
 
 from nca import SILENT, ActivationMemory, Batch, CellRNG, HostRNG, State
 from nca.checkpoint.read import read_recipe
-from nca.distributed.group import ProcessGroup, average_gradients
+from nca.distributed.group import ProcessGroup
 from nca.distributed.shares import SampleShares
 from nca.evaluation.finish_run import finish_run
 from nca.registry.discovery import discover, load_file
@@ -123,14 +126,20 @@ def averaged(here: Path, name: str) -> int:
         load_file(here / "blobs.py")
     recipe = read_recipe(str(here / "tiny.toml"), ["train.iterations=2", "train.validate_every=0"])
     run = Run.start(recipe, here / name, CPU, None, SILENT, group)
-    average, count = average_gradients, 0
+    wrap_ddp, count = ProcessGroup.wrap_ddp, 0
 
-    def counted(state: object, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+    def counted(state: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
         nonlocal count
         count += 1
-        return average(state, bucket)
+        return allreduce_hook(state, bucket)
 
-    with patch("nca.distributed.group.average_gradients", counted):
+    def counting(self: ProcessGroup, module: nn.Module) -> nn.Module:
+        made = wrap_ddp(self, module)
+        assert isinstance(made, DistributedDataParallel)
+        made.register_comm_hook(None, counted)
+        return made
+
+    with patch.object(ProcessGroup, "wrap_ddp", counting):
         train(run)
     return count
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nca.distributed.sharding import BatchSharding, GridSharding, Sharding
@@ -105,10 +105,7 @@ class ProcessGroup:
         """Return a module that does the same, and averages gradients over the processes."""
         if self.count == 1:
             return module
-        made = DistributedDataParallel(_Shared(module), find_unused_parameters=True)
-        # of itself it multiplies by 1 / count in float32, whatever gradients are
-        made.register_comm_hook(None, average_gradients)
-        return made
+        return DistributedDataParallel(_Shared(module), find_unused_parameters=True)
 
     def check(self, batch: int, parts: int = 1) -> None:
         """Refuse a batch that cannot be split evenly.
@@ -233,17 +230,6 @@ class ProcessGroup:
 
 
 SINGLE = ProcessGroup()
-
-
-def average_gradients(
-    state: object,
-    bucket: dist.GradBucket,  # pyright: ignore[reportPrivateImportUsage]
-) -> torch.futures.Future[Tensor]:
-    """Average some of the gradients over the processes, while others are still computed."""
-    from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
-
-    assert state is None
-    return allreduce_hook(state, bucket)
 
 
 class _Shared(nn.Module):
