@@ -108,9 +108,7 @@ def test_a_recipe_trains_for_two_iterations(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_samples_of_a_recipe_are_drawn_alone_and_their_indices_have_ranges(
-    name, tmp_path
-):
+def test_samples_of_a_recipe_are_drawn_alone_and_their_indices_have_ranges(name, tmp_path):
     recipe = read_recipe(name, small(name))
     task = Run.build(recipe, torch.device("cpu"), None, SILENT).task
     batch = task.training_batch(HostRNG(0, 0), torch.arange(4))
