@@ -13,7 +13,7 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -30,7 +30,7 @@ DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)", re.IGNOR
 
 def write_whole(
     path: Path,
-    content: bytes,
+    content: bytes | Callable[[BinaryIO], object],
     *,
     to_do: str = "free some space or choose another folder; what was there before is untouched",
 ) -> None:
@@ -38,7 +38,7 @@ def write_whole(
 
     Args:
         path: The file; its folder must exist.
-        content: All of its bytes.
+        content: All of its bytes, or what writes them into a file that can be read too.
         to_do: What the error advises.
 
     Raises:
@@ -46,8 +46,8 @@ def write_whole(
     """
     part = path.parent / f".{path.name[:50]}.{secrets.token_hex(8)}.part"
     try:
-        with part.open("xb") as file:
-            file.write(content)
+        with part.open("x+b") as file:
+            content(file) if callable(content) else file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -1,6 +1,7 @@
 """Losses of tasks: one number for each sample of a batch."""
 
 from nca.tasks.losses import (
+    at_least_float32,
     cross_entropy,
     masked_mean,
     one_hot_error,
@@ -9,6 +10,7 @@ from nca.tasks.losses import (
 )
 
 __all__ = [
+    "at_least_float32",
     "cross_entropy",
     "masked_mean",
     "one_hot_error",

@@ -191,7 +191,7 @@ class CellClassification(Task):
             if self.objective == "cross_entropy":
                 total = total + losses.cross_entropy(scores, labels, mask)
             else:
-                error = losses.one_hot_error(scores.float(), labels, mask)
+                error = losses.one_hot_error(losses.at_least_float32(scores), labels, mask)
                 half_sum = self.objective == "squared"
                 summed = error.flatten(1).sum(dim=1) / 2
                 mean = losses.masked_mean(error / self.classes, mask)

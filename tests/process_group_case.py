@@ -1,5 +1,6 @@
 """A run that processes of a test share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -10,9 +11,10 @@ from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
-from nca import SILENT, ActivationMemory, CellRNG
+from nca import SILENT, ActivationMemory, Batch, CellRNG, HostRNG, State
 from nca.checkpoint.read import read_recipe
 from nca.distributed.group import ProcessGroup
+from nca.distributed.shares import SampleShares
 from nca.evaluation.finish_run import finish_run
 from nca.registry.discovery import discover, load_file
 from nca.registry.registry import registry
@@ -41,7 +43,8 @@ def settled(
 ) -> tuple[ActivationMemory, bool]:
     """Return what `auto` takes where the last process has less room than the others.
 
-    And whether two iterations then peak at what was predicted, within 15 %.
+    And whether two iterations then peak at what was predicted, within 15 %; of so small states
+    segments take a quarter more, in one process too.
     """
     group = ProcessGroup(dist.get_rank(), dist.get_world_size(), None, shard)
     discover()
@@ -57,7 +60,62 @@ def settled(
     predicted = {need.memory.mode: need.peak for need in IterationProbe(run).needs()}
     measured = probe.peak(lambda: train(run), CPU)
     memory = run.automaton.memory
-    return memory, abs(measured / predicted[memory.mode] - 1) < 0.15
+    bound = 0.25 if memory.mode == "segments" else 0.15
+    return memory, abs(measured / predicted[memory.mode] - 1) < bound
+
+
+def shares(here: Path, name: str, shard: Size | None = None) -> dict[str, Any]:
+    """Train the tiny recipe, and return what this process held, and what came out of it.
+
+    Returns:
+        `pool`: numbers in the pool; `drawn` and `judged`: the most samples of a batch that the
+        task made, and whose loss it told; `rows`: what was measured; `weights`: by name.
+    """
+    group = ProcessGroup(dist.get_rank(), dist.get_world_size(), None, shard)
+    torch.set_default_dtype(torch.float64)
+    try:
+        discover()
+        if "blobs" not in registry.names("dataset"):
+            load_file(here / "blobs.py")
+        recipe = read_recipe(str(here / "tiny.toml"), ())
+        run = Run.start(recipe, here / name, CPU, None, SILENT, group)
+        shake(run)
+        drawn, judged, task = [], [], run.task
+        make, judge = task.training_batch, task.loss
+
+        def training_batch(draw: HostRNG, samples: torch.Tensor) -> Batch:
+            drawn.append(len(samples))
+            return make(draw, samples)
+
+        def loss(states: Sequence[State], batch: Batch) -> dict[str, torch.Tensor]:
+            judged.append(batch.state.batch)
+            return judge(states, batch)
+
+        with patch.object(task, "training_batch", training_batch), patch.object(task, "loss", loss):
+            train(run)
+        rows = [row.to_json() for row in finish_run(run, None)]
+        pool = sum(tensor.numel() for tensor in run.pool.tensors().values()) if run.pool else 0
+        weights = {n: weight.detach().clone() for n, weight in run.modules.named_parameters()}
+        most = {"drawn": max(drawn), "judged": max(judged)}
+        return {"pool": pool, **most, "rows": rows, "weights": weights}
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def moved(size: int, index: torch.Tensor) -> list[torch.Tensor]:
+    """Return what `SampleShares` fetches, leaves behind and shows in pieces, of numbered rows."""
+    share = SampleShares(dist.get_rank(), dist.get_world_size())
+    own, found = share.own(size), []
+    for dtype in (torch.float64, torch.int64, torch.bool):
+        table = torch.arange(2.0 * size).view(size, 2).remainder(7).gt(2)
+        table = table if dtype == torch.bool else torch.arange(2 * size).view(size, 2).to(dtype)
+        rows = table[own].clone()
+        fetched = share.fetch(rows, index, size)
+        assert fetched.equal(table[index[share.own(len(index))]])
+        given = ~fetched if dtype == torch.bool else -fetched
+        share.store(rows, index, size, given)
+        found.append(torch.cat(list(share.pieces(rows, size))))
+    return found
 
 
 def averaged(here: Path, name: str) -> int:

@@ -43,14 +43,15 @@ def emptied(batch: Batch) -> list[bool]:
 @given(seed=random_seeds(), iteration=st.integers(0, 999), count=st.integers(1, 6))
 def test_a_draw_names_different_states_and_returns_them(seed, iteration, count):
     pool = Pool(batch(*map(float, range(6))))
-    index, drawn = pool.sample(HostRNG(seed, iteration), count)
+    index = pool.draw(HostRNG(seed, iteration), count)
+    drawn = pool.take(index)
     assert len(set(index.tolist())) == count
     assert marks(drawn) == drawn.truth["mark"].tolist() == index.tolist()
 
 
 def test_every_state_has_its_turn():
     pool = Pool(batch(*map(float, range(12))))
-    drawn = [pool.sample(HostRNG(0, iteration), 3)[0].tolist() for iteration in range(60)]
+    drawn = [pool.draw(HostRNG(0, iteration), 3).tolist() for iteration in range(60)]
     assert {place for index in drawn for place in index} == set(range(12))
     assert len(set(map(tuple, drawn))) > 50
 

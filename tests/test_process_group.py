@@ -4,12 +4,13 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-from process_group_case import averaged, settled, trained
+from process_group_case import averaged, moved, settled, shares, trained
 from processes import together
 from safetensors.torch import load_file
 from tiny import PLUGIN, RECIPE, changed
@@ -48,7 +49,11 @@ def here(request, tmp_path) -> Path:
 
 def records(run: Path) -> list[dict[str, object]]:
     """Return what was logged, as numbers alone."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return figures(map(json.loads, (run / "metrics.jsonl").read_text().splitlines()))
+
+
+def figures(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    """Return what of rows does not depend on the clock, as numbers alone."""
     left_out = ("samples per second", "after", "kind")
     return [{k: v for k, v in row.items() if k not in left_out} for row in rows]
 
@@ -91,6 +96,40 @@ def test_processes_take_the_memory_that_fits_where_the_least_is_free(shard, tmp_
     for free, mode in ((10**12, "store"), (0, "segments")):
         told = together(2, settled, tmp_path, mode, free, shard)
         assert [(memory.mode, near) for memory, near in told] == [(mode, True)] * 2
+
+
+SHARED = changed("batch = 4\n", "batch = 6\n", RECIPES["with a pool"])
+SHARED = changed("size = 8\ndamaged", "size = 9\ndamaged", SHARED)
+# the last of its batches has fewer samples than there are processes
+SHARED = changed("steps = [3]\n", 'steps = [3]\nbatch = 11\ndisturb = "swap"\n', SHARED)
+
+
+def test_each_process_draws_holds_and_judges_its_share_alone(tmp_path):
+    (tmp_path / "tiny.toml").write_text(SHARED)
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    (alone,) = together(1, shares, tmp_path, "alone")
+    assert (alone["drawn"], alone["judged"]) == (6, 6)
+    for each in together(3, shares, tmp_path, "three"):
+        assert (each["drawn"], each["pool"]) == (2, alone["pool"] // 3)
+        assert each["judged"] <= 6
+        assert_close(each["weights"], alone["weights"], **EXACT)
+        assert_close(figures(each["rows"]), figures(alone["rows"]), **EXACT)
+    blocks = together(2, shares, tmp_path, "blocks", (1, 2))
+    truths = 9 * 65  # which are whole in each: a label, and which cells are alive
+    assert [each["pool"] for each in blocks] == [(alone["pool"] - truths) // 2 + truths] * 2
+
+
+def test_rows_of_a_table_come_from_and_go_to_the_process_that_has_them():
+    index = torch.tensor([6, 0, 3, 5, 1])
+    numbers = torch.arange(14).view(7, 2)
+    numbers[index] *= -1
+    for count in (1, 3):
+        floats, whole, truths = together(count, moved, 7, index)[0]
+        assert floats.equal(numbers.double())
+        assert whole.equal(numbers)
+        flipped = torch.arange(14.0).view(7, 2).remainder(7).gt(2)
+        flipped[index] = ~flipped[index]
+        assert truths.equal(flipped)
 
 
 def test_gradients_are_averaged_once_an_iteration_however_many_parts(tmp_path):

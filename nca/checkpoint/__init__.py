@@ -14,6 +14,7 @@ they measured. Nothing in such a file is executed, and writing is atomic: at eve
 the old or the new file is whole.
 
 From Python, `nca.Trained.load(name, device)` gives an automaton with its task. `file` is the
-format, `find` looks for names, `within` reads the recipe in a module, `trained` loads,
-`overridden` lets overrides take effect. Public to the other folders: every module.
+format, `tensor_file` writes its tensors piece by piece, `find` looks for names, `within` reads the
+recipe in a module, `trained` loads, `overridden` lets overrides take effect. Public to the other
+folders: every module.
 """

@@ -11,17 +11,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import torch
 from annotated_types import Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from nca.checkpoint.bounds import LONGEST_NAME, VALUES, WHOLE, Metrics, header_fault
 from nca.checkpoint.fit import misfits
+from nca.checkpoint.tensor_file import with_tensor, write_tensors
+from nca.distributed.pieces import TensorPieces
 from nca.engine.automaton import Automaton
 from nca.errors import CheckpointError
 from nca.files import is_file, write_whole
@@ -94,19 +95,26 @@ class Checkpoint:
     precision: Precision | None = None
     tensors: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, pieces: Mapping[str, TensorPieces] | None = None) -> None:
         """Write the file; what was there before stays whole until the new one is.
+
+        Args:
+            path: The file.
+            pieces: More tensors that it shall hold, by name.
 
         Raises:
             StorageError: No space, no permission, no such folder.
         """
-        tensors = {  # copies, for safetensors refuses weights that share their memory
-            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, tensor in self.tensors.items()
-        }
         record = json.loads(dumps({"format": FORMAT, **_metadata(self)}))  # as it will be read
-        record["checksum"] = _checksum(record, tensors)
-        write_whole(path, save(tensors, metadata={"nca": dumps(record)}))
+        tensors = {name: TensorPieces.of(tensor) for name, tensor in self.tensors.items()}
+
+        def metadata(checksum: int) -> dict[str, str]:
+            return {"nca": dumps({**record, "checksum": checksum})}
+
+        def write(file: BinaryIO) -> None:
+            write_tensors(file, {**tensors, **(pieces or {})}, metadata, _begun(record))
+
+        write_whole(path, write)
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
@@ -314,8 +322,13 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _checksum(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
     """Return a number that changes with every changed byte of a checkpoint."""
-    checksum = zlib.crc32(json.dumps(record, sort_keys=True).encode())
+    checksum = _begun(record)
     for name, tensor in sorted(tensors.items()):
-        checksum = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), checksum)
-        checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, checksum)
+        content = tensor.reshape(-1).view(torch.uint8).numpy().data
+        checksum = with_tensor(checksum, name, tensor, [content])
     return checksum
+
+
+def _begun(record: Mapping[str, Any]) -> int:
+    """Return the checksum of the metadata, to which those of the tensors are added."""
+    return zlib.crc32(json.dumps(record, sort_keys=True).encode())

@@ -9,12 +9,17 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
+from nca.distributed.pieces import TensorPieces
+
 FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """As what a weight may be kept."""
 
 
 def misfits(
-    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, exact: bool = False
+    given: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor] | Mapping[str, TensorPieces],
+    *,
+    exact: bool = False,
 ) -> list[str]:
     """Return in words how tensors differ from those that are wanted, all of it.
 
@@ -31,7 +36,9 @@ def misfits(
     return faults
 
 
-def _differences(name: str, given: Tensor, wanted: Tensor, exact: bool) -> Iterator[str]:
+def _differences(
+    name: str, given: Tensor, wanted: Tensor | TensorPieces, exact: bool
+) -> Iterator[str]:
     if given.shape != wanted.shape:
         yield f"{name} is {list(given.shape)}, not {list(wanted.shape)}"
     own = str(wanted.dtype).removeprefix("torch.")

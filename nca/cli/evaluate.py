@@ -68,7 +68,8 @@ def evaluate_command(
     from nca.device import pick_device
     from nca.distributed.group import join, local_device
     from nca.evaluation.evaluate import divergence_note
-    from nca.evaluation.finish_run import evaluate_trained, sharded
+    from nca.evaluation.finish_run import evaluate_trained
+    from nca.evaluation.shared import sharded
 
     load_plugins(plugin, checkpoint if trust else None)
     options: dict[str, Any] = {"fire_rate": fire_rate}
@@ -93,7 +94,7 @@ def evaluate_command(
         what = ", untrained" if untrained else ""
         say(f"{trained.path}{what}: {split} data on {trained.place}{among}")
         with terminal_progress() as progress:
-            rows = evaluate_trained(trained, split, progress, **options)
+            rows = evaluate_trained(trained, split, progress, shares=group.samples, **options)
         group.close()
         if said := divergence_note(rows):
             say(said)

@@ -12,17 +12,19 @@ from nca.cli.console import (
     Overrides,
     Pattern,
     PluginFiles,
+    Shard,
     Trust,
     load_plugins,
     print_result,
     say,
     say_replaced,
     sides,
+    speaking,
     with_pattern,
 )
 from nca.cli.console import out as stdout
 from nca.cli.numbers import SAMPLES, SEEDS, STEPS, number
-from nca.cli.output import output_path, picture_kind
+from nca.cli.output import Output, output_path, picture_kind
 from nca.cli.progress import terminal_progress
 from nca.files import user_path
 from nca.render.animation import FASTEST, SLOWEST
@@ -110,6 +112,7 @@ def render_command(
     plugin: PluginFiles = None,
     trust: Trust = False,
     data: Data = None,
+    shard: Shard = None,
 ) -> None:
     """Draw a checkpoint: a strip through time, the levels, or an animation.
 
@@ -117,6 +120,9 @@ def render_command(
     the input, and from frame to frame the cells carry on what they hold.
 
     Example: nca render runs/glom_mnist-1 --out votes.gif --samples 8
+
+    A large grid in blocks: torchrun --nproc-per-node 2 -m nca render growing --size 512x512
+    --shard 2x1
     """
     from nca.checkpoint.reads import DRAWN
     from nca.checkpoint.trained import Trained
@@ -129,11 +135,10 @@ def render_command(
         demand_encoding,
     )
     from nca.device import pick_device
-    from nca.render.animation import save_animation
+    from nca.distributed.group import join, local_device
+    from nca.evaluation.shared import sharded, whole_states
     from nca.render.collect import CollectedStates
     from nca.render.schedule import damage_at, turn_at
-    from nca.render.sheet import MARKED, save_image
-    from nca.render.terminal import print_pictures
 
     if out == TERMINAL:
         demand_colours()
@@ -141,50 +146,62 @@ def render_command(
     given = {"--steps": steps, "--every": every, "--columns": columns, "--size": size}
     staged = {"--size": size, "--damage": damage, "--turn": turn}
     check_film(frames, steps_per_frame, {**given, **staged, "--plane": plane})
-    check_alone("--plane", plane, staged)
+    check_alone("--plane", plane, {**staged, "--shard": shard})
     load_plugins(plugin, checkpoint if trust else None)
-    wanted = "give height and width in cells: 128x512"
-    stage = None if size is None else sides(size, "--size", STAGE, wanted)
+    stage_form = "give height and width in cells: 128x512"
+    stage = None if size is None else sides(size, "--size", STAGE, stage_form)
     reads = DRAWN.without(steps=(steps, "evaluate.steps", "rollout.steps"))
-    trained = Trained.load(
-        checkpoint,
-        pick_device(device),
-        with_pattern(pattern, checkpoint, overrides, plugin),
-        reads,
-    )
-    events = [damage_at(text, trained) for text in damage or ()]
-    events += [turn_at(text, trained) for text in turn or ()]
-    film = _film(frames, trained) if frames else []
-    default = f"{trained.recipe.name}.{'gif' if film else 'png'}"
-    output = None
-    if out != TERMINAL:
-        inputs = [trained.path, *(plugin or ()), *([frames] if frames else [])]
-        output = output_path(out, default, picture_kind(str(out or default)), inputs)
-        demand_encoding(output.path, rate or 12.0)
-    steps = steps or trained.recipe.evaluation_steps[0]
-    out = output.path if output else TERMINAL
-    options = RenderOptions(
-        out, show_ == "levels", steps, every, samples, columns, size, seeds, scale, rate
-    )
-    rate = rate or 12.0
-    options.say_what_is_ignored()
-    kept = CollectedStates(trained, options.levels, level, channels)
-    say(f"{trained.path}: {len(film) or steps} {'frames' if film else 'steps'} on {trained.device}")
-    with terminal_progress() as progress:
-        trained.prepare(data, progress)
-    if film:
-        _show(film, kept, steps_per_frame or steps, options)
-    elif plane:
-        _run_on_plane(kept, options)
-    else:
-        _run(kept, options, stage, events)
+    wanted = pick_device(local_device(device))
+    group = join(wanted, sides(shard, "--shard") if shard else None)
+    with speaking(group), group.guard():
+        own = with_pattern(pattern, checkpoint, overrides, plugin)
+        trained = sharded(Trained.load(checkpoint, wanted, own, reads), group, stage)
+        events = [damage_at(text, trained) for text in damage or ()]
+        events += [turn_at(text, trained) for text in turn or ()]
+        film = _film(frames, trained) if frames else []
+        default = f"{trained.recipe.name}.{'gif' if film else 'png'}"
+        output = None
+        if out != TERMINAL:
+            inputs = [trained.path, *(plugin or ()), *([frames] if frames else [])]
+            output = output_path(out, default, picture_kind(str(out or default)), inputs)
+            demand_encoding(output.path, rate or 12.0)
+        steps = steps or trained.recipe.evaluation_steps[0]
+        out = output.path if output else TERMINAL
+        options = RenderOptions(
+            out, show_ == "levels", steps, every, samples, columns, size, seeds, scale, rate
+        )
+        options.say_what_is_ignored()
+        kept = CollectedStates(trained, options.levels, level, channels)
+        what = f"{len(film)} frames" if film else f"{steps} steps"
+        say(f"{trained.path}: {what} on {trained.device}")
+        with group.leader_first(), terminal_progress() as progress:
+            trained.prepare(data, progress)
+        with whole_states(trained, group, stage):
+            if film:
+                _show(film, kept, steps_per_frame or steps, options)
+            elif plane:
+                _run_on_plane(kept, options)
+            else:
+                _run(kept, options, stage, events)
+        group.close()
+        if group.is_leader:
+            _write(kept, options, output)
+
+
+def _write(kept: "CollectedStates", options: "RenderOptions", output: "Output | None") -> None:
+    """Write what was kept, or show it in the terminal."""
+    from nca.render.animation import save_animation
+    from nca.render.sheet import MARKED, save_image
+    from nca.render.terminal import print_pictures
+
     if kept.divergence:
         say(f"{kept.divergence}; such cells are {MARKED}")
     if output is None:
-        say(f"{trained.recipe.name}, {kept.words[-1]}")
+        say(f"{kept.trained.recipe.name}, {kept.words[-1]}")
         print_pictures(stdout, kept.last())
         return
-    scale = scale or kept.scale(options.moving, columns)
+    columns, rate = options.columns, options.rate or 12.0
+    scale = options.scale or kept.scale(options.moving, columns)
     if options.moving:
         shown = kept.frames(scale, columns)
         written, _ = output.write(lambda path: save_animation(shown, path, rate))

@@ -225,7 +225,8 @@ def _share_of_memory(run: "Run") -> None:
     from nca.engine.capacity import capacity, in_bytes
     from nca.recipe.memory import state_bytes
 
-    there, count = capacity(run.device), sum(state_bytes(run.recipe.tables).values())
+    held = run.group.held_by(run.device)
+    there, count = capacity(run.device), held * sum(state_bytes(run.recipe.tables).values())
     if there and count > LARGE_SHARE * there:
         words = f"batch and pool hold {in_bytes(count)} of states"
         say(f"memory: {words}, before any gradient; there are {in_bytes(there)} in all")

@@ -3,21 +3,31 @@
     torchrun --nproc-per-node 4 -m nca run RECIPE
 
 trains in four processes, each with a GPU of its own or, with `--device cpu`, a share of the cores.
-What is divided are the steps of the automaton and their gradients: by samples or, with
-`--shard 2x2`, by cells, where each process asks its neighbours for what lies beyond the edge of
-its block. The outcome does not depend on how many processes there are (1e-10 in float64; 1 to 4
-processes, gloo): fire masks, noise and draws are counted by sample and cell. `nca evaluate` shares
-its steps in the same ways.
+Each draws, holds, steps and judges its own samples: a stretch of every batch, and a stretch of the
+pool, of which the states that a batch asks for come over from the process that has them, and go
+back. Losses of the drawn states, gradients and what is logged are added up. So memory falls with
+the number of processes, and every way to take steps (compiled, fused, in tiles) is that of one.
+
+With `--shard 2x2` each has a block of the grid, and of the states of the pool, and asks its
+neighbours for what lies beyond the edge of its block; outside of the steps a batch is whole in
+each, which draws it and computes its loss.
+
+The outcome does not depend on how many processes there are (1e-10 in float64; 1 to 4 processes,
+gloo): fire masks, noise and draws are counted by sample and cell. `nca evaluate` steps and measures
+in the same shares, and `nca render` steps in them.
 
 Ctrl-C saves. A process that is lost ends all, with a sentence that says so;
-`nca run --resume RUN`, in any number of processes, continues.
+`nca run --resume RUN`, in any number of processes, continues: a checkpoint holds the whole pool,
+which the leader writes, and every process reads, a piece at a time.
 
-Each process draws the whole batch, holds the whole pool, and computes the loss of the whole batch.
-Parts of a shared grid take no fused step. nccl and several GPUs have not been run. On one machine
-without GPUs, threads do as well: `nca help measured` has the figures.
+Each process reads the data set as one alone does, for any sample may be in its share; evaluation
+draws a batch of `[evaluate] batch` whole before each takes its own. Parts of a shared grid take no
+fused step. nccl and several GPUs have not been run. On one machine without GPUs, threads do as
+well: `nca help measured` has the figures.
 
 `group` starts and ends the processes, `agreement` settles what each has decided for itself,
-`sharding` says which part each one has, `halo` exchanges edges, `sharded` steps an automaton by
-parts: from Python it also steps a block without any process that holds the whole. Public to the
-other folders: `group`, `agreement`, `sharding`, `sharded`.
+`shares` says which samples and rows each one has and moves rows between them, `pieces` is a tensor
+that is whole in none, `sharding` says which part of a whole state each one has, `halo` exchanges
+edges, `sharded` steps an automaton by parts: from Python it also steps a block without any process
+that holds the whole. Public to the other folders: every module.
 """

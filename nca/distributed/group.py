@@ -1,8 +1,8 @@
 """The processes that share a run: who leads, who has which part, and what if one is lost.
 
-`torchrun --nproc-per-node N -m nca run RECIPE` starts N of them. All hold the whole run and do
-the same in the same order; only the steps, and their gradients, are divided. The leader alone
-writes and speaks.
+`torchrun --nproc-per-node N -m nca run RECIPE` starts N of them. All do the same in the same
+order, each with its own samples or cells; weights are the same in all. The leader alone writes and
+speaks.
 """
 
 import math
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -19,11 +20,13 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nca.distributed.sharding import BatchSharding, GridSharding, Sharding
+from nca.distributed.shares import SampleShares
 from nca.errors import DeviceError, ProcessError
 from nca.types import Size
 
 ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 LONGEST = 4096
+Number = TypeVar("Number", int, float)
 PATIENCE = 2.0
 """Seconds that the leader waits for the others before it ends with a fault."""
 LOST = ("gloo/transport", "NCCL", "Connection reset by peer", "Connection closed by peer")
@@ -65,8 +68,13 @@ class ProcessGroup:
         """Whether this process writes and speaks."""
         return self.rank == 0
 
-    def sharding(self, size: Size, coarsest: int = 1) -> Sharding | None:
-        """Return how steps are divided among the processes; one alone takes all of them.
+    @property
+    def samples(self) -> SampleShares:
+        """Which samples each process has: a share, or all of them where the grid is split."""
+        return SampleShares() if self.shard else SampleShares(self.rank, self.count)
+
+    def cells(self, size: Size, coarsest: int = 1) -> GridSharding | None:
+        """Return how the grid is split among the processes; None: it is whole in each.
 
         Args:
             size: Cells of the grid along each axis.
@@ -75,10 +83,22 @@ class ProcessGroup:
         Raises:
             ShapeError: The grid cannot be split so.
         """
-        if self.count == 1:
+        if self.count == 1 or self.shard is None:
             return None
-        if self.shard is not None:
-            return GridSharding(self.rank, self.shard, size, coarsest)
+        return GridSharding(self.rank, self.shard, size, coarsest)
+
+    def sharding(self, size: Size, coarsest: int = 1) -> Sharding | None:
+        """Return how steps of states that every process has are divided; one alone takes all.
+
+        Args:
+            size: As of `cells`.
+            coarsest: As of `cells`.
+
+        Raises:
+            ShapeError: The grid cannot be split so.
+        """
+        if self.count == 1 or self.shard is not None:
+            return self.cells(size, coarsest)
         return BatchSharding(self.rank, self.count)
 
     def wrap_ddp(self, module: nn.Module) -> nn.Module:
@@ -108,13 +128,14 @@ class ProcessGroup:
                 to_do=f"start a number of processes that divides it, or --set train.batch={near}",
             )
 
-    def max(self, number: int) -> int:
+    def max(self, number: Number) -> Number:
         """Return the greatest number that any process names; all must ask."""
         if self.count == 1:
             return number
-        numbers = torch.tensor(number)
+        kind = type(number)
+        numbers = torch.tensor(number, dtype=torch.int64 if kind is int else torch.float64)
         dist.all_reduce(numbers, dist.ReduceOp.MAX)
-        return int(numbers)
+        return kind(numbers.item())
 
     def any(self, wish: bool) -> bool:
         """Return whether any process wishes it; all must ask."""
@@ -125,6 +146,10 @@ class ProcessGroup:
         if self.count == 1 or device.type == "cuda":
             return 1
         return int(os.environ.get("LOCAL_WORLD_SIZE", self.count))
+
+    def held_by(self, device: torch.device) -> float:
+        """Return how large a part of the states of a run a device holds."""
+        return self.sharing(device) / self.count
 
     def wait(self) -> None:
         """Wait until all processes are here."""

@@ -91,7 +91,9 @@ def _ways(line: ProcessLine, reach: int, boundary: Boundary) -> _Ways:
     return _Ways(taken, given, empty)
 
 
-def exchange(sent: Mapping[int, Tensor], shapes: Mapping[int, Sequence[int]]) -> dict[int, Tensor]:
+def exchange(
+    sent: Mapping[int, Tensor], shapes: Mapping[int, Sequence[int]], like: Tensor | None = None
+) -> dict[int, Tensor]:
     """Send one tensor to each of some ranks, and return what comes from others.
 
     Args:
@@ -99,9 +101,10 @@ def exchange(sent: Mapping[int, Tensor], shapes: Mapping[int, Sequence[int]]) ->
             process is handed over.
         shapes: From which ranks something comes, in which shape; to this process from itself
             nothing but what is in `sent`.
+        like: Of that dtype and device, where nothing may be sent.
     """
     own = dist.get_rank()
-    like = next(iter(sent.values()), None)
+    like = next(iter(sent.values()), None) if like is None else like
     kind = {} if like is None else {"dtype": like.dtype, "device": like.device}
     come = {rank: torch.empty(*shape, **kind) for rank, shape in shapes.items() if rank != own}
     tidy = {rank: t.contiguous() for rank, t in sent.items() if rank != own}

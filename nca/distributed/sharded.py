@@ -1,7 +1,8 @@
 """Sharded step: every process steps its part of the batch or of the grid.
 
 Whole states come in and go out, the same on every process; between, each process has its part.
-So whatever makes states, judges them or keeps them in a pool need not know of it. For a grid too
+So whatever makes states, judges them or draws them need not know of it. Training and evaluation by
+samples need none: there each process has its own states (`nca.distributed.shares`). For a grid too
 large for one process, let each make its own block and give the automaton the block's topology:
 `automaton.topology = sharding.topology(automaton.topology)`.
 """

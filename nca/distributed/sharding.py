@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nca.distributed.halo import ProcessLine, empty_like, exchange, halo
+from nca.distributed.shares import stretches
 from nca.engine.resample import size_at
 from nca.engine.rim import extended
 from nca.engine.state import State
@@ -81,7 +82,7 @@ class BatchSharding(Sharding):
         return joined.replace(samples=whole.samples)
 
     def _blocks(self, batch: int) -> list[Block]:
-        return [(stretch,) for stretch in _stretches(batch, self.count)]
+        return [(stretch,) for stretch in stretches(batch, self.count)]
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class GridSharding(Sharding):
 
     def _stretches(self, axis: int, scale: int) -> list[slice]:
         """Return the stretches of an axis, cut between the coarsest cells, in cells of a scale."""
-        cells = _stretches(self.size[axis] // self.coarsest, self.shape[axis])
+        cells = stretches(self.size[axis] // self.coarsest, self.shape[axis])
         fine = self.coarsest // scale
         return [slice(fine * cut.start, fine * cut.stop) for cut in cells]
 
@@ -253,12 +254,6 @@ def _gathered(part: Tensor, blocks: list[Block], rank: int) -> Tensor:
     for number, block in enumerate(blocks):
         whole[block] = come[number]
     return whole
-
-
-def _stretches(side: int, count: int) -> list[slice]:
-    """Cut a number of things into stretches that differ by one at most."""
-    ends = [side * number // count for number in range(count + 1)]
-    return [slice(start, stop) for start, stop in itertools.pairwise(ends)]
 
 
 def _by(size: Size) -> str:

@@ -13,6 +13,7 @@ Metrics are the task's own; `[evaluate] disturb` continues after another input o
 
 `evaluate` measures, `predict` answers for a person's own pictures, `predict_large` for one whose
 cells do not fit into memory: they lie on disk and step tile by tile, to the same outcome.
-`finish_run` evaluates a finished run and draws its pictures. Public to the other folders: every
+`finish_run` evaluates a finished run and draws its pictures, `shared` lets several processes share
+what was trained. Public to the other folders: every
 module.
 """

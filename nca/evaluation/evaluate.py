@@ -1,14 +1,16 @@
 """Evaluation of an automaton: its metrics at several steps, and after a disturbance.
 
-Nothing here is trained, and the test set is touched nowhere else.
+Nothing here is trained, and the test set is touched nowhere else. Of several processes each steps
+and measures its own samples of every batch, and what they have measured is added up.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
 
 import torch
 
+from nca.distributed.shares import ALONE, SampleShares
 from nca.engine.automaton import Automaton
 from nca.engine.rng import CellRNG
 from nca.engine.rollouts import has_diverged, settle
@@ -53,6 +55,21 @@ class _Sum:
     part: dict[str, float] = field(default_factory=dict)
     whole: dict[str, float] = field(default_factory=dict)
 
+    def add(self, samples: int, shares: Mapping[str, Share]) -> None:
+        """Add what was measured of so many samples."""
+        self.samples += samples
+        for name, share in shares.items():
+            self.part[name] = self.part.get(name, 0.0) + share.part.sum().item()
+            self.whole[name] = self.whole.get(name, 0.0) + share.whole.sum().item()
+
+    def total(self, shares: SampleShares) -> "_Sum":
+        """Return the sum over all processes; every one has the same names."""
+        numbers = [self.samples, *self.part.values(), *self.whole.values()]
+        total = shares.total(torch.tensor(numbers, dtype=torch.float64, device="cpu")).tolist()
+        part = dict(zip(self.part, total[1:], strict=False))
+        whole = dict(zip(self.whole, total[1 + len(part) :], strict=True))
+        return _Sum(round(total[0]), part, whole)
+
 
 @torch.no_grad()
 def evaluate(
@@ -66,6 +83,7 @@ def evaluate(
     disturb: bool = True,
     fire_rate: float | None = None,
     progress: Progress = SILENT,
+    shares: SampleShares = ALONE,
 ) -> list[Measurement]:
     """Measure at every one of `steps`, over all batches of a split.
 
@@ -79,6 +97,7 @@ def evaluate(
         disturb: Whether to disturb at all.
         fire_rate: Use this chance instead of the automaton's own.
         progress: Where it is reported how many samples are done.
+        shares: Which samples this process measures, if there are others; all get the same rows.
 
     Returns:
         One row per moment; after the disturbance the same moments again. A row of settling also
@@ -101,21 +120,48 @@ def evaluate(
             if samples:
                 batch = batch.select(slice(0, samples - done))
             done += batch.state.batch
-            batch = rollouts.measure(batch, {moment: sums[moment, ""] for moment in moments})
+            own = _Own.of(batch, shares, inputs=after == "swap")
+            batch = rollouts.measure(own, {moment: sums[moment, ""] for moment in moments})
             if after:
-                batch = _disturbed(automaton, batch, after)
-                rollouts.measure(batch, {moment: sums[moment, after] for moment in moments})
+                own = replace(own, batch=_disturbed(automaton, batch, own.others))
+                rollouts.measure(own, {moment: sums[moment, after] for moment in moments})
             progress.advance(done)
     finally:
         automaton.train(training)
         task.train(training)
     shift = moments[-1] if moments else 0
+    totals = {key: each.total(shares) for key, each in sums.items()}
     return [
         Measurement(
             moment + (shift if how else 0), how, total.samples, _shares(total, steps == "settle")
         )
-        for (moment, how), total in sums.items()
+        for (moment, how), total in totals.items()
     ]
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The samples of a batch that one process measures.
+
+    Attributes:
+        batch: They: those of the whole batch where it has fewer samples than there are processes.
+        counts: Whether they are counted: of processes that measure the same, one counts.
+        others: Whose input and truth each gets when inputs are exchanged; None: they are not.
+    """
+
+    batch: Batch
+    counts: bool
+    others: Batch | None
+
+    @classmethod
+    def of(cls, batch: Batch, shares: SampleShares, *, inputs: bool) -> Self:
+        """Return the share of a process in a batch that it has drawn."""
+        # every sample gets the input and truth of the next one in its batch
+        others = batch.map(lambda tensor: tensor.roll(1, 0)) if inputs else None
+        divided = batch.state.batch >= shares.count
+        own = shares.own(batch.state.batch) if divided else slice(None)
+        counts = divided or shares.rank == 0
+        return cls(batch.select(own), counts, others and others.select(own))
 
 
 @dataclass(frozen=True)
@@ -128,17 +174,16 @@ class _Rollouts:
     table: Evaluate
     fire_rate: float | None
 
-    def measure(self, batch: Batch, sums: Mapping[int, _Sum]) -> Batch:
+    def measure(self, own: _Own, sums: Mapping[int, _Sum]) -> Batch:
         """Add what is measured at each moment to its sum; return the last states."""
-        state = batch.state
+        batch, state = own.batch, own.batch.state
         for moment, state, beside in self._stops(batch.state):
-            total = sums[moment]
-            total.samples += state.batch
             shares = self.task.measure(self.automaton.finish(state), batch)
             lost = has_diverged(state, self.automaton.writable_levels)
-            for name, share in {**shares, DIVERGED: Share.of(lost), **beside}.items():
-                total.part[name] = total.part.get(name, 0.0) + share.part.sum().item()
-                total.whole[name] = total.whole.get(name, 0.0) + share.whole.sum().item()
+            found = {**shares, DIVERGED: Share.of(lost), **beside}
+            if not own.counts:
+                found = {name: Share(s.part[:0], s.whole[:0]) for name, s in found.items()}
+            sums[moment].add(state.batch if own.counts else 0, found)
         return Batch(state, batch.truth)
 
     def _stops(self, state: State) -> Iterator[tuple[int, State, dict[str, Share]]]:
@@ -165,13 +210,13 @@ class _Rollouts:
             yield bound, settled.state, ended
 
 
-def _disturbed(automaton: Automaton, batch: Batch, how: str) -> Batch:
+def _disturbed(automaton: Automaton, batch: Batch, others: Batch | None) -> Batch:
+    """Return the batch with other inputs and their truth, or else with a part of its cells cut."""
+    if others is not None:
+        return swap_inputs(batch, others, automaton)
     state = batch.state
-    if how == "damage":
-        source = CellRNG(state.random_seed, state.step, state.samples)
-        return Batch(damage.disc(state, source, automaton.writable_levels), batch.truth)
-    # every sample gets the input and truth of the next one in its batch
-    return swap_inputs(batch, batch.map(lambda tensor: tensor.roll(1, 0)), automaton)
+    source = CellRNG(state.random_seed, state.step, state.samples)
+    return Batch(damage.disc(state, source, automaton.writable_levels), batch.truth)
 
 
 def _shares(total: _Sum, settled: bool) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """The end of a run: evaluate its best weights on test data, and draw states and curves."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,9 @@ import torch
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.trained import Trained
 from nca.device import hardware
-from nca.distributed.agreement import agreed_precision
-from nca.distributed.group import ProcessGroup
 from nca.engine.state import State
 from nca.evaluation.evaluate import Measurement, divergence_note, evaluate
+from nca.evaluation.shared import sharded, whole_states
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.progress import SILENT, Progress
@@ -43,10 +41,11 @@ def finish_run(run: Run, data: Path | None, progress: Progress = SILENT) -> list
     trained = load_best(run)
     with run.group.leader_first():
         trained.prepare(data, progress)
-    rows = evaluate_trained(trained, "test", progress)
+    rows = evaluate_trained(trained, "test", progress, shares=run.group.samples)
     if run.group.is_leader:
         _note_measured(run, trained, rows, progress)
-    drawn = draw_sheets(trained)  # by all processes, which share the steps
+    with whole_states(trained, run.group):
+        drawn = draw_sheets(trained)  # by all processes, which share the steps
     if run.group.is_leader:
         for name, sheet in drawn.items():
             save_image(sheet.image(), run.folder / name)
@@ -75,13 +74,6 @@ def load_best(run: Run) -> Trained:
         run.save_best({})
     run.group.wait()  # for the leader to have written it
     return sharded(Trained.load(str(best), run.device), run.group)
-
-
-def sharded(trained: Trained, group: ProcessGroup) -> Trained:
-    """Return a trained automaton whose steps are shared among the processes of a group."""
-    size = trained.recipe.tables.grid.size
-    trained.automaton.sharding = group.sharding(size, trained.recipe.layout.coarsest)
-    return replace(trained, recipe=agreed_precision(trained.recipe, group))
 
 
 def evaluate_trained(

@@ -208,14 +208,18 @@ class Recipe:
         """
         self._refuse([*self.unbuilt(), *self.unused()])
 
-    def check_memory(self, device: torch.device) -> None:
+    def check_memory(self, device: torch.device, share: float = 1.0) -> None:
         """Refuse states that alone exceed the memory of a device.
+
+        Args:
+            device: Where they are to be.
+            share: How large a part of them it holds, if there are other devices.
 
         Raises:
             RecipeError: They do; the keys that count them are named.
         """
         if (there := capacity(device)) is not None:
-            self._refuse(list(beyond(self.tables, there)))
+            self._refuse(list(beyond(self.tables, int(there / share))))
 
     def training(self) -> Train:
         """Return the table of training.

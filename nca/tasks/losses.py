@@ -1,5 +1,6 @@
 """What training makes small: losses, one number for each sample of a batch."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,6 +20,11 @@ def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
     return (values.flatten(1) * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Return numbers of lower precision as float32, and others as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def cross_entropy(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return the mean cross-entropy of each sample's cells, `(B,)`.
 
@@ -28,7 +34,7 @@ def cross_entropy(scores: Tensor, labels: Tensor, mask: Tensor | None = None) ->
         mask: Which cells count, `(B, *space)`; all if None.
     """
     wanted = labels.view(-1, *(1,) * (scores.ndim - 2)).expand(-1, *scores.shape[2:])
-    return masked_mean(F.cross_entropy(scores.float(), wanted, reduction="none"), mask)
+    return masked_mean(F.cross_entropy(at_least_float32(scores), wanted, reduction="none"), mask)
 
 
 def one_hot_error(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -9,6 +9,7 @@ weights, the pool and its own number alone.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from nca.training.learner import Learner
 
 @dataclass(frozen=True)
 class Update:
-    """What an iteration has shown.
+    """What an iteration has shown, of several processes to each of its own samples.
 
     Attributes:
         terms: The terms of the loss, each `(B,)`.
@@ -79,22 +80,29 @@ class GradientDescent:
 
 
 def next_batch(learner: Learner, draw: HostRNG) -> tuple[Tensor | None, Batch]:
-    """Return the states to start from, and their places in the pool if there is one."""
+    """Return the states to start from, and the places of the batch in the pool if there is one.
+
+    Of several processes each gets its own states, and the places of all.
+    """
     count = learner.table.batch
-    samples = torch.arange(count, device=learner.device) + learner.iteration * count
+    own = learner.group.samples.own(count)
+    samples = torch.arange(own.start, own.stop, device=learner.device) + learner.iteration * count
     fresh = replace(learner.task.training_batch(draw, samples), draw=draw)
-    options = learner.recipe.tables.pool
-    if learner.pool is None or options is None:
+    pool, options = learner.pool, learner.recipe.tables.pool
+    if pool is None or options is None:
         return None, fresh
-    index, drawn = learner.pool.sample(draw, count)
+    index = pool.draw(draw, count)
     if learner.iteration < options.begin:
         return index, fresh
     if options.order == "loss":
-        with torch.no_grad():
-            terms = learner.task.loss([drawn.state], drawn)
-            worst_first = sum(terms.values()).argsort(descending=True, stable=True)  # pyright: ignore
-        index, drawn = index[worst_first], drawn.select(worst_first)
-    return index, options.refresh(drawn, fresh, learner.automaton, draw)
+        index = pool.order(index, lambda batch: _loss(learner, replace(batch, draw=draw)))
+    return index, options.refresh(pool.take(index), fresh, learner.automaton, draw, own, count)
+
+
+@torch.no_grad()
+def _loss(learner: Learner, batch: Batch) -> Tensor:
+    """Return the loss of each state of a batch as it is, `(B,)`."""
+    return reduce(torch.add, learner.task.loss([batch.state], batch).values())
 
 
 def learning_rate(table: Train, iteration: int) -> float:

@@ -7,6 +7,7 @@ tensors and is taken up again learns on as if nothing had happened.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from nca.checkpoint.file import MODULES, Checkpoint, weights
 from nca.distributed.agreement import agreed_precision
 from nca.distributed.group import SINGLE, ProcessGroup
+from nca.distributed.pieces import TensorPieces
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
 from nca.errors import DivergedError
@@ -98,12 +100,12 @@ class Learner:
             NCAError: What the task raises while it loads its data.
         """
         group.check(recipe.training().batch, recipe.training().parts)
-        recipe.check_memory(device)
+        recipe.check_memory(device, group.held_by(device))
         # resuming to the same bits needs convolutions that always sum in the same order
         torch.backends.cudnn.deterministic = True
         automaton = recipe.automaton()
         recipe = agreed_precision(recipe.decided(automaton, device, precision), group)
-        automaton.sharding = group.sharding(recipe.tables.grid.size, recipe.layout.coarsest)
+        automaton.sharding = group.cells(recipe.tables.grid.size, recipe.layout.coarsest)
         task = recipe.task()
         with group.leader_first(), recipe.blaming_task():
             task.prepare(device, data, progress)
@@ -120,9 +122,15 @@ class Learner:
         if table.average:
             made.ema = EMA(modules, table.average)
         if recipe.tables.pool:
-            samples = POOL_SAMPLES + torch.arange(recipe.tables.pool.size, device=device)
-            made.pool = Pool(task.training_batch(HostRNG(recipe.tables.random_seed, 0), samples))
+            made.pool = made._first_pool(recipe.tables.pool.size)
         return made
+
+    def _first_pool(self, size: int) -> Pool:
+        draw = HostRNG(self.recipe.tables.random_seed, 0)
+        samples = POOL_SAMPLES + torch.arange(size, device=self.device)
+        shared = self.group.samples, self.automaton.sharding
+        make = partial(self.task.training_batch, draw)
+        return Pool.filled(make, samples, self.table.batch, *shared)
 
     def go_on_under(self, recipe: Recipe, moments: Mapping[int, Any]) -> None:
         """Build the automaton by another recipe of the same shapes, with the weights of now.
@@ -183,7 +191,7 @@ class Learner:
         return tensors
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all that is needed to learn on.
+        """Return all that is needed to learn on, beside the pool.
 
         Raises:
             DivergedError: Weights or moments are not finite.
@@ -195,8 +203,12 @@ class Learner:
             for name, moment in kept.items()
         }
         self._demand_finite(moments)
-        pool = self.pool.tensors() if self.pool else {}
-        return tensors | moments | {f"pool.{name}": tensor for name, tensor in pool.items()}
+        return tensors | moments
+
+    def pieces(self) -> dict[str, TensorPieces]:
+        """Return the pool, if there is one, as a checkpoint holds it."""
+        pool = self.pool.pieces() if self.pool else {}
+        return {f"pool.{name}": each for name, each in pool.items()}
 
     def best_tensors(self) -> dict[str, Tensor]:
         """Return the averaged weights, or those of now.
@@ -226,11 +238,11 @@ class Learner:
         """Return why what a checkpoint holds cannot be taken up.
 
         Args:
-            checkpoint: What `tensors` returned.
+            checkpoint: What `tensors` and `pieces` returned.
             copied: Whether some weights have no moments yet, for they are a copy with noise.
         """
         average = self.ema.tensors if self.ema else None
-        pool = self.pool.tensors() if self.pool else None
+        pool = self.pool.pieces() if self.pool else None
         last = self.table.iterations
         return restore_faults(checkpoint, self.modules, last, average, pool, copied=copied)
 
@@ -238,7 +250,7 @@ class Learner:
         """Take up the weights and all that training keeps beside them.
 
         Args:
-            checkpoint: What `tensors` returned; it has no `faults`.
+            checkpoint: What `tensors` and `pieces` returned; it has no `faults`.
             path: Where it was read.
         """
         for name in MODULES:

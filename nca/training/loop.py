@@ -3,8 +3,8 @@
 What an iteration does is the trainer's (`nca.training.trainer`): a batch is run for some steps, and
 the weights follow the gradient of its loss; a population does so member by member. Everything
 random is counted, so that an iteration depends on the weights, the pool and its own number alone.
-Several processes compute all of this alike, from the same numbers, and divide only the steps of
-the automaton and their gradients among them; so they agree on every decision without asking.
+Several processes do the same in the same order, each with its own samples; gradients, and what is
+logged, are means over all of them, so that they agree on every decision.
 
 `train` does that for a recipe. Without one, an automaton is a module like any other:
 

@@ -255,7 +255,7 @@ class IterationProbe:
         stride = memory.stride(first)
         steps = min(self.last_states + 3, self.most)
         end = self._peak(ActivationMemory("recompute"), steps)
-        parts = self.run.table.parts * self.run.group.count
+        parts = self.run.table.parts * math.prod(self.run.group.shard or ())
         state, whole = (math.ceil(size / parts) for size in (self.state, self.whole))
         if stride == 1 or stride == first:
             return end + (self.most - steps) * state
@@ -293,7 +293,7 @@ class IterationProbe:
 
     def _time(self, memory: ActivationMemory, steps: int, repeats: int) -> float:
         taken: list[float] = []
-        while len(taken) < repeats and sum(taken) < LONG:
+        while len(taken) < repeats and not self.run.group.any(sum(taken) >= LONG):
             taken.append(seconds(lambda: self.iterate(memory, steps), self.run.device))
         return self.learners * min(taken)
 

@@ -31,7 +31,8 @@ ShowStates = Callable[[State], None]
 class TrainingMonitor:
     """Collects losses, writes a record every few iterations, and detects dead or exploding states.
 
-    Numbers stay on the device until they are reported, so that a GPU need not wait for them.
+    Numbers stay on the device until they are reported, so that a GPU need not wait for them; of
+    several processes each takes its own, and they are put together as they are reported.
 
     Args:
         run: Where training stands.
@@ -66,7 +67,9 @@ class TrainingMonitor:
         if not self._terms or self._norm is None or self._state is None:
             return
         count, run = len(self._terms), self.run
-        means = {n: torch.stack([t[n] for t in self._terms]).mean().item() for n in self._terms[0]}
+        names = list(self._terms[0])
+        own = torch.stack([torch.stack([t[n] for t in self._terms]).mean() for n in names])
+        means = dict(zip(names, run.group.samples.mean(own).tolist(), strict=True))
         loss, now = sum(means.values()), time.perf_counter()
         samples = run.table.batch * (len(run.members) or 1)
         if not math.isfinite(loss):
@@ -107,7 +110,7 @@ class TrainingMonitor:
 
     def _check_alive(self, state: State) -> None:
         living = self.run.automaton.alive_mask(state)
-        if living is None or living.any():
+        if living is None or self.run.group.any(bool(living.any())):
             self._dead_since = None
             return
         if self._dead_since is None:
@@ -126,7 +129,7 @@ class TrainingMonitor:
 
     def _check_explosion(self, state: State) -> None:
         levels = self.run.automaton.writable_levels
-        greatest = max(state[name].abs().max().item() for name in levels)
+        greatest = self.run.group.max(max(state[name].abs().max().item() for name in levels))
         if greatest > HUGE and not self._exploding:
             self.progress.note(
                 f"iteration {self.run.iteration}: states explode, up to {greatest:.3g}; a lower "

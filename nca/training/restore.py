@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nca.checkpoint.file import Checkpoint, lost_weights
 from nca.checkpoint.fit import misfits
+from nca.distributed.pieces import TensorPieces
 from nca.tasks.task import Task
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -22,7 +23,7 @@ def restore_faults(
     modules: nn.ModuleDict,
     iterations: int,
     average: Mapping[str, Tensor] | None,
-    pool: Mapping[str, Tensor] | None,
+    pool: Mapping[str, TensorPieces] | None,
     *,
     copied: bool = False,
 ) -> list[str]:
@@ -65,7 +66,7 @@ def _average(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor] | None) -
 
 def _pool(
     given: Mapping[str, Tensor],
-    wanted: Mapping[str, Tensor] | None,
+    wanted: Mapping[str, TensorPieces] | None,
     ranges: Mapping[str, tuple[int, int]],
 ) -> list[str]:
     if wanted is None:

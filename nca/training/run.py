@@ -4,6 +4,7 @@ All that training depends on goes into `last.safetensors`, so that a run that wa
 if nothing had happened.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +16,9 @@ from nca.checkpoint.file import Checkpoint, file_tensors
 from nca.checkpoint.overridden import apply_overrides
 from nca.checkpoint.read import parse_carried
 from nca.checkpoint.reads import TRAINED
+from nca.checkpoint.tensor_file import in_file_order
 from nca.distributed.group import SINGLE, ProcessGroup
+from nca.distributed.pieces import TensorPieces
 from nca.errors import CheckpointError, ProcessError
 from nca.files import is_file, write_whole
 from nca.lock import FolderLock
@@ -224,11 +227,13 @@ class Run(Learner):
             DivergedError: Weights or moments are not finite; then what was there stays.
         """
         tensors = self.shown_tensors() if self.members else self.tensors()
+        pieces = {} if self.members else self.pieces()
         for number, member in enumerate(self.members):
             tensors |= member_tensors(number, member.tensors(), self.individuals[number])
+            pieces |= {f"{MEMBER}.{number}.{n}": each for n, each in member.pieces().items()}
         if self.members:
             tensors |= population_tensors(self.leading, self.born)
-        self._write(LAST, tensors, {})
+        self._write(LAST, tensors, {}, pieces=pieces)
         for each in (self, *self.members):
             each.saved = self.iteration
 
@@ -251,10 +256,16 @@ class Run(Learner):
         tensors: dict[str, Tensor],
         metrics: dict[str, Any],
         recipe: Recipe | None = None,
+        pieces: Mapping[str, TensorPieces] | None = None,
     ) -> None:
         if self.group.is_leader:
             made = self._checkpoint(tensors, metrics, recipe or self.recipe)
-            made.write(self.folder / name)
+            return made.write(self.folder / name, pieces)
+        others = pieces or {}
+        for each in in_file_order(others):
+            for _ in others[each]:  # for the leader, which writes them
+                pass
+        return None
 
     def _checkpoint(
         self, tensors: dict[str, Tensor], metrics: dict[str, Any], recipe: Recipe
@@ -277,10 +288,9 @@ class Run(Learner):
         anew = measured_otherwise(self.recipe, before, path)
         if anew:
             self.best = None
-        if not self.group.is_leader:
-            return
-        record_recipe(self.folder, self.log, self.recipe, before)
-        if anew:
+        if self.group.is_leader:
+            record_recipe(self.folder, self.log, self.recipe, before)
+        if self.group.is_leader and anew:
             set_best_aside(self.folder, self.iteration)
         if self.recipe.text != before.recipe:
             self.save()

@@ -82,6 +82,7 @@ def measure_held_out(learner: Learner, recipe: Recipe, progress: Progress = SILE
             samples=learner.table.validate_samples,
             disturb=False,
             progress=progress,
+            shares=learner.group.samples,
         )
     return row
 

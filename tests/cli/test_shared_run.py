@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from process_group_case import trained
 from processes import Commands, together
 from safetensors.torch import load_file
@@ -107,6 +109,19 @@ def test_processes_that_share_the_grid_measure_what_one_does(nca, done, here):
         assert (codes, json.loads(out)) == ([0, 0], json.loads(alone.out))
         assert err.count("best.safetensors: test data on") == 1
         assert "2 processes" in err
+
+
+def test_processes_that_share_the_grid_draw_what_one_does(nca, done, here):
+    what = ("render", "done", "--plugin", "blobs.py", "--device", "cpu", "--steps", "5", "--out")
+    assert nca(*what, "alone.png").code == 0
+    for how in (("--shard", "2x1"), ()):
+        codes, out, err = Commands.start(2, here, *what, "shared.png", *how).end()
+        assert (codes, out) == ([0, 0], "shared.png\n"), err
+        pictures = [np.asarray(Image.open(here / f"{n}.png"), int) for n in ("alone", "shared")]
+        assert pictures[0].std() > 10
+        assert abs(pictures[0] - pictures[1]).max() <= 1
+    result = nca(*what, "plane.png", "--plane", "--shard", "2x1")
+    assert (result.code, "leave out --shard" in result.err) == (2, True)
 
 
 def test_what_is_wrong_is_told_once(here):

@@ -108,10 +108,14 @@ def test_a_recipe_trains_for_two_iterations(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_every_index_in_the_truth_of_a_recipe_has_a_range_and_lies_within(name, tmp_path):
+def test_samples_of_a_recipe_are_drawn_alone_and_their_indices_have_ranges(name, tmp_path):
     recipe = read_recipe(name, small(name))
     task = Run.build(recipe, torch.device("cpu"), None, SILENT).task
-    truth = task.training_batch(HostRNG(0, 0), torch.arange(4)).truth
+    batch = task.training_batch(HostRNG(0, 0), torch.arange(4))
+    apart = task.training_batch(HostRNG(0, 0), torch.arange(4)[1:3])
+    assert apart.state == batch.state.select(slice(1, 3)), "a sample depends on its batch"
+    assert all(apart.truth[key].equal(tensor[1:3]) for key, tensor in batch.truth.items())
+    truth = batch.truth
     ranges = task.truth_ranges()
     assert ranges.keys() == {key for key, tensor in truth.items() if tensor.dtype == torch.int64}
     assert all(low <= truth[key].min() for key, (low, _) in ranges.items())
