@@ -8,7 +8,7 @@ The image lies in a level that holds the input; each cell says its class either 
 channels of a level (Randazzo et al. 2020) or through a linear read-out that all cells share.
 Where that level is a coarse one (`[[levels]] scale`), each of its cells speaks for all that it
 spans. The image's class is the vote of its cells. What was measured, `nca recipes show
-self_classifying_mnist_long` says: digits agree on most images, not within all.
+self_classifying_mnist_long` says: most cells of a digit are right, yet few digits agree as a whole.
 """
 
 from collections.abc import Iterator, Sequence

@@ -170,8 +170,10 @@ def test_recipes_and_overrides_in_comments_exist(name):
     named = re.findall(r"nca run (?:recipes/)?(\w+)", comments)
     named += [Path(file).stem for file in re.findall(r"[\w/]+\.toml", comments)]
     assert set(named) - {"RECIPE"} <= set(NAMES)
-    for override in re.findall(r"--set (\S+=[^\s,;`]+)", comments):
-        assert read_recipe(name, [override]).overrides == (override,)
+    one = r"""--set (?:"([^"]+)"|'([^']+)'|([^\s"']+=[^\s,;`]+))"""
+    for together in re.finditer(rf"(?:{one}[\s\\]*)+", comments):
+        overrides = tuple(map("".join, re.findall(one, together[0])))
+        assert read_recipe(name, overrides).overrides == overrides
 
 
 @pytest.mark.parametrize("name", TRAINED)
