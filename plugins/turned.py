@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nca import losses
+
 
 def least_squared_error(pictures: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared error against the target, turned as it fits best, `(B,)`.
@@ -27,10 +29,11 @@ def least_squared_error(pictures: Tensor, target: Tensor) -> Tensor:
     """
     height, width = pictures.shape[2:]
     rings = ring_count(height, width)
-    ours, wanted = unwound(pictures.float()), unwound(target.float().expand_as(pictures))
+    pictures = losses.at_least_float32(pictures)
+    ours, wanted = unwound(pictures), unwound(target.to(pictures).expand_as(pictures))
     angles = ours.shape[-1]
     # how many cells a ring has, shared among its angles
-    share = math.pi * torch.arange(1, 2 * rings, 2, device=pictures.device) / angles
+    share = math.pi * torch.arange(1, 2 * rings, 2).to(pictures) / angles
     power = (ours.square() + wanted.square()).sum(dim=(1, 3)) @ share  # (B,)
     ours, wanted = torch.fft.rfft(ours), torch.fft.rfft(wanted)
     crossed = torch.stack([ours * wanted.conj(), ours * wanted], dim=1)  # straight and mirrored
@@ -60,7 +63,10 @@ def unwound(pictures: Tensor) -> Tensor:
         dim=-1,
     )  # (R, A, 2), from -1 in the first cell to 1 in the last
     return F.grid_sample(
-        pictures, places.expand(len(pictures), -1, -1, -1), mode="bilinear", align_corners=True
+        pictures,
+        places.to(pictures).expand(len(pictures), -1, -1, -1),
+        mode="bilinear",
+        align_corners=True,
     )
 
 

@@ -43,7 +43,9 @@ class Naming(nn.Module):
 
     def forward(self, state: State, labels: Tensor) -> Tensor:
         """Return mean cross-entropy of cells with a class plus that of the background, `(B,)`."""
-        error = F.cross_entropy(self.scores(state).float(), labels, reduction="none")
+        error = F.cross_entropy(
+            losses.at_least_float32(self.scores(state)), labels, reduction="none"
+        )
         fore, back = (losses.masked_mean(error, mask) for mask in (labels > 0, labels == 0))
         return fore + back
 
@@ -63,7 +65,7 @@ class Filling(nn.Module):
 
     def forward(self, state: State, pixels: Tensor, hidden: Tensor) -> Tensor:
         """Return the mean squared error of hidden cells plus that of the others, `(B,)`."""
-        predicted = per_cell(self.head, state[self.level]).float()
+        predicted = losses.at_least_float32(per_cell(self.head, state[self.level]))
         error = (predicted - pixels).square().mean(dim=1)
         return losses.masked_mean(error, hidden) + losses.masked_mean(error, ~hidden)
 
@@ -172,7 +174,7 @@ class Touching(nn.Module):
             mask: Which cells count, bool `(B, H, W)`.
             contact: How much each cell touches the next one along each axis, `(B, 2, H, W)`.
         """
-        cells = state[self.level].float()
+        cells = losses.at_least_float32(state[self.level])
         cells = cells - cells.mean(dim=(2, 3), keepdim=True)
         kinds = torch.softmax(F.normalize(cells, dim=1) / self.temperature, dim=1)
         surprise, weight = [], []
@@ -221,12 +223,13 @@ def _distances(size: tuple[int, int]) -> Tensor:
 
 
 def _predicted(head: nn.Module, embeddings: Tensor) -> Tensor:
-    return F.normalize(head(embeddings).float(), dim=1)
+    return F.normalize(losses.at_least_float32(head(embeddings)), dim=1)
 
 
 def _pick(state: State, name: str, index: Tensor) -> Tensor:
     """Return what a level says at some cells of the grid of each sample, float32 `(N, C)`."""
-    cells = on_grid(state[name], state.scale(name)).flatten(2).float()  # (B, C, H W)
+    cells = on_grid(state[name], state.scale(name)).flatten(2)  # (B, C, H W)
+    cells = losses.at_least_float32(cells)
     picked = cells.gather(2, index.unsqueeze(1).expand(-1, cells.shape[1], -1))
     return picked.movedim(1, 2).flatten(0, 1)
 

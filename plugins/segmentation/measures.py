@@ -65,7 +65,9 @@ def pixel_cross_entropy(scores: Tensor, masks: Tensor) -> Tensor:
         scores: Of each class, `(B, K, H, W)`.
         masks: True classes, int64 `(B, H, W)`; -1: unknown.
     """
-    each = F.cross_entropy(scores.float(), masks, reduction="none", ignore_index=UNKNOWN)
+    each = F.cross_entropy(
+        losses.at_least_float32(scores), masks, reduction="none", ignore_index=UNKNOWN
+    )
     return losses.masked_mean(each, masks != UNKNOWN)
 
 
@@ -77,7 +79,7 @@ def soft_dice(scores: Tensor, masks: Tensor) -> Tensor:
         masks: True classes, int64 `(B, H, W)`; -1: unknown.
     """
     known = (masks != UNKNOWN).unsqueeze(1)
-    share = torch.softmax(scores.float(), dim=1) * known
+    share = torch.softmax(losses.at_least_float32(scores), dim=1) * known
     true = F.one_hot(masks.clamp(min=0), scores.shape[1]).movedim(-1, 1) * known
     both = (share * true).flatten(2).sum(dim=2)
     either = share.flatten(2).sum(dim=2) + true.flatten(2).sum(dim=2)

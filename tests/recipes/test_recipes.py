@@ -139,6 +139,7 @@ def test_a_recipe_learns_the_same_from_its_batch_in_parts(name, tmp_path):
         gradients = [weight.grad for weight in run.modules.parameters() if weight.grad is not None]
         learnt[parts] = (gradients, terms, dict(state), state.samples)
     assert any(gradient.any() for gradient in learnt[1][0])
+    assert {term.dtype for term in learnt[1][1].values()} == {torch.float64}, "it is judged coarser"
     assert_close(learnt[4], learnt[1], rtol=1e-9, atol=1e-12)
 
 
