@@ -1,8 +1,8 @@
 """Write tensors as a safetensors file, piece by piece: none is copied as a whole.
 
-The file is what safetensors itself writes, in its order: first what has the widest numbers, so
-that all are aligned, and then by name. The header stands before the tensors and has their
-checksum, so it is written once more when they are there.
+safetensors itself writes a file from one buffer that holds all of it, and reads this one like any
+other. What has the widest numbers comes first, so that all are aligned. The header stands before
+the tensors and has their checksum, so it is written once more when they are there.
 """
 
 import struct
