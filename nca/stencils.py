@@ -1,6 +1,7 @@
 """Stencils: fixed 3-wide kernels for one, two or three axes."""
 
 from nca.engine.stencils import (
+    fold_stencils,
     gradient,
     gradients,
     identity,
@@ -8,6 +9,7 @@ from nca.engine.stencils import (
 )
 
 __all__ = [
+    "fold_stencils",
     "gradient",
     "gradients",
     "identity",

@@ -14,13 +14,22 @@ import torch
 from torch import Tensor
 
 from nca.distributed.pieces import PIECE, TensorPieces
+from nca.errors import CheckpointError
 from nca.jsonl import dumps
 
 KINDS = {
+    torch.complex64: "C64",
     torch.float64: "F64",
     torch.float32: "F32",
     torch.float16: "F16",
     torch.bfloat16: "BF16",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e4m3fnuz: "F8_E4M3FNUZ",
+    torch.float8_e5m2: "F8_E5M2",
+    torch.float8_e5m2fnuz: "F8_E5M2FNUZ",
+    torch.uint64: "U64",
+    torch.uint32: "U32",
+    torch.uint16: "U16",
     torch.int64: "I64",
     torch.int32: "I32",
     torch.int16: "I16",
@@ -56,10 +65,19 @@ def write_tensors(
         tensors: By name.
         metadata: Returns what stands beside the tensors, from their checksum.
         checksum: With what the checksum begins.
+
+    Raises:
+        CheckpointError: A tensor holds numbers that such a file has no name for.
     """
     rows, offset = {}, 0
     for name in in_file_order(tensors):
         each = tensors[name]
+        if each.dtype not in KINDS:
+            raise CheckpointError(
+                f"no checkpoint holds numbers of type {each.dtype}.",
+                where=name,
+                to_do="keep them as float64, or as two tensors",
+            )
         ends = [offset, offset + each.bytes]
         rows[name] = {"dtype": KINDS[each.dtype], "shape": list(each.shape), "data_offsets": ends}
         offset = ends[1]

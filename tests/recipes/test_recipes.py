@@ -44,7 +44,7 @@ TABLES = {
     "segmentation": {"grid.size": "[8, 8]", "task.trials": "8"},
     "texture": {"grid.size": "[12, 10]", "task.side": "8", "task.trials": "2"},
     "bit_growth": {"grid.size": "[6, 5]", "task.side": "4"},
-    "image_growth": {"grid.size": "[14, 14]", "task.side": "8", "task.trials": "2"},
+    "image_growth": {"grid.size": "[16, 16]", "task.side": "8", "task.trials": "2"},
 }
 
 
