@@ -98,6 +98,7 @@ def _of_perceived(
     WIDE: tl.constexpr = NET.wide
     BLOCK: tl.constexpr = LEVEL.block
     SEEN: tl.constexpr = NET.block
+    STENCILS: tl.constexpr = NET.stencils
     unit = START + tl.arange(0, WIDE)
     channel = tl.arange(0, BLOCK)
     see = tl.arange(0, SEEN)
@@ -130,7 +131,7 @@ def _of_perceived(
             of_third = dot(turned, seen[2], of_third, PRODUCTS)
         if NET.stencils > 3:
             of_fourth = dot(turned, seen[3], of_fourth, PRODUCTS)
-        for s in tl.static_range(NET.stencils):
+        for s in tl.static_range(STENCILS):
             place = (s * SEEN + see[None, :]) * NET.hidden + unit[:, None]
             part = tl.zeros((TILE, SEEN), tl.float32)
             part = dot(back, tl.load(low + NET.first + place), part, PRODUCTS)
@@ -243,12 +244,13 @@ def _through(
     `NETS` has the nets: a target, or what is computed of it.
     """
     NET: tl.constexpr = NETS.nets[N]
+    PIECES: tl.constexpr = NET.handed // BLOCK
     channel = tl.arange(0, BLOCK)[None, :]
     heard = handed + count.to(tl.int64) * NET.ahead
     if NET.stencils > 0:
         for tap in tl.static_range(9):
             at = tap_rows(row, tap, height, width, -1).to(tl.int64) * NET.handed
-            for k in tl.static_range(NET.handed // BLOCK):
+            for k in tl.static_range(PIECES):
                 back = tl.load(heard + at + k * BLOCK + channel, mask=inside, other=0.0)
                 kernel = NET.kernels + k % NET.stencils * 9 + tap
                 total += tl.load(weights + kernel) * back.to(tl.float32)

@@ -119,10 +119,11 @@ def summed_of(
     """Return what `summed_by` returns, of what cells have perceived through stencils."""
     WIDE: tl.constexpr = NET.wide
     BLOCK: tl.constexpr = NET.block
+    STENCILS: tl.constexpr = NET.stencils  # Triton 3.5 takes no attribute for a static range
     unit = start + tl.arange(0, WIDE)[None, :]
     total = tl.zeros((TILE, WIDE), tl.float32)
-    total += tl.load(weights + NET.first + NET.stencils * BLOCK * NET.hidden + unit)
-    for s in tl.static_range(NET.stencils):
+    total += tl.load(weights + NET.first + STENCILS * BLOCK * NET.hidden + unit)
+    for s in tl.static_range(STENCILS):
         rows = s * BLOCK + tl.arange(0, BLOCK)[:, None]
         matrix = tl.load(low + NET.first + rows * NET.hidden + unit)
         total = dot(seen[s], matrix, total, PRODUCTS)
