@@ -309,10 +309,10 @@ def test_an_address_with_anything_in_it_is_refused_in_words(served, caplog, name
     for query in QUERIES:
         refused = get(served, f"/take/{name}?token={token}&{query}")
         assert refused.status_code == 400, (query, refused.text)
-        told = refused.json()
-        assert told["what"].endswith("."), query
-        assert told["where"], query
-        assert told["to_do"], query
+        fault = refused.json()
+        assert fault["what"].endswith("."), query
+        assert fault["where"], query
+        assert fault["to_do"], query
         assert len(refused.text) < 1000, query
         assert not caplog.records, query
 

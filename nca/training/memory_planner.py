@@ -261,11 +261,16 @@ class IterationProbe:
             return end + (self.most - steps) * state
         before = -(-first // stride) - 1  # segments before the last
         last = first - before * stride
-        end += (last + self.last_states - steps) * state + (before - 1) * whole
         rest = max(1, 3 - self.last_states)
         short = min(rest + self.last_states, stride)
         trial = short + min(rest, short, first - short) + self.last_states - 1
-        back = self._peak(ActivationMemory("segments", short), trial)
+        segments = ActivationMemory("segments", short)
+        back = self._peak(segments, trial)
+        if (
+            before > 1 and trial + short <= self.most
+        ):  # a segment that is one operation keeps copies
+            whole = max(whole, self._peak(segments, trial + short) - back)
+        end += (last + self.last_states - steps) * state + (before - 1) * whole
         return max(end, back + (stride - short) * state + (before - 1) * whole)
 
     def _speed(self) -> dict[str, float]:

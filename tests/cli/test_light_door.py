@@ -101,9 +101,9 @@ for verb in sys.argv[1:]:
 def test_the_help_of_a_verb_imports_no_torch():
     command = [sys.executable, "-c", EVERY_HELP, *VERBS]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [verb for verb, _, _ in told] == VERBS
-    for verb, said, modules in told:
+    helped = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [verb for verb, _, _ in helped] == VERBS
+    for verb, said, modules in helped:
         assert said.startswith(f"Usage: nca {verb}")
         assert not HEAVY & {module.partition(".")[0] for module in modules}, verb
 

@@ -17,7 +17,7 @@ ALIGNED = 16
 FLOAT32_PRODUCTS = {"none": "tf32x3", "ieee": EXACT, "tf32": "tf32"}
 """How products of float32 are taken, by `torch.backends.cuda.matmul.fp32_precision`.
 
-Where nobody has set it, three products of TF32 stand for one, which tensor cores take, and which is
+Where it is not set, three products of TF32 stand for one, which tensor cores take, and which is
 as exact as `nca.backends.device_check` states. `ieee` (or `torch.set_float32_matmul_precision` with
 `highest`) demands products of float32 itself, `tf32` (`high` and `medium`) allows one of TF32.
 """
