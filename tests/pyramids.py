@@ -43,7 +43,7 @@ def scales() -> SearchStrategy[tuple[int, int, int]]:
 @st.composite
 def layouts(draw: st.DrawFn) -> Layout:
     """Three levels of some scales, each with its own way to read the others."""
-    sizes, ways = draw(scales()), st.sampled_from(["mean", "stack"])
+    sizes, ways = draw(scales()), st.sampled_from(["mean", "max", "stack"])
     return Layout(
         [
             Level(name, channels, False, scale, draw(ways), draw(refinements()))
@@ -99,7 +99,8 @@ def _cell_by_hand(level: Tensor, scale: int, reader: Level, cell: Size) -> Tenso
         r = reader.scale // scale
         covered = itertools.product(*(range(r * place, r * place + r) for place in cell))
         found = torch.stack([level[:, *each] for each in covered], dim=1)  # (C, cells)
-        return found.mean(1) if reader.coarsen == "mean" else found.flatten()
+        ways = {"mean": found.mean(1), "max": found.amax(1), "stack": found.flatten()}
+        return ways[reader.coarsen]
     r = scale // reader.scale
     if reader.refine == "nearest":
         return level[:, *(place // r for place in cell)]

@@ -48,8 +48,8 @@ THREE = (
 )
 UPSIDE_DOWN = (
     Level("ground", 2, scale=4, input=True),
-    Level("fine", 5, coarsen="mean", refine="nearest"),
-    Level("coarse", 7, scale=2, coarsen="mean", refine="bilinear"),
+    Level("fine", 5, refine="nearest"),
+    Level("coarse", 7, scale=2, coarsen="max", refine="bilinear"),
 )
 CASES: dict[str, tuple[tuple[Level, ...], tuple[Boundary, Boundary], dict[str, object]]] = {
     "two": (TWO, ("torus", "torus"), {"fire_rate": 0.5, "noise": Noise(0.1)}),
@@ -118,16 +118,22 @@ def test_what_is_read_twice_in_one_grid_is_one_texture():
 
 
 def every_way() -> Automaton:
-    """Return four levels of three scales that are read in all four ways, by few rules to trace."""
+    """Return five levels of three scales that are read in all five ways, by few rules to trace."""
     levels = (
         Level("ground", 2, input=True),
         Level("low", 3, refine="nearest"),
         Level("mid", 4, scale=2, coarsen="stack", refine="bilinear"),
         Level("top", 5, scale=8, coarsen="mean"),
+        Level("peak", 3, scale=8, coarsen="max"),
     )
     layout, topology = Layout(levels), Topology(("torus", "reflect"))
     rules = {}
-    for name, reads in {"low": "top_down", "mid": "bottom_up top_down", "top": "bottom_up"}.items():
+    for name, reads in {
+        "low": "top_down",
+        "mid": "bottom_up top_down",
+        "top": "bottom_up",
+        "peak": "bottom_up",
+    }.items():
         context = RuleContext(layout, name, 2, topology)
         rules[name] = [registry.get("rule", rule)(context, hidden=4) for rule in reads.split()]
     alive = Alive("mid", 1, 0.1)
@@ -144,6 +150,7 @@ def test_one_model_steps_a_pyramid_on_every_grid_that_coarse_cells_divide(reques
         for entry in model.graph.input
     }
     assert sides["fire/top"] == sides["top"] == ["height", "width"]
+    assert sides["fire/peak"] == sides["peak"] == ["height", "width"]
     assert sides["mid"] == ["4*height", "4*width"]
     assert sides["ground"] == ["8*height", "8*width"]
     session = runtime.InferenceSession(model.SerializeToString())

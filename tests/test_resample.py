@@ -37,6 +37,7 @@ def test_a_constant_stays_one_whatever_lies_beyond_the_edge(data, axes, r, topol
         assert_close(refined(constant, r, how, topology), refined(constant, r, "nearest", TORUS))
     fine = refined(constant, r, "nearest", TORUS)
     assert_close(coarsened(fine, r, "mean"), constant)
+    assert_close(coarsened(fine, r, "max"), constant)
     assert coarsened(fine, r, "stack").unique().tolist() == [0.75]
 
 
@@ -68,7 +69,7 @@ def test_a_bilinear_reading_is_that_of_torch_where_the_edge_is_repeated(axes, mo
     assert_close(refined(tensor, 4, "bilinear", Topology("replicate")), wanted)
 
 
-@pytest.mark.parametrize("coarsen", ["mean", "stack"])
+@pytest.mark.parametrize("coarsen", ["mean", "max", "stack"])
 @pytest.mark.parametrize("refine", ["nearest", "bilinear"])
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_gradients_pass_twice_through_every_reading(coarsen, refine, axes):

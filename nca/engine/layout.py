@@ -25,7 +25,8 @@ class Level(Options):
         input: Whether it holds the input: then nothing ever writes to it.
         scale: Cells of the grid that one of its cells spans along each axis, a power of two.
         coarsen: What its rules read of a finer level: the `mean` of the cells that a cell covers,
-            or all of them as a `stack` of channels, so that nothing is lost.
+            the `max` of each channel in them, or all of them as a `stack` of channels, so that
+            nothing is lost.
         refine: What its rules read of a coarser level: the `nearest` cell, which is the one that
             covers theirs, or a `bilinear` mean of it and those beside it.
     """

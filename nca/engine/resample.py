@@ -4,10 +4,10 @@ This is the one place of the engine that knows it. A cell of a level of scale s 
 grid along each axis, and cell i of it spans the cells from `i s` on. So a cell of a coarse level
 covers a block of cells of a finer one, and what has the same scale is read as it is.
 
-Fine to coarse, a cell reads the mean of the block that it covers, or all of the block, stacked
-along the channels. Coarse to fine, it reads the cell that covers it, or a mean of that one and
-those next to it, weighed by the distance of their centres; beyond the edge of the grid stands what
-the topology says.
+Fine to coarse, a cell reads the mean of the block that it covers, the largest number of each
+channel in it, or all of the block, stacked along the channels. Coarse to fine, it reads the cell
+that covers it, or a mean of that one and those next to it, weighed by the distance of their
+centres; beyond the edge of the grid stands what the topology says.
 
 Legend: B batch, C channel, r cells of the finer level along each axis for one of the coarser.
 """
@@ -23,14 +23,18 @@ from nca.engine.topology import Topology
 from nca.errors import ShapeError
 from nca.types import Size
 
-Coarsen: TypeAlias = Literal["mean", "stack"]
-"""What a coarser cell reads of the finer ones that it covers: their mean, or all of them."""
+Coarsen: TypeAlias = Literal["mean", "max", "stack"]
+"""What a coarser cell reads of the finer ones that it covers: their mean, the largest of each
+channel, or all of them."""
 
 Refine: TypeAlias = Literal["nearest", "bilinear"]
 """What a finer cell reads of coarser ones: the one that covers it, or a mean of those around it,
 linear along each axis."""
 
-_MEAN = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+_POOLS = {
+    "mean": {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d},
+    "max": {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d},
+}
 
 
 class Resampling(NamedTuple):
@@ -116,11 +120,11 @@ def coarsened(tensor: Tensor, r: int, how: Coarsen) -> Tensor:
     Args:
         tensor: Each side is a multiple of r.
         r: Cells along each axis that become one.
-        how: `mean`; or `stack`, with `C * r ** axes` channels: all cells of a block, in raster
-            order, for channel 0, then for channel 1.
+        how: `mean`; `max`, of each channel by itself; or `stack`, with `C * r ** axes` channels:
+            all cells of a block, in raster order, for channel 0, then for channel 1.
     """
-    if how == "mean":
-        return _MEAN[tensor.ndim - 2](tensor, r)
+    if how != "stack":
+        return _POOLS[how][tensor.ndim - 2](tensor, r)
     cells = _blocks(tensor.movedim(1, -1), r)  # (B, h, r, w, r, C)
     axes = tensor.ndim - 2
     space, within = range(1, 2 * axes, 2), range(2, 2 * axes + 1, 2)

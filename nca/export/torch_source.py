@@ -161,7 +161,7 @@ class _Writer:
         own, scale = self.spec.layout[self.spec.alive.level].scale, self.spec.layout[name].scale
         if own < scale:
             return f"(F.max_pool2d(alive.float(), {scale // own}) > 0)"
-        return f"nearest(alive, {own // scale})" if own > scale else "alive"
+        return f"nearest_of(alive, {own // scale})" if own > scale else "alive"
 
     def _fires(self) -> Iterator[str]:
         yield "def fires(self, name, level, fire_rate):"
@@ -244,7 +244,7 @@ def _read(context: RuleContext, name: str) -> str:
     level, resampling = context.level(name), context.own.resampling
     way = resampling.way(level.scale)
     plain = f'levels["{level.name}"]'
-    return f"{way}({plain}, {resampling.factor(level.scale)})" if way else plain
+    return f"{way}_of({plain}, {resampling.factor(level.scale)})" if way else plain
 
 
 def _held(level: Level) -> str:

@@ -49,25 +49,31 @@ def correlate(level, weight, bias=None):
 
 '''
 MEAN = '''
-def mean(level, cells):
+def mean_of(level, cells):
     """Let a cell hold the mean of so many finer ones along each axis."""
     return F.avg_pool2d(level, cells)
 
 '''
+MAX = '''
+def max_of(level, cells):
+    """Let a cell hold the largest of so many finer ones along each axis, in each channel."""
+    return F.max_pool2d(level, cells)
+
+'''
 STACK = '''
-def stack(level, cells):
+def stack_of(level, cells):
     """Let a cell hold so many finer ones along each axis: all for channel 0, then for channel 1."""
     return F.pixel_unshuffle(level, cells)
 
 '''
 NEAREST = '''
-def nearest(level, cells):
+def nearest_of(level, cells):
     """Repeat each cell so many times along each axis."""
     return level.repeat_interleave(cells, 2).repeat_interleave(cells, 3)
 
 '''
 BILINEAR = '''
-def bilinear(level, cells):
+def bilinear_of(level, cells):
     """Put so many cells for one along each axis, linear between the centres of the old ones."""
     fine = F.interpolate(pad(level, 1, 1), scale_factor=cells, mode="bilinear")
     return fine[:, :, cells:-cells, cells:-cells]
@@ -76,10 +82,11 @@ def bilinear(level, cells):
 HELPERS = {
     "each_channel": STENCILS,
     "correlate": CORRELATION,
-    "mean": MEAN,
-    "stack": STACK,
-    "nearest": NEAREST,
-    "bilinear": BILINEAR,
+    "mean_of": MEAN,
+    "max_of": MAX,
+    "stack_of": STACK,
+    "nearest_of": NEAREST,
+    "bilinear_of": BILINEAR,
 }
 """Functions beside the class, by name: those that its methods call are written."""
 

@@ -45,7 +45,7 @@ def _topology(topology: Topology, axes: int) -> str:
 WORDS: dict[str, Callable[[Any, int], str]] = {
     "size": lambda size, axes: f"a grid of {_by(size[:axes])} cells",
     "scales": lambda scales, _: f"levels of scale {', '.join(map(str, scales))}",
-    "coarsen": lambda way, _: f"finer ones read as a {way}",
+    "coarsen": lambda way, _: f"finer ones read by their {way}",
     "refine": lambda way, _: f"coarser ones read {way}",
     "room": lambda room, axes: f"a grid {_by(room[:axes])} cells larger than a neighbourhood",
     "tall": lambda tall, _: f"{tall} times as high",

@@ -115,7 +115,7 @@ def _cut_out(automaton: Automaton, state: State, start: Size, size: Size) -> Sta
 
 
 def _drawn(harness: Harness) -> dict[str, SearchStrategy]:
-    ways: SearchStrategy[Coarsen] = st.sampled_from(["mean", "stack"])
+    ways: SearchStrategy[Coarsen] = st.sampled_from(["mean", "max", "stack"])
     refinements: SearchStrategy[Refine] = st.sampled_from(["bilinear", "nearest"])
     found = [scales for scales in _SCALES if _fits(harness.place_rule, scales)]
     return {"scales": st.sampled_from(found), "coarsen": ways, "refine": refinements}

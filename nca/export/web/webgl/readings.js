@@ -7,6 +7,10 @@ const WAYS = {
   for (int n = 0; n < ${r * r}; ++n)
     sum += texelFetch(level, ivec3(here * ${r} + ivec2(n % ${r}, n / ${r}), group), 0);
   return sum / ${literal(r * r)};`,
+  max: ({ factor: r }) => `vec4 most = texelFetch(level, ivec3(here * ${r}, group), 0);
+  for (int n = 1; n < ${r * r}; ++n)
+    most = max(most, texelFetch(level, ivec3(here * ${r} + ivec2(n % ${r}, n / ${r}), group), 0));
+  return most;`,
   // all cells of a block for channel 0, then for channel 1
   stack: ({ factor: r, channels }) => `vec4 found = vec4(0.0);
   for (int c = 0; c < 4; ++c) {
