@@ -1,6 +1,7 @@
 """What processes do together in tests of split states: functions that can be sent to them."""
 
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
@@ -22,6 +23,8 @@ from nca import (
     UpdateRule,
     View,
 )
+from nca.distributed import block_stepper
+from nca.distributed.block_stepper import BlockStepper
 from nca.distributed.sharding import BatchSharding, GridSharding, Sharding
 from nca.types import Size
 
@@ -45,7 +48,7 @@ class Blend(UpdateRule):
         super().__init__()
         self.reads = ("own", source)
         self.source, self.radius, self.declared = source, radius, declared
-        shape = (place.own.channels, place.level(source).channels, *[2 * radius + 1] * 2)
+        shape = (place.own.channels, place.level(source).channels, *[2 * radius + 1] * place.axes)
         self.weight = nn.Parameter(torch.zeros(shape))
         self.bias = nn.Parameter(torch.zeros(place.own.channels))
 
@@ -61,10 +64,15 @@ class Blend(UpdateRule):
 
 
 def automaton(
-    radius: int, boundary: Any, dead: Any, every: int | None, layout: Layout = LAYOUT
+    radius: int,
+    boundary: Any,
+    dead: Any,
+    every: int | None,
+    layout: Layout = LAYOUT,
+    axes: int = 2,
 ) -> Automaton:
     """Return an automaton of two levels over an input, with all that time can do to them."""
-    body, top = RuleContext(layout, "body"), RuleContext(layout, "top")
+    body, top = RuleContext(layout, "body", axes), RuleContext(layout, "top", axes)
     made = Automaton(
         layout,
         {
@@ -127,6 +135,22 @@ def split_future(kind: str, shape: Size, size: Size, options: tuple[Any, ...]) -
         dist.all_reduce(gradient)
         gradient /= dist.get_world_size()
     return levels, gradients
+
+
+def future_by_blocks(
+    shape: Size, size: Size, options: tuple[Any, ...], overlaps: bool
+) -> tuple[Any, int]:
+    """Return the same of blocks with one exchange a step, and how many steps had one."""
+    steps, plain = 0, BlockStepper.step
+
+    def counted(self: BlockStepper, state: State, fire_rate: float) -> State:
+        nonlocal steps
+        steps += self.overlaps == overlaps
+        return plain(self, state, fire_rate)
+
+    bounds = {"STRIPS": float("inf") if overlaps else 0, "MARGINS": float("inf")}
+    with patch.multiple(block_stepper, **bounds), patch.object(BlockStepper, "step", counted):
+        return split_future("cells", shape, size, options), steps
 
 
 def own_block(shape: Size, size: Size, options: tuple[Any, ...]) -> Any:

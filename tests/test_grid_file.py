@@ -26,9 +26,9 @@ from nca import (
     StorageError,
     stream,
 )
+from nca.engine.reach import reach
 from nca.registry.registry import registry
 from nca.streaming import grid_file
-from nca.streaming.stream import reach
 from nca.validation.arguments import takes_context
 
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -88,9 +88,9 @@ def test_tiles_of_a_pyramid_have_the_future_of_the_whole(tmp_path, radius, bound
 def test_how_far_a_step_of_a_pyramid_reaches_is_counted_in_cells_of_the_grid():
     made = automaton(1, "torus", None, None, PYRAMID)
     # the body, of scale 2, sees 1 of its cells far, and a coarser cell of 4 more: up to whole ones
-    assert reach(made) == 8
+    assert reach(made.spec) == 8
     made.alive = Alive("body", 3, 0.1, radius=1)
-    assert reach(made) == 12
+    assert reach(made.spec) == 12
 
 
 def test_a_cell_that_comes_alive_is_seen_as_far_as_it_counts(tmp_path):
@@ -98,11 +98,11 @@ def test_a_cell_that_comes_alive_is_seen_as_far_as_it_counts(tmp_path):
     layout = Layout([Level("body", 4)])
     rule = registry.get("rule", "growing")(RuleContext(layout, "body"), hidden=3)
     made = Automaton(layout, {"body": [rule]}, alive=Alive("body", 3, 0.1)).double()
-    assert reach(made) == 2
+    assert reach(made.spec) == 2
     made.alive = Alive("body", 3, 0.1, radius=3, dead="frozen")
-    assert reach(made) == 3
+    assert reach(made.spec) == 3
     made.alive = None
-    assert reach(made) == 1
+    assert reach(made.spec) == 1
 
 
 @given(

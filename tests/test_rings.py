@@ -21,11 +21,11 @@ RINGS = (
     "errors types progress suggest validation registry/registry",
     "engine/capacity engine/state engine/layout engine/topology engine/convolve engine/stencils "
     "engine/window engine/resample engine/rng engine/rim engine/thumbnail "
-    "backends/triton distributed/halo distributed/pieces distributed/shares "
-    "distributed/sharding",
+    "backends/triton distributed/block_halo distributed/halo distributed/pieces "
+    "distributed/shares distributed/sharding",
     "engine/context engine/needs engine/view engine/step_inputs engine/rule engine/program "
     "engine/run_program engine/discrete engine/run_discrete engine/perception backends/lowering",
-    "engine backends distributed/sharded "
+    "engine backends distributed/block_stepper distributed/sharded "
     "tasks/batch tasks/pool tasks/damage tasks/losses tasks/metrics",
     "files lock signals device jsonl recipe checkpoint registry data tasks streaming render "
     "analysis display losses metrics program stencils",

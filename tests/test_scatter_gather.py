@@ -1,9 +1,21 @@
 """A state that is split among processes has the future, and the gradients, of the whole."""
 
+import math
+
 import pytest
 import torch
 from processes import together
-from sharding_case import PYRAMID, automaton, first, future, own_block, padded, split_future
+from sharding_case import (
+    LAYOUT,
+    PYRAMID,
+    automaton,
+    first,
+    future,
+    future_by_blocks,
+    own_block,
+    padded,
+    split_future,
+)
 from torch.testing import assert_close
 
 from nca import ShapeError, Topology
@@ -43,6 +55,36 @@ def test_parts_have_the_future_and_the_gradients_of_the_whole(case):
     told = together(count, split_future, kind, shape, size, options)
     assert len(told) == count
     for split_levels, split_gradients in told:
+        assert_close(split_levels, levels, **EXACT)
+        assert_close(split_gradients, gradients, **EXACT)
+
+
+# blocks, grid, then: as above
+BLOCKS = {
+    "two rows": ((2, 1), (15, 5), (1, "torus", "cleared", None)),
+    "two columns, recomputed": ((1, 2), (6, 13), (2, "torus", "frozen", 2)),
+    "three columns": ((1, 3), (4, 20), (2, "torus", None, None)),
+    "two by two, recomputed": ((2, 2), (17, 18), (2, "torus", "cleared", 1)),
+    "two by two, closed": ((2, 2), (16, 19), (2, ("zeros", "reflect"), "cleared", None)),
+    "three rows, repeated": ((3, 1), (26, 5), (2, "replicate", "cleared", None)),
+    "pyramid, two by two": ((2, 2), (48, 52), (1, "torus", "frozen", 2, PYRAMID)),
+    "pyramid, three rows": ((3, 1), (84, 4), (1, "reflect", "cleared", None, PYRAMID)),
+    "a line": ((3,), (31,), (2, "torus", "cleared", None, LAYOUT, 1)),
+    "space": ((2, 1, 2), (13, 3, 12), (1, ("zeros", "torus", "torus"), "cleared", 2, LAYOUT, 3)),
+}
+
+
+@pytest.mark.parametrize("overlaps", [False, True])
+@pytest.mark.parametrize("case", BLOCKS)
+def test_blocks_that_exchange_once_a_step_have_the_future_of_the_whole(case, overlaps):
+    shape, size, options = BLOCKS[case]
+    made = automaton(*options)
+    levels, gradients = future(made, first(size, layout=made.layout))
+    assert all(gradient.any() for gradient in gradients)
+    for (split_levels, split_gradients), steps in together(
+        math.prod(shape), future_by_blocks, shape, size, options, overlaps
+    ):
+        assert steps >= 6
         assert_close(split_levels, levels, **EXACT)
         assert_close(split_gradients, gradients, **EXACT)
 

@@ -17,6 +17,7 @@ from nca.backends.fused import FusedStepper, fusion_obstacle
 from nca.backends.sparse import SparseStepper, spares_cells
 from nca.backends.tiled.stepper import TiledStepper, tiles_pay, tiling_obstacle
 from nca.backends.triton import RolloutGraphs
+from nca.distributed.block_stepper import BlockStepper, block_halo
 from nca.distributed.sharded import ShardedStepper
 from nca.distributed.sharding import Sharding
 from nca.engine.state import State
@@ -71,12 +72,23 @@ def choose_stepper(
         ShapeError: Steps of bits, fused steps or steps in tiles are demanded and impossible.
     """
     if how.sharding:
+        sharding, kept = how.sharding, (fire_rate, compiled, graphs)
         alone = replace(how, sharding=None)
-        part = replace(spec, topology=how.sharding.topology(spec.topology))
-        return ShardedStepper(
-            how.sharding,
-            lambda state: choose_stepper(part, alone, state, fire_rate, compiled, graphs),
-        )
+
+        def choose(part: State) -> Stepper:
+            found = block_halo(spec, sharding, part)
+            if found is None:
+                around = replace(spec, topology=sharding.topology(spec.topology))
+                return choose_stepper(around, alone, part, *kept)
+            halo, pays = found
+            regions = replace(alone, bits=False)  # to which each step would be packed anew
+            # a program is compiled for one size
+            pays = pays and how.compiled == "never"
+            return BlockStepper(
+                halo, pays, lambda region: choose_stepper(spec, regions, region, *kept)
+            )
+
+        return ShardedStepper(sharding, choose)
     if _bits(spec, how, state, fire_rate):
         return BitStepper(spec, state)
     compiles = how.compiled == "always" or (how.compiled == "training" and torch.is_grad_enabled())

@@ -9,8 +9,9 @@ back. Losses of the drawn states, gradients and what is logged are added up. So 
 the number of processes, and every way to take steps (compiled, fused, in tiles) is that of one.
 
 With `--shard 2x2` each has a block of the grid, and of the states of the pool, and asks its
-neighbours for what lies beyond the edge of its block; outside of the steps a batch is whole in
-each, which draws it and computes its loss.
+neighbours for what lies beyond the edge of its block: once a step, and in large blocks while the
+inside is stepped, or the gradient of the inside is computed (`block_stepper` says when). Outside of
+the steps a batch is whole in each, which draws it and computes its loss.
 
 The outcome does not depend on how many processes there are (1e-10 in float64; 1 to 4 processes,
 gloo): fire masks, noise and draws are counted by sample and cell. `nca evaluate` steps and measures
@@ -28,6 +29,6 @@ well: `nca help measured` has the figures.
 `group` starts and ends the processes, `agreement` settles what each has decided for itself,
 `shares` says which samples and rows each one has and moves rows between them, `pieces` is a tensor
 that is whole in none, `sharding` says which part of a whole state each one has, `halo` exchanges
-edges, `sharded` steps an automaton by parts: from Python it also steps a block without any process
-that holds the whole. Public to the other folders: every module.
+the edges of a tensor and `block_halo` those of a state, `sharded` steps an automaton by parts, and
+`block_stepper` a block: from Python it is also stepped without any process that holds the whole. Public to the other folders: every module.
 """

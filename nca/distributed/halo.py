@@ -91,10 +91,8 @@ def _ways(line: ProcessLine, reach: int, boundary: Boundary) -> _Ways:
     return _Ways(taken, given, empty)
 
 
-def exchange(
-    sent: Mapping[int, Tensor], shapes: Mapping[int, Sequence[int]], like: Tensor | None = None
-) -> dict[int, Tensor]:
-    """Send one tensor to each of some ranks, and return what comes from others.
+class Exchange:
+    """Messages under way: one to each of some ranks, and one from each of others.
 
     Args:
         sent: What goes to which rank, all of one dtype and device; what goes to this very
@@ -103,16 +101,36 @@ def exchange(
             nothing but what is in `sent`.
         like: Of that dtype and device, where nothing may be sent.
     """
-    own = dist.get_rank()
-    like = next(iter(sent.values()), None) if like is None else like
-    kind = {} if like is None else {"dtype": like.dtype, "device": like.device}
-    come = {rank: torch.empty(*shape, **kind) for rank, shape in shapes.items() if rank != own}
-    tidy = {rank: t.contiguous() for rank, t in sent.items() if rank != own}
-    work = [dist.P2POp(dist.isend, tensor, rank) for rank, tensor in tidy.items()]
-    work += [dist.P2POp(dist.irecv, tensor, rank) for rank, tensor in come.items()]
-    for request in dist.batch_isend_irecv(work) if work else ():
-        request.wait()
-    return come | ({own: sent[own]} if own in shapes else {})
+
+    def __init__(
+        self,
+        sent: Mapping[int, Tensor],
+        shapes: Mapping[int, Sequence[int]],
+        like: Tensor | None = None,
+    ) -> None:
+        own = dist.get_rank()
+        like = next(iter(sent.values()), None) if like is None else like
+        kind = {} if like is None else {"dtype": like.dtype, "device": like.device}
+        come = {rank: torch.empty(*shape, **kind) for rank, shape in shapes.items() if rank != own}
+        self._come = come | ({own: sent[own]} if own in shapes else {})
+        # kept until they are sent
+        self._sent = {rank: t.contiguous() for rank, t in sent.items() if rank != own}
+        work = [dist.P2POp(dist.isend, tensor, rank) for rank, tensor in self._sent.items()]
+        work += [dist.P2POp(dist.irecv, tensor, rank) for rank, tensor in come.items()]
+        self._requests = dist.batch_isend_irecv(work) if work else []
+
+    def wait(self) -> dict[int, Tensor]:
+        """Wait until all is sent and has come, and return what comes from each rank."""
+        for request in self._requests:
+            request.wait()
+        return self._come
+
+
+def exchange(
+    sent: Mapping[int, Tensor], shapes: Mapping[int, Sequence[int]], like: Tensor | None = None
+) -> dict[int, Tensor]:
+    """Send one tensor to each of some ranks, and return what comes from others; see `Exchange`."""
+    return Exchange(sent, shapes, like).wait()
 
 
 class _Halo(torch.autograd.Function):

@@ -11,13 +11,15 @@ Every process must do the same work in the same order.
 import itertools
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nca.distributed.block_halo import BlockHalo, Piece
 from nca.distributed.halo import ProcessLine, empty_like, exchange, halo
 from nca.distributed.shares import stretches
 from nca.engine.resample import size_at
@@ -132,6 +134,12 @@ class GridSharding(Sharding):
         """Cells of this process's block along each axis."""
         return tuple(cut.stop - cut.start for cut in self._blocks(1)[self.rank][2:])
 
+    @property
+    def smallest(self) -> Size:
+        """The least cells along each axis that any process's block has."""
+        lines = (self._stretches(axis, 1) for axis in range(len(self.size)))
+        return tuple(min(cut.stop - cut.start for cut in line) for line in lines)
+
     def scatter(self, whole: State) -> State:
         """Return this process's cells; see `Sharding.cut`.
 
@@ -159,6 +167,26 @@ class GridSharding(Sharding):
     def topology(self, topology: Topology) -> Topology:
         """Return a topology that asks other processes for the cells beyond a block's edge."""
         return Topology(topology.boundaries, self._extend)
+
+    def halo(self, reach: int, topology: Topology) -> BlockHalo:
+        """Return the halo of this process's block.
+
+        Args:
+            reach: So many cells wide, whole ones of the coarsest scale; no block is narrower.
+            topology: That of the whole grid, which ends where an axis is no torus.
+        """
+        boundaries = topology.of(len(self.size))
+        lines = [self._stretches(axis, 1) for axis in range(len(self.size))]
+        ranks = itertools.product(*(range(count) for count in self.shape))
+        pieces = [list(_pieces(lines, place, reach, boundaries)) for place in ranks]
+        given = [
+            replace(p, rank=r) for r, own in enumerate(pieces) for p in own if p.rank == self.rank
+        ]
+        margins = []
+        for axis in range(len(self.size)):
+            sides = {piece.side[axis] for piece in pieces[self.rank]}
+            margins.append((reach * (-1 in sides), reach * (1 in sides)))
+        return BlockHalo(self.block, tuple(margins), tuple(pieces[self.rank]), tuple(given))
 
     def _extend(self, tensor: Tensor, dim: int, reach: int, boundary: Boundary) -> Tensor:
         axis = dim - 2
@@ -254,6 +282,32 @@ def _gathered(part: Tensor, blocks: list[Block], rank: int) -> Tensor:
     for number, block in enumerate(blocks):
         whole[block] = come[number]
     return whole
+
+
+def _pieces(
+    lines: Sequence[Sequence[slice]], place: Size, reach: int, boundaries: Sequence[Boundary]
+) -> Iterator[Piece]:
+    """Yield the pieces of the halo of the block at a place among the blocks."""
+    axes = []
+    for line, at, boundary in zip(lines, place, boundaries, strict=True):
+        sides = [cut.stop - cut.start for cut in line]
+        found = [(0, at, slice(0, sides[at]))]
+        for side in (-1, 1):
+            there = at + side
+            if len(line) > 1 and (boundary == "torus" or 0 <= there < len(line)):
+                there %= len(line)
+                last = sides[there]
+                found.append(
+                    (side, there, slice(last - reach, last) if side < 0 else slice(0, reach))
+                )
+        axes.append(found)
+    for each in itertools.product(*axes):
+        side, places, cells = zip(*each, strict=True)
+        if any(side):
+            rank = 0
+            for at, line in zip(places, lines, strict=True):
+                rank = rank * len(line) + at
+            yield Piece(rank, side, cells)
 
 
 def _by(size: Size) -> str:

@@ -17,9 +17,7 @@ import torch
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
-from nca.engine.context import RuleContext
-from nca.engine.layout import Layout
-from nca.engine.rule import UpdateRule
+from nca.engine.reach import reach
 from nca.engine.state import State
 from nca.engine.topology import Topology
 from nca.errors import NCAError, ShapeError
@@ -76,7 +74,7 @@ def stream(
     progress.begin("stream", steps * math.prod(grid.size), unit="cell-steps")
     for first in range(0, steps, halo):
         count = min(halo, steps - first)
-        margin = count * reach(automaton)
+        margin = count * reach(automaton.spec)
         for start, size in grid.tiles(tile):
             lower, extent = _surrounded(automaton.topology, start, size, grid.size, margin)
             state = grid.read(lower, extent, dtype).to(weight.device)
@@ -104,38 +102,6 @@ def demand_whole_numbers(automaton: Automaton) -> None:
                     where=f"{type(rule).__name__}, whose cells hold: {rule.needs.states}",
                     to_do="keep it as float32, or as bfloat16 for half of the room",
                 )
-
-
-def reach(automaton: Automaton) -> int:
-    """Return how many cells away a cell's next state may depend on another.
-
-    They are cells of scale 1, and whole ones of the coarsest: where all levels of a part of a grid
-    are right, after a step they are where that part is so much narrower.
-    """
-    layout, alive = automaton.layout, automaton.alive
-    far = [
-        rule.radius * layout[name].scale + _beyond(layout, name, rule)
-        for name in automaton.writable_levels
-        for rule in automaton.rules_of(name)
-    ]
-    changing = _whole_cells(max(far, default=0), layout.coarsest)
-    if alive is None:
-        return changing
-    living = _whole_cells(alive.radius * layout[alive.level].scale, layout.coarsest)
-    if alive.dead == "cleared":  # whether it lives depends on how its neighbours have changed
-        return changing + living
-    return max(changing, living)
-
-
-def _beyond(layout: Layout, name: str, rule: UpdateRule) -> int:
-    """Return how many cells further than its radius a rule reaches through coarser levels."""
-    context = RuleContext(layout, name)
-    scales = [layout[context.name_of(read)].scale for read in rule.reads]
-    return max(map(layout[name].resampling.margin, scales), default=0)
-
-
-def _whole_cells(cells: int, scale: int) -> int:
-    return -(-cells // scale) * scale
 
 
 def _within(

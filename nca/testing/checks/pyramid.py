@@ -13,11 +13,11 @@ from torch import Tensor
 
 from nca.engine.automaton import Automaton
 from nca.engine.conditions import Noise
+from nca.engine.reach import reach
 from nca.engine.resample import Coarsen, Refine, Resampling
 from nca.engine.state import State
 from nca.engine.window import Window
 from nca.errors import NCAError
-from nca.streaming.stream import reach
 from nca.testing.compare import demand_close, demand_moved, demand_states_close
 from nca.testing.harness import FLAT, Harness, PlaceRule, Scales
 from nca.testing.law import Law
@@ -79,7 +79,7 @@ def check_a_part_has_the_future_of_the_whole(
 
     after = automaton.rollout(whole, steps)
 
-    side, margin = harness.layout.coarsest, steps * reach(automaton)
+    side, margin = harness.layout.coarsest, steps * reach(automaton.spec)
     place = tuple(c * side % n for c, n in zip(harness.size(cell), whole.grid_size, strict=True))
     start = tuple(first - margin for first in place)
     part = _cut_out(automaton, whole, start, (side + 2 * margin,) * harness.axes)
