@@ -14,11 +14,13 @@ from torch.nn.parallel import DistributedDataParallel
 from nca import SILENT, ActivationMemory, Batch, CellRNG, HostRNG, State
 from nca.checkpoint.read import read_recipe
 from nca.distributed.group import ProcessGroup
+from nca.distributed.halo import Exchange
 from nca.distributed.shares import SampleShares
 from nca.evaluation.finish_run import finish_run
 from nca.registry.discovery import discover, load_file
 from nca.registry.registry import registry
 from nca.training import probe
+from nca.training.gradient_descent import GradientDescent
 from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe, choose_memory
 from nca.training.run import Run
@@ -141,6 +143,41 @@ def averaged(here: Path, name: str) -> int:
     with patch.object(ProcessGroup, "wrap_ddp", counting):
         train(run)
     return count
+
+
+def order_of_events(here: Path, name: str) -> list[str]:
+    """Return when rows are sent and awaited, and when gradients come back, in two iterations."""
+    group = ProcessGroup(dist.get_rank(), dist.get_world_size())
+    discover()
+    if "blobs" not in registry.names("dataset"):
+        load_file(here / "blobs.py")
+    recipe = read_recipe(str(here / "tiny.toml"), ["train.iterations=2", "train.validate_every=0"])
+    run = Run.start(recipe, here / name, CPU, None, SILENT, group)
+    events, backward = list[str](), torch.Tensor.backward
+
+    class Noted(Exchange):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            events.append("send")
+
+        def wait(self) -> dict[int, torch.Tensor]:
+            events.append("wait")
+            return super().wait()
+
+    def noted(loss: torch.Tensor) -> None:
+        events.append("back")
+        backward(loss)
+        events.append("done")
+
+    descent = GradientDescent(run)
+    with (
+        patch("nca.distributed.shares.Exchange", Noted),
+        patch.object(torch.Tensor, "backward", noted),
+    ):
+        for _ in range(2):
+            descent.move(descent.look())
+            run.iteration += 1
+    return events
 
 
 def trained(

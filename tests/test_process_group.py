@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from process_group_case import averaged, moved, settled, shares, trained
+from process_group_case import averaged, moved, order_of_events, settled, shares, trained
 from processes import together
 from safetensors.torch import load_file
 from tiny import PLUGIN, RECIPE, changed
@@ -136,6 +136,18 @@ def test_gradients_are_averaged_once_an_iteration_however_many_parts(tmp_path):
     (tmp_path / "tiny.toml").write_text(RECIPES["in two parts"])
     (tmp_path / "blobs.py").write_text(PLUGIN)
     assert together(2, averaged, tmp_path, "run") == [2, 2]
+
+
+@pytest.mark.parametrize("recipe", ["with a pool", "in two parts"])
+def test_states_are_on_their_way_to_the_pool_during_the_backward_pass(recipe, tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPES[recipe])
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    for events in together(2, order_of_events, tmp_path, "run"):
+        # image, body, label and which cells live: they are taken, and put back
+        parts, rows = (["back", "done"] * ("parts" in recipe)), 4
+        taken = ["send", "wait"] * (rows + 1)  # and sample numbers
+        once = [*taken, *parts, *["send"] * rows, "back", "done", *["wait"] * rows]
+        assert events == once * 2
 
 
 def test_a_batch_that_cannot_be_split_evenly_is_refused():

@@ -5,7 +5,10 @@
 trains in four processes, each with a GPU of its own or, with `--device cpu`, a share of the cores.
 Each draws, holds, steps and judges its own samples: a stretch of every batch, and a stretch of the
 pool, of which the states that a batch asks for come over from the process that has them, and go
-back. Losses of the drawn states, gradients and what is logged are added up. So memory falls with
+back. On their way back they are while the backward pass runs. Losses of the drawn
+states, gradients and what is logged are added up, and await it: each weight is used in every step,
+so that its gradient is whole only when the first step's is; and the loss of drawn states, which
+says who starts anew, may depend on the weights. So memory falls with
 the number of processes, and every way to take steps (compiled, fused, in tiles) is that of one.
 
 With `--shard 2x2` each has a block of the grid, and of the states of the pool, and asks its
@@ -30,5 +33,6 @@ well: `nca help measured` has the figures.
 `shares` says which samples and rows each one has and moves rows between them, `pieces` is a tensor
 that is whole in none, `sharding` says which part of a whole state each one has, `halo` exchanges
 the edges of a tensor and `block_halo` those of a state, `sharded` steps an automaton by parts, and
-`block_stepper` a block: from Python it is also stepped without any process that holds the whole. Public to the other folders: every module.
+`block_stepper` a block: from Python it is also stepped without any process that holds the whole.
+Public to the other folders: every module.
 """

@@ -10,13 +10,15 @@ Legend: B rows that a batch asks for.
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from nca.distributed.halo import exchange
+from nca.distributed.halo import Exchange
 from nca.distributed.pieces import TensorPieces
 
 
@@ -90,7 +92,13 @@ class SampleShares:
         return found
 
     def store(self, rows: Tensor, index: Tensor, size: int, given: Tensor) -> None:
-        """Put into the table what `fetch` would return of it.
+        """Put into the table what `fetch` would return of it; see `begin_store`."""
+        self.begin_store(rows, index, size, given)()
+
+    def begin_store(
+        self, rows: Tensor, index: Tensor, size: int, given: Tensor
+    ) -> Callable[[], None]:
+        """Send to each process what it shall keep; what is returned waits, and writes the rows.
 
         Args:
             rows: Those of this process's stretch of the table; they are written to.
@@ -100,12 +108,15 @@ class SampleShares:
         """
         given = given.detach().to(rows.dtype)
         if self.count == 1:
-            rows[index.to(rows.device)] = given
-            return
+            return partial(rows.__setitem__, index.to(rows.device), given)
         places, rows_of = self._ways(index, size)
-        come = self._exchanged(given, places, {r: len(each) for r, each in rows_of.items()})
-        for rank, each in come.items():
-            rows[rows_of[rank]] = each
+        wait = self._begun(given, places, {r: len(each) for r, each in rows_of.items()})
+
+        def write() -> None:
+            for rank, each in wait().items():
+                rows[rows_of[rank]] = each
+
+        return write
 
     def _ways(self, index: Tensor, size: int) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
         """Return, by process, which places of this one's stretch it fills, and what it needs.
@@ -142,12 +153,17 @@ class SampleShares:
         self, held: Tensor, sent: dict[int, list[int]], expected: dict[int, int]
     ) -> dict[int, Tensor]:
         """Send rows to each process, and return so many rows of each."""
-        if held.dtype == torch.bool:  # not all engines send truth values
-            come = self._exchanged(held.view(torch.uint8), sent, expected)
-            return {rank: each.view(torch.bool) for rank, each in come.items()}
+        return self._begun(held, sent, expected)()
+
+    def _begun(
+        self, held: Tensor, sent: dict[int, list[int]], expected: dict[int, int]
+    ) -> Callable[[], dict[int, Tensor]]:
+        """Send rows to each process, and return what waits for so many rows of each."""
+        kind = torch.uint8 if held.dtype == torch.bool else held.dtype  # not all send truth values
         shapes = {rank: [count, *held.shape[1:]] for rank, count in expected.items()}
-        given = {rank: held[rows] for rank, rows in sent.items() if len(rows)}
-        return exchange(given, shapes, like=held)
+        given = {rank: held[rows].view(kind) for rank, rows in sent.items() if len(rows)}
+        under_way = Exchange(given, shapes, like=held.view(kind))
+        return lambda: {rank: each.view(held.dtype) for rank, each in under_way.wait().items()}
 
 
 ALONE = SampleShares()

@@ -208,11 +208,25 @@ class Pool:
             index: As of `take`.
             batch: One sample for each place of this process's stretch.
         """
+        self.begin_put(index, batch)()
+
+    def begin_put(self, index: Tensor, batch: Batch) -> Callable[[], None]:
+        """Send states and truths to the processes that keep them; what is returned puts them back.
+
+        Args:
+            index: As of `put`.
+            batch: As of `put`.
+        """
         batch = self._held(batch)
         pairs = [(self.batch.state[name], batch.state[name]) for name in self.batch.state]
         pairs += [(self.batch.truth[name], batch.truth[name]) for name in self.batch.truth]
-        for rows, given in pairs:
-            self.shares.store(rows, index, self.size, given)
+        begun = [self.shares.begin_store(rows, index, self.size, given) for rows, given in pairs]
+
+        def write() -> None:
+            for each in begun:
+                each()
+
+        return write
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that this process holds, by name."""

@@ -1,5 +1,6 @@
 """Forward and backward pass of a batch: rollout, loss and gradient, whole or part by part."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -42,7 +43,11 @@ def training_step(learner: Learner) -> nn.Module:
 
 
 def forward_backward(
-    step: nn.Module, learner: Learner, batch: Batch, steps: int
+    step: nn.Module,
+    learner: Learner,
+    batch: Batch,
+    steps: int,
+    ended: Callable[[State], object] = lambda state: None,
 ) -> tuple[State, dict[str, Tensor]]:
     """Run a batch forward and backward; add the gradient of its mean loss to the weights.
 
@@ -55,15 +60,19 @@ def forward_backward(
         learner: Whose recipe says in how many parts.
         batch: The states to start from, with their truth.
         steps: How many steps the rollout takes.
+        ended: Called with the last state, cut off from its past, as soon as it is known: before the
+            last backward pass.
 
     Returns:
         The last state, cut off from its past, and the terms of the loss, each `(B,)`.
     """
     if isinstance(step, StrategiesStep):
-        return step.estimate(batch, steps)
+        end, terms = step.estimate(batch, steps)
+        ended(end)
+        return end, terms
     learner.optimiser.zero_grad()
     size = batch.state.batch // learner.table.parts
-    ends: list[State] = []
+    end, ends = batch.state, list[State]()
     parts: list[dict[str, Tensor]] = []
     for start in range(0, batch.state.batch, size):
         with _accumulated(step, start + size == batch.state.batch):
@@ -79,12 +88,13 @@ def forward_backward(
                     to_do="keep what a rule returns and a task measures part of the gradient: "
                     "without detach(), item() and torch.no_grad()",
                 )
+            if start + size == batch.state.batch:
+                end = ends[0] if len(ends) == 1 else State.cat(ends)
+                ended(end)
             del states  # what no loss looks at need not be kept or computed again
             loss.backward()
         parts.append({name: term.detach() for name, term in terms.items()})
-    if len(ends) == 1:
-        return ends[0], parts[0]
-    return State.cat(ends), {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return end, {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _accumulated(step: nn.Module, last: bool) -> AbstractContextManager[None]:

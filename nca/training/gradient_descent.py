@@ -7,7 +7,7 @@ weights, the pool and its own number alone.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -53,30 +53,33 @@ class GradientDescent:
         self.learner = learner
         self.weights = list(learner.modules.parameters())
         self.step = learner.group.wrap_ddp(training_step(learner))
-        self._start: tuple[Tensor | None, Batch] | None = None
+        self._put: Callable[[], None] | None = None
 
     def look(self) -> Update:
         """Run the batch of the iteration, and leave the gradient where the optimiser finds it."""
-        learner = self.learner
+        learner, self._put = self.learner, None
         draw = HostRNG(learner.recipe.tables.random_seed, learner.iteration)
         index, batch = next_batch(learner, draw)
         steps = draw.integer("steps", *learner.recipe.tables.rollout.steps)
-        state, terms = forward_backward(self.step, learner, batch, steps)
-        self._start = index, batch
+
+        def keep(state: State) -> None:  # its way to the pool is that of the backward pass
+            if learner.pool is not None and index is not None:
+                self._put = learner.pool.begin_put(index, Batch(state, batch.truth))
+
+        state, terms = forward_backward(self.step, learner, batch, steps, keep)
         return Update(terms, clip_or_normalise(self.weights, learner.table), state)
 
     def move(self, update: Update) -> None:
         """Follow the gradient that `look` has left, and put the states back into the pool."""
-        assert self._start is not None
-        learner, (index, batch) = self.learner, self._start
-        self._start = None  # or it would be held while the next batch is run
+        learner = self.learner
         for group in learner.optimiser.param_groups:
             group["lr"] = learning_rate(learner.table, learner.iteration)
         learner.optimiser.step()
         if learner.ema:
             learner.ema.update(learner.iteration)
-        if learner.pool is not None and index is not None:
-            learner.pool.put(index, Batch(update.state, batch.truth))
+        if self._put is not None:
+            self._put()
+        self._put = None  # or what it puts would be held while the next batch is run
 
 
 def next_batch(learner: Learner, draw: HostRNG) -> tuple[Tensor | None, Batch]:
