@@ -11,7 +11,7 @@ spans. The image's class is the vote of its cells. What was measured, `nca recip
 self_classifying_mnist_long` says: most cells of a digit are right, yet few digits agree as a whole.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -158,12 +158,14 @@ class CellClassification(Task):
         index = epochs(draw.random_seed, samples, len(self.labels["train"]))
         return self._batch("train", index, samples, draw)
 
-    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
-        """Yield every image of the split; their sample numbers count down from -1."""
-        labels = self.labels[split]
-        for start in range(0, len(labels), batch):
-            index = torch.arange(start, min(start + batch, len(labels)), device=labels.device)
-            yield self._batch(split, index, -1 - index)
+    def evaluation_count(self, split: Split) -> int:
+        """Return how many images a split has."""
+        return len(self.labels[split])
+
+    def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
+        """Return images of a split; their sample numbers count down from -1."""
+        index = index.to(self.labels[split].device)
+        return self._batch(split, index, -1 - index)
 
     def truth_ranges(self) -> dict[str, tuple[int, int]]:
         """Return which labels there are."""

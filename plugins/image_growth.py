@@ -178,11 +178,13 @@ class ImageGrowth(Task):
         super().resize(size)
         self.target = _centred(self.target, size)
 
-    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
-        """Yield seeds; their sample numbers count down from -1."""
-        samples = -1 - torch.arange(self.count, device=self.target.device)
-        for part in samples.split(batch):
-            yield self._evaluated(part)
+    def evaluation_count(self, split: Split) -> int:
+        """Return how many seeds a split has."""
+        return self.count
+
+    def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
+        """Return seeds of a split; their sample numbers count down from -1."""
+        return self._evaluated(-1 - index.to(self.target.device))
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the mean squared difference from the target, over all four channels."""

@@ -16,15 +16,16 @@ from nca.checkpoint.read import read_recipe
 from nca.distributed.group import ProcessGroup
 from nca.distributed.halo import Exchange
 from nca.distributed.shares import SampleShares
-from nca.evaluation.finish_run import finish_run
+from nca.evaluation.finish_run import evaluate_trained, finish_run, load_best
 from nca.registry.discovery import discover, load_file
 from nca.registry.registry import registry
+from nca.tasks.task import Task
 from nca.training import probe
 from nca.training.gradient_descent import GradientDescent
 from nca.training.loop import train
 from nca.training.memory_planner import IterationProbe, choose_memory
 from nca.training.run import Run
-from nca.types import Size
+from nca.types import Size, Split
 
 CPU = torch.device("cpu")
 
@@ -70,7 +71,8 @@ def shares(here: Path, name: str, shard: Size | None = None) -> dict[str, Any]:
 
     Returns:
         `pool`: numbers in the pool; `drawn` and `judged`: the most samples of a batch that the
-        task made, and whose loss it returned; `rows`: what was measured; `weights`: by name.
+        task made, and whose loss it returned; `evaluated`: how many it made to evaluate on;
+        `rows`: what was measured; `weights`: by name.
     """
     group = ProcessGroup(dist.get_rank(), dist.get_world_size(), None, shard)
     torch.set_default_dtype(torch.float64)
@@ -81,8 +83,12 @@ def shares(here: Path, name: str, shard: Size | None = None) -> dict[str, Any]:
         recipe = read_recipe(str(here / "tiny.toml"), ())
         run = Run.start(recipe, here / name, CPU, None, SILENT, group)
         shake(run)
-        drawn, judged, task = [], [], run.task
-        make, judge = task.training_batch, task.loss
+        drawn, judged, evaluated, task = [], [], [], run.task
+        make, judge, evaluate = task.training_batch, task.loss, type(task).evaluation_batch
+
+        def evaluation_batch(self: Task, split: Split, index: torch.Tensor) -> Batch:
+            evaluated.append(len(index))
+            return evaluate(self, split, index)
 
         def training_batch(draw: HostRNG, samples: torch.Tensor) -> Batch:
             drawn.append(len(samples))
@@ -94,10 +100,14 @@ def shares(here: Path, name: str, shard: Size | None = None) -> dict[str, Any]:
 
         with patch.object(task, "training_batch", training_batch), patch.object(task, "loss", loss):
             train(run)
+        with patch.object(type(task), "evaluation_batch", evaluation_batch):
+            trained = load_best(run)
+            trained.prepare(None, SILENT)
+            evaluate_trained(trained, "test", shares=group.samples)
         rows = [row.to_json() for row in finish_run(run, None)]
         pool = sum(tensor.numel() for tensor in run.pool.tensors().values()) if run.pool else 0
         weights = {n: weight.detach().clone() for n, weight in run.modules.named_parameters()}
-        most = {"drawn": max(drawn), "judged": max(judged)}
+        most = {"drawn": max(drawn), "judged": max(judged), "evaluated": evaluated}
         return {"pool": pool, **most, "rows": rows, "weights": weights}
     finally:
         torch.set_default_dtype(torch.float32)

@@ -33,6 +33,8 @@ VOTE = ClassShare("a", (0.0, 0.0, 0.0), torch.ones(2))
 ASKED: dict[str, Callable[[Task], Any]] = {
     "training_batch": lambda task: task.training_batch(HostRNG(0, 0), torch.arange(2)),
     "evaluation_batches": lambda task: list(task.evaluation_batches("test", 2)),
+    "evaluation_count": lambda task: task.evaluation_count("test"),
+    "evaluation_batch": lambda task: task.evaluation_batch("test", torch.arange(2)),
     "loss": lambda task: task.loss([STATE], BATCH),
     "measure": lambda task: task.measure(STATE, BATCH),
     "truth_ranges": lambda task: task.truth_ranges(),
@@ -55,6 +57,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("training_batch", Batch(Layout([Level("a", 1)]).zeros(2, (4, 4)), {}), "levels"),
     ("evaluation_batches", None, "returns nothing"),
     ("evaluation_batches", [STATE], "returns State"),
+    ("evaluation_count", -1, "returns int -1"),
+    ("evaluation_batch", Batch(LAYOUT.zeros(3, (4, 4)), {}), "3 samples where 2 were asked for"),
     ("loss", {}, "returns dict {}"),
     ("loss", {"a": torch.zeros(())}, "as 'a': a tensor () of float32"),
     ("measure", {"other": Share.of(torch.zeros(2))}, "the metrics other"),

@@ -4,11 +4,13 @@ Nothing here is trained, and the test set is touched nowhere else. Of several pr
 and measures its own samples of every batch, and what they have measured is added up.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Self
 
 import torch
+from torch import Tensor
 
 from nca.distributed.shares import ALONE, SampleShares
 from nca.engine.automaton import Automaton
@@ -114,13 +116,8 @@ def evaluate(
     done = 0
     progress.begin(split, samples or None, unit="samples")
     try:
-        for batch in task.evaluation_batches(split, table.batch):
-            if samples and done >= samples:
-                break
-            if samples:
-                batch = batch.select(slice(0, samples - done))
-            done += batch.state.batch
-            own = _Own.of(batch, shares, inputs=after == "swap")
+        for size, own in _owned(task, split, table.batch, samples, shares, after == "swap"):
+            done += size
             batch = rollouts.measure(own, {moment: sums[moment, ""] for moment in moments})
             if after:
                 own = replace(own, batch=_disturbed(automaton, batch, own.others))
@@ -156,12 +153,65 @@ class _Own:
     @classmethod
     def of(cls, batch: Batch, shares: SampleShares, *, inputs: bool) -> Self:
         """Return the share of a process in a batch that it has drawn."""
-        # every sample gets the input and truth of the next one in its batch
+        own, counts = _stretch(batch.state.batch, shares)
+        # every sample gets the input and truth of the one before it
         others = batch.map(lambda tensor: tensor.roll(1, 0)) if inputs else None
-        divided = batch.state.batch >= shares.count
-        own = shares.own(batch.state.batch) if divided else slice(None)
-        counts = divided or shares.rank == 0
         return cls(batch.select(own), counts, others and others.select(own))
+
+    @classmethod
+    def drawn(
+        cls,
+        take: Callable[[Tensor], Batch],
+        first: int,
+        size: int,
+        shares: SampleShares,
+        *,
+        inputs: bool,
+    ) -> Self:
+        """Return the same of a batch of which only the share is drawn.
+
+        Args:
+            take: Returns samples by their numbers.
+            first: The number of the first sample of the batch.
+            size: How many it has.
+            shares: Which of them this process has.
+            inputs: Whether inputs are exchanged.
+        """
+        own, counts = _stretch(size, shares)
+        places = torch.arange(size, device="cpu")[own]
+        others = take(first + (places - 1) % size) if inputs else None
+        return cls(take(first + places), counts, others)
+
+
+def _stretch(size: int, shares: SampleShares) -> tuple[slice, bool]:
+    """Return which samples of a batch a process measures, and whether they are counted."""
+    divided = size >= shares.count
+    return shares.own(size) if divided else slice(0, size), divided or shares.rank == 0
+
+
+def _owned(
+    task: Task, split: Split, batch: int, samples: int, shares: SampleShares, inputs: bool
+) -> Iterator[tuple[int, _Own]]:
+    """Yield the size of each batch of a split, and this process's share of it.
+
+    Of a task that makes any of its samples the share alone is drawn.
+    """
+    makes_any = getattr(task.evaluation_batches, "__func__", None) is Task.evaluation_batches
+    count = task.evaluation_count(split) if makes_any else None
+    if count is not None:
+        count = min(count, samples or count)
+        take = partial(task.evaluation_batch, split)
+        for first in range(0, count, batch):
+            size = min(batch, count - first)
+            yield size, _Own.drawn(take, first, size, shares, inputs=inputs)
+        return
+    left = samples
+    for each in task.evaluation_batches(split, batch):
+        part = each.select(slice(0, left)) if samples else each
+        yield part.state.batch, _Own.of(part, shares, inputs=inputs)
+        left -= part.state.batch
+        if samples and left <= 0:
+            return
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,14 @@ def _fresh(task: Any, answer: Any, draw: Any, samples: Tensor) -> str:
     return f"{answer.state.batch} samples where {len(samples)} were asked for"
 
 
+def _count(task: Any, answer: Any, split: str) -> str:
+    return "" if answer is None or (type(answer) is int and answer >= 0) else _said(answer)
+
+
+def _asked(task: Any, answer: Any, split: str, index: Tensor) -> str:
+    return _fresh(task, answer, split, index)
+
+
 def _terms(task: Any, answer: Any, states: Sequence[State], batch: Batch) -> str:
     if not isinstance(answer, Mapping) or not answer:
         return _said(answer)
@@ -321,6 +329,8 @@ _STATES = "a Batch of states with all levels, and of truths whose first axis is 
 _PER_CELL = "int64 tensors (B, *space) by name"
 _ANSWERS: dict[str, tuple[Judge, str]] = {
     "training_batch": (_fresh, f"{_STATES}: one for each sample number"),
+    "evaluation_count": (_count, "how many samples there are, a whole number, or None"),
+    "evaluation_batch": (_asked, f"{_STATES}: one for each number of the index"),
     "evaluation_batches": (_batch, f"(or yield) each time {_STATES}"),
     "loss": (_terms, "terms by name, each a tensor (B,) of real numbers, at least one"),
     "measure": (_metrics, "nca.Share of (B,) by name, the headline among them"),

@@ -178,14 +178,37 @@ class Task(nn.Module, ABC):
         """
         return {}
 
-    @abstractmethod
+    def evaluation_count(self, split: Split) -> int | None:
+        """Return how many samples a split has, if `evaluation_batch` makes any of them; else None.
+
+        Args:
+            split: Held-out training data to choose by, or test data to report on.
+        """
+        return None
+
+    def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
+        """Return first states to evaluate on: some samples of a split, each the same in any batch.
+
+        Args:
+            split: As of `evaluation_count`.
+            index: Which of them, `(B,)`, int64, on the host, each below `evaluation_count`.
+        """
+        raise self.no_samples(split)
+
     def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
         """Yield first states to evaluate on, batch by batch.
+
+        A task defines it, or else `evaluation_count` and `evaluation_batch`: then each of several
+        processes makes its own share of a batch alone.
 
         Args:
             split: Held-out training data to choose by, or test data to report on.
             batch: At most so many samples at once.
         """
+        count = self.evaluation_count(split) or 0
+        for start in range(0, count, batch):
+            index = torch.arange(start, min(start + batch, count), device="cpu")
+            yield self.evaluation_batch(split, index)
 
     def first_evaluation_batch(self, split: Split, batch: int) -> Batch:
         """Return the first samples of a split.
@@ -455,10 +478,17 @@ def note_if_fewer(given: int, asked: int, split: Split) -> None:
         warnings.warn(f"{text}: {given} are taken", NCAWarning, stacklevel=2)
 
 
+EVALUATED = ("evaluation_batches", "evaluation_batch")
+"""What a task begins its evaluation with: one of these."""
+
+
 def _contract(thing: object) -> str | None:
     if not (isinstance(thing, type) and issubclass(thing, Task)):
         return "it is not a subclass of Task"
     missing = sorted(getattr(thing, "__abstractmethods__", ()))
+    own = [getattr(thing, name) is not getattr(Task, name) for name in EVALUATED]
+    if not any(own):
+        missing = sorted([*missing, EVALUATED[0]])
     if missing:
         return f"it does not define {', '.join(missing)}"
     absent = [name for name in ("headline", "better") if not hasattr(thing, name)]

@@ -1,6 +1,6 @@
 """Tasks that are only watched: nothing is trained for them, and what becomes of a state counts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -53,8 +53,11 @@ class WatchedTask(Task):
             to_do="leave the table [train] out, or name another task: nca plugins lists them",
         )
 
-    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
-        """Yield first states; their sample numbers count down from -1."""
-        samples = -1 - torch.arange(self.count, device=self.device)
-        for part in samples.split(batch):
-            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
+    def evaluation_count(self, split: Split) -> int:
+        """Return how many first states a split has."""
+        return self.count
+
+    def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
+        """Return first states of a split; their sample numbers count down from -1."""
+        samples = -1 - index.to(self.device)
+        return self.training_batch(HostRNG(self.context.random_seed, 0), samples)

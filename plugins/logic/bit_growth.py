@@ -1,6 +1,6 @@
 """Grow a picture of black and white cells from one cell, as bits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -104,11 +104,14 @@ class BitGrowth(Task):
         body[(slice(None), slice(None), *middle)] = 1
         return Batch(state.replace({self.level.name: body}, samples=samples))
 
-    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
-        """Yield seeds; their sample numbers count down from -1."""
-        samples = -1 - torch.arange(self.trials, device=self.target.device)
-        for part in samples.split(batch):
-            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
+    def evaluation_count(self, split: Split) -> int:
+        """Return how many seeds a split has."""
+        return self.trials
+
+    def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
+        """Return seeds of a split; their sample numbers count down from -1."""
+        samples = -1 - index.to(self.target.device)
+        return self.training_batch(HostRNG(self.context.random_seed, 0), samples)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the squared differences of the first channel from the target, summed."""

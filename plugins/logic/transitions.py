@@ -95,12 +95,14 @@ class Transitions(Task):
         first = state[self.level.name]
         return Batch(state.replace({self.level.name: cells.to(first.dtype).clone()}))
 
-    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
-        """Yield first grids; their sample numbers count down from -1, or from below those."""
-        count = 1 if self.cells == "every" else self.trials
-        samples = -1 - torch.arange(count) - (count if split == "test" else 0)
-        for part in samples.split(batch):
-            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
+    def evaluation_count(self, split: Split) -> int:
+        """Return how many first grids a split has."""
+        return 1 if self.cells == "every" else self.trials
+
+    def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
+        """Return first grids; their sample numbers count down from -1, or from below those."""
+        samples = -1 - index - (self.evaluation_count(split) if split == "test" else 0)
+        return self.training_batch(HostRNG(self.context.random_seed, 0), samples)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the squared differences from what the teacher makes of the same cells, summed."""

@@ -7,7 +7,7 @@ which no term of the loss ever sees.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -223,11 +223,14 @@ class PartWhole(Task):
         batch = self._batch("train", index, samples, draw.random_seed)
         return self._emptied(batch, draw.cells(samples)) if self.masked else batch
 
-    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
-        """Yield every scene of the split, whole; their sample numbers count down from -1."""
-        gallery = self.galleries[split]
-        for part in torch.arange(len(gallery), device=gallery.device).split(batch):
-            yield self._batch(split, part, -1 - part, self.context.random_seed)
+    def evaluation_count(self, split: Split) -> int:
+        """Return how many scenes a split has."""
+        return len(self.galleries[split])
+
+    def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
+        """Return whole scenes of a split; their sample numbers count down from -1."""
+        index = index.to(self.galleries[split].device)
+        return self._batch(split, index, -1 - index, self.context.random_seed)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return each term that has a weight, averaged over the states."""

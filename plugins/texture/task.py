@@ -1,6 +1,6 @@
 """Cover the grid with a texture, without end (Niklasson, Mordvintsev, Randazzo, Levin 2021)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -127,11 +127,14 @@ class Texture(Task):
         )
         return Batch(self.first(state.replace(samples=samples)))
 
-    def evaluation_batches(self, split: Split, batch: int) -> Iterator[Batch]:
-        """Yield first states; their sample numbers count down from -1."""
-        samples = -1 - torch.arange(self.count, device=self.target.device)
-        for part in samples.split(batch):
-            yield self.training_batch(HostRNG(self.context.random_seed, 0), part)
+    def evaluation_count(self, split: Split) -> int:
+        """Return how many first states a split has."""
+        return self.count
+
+    def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
+        """Return first states of a split; their sample numbers count down from -1."""
+        samples = -1 - index.to(self.target.device)
+        return self.training_batch(HostRNG(self.context.random_seed, 0), samples)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the distance along directions of the batch's own, and what overflows."""
