@@ -11,7 +11,7 @@ spans. The image's class is the vote of its cells. What was measured, `nca recip
 self_classifying_mnist_long` says: most cells of a digit are right, yet few digits agree as a whole.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -152,6 +152,10 @@ class CellClassification(Task):
                 self._measure()
             else:
                 self.images[split], self.labels[split] = images, labels
+
+    def hold_data(self, hold: Callable[[Tensor], Tensor]) -> None:
+        """Hold the images."""
+        self.images = {split: hold(images) for split, images in self.images.items()}
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return fresh states; a sample's number says its epoch and its place in it."""

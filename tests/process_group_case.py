@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nca import SILENT, ActivationMemory, Batch, CellRNG, HostRNG, State
 from nca.checkpoint.read import read_recipe
+from nca.distributed.common import in_common
 from nca.distributed.group import ProcessGroup
 from nca.distributed.halo import Exchange
 from nca.distributed.shares import SampleShares
@@ -127,6 +128,36 @@ def moved(size: int, index: torch.Tensor) -> list[torch.Tensor]:
         share.store(rows, index, size, given)
         found.append(torch.cat(list(share.pieces(rows, size))))
     return found
+
+
+def held_in_common(alike: bool) -> tuple[list[float], bool]:
+    """Return what a tensor holds after the last process has written to it, and if it is its own."""
+    group = ProcessGroup(dist.get_rank(), dist.get_world_size())
+    own = torch.arange(1 << 18, dtype=torch.float32) + (0 if alike else group.rank)
+    found = in_common(own.view(2, -1), group)
+    assert found.equal(own.view(2, -1))
+    group.wait()
+    if alike and group.rank == group.count - 1:
+        found[1, 0] = -5
+    group.wait()
+    return found[1, :2].tolist(), found.data_ptr() == own.data_ptr()
+
+
+def images_in_common(here: Path, name: str) -> tuple[int, bool]:
+    """Return how many tensors a task holds in common with others, and if they are as they were."""
+    group = ProcessGroup(dist.get_rank(), dist.get_world_size())
+    discover()
+    if "blobs" not in registry.names("dataset"):
+        load_file(here / "blobs.py")
+    recipe = read_recipe(str(here / "tiny.toml"), ())
+    with patch("nca.distributed.common.LEAST", 1):
+        task: Any = Run.start(recipe, here / name, CPU, None, SILENT, group).task
+    alone: Any = recipe.task()
+    alone.prepare(CPU)
+    mapped = [
+        line for line in Path("/proc/self/maps").read_text().splitlines() if "/tensor" in line
+    ]
+    return len(mapped), all(task.images[split].equal(alone.images[split]) for split in task.images)
 
 
 def averaged(here: Path, name: str) -> int:

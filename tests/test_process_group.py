@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-from process_group_case import averaged, moved, order_of_events, settled, shares, trained
+from process_group_case import (
+    averaged,
+    held_in_common,
+    images_in_common,
+    moved,
+    order_of_events,
+    settled,
+    shares,
+    trained,
+)
 from processes import together
 from safetensors.torch import load_file
 from tiny import PLUGIN, RECIPE, changed
@@ -132,6 +141,18 @@ def test_rows_of_a_table_come_from_and_go_to_the_process_that_has_them():
         flipped = torch.arange(14.0).view(7, 2).remainder(7).gt(2)
         flipped[index] = ~flipped[index]
         assert truths.equal(flipped)
+
+
+def test_what_is_alike_in_all_processes_lies_in_memory_once():
+    assert together(2, held_in_common, True) == [([-5.0, 131073.0], False)] * 2
+    others = [([131072.0 + rank, 131073.0 + rank], True) for rank in range(2)]
+    assert together(2, held_in_common, False) == others
+
+
+def test_processes_hold_their_images_in_common(tmp_path):
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    assert together(2, images_in_common, tmp_path, "run") == [(3, True)] * 2
 
 
 def test_gradients_are_averaged_once_an_iteration_however_many_parts(tmp_path):

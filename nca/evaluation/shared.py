@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from nca.checkpoint.trained import Trained
 from nca.distributed.agreement import agreed_precision
+from nca.distributed.common import in_common
 from nca.distributed.group import ProcessGroup
+from nca.progress import SILENT, Progress
 from nca.types import Size
 
 
@@ -26,6 +30,22 @@ def sharded(trained: Trained, group: ProcessGroup, size: Size | None = None) -> 
     size = size or trained.recipe.tables.grid.size
     trained.automaton.sharding = group.cells(size, trained.recipe.layout.coarsest)
     return replace(trained, recipe=agreed_precision(trained.recipe, group))
+
+
+def prepare(
+    trained: Trained, group: ProcessGroup, data: Path | None, progress: Progress = SILENT
+) -> None:
+    """Let the task of each process load what it needs, and hold in common what is alike.
+
+    Args:
+        trained: It.
+        group: The processes.
+        data: Folder of data sets, if the user named one.
+        progress: Where it is reported what is fetched.
+    """
+    with group.leader_first():
+        trained.prepare(data, progress)
+    trained.task.hold_data(partial(in_common, group=group))
 
 
 @contextmanager

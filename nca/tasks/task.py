@@ -8,7 +8,7 @@ automaton's.
 import inspect
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -135,6 +135,15 @@ class Task(nn.Module, ABC):
             device: Where batches shall be made.
             data: Folder of data sets, if the user named one.
             progress: Where it is reported how far that is.
+        """
+
+    def hold_data(self, hold: Callable[[Tensor], Tensor]) -> None:
+        """Replace each large tensor of `prepare` that is only read by what a function makes of it.
+
+        Of several processes of a machine all do so, so that their data lie in its memory once.
+
+        Args:
+            hold: Returns the same numbers.
         """
 
     def check(self) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nca.checkpoint.file import MODULES, Checkpoint, weights
 from nca.distributed.agreement import agreed_precision
+from nca.distributed.common import in_common
 from nca.distributed.group import SINGLE, ProcessGroup
 from nca.distributed.pieces import TensorPieces
 from nca.engine.automaton import Automaton
@@ -109,6 +110,7 @@ class Learner:
         task = recipe.task()
         with group.leader_first(), recipe.blaming_task():
             task.prepare(device, data, progress)
+        task.hold_data(partial(in_common, group=group))
         modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
         taken = take_weights(source, modules) if source else None
         first = task.training_batch(
