@@ -10,10 +10,10 @@ take steps (compiled, fused, in tiles) is that of one. The images of a data set,
 may ask for, lie in the memory of a machine once.
 
 States are on their way back to the pool while the backward pass runs: with 20 ms added to every
-message, training `growing` in two processes waits 0.1 ms for them in place of 20. What is waited
-for: losses of the drawn states, which say who starts anew and may depend on the weights; and the
-mean of the gradients, one message of 0.3 ms. Each weight is used in every step, so that its
-gradient is whole only when the first step's is, and nothing is left to be computed meanwhile.
+message, two processes wait 0.1 ms for them in place of 20. What is waited for: losses of the drawn
+states, which say who starts anew and may depend on the weights; and the mean of the gradients, one
+message of 0.3 ms. Each weight is used in every step, so that its gradient is whole only when the
+first step's is, and nothing is left to be computed meanwhile.
 
 With `--shard 2x2` each has a block of the grid, and of the states of the pool, and asks its
 neighbours for what lies beyond the edge of its block: once a step, and in large blocks while the
@@ -37,8 +37,8 @@ measured` has the figures.
 
 `group` starts and ends the processes, `agreement` settles what each has decided for itself,
 `shares` says which samples and rows each one has and moves rows between them, `pieces` is a tensor
-that is whole in none, `common` is memory that all share, `sharding` says which part of a whole state each one has, `halo` exchanges
-the edges of a tensor and `block_halo` those of a state, `sharded` steps an automaton by parts, and
-`block_stepper` a block: from Python it is also stepped without any process that holds the whole.
-Public to the other folders: every module.
+that is whole in none, `common` is memory that all share, `sharding` says which part of a whole
+state each one has, `halo` exchanges the edges of a tensor and `block_halo` those of a state,
+`sharded` steps an automaton by parts, and `block_stepper` a block: from Python it is also stepped
+without any process that holds the whole. Public to the other folders: every module.
 """

@@ -9,7 +9,7 @@ may come on top of that where a batch has no more than some 4,000 cells.
 
 import copy
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,8 +19,10 @@ from torch import Tensor
 from nca.device import seconds
 from nca.engine.activation_memory import ActivationMemory
 from nca.engine.rng import HostRNG
+from nca.engine.state import State
 from nca.progress import SILENT, Progress
 from nca.recipe.tables import EvolveByStrategies
+from nca.tasks.batch import Batch
 from nca.training import probe
 from nca.training.forward_backward import forward_backward, training_step
 from nca.training.gradient_descent import next_batch
@@ -192,8 +194,18 @@ class IterationProbe:
         run = self.run
         self.progress.begin(f"measuring {memory.mode}: {steps} steps")
         run.automaton.memory = memory
-        _, batch = next_batch(run, HostRNG(run.recipe.tables.random_seed, run.iteration))
-        forward_backward(self.step, run, batch, steps)
+        index, batch = next_batch(run, HostRNG(run.recipe.tables.random_seed, run.iteration))
+        pool, begun = run.pool, list[Callable[[], None]]()
+
+        def keep(state: State) -> None:
+            if pool is not None and index is not None:
+                begun.append(pool.begin_put(index, Batch(state, batch.truth)))
+
+        forward_backward(self.step, run, batch, steps, keep)
+        if pool is not None and index is not None:
+            before = pool.take(index)
+            begun.pop()()
+            pool.put(index, before)
         run.modules.zero_grad()
 
     @contextmanager
