@@ -3,9 +3,11 @@
     python tests/compile_kernels.py [AUTOMATON:PRODUCTS ...] [--card 80 90]
 
 A line of JSON for each program: the automaton, the card, the kind of products, how many times it
-uses tensor cores, and what it takes of a multiprocessor: registers of a thread, bytes of its stack
-(what registers could not hold) and shared memory. Launches go through Triton's own door up to the
-point where a device is needed. Another version of Triton is compiled with by `PYTHONPATH`.
+uses tensor cores, how many of its products several warps compute again, and what it takes of a
+multiprocessor: registers of a thread, bytes of its stack (what registers could not hold) and shared
+memory. `recipes:KIND` stands for all recipes whose steps can be fused. Launches go through Triton's
+own door up to the point where a device is needed. Another version of Triton is compiled with by
+`PYTHONPATH`.
 """
 
 import argparse
@@ -25,15 +27,16 @@ from triton.backends.compiler import GPUTarget
 import nca
 import nca.backends.fused
 from nca.backends.triton.launch import Launch
-from nca.checkpoint.find import benchmarks
+from nca.checkpoint.find import benchmarks, recipes
 from nca.checkpoint.read import read_recipe
 from nca.registry.discovery import discover
 from nca_plugins.glom.mean import Fade
 from nca_plugins.glom.nets import BottomUp, Lateral
 from nca_plugins.growing import Growing
 
+RECIPES = "recipes"
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
-SEEN: set[tuple[str, str]] = set()
+SEEN: set[tuple[str, str, str]] = set()
 
 
 def everything(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
@@ -73,6 +76,17 @@ AUTOMATA: dict[str, Callable[[], nca.Automaton]] = {
 }
 
 
+def fusible() -> dict[str, Callable[[], nca.Automaton]]:
+    """Return the recipes and benchmarks whose steps can be fused."""
+    found: dict[str, Callable[[], nca.Automaton]] = {}
+    for name, path in {**recipes(), **benchmarks()}.items():
+        recipe = read_recipe(str(path))
+        automaton = recipe.automaton()
+        if nca.why_not_fused(automaton, automaton.seed(1, recipe.tables.grid.size)) is None:
+            found[name] = recipe.automaton
+    return found
+
+
 FLOAT32 = {"tf32x3": "none", "exact": "ieee"}
 """Products of float32, and torch's word for them; those of one TF32 are part of three."""
 
@@ -98,9 +112,10 @@ def compile_only(label: dict[str, Any], launch: Launch, *given: Any) -> None:
     program, constants = launch.program, launch.constants
     options = {**constants, **launch.options}
     made = program.run(*given, grid=launch.grid, warmup=True, **options)
-    if (program.__name__, made.hash) in SEEN:
+    seen = label["automaton"], program.__name__, made.hash
+    if seen in SEEN:
         return
-    SEEN.add((program.__name__, made.hash))
+    SEEN.add(seen)
     text = made.asm["ptx"]
     target = re.search(r"\.target (\w+)", text)
     line = {
@@ -110,11 +125,31 @@ def compile_only(label: dict[str, Any], launch: Launch, *given: Any) -> None:
         "products": constants.get("PRODUCTS", "none"),
         "target": target and target[1],
         "tensor_cores": len(re.findall(r"wgmma\.mma_async|mma\.sync", text)),
+        "repeated": repeated(made.asm["ttgir"]),
         "warps": made.metadata.num_warps,
         "shared": made.metadata.shared,
         **usage(made.asm["cubin"]),
     }
     print(json.dumps(line), flush=True)
+
+
+def repeated(text: str) -> int:
+    """Return how many products several warps compute, each of them the same numbers."""
+    layouts = {
+        name: tuple(map(int, sizes))
+        for name, *sizes in re.findall(
+            r"(#\w+) = .*nvidia_mma<.*warpsPerCTA = \[(\d+), (\d+)\], "
+            r"instrShape = \[(\d+), (\d+)",
+            text,
+        )
+    }
+    found = re.findall(r"(?:warp_group_dot|tt\.dot) .*-> tensor<(\d+)x(\d+)xf32, (#\w+)>", text)
+    many = 0
+    for rows, columns, name in found:
+        if name in layouts:
+            down, right, high, wide = layouts[name]
+            many += down * high > int(rows) or right * wide > int(columns)
+    return many
 
 
 def usage(binary: bytes) -> dict[str, int]:
@@ -152,10 +187,12 @@ def main(arguments: list[str]) -> None:
     nca.backends.fused.interpreted = lambda: True  # let the host pass for a device
     for card in given.card:
         triton.runtime.driver.set_active(Nowhere(card))
-        for name, _, products in (asked_for.partition(":") for asked_for in given.steps):
-            label = {"automaton": name, "card": card}
+        for asked_name, _, products in (step.partition(":") for step in given.steps):
             torch.backends.cuda.matmul.fp32_precision = FLOAT32.get(products, "none")
-            compile_step(AUTOMATA[name](), label, reduced=products == "reduced")
+            known = fusible() if asked_name == RECIPES else {asked_name: AUTOMATA[asked_name]}
+            for name, made in known.items():
+                label = {"automaton": name, "card": card}
+                compile_step(made(), label, reduced=products == "reduced")
 
 
 if __name__ == "__main__":

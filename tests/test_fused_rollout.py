@@ -128,8 +128,13 @@ def test_a_rollout_begins_anywhere_in_memory():
     odd = state.select(slice(1, 3))
     assert odd["body"].data_ptr() % 16
     assert odd.samples.data_ptr() % 16
+    # the same in memory of its own; numpy rounds a row by where it stands in an interpreted tile
+    even = odd.map(torch.clone).replace(samples=odd.samples.clone())
+    assert not even["body"].data_ptr() % 16
     automaton.fused = True
-    assert automaton.rollout(odd, 2) == automaton.rollout(state, 2).select(slice(1, 3))
+    assert automaton.rollout(odd, 2) == automaton.rollout(even, 2)
+    apart_from_all = automaton.rollout(state, 2).select(slice(1, 3))["body"]
+    assert apart(automaton.rollout(odd, 2)["body"], apart_from_all) < 1e-6
 
 
 def test_no_step_is_no_operation():

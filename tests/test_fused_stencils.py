@@ -124,7 +124,7 @@ def test_a_hidden_layer_in_pieces_and_reduced_products():
     automaton = perceiving(9, 130, True)
     with torch.autocast(DEVICE, dtype=torch.bfloat16):
         (net,) = nets_of(automaton)
-    assert net.hidden > net.wide
+    assert (net.hidden, net.wide) == (144, 64), "64, 64 and 16"
     state = state_of(automaton, 1, (3, 5), 7)
     plain, wanted = end_and_gradients(automaton, state, False)
     with torch.autocast(DEVICE, dtype=torch.bfloat16):

@@ -4,6 +4,9 @@ Unless another clock is named: one thread of a two-core CPU, processor time, sin
 other work; medians of up to five rounds in which the ways take turns, quartiles within 5 % of them.
 Training is a rollout, its loss, gradient and optimiser.
 
+Older than what follows: these rows were taken before steps in tiles, which took over textures and
+self-classifying cells ("What is chosen on a CPU" below is of now), and are to be taken again.
+
     nca bench --way engine --way bfloat16 --processor-time
 
     training iteration, ms                 plain  engine         engine,        memory, MB: plain,

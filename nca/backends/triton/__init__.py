@@ -20,7 +20,8 @@ Going backward, only the states from before the step are there. Two launches, or
 1. a program for each net, or 128 of its hidden units, computes the hidden layer again, and from it
    and the gradient of the level what it hands to the cells that it has read: the gradient of what
    they perceived through stencils, or that of the hidden layer. It sums up the gradient of the last
-   layer over its cells, and beside stencils that of the first;
+   layer over its cells, and beside stencils that of the first: for 64 hidden units after the other,
+   since registers hold no more;
 2. a program for each tile of a field gathers from the neighbours of a cell what they hand to it:
    the torus backwards, without atomic additions;
 3. a program for each net without stencils and 64 rows of its first layer sums up their gradient.
@@ -37,9 +38,17 @@ gradients, 0.06 ns. The programs have not run on a card yet, so none of this say
 come.
 
 Sides of matrices are filled up with zeros, for tensor cores multiply 16 and programs hold powers of
-two: 10 and 12 channels become 16, 24 become 32, 48 hidden units 64 and 96 become 128. Pieces that
-fit better (64 and 32 for 96) gather the neighbourhood once each, which at 4 bytes a number takes
-longer than the products that they save.
+two: 10 and 12 channels become 16, 24 become 32, and 48 hidden units 64. Behind stencils hidden
+units come in 64 and a rest, 96 as 64 and 32, for what is perceived is at hand. Step and gradient
+multiply so many times what is needed: 1.00 behind three stencils with 16 channels and 96 hidden
+units, 1.33 behind four with 12; without stencils 1.08 with 16 channels and 32 hidden units, 1.80
+with 24 and 48. There it stays, by count: 48 hidden units as 32 and 16 spare 9 of 37 kFLOP
+of a cell, 1.5 ns of a multiprocessor at 6 TFLOP/s, and gather 9 * 32 numbers once more, 1.2 kB or 5
+ns at 220 GB/s; 24 channels without gaps spare as much of the products, and put cells of several
+neighbours into one product, found by a division for each number in place of each row.
+
+Four warps multiply 16 rows each of a tile of 64. With eight, where one product feeds another, all
+rows would be multiplied twice, so eight are taken only where products are exact or channels many.
 
 Products are those of bfloat16 with float32 sums under autocast to bfloat16, else those of float32
 as torch's own switch has it (`step.FLOAT32_PRODUCTS`). States are float32 in either case.
@@ -50,10 +59,11 @@ is not. So a step that clears the dead is two launches, and its gradient two or 
 nets read squashed are squashed by one launch before each step. What stays in torch, and makes
 rollouts of one step each: skips, and levels that change and are read standardised.
 
-Without a card the host takes 7 to 18 us for each further step and 12 to 18 us for its gradient,
-where operations of one step each took 140 and 225 (`tests/host_time.py`, on one thread of an AMD
-EPYC that others used, too; a driver adds a few microseconds to each launch). A rollout takes 1 to 3
-ms besides, to lay out weights and to allocate what its launches write.
+Without a card the host takes 3 to 6 us for each further step and 6 to 10 for its gradient, where
+operations of one step each took 140 and 225 (`tests/host_time.py`, on one thread of an idle AMD
+EPYC; a driver adds a few microseconds to each launch); with all that a rollout takes besides, to
+lay out weights and to allocate what its launches write, 22 and 16 us a step of 32 (one net), 63 and
+53 of 20 (eight nets). Replayed graphs take none of it but the copies.
 """
 
 from nca.backends.triton.graphs import RolloutGraphs

@@ -16,6 +16,7 @@ from nca.backends.triton.step import (
     program_options,
     tile_of,
 )
+from nca.backends.triton.weights import EXACT
 
 PROGRAMS = 264
 """Programs that share the sums over all cells, at most; each writes a part of them.
@@ -167,7 +168,7 @@ class _StepGradient:
             (tiles, len(work.targets), 1),
             {**constants, "WORK": work, "SHARES": plan.shares},
             **options,
-            num_stages=_stages(work.targets),
+            num_stages=_stages(work.targets, inputs.weights.products),
         )
         self._when = inputs.samples, inputs.clock
         self._numbers, self._sides = (*inputs.draw, *inputs.sides), (*inputs.sides, tiles)
@@ -247,6 +248,10 @@ def _programs(tiles: int, shares: int) -> int:
     return max(1, min(tiles, PROGRAMS // max(shares, 1)))
 
 
-def _stages(found: Sequence[Target]) -> int:
-    """Return how many loads go ahead; with many channels fewer, for weights to fit on the chip."""
-    return 3 if max((target.block for target in found), default=0) <= 64 else 2
+def _stages(found: Sequence[Target], products: str) -> int:
+    """Return how many loads go ahead; with many channels fewer, for weights to fit on the chip.
+
+    Those of exact products are smaller, and fit.
+    """
+    few = max((target.block for target in found), default=0) <= 64
+    return 3 if few or products == EXACT else 2

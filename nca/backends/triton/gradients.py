@@ -91,17 +91,44 @@ def _of_perceived(
     WORK: tl.constexpr, N: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """The same for what cells perceive through stencils, and the first layer along with it."""
+    """The same for what cells perceive through stencils, and the first layer along with it.
+
+    It takes `wide` hidden units after `wide` hidden units over all its tiles, and the rest; they
+    add to what those before have handed on.
+    """
+    NET: tl.constexpr = WORK.units[N].net
+    REST: tl.constexpr = NET.hidden % NET.wide
+    for start in range(0, NET.hidden - REST, NET.wide):
+        _of_units(
+            field, gradient, weights, low, handed, firsts, parts, mask, samples, draw, chance,
+            size, count, height, width, tiles, start,
+            WORK, N, NET.wide, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
+        )  # fmt: skip
+    if REST > 0:
+        _of_units(
+            field, gradient, weights, low, handed, firsts, parts, mask, samples, draw, chance,
+            size, count, height, width, tiles, NET.hidden - REST,
+            WORK, N, REST, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
+        )  # fmt: skip
+
+
+@triton.jit
+def _of_units(
+    field, gradient, weights, low, handed, firsts, parts, mask, samples, draw, chance, size,
+    count, height, width, tiles, start,
+    WORK: tl.constexpr, N: tl.constexpr, WIDE: tl.constexpr, FIRE: tl.constexpr,
+    FROZEN: tl.constexpr, CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
     LEVEL: tl.constexpr = WORK.units[N].level
     NET: tl.constexpr = WORK.units[N].net
-    START: tl.constexpr = WORK.units[N].start
-    WIDE: tl.constexpr = NET.wide
     BLOCK: tl.constexpr = LEVEL.block
     SEEN: tl.constexpr = NET.block
     STENCILS: tl.constexpr = NET.stencils
-    unit = START + tl.arange(0, WIDE)
     channel = tl.arange(0, BLOCK)
     see = tl.arange(0, SEEN)
+    # beside the operands of tensor cores registers hold no more
+    AHEAD: tl.constexpr = 9 if PRODUCTS == "exact" else 3
+    unit = start + tl.arange(0, WIDE)
     here = unit[:, None] * BLOCK + channel[None, :]
     matrix = tl.trans(tl.load(low + NET.last + here))
     of_last = tl.zeros((WIDE, BLOCK), tl.float32)
@@ -115,8 +142,8 @@ def _of_perceived(
             gradient, mask, samples, draw, chance, size, row, inside, height, width,
             LEVEL, FIRE, FROZEN, CLEARED,
         )  # fmt: skip
-        seen = perceived_by(field, weights, row, inside, height, width, NET, TILE)
-        summed = summed_of(seen, weights, low, START, NET, TILE, PRODUCTS)
+        seen = perceived_by(field, weights, row, inside, height, width, NET, TILE, AHEAD)
+        summed = summed_of(seen, weights, low, start, NET, WIDE, TILE, PRODUCTS)
         active = tl.where(summed < 0, 0.0, summed)
         of_last = dot(tl.trans(active), slope, of_last, PRODUCTS)
         of_bias += tl.sum(slope, axis=0)
@@ -132,13 +159,14 @@ def _of_perceived(
         if NET.stencils > 3:
             of_fourth = dot(turned, seen[3], of_fourth, PRODUCTS)
         for s in tl.static_range(STENCILS):
-            place = (s * SEEN + see[None, :]) * NET.hidden + unit[:, None]
-            part = tl.zeros((TILE, SEEN), tl.float32)
-            part = dot(back, tl.load(low + NET.first + place), part, PRODUCTS)
-            at = row.to(tl.int64) * NET.handed + s * SEEN + see[None, :]
-            tl.store(handed + at, part.to(handed.dtype.element_ty), mask=inside)
+            place = (s * SEEN + see[:, None]) * NET.hidden + unit[None, :]
+            at = handed + row.to(tl.int64) * NET.handed + s * SEEN + see[None, :]
+            more = inside & (start > 0)
+            part = tl.load(at, mask=more, other=0.0).to(tl.float32)
+            part = dot(back, tl.trans(tl.load(low + NET.first + place)), part, PRODUCTS)
+            tl.store(at, part.to(handed.dtype.element_ty), mask=inside)
     _add(parts + here, of_last)  # to those of the steps after this one
-    if START == 0:
+    if start == 0:
         _add(parts + NET.hidden * BLOCK + channel, of_bias)
     first = firsts + see[None, :] * NET.hidden + unit[:, None]
     _add(first, of_first)
@@ -149,6 +177,8 @@ def _of_perceived(
     if NET.stencils > 3:
         _add(first + 3 * SEEN * NET.hidden, of_fourth)
     _add(firsts + NET.stencils * SEEN * NET.hidden + unit, of_units)
+    # all threads have written what is read for the next hidden units
+    tl.debug_barrier()
 
 
 @triton.jit
@@ -177,7 +207,7 @@ def hidden_gradients(
         if tl.program_id(1) == n:
             field = fields[WORK.units[n].net.field]
             gradient = gradients[WORK.units[n].place]
-            on = handed + count.to(tl.int64) * WORK.units[n].net.ahead + WORK.units[n].ahead
+            on = handed + count.to(tl.int64) * WORK.units[n].net.ahead
             last = own_last + (WORK.units[n].net.last - PLAN.firsts)
             if WORK.units[n].net.stencils > 0:
                 _of_perceived(
@@ -244,15 +274,15 @@ def _through(
     `NETS` has the nets: a target, or what is computed of it.
     """
     NET: tl.constexpr = NETS.nets[N]
-    PIECES: tl.constexpr = NET.handed // BLOCK
+    STENCILS: tl.constexpr = NET.stencils
     channel = tl.arange(0, BLOCK)[None, :]
     heard = handed + count.to(tl.int64) * NET.ahead
     if NET.stencils > 0:
         for tap in tl.static_range(9):
             at = tap_rows(row, tap, height, width, -1).to(tl.int64) * NET.handed
-            for k in tl.static_range(PIECES):
+            for k in tl.static_range(STENCILS):
                 back = tl.load(heard + at + k * BLOCK + channel, mask=inside, other=0.0)
-                kernel = NET.kernels + k % NET.stencils * 9 + tap
+                kernel = NET.kernels + k * 9 + tap
                 total += tl.load(weights + kernel) * back.to(tl.float32)
     else:
         for start in range(0, NET.hidden, NET.wide):

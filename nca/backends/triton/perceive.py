@@ -88,36 +88,42 @@ def summed_by(
 
 
 @triton.jit
-def perceived_by(field, weights, row, inside, height, width, NET: tl.constexpr, TILE: tl.constexpr):
+def perceived_by(
+    field, weights, row, inside, height, width,
+    NET: tl.constexpr, TILE: tl.constexpr, AHEAD: tl.constexpr,
+):  # fmt: skip
     """Return what cells perceive through each of four stencils, `(M, C)`; 0 where there are fewer.
 
-    Each neighbour is read once, and counts for all stencils.
+    Each neighbour is read once, and counts for all stencils; `AHEAD` of them, 3 or 9, are on their
+    way at once.
     """
     BLOCK: tl.constexpr = NET.block
     channel = tl.arange(0, BLOCK)[None, :]
     there = inside & (channel < NET.channels)
     first = tl.zeros((TILE, BLOCK), tl.float32)
     second, third, fourth = first, first, first
-    for tap in tl.static_range(9):
-        at = tap_rows(row, tap, height, width, 1).to(tl.int64)
-        seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
-        kernel = weights + NET.kernels + tap
-        first += tl.load(kernel) * seen
-        if NET.stencils > 1:
-            second += tl.load(kernel + 9) * seen
-        if NET.stencils > 2:
-            third += tl.load(kernel + 18) * seen
-        if NET.stencils > 3:
-            fourth += tl.load(kernel + 27) * seen
+    for part in range(9 // AHEAD):
+        for n in tl.static_range(AHEAD):
+            tap = AHEAD * part + n
+            at = tap_rows(row, tap, height, width, 1).to(tl.int64)
+            seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
+            kernel = weights + NET.kernels + tap
+            first += tl.load(kernel) * seen
+            if NET.stencils > 1:
+                second += tl.load(kernel + 9) * seen
+            if NET.stencils > 2:
+                third += tl.load(kernel + 18) * seen
+            if NET.stencils > 3:
+                fourth += tl.load(kernel + 27) * seen
     return first, second, third, fourth
 
 
 @triton.jit
 def summed_of(
-    seen, weights, low, start, NET: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr
-):
-    """Return what `summed_by` returns, of what cells have perceived through stencils."""
-    WIDE: tl.constexpr = NET.wide
+    seen, weights, low, start,
+    NET: tl.constexpr, WIDE: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Return what `WIDE` units sum up of what cells have perceived through stencils, `(M, N)`."""
     BLOCK: tl.constexpr = NET.block
     STENCILS: tl.constexpr = NET.stencils  # Triton 3.5 takes no attribute for a static range
     unit = start + tl.arange(0, WIDE)[None, :]

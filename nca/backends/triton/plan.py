@@ -38,7 +38,7 @@ class NetPlan(NamedTuple):
         first: Where its first layer begins.
         last: Where its last layer begins.
         handed: Numbers of each cell by which it hands its gradient to those that the cell read:
-            that of its hidden layer, or, for each `wide` hidden units, that of what is perceived.
+            that of its hidden layer, or that of what it perceives through stencils.
         ahead: The same of all nets before it.
     """
 
@@ -140,15 +140,13 @@ class Unit(NamedTuple):
         place: Where the level that the net writes to stands in the plan.
         level: That level.
         net: The net.
-        start: The first of `net.wide` hidden units.
-        ahead: Numbers of each cell that the net hands on before those of this unit.
+        start: The first of `net.wide` hidden units; behind stencils all of them are one unit.
     """
 
     place: int
     level: LevelPlan
     net: NetPlan
     start: int
-    ahead: int
 
 
 class Through(NamedTuple):
@@ -199,10 +197,10 @@ def units(plan: StepPlan) -> Units:
     """Return the hidden layers in pieces that a program can hold."""
     return Units(
         tuple(
-            Unit(place, level, net, start, start // net.wide * perceived(net))
+            Unit(place, level, net, start)
             for place, level in enumerate(plan.levels)
             for net in level.nets
-            for start in range(0, net.hidden, net.wide)
+            for start in range(0, 1 if net.stencils else net.hidden, net.wide)
         )
     )
 

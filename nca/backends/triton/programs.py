@@ -21,6 +21,18 @@ from nca.backends.triton.perceive import (
 
 
 @triton.jit
+def _said(
+    hidden, low, start, total,
+    LEVEL: tl.constexpr, N: tl.constexpr, WIDE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
+    """Add what `WIDE` hidden units say to a total, `(M, C)`."""
+    units = start + tl.arange(0, WIDE)[:, None]
+    channel = tl.arange(0, LEVEL.block)[None, :]
+    matrix = tl.load(low + LEVEL.nets[N].last + units * LEVEL.block + channel)
+    return dot(tl.where(hidden < 0, 0.0, hidden), matrix, total, PRODUCTS)
+
+
+@triton.jit
 def _net_change(
     field, weights, low, row, inside, total, height, width,
     LEVEL: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -28,19 +40,22 @@ def _net_change(
     """Add what one net says to a total, `(M, C)`."""
     NET: tl.constexpr = LEVEL.nets[N]
     BLOCK: tl.constexpr = LEVEL.block
-    channel = tl.arange(0, BLOCK)[None, :]
+    REST: tl.constexpr = NET.hidden % NET.wide
     if NET.stencils > 0:
-        seen = perceived_by(field, weights, row, inside, height, width, NET, TILE)
-    for start in range(0, NET.hidden, NET.wide):
-        if NET.stencils > 0:
-            hidden = summed_of(seen, weights, low, start, NET, TILE, PRODUCTS)
-        else:
+        seen = perceived_by(field, weights, row, inside, height, width, NET, TILE, 9)
+        for start in range(0, NET.hidden - REST, NET.wide):
+            hidden = summed_of(seen, weights, low, start, NET, NET.wide, TILE, PRODUCTS)
+            total = _said(hidden, low, start, total, LEVEL, N, NET.wide, PRODUCTS)
+        if REST > 0:
+            hidden = summed_of(seen, weights, low, NET.hidden - REST, NET, REST, TILE, PRODUCTS)
+            total = _said(hidden, low, NET.hidden - REST, total, LEVEL, N, REST, PRODUCTS)
+    else:
+        for start in range(0, NET.hidden, NET.wide):
             hidden = summed_by(
                 field, weights, low, row, inside, start, height, width, NET, TILE, PRODUCTS
             )
-        units = start + tl.arange(0, NET.wide)[:, None]
-        matrix = tl.load(low + NET.last + units * BLOCK + channel)
-        total = dot(tl.where(hidden < 0, 0.0, hidden), matrix, total, PRODUCTS)
+            total = _said(hidden, low, start, total, LEVEL, N, NET.wide, PRODUCTS)
+    channel = tl.arange(0, BLOCK)[None, :]
     return total + tl.load(weights + NET.last + NET.hidden * BLOCK + channel)
 
 

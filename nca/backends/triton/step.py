@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nca.backends.triton.plan import ShownPlan, StepPlan
-from nca.backends.triton.weights import BFLOAT16, EXACT, TF32, LevelWeights, lay_out, most_channels
+from nca.backends.triton.weights import EXACT, TF32, LevelWeights, lay_out, most_channels
 
 ALIGNED = 16
 """Bytes at whose multiples programs read fastest; for what begins elsewhere others are compiled."""
@@ -109,8 +109,12 @@ def cells_of(rows: Tensor) -> tuple[int, tuple[int, int]]:
 
 
 def program_options(weights: Weights) -> dict[str, Any]:
-    """Return what all programs of nets are compiled with."""
-    return {"num_warps": 4 if weights.products in BFLOAT16 and not weights.plan.many else 8}
+    """Return what all programs of nets are compiled with.
+
+    Of a tile of 64 rows four warps multiply 16 each on tensor cores; where one product feeds
+    another, more warps would multiply the same rows again. Exact products take no tensor core.
+    """
+    return {"num_warps": 8 if weights.products == EXACT or weights.plan.many else 4}
 
 
 def hidden_products(weights: Weights) -> str:
@@ -122,10 +126,10 @@ def hidden_products(weights: Weights) -> str:
 
 
 def hidden_options(weights: Weights) -> dict[str, Any]:
-    """Return what the same program is compiled with; beside first layers no load goes ahead."""
-    if weights.plan.perceives:
-        return {"num_warps": 8, "num_stages": 1}
-    return program_options(weights)
+    """Return what the same program is compiled with: more loads ahead take more registers."""
+    exact = hidden_products(weights) == EXACT
+    stages = 1 if weights.plan.perceives else 2 if exact else 3
+    return {"num_warps": 8 if exact or weights.plan.many else 4, "num_stages": stages}
 
 
 def first_options(weights: Weights) -> dict[str, Any]:

@@ -39,6 +39,10 @@ WIDEST = 128
 WIDEST_BESIDE_MANY = 64
 """Hidden units beside many channels (`MANY`): with more, registers overflow into memory."""
 
+WIDEST_PERCEIVED = 64
+"""The same behind stencils: a program of 4 warps, each of which multiplies 16 rows of a tile, holds
+so many and the gradients of both their layers."""
+
 WIDEST_FLOAT32 = 64
 """The same where products are not those of bfloat16, and operands take twice the room."""
 
@@ -169,6 +173,8 @@ def _widest(weights: NetWeights, level: LevelWeights, products: str) -> int:
     """Return how many hidden units of a net a program may hold at once."""
     many = max(power(weights.first.shape[1]), power(level.channels)) >= MANY
     if products in BFLOAT16:
+        if weights.stencils is not None:
+            return WIDEST_PERCEIVED
         return WIDEST_BESIDE_MANY if many else WIDEST
     return WIDEST_FLOAT32_BESIDE_MUCH if many or len(level.nets) > 1 else WIDEST_FLOAT32
 
@@ -206,9 +212,13 @@ def _sizes(weights: NetWeights, level: LevelWeights, products: str) -> NetPlan:
     )
     if weights.stencils is None:
         return net._replace(rows=-(-(TAPS * net.block + 1) // net.tall) * net.tall)
-    net = net._replace(block=power(channels, SMALLEST), stencils=len(weights.stencils))
+    units, rest = divmod(len(weights.first), wide)
+    hidden = units * wide + (power(rest, SMALLEST) if rest else 0)
+    net = net._replace(
+        block=power(channels, SMALLEST), stencils=len(weights.stencils), hidden=hidden
+    )
     rows = perceived(net) + 1 + -(-weights.stencils.numel() // hidden)
-    return net._replace(rows=rows, handed=hidden // wide * perceived(net))
+    return net._replace(rows=rows, handed=perceived(net))
 
 
 def _first(weights: NetWeights, net: NetPlan) -> Tensor:
