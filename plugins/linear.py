@@ -22,6 +22,7 @@ class Linear(UpdateRule):
         bias: Whether a learned number is added to each channel.
     """
 
+    reads = ("below",)
     cellwise = True
 
     def __init__(self, context: RuleContext, *, of: str = "below", bias: bool = True) -> None:

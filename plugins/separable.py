@@ -92,7 +92,7 @@ class Separable(UpdateRule):
 
     def _kernel(self, mix: Tensor) -> Tensor:
         """Return the kernel that mixes channels and weighs neighbours, `(hidden, C, *kernel)`."""
-        kernels = self.kernels.expand(-1, mix.shape[1], *self.kernels.shape[2:])
+        kernels = self.kernels.to(mix).expand(-1, mix.shape[1], *self.kernels.shape[2:])
         return torch.einsum("rhc,rh...->hc...", mix, kernels)
 
 

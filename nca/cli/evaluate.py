@@ -69,7 +69,7 @@ def evaluate_command(
     from nca.distributed.group import join, local_device
     from nca.evaluation.evaluate import divergence_note
     from nca.evaluation.finish_run import evaluate_trained
-    from nca.evaluation.shared import prepare, sharded
+    from nca.evaluation.shared import prepare_shared, sharded
 
     load_plugins(plugin, checkpoint if trust else None)
     options: dict[str, Any] = {"fire_rate": fire_rate}
@@ -89,7 +89,7 @@ def evaluate_command(
         trained = Trained.load(checkpoint, wanted, given, reads)
         trained = sharded(trained.untrained() if untrained else trained, group)
         with terminal_progress() as progress:
-            prepare(trained, group, data, progress)
+            prepare_shared(trained, group, data, progress)
         among = f", {group.count} processes" if group.count > 1 else ""
         what = ", untrained" if untrained else ""
         say(f"{trained.path}{what}: {split} data on {trained.place}{among}")

@@ -35,6 +35,7 @@ Read this folder in this order:
 - `conditions`: alive mask, noise and temporal skips.
 - `stepper`: what one step is (`StepSpec`), how it may be executed (`Stepper`), and the plain way
   (`DenseStepper`); `nca.backends` holds the other ways, `nca.backends.choose` picks one.
+- `reach`: how far a step looks, for parts of a grid that are stepped by themselves.
 - `watch`: what rules write into, and must not.
 - `activation_memory`: what a rollout keeps for its gradient, and what it computes again.
 - `automaton`: `Automaton`: layout, rules and conditions together; `step`, `rollout`, `trajectory`.

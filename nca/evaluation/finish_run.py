@@ -10,7 +10,7 @@ from nca.checkpoint.trained import Trained
 from nca.device import hardware
 from nca.engine.state import State
 from nca.evaluation.evaluate import Measurement, divergence_note, evaluate
-from nca.evaluation.shared import prepare, sharded, whole_states
+from nca.evaluation.shared import prepare_shared, sharded, whole_states
 from nca.files import write_whole
 from nca.jsonl import dumps
 from nca.progress import SILENT, Progress
@@ -39,7 +39,7 @@ def finish_run(run: Run, data: Path | None, progress: Progress = SILENT) -> list
         What was measured on the test data.
     """
     trained = load_best(run)
-    prepare(trained, run.group, data, progress)
+    prepare_shared(trained, run.group, data, progress)
     rows = evaluate_trained(trained, "test", progress, shares=run.group.samples)
     if run.group.is_leader:
         _note_measured(run, trained, rows, progress)

@@ -32,7 +32,7 @@ def sharded(trained: Trained, group: ProcessGroup, size: Size | None = None) -> 
     return replace(trained, recipe=agreed_precision(trained.recipe, group))
 
 
-def prepare(
+def prepare_shared(
     trained: Trained, group: ProcessGroup, data: Path | None, progress: Progress = SILENT
 ) -> None:
     """Let the task of each process load what it needs, and hold in common what is alike.

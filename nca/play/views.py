@@ -157,7 +157,8 @@ class ViewInput:
             held = state_of(level[:, holding.channel], holding.states).long()
             return self.plane(paint(held, holding.painted(self.look.dark)))
         mean = level.mean(dim=1, keepdim=True)
-        pictured = self.model.automaton.layout[name].input and mean.std() > FLAT * level.std()
+        varies = mean.std(correction=0) > FLAT * level.std(correction=0)
+        pictured = self.model.automaton.layout[name].input and varies
         if level.shape[1] < LEAST_FOR_COLOURS or pictured:
             grey = self.plane(level_picture([mean])[0])
             return self.ramped(grey[0], GREY) if self.look.colours else grey

@@ -177,7 +177,7 @@ def _largest(steps: Sequence[Tensor]) -> Tensor:
 
 
 def _spread(centred: Tensor, axes: Tensor) -> Tensor:
-    return (centred @ axes.T).std(dim=0).clamp(min=LEAST)
+    return (centred @ axes.T).std(dim=0, correction=min(1, len(centred) - 1)).clamp(min=LEAST)
 
 
 def _channels_last(tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -76,7 +76,7 @@ def grounds(result: IslandsResult) -> Tensor:
         return result.pictures[_now(result)].float().cpu()
     shown = result.own.states[_now(result)][name].float().cpu()
     mean = shown.mean(dim=1, keepdim=True)
-    if mean.std() < FLAT * shown.std():
+    if mean.std(correction=0) < FLAT * shown.std(correction=0):
         return component_colours([shown])[0]
     return 1 - INK * level_picture([mean])[0]
 
