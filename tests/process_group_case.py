@@ -15,7 +15,7 @@ from nca import SILENT, ActivationMemory, Batch, CellRNG, HostRNG, State
 from nca.checkpoint.read import read_recipe
 from nca.distributed.common import in_common
 from nca.distributed.group import ProcessGroup
-from nca.distributed.halo import Exchange
+from nca.distributed.halo import Transfer
 from nca.distributed.shares import SampleShares
 from nca.evaluation.finish_run import evaluate_trained, finish_run, load_best
 from nca.registry.discovery import discover, load_file
@@ -160,14 +160,19 @@ def images_in_common(here: Path, name: str) -> tuple[int, bool]:
     return len(mapped), all(task.images[split].equal(alone.images[split]) for split in task.images)
 
 
-def averaged(here: Path, name: str) -> int:
-    """Return how often the processes average gradients in two iterations."""
+def two_iterations(here: Path, name: str) -> Run:
+    """Return a new run of two iterations in all processes."""
     group = ProcessGroup(dist.get_rank(), dist.get_world_size())
     discover()
     if "blobs" not in registry.names("dataset"):
         load_file(here / "blobs.py")
     recipe = read_recipe(str(here / "tiny.toml"), ["train.iterations=2", "train.validate_every=0"])
-    run = Run.start(recipe, here / name, CPU, None, SILENT, group)
+    return Run.start(recipe, here / name, CPU, None, SILENT, group)
+
+
+def averaged(here: Path, name: str) -> int:
+    """Return how often the processes average gradients in two iterations."""
+    run = two_iterations(here, name)
     wrap_ddp, count = ProcessGroup.wrap_ddp, 0
 
     def counted(state: Any, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
@@ -188,15 +193,10 @@ def averaged(here: Path, name: str) -> int:
 
 def order_of_events(here: Path, name: str) -> list[str]:
     """Return when rows are sent and awaited, and when gradients come back, in two iterations."""
-    group = ProcessGroup(dist.get_rank(), dist.get_world_size())
-    discover()
-    if "blobs" not in registry.names("dataset"):
-        load_file(here / "blobs.py")
-    recipe = read_recipe(str(here / "tiny.toml"), ["train.iterations=2", "train.validate_every=0"])
-    run = Run.start(recipe, here / name, CPU, None, SILENT, group)
+    run = two_iterations(here, name)
     events, backward = list[str](), torch.Tensor.backward
 
-    class Noted(Exchange):
+    class Noted(Transfer):
         def __init__(self, *given: Any, **named: Any) -> None:
             super().__init__(*given, **named)
             events.append("send")
@@ -212,7 +212,7 @@ def order_of_events(here: Path, name: str) -> list[str]:
 
     descent = GradientDescent(run)
     with (
-        patch("nca.distributed.shares.Exchange", Noted),
+        patch("nca.distributed.shares.Transfer", Noted),
         patch.object(torch.Tensor, "backward", noted),
     ):
         for _ in range(2):

@@ -25,7 +25,7 @@ def events(monkeypatch) -> list[str]:
     """What happens, of a group in which the others send zeros, and await nothing."""
     happened: list[str] = []
 
-    class Exchange:
+    class Transfer:
         def __init__(
             self, sent: Mapping[int, Tensor], shapes: Mapping[int, Sequence[int]], like: Tensor
         ) -> None:
@@ -36,7 +36,7 @@ def events(monkeypatch) -> list[str]:
             happened.append("wait")
             return self.come
 
-    monkeypatch.setattr(module, "Exchange", Exchange)
+    monkeypatch.setattr(module, "Transfer", Transfer)
     return happened
 
 

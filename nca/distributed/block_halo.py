@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nca.distributed.halo import Exchange
+from nca.distributed.halo import Transfer
 from nca.engine.state import State
 from nca.engine.window import Window
 from nca.types import Size
@@ -35,7 +35,7 @@ _Parts: TypeAlias = dict[Side, Tensor]
 
 
 @dataclass(frozen=True)
-class Piece:
+class HaloPiece:
     """Cells of one process in the halo of another.
 
     Attributes:
@@ -62,8 +62,8 @@ class BlockHalo:
 
     block: Size
     margins: tuple[tuple[int, int], ...]
-    taken: tuple[Piece, ...]
-    given: tuple[Piece, ...]
+    taken: tuple[HaloPiece, ...]
+    given: tuple[HaloPiece, ...]
 
     @property
     def own(self) -> Region:
@@ -193,10 +193,10 @@ class _Messages:
         self.like = tensors[0].new_empty(0)
         self.taken = {r: [sum(self._counts(halo.taken, r))] for r in _ranks(halo.taken)}
         self.given = {r: [sum(self._counts(halo.given, r))] for r in _ranks(halo.given)}
-        self.forth: Exchange | None = None
-        self.back: Exchange | None = None
+        self.forth: Transfer | None = None
+        self.back: Transfer | None = None
 
-    def order(self, pieces: Sequence[Piece], rank: int) -> list[tuple[int, Piece]]:
+    def order(self, pieces: Sequence[HaloPiece], rank: int) -> list[tuple[int, HaloPiece]]:
         """Return what a message holds, in its order: of each tensor, by number, each piece."""
         return list(
             itertools.product(range(len(self.shapes)), (p for p in pieces if p.rank == rank))
@@ -209,18 +209,18 @@ class _Messages:
         return (slice(None), slice(None), *cuts)
 
     def parts(
-        self, pieces: Sequence[Piece], rank: int, message: Tensor
-    ) -> Iterator[tuple[int, Piece, Tensor]]:
+        self, pieces: Sequence[HaloPiece], rank: int, message: Tensor
+    ) -> Iterator[tuple[int, HaloPiece, Tensor]]:
         """Yield what a message holds; see `order`."""
         split = message.split(self._counts(pieces, rank))
         for (number, piece), numbers in zip(self.order(pieces, rank), split, strict=True):
             yield number, piece, numbers.view(self._shape(number, piece))
 
-    def _shape(self, number: int, piece: Piece) -> list[int]:
+    def _shape(self, number: int, piece: HaloPiece) -> list[int]:
         _, _, *cuts = self.cells(number, piece.cells)
         return [*self.shapes[number][:2], *(cut.stop - cut.start for cut in cuts)]
 
-    def _counts(self, pieces: Sequence[Piece], rank: int) -> list[int]:
+    def _counts(self, pieces: Sequence[HaloPiece], rank: int) -> list[int]:
         return [torch.Size(self._shape(*each)).numel() for each in self.order(pieces, rank)]
 
 
@@ -239,7 +239,7 @@ class _Begin(torch.autograd.Function):
             )
             for rank in messages.given
         }
-        messages.forth = Exchange(sent, messages.taken, like=messages.like)
+        messages.forth = Transfer(sent, messages.taken, like=messages.like)
         copies = [tensor[cells(n, r)].clone() for r in near for n, tensor in enumerate(tensors)]
         return messages.like.new_zeros(()), *copies
 
@@ -274,7 +274,7 @@ class _Wait(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
         messages: _Messages = ctx.messages
         sent = dict(zip(messages.taken, gradients, strict=True))
-        messages.back = Exchange(sent, messages.given, like=messages.like)
+        messages.back = Transfer(sent, messages.given, like=messages.like)
         return None, messages.like.new_zeros(())
 
 
@@ -299,5 +299,5 @@ def moved(state: State, by: Sequence[int]) -> State:
     return state.replace(window=Window(start, window.whole))
 
 
-def _ranks(pieces: Sequence[Piece]) -> list[int]:
+def _ranks(pieces: Sequence[HaloPiece]) -> list[int]:
     return sorted({piece.rank for piece in pieces})

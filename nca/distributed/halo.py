@@ -91,7 +91,7 @@ def _ways(line: ProcessLine, reach: int, boundary: Boundary) -> _Ways:
     return _Ways(taken, given, empty)
 
 
-class Exchange:
+class Transfer:
     """Messages under way: one to each of some ranks, and one from each of others.
 
     Args:
@@ -129,8 +129,8 @@ class Exchange:
 def exchange(
     sent: Mapping[int, Tensor], shapes: Mapping[int, Sequence[int]], like: Tensor | None = None
 ) -> dict[int, Tensor]:
-    """Send one tensor to each of some ranks, and return what comes from others; see `Exchange`."""
-    return Exchange(sent, shapes, like).wait()
+    """Send one tensor to each of some ranks, and return what comes from others; see `Transfer`."""
+    return Transfer(sent, shapes, like).wait()
 
 
 class _Halo(torch.autograd.Function):

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nca.distributed.block_halo import BlockHalo, Piece
+from nca.distributed.block_halo import BlockHalo, HaloPiece
 from nca.distributed.halo import ProcessLine, empty_like, exchange, halo
 from nca.distributed.shares import stretches
 from nca.engine.resample import size_at
@@ -286,7 +286,7 @@ def _gathered(part: Tensor, blocks: list[Block], rank: int) -> Tensor:
 
 def _pieces(
     lines: Sequence[Sequence[slice]], place: Size, reach: int, boundaries: Sequence[Boundary]
-) -> Iterator[Piece]:
+) -> Iterator[HaloPiece]:
     """Yield the pieces of the halo of the block at a place among the blocks."""
     axes = []
     for line, at, boundary in zip(lines, place, boundaries, strict=True):
@@ -307,7 +307,7 @@ def _pieces(
             rank = 0
             for at, line in zip(places, lines, strict=True):
                 rank = rank * len(line) + at
-            yield Piece(rank, side, cells)
+            yield HaloPiece(rank, side, cells)
 
 
 def _by(size: Size) -> str:

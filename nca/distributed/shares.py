@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from nca.distributed.halo import Exchange
+from nca.distributed.halo import Transfer
 from nca.distributed.pieces import TensorPieces
 
 
@@ -162,7 +162,7 @@ class SampleShares:
         kind = torch.uint8 if held.dtype == torch.bool else held.dtype  # not all send truth values
         shapes = {rank: [count, *held.shape[1:]] for rank, count in expected.items()}
         given = {rank: held[rows].view(kind) for rank, rows in sent.items() if len(rows)}
-        under_way = Exchange(given, shapes, like=held.view(kind))
+        under_way = Transfer(given, shapes, like=held.view(kind))
         return lambda: {rank: each.view(held.dtype) for rank, each in under_way.wait().items()}
 
 

@@ -177,6 +177,10 @@ class _Own:
             shares: Which of them this process has.
             inputs: Whether inputs are exchanged.
         """
+        if shares.count == 1:  # others are among those that are drawn
+            return cls.of(
+                take(torch.arange(first, first + size, device="cpu")), shares, inputs=inputs
+            )
         own, counts = _stretch(size, shares)
         places = torch.arange(size, device="cpu")[own]
         others = take(first + (places - 1) % size) if inputs else None
