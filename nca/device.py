@@ -4,10 +4,10 @@
 and `mps` say which. States, random numbers and results are the same on every device up to
 rounding; fire masks and noise have the same bits.
 
-On a CUDA device, automata whose rules declare a `program()` of one hidden layer with relu take a
-step in one launch of a Triton program, forward and backward; `nca help speed` has the limits. The
-first time on a device a fused step is compared with a plain one, and given up with a warning if
-they differ. The programs equal the plain step under Triton's interpreter (1e-5 in float32,
+On a CUDA device, automata whose rules declare a `program()` of perception and layers take a step
+in one launch of a Triton program, forward and backward; `nca help speed` has the limits. The first
+time on a device a fused step is compared with a plain one, and given up with a warning if they
+differ. The programs equal the plain step under Triton's interpreter (1e-5 in float32,
 gradients too) and compile for Hopper cards; they have not run on a card yet. No recipe that comes
 along was trained on a GPU. `--device cuda` has tests of its own (`pytest -m gpu`), which have not
 run on one either.

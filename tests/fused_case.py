@@ -1,10 +1,31 @@
 """Automata whose steps can be fused, and how far their fused steps are from the plain ones."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
-from nca import Automaton, Layout, Level, RuleContext, State, UpdateRule, View
-from nca.engine.program import Correlation, DecayTerm, Layer, MLPTerm, Program, Squash
+from nca import (
+    Automaton,
+    Layout,
+    Level,
+    RuleContext,
+    State,
+    StencilPerception,
+    UpdateRule,
+    View,
+)
+from nca.engine.program import (
+    Activation,
+    Correlation,
+    DecayTerm,
+    Layer,
+    MLPTerm,
+    Program,
+    Squash,
+)
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NEAR = 1e-5
@@ -41,6 +62,46 @@ class Net(UpdateRule):
         return self.last(hidden.movedim(1, -1)).movedim(-1, 1)
 
 
+class Layered(UpdateRule):
+    """Learned kernels or stencils over some levels, hidden layers, a change."""
+
+    def __init__(
+        self,
+        place: RuleContext,
+        hidden: Sequence[int],
+        activation: Activation = "relu",
+        reads: Sequence[str] = ("own",),
+        stencils: bool = False,
+        bound: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.reads, self.activation = tuple(reads), activation
+        self.cell_map = Squash(bound) if bound else None
+        self.seen, perceived = torch.nn.ModuleList(), hidden[0]
+        for name in reads:
+            read = place.level(name).channels
+            if stencils:
+                self.seen.append(StencilPerception(read, 2, angle=0.3))
+                perceived = self.seen[0].features
+            else:
+                self.seen.append(torch.nn.Conv2d(read, perceived, 3))
+        widths = [*([perceived] if stencils else []), *hidden, place.own.channels]
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(*pair) for pair in pairwise(widths))
+        self.linear = stencils
+
+    def program(self) -> Program:
+        sights = []
+        for name, seen in zip(self.reads, self.seen, strict=True):
+            if isinstance(seen, StencilPerception):
+                sights.append(seen.perception(name))
+            else:
+                sights.append(Correlation(name, seen.weight, seen.bias, self.cell_map))
+        layers = [Layer(one.weight, one.bias, self.activation) for one in self.layers]
+        if self.linear:
+            layers[0] = replace(layers[0], activation="none")
+        return Program((MLPTerm(tuple(sights), tuple(layers)),))
+
+
 class Fade(UpdateRule):
     """Take a learned share of the level away."""
 
@@ -67,6 +128,18 @@ def one_net(channels: int = 5, hidden: int = 12, **settings: object) -> Automato
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = Net(RuleContext(layout, "body"), hidden)
+    return Automaton(layout, {"body": [net]}, **settings).to(DEVICE)
+
+
+def layered(
+    channels: int, hidden: Sequence[int], activation: Activation, stencils: bool, **settings: object
+) -> Automaton:
+    """Return an automaton of one level with hidden layers of one activation."""
+    layout = Layout([Level("body", channels)])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        place = RuleContext(layout, "body")
+        net = Layered(place, hidden, activation, stencils=stencils)
     return Automaton(layout, {"body": [net]}, **settings).to(DEVICE)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from fused_case import DEVICE, one_net, state_of, three_levels
+from fused_case import DEVICE, layered, one_net, state_of, three_levels
 from torch import Tensor
 
 from nca import Noise, State
@@ -41,7 +41,9 @@ def test_right_steps_pass_and_are_tried_once(monkeypatch):
     assert matches(automaton)
 
 
-@pytest.mark.parametrize("recipe", ["growing_lizard", "texture", "glom_mnist"])
+@pytest.mark.parametrize(
+    "recipe", ["growing_lizard", "texture", "glom_mnist", "self_classifying_mnist"]
+)
 def test_right_steps_of_recipes_pass_in_bfloat16(recipe, monkeypatch):
     monkeypatch.setattr(device_check, "_fault_of_rollout", lambda *_: "")  # bounds are of a step
     assert matches(read_recipe(recipe).automaton().to(DEVICE), reduced=True)
@@ -132,6 +134,8 @@ def test_what_differs_in_its_programs_is_tried_apart(monkeypatch):
         (one_net(2, 3, step_size=0.5), {}),
         (one_net(2, 4), {}),
         (other, {}),
+        (layered(2, (3,), "relu", False), {}),
+        (layered(2, (3,), "gelu", False), {}),
     ]
     for number, (automaton, how) in enumerate(asked, 1):
         for _ in "ab":

@@ -14,7 +14,7 @@ pytest.importorskip("triton")
 
 def products(term: FusedMLP, net: NetPlan, channels: int) -> tuple[int, int]:
     """Return the multiplications of a cell, step and gradient, for one net: needed, and taken."""
-    units, read = term.first.shape[:2]
+    units, read = term.reads[0].weight.shape[:2]
     inputs, rows = TAPS * read, folded_rows(read)
     field, first = TAPS * power(read, SMALLEST), net.rows
     if net.stencils:

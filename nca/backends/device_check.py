@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from nca.backends.fused import FusedStepper, autocast_dtype
+from nca.engine.program import MLPTerm, Program
 from nca.engine.rng import CellRNG
+from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.engine.stepper import DenseStepper, Stepper, StepSpec
 
@@ -66,11 +68,24 @@ def matches_plain_step(spec: StepSpec, state: State, fire_rate: float) -> bool:
 def _kind(spec: StepSpec) -> tuple[Any, ...]:
     """Return what tells apart the programs of steps, and what they are given, but for weights."""
     rules = tuple(
-        (name, type(rule), rule.reads, *(tuple(weight.shape) for weight in rule.parameters()))
+        (
+            name,
+            type(rule),
+            rule.reads,
+            _activations(rule),
+            *(tuple(weight.shape) for weight in rule.parameters()),
+        )
         for name, own in spec.rules.items()
         for rule in own
     )
     return spec.alive, spec.noise, spec.step_size, tuple(spec.layout.items()), rules
+
+
+def _activations(rule: UpdateRule) -> tuple[str, ...]:
+    """Return the activations of all layers that a rule declares."""
+    program = rule.declared_program()
+    nets = program.terms if isinstance(program, Program) else ()
+    return tuple(one.activation for net in nets if isinstance(net, MLPTerm) for one in net.layers)
 
 
 def _fault(spec: StepSpec, state: State, fire_rate: float) -> str:

@@ -8,6 +8,7 @@ numbers and the same results within rounding.
 import importlib.util
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -15,9 +16,11 @@ from torch import Tensor
 from nca.backends.lowering import FusedMLP, FusedScale, FusedTerm, lower
 from nca.backends.triton import (
     AliveCells,
+    LayerWeights,
     LevelWeights,
     LifePlan,
     NetWeights,
+    ReadWeights,
     RolloutArguments,
     RolloutGraphs,
     ShownPlan,
@@ -150,9 +153,7 @@ class FusedStepper(Stepper):
             match term:
                 case FusedMLP():
                     _check_shapes(term, context)
-                    field = self._field(context.name_of(term.level), term.cell_map)
-                    own = term.first, term.first_bias, term.stencils, term.weight, term.bias
-                    nets.append(NetWeights(field, *own))
+                    nets.append(self._net(term, context))
                 case FusedScale(factor):
                     if not isinstance(factor, Tensor):
                         factor = state[name].new_full((), factor)
@@ -161,6 +162,16 @@ class FusedStepper(Stepper):
         channels = self.spec.layout[name].channels
         fire, *noise = map(_signed, (f"fire/{name}", *self._noise(name)))
         return LevelWeights(self._field(name, None), channels, nets, share, fire, noise)
+
+    def _net(self, term: FusedMLP, context: RuleContext) -> NetWeights:
+        reads = [
+            ReadWeights(
+                self._field(context.name_of(one.level), one.cell_map), one.weight, one.stencils
+            )
+            for one in term.reads
+        ]
+        layers = [LayerWeights(one.activation, one.weight, one.bias) for one in term.layers]
+        return NetWeights(tuple(reads), term.bias, tuple(layers))
 
     def _field(self, name: str, cell_map: CellMap | None) -> int:
         key = (name, cell_map)
@@ -232,8 +243,10 @@ def _of_rules(spec: StepSpec, state: State) -> str | None:
             if isinstance(known, str):
                 return f"{here} {known}"
             for term in known:
-                if isinstance(term, FusedMLP) and term.sides != (3, 3):
-                    return f"{here} has a kernel with the sides {term.sides}, and not (3, 3)"
+                reads = term.reads if isinstance(term, FusedMLP) else ()
+                other = next((one.sides for one in reads if one.sides != (3, 3)), None)
+                if other:
+                    return f"{here} has a kernel with the sides {other}, and not (3, 3)"
     if not any(spec.rules_of(name) for name in spec.writable_levels):
         return "it has no rules"
     widest = max(level.channels for level in spec.layout.values())
@@ -257,16 +270,24 @@ def _terms(spec: StepSpec, name: str) -> Iterator[FusedTerm]:
 
 def _check_shapes(term: FusedMLP, context: RuleContext) -> None:
     """Refuse weights that do not fit: they would be read elsewhere."""
-    first = term.first
-    hidden = len(first)
-    read, own = context.level(term.level).channels, context.own.channels
-    kernel = (3, 3) if term.stencils is None else (len(term.stencils),)
-    given = [tuple(w.shape) for w in (first, term.first_bias, term.weight, term.bias)]
-    wanted = [(hidden, read, *kernel), (hidden,), (own, hidden), (own,)]
-    if given != wanted:
+    own = context.own.channels
+    read = [context.level(one.level).channels for one in term.reads]
+    units = [len(term.reads[0].weight), *(len(layer.weight) for layer in term.layers[:-1])]
+    kernels = [(3, 3) if one.stencils is None else (len(one.stencils),) for one in term.reads]
+    weights = [*(one.weight for one in term.reads), term.bias]
+    wanted: list[tuple[int, ...]] = [
+        *((units[0], count, *each) for count, each in zip(read, kernels, strict=True)),
+        (units[0],),
+    ]
+    for layer, (given, found) in zip(term.layers, pairwise([*units, own]), strict=True):
+        weights += [layer.weight, layer.bias]
+        wanted += [(found, given), (found,)]
+    shapes = [tuple(weight.shape) for weight in weights]
+    if shapes != wanted:
+        reads, hidden = (" and ".join(map(str, counts)) for counts in (read, units))
         raise ShapeError(
-            f'a program of level "{context.name}" has weights of shapes {given}.',
-            where=f"it reads {read} channels and writes {own}, with {hidden} hidden units",
+            f'a program of level "{context.name}" has weights of shapes {shapes}.',
+            where=f"it reads {reads} channels and writes {own}, with {hidden} hidden units",
             to_do=f"return weights of shapes {wanted} from the rule's `program()`",
         )
 

@@ -1,6 +1,6 @@
 """What the fused step can compute, found in what rules declare."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -8,10 +8,12 @@ from torch import Tensor
 
 from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
+    Activation,
     AttentionTerm,
     CellMap,
     Correlation,
     DecayTerm,
+    Layer,
     Location,
     MLPTerm,
     NotDeclared,
@@ -23,41 +25,63 @@ from nca.engine.stencils import fold_stencils
 
 
 @dataclass(frozen=True)
-class FusedMLP:
-    """A correlation, one hidden layer with relu, and a change for every channel of each cell.
-
-    The change is `weight relu(correlation of the level) + bias`.
+class FusedRead:
+    """What the first hidden units sum up of one level.
 
     Attributes:
-        level: The level that it reads: `own`, `below`, `above`, or a name.
+        level: The level: `own`, `below`, `above`, or a name.
         cell_map: What is done to each cell of the level before it is read, or None.
-        first: What the hidden units sum up, `(hidden, C, *kernel)`; with stencils
-            `(hidden, C, S)`.
-        first_bias: `(hidden)`.
+        weight: `(hidden, C, *kernel)`; with stencils `(hidden, C, S)`.
         stencils: The kernels `(S, *kernel)` through which cells perceive each channel, or None.
-        weight: `(C own, hidden)`.
-        bias: `(C own)`.
     """
 
     level: str
     cell_map: CellMap | None
-    first: Tensor
-    first_bias: Tensor
-    stencils: Tensor | None
     weight: Tensor
-    bias: Tensor
+    stencils: Tensor | None
 
     @property
     def sides(self) -> tuple[int, ...]:
         """The sides of its kernel."""
-        kernels = self.first[0] if self.stencils is None else self.stencils
+        kernels = self.weight[0] if self.stencils is None else self.stencils
         return tuple(kernels.shape[1:])
 
     @property
     def correlation(self) -> Correlation:
-        """What the hidden units sum up, in one piece."""
-        weight = fold_stencils(self.first, self.stencils)
-        return Correlation(self.level, weight, self.first_bias, self.cell_map)
+        """The same in one piece, without a bias."""
+        weight = fold_stencils(self.weight, self.stencils)
+        return Correlation(self.level, weight, cell_map=self.cell_map)
+
+
+@dataclass(frozen=True)
+class FusedLayer:
+    """A layer that all cells share: `weight activation(x) + bias`.
+
+    Attributes:
+        activation: What is done to what comes in.
+        weight: `(out, in)`.
+        bias: `(out)`.
+    """
+
+    activation: Activation
+    weight: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True)
+class FusedMLP:
+    """Correlations, whose sums are hidden units, then layers that look at each cell alone.
+
+    Attributes:
+        reads: What the units of the first hidden layer sum up, at least one.
+        bias: Theirs, `(hidden)`.
+        layers: What follows, at least one; the last returns a change for every channel. None but
+            that of a net without hidden layers is linear.
+    """
+
+    reads: tuple[FusedRead, ...]
+    bias: Tensor
+    layers: tuple[FusedLayer, ...]
 
 
 @dataclass(frozen=True)
@@ -97,42 +121,55 @@ def _lowered(term: Term) -> FusedTerm | str:
             return "is a table or a network of logic gates"
         case MLPTerm(_, layers) if any(layer.dropout for layer in layers):
             return "drops hidden units by chance in training"
-        case MLPTerm((Stencils(length=(_, *_)),)):
+        case MLPTerm(perceptions) if any(isinstance(o, Stencils) and o.length for o in perceptions):
             return "perceives the length of a gradient, which is no correlation"
         case MLPTerm(perceptions) if any(isinstance(one, Location) for one in perceptions):
             return "perceives where its cells are"
-        case MLPTerm((Correlation(attention=None) | Stencils() as perception,), (*linear, last)):
-            if last.activation != "relu" or any(one.activation != "none" for one in linear):
-                return "is no correlation with one hidden layer of relu"
-            first, bias = _summed(perception, last.weight)
-            for layer in linear:
-                first = torch.einsum("hf,fc...->hc...", layer.weight, first.to(layer.weight))
-                bias = layer.weight @ bias + _or_zeros(layer.bias, len(layer.weight), bias)
-            learned = isinstance(perception, Correlation)
-            return FusedMLP(
-                perception.level,
-                perception.cell_map if learned else None,
-                first,
-                bias,
-                None if learned else perception.kernels,
-                last.weight,
-                _or_zeros(last.bias, len(last.weight), bias),
-            )
-        case MLPTerm((Correlation(),)):
+        case MLPTerm(perceptions) if any(
+            isinstance(one, Correlation) and one.attention for one in perceptions
+        ):
             return "attends to its neighbours"
         case MLPTerm():
-            return "perceives more than one level in one net"
+            return _net(term)
 
 
-def _summed(perception: Correlation | Stencils, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what a perception sums up, as `FusedMLP` has its first layer and bias."""
+def _net(term: MLPTerm) -> FusedMLP:
+    """Return correlations and layers, those that are linear folded into what is before them."""
+    first, *layers = term.layers
+    reads = [_read(one, first.weight) for one in term.perceptions if not isinstance(one, Location)]
+    biases = [one.bias for one in term.perceptions if isinstance(one, Correlation)]
+    zeros = first.weight.new_zeros(len(reads[0].weight))
+    bias = sum((one for one in biases if one is not None), zeros)
+    while first.activation == "none" and layers:
+        reads = [replace(one, weight=_product(first.weight, one.weight)) for one in reads]
+        bias = first.weight @ bias + _bias(first)
+        first, *layers = layers
+    found = [FusedLayer(first.activation, first.weight, _bias(first))]
+    for layer in layers:
+        one = FusedLayer(layer.activation, layer.weight, _bias(layer))
+        if layer.activation == "none":
+            before = found.pop()
+            one = FusedLayer(
+                before.activation,
+                layer.weight @ before.weight,
+                layer.weight @ before.bias + one.bias,
+            )
+        found.append(one)
+    return FusedMLP(tuple(reads), bias, tuple(found))
+
+
+def _read(perception: Correlation | Stencils, like: Tensor) -> FusedRead:
     if isinstance(perception, Correlation):
-        return perception.weight, _or_zeros(perception.bias, perception.features, like)
+        return FusedRead(perception.level, perception.cell_map, perception.weight, None)
     # each number that is perceived comes from one channel and one stencil
     kinds = perception.channels, len(perception.kernels)
     each = torch.eye(perception.features, dtype=like.dtype, device=like.device)
-    return each.unflatten(1, kinds), like.new_zeros(perception.features)
+    return FusedRead(perception.level, None, each.unflatten(1, kinds), perception.kernels)
 
 
-def _or_zeros(bias: Tensor | None, count: int, like: Tensor) -> Tensor:
-    return like.new_zeros(count) if bias is None else bias
+def _product(weight: Tensor, first: Tensor) -> Tensor:
+    return torch.einsum("hf,fc...->hc...", weight, first.to(weight))
+
+
+def _bias(layer: Layer) -> Tensor:
+    return layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias

@@ -36,9 +36,9 @@ A recipe of its own may name the file, too, or a command, `--plugin mine.py`:
 - `nca.per_cell(linear, tensor)` applies one `nn.Linear` to every cell,
   `nca.perceptron(tensor, *layers)` several with relu between.
 - `program()` declares a rule that is perception, small layers and a change, as `nca.Program`. Then
-  pages run it (`nca help export`), and on a CUDA device a step with one hidden layer of relu is one
-  launch (`nca help speed`). A table of successors is an `nca.TableTerm`, a network of logic gates
-  an `nca.GatesTerm`; cells of 0 and 1 are then stepped as bits.
+  pages run it (`nca help export`), and on a CUDA device a step is one launch (`nca help speed`). A
+  table of successors is an `nca.TableTerm`, a network of logic gates an `nca.GatesTerm`; cells of 0
+  and 1 are then stepped as bits.
 - `cellwise = True` promises that the rule looks at its neighbours through the view alone. Where an
   alive mask spares most of the grid, the rule then gets only cells that can change, `(1, C, n)`,
   with the same results in a third of the time.

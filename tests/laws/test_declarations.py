@@ -25,7 +25,7 @@ def test_the_rules_that_steps_are_fused_of_have_formulas():
         for name in rule_names()
         if not isinstance(lower(Harness(placed(name)).rule().program()), str)
     }
-    assert told >= NETS | {"fade"}
+    assert told >= NETS | {"fade", "self_classifying", "separable"}
 
 
 def test_tiles_compute_the_rules_that_are_perception_and_layers():

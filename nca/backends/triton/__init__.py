@@ -1,13 +1,15 @@
-"""A step of nets in one launch: perception and hidden layers never leave the chip.
+"""A step of nets in one launch: perception and hidden layers stay on the chip.
 
 A rollout is one operation of autograd (`rollout`), all of whose launches (`forward`, `backward`)
 are started with little Python (`launch`), or recorded as CUDA graphs and replayed (`graphs`). They
-are given `inputs`, and weights (`weights`, `step`) laid out by a `plan`. The programs: `programs`
-(a step), `gradients`, `life`, `squash`, of parts in `perceive` and `draws`.
+are given `inputs`, and weights (`weights`, `layers`, `step`) laid out by a `plan`. The programs:
+`programs` (a step), `gradients`, `life`, `squash`, of parts in `perceive`, `activations`, `slope`
+and `draws`; `deep` and `deep_gradients` are the parts for nets of several hidden layers.
 
-For levels that are changed by nets of one shape, a 3x3 correlation of some level on a torus, one
-hidden layer with relu, and a change for every channel, and by shares of themselves. Programs are
-written in Triton, which is imported when first needed and never required.
+For levels that are changed by nets of one shape, 3x3 correlations of some levels on a torus, hidden
+layers, and a change for every channel, and by shares of themselves. Hidden units have any
+activation of `nca.engine.program`; how many layers there are is not bounded. Programs are written
+in Triton, which is imported when first needed and never required.
 
 Going forward, a program holds a tile of cells of one level. For each net it finds the neighbourhood
 by arithmetic modulo the sides. Where a net has fixed stencils and they make for the smaller product
@@ -16,15 +18,22 @@ through them first; elsewhere the neighbourhood is multiplied with the first lay
 which stencils are folded. Then follow the last layer, share, noise, fire mask and living mask; the
 random numbers are those of `nca.engine.rng`, bit by bit. All nets of all levels are one launch.
 
+A net of several hidden layers, or that reads several levels, is a deep net. Its stencils are folded
+into the first layer; what the units of a layer sum up is written to memory and read for the next
+layer by the same program, 64 units at a time (32 where products are not those of bfloat16), so that
+registers hold any number of layers of any width.
+
 Going backward, only the states from before the step are there. Two launches, or three:
-1. a program for each net, or 128 of its hidden units, computes the hidden layer again, and from it
-   and the gradient of the level what it hands to the cells that it has read: the gradient of what
-   they perceived through stencils, or that of the hidden layer. It sums up the gradient of the last
-   layer over its cells, and beside stencils that of the first: for 64 hidden units after the other,
-   since registers hold no more;
+1. a program for each net, or 128 of its hidden units (64 of activations other than relu), computes
+   the hidden layer again, and from it and the gradient of the level what it hands to the cells that
+   it has read: the gradient of what they perceived through stencils, or that of the hidden layer.
+   It sums up the gradient of the last layer over its cells, and beside stencils that of the first:
+   for 64 hidden units after the other, since registers hold no more;
 2. a program for each tile of a field gathers from the neighbours of a cell what they hand to it:
    the torus backwards, without atomic additions;
 3. a program for each net without stencils and 64 rows of its first layer sums up their gradient.
+Of a deep net, one program of the first launch goes up and down through all layers of its cells, and
+hands on the gradients of what all units sum up; the third sums up the gradients of all layers.
 Sums over cells are written as at most 264 parts; each adds up over the steps of a rollout where it
 is, and the parts are summed in a fixed order at the end: the same bits each time. What is handed on
 (96 bytes for 48 numbers in bfloat16, 256 for 128 hidden units) stays in the second cache of a
@@ -47,6 +56,14 @@ of a cell, 1.5 ns of a multiprocessor at 6 TFLOP/s, and gather 9 * 32 numbers on
 ns at 220 GB/s; 24 channels without gaps spare as much of the products, and put cells of several
 neighbours into one product, found by a division for each number in place of each row.
 
+Deep nets pay for registers with memory. With 1 and 19 channels read and 80 and 80 units, of which
+programs make 128 and 128, a step takes 119 kFLOP of a cell where 45 are needed, 0.15 ns at the rate
+above; it writes 512 bytes of it in bfloat16 and reads 768. Its gradient takes 374 kFLOP or 0.47 ns,
+writes 1.1 kB, and reads them 7 times, a third of that from neighbours. Up to some 50,000 cells in a
+step and 25,000 in a gradient all of it stays in the second cache; beyond, the step takes 0.43 ns.
+So many bytes of each cell lie beside the states, half as many again where products are not those of
+bfloat16.
+
 Four warps multiply 16 rows each of a tile of 64. With eight, where one product feeds another, all
 rows would be multiplied twice, so eight are taken only where products are exact or channels many.
 
@@ -68,14 +85,17 @@ lay out weights and to allocate what its launches write, 22 and 16 us a step of 
 
 from nca.backends.triton.graphs import RolloutGraphs
 from nca.backends.triton.inputs import AliveCells, RolloutArguments
+from nca.backends.triton.layers import LayerWeights
 from nca.backends.triton.plan import LifePlan, ShownPlan
 from nca.backends.triton.rollout import roll_out
 from nca.backends.triton.step import Weights, float32_products, interpreted, prepare
-from nca.backends.triton.weights import LevelWeights, NetWeights
+from nca.backends.triton.weights import LevelWeights, NetWeights, ReadWeights
 
 __all__ = [
     "LevelWeights",
     "NetWeights",
+    "ReadWeights",
+    "LayerWeights",
     "Weights",
     "prepare",
     "interpreted",

@@ -39,6 +39,7 @@ class GradientSums:
         shares: Parts of those of the shares that levels add of themselves.
         fields: The gradients of fields that no step writes, `(B, H, W, C)` each.
         handed: Room for what all nets hand in one step to the cells that they read.
+        kept: Room for what the hidden units of deep nets sum up in one step.
     """
 
     def __init__(self, inputs: RolloutInputs, work: Targets) -> None:
@@ -47,8 +48,8 @@ class GradientSums:
         self.lasts = packed.new_zeros(of_hidden, plan.lasts)
         self.firsts = packed.new_zeros(max(of_hidden, of_firsts), plan.firsts)
         self.shares = packed.new_zeros(tiles, plan.shares)
-        low = torch.bfloat16 if inputs.weights.products == "reduced" else torch.float32
-        self.handed = packed.new_empty(inputs.count * plan.handed, dtype=low)
+        self.handed = packed.new_empty(inputs.count * plan.handed, dtype=inputs.low)
+        self.kept = inputs.kept()
         self.fields = {
             one.field: torch.zeros_like(inputs.rows[one.field])
             for one in work.targets
@@ -150,7 +151,8 @@ class _StepGradient:
         plan, options = inputs.weights.plan, program_options(inputs.weights)
         constants, tiles, work_on = inputs.constants, inputs.tiles(), units(plan)
         products = hidden_products(inputs.weights)
-        self._nets, self._folded = bool(work_on.units), bool(of_weights and folded(work_on).units)
+        apart = folded(work_on)
+        self._nets, self._folded = bool(work_on.number), bool(of_weights and apart.number)
         self._of_hidden = Launch(
             hidden_gradients,
             _hidden_grid(inputs),
@@ -160,7 +162,7 @@ class _StepGradient:
         self._of_firsts = Launch(
             first_gradients,
             _first_grid(plan, tiles),
-            {**constants, "WORK": folded(work_on)},
+            {**constants, "WORK": apart},
             **first_options(inputs.weights),
         )
         self._of_fields = Launch(
@@ -191,17 +193,18 @@ class _StepGradient:
             outs: Where the gradients of the targets before it go, or None: they are not needed.
             mask: Of the step.
         """
-        sums, handed, when = self._sums, self._sums.handed, (*self._when, number, *self._numbers)
+        sums, when = self._sums, (*self._when, number, *self._numbers)
+        kept, handed = sums.kept, sums.handed
         if self._nets:
             parts = sums.firsts, sums.lasts
             self._of_hidden(
-                fields, gradients, *self._given, handed, *parts, mask, *when, self._tiles
+                fields, gradients, *self._given, kept, handed, *parts, mask, *when, self._tiles
             )
         if outs:
             parts = sums.shares
             self._of_fields(fields, gradients, outs, parts, *self._given, handed, mask, *when)
         if self._folded:
-            self._of_firsts(fields, handed, sums.firsts, *self._sides)
+            self._of_firsts(fields, kept, handed, sums.firsts, *self._sides)
 
 
 def work_of(inputs: RolloutInputs, wanted: Sequence[bool], *, through: bool) -> Targets:
@@ -232,15 +235,16 @@ def of_fields(found: Mapping[int, Tensor], wanted: Sequence[bool]) -> list[Tenso
 
 def _hidden_grid(inputs: RolloutInputs) -> Grid:
     """Return how many programs compute what nets hand on: parts of the sums, units."""
-    count = len(units(inputs.weights.plan).units)
+    count = units(inputs.weights.plan).number
     return _programs(inputs.tiles(hidden_products(inputs.weights)), count), count, 1
 
 
 def _first_grid(plan: StepPlan, tiles: int) -> Grid:
     """Return how many programs sum up first layers: parts of the sums, units, pieces of rows."""
-    found = folded(units(plan)).units
-    pieces = max((unit.net.rows // unit.net.tall for unit in found), default=1)
-    return _programs(tiles, len(found) * pieces), len(found), pieces
+    found = folded(units(plan))
+    matrices = [*(unit.net for unit in found.units), *(unit.layer for unit in found.layers)]
+    pieces = max((one.rows // one.tall for one in matrices), default=1)
+    return _programs(tiles, len(matrices) * pieces), len(matrices), pieces
 
 
 def _programs(tiles: int, shares: int) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 from nca.backends.triton.inputs import RolloutHistory, RolloutInputs, room_for
 from nca.backends.triton.launch import Launch
 from nca.backends.triton.plan import LifePlan, power
-from nca.backends.triton.step import program_options
+from nca.backends.triton.step import step_options
 
 CLEARING_TILE = 64
 """Rows that a program which clears the dead holds at once."""
@@ -87,7 +87,7 @@ class _Step:
         from nca.backends.triton.programs import step_levels
 
         arguments, weights = inputs.arguments, inputs.weights
-        self._given = weights.packed, weights.low
+        self._given = weights.packed, weights.low, inputs.kept()
         self._when = inputs.samples, inputs.clock
         life = arguments.life
         self._above = float(life.above) if life else 0.0
@@ -96,7 +96,7 @@ class _Step:
             step_levels,
             (inputs.tiles(), len(weights.plan.levels), 1),
             {**inputs.constants, "LIFE": life.plan if life else LifePlan(0, 1, 0, 0)},
-            **program_options(weights),
+            **step_options(weights),
         )
         self._clearing = _Clearing(inputs) if arguments.cleared else None
 

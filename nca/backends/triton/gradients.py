@@ -6,7 +6,9 @@ Legend: M rows of a tile, K rows of a first layer, N hidden units, C channels.
 import triton
 import triton.language as tl
 
-from nca.backends.triton.draws import draw_of, fires
+from nca.backends.triton.activations import derivative, value
+from nca.backends.triton.deep_gradients import hand_on, layer_gradient
+from nca.backends.triton.draws import draw_of
 from nca.backends.triton.perceive import (
     dot,
     perceived_by,
@@ -16,31 +18,7 @@ from nca.backends.triton.perceive import (
     tap_rows,
     tile_rows,
 )
-
-
-@triton.jit
-def _gradient(
-    gradient, mask, samples, draw, chance, size, row, inside, height, width,
-    LEVEL: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr, CLEARED: tl.constexpr,
-):  # fmt: skip
-    """Return the gradient of a level before the dead are cleared, and that of its change.
-
-    Both are `(M, C)`. The mask says which cells may change (frozen) or were kept (cleared).
-    """
-    cells = height * width
-    sample = tl.load(samples + row // cells, mask=inside, other=0).to(tl.int32)
-    moves = fires(sample, inside, row % cells, draw, chance, LEVEL.fire, FIRE)
-    channel = tl.arange(0, LEVEL.block)[None, :]
-    there = inside & (channel < LEVEL.channels)
-    at = row.to(tl.int64) * LEVEL.channels + channel
-    after = tl.load(gradient + at, mask=there, other=0.0)
-    if FROZEN or CLEARED:
-        lives = tl.load(mask + row, mask=inside, other=0) != 0
-        if FROZEN:
-            moves = moves & lives
-        else:
-            after *= lives.to(tl.float32)
-    return after, after * moves.to(tl.float32) * size
+from nca.backends.triton.slope import gradient_of_change
 
 
 @triton.jit
@@ -53,6 +31,7 @@ def _of_hidden(
     LEVEL: tl.constexpr = WORK.units[N].level
     NET: tl.constexpr = WORK.units[N].net
     START: tl.constexpr = WORK.units[N].start
+    ACTIVATION: tl.constexpr = NET.activation
     WIDE: tl.constexpr = NET.wide
     BLOCK: tl.constexpr = LEVEL.block
     unit = START + tl.arange(0, WIDE)
@@ -63,7 +42,7 @@ def _of_hidden(
     of_bias = tl.zeros((BLOCK,), tl.float32)
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         row, inside = tile_rows(tile, count, TILE)
-        _, slope = _gradient(
+        _, slope = gradient_of_change(
             gradient, mask, samples, draw, chance, size, row, inside, height, width,
             LEVEL, FIRE, FROZEN, CLEARED,
         )  # fmt: skip
@@ -71,10 +50,10 @@ def _of_hidden(
             field, weights, low, row, inside, START, height, width, NET, TILE, PRODUCTS
         )
         back = dot(slope, matrix, tl.zeros((TILE, WIDE), tl.float32), PRODUCTS)
-        back = tl.where(summed <= 0, 0.0, back)
+        back *= derivative(summed, ACTIVATION)
         at = row.to(tl.int64) * NET.hidden + unit[None, :]
         tl.store(handed + at, back.to(handed.dtype.element_ty), mask=inside)
-        active = tl.where(summed < 0, 0.0, summed)
+        active = value(summed, ACTIVATION)
         of_matrix = dot(tl.trans(active), slope, of_matrix, PRODUCTS)
         of_bias += tl.sum(slope, axis=0)
     tl.debug_barrier()  # all threads have read what is written now
@@ -121,6 +100,7 @@ def _of_units(
 ):  # fmt: skip
     LEVEL: tl.constexpr = WORK.units[N].level
     NET: tl.constexpr = WORK.units[N].net
+    ACTIVATION: tl.constexpr = NET.activation
     BLOCK: tl.constexpr = LEVEL.block
     SEEN: tl.constexpr = NET.block
     STENCILS: tl.constexpr = NET.stencils
@@ -138,17 +118,17 @@ def _of_units(
     of_second, of_third, of_fourth = of_first, of_first, of_first
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         row, inside = tile_rows(tile, count, TILE)
-        _, slope = _gradient(
+        _, slope = gradient_of_change(
             gradient, mask, samples, draw, chance, size, row, inside, height, width,
             LEVEL, FIRE, FROZEN, CLEARED,
         )  # fmt: skip
         seen = perceived_by(field, weights, row, inside, height, width, NET, TILE, AHEAD)
         summed = summed_of(seen, weights, low, start, NET, WIDE, TILE, PRODUCTS)
-        active = tl.where(summed < 0, 0.0, summed)
+        active = value(summed, ACTIVATION)
         of_last = dot(tl.trans(active), slope, of_last, PRODUCTS)
         of_bias += tl.sum(slope, axis=0)
         back = dot(slope, matrix, tl.zeros((TILE, WIDE), tl.float32), PRODUCTS)
-        back = tl.where(summed <= 0, 0.0, back)
+        back *= derivative(summed, ACTIVATION)
         of_units += tl.sum(back, axis=0)
         turned = tl.trans(back)
         of_first = dot(turned, seen[0], of_first, PRODUCTS)
@@ -191,7 +171,7 @@ def _add(place, numbers):
 
 @triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width", "tiles"])
 def hidden_gradients(
-    fields, gradients, weights, low, handed, firsts, lasts, mask, samples,
+    fields, gradients, weights, low, kept, handed, firsts, lasts, mask, samples,
     clock, ahead, chance, size, count, height, width, tiles,
     PLAN: tl.constexpr, WORK: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -221,6 +201,13 @@ def hidden_gradients(
                     mask, samples, draw, chance, size, count, height, width, tiles,
                     WORK, n, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
                 )  # fmt: skip
+    for n in tl.static_range(len(WORK.deep)):
+        if tl.program_id(1) == len(WORK.units) + n:
+            hand_on(
+                fields, gradients[WORK.deep[n].place], weights, low, kept, handed,
+                mask, samples, draw, chance, size, count, height, width, tiles,
+                WORK, n, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
+            )  # fmt: skip
 
 
 @triton.jit
@@ -248,10 +235,13 @@ def _of_first(
 
 @triton.jit(do_not_specialize=["count", "height", "width", "tiles"])
 def first_gradients(
-    fields, handed, parts, count, height, width, tiles,
+    fields, kept, handed, parts, count, height, width, tiles,
     PLAN: tl.constexpr, WORK: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """Compute parts of the gradients of first layers that sum up a neighbourhood tap by tap."""
+    """Compute parts of the gradients of first layers that sum up a neighbourhood tap by tap.
+
+    And of all layers of deep nets.
+    """
     own = parts + tl.program_id(0) * PLAN.firsts
     for n in tl.static_range(len(WORK.units)):
         more = tl.program_id(2) * WORK.units[n].net.tall < WORK.units[n].net.rows
@@ -261,6 +251,15 @@ def first_gradients(
                 handed + count.to(tl.int64) * WORK.units[n].net.ahead,
                 own + WORK.units[n].net.first,
                 count, height, width, tiles, WORK, n, TILE, PRODUCTS,
+            )  # fmt: skip
+    for n in tl.static_range(len(WORK.layers)):
+        more = tl.program_id(2) * WORK.layers[n].layer.tall < WORK.layers[n].layer.rows
+        if (tl.program_id(1) == len(WORK.units) + n) & more:
+            layer_gradient(
+                kept + count.to(tl.int64) * WORK.layers[n].layer.kept,
+                handed + count.to(tl.int64) * WORK.layers[n].layer.after,
+                own + WORK.layers[n].layer.first,
+                count, tiles, WORK, n, TILE, PRODUCTS,
             )  # fmt: skip
 
 
@@ -340,7 +339,7 @@ def _of_field(
             count, height, width, TARGET, n, TILE, PRODUCTS,
         )  # fmt: skip
     if TARGET.place >= 0:
-        after, slope = _gradient(
+        after, slope = gradient_of_change(
             gradients[TARGET.place], mask, samples, draw, chance, size, row, inside,
             height, width, LEVEL, FIRE, FROZEN, CLEARED,
         )  # fmt: skip

@@ -157,6 +157,15 @@ class RolloutInputs:
             fields[field] = level
         return tuple(fields)
 
+    def kept(self) -> Tensor:
+        """Return room for what the hidden units of deep nets sum up in one step."""
+        return self.rows[0].new_empty(self.count * self.weights.plan.kept, dtype=self.low)
+
+    @property
+    def low(self) -> torch.dtype:
+        """What numbers lie in memory as that only products take."""
+        return torch.bfloat16 if self.weights.products == "reduced" else torch.float32
+
     def masks(self, count: int) -> Tensor:
         """Return room for so many masks."""
         return room_for(self.rows[0], count, self.count, torch.uint8)

@@ -74,11 +74,20 @@ def summed_by(
     field, weights, low, row, inside, start, height, width,
     NET: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """Return what hidden units `start` to `start + wide` sum up, before relu, `(M, N)`."""
+    """Return what hidden units `start` to `start + wide` sum up, `(M, N)`."""
     WIDE: tl.constexpr = NET.wide
     unit = start + tl.arange(0, WIDE)[None, :]
     total = tl.zeros((TILE, WIDE), tl.float32)
     total += tl.load(weights + NET.first + 9 * NET.block * NET.hidden + unit)
+    return add_summed(total, field, low, row, inside, start, height, width, NET, PRODUCTS)
+
+
+@triton.jit
+def add_summed(
+    total, field, low, row, inside, start, height, width, NET: tl.constexpr, PRODUCTS: tl.constexpr
+):
+    """Add what hidden units `start` to `start + wide` sum up, without their bias, `(M, N)`."""
+    unit = start + tl.arange(0, NET.wide)[None, :]
     for k in range(0, 9 * NET.block, NET.deep):
         seen = seen_by(field, row, inside, k, height, width, NET, NET.deep, False)
         rows = k + tl.arange(0, NET.deep)[:, None]

@@ -16,14 +16,18 @@ SMALLEST = 16
 MOST_STENCILS, MOST_PERCEIVED = 4, 128
 """Stencils, and numbers that a cell perceives through them, which a program holds at once."""
 
+TALLEST = 64
+"""Rows of a matrix of which a program sums up the gradient, at most."""
+
 MANY = 64
 """Channels, filled up to a power of two, from which on a tile takes twice the threads."""
 
 
 class NetPlan(NamedTuple):
-    """One net: see the module for the layout of its weights.
+    """A net of one hidden layer that reads one field; or what a deep net sums up of one field.
 
     Attributes:
+        activation: What is done to the sums of its hidden units.
         field: Which of the fields it reads.
         channels: Channels of that field.
         block: The same, filled up to a power of two.
@@ -42,6 +46,7 @@ class NetPlan(NamedTuple):
         ahead: The same of all nets before it.
     """
 
+    activation: str
     field: int
     channels: int
     block: int
@@ -58,6 +63,55 @@ class NetPlan(NamedTuple):
     ahead: int
 
 
+class LayerPlan(NamedTuple):
+    """A layer of a deep net: a matrix times an activation of its inputs, and a bias.
+
+    What lies in memory of each cell, it counts in numbers of a cell: the inputs of a layer begin
+    at `kept` times the cells, and those of one cell lie side by side.
+
+    Attributes:
+        activation: What is done to its inputs.
+        inputs: How many there are, filled up to a multiple of `held`.
+        outputs: How many there are, filled up to a multiple of `wide`.
+        held: Inputs whose gradient a program holds at once.
+        wide: Outputs that a program holds at once.
+        deep: Inputs that one product takes.
+        broad: Outputs that one product takes, going backward.
+        tall: Rows of its matrix of which a program computes the gradient.
+        rows: Rows of its matrix, its bias and rows of zeros included.
+        first: Where its matrix begins.
+        kept: Where its inputs begin, before their activation.
+        before: Where the gradient of its inputs begins.
+        after: Where the gradient of its outputs begins.
+    """
+
+    activation: str
+    inputs: int
+    outputs: int
+    held: int
+    wide: int
+    deep: int
+    broad: int
+    tall: int
+    rows: int
+    first: int
+    kept: int
+    before: int
+    after: int
+
+
+class DeepPlan(NamedTuple):
+    """A net of several hidden layers, or that reads several fields.
+
+    Attributes:
+        reads: What the units of the first hidden layer sum up; the first has the bias of all.
+        layers: What follows; the last returns the change.
+    """
+
+    reads: tuple[NetPlan, ...]
+    layers: tuple[LayerPlan, ...]
+
+
 class LevelPlan(NamedTuple):
     """One level that is written: its own field, its nets, its streams of randomness."""
 
@@ -65,6 +119,7 @@ class LevelPlan(NamedTuple):
     channels: int
     block: int
     nets: tuple[NetPlan, ...]
+    deep: tuple[DeepPlan, ...]
     share: int
     fire: int
     noise: tuple[int, ...]
@@ -91,10 +146,12 @@ class StepPlan(NamedTuple):
 
     Attributes:
         levels: In the order in which they are handed out.
-        firsts: Numbers in all first layers.
+        firsts: Numbers in all first layers, and in all layers of deep nets.
         lasts: Numbers in all last layers.
         shares: How many levels add a share of themselves.
-        handed: Numbers of each cell by which all nets hand gradients to the cells that they read.
+        handed: Numbers of each cell by which all nets hand gradients to the cells that they read,
+            those of all layers of deep nets included.
+        kept: Numbers of each cell that the hidden units of deep nets sum up.
         shown: What is computed of the levels before each step.
     """
 
@@ -103,13 +160,19 @@ class StepPlan(NamedTuple):
     lasts: int
     shares: int
     handed: int
+    kept: int
     shown: tuple[ShownPlan, ...]
 
     @property
     def many(self) -> bool:
         """Whether some net reads or writes many channels."""
-        blocks = [max(level.block, net.block) for level in self.levels for net in level.nets]
+        blocks = [max(level.block, net.block) for level in self.levels for net in reads(level)]
         return max(blocks, default=0) >= MANY
+
+    @property
+    def deep(self) -> bool:
+        """Whether some net is deep."""
+        return any(level.deep for level in self.levels)
 
     @property
     def perceives(self) -> bool:
@@ -149,6 +212,21 @@ class Unit(NamedTuple):
     start: int
 
 
+class DeepUnit(NamedTuple):
+    """A deep net, and where the level that it writes to stands in the plan."""
+
+    place: int
+    level: LevelPlan
+    net: DeepPlan
+
+
+class LayerUnit(NamedTuple):
+    """A share of the work on the gradient of a layer: `layer.wide` of its outputs from `start`."""
+
+    layer: LayerPlan
+    start: int
+
+
 class Through(NamedTuple):
     """A field that is squashed, and the nets that read it."""
 
@@ -182,9 +260,22 @@ class Target(NamedTuple):
 
 
 class Units(NamedTuple):
-    """Some units: compilers before Triton 3.8 take no bare tuple of plans."""
+    """Some units: compilers before Triton 3.8 take no bare tuple of plans.
+
+    Attributes:
+        units: Of nets with one hidden layer, or of what deep nets read.
+        deep: Whole deep nets.
+        layers: Of the layers of deep nets.
+    """
 
     units: tuple[Unit, ...]
+    deep: tuple[DeepUnit, ...]
+    layers: tuple[LayerUnit, ...]
+
+    @property
+    def number(self) -> int:
+        """How many there are in all."""
+        return len(self.units) + len(self.deep) + len(self.layers)
 
 
 class Targets(NamedTuple):
@@ -194,20 +285,42 @@ class Targets(NamedTuple):
 
 
 def units(plan: StepPlan) -> Units:
-    """Return the hidden layers in pieces that a program can hold."""
-    return Units(
-        tuple(
-            Unit(place, level, net, start)
-            for place, level in enumerate(plan.levels)
-            for net in level.nets
-            for start in range(0, 1 if net.stencils else net.hidden, net.wide)
-        )
+    """Return the nets in pieces that a program can hold."""
+    places = list(enumerate(plan.levels))
+    nets = (
+        Unit(place, level, net, start)
+        for place, level in places
+        for net in level.nets
+        for start in range(0, 1 if net.stencils else net.hidden, net.wide)
     )
+    deep = (DeepUnit(place, level, net) for place, level in places for net in level.deep)
+    return Units(tuple(nets), tuple(deep), ())
 
 
 def folded(found: Units) -> Units:
-    """Return those whose first layer sums up a neighbourhood tap by tap."""
-    return Units(tuple(unit for unit in found.units if not unit.net.stencils))
+    """Return the matrices whose gradients have a launch of their own.
+
+    Those are first layers that sum up a neighbourhood tap by tap, and all layers of deep nets.
+    """
+    nets = [unit for unit in found.units if not unit.net.stencils]
+    reads = (
+        Unit(one.place, one.level, read, start)
+        for one in found.deep
+        for read in one.net.reads
+        for start in range(0, read.hidden, read.wide)
+    )
+    layers = (
+        LayerUnit(layer, start)
+        for one in found.deep
+        for layer in one.net.layers
+        for start in range(0, layer.outputs, layer.wide)
+    )
+    return Units((*nets, *reads), (), tuple(layers))
+
+
+def reads(level: LevelPlan) -> tuple[NetPlan, ...]:
+    """Return all that nets of a level read, each from one field."""
+    return (*level.nets, *(read for net in level.deep for read in net.reads))
 
 
 def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> Targets:
@@ -266,7 +379,7 @@ def perceived(net: NetPlan) -> int:
 
 
 def _readers(plan: StepPlan, field: int) -> tuple[NetPlan, ...]:
-    return tuple(net for level in plan.levels for net in level.nets if net.field == field)
+    return tuple(net for level in plan.levels for net in reads(level) if net.field == field)
 
 
 def power(number: int, least: int = 1) -> int:

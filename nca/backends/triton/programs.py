@@ -9,6 +9,8 @@ Legend: M rows of a tile, C channels.
 import triton
 import triton.language as tl
 
+from nca.backends.triton.activations import value
+from nca.backends.triton.deep import deep_change
 from nca.backends.triton.draws import draw_of, fires, noise_of
 from nca.backends.triton.perceive import (
     dot,
@@ -26,10 +28,11 @@ def _said(
     LEVEL: tl.constexpr, N: tl.constexpr, WIDE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Add what `WIDE` hidden units say to a total, `(M, C)`."""
+    ACTIVATION: tl.constexpr = LEVEL.nets[N].activation
     units = start + tl.arange(0, WIDE)[:, None]
     channel = tl.arange(0, LEVEL.block)[None, :]
     matrix = tl.load(low + LEVEL.nets[N].last + units * LEVEL.block + channel)
-    return dot(tl.where(hidden < 0, 0.0, hidden), matrix, total, PRODUCTS)
+    return dot(value(hidden, ACTIVATION), matrix, total, PRODUCTS)
 
 
 @triton.jit
@@ -61,7 +64,7 @@ def _net_change(
 
 @triton.jit
 def _change(
-    fields, weights, low, row, inside, height, width,
+    fields, weights, low, kept, row, inside, count, height, width,
     LEVEL: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Return what all nets of a level say together, `(M, C)`."""
@@ -71,6 +74,11 @@ def _change(
         field = fields[LEVEL.nets[n].field]
         total = _net_change(
             field, weights, low, row, inside, total, height, width,
+            LEVEL, n, TILE, PRODUCTS,
+        )  # fmt: skip
+    for n in tl.static_range(len(LEVEL.deep)):
+        total = deep_change(
+            fields, weights, low, kept, row, inside, total, count, height, width,
             LEVEL, n, TILE, PRODUCTS,
         )  # fmt: skip
     return total
@@ -104,7 +112,7 @@ def highest_near(field, row, inside, height, width, LIFE: tl.constexpr):
 
 @triton.jit
 def _step_level(
-    fields, out, weights, low, living, samples, draw, chance, size, scale, above,
+    fields, out, weights, low, kept, living, samples, draw, chance, size, scale, above,
     count, height, width,
     PLAN: tl.constexpr, N: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr,
     FROZEN: tl.constexpr, CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -125,7 +133,9 @@ def _step_level(
     there = inside & (channel < LEVEL.channels)
     at = row.to(tl.int64) * LEVEL.channels + channel
     own = tl.load(fields[LEVEL.field] + at, mask=there, other=0.0)
-    change = _change(fields, weights, low, row, inside, height, width, LEVEL, TILE, PRODUCTS)
+    change = _change(
+        fields, weights, low, kept, row, inside, count, height, width, LEVEL, TILE, PRODUCTS
+    )
     if LEVEL.share >= 0:
         change += tl.load(weights + LEVEL.share) * own
     change *= size
@@ -136,7 +146,7 @@ def _step_level(
 
 @triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width"])
 def step_levels(
-    fields, outs, weights, low, living, samples, clock, ahead, chance, size, scale, above,
+    fields, outs, weights, low, kept, living, samples, clock, ahead, chance, size, scale, above,
     count, height, width,
     PLAN: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -146,6 +156,6 @@ def step_levels(
     for n in tl.static_range(len(PLAN.levels)):
         if tl.program_id(1) == n:
             _step_level(
-                fields, outs[n], weights, low, living, samples, draw, chance, size, scale, above,
-                count, height, width, PLAN, n, LIFE, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
+                fields, outs[n], weights, low, kept, living, samples, draw, chance, size, scale,
+                above, count, height, width, PLAN, n, LIFE, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
             )  # fmt: skip

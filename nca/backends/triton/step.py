@@ -27,6 +27,12 @@ MOST_CHANNELS_OF_TF32 = 16
 their parts, and they are exact."""
 
 
+REGISTERS_OF_EXACT_DEEP = 168
+"""Registers that a thread may take where deep nets have exact products: as many as it needs. Left
+alone, the compiler takes fewer, for more programs to run side by side, and puts a few numbers
+into memory."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """All weights of a rollout, laid out once.
@@ -117,6 +123,11 @@ def program_options(weights: Weights) -> dict[str, Any]:
     return {"num_warps": 8 if weights.products == EXACT or weights.plan.many else 4}
 
 
+def step_options(weights: Weights) -> dict[str, Any]:
+    """Return what the program of a step is compiled with."""
+    return {**program_options(weights), **_exact_deep(weights, weights.products)}
+
+
 def hidden_products(weights: Weights) -> str:
     """Return how the program multiplies that sums up the gradients of last layers.
 
@@ -129,10 +140,23 @@ def hidden_options(weights: Weights) -> dict[str, Any]:
     """Return what the same program is compiled with: more loads ahead take more registers."""
     exact = hidden_products(weights) == EXACT
     stages = 1 if weights.plan.perceives else 2 if exact else 3
-    return {"num_warps": 8 if exact or weights.plan.many else 4, "num_stages": stages}
+    options = {"num_warps": 8 if exact or weights.plan.many else 4, "num_stages": stages}
+    return options | _exact_deep(weights, hidden_products(weights))
 
 
 def first_options(weights: Weights) -> dict[str, Any]:
     """Return with what is compiled that sums up first layers: parts in TF32 take more of a chip."""
     stages = 2 if weights.products in TF32 else 3
     return {**program_options(weights), "num_stages": stages}
+
+
+def _exact_deep(weights: Weights, products: str) -> dict[str, Any]:
+    """Return what is different where deep nets have exact products: no loads ahead, more registers.
+
+    Args:
+        weights: All weights.
+        products: How the program multiplies.
+    """
+    if products != EXACT or not weights.plan.deep:
+        return {}
+    return {"num_stages": 1, "maxnreg": REGISTERS_OF_EXACT_DEEP}

@@ -1,12 +1,12 @@
 """The weights of a fused step, laid out as its programs read them.
 
 All lie in one row of numbers, in three parts: the first layers, the last layers, and the shares of
-itself that a level adds. A first layer is a matrix with one row for each tap and channel,
-`(9 * block, hidden)`, or, where cells perceive through stencils, with one row for each stencil and
-channel, `(stencils * block, hidden)`; its next row is its bias, and then come the stencils. A last
-layer is a matrix `(hidden, block)`, whose next row is its bias. Channels are filled up with zeros
-to a power of two (`block`), hidden units to a multiple of what a program holds at once (`wide`), so
-that programs read weights without masks.
+itself that a level adds; all layers of deep nets are among the first (`layers`). A first layer is a
+matrix with one row for each tap and channel, `(9 * block, hidden)`, or, where cells perceive
+through stencils, with one row for each stencil and channel, `(stencils * block, hidden)`; its next
+row is its bias, and then come the stencils. A last layer is a matrix `(hidden, block)`, whose next
+row is its bias. Channels are filled up with zeros to a power of two (`block`), hidden units to a
+multiple of what a program holds at once (`wide`), so that programs read weights without masks.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nca.backends.triton.layers import LayerWeights, layer_matrix, layer_plans
 from nca.backends.triton.plan import (
     MANY,
     SMALLEST,
+    TALLEST,
     TAPS,
+    DeepPlan,
     LevelPlan,
     NetPlan,
     ShownPlan,
@@ -37,7 +40,8 @@ WIDEST = 128
 """Hidden units that a program holds at once."""
 
 WIDEST_BESIDE_MANY = 64
-"""Hidden units beside many channels (`MANY`): with more, registers overflow into memory."""
+"""The same beside many channels (`MANY`) and of activations that are not `LIGHT`, where registers
+overflow with more; and in deep nets, which take all registers with more."""
 
 WIDEST_PERCEIVED = 64
 """The same behind stencils: a program of 4 warps, each of which multiplies 16 rows of a tile, holds
@@ -47,14 +51,29 @@ WIDEST_FLOAT32 = 64
 """The same where products are not those of bfloat16, and operands take twice the room."""
 
 WIDEST_FLOAT32_BESIDE_MUCH = 32
-"""The same where channels are many or a level has several nets, too: with more, the compiler takes
-all of it together, and registers overflow."""
+"""The same where channels are many, a net is deep, its activation not `LIGHT`, or a level has
+several nets, too: with more, the compiler takes all of it together, and registers overflow."""
+
+LIGHT = ("none", "relu")
+"""Activations and derivatives of which no part has to be kept beside the sum."""
 
 DEEPEST = {EXACT: 16, **dict.fromkeys(TF32, 32), **dict.fromkeys(BFLOAT16, 64)}
 """Rows of a first layer that one product takes; operands of exact ones lie in registers."""
 
-TALLEST = 64
-"""Rows of a first layer of which a program sums up the gradient, at most."""
+
+@dataclass(frozen=True)
+class ReadWeights:
+    """What the first hidden layer of a net sums up of one field.
+
+    Attributes:
+        field: Which of the fields.
+        weight: `(hidden, C read, 3, 3)`; behind stencils `(hidden, C read, S)`.
+        stencils: `(S, 3, 3)`, or None.
+    """
+
+    field: int
+    weight: Tensor
+    stencils: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -62,20 +81,19 @@ class NetWeights:
     """The weights of one net, and what it reads.
 
     Attributes:
-        field: Which of the fields it reads.
-        first: `(hidden, C read, 3, 3)`; behind stencils `(hidden, C read, S)`.
-        first_bias: `(hidden)`.
-        stencils: `(S, 3, 3)`, or None.
-        last: `(C own, hidden)`.
-        last_bias: `(C own)`.
+        reads: What the first hidden layer sums up, at least one.
+        bias: `(hidden)`.
+        layers: What follows, at least one; the last returns the change.
     """
 
-    field: int
-    first: Tensor
-    first_bias: Tensor
-    stencils: Tensor | None
-    last: Tensor
-    last_bias: Tensor
+    reads: tuple[ReadWeights, ...]
+    bias: Tensor
+    layers: tuple[LayerWeights, ...]
+
+    @property
+    def deep(self) -> bool:
+        """Whether it has several hidden layers, or reads several fields."""
+        return len(self.reads) > 1 or len(self.layers) > 1
 
 
 @dataclass(frozen=True)
@@ -101,7 +119,7 @@ class LevelWeights:
 
 def most_channels(levels: Sequence[LevelWeights]) -> int:
     """Return the most channels that a net reads or writes."""
-    read = [net.first.shape[1] for level in levels for net in level.nets]
+    read = [one.weight.shape[1] for level in levels for net in level.nets for one in net.reads]
     return max(*read, *(level.channels for level in levels))
 
 
@@ -117,18 +135,28 @@ def lay_out(
     """
     levels = [replace(level, nets=tuple(map(_folded, level.nets))) for level in levels]
     sizes = [_sizes(net, level, products) for level in levels for net in level.nets]
-    at = _Places(firsts=0, lasts=sum(net.rows * net.hidden for net in sizes), handed=0)
+    at = _Places(lasts=sum(map(_numbers, sizes)))
     ends = [power(level.channels, SMALLEST) for level in levels for _ in level.nets]
-    shares = at.lasts + sum((n.hidden + 1) * end for n, end in zip(sizes, ends, strict=True))
+    shares = at.lasts + sum(
+        (net.hidden + 1) * end
+        for net, end in zip(sizes, ends, strict=True)
+        if isinstance(net, NetPlan)
+    )
     placed, firsts, lasts, own = [], [], [], []
     waiting = iter(sizes)
     for level in levels:
-        block, nets = power(level.channels, SMALLEST), []
+        block, nets, deep = power(level.channels, SMALLEST), [], []
         for weights in level.nets:
-            net = at.put(next(waiting), block)
-            nets.append(net)
-            firsts.append(_first(weights, net))
-            lasts.append(_last(weights, net, block))
+            match next(waiting):
+                case NetPlan() as unplaced:
+                    net = at.put(unplaced, block)
+                    nets.append(net)
+                    firsts.append(_first(weights.reads[0], weights.bias, net))
+                    lasts.append(_last(weights.layers[0], net, block))
+                case unplaced:
+                    net = at.put_deep(unplaced)
+                    deep.append(net)
+                    firsts += _deep(weights, net)
         share = -1
         if level.share is not None:
             share = shares + len(own)
@@ -139,24 +167,26 @@ def lay_out(
                 level.channels,
                 block,
                 tuple(nets),
+                tuple(deep),
                 share,
                 level.fire,
                 tuple(level.noise),
             )
         )
-    lasts_begin = sum(net.rows * net.hidden for net in sizes)
+    lasts_begin = sum(map(_numbers, sizes))
     sizes_of_parts = lasts_begin, shares - lasts_begin, len(own)
-    plan = StepPlan(tuple(placed), *sizes_of_parts, at.handed, tuple(shown))
+    plan = StepPlan(tuple(placed), *sizes_of_parts, at.handed, at.kept, tuple(shown))
     return plan, torch.cat([part.flatten() for part in (*firsts, *lasts, *own)])
 
 
 @dataclass
 class _Places:
-    """Where the next net's weights go."""
+    """Where the next net's weights go, and what it keeps and hands on of each cell."""
 
-    firsts: int
     lasts: int
-    handed: int
+    firsts: int = 0
+    handed: int = 0
+    kept: int = 0
 
     def put(self, net: NetPlan, block: int) -> NetPlan:
         kernels = self.firsts + (perceived(net) + 1) * net.hidden
@@ -168,34 +198,76 @@ class _Places:
         self.handed += net.handed
         return placed
 
+    def put_deep(self, net: DeepPlan) -> DeepPlan:
+        reads, layers = [], []
+        for read in net.reads:  # all hand on the same numbers
+            reads.append(read._replace(first=self.firsts, ahead=self.handed))
+            self.firsts += read.rows * read.hidden
+        for layer in net.layers:
+            before, self.handed = self.handed, self.handed + layer.inputs
+            places = {"kept": self.kept, "before": before, "after": self.handed}
+            layers.append(layer._replace(first=self.firsts, **places))
+            self.firsts += layer.rows * layer.outputs
+            self.kept += layer.inputs
+        self.handed += net.layers[-1].outputs
+        return DeepPlan(tuple(reads), tuple(layers))
+
 
 def _widest(weights: NetWeights, level: LevelWeights, products: str) -> int:
     """Return how many hidden units of a net a program may hold at once."""
-    many = max(power(weights.first.shape[1]), power(level.channels)) >= MANY
+    read = max(power(one.weight.shape[1]) for one in weights.reads)
+    many = max(read, power(level.channels)) >= MANY
+    heavy = weights.deep or weights.layers[0].activation not in LIGHT
     if products in BFLOAT16:
-        if weights.stencils is not None:
+        if any(one.stencils is not None for one in weights.reads):
             return WIDEST_PERCEIVED
-        return WIDEST_BESIDE_MANY if many else WIDEST
-    return WIDEST_FLOAT32_BESIDE_MUCH if many or len(level.nets) > 1 else WIDEST_FLOAT32
+        return WIDEST_BESIDE_MANY if many or heavy else WIDEST
+    much = many or heavy or len(level.nets) > 1
+    return WIDEST_FLOAT32_BESIDE_MUCH if much else WIDEST_FLOAT32
 
 
 def _folded(weights: NetWeights) -> NetWeights:
     """Return a net without stencils, unless cells better perceive through them."""
-    stencils = weights.stencils
+    return replace(weights, reads=tuple(_read(one, weights.deep) for one in weights.reads))
+
+
+def _read(read: ReadWeights, deep: bool) -> ReadWeights:
+    stencils = read.stencils
     if stencils is None:
-        return weights
+        return read
     # those that learn come by their gradient in the first layer
-    if stencils_pay(weights.first.shape[1], len(stencils)) and not stencils.requires_grad:
-        return weights
-    return replace(weights, first=fold_stencils(weights.first, stencils), stencils=None)
+    pay = stencils_pay(read.weight.shape[1], len(stencils)) and not stencils.requires_grad
+    if pay and not deep:
+        return read
+    return replace(read, weight=fold_stencils(read.weight, stencils), stencils=None)
 
 
-def _sizes(weights: NetWeights, level: LevelWeights, products: str) -> NetPlan:
-    hidden, channels = weights.first.shape[:2]
-    wide = min(power(hidden, SMALLEST), _widest(weights, level, products))
+def _sizes(weights: NetWeights, level: LevelWeights, products: str) -> NetPlan | DeepPlan:
+    widest = _widest(weights, level, products)
+    first, *_ = weights.layers
+    reads = [_net(one, first.activation, widest, products) for one in weights.reads]
+    if not weights.deep:
+        return reads[0]
+    given = reads[0].hidden, reads[0].wide
+    block = power(level.channels, SMALLEST)
+    layers = layer_plans(weights.layers, given, block, widest, DEEPEST[products])
+    return DeepPlan(tuple(reads), layers)
+
+
+def _numbers(net: NetPlan | DeepPlan) -> int:
+    """Return how many numbers of a net are in the part of first layers."""
+    if isinstance(net, NetPlan):
+        return net.rows * net.hidden
+    return sum(map(_numbers, net.reads)) + sum(one.rows * one.outputs for one in net.layers)
+
+
+def _net(read: ReadWeights, activation: str, widest: int, products: str) -> NetPlan:
+    hidden, channels = read.weight.shape[:2]
+    wide = min(power(hidden, SMALLEST), widest)
     hidden = -(-hidden // wide) * wide
     net = NetPlan(
-        field=weights.field,
+        activation=activation,
+        field=read.field,
         channels=channels,
         block=power(channels),
         stencils=0,
@@ -210,31 +282,39 @@ def _sizes(weights: NetWeights, level: LevelWeights, products: str) -> NetPlan:
         handed=hidden,
         ahead=0,
     )
-    if weights.stencils is None:
+    if read.stencils is None:
         return net._replace(rows=-(-(TAPS * net.block + 1) // net.tall) * net.tall)
-    units, rest = divmod(len(weights.first), wide)
+    units, rest = divmod(len(read.weight), wide)
     hidden = units * wide + (power(rest, SMALLEST) if rest else 0)
-    net = net._replace(
-        block=power(channels, SMALLEST), stencils=len(weights.stencils), hidden=hidden
-    )
-    rows = perceived(net) + 1 + -(-weights.stencils.numel() // hidden)
+    net = net._replace(block=power(channels, SMALLEST), stencils=len(read.stencils), hidden=hidden)
+    rows = perceived(net) + 1 + -(-read.stencils.numel() // hidden)
     return net._replace(rows=rows, handed=perceived(net))
 
 
-def _first(weights: NetWeights, net: NetPlan) -> Tensor:
+def _deep(weights: NetWeights, net: DeepPlan) -> list[Tensor]:
+    """Return the layers of a deep net, each with its bias; that of the first stands once."""
+    biases = [weights.bias, *(torch.zeros_like(weights.bias) for _ in net.reads[1:])]
+    reads = zip(weights.reads, biases, net.reads, strict=True)
+    return [
+        *(_first(read, bias, plan) for read, bias, plan in reads),
+        *(layer_matrix(*each) for each in zip(weights.layers, net.layers, strict=True)),
+    ]
+
+
+def _first(read: ReadWeights, bias: Tensor, net: NetPlan) -> Tensor:
     """Return a first layer, its bias and its stencils, `(rows, hidden)`."""
-    hidden, channels = weights.first.shape[:2]
-    each = weights.first.flatten(2).permute(2, 1, 0)  # (taps or stencils, C, hidden)
+    hidden, channels = read.weight.shape[:2]
+    each = read.weight.flatten(2).permute(2, 1, 0)  # (taps or stencils, C, hidden)
     matrix = F.pad(each, (0, net.hidden - hidden, 0, net.block - channels)).flatten()
-    parts = [matrix, F.pad(weights.first_bias, (0, net.hidden - hidden))]
-    if weights.stencils is not None:
-        parts.append(weights.stencils.flatten().to(matrix))
+    parts = [matrix, F.pad(bias, (0, net.hidden - hidden))]
+    if read.stencils is not None:
+        parts.append(read.stencils.flatten().to(matrix))
     laid = torch.cat(parts)
     return F.pad(laid, (0, net.rows * net.hidden - len(laid)))
 
 
-def _last(weights: NetWeights, net: NetPlan, block: int) -> Tensor:
+def _last(layer: LayerWeights, net: NetPlan, block: int) -> Tensor:
     """Return a last layer and its bias, `(hidden + 1, block)`."""
-    channels, hidden = weights.last.shape
-    matrix = F.pad(weights.last.T, (0, block - channels, 0, net.hidden - hidden))
-    return torch.cat([matrix, F.pad(weights.last_bias, (0, block - channels)).unsqueeze(0)])
+    channels, hidden = layer.weight.shape
+    matrix = F.pad(layer.weight.T, (0, block - channels, 0, net.hidden - hidden))
+    return torch.cat([matrix, F.pad(layer.bias, (0, block - channels)).unsqueeze(0)])

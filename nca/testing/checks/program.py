@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nca.backends.lowering import FusedScale, FusedTerm, lower
 from nca.engine.context import RuleContext
-from nca.engine.program import NotDeclared, Program
+from nca.engine.program import ACTIVATIONS, Correlation, NotDeclared, Program
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.engine.topology import TORUS
@@ -73,12 +73,20 @@ def _computed(formula: FusedTerm, context: RuleContext, state: State) -> Tensor:
     """Return what a formula stands for."""
     if isinstance(formula, FusedScale):
         return formula.factor * state[OWN]
-    kernel = formula.correlation
+    sums = [_correlated(one.correlation, context, state) for one in formula.reads]
+    shape = (-1, *(1,) * context.axes)
+    now = torch.stack(sums).sum(dim=0) + formula.bias.view(shape)
+    for layer in formula.layers:
+        function = ACTIVATIONS.get(layer.activation)
+        now = torch.einsum("oi,bi...->bo...", layer.weight, function(now) if function else now)
+        now = now + layer.bias.view(shape)
+    return now
+
+
+def _correlated(kernel: Correlation, context: RuleContext, state: State) -> Tensor:
     level = state[context.level(kernel.level).name]
     shown = kernel.cell_map(level) if kernel.cell_map else level
-    hidden = torch.relu(TORUS.correlate(shown, kernel.weight, kernel.bias))
-    change = torch.einsum("oh,bh...->bo...", formula.weight, hidden)
-    return change + formula.bias.view(-1, *(1,) * context.axes)
+    return TORUS.correlate(shown, kernel.weight)
 
 
 def _no_program(harness: Harness) -> str:
