@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,22 +30,46 @@ import nca.backends.fused
 from nca.backends.triton.launch import Launch
 from nca.checkpoint.find import benchmarks, recipes
 from nca.checkpoint.read import read_recipe
+from nca.engine.program import Activation, Term
 from nca.registry.discovery import discover
 from nca_plugins.glom.mean import Fade
 from nca_plugins.glom.nets import BottomUp, Lateral
 from nca_plugins.growing import Growing
+from nca_plugins.self_classifying import SelfClassifying
 
 RECIPES = "recipes"
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 SEEN: set[tuple[str, str, str]] = set()
 
 
+class Bent(nca.UpdateRule):
+    """A rule whose hidden units have another activation."""
+
+    def __init__(self, rule: nca.UpdateRule, activation: Activation) -> None:
+        super().__init__()
+        self.rule, self.activation, self.reads = rule, activation, rule.reads
+
+    def program(self) -> nca.Program:
+        terms = self.rule.program().terms
+        return nca.Program(tuple(map(self._bent, terms)))
+
+    def _bent(self, term: Term) -> Term:
+        if not isinstance(term, nca.MLPTerm):
+            return term
+        bent = [
+            replace(layer, activation=self.activation) if layer.activation == "relu" else layer
+            for layer in term.layers
+        ]
+        return replace(term, layers=tuple(bent))
+
+
 def everything(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
-    """Return all that a step can hold, in small, with one or two nets."""
+    """Return all that a step can hold, in small, with one or two nets beside a deep one."""
     layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16)])
     place = nca.RuleContext(layout, "body")
     both = Lateral(place, hidden=9, shown="squashed"), BottomUp(place, hidden=9)
-    rules = [*both[:nets], Fade(learned=True)]
+    deep = Bent(SelfClassifying(place, perceive=9, hidden=9), "gelu")
+    rules = [*both[:nets], deep, Fade(learned=True)]
     return nca.Automaton(
         layout,
         {"body": rules},
@@ -60,6 +85,35 @@ def widest() -> nca.Automaton:
     return nca.Automaton(layout, {"body": [Growing(nca.RuleContext(layout, "body"), hidden=256)]})
 
 
+def tapping(activation: Activation) -> nca.Automaton:
+    """Return a net that reads tap by tap, with an activation."""
+    layout = nca.Layout([nca.Level("body", 16)])
+    rule = Lateral(nca.RuleContext(layout, "body"), hidden=128)
+    return nca.Automaton(layout, {"body": [Bent(rule, activation)]}, fire_rate=0.5)
+
+
+def glom(activation: Activation) -> nca.Automaton:
+    """Return many nets with an activation."""
+    automaton = benchmark("glom_small")()
+    for name, rules in automaton.rules.items():
+        automaton.rules[name] = torch.nn.ModuleList([Bent(rule, activation) for rule in rules])
+    return automaton
+
+
+def perceiving(activation: Activation) -> nca.Automaton:
+    """Return a net behind stencils with an activation: registers hold hardly more."""
+    layout = nca.Layout([nca.Level("body", 16)])
+    rule = Growing(nca.RuleContext(layout, "body"), hidden=96)
+    return nca.Automaton(layout, {"body": [Bent(rule, activation)]}, fire_rate=0.5)
+
+
+def deep(channels: int, hidden: int, activation: Activation) -> nca.Automaton:
+    """Return a net over two levels with two hidden layers."""
+    layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", channels)])
+    rule = SelfClassifying(nca.RuleContext(layout, "body"), perceive=hidden, hidden=hidden)
+    return nca.Automaton(layout, {"body": [Bent(rule, activation)]}, fire_rate=0.5)
+
+
 def benchmark(name: str) -> Callable[[], nca.Automaton]:
     """Return a case of `nca bench`."""
     return lambda: read_recipe(str(benchmarks()[name])).automaton()
@@ -73,6 +127,13 @@ AUTOMATA: dict[str, Callable[[], nca.Automaton]] = {
     "glom_small": benchmark("glom_small"),
     "glom_large": benchmark("glom_large"),
     "widest": widest,
+    "taps_gelu": lambda: tapping("gelu"),
+    "taps_silu": lambda: tapping("silu"),
+    "stencils_gelu": lambda: perceiving("gelu"),
+    "stencils_silu": lambda: perceiving("silu"),
+    "glom_gelu": lambda: glom("gelu"),
+    "deep": lambda: deep(16, 80, "gelu"),
+    "deep_wide": lambda: deep(128, 256, "sine"),
 }
 
 

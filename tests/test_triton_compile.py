@@ -32,15 +32,23 @@ OTHERS = {"clear_dead", "squash_levels"}
 TARGETS = {80: "sm_80", 90: "sm_90a"}
 FEW = ("cleared", "frozen")
 """All that a step can hold, in small."""
-WHOLE = ("growing", "texture", "glom_small", "glom_large", "widest")
-SOME = {80: ("growing", "texture", "glom_small"), 90: ("growing", "glom_large", "widest")}
+LAYERS = ("taps_gelu", "taps_silu", "stencils_gelu", "stencils_silu", "deep", "deep_wide")
+"""Activations that take most registers, and several hidden layers."""
+WHOLE = ("growing", "texture", "glom_small", "glom_large", "widest", "glom_gelu", *LAYERS)
+SOME = {
+    80: ("growing", "texture", "glom_small", "deep"),
+    90: ("growing", "glom_large", "widest", "stencils_gelu"),
+}
 """What compiles for a card where one card is asked for."""
-SPLIT = ("growing", "texture")
+SPLIT = ("growing", "texture", "taps_gelu", "deep")
 """What compiles with products of float32 by tf32x3, too."""
 
 
 SUMS = {"hidden_gradients", "first_gradients"}
-RECIPES = {"growing", "growing_evolved", "texture", "glom_mnist", "glom_mnist_large"}
+RECIPES = {
+    *("growing", "growing_evolved", "texture"),
+    *("glom_mnist", "glom_mnist_large", "self_classifying_mnist"),
+}
 """Some of the recipes whose steps can be fused."""
 
 

@@ -9,6 +9,7 @@ from fused_case import (
     assert_reduced_products_are_near,
     assert_same_future,
     end_and_gradients,
+    layered,
     one_net,
     state_of,
     three_levels,
@@ -40,6 +41,15 @@ def test_a_realistic_step_on_a_gpu():
     assert_same_future(automaton, state_of(automaton, 8, (72, 71), 1), gradients_near=1e-3)
     automaton = three_levels(fire_rate=0.5, noise=Noise(0.1))
     assert_same_future(automaton, state_of(automaton, 8, (29, 28), 1), gradients_near=1e-3)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "tanh", "sine"])
+@pytest.mark.parametrize(("hidden", "stencils"), [((128,), True), ((80, 80), False)])
+def test_hidden_layers_of_any_activation_on_a_gpu(hidden, stencils, activation):
+    automaton = layered(
+        16, hidden, activation, stencils, fire_rate=0.5, alive=Alive("body", 3, 0.1)
+    )
+    assert_same_future(automaton, state_of(automaton, 4, (41, 40), 1), gradients_near=1e-3)
 
 
 def test_a_rollout_of_20_steps_on_a_gpu():
@@ -85,7 +95,14 @@ def bits(automaton: Automaton, state: State, graphs: RolloutGraphs | None, steps
 
 
 @pytest.mark.parametrize("reduced", [False, True])
-@pytest.mark.parametrize("made", [large, lambda: three_levels(fire_rate=0.5, noise=Noise(0.1))])
+@pytest.mark.parametrize(
+    "made",
+    [
+        large,
+        lambda: three_levels(fire_rate=0.5, noise=Noise(0.1)),
+        lambda: layered(16, (80, 80), "gelu", False, fire_rate=0.5),
+    ],
+)
 def test_replayed_graphs_have_the_bits_of_their_launches_on_a_gpu(made, reduced):
     recorded = []
 
