@@ -1,6 +1,7 @@
 """The fused step takes the plain step's place on a card; see `test_triton.py` for the host."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,10 +15,12 @@ from fused_case import (
     three_levels,
 )
 
-from nca import Alive, Automaton, Noise, State
+from nca import SILENT, Alive, Automaton, Noise, Recipe, State
 from nca.backends.fused import FusedStepper
 from nca.backends.triton import RolloutGraphs
 from nca.backends.triton.graphs import record_graph
+from nca.training.gradient_descent import GradientDescent
+from nca.training.learner import Learner
 
 pytest.importorskip("triton")
 pytestmark = pytest.mark.gpu
@@ -129,3 +132,20 @@ def test_nothing_waits_for_a_gpu_in_a_rollout_and_its_gradient():
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert first["body"].grad is not None
+
+
+def test_nothing_waits_for_a_gpu_in_an_iteration_of_training():
+    recipe = Path(__file__).parents[1] / "recipes" / "growing_conditional.toml"
+    parsed = Recipe.parse(recipe.read_text(), name="growing_conditional", folder=recipe.parent)
+    learner = Learner.build(parsed, torch.device("cuda"), None, SILENT)
+    descent = GradientDescent(learner)
+    before = torch.cuda.get_sync_debug_mode()
+    for mode in (before, before, before, "error"):  # what is compiled, checked and recorded is so
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            update = descent.look()
+            descent.move(update)
+            learner.iteration += 1
+        finally:
+            torch.cuda.set_sync_debug_mode(before)
+    assert update.loss.isfinite()
