@@ -40,7 +40,7 @@ SPLIT = ("growing", "texture")
 
 
 SUMS = {"hidden_gradients", "first_gradients"}
-RECIPES = {"growing", "growing_evolved", "texture", "glom_mnist", "glom_mnist_large"}
+RECIPES = {"growing", "growing_evolved", "texture", "glom_mnist", "glom_mnist_large", "glom_parts"}
 """Some of the recipes whose steps can be fused."""
 
 
