@@ -64,6 +64,14 @@ def widest() -> nca.Automaton:
     return nca.Automaton(layout, {"body": [Growing(place, hidden=256), ConsensusStep(place)]})
 
 
+def attending() -> nca.Automaton:
+    """Return as many channels where cells attend to each other, by two levels, and no more."""
+    layout = nca.Layout([nca.Level("body", 128), nca.Level("top", 128)])
+    attention = Attention(learned=True, lookahead=0.5)
+    rule = ConsensusStep(nca.RuleContext(layout, "body"), attention=attention)
+    return nca.Automaton(layout, {"body": [rule]})
+
+
 def benchmark(name: str) -> Callable[[], nca.Automaton]:
     """Return a case of `nca bench`."""
     return lambda: read_recipe(str(benchmarks()[name])).automaton()
@@ -77,6 +85,7 @@ AUTOMATA: dict[str, Callable[[], nca.Automaton]] = {
     "glom_small": benchmark("glom_small"),
     "glom_large": benchmark("glom_large"),
     "widest": widest,
+    "attending": attending,
 }
 
 

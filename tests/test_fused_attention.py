@@ -12,6 +12,7 @@ from fused_case import (
     Net,
     apart,
     assert_reduced_products_are_near,
+    attending,
     end_and_gradients,
     state_of,
 )
@@ -50,15 +51,6 @@ def assert_same_future_and_exact_gradients(
         assert apart(gradients[name].double(), wanted[name]) < NEAR, name
 
 
-def alone(channels: int, attention: Attention | None = None, **settings: Any) -> Automaton:
-    """Return a level whose cells attend to each other, and do nothing else."""
-    layout = Layout([Level("body", channels)])
-    rule = ConsensusStep(
-        RuleContext(layout, "body"), attention=attention or Attention(learned=True)
-    )
-    return Automaton(layout, {"body": [rule]}, **settings).to(DEVICE)
-
-
 def levels_that_attend(**settings: Any) -> Automaton:
     """Return levels that attend by what they and the levels above hold, an input on top.
 
@@ -95,7 +87,7 @@ def levels_that_attend(**settings: Any) -> Automaton:
     ids=["learned", "dot", "others", "narrow", "rise"],
 )
 def test_attention_alone_has_the_future_of_the_plain_step(channels, batch, size, attention):
-    automaton = alone(channels, attention, fire_rate=0.6)
+    automaton = attending(channels, attention, fire_rate=0.6)
     assert_same_future_and_exact_gradients(
         automaton, state_of(automaton, batch, size, 2**40 + 3), steps=2
     )
@@ -131,7 +123,7 @@ def test_the_weighted_mean_of_glom_is_fused(learned):
 
 
 def test_sharpness_rises_with_the_steps_of_a_state_and_then_stays():
-    automaton = alone(3, Attention("dot", 2.0, rise=4))
+    automaton = attending(3, Attention("dot", 2.0, rise=4))
     state, ends = state_of(automaton, 1, (3, 3), 2), []
     for step in (0, 3, 70):
         at = state.replace({}, step=step)
@@ -143,13 +135,13 @@ def test_sharpness_rises_with_the_steps_of_a_state_and_then_stays():
 
 
 def test_a_level_that_is_the_same_everywhere_is_at_rest_where_a_cell_attends_to_itself_alone():
-    automaton = alone(3, Attention(sharpness=1e6), fused=True)
+    automaton = attending(3, Attention(sharpness=1e6), fused=True)
     state = state_of(automaton, 1, (3, 4), 3)
     assert torch.equal(automaton.step(state)["body"], state["body"])
 
 
 def test_attention_rounds_nothing_where_products_are_reduced():
-    automaton = alone(5)
+    automaton = attending(5)
     state = state_of(automaton, 2, (3, 4), 7)
     plain, wanted = end_and_gradients(automaton, state, False)
     with torch.autocast(DEVICE, dtype=torch.bfloat16):
@@ -169,7 +161,7 @@ def test_reduced_products_of_a_net_beside_attention_are_near():
 
 
 def test_numbers_that_overflow_no_exponential():
-    automaton = alone(3, Attention("dot", 50.0, learned=True))
+    automaton = attending(3, Attention("dot", 50.0, learned=True))
     state = state_of(automaton, 1, (3, 4), 9).map(lambda level: 20 * level)
     fused, gradients = end_and_gradients(automaton, state, True)
     plain, wanted = end_and_gradients(automaton, state, False)
@@ -190,7 +182,7 @@ def test_only_asked_gradients_of_attention_are_computed():
 
 
 @pytest.mark.parametrize(
-    ("made", "nets"), [(lambda: alone(3), {}), (levels_that_attend, {"first_gradients": 3})]
+    ("made", "nets"), [(lambda: attending(3), {}), (levels_that_attend, {"first_gradients": 3})]
 )
 def test_attention_adds_no_launch_to_a_step_or_to_its_gradient(made, nets, monkeypatch):
     started: Counter[str] = Counter()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from fused_case import DEVICE, Net, one_net, state_of
+from fused_case import DEVICE, Net, attending, one_net, state_of
 from torch import Tensor
 
 from nca import Alive, Automaton, Layout, Level, Noise, RuleContext, State
@@ -17,7 +17,6 @@ from nca.backends.triton.forward import ForwardLaunches
 from nca.backends.triton.graphs import RolloutGraphs, powers
 from nca.backends.triton.launch import Launch
 from nca_plugins.glom.attention import Attention
-from nca_plugins.glom.mean import ConsensusStep
 
 pytest.importorskip("triton")
 
@@ -62,12 +61,9 @@ def mapped() -> Automaton:
     return Automaton(layout, rules).to(DEVICE)
 
 
-def attending() -> Automaton:
+def sharper() -> Automaton:
     """Return a level whose cells attend to each other, more sharply with each step."""
-    layout = Layout([Level("body", 3)])
-    sharper = Attention(learned=True, rise=9)
-    rule = ConsensusStep(RuleContext(layout, "body"), attention=sharper)
-    return Automaton(layout, {"body": [rule]}, fire_rate=0.7).to(DEVICE)
+    return attending(3, Attention(learned=True, rise=9), fire_rate=0.7)
 
 
 def stepped(
@@ -100,7 +96,7 @@ def test_any_number_of_steps_is_a_sum_of_powers_of_two(steps, found):
 
 
 @pytest.mark.parametrize(
-    ("made", "ahead", "back"), [(cleared, 2, 3), (mapped, 2, 4), (attending, 1, 2)]
+    ("made", "ahead", "back"), [(cleared, 2, 3), (mapped, 2, 4), (sharper, 1, 2)]
 )
 def test_what_is_recorded_serves_other_weights_seeds_steps_and_samples(
     made, ahead, back, monkeypatch

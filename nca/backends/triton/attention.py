@@ -18,9 +18,13 @@ import triton
 import triton.language as tl
 
 from nca.backends.triton.perceive import tap_rows
+from nca.backends.triton.plan import MANY, TAPS
 
-_TAPS = tl.constexpr(9)
+_TAPS = tl.constexpr(TAPS)
 _COLUMNS = tl.constexpr(16)
+_MANY = tl.constexpr(MANY)
+"""Channels from which on one neighbour at a time is read, since registers hold no more; of fewer,
+three are on their way at once."""
 
 
 @triton.jit
@@ -39,15 +43,16 @@ def _agreement(
     AGREEING: tl.constexpr = LEVEL.attentions[N].levels[K]
     CHANNELS: tl.constexpr = AGREEING.channels
     BLOCK: tl.constexpr = AGREEING.block
+    AHEAD: tl.constexpr = 3 if BLOCK < _MANY else 1
     channel = tl.arange(0, BLOCK)[None, :]
     there = inside & (channel < CHANNELS)
     own = tl.load(field + row.to(tl.int64) * CHANNELS + channel, mask=there, other=0.0)
     if ATTENTION.cosine:
         own *= _over_length(own, ATTENTION.tiny)
     column = tl.arange(0, _COLUMNS)[None, :]
-    for down in range(3):
-        for right in tl.static_range(3):
-            tap = 3 * down + right
+    for part in range(_TAPS // AHEAD):
+        for n in tl.static_range(AHEAD):
+            tap = AHEAD * part + n
             at = tap_rows(row, tap, height, width, 1).to(tl.int64)
             seen = tl.load(field + at * CHANNELS + channel, mask=there, other=0.0)
             agreement = tl.sum(own * seen, axis=1, keep_dims=True)
@@ -101,6 +106,7 @@ def attended(
 ):  # fmt: skip
     """Return a share of the way to the mean of the cells that are attended to, `(M, C)`."""
     BLOCK: tl.constexpr = LEVEL.block
+    AHEAD: tl.constexpr = 3 if BLOCK < _MANY else 1
     numbers = weights + LEVEL.attentions[N].numbers
     energy = _energy(fields, row, inside, height, width, LEVEL, N, TILE)
     sharpness = tl.load(numbers + 1) * _risen(draw, LEVEL, N)
@@ -110,9 +116,9 @@ def attended(
     there = inside & (channel < LEVEL.channels)
     column = tl.arange(0, _COLUMNS)[None, :]
     way = tl.zeros((TILE, BLOCK), tl.float32)
-    for down in range(3):
-        for right in tl.static_range(3):
-            tap = 3 * down + right
+    for part in range(_TAPS // AHEAD):
+        for n in tl.static_range(AHEAD):
+            tap = AHEAD * part + n
             at = tap_rows(row, tap, height, width, 1).to(tl.int64)
             seen = tl.load(field + at * LEVEL.channels + channel, mask=there, other=0.0)
             share = tl.sum(tl.where(column == tap, attention, 0.0), axis=1, keep_dims=True)
@@ -133,20 +139,22 @@ def hand_attention(
     Returns:
         Their parts of the gradients of rate and sharpness, `(M, 1)` each; 0 outside of the grid.
     """
+    BLOCK: tl.constexpr = LEVEL.block
+    AHEAD: tl.constexpr = 3 if BLOCK < _MANY else 1
     numbers = weights + LEVEL.attentions[N].numbers
     rate, risen = tl.load(numbers), _risen(draw, LEVEL, N)
     sharpness = tl.load(numbers + 1) * risen
     energy = _energy(fields, row, inside, height, width, LEVEL, N, TILE)
     attention = _attention(energy, sharpness, LEVEL.attentions[N].itself)
     field = fields[LEVEL.field]
-    channel = tl.arange(0, LEVEL.block)[None, :]
+    channel = tl.arange(0, BLOCK)[None, :]
     there = inside & (channel < LEVEL.channels)
     own = tl.load(field + row.to(tl.int64) * LEVEL.channels + channel, mask=there, other=0.0)
     column = tl.arange(0, _COLUMNS)[None, :]
     pulls = tl.zeros((TILE, _COLUMNS), tl.float32)
-    for down in range(3):
-        for right in tl.static_range(3):
-            tap = 3 * down + right
+    for part in range(_TAPS // AHEAD):
+        for n in tl.static_range(AHEAD):
+            tap = AHEAD * part + n
             at = tap_rows(row, tap, height, width, 1).to(tl.int64)
             seen = tl.load(field + at * LEVEL.channels + channel, mask=there, other=0.0)
             pull = tl.sum(slope * (seen - own), axis=1, keep_dims=True)

@@ -152,7 +152,7 @@ class _StepGradient:
         plan, options = inputs.weights.plan, program_options(inputs.weights)
         constants, tiles, work_on = inputs.constants, inputs.tiles(), units(plan)
         products = hidden_products(inputs.weights)
-        self._nets, self._folded = bool(work_on.count), bool(of_weights and folded(work_on).units)
+        self._nets, self._folded = bool(work_on.total), bool(of_weights and folded(work_on).units)
         self._of_hidden = Launch(
             hidden_gradients,
             _hidden_grid(inputs),
@@ -232,7 +232,7 @@ def of_fields(found: Mapping[int, Tensor], wanted: Sequence[bool]) -> list[Tenso
 
 def _hidden_grid(inputs: RolloutInputs) -> Grid:
     """Return how many programs compute what nets hand on: parts of the sums, units."""
-    count = units(inputs.weights.plan).count
+    count = units(inputs.weights.plan).total
     return _programs(inputs.tiles(hidden_products(inputs.weights)), count), count, 1
 
 

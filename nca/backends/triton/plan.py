@@ -277,7 +277,7 @@ class Units(NamedTuple):
     attending: tuple[Attending, ...] = ()
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many there are in all."""
         return len(self.units) + len(self.attending)
 
