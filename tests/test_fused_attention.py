@@ -83,8 +83,9 @@ def levels_that_attend(**settings: Any) -> Automaton:
         (20, 1, (2, 3), Attention("dot", 0.2, itself=False, learned=True)),
         (4, 2, (1, 4), Attention(itself=False)),
         (16, 1, (5, 2), Attention(sharpness=8.0, learned=True, rise=3)),
+        (40, 2, (5, 7), Attention("dot", 0.2, learned=True)),
     ],
-    ids=["learned", "dot", "others", "narrow", "rise"],
+    ids=["learned", "dot", "others", "narrow", "rise", "many channels and tiles"],
 )
 def test_attention_alone_has_the_future_of_the_plain_step(channels, batch, size, attention):
     automaton = attending(channels, attention, fire_rate=0.6)

@@ -22,7 +22,7 @@ from nca.backends.triton.plan import MANY, TAPS
 
 _TAPS = tl.constexpr(TAPS)
 _COLUMNS = tl.constexpr(16)
-_MANY = tl.constexpr(MANY)
+MANY_CHANNELS = tl.constexpr(MANY)
 """Channels from which on one neighbour at a time is read, since registers hold no more; of fewer,
 three are on their way at once."""
 
@@ -43,7 +43,7 @@ def _agreement(
     AGREEING: tl.constexpr = LEVEL.attentions[N].levels[K]
     CHANNELS: tl.constexpr = AGREEING.channels
     BLOCK: tl.constexpr = AGREEING.block
-    AHEAD: tl.constexpr = 3 if BLOCK < _MANY else 1
+    AHEAD: tl.constexpr = 3 if BLOCK < MANY_CHANNELS else 1
     channel = tl.arange(0, BLOCK)[None, :]
     there = inside & (channel < CHANNELS)
     own = tl.load(field + row.to(tl.int64) * CHANNELS + channel, mask=there, other=0.0)
@@ -63,7 +63,7 @@ def _agreement(
 
 
 @triton.jit
-def _energy(
+def energy_of(
     fields, row, inside, height, width,
     LEVEL: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
@@ -106,9 +106,9 @@ def attended(
 ):  # fmt: skip
     """Return a share of the way to the mean of the cells that are attended to, `(M, C)`."""
     BLOCK: tl.constexpr = LEVEL.block
-    AHEAD: tl.constexpr = 3 if BLOCK < _MANY else 1
+    AHEAD: tl.constexpr = 3 if BLOCK < MANY_CHANNELS else 1
     numbers = weights + LEVEL.attentions[N].numbers
-    energy = _energy(fields, row, inside, height, width, LEVEL, N, TILE)
+    energy = energy_of(fields, row, inside, height, width, LEVEL, N, TILE)
     sharpness = tl.load(numbers + 1) * _risen(draw, LEVEL, N)
     attention = _attention(energy, sharpness, LEVEL.attentions[N].itself)
     field = fields[LEVEL.field]
@@ -128,7 +128,7 @@ def attended(
 
 @triton.jit
 def hand_attention(
-    fields, slope, weights, out, row, inside, draw, size, count, height, width,
+    field, energy, slope, weights, out, row, inside, draw, size, count, height, width,
     LEVEL: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Write what cells hand to those that they attend to.
@@ -140,13 +140,11 @@ def hand_attention(
         Their parts of the gradients of rate and sharpness, `(M, 1)` each; 0 outside of the grid.
     """
     BLOCK: tl.constexpr = LEVEL.block
-    AHEAD: tl.constexpr = 3 if BLOCK < _MANY else 1
+    AHEAD: tl.constexpr = 3 if BLOCK < MANY_CHANNELS else 1
     numbers = weights + LEVEL.attentions[N].numbers
     rate, risen = tl.load(numbers), _risen(draw, LEVEL, N)
     sharpness = tl.load(numbers + 1) * risen
-    energy = _energy(fields, row, inside, height, width, LEVEL, N, TILE)
     attention = _attention(energy, sharpness, LEVEL.attentions[N].itself)
-    field = fields[LEVEL.field]
     channel = tl.arange(0, BLOCK)[None, :]
     there = inside & (channel < LEVEL.channels)
     own = tl.load(field + row.to(tl.int64) * LEVEL.channels + channel, mask=there, other=0.0)

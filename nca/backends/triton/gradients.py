@@ -6,7 +6,7 @@ Legend: M rows of a tile, K rows of a first layer, N hidden units, C channels.
 import triton
 import triton.language as tl
 
-from nca.backends.triton.attention import hand_attention, of_attended
+from nca.backends.triton.attention import MANY_CHANNELS, energy_of, hand_attention, of_attended
 from nca.backends.triton.draws import draw_of, fires
 from nca.backends.triton.perceive import (
     dot,
@@ -194,17 +194,21 @@ def _of_attention(
     NUMBER: tl.constexpr = WORK.attending[N].number
     ATTENTION: tl.constexpr = LEVEL.attentions[NUMBER]
     on = attended + count.to(tl.int64) * (18 * ATTENTION.ahead)
-    of_rate = tl.zeros((TILE, 1), tl.float32)
+    # of many channels half of the rows at once, since registers hold no more
+    PARTS: tl.constexpr = 2 if LEVEL.block >= MANY_CHANNELS else 1
+    ROWS: tl.constexpr = TILE // PARTS
+    of_rate = tl.zeros((ROWS, 1), tl.float32)
     of_sharpness = of_rate
-    for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
-        row, inside = tile_rows(tile, count, TILE)
+    for tile in range(tl.program_id(0), PARTS * tiles, tl.num_programs(0)):
+        row, inside = tile_rows(tile, count, ROWS)
+        energy = energy_of(fields, row, inside, height, width, LEVEL, NUMBER, ROWS)
         _, slope = _gradient(
             gradient, mask, samples, draw, chance, size, row, inside, height, width,
             LEVEL, FIRE, FROZEN, CLEARED,
         )  # fmt: skip
         first, second = hand_attention(
-            fields, slope, weights, on, row, inside, draw, size, count, height, width,
-            LEVEL, NUMBER, TILE,
+            fields[LEVEL.field], energy, slope, weights, on, row, inside, draw, size,
+            count, height, width, LEVEL, NUMBER, ROWS,
         )  # fmt: skip
         of_rate += first
         of_sharpness += second
