@@ -5,6 +5,8 @@ from torch import Tensor
 
 from nca import Automaton, Layout, Level, RuleContext, State, UpdateRule, View
 from nca.engine.program import Correlation, DecayTerm, Layer, MLPTerm, Program, Squash
+from nca_plugins.glom.attention import Attention
+from nca_plugins.glom.mean import ConsensusStep
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NEAR = 1e-5
@@ -68,6 +70,14 @@ def one_net(channels: int = 5, hidden: int = 12, **settings: object) -> Automato
         torch.manual_seed(0)
         net = Net(RuleContext(layout, "body"), hidden)
     return Automaton(layout, {"body": [net]}, **settings).to(DEVICE)
+
+
+def attending(channels: int, attention: Attention | None = None, **settings: object) -> Automaton:
+    """Return a level whose cells attend to each other, and do nothing else."""
+    layout = Layout([Level("body", channels)])
+    attention = attention or Attention(learned=True)
+    rule = ConsensusStep(RuleContext(layout, "body"), attention=attention)
+    return Automaton(layout, {"body": [rule]}, **settings).to(DEVICE)
 
 
 def three_levels(**settings: object) -> Automaton:

@@ -41,7 +41,7 @@ def test_right_steps_pass_and_are_tried_once(monkeypatch):
     assert matches(automaton)
 
 
-@pytest.mark.parametrize("recipe", ["growing_lizard", "texture", "glom_mnist"])
+@pytest.mark.parametrize("recipe", ["growing_lizard", "texture", "glom_mnist", "glom_parts"])
 def test_right_steps_of_recipes_pass_in_bfloat16(recipe, monkeypatch):
     monkeypatch.setattr(device_check, "_fault_of_rollout", lambda *_: "")  # bounds are of a step
     assert matches(read_recipe(recipe).automaton().to(DEVICE), reduced=True)

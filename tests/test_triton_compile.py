@@ -32,15 +32,18 @@ OTHERS = {"clear_dead", "squash_levels"}
 TARGETS = {80: "sm_80", 90: "sm_90a"}
 FEW = ("cleared", "frozen")
 """All that a step can hold, in small."""
-WHOLE = ("growing", "texture", "glom_small", "glom_large", "widest")
-SOME = {80: ("growing", "texture", "glom_small"), 90: ("growing", "glom_large", "widest")}
+WHOLE = ("growing", "texture", "glom_small", "glom_large", "widest", "attending")
+SOME = {
+    80: ("growing", "texture", "glom_small", "attending"),
+    90: ("growing", "glom_large", "widest"),
+}
 """What compiles for a card where one card is asked for."""
 SPLIT = ("growing", "texture")
 """What compiles with products of float32 by tf32x3, too."""
 
 
 SUMS = {"hidden_gradients", "first_gradients"}
-RECIPES = {"growing", "growing_evolved", "texture", "glom_mnist", "glom_mnist_large"}
+RECIPES = {"growing", "growing_evolved", "texture", "glom_mnist", "glom_mnist_large", "glom_parts"}
 """Some of the recipes whose steps can be fused."""
 
 
@@ -65,9 +68,10 @@ def assert_tensor_cores_are_used(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         assert line["target"] == TARGETS[line["card"]], line
         # exact products use no tensor core, for there is none of float32; what is handed on by nets
-        # that perceive through stencils is multiplied with no matrix, and others multiply nothing
+        # that perceive through stencils is multiplied with no matrix, and neither attention nor
+        # other programs multiply any
         may = line["products"] in ("reduced", "tf32x3")
-        must = may and line["program"] != "field_gradients"
+        must = may and line["program"] != "field_gradients" and line["automaton"] != "attending"
         assert must <= (line["tensor_cores"] > 0) <= may, line
 
 

@@ -9,6 +9,7 @@ from fused_case import (
     apart,
     assert_reduced_products_are_near,
     assert_same_future,
+    attending,
     end_and_gradients,
     one_net,
     state_of,
@@ -42,6 +43,12 @@ def test_a_realistic_step_on_a_gpu():
     # of five million hidden units one or two are so near relu's kink that rounding picks the slope
     assert_same_future(automaton, state_of(automaton, 8, (72, 71), 1), gradients_near=1e-3)
     automaton = three_levels(fire_rate=0.5, noise=Noise(0.1))
+    assert_same_future(automaton, state_of(automaton, 8, (29, 28), 1), gradients_near=1e-3)
+
+
+def test_attention_on_a_gpu():
+    automaton = attending(16, fire_rate=0.5, alive=Alive("body", 3, 0.1))
+    # the gradient of sharpness is small beside the numbers that it sums up
     assert_same_future(automaton, state_of(automaton, 8, (29, 28), 1), gradients_near=1e-3)
 
 
@@ -88,7 +95,11 @@ def bits(automaton: Automaton, state: State, graphs: RolloutGraphs | None, steps
 
 
 @pytest.mark.parametrize("reduced", [False, True])
-@pytest.mark.parametrize("made", [large, lambda: three_levels(fire_rate=0.5, noise=Noise(0.1))])
+@pytest.mark.parametrize(
+    "made",
+    [large, lambda: three_levels(fire_rate=0.5, noise=Noise(0.1)), lambda: attending(16)],
+    ids=["large", "levels", "attending"],
+)
 def test_replayed_graphs_have_the_bits_of_their_launches_on_a_gpu(made, reduced):
     recorded = []
 

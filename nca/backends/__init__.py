@@ -31,9 +31,10 @@ one for an automaton and a state; `nca bench RECIPE` times them beside each othe
   CUDA graphs of 1, 2, 4, ... steps, which hold up to twice its states on the device; where they do
   not have the bits of their launches, a warning says so, and none is replayed. `lowering` says what
   fits: two axes, torus, float32 states, levels of one size, at most 128 channels, 3x3 kernels, one
-  hidden layer with relu. Two hidden layers, attention, other activations, and dropout in training
-  take the plain step, and so do parts of a shared grid. There are no second derivatives and no
-  `torch.func.vmap` through a fused step: `fused=False` for those.
+  hidden layer with relu, attention to a 3x3 neighbourhood. Two hidden layers, nets that read
+  neighbours scaled by attention, other activations, and dropout in training take the plain step,
+  and so do parts of a shared grid. There are no second derivatives and no `torch.func.vmap` through
+  a fused step: `fused=False` for those.
   `nca.why_not_fused(automaton, state)` says what stands in the way. `triton` holds the programs,
   which compile with Triton 3.5 to 3.8, those of torch 2.9 and later; `device_check` compares them
   with the plain step the first time on a device. Fixed stencils are perceived before the hidden

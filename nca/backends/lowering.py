@@ -9,6 +9,7 @@ from torch import Tensor
 from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
     AttentionTerm,
+    AttentionWeights,
     CellMap,
     Correlation,
     DecayTerm,
@@ -71,7 +72,20 @@ class FusedScale:
     factor: Tensor | float
 
 
-FusedTerm: TypeAlias = FusedMLP | FusedScale
+@dataclass(frozen=True)
+class FusedAttention:
+    """A share of the way to the mean of the neighbours, weighed by attention.
+
+    Attributes:
+        rate: The share, a number or `()`.
+        weights: How much each neighbour counts.
+    """
+
+    rate: Tensor | float
+    weights: AttentionWeights
+
+
+FusedTerm: TypeAlias = FusedMLP | FusedScale | FusedAttention
 
 
 def lower(program: Program | NotDeclared) -> list[FusedTerm] | str:
@@ -91,8 +105,10 @@ def _lowered(term: Term) -> FusedTerm | str:
     match term:
         case DecayTerm(rate):
             return FusedScale(-rate)
-        case AttentionTerm():
-            return "attends to its neighbours"
+        case AttentionTerm(_, weights) if weights.radius != 1:
+            return f"attends to neighbours up to {weights.radius} cells away, and not 1"
+        case AttentionTerm(rate, weights):
+            return FusedAttention(rate, weights)
         case TableTerm() | GatesTerm():
             return "is a table or a network of logic gates"
         case MLPTerm(_, layers) if any(layer.dropout for layer in layers):
@@ -119,7 +135,7 @@ def _lowered(term: Term) -> FusedTerm | str:
                 _or_zeros(last.bias, len(last.weight), bias),
             )
         case MLPTerm((Correlation(),)):
-            return "attends to its neighbours"
+            return "reads neighbours that attention has scaled"
         case MLPTerm():
             return "perceives more than one level in one net"
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from nca.backends.triton.forward import Squashing
 from nca.backends.triton.inputs import RolloutHistory, RolloutInputs
 from nca.backends.triton.launch import Grid, Launch
-from nca.backends.triton.plan import StepPlan, Target, Targets, folded, targets, units
+from nca.backends.triton.plan import TAPS, StepPlan, Target, Targets, folded, targets, units
 from nca.backends.triton.step import (
     first_options,
     hidden_options,
@@ -35,10 +35,11 @@ class GradientSums:
 
     Attributes:
         firsts: Parts of the gradients of the first layers.
-        lasts: Parts of those of the last layers.
+        lasts: Parts of those of the last layers, and of rate and sharpness of attention.
         shares: Parts of those of the shares that levels add of themselves.
         fields: The gradients of fields that no step writes, `(B, H, W, C)` each.
         handed: Room for what all nets hand in one step to the cells that they read.
+        attended: Room for what attention hands in one step to the cells attended to, float32.
     """
 
     def __init__(self, inputs: RolloutInputs, work: Targets) -> None:
@@ -49,6 +50,7 @@ class GradientSums:
         self.shares = packed.new_zeros(tiles, plan.shares)
         low = torch.bfloat16 if inputs.weights.products == "reduced" else torch.float32
         self.handed = packed.new_empty(inputs.count * plan.handed, dtype=low)
+        self.attended = packed.new_empty(2 * TAPS * inputs.count * plan.attentions)
         self.fields = {
             one.field: torch.zeros_like(inputs.rows[one.field])
             for one in work.targets
@@ -150,7 +152,7 @@ class _StepGradient:
         plan, options = inputs.weights.plan, program_options(inputs.weights)
         constants, tiles, work_on = inputs.constants, inputs.tiles(), units(plan)
         products = hidden_products(inputs.weights)
-        self._nets, self._folded = bool(work_on.units), bool(of_weights and folded(work_on).units)
+        self._nets, self._folded = bool(work_on.total), bool(of_weights and folded(work_on).units)
         self._of_hidden = Launch(
             hidden_gradients,
             _hidden_grid(inputs),
@@ -191,17 +193,15 @@ class _StepGradient:
             outs: Where the gradients of the targets before it go, or None: they are not needed.
             mask: Of the step.
         """
-        sums, handed, when = self._sums, self._sums.handed, (*self._when, number, *self._numbers)
+        sums, when = self._sums, (*self._when, number, *self._numbers)
+        given = *self._given, sums.handed, sums.attended
         if self._nets:
             parts = sums.firsts, sums.lasts
-            self._of_hidden(
-                fields, gradients, *self._given, handed, *parts, mask, *when, self._tiles
-            )
+            self._of_hidden(fields, gradients, *given, *parts, mask, *when, self._tiles)
         if outs:
-            parts = sums.shares
-            self._of_fields(fields, gradients, outs, parts, *self._given, handed, mask, *when)
+            self._of_fields(fields, gradients, outs, sums.shares, *given, mask, *when)
         if self._folded:
-            self._of_firsts(fields, handed, sums.firsts, *self._sides)
+            self._of_firsts(fields, sums.handed, sums.firsts, *self._sides)
 
 
 def work_of(inputs: RolloutInputs, wanted: Sequence[bool], *, through: bool) -> Targets:
@@ -232,7 +232,7 @@ def of_fields(found: Mapping[int, Tensor], wanted: Sequence[bool]) -> list[Tenso
 
 def _hidden_grid(inputs: RolloutInputs) -> Grid:
     """Return how many programs compute what nets hand on: parts of the sums, units."""
-    count = len(units(inputs.weights.plan).units)
+    count = units(inputs.weights.plan).total
     return _programs(inputs.tiles(hidden_products(inputs.weights)), count), count, 1
 
 
