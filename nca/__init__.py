@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from nca.engine.rollouts import settle as settle
     from nca.engine.rule import UpdateRule as UpdateRule
     from nca.engine.state import State as State
+    from nca.engine.to_device import to_device as to_device
     from nca.engine.topology import TORUS as TORUS
     from nca.engine.topology import Topology as Topology
     from nca.engine.view import View as View
@@ -205,6 +206,7 @@ NAMES = {
         "CellRNG",
         "HostRNG",
     ),
+    "nca.engine.to_device": ("to_device",),
     "nca.registry.registry": ("register",),
     "nca.validation.checked": ("Options",),
     # execute

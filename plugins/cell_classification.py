@@ -42,6 +42,7 @@ from nca import (
     on_grid,
     per_cell,
     register,
+    to_device,
 )
 from nca.data import NamedDataset
 from nca.metrics import on_host
@@ -159,8 +160,9 @@ class CellClassification(Task):
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return fresh states; a sample's number says its epoch and its place in it."""
-        index = epochs(draw.random_seed, samples, len(self.labels["train"]))
-        return self._batch("train", index, samples, draw)
+        numbers = draw.host_samples(samples)
+        index = epochs(draw.random_seed, numbers, len(self.labels["train"]))
+        return self._batch("train", to_device(index, samples.device), samples, draw)
 
     def evaluation_count(self, split: Split) -> int:
         """Return how many images a split has."""

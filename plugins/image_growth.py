@@ -48,6 +48,7 @@ from nca import (
     load_target,
     losses,
     register,
+    to_device,
     to_rgb_on_white,
 )
 from nca.metrics import wide
@@ -148,7 +149,7 @@ class ImageGrowth(Task):
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return one seed for each sample number; targets take turns, in an order that is drawn."""
         if self.genes:  # a fixed order would give the first of each batch one target for ever
-            order = draw.order("targets", self.genes).to(samples.device)
+            order = to_device(draw.order("targets", self.genes), samples.device)
             return self._seeds(draw, samples, order[samples % self.genes])
         return self._seeds(draw, samples, torch.zeros_like(samples))
 

@@ -32,7 +32,8 @@ from nca.checkpoint.find import benchmarks, recipes
 from nca.checkpoint.read import read_recipe
 from nca.engine.program import Activation, Term
 from nca.registry.discovery import discover
-from nca_plugins.glom.mean import Fade
+from nca_plugins.glom.attention import Attention
+from nca_plugins.glom.mean import ConsensusStep, Fade
 from nca_plugins.glom.nets import BottomUp, Lateral
 from nca_plugins.growing import Growing
 from nca_plugins.self_classifying import SelfClassifying
@@ -64,12 +65,14 @@ class Bent(nca.UpdateRule):
 
 
 def everything(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
-    """Return all that a step can hold, in small, with one or two nets beside a deep one."""
-    layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16)])
+    """Return all that a step can hold, in small: one or two nets and attentions, and a deep net."""
+    layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16), nca.Level("top", 9)])
     place = nca.RuleContext(layout, "body")
     both = Lateral(place, hidden=9, shown="squashed"), BottomUp(place, hidden=9)
     deep = Bent(SelfClassifying(place, perceive=9, hidden=9), "gelu")
-    rules = [*both[:nets], deep, Fade(learned=True)]
+    alike = ConsensusStep(place, attention=Attention(learned=True, lookahead=0.5, rise=9))
+    others = ConsensusStep(place, attention=Attention("dot", itself=False))
+    rules = [*both[:nets], deep, Fade(learned=True), *(alike, others)[:nets]]
     return nca.Automaton(
         layout,
         {"body": rules},
@@ -80,9 +83,18 @@ def everything(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
 
 
 def widest() -> nca.Automaton:
-    """Return the most channels that a level may have."""
+    """Return the most channels that a level may have, whose cells attend to each other."""
     layout = nca.Layout([nca.Level("body", 128)])
-    return nca.Automaton(layout, {"body": [Growing(nca.RuleContext(layout, "body"), hidden=256)]})
+    place = nca.RuleContext(layout, "body")
+    return nca.Automaton(layout, {"body": [Growing(place, hidden=256), ConsensusStep(place)]})
+
+
+def attending() -> nca.Automaton:
+    """Return as many channels where cells attend to each other, by two levels, and no more."""
+    layout = nca.Layout([nca.Level("body", 128), nca.Level("top", 128)])
+    attention = Attention(learned=True, lookahead=0.5)
+    rule = ConsensusStep(nca.RuleContext(layout, "body"), attention=attention)
+    return nca.Automaton(layout, {"body": [rule]})
 
 
 def tapping(activation: Activation) -> nca.Automaton:
@@ -134,6 +146,7 @@ AUTOMATA: dict[str, Callable[[], nca.Automaton]] = {
     "glom_gelu": lambda: glom("gelu"),
     "deep": lambda: deep(16, 80, "gelu"),
     "deep_wide": lambda: deep(128, 256, "sine"),
+    "attending": attending,
 }
 
 

@@ -26,6 +26,8 @@ from nca.engine.program import (
     Program,
     Squash,
 )
+from nca_plugins.glom.attention import Attention
+from nca_plugins.glom.mean import ConsensusStep
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 NEAR = 1e-5
@@ -141,6 +143,14 @@ def layered(
         place = RuleContext(layout, "body")
         net = Layered(place, hidden, activation, stencils=stencils)
     return Automaton(layout, {"body": [net]}, **settings).to(DEVICE)
+
+
+def attending(channels: int, attention: Attention | None = None, **settings: object) -> Automaton:
+    """Return a level whose cells attend to each other, and do nothing else."""
+    layout = Layout([Level("body", channels)])
+    attention = attention or Attention(learned=True)
+    rule = ConsensusStep(RuleContext(layout, "body"), attention=attention)
+    return Automaton(layout, {"body": [rule]}, **settings).to(DEVICE)
 
 
 def three_levels(**settings: object) -> Automaton:

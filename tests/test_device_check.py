@@ -42,7 +42,8 @@ def test_right_steps_pass_and_are_tried_once(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "recipe", ["growing_lizard", "texture", "glom_mnist", "self_classifying_mnist"]
+    "recipe",
+    ["growing_lizard", "texture", "glom_mnist", "glom_parts", "self_classifying_mnist"],
 )
 def test_right_steps_of_recipes_pass_in_bfloat16(recipe, monkeypatch):
     monkeypatch.setattr(device_check, "_fault_of_rollout", lambda *_: "")  # bounds are of a step

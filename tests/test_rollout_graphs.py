@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from fused_case import DEVICE, Net, one_net, state_of
+from fused_case import DEVICE, Net, attending, one_net, state_of
 from torch import Tensor
 
 from nca import Alive, Automaton, Layout, Level, Noise, RuleContext, State
@@ -16,6 +16,7 @@ from nca.backends.fused import FusedStepper
 from nca.backends.triton.forward import ForwardLaunches
 from nca.backends.triton.graphs import RolloutGraphs, powers
 from nca.backends.triton.launch import Launch
+from nca_plugins.glom.attention import Attention
 
 pytest.importorskip("triton")
 
@@ -60,6 +61,11 @@ def mapped() -> Automaton:
     return Automaton(layout, rules).to(DEVICE)
 
 
+def sharper() -> Automaton:
+    """Return a level whose cells attend to each other, more sharply with each step."""
+    return attending(3, Attention(learned=True, rise=9), fire_rate=0.7)
+
+
 def stepped(
     automaton: Automaton, state: State, graphs: RolloutGraphs | None, steps: int = STEPS
 ) -> State:
@@ -89,15 +95,18 @@ def test_any_number_of_steps_is_a_sum_of_powers_of_two(steps, found):
     assert powers(steps) == found
 
 
-@pytest.mark.parametrize("made", [cleared, mapped])
-def test_what_is_recorded_serves_other_weights_seeds_steps_and_samples(made, monkeypatch):
+@pytest.mark.parametrize(
+    ("made", "ahead", "back"), [(cleared, 2, 3), (mapped, 2, 4), (sharper, 1, 2)]
+)
+def test_what_is_recorded_serves_other_weights_seeds_steps_and_samples(
+    made, ahead, back, monkeypatch
+):
     tape = Tape(monkeypatch)
     automaton, graphs = made(), RolloutGraphs(tape)
     state = state_of(automaton, 2, (2, 3), 1)
     bits(automaton, state, graphs)
     assert not tape.lengths, "the first of its kind is launched step by step"
     bits(automaton, state, graphs)
-    ahead, back = 2, 3 if made is cleared else 4
     assert tape.lengths == [2 * ahead, 2 * back, ahead, back]
     recorded, tape.replays = len(tape.lengths), 0
     with torch.no_grad():

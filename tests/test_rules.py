@@ -324,7 +324,7 @@ def test_dropout_silences_that_share_of_hidden_units_in_training_only():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"attention": Attention()}, "attends to its neighbours"),
+        ({"attention": Attention()}, "reads neighbours that attention has scaled"),
         ({"dropout": 0.1}, "drops hidden units by chance in training"),
     ],
 )

@@ -32,7 +32,8 @@ from nca_plugins.texture.distance import carried, distance, patch_rows, random_d
 from nca_plugins.texture.task import Texture
 
 PATTERNS = ("weave", "scales", "bubbles", "marble")
-SOURCE = CellRNG(5, 0, torch.arange(1))
+DRAW = HostRNG(5, 0)
+SOURCE = DRAW.cells(torch.arange(1))
 
 
 def pattern(name: str, side: int = 24) -> Tensor:
@@ -40,7 +41,7 @@ def pattern(name: str, side: int = 24) -> Tensor:
 
 
 def apart(pictures: Tensor, target: Tensor, **options: object) -> Tensor:
-    return distance(pictures, target, SOURCE, **{"count": 16, "patch": 5, "scales": 3, **options})
+    return distance(pictures, target, DRAW, **{"count": 16, "patch": 5, "scales": 3, **options})
 
 
 def texture(folder: Path = Path(), channels: int = 5, **options: object) -> Texture:
@@ -239,9 +240,8 @@ def test_pixels_that_follow_the_gradient_become_the_texture():
     optimiser = torch.optim.Adam([picture], lr=0.03)
     before = apart(picture, target, scales=1).item()
     for step in range(120):
-        source = CellRNG(1, step, torch.arange(1))
         optimiser.zero_grad()
-        distance(picture, target, source, count=16, patch=5, scales=1).sum().backward()
+        distance(picture, target, HostRNG(1, step), count=16, patch=5, scales=1).sum().backward()
         optimiser.step()
     assert apart(picture, target, scales=1).item() < 0.2 * before
 

@@ -34,9 +34,12 @@ FEW = ("cleared", "frozen")
 """All that a step can hold, in small."""
 LAYERS = ("taps_gelu", "taps_silu", "stencils_gelu", "stencils_silu", "deep", "deep_wide")
 """Activations that take most registers, and several hidden layers."""
-WHOLE = ("growing", "texture", "glom_small", "glom_large", "widest", "glom_gelu", *LAYERS)
+WHOLE = (
+    *("growing", "texture", "glom_small", "glom_large", "widest", "attending", "glom_gelu"),
+    *LAYERS,
+)
 SOME = {
-    80: ("growing", "texture", "glom_small", "deep"),
+    80: ("growing", "texture", "glom_small", "deep", "attending"),
     90: ("growing", "glom_large", "widest", "stencils_gelu"),
 }
 """What compiles for a card where one card is asked for."""
@@ -47,7 +50,7 @@ SPLIT = ("growing", "texture", "taps_gelu", "deep")
 SUMS = {"hidden_gradients", "first_gradients"}
 RECIPES = {
     *("growing", "growing_evolved", "texture"),
-    *("glom_mnist", "glom_mnist_large", "self_classifying_mnist"),
+    *("glom_mnist", "glom_mnist_large", "glom_parts", "self_classifying_mnist"),
 }
 """Some of the recipes whose steps can be fused."""
 
@@ -73,9 +76,10 @@ def assert_tensor_cores_are_used(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         assert line["target"] == TARGETS[line["card"]], line
         # exact products use no tensor core, for there is none of float32; what is handed on by nets
-        # that perceive through stencils is multiplied with no matrix, and others multiply nothing
+        # that perceive through stencils is multiplied with no matrix, and neither attention nor
+        # other programs multiply any
         may = line["products"] in ("reduced", "tf32x3")
-        must = may and line["program"] != "field_gradients"
+        must = may and line["program"] != "field_gradients" and line["automaton"] != "attending"
         assert must <= (line["tensor_cores"] > 0) <= may, line
 
 

@@ -1,6 +1,7 @@
 """The fused step takes the plain step's place on a card; see `test_triton.py` for the host."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from fused_case import (
     apart,
     assert_reduced_products_are_near,
     assert_same_future,
+    attending,
     end_and_gradients,
     layered,
     one_net,
@@ -15,10 +17,12 @@ from fused_case import (
     three_levels,
 )
 
-from nca import Alive, Automaton, Noise, State
+from nca import SILENT, Alive, Automaton, Noise, Recipe, State
 from nca.backends.fused import FusedStepper
 from nca.backends.triton import RolloutGraphs
 from nca.backends.triton.graphs import record_graph
+from nca.training.gradient_descent import GradientDescent
+from nca.training.learner import Learner
 
 pytest.importorskip("triton")
 pytestmark = pytest.mark.gpu
@@ -50,6 +54,12 @@ def test_hidden_layers_of_any_activation_on_a_gpu(hidden, stencils, activation):
         16, hidden, activation, stencils, fire_rate=0.5, alive=Alive("body", 3, 0.1)
     )
     assert_same_future(automaton, state_of(automaton, 4, (41, 40), 1), gradients_near=1e-3)
+
+
+def test_attention_on_a_gpu():
+    automaton = attending(16, fire_rate=0.5, alive=Alive("body", 3, 0.1))
+    # the gradient of sharpness is small beside the numbers that it sums up
+    assert_same_future(automaton, state_of(automaton, 8, (29, 28), 1), gradients_near=1e-3)
 
 
 def test_a_rollout_of_20_steps_on_a_gpu():
@@ -101,7 +111,9 @@ def bits(automaton: Automaton, state: State, graphs: RolloutGraphs | None, steps
         large,
         lambda: three_levels(fire_rate=0.5, noise=Noise(0.1)),
         lambda: layered(16, (80, 80), "gelu", False, fire_rate=0.5),
+        lambda: attending(16),
     ],
+    ids=["large", "levels", "deep", "attending"],
 )
 def test_replayed_graphs_have_the_bits_of_their_launches_on_a_gpu(made, reduced):
     recorded = []
@@ -146,3 +158,20 @@ def test_nothing_waits_for_a_gpu_in_a_rollout_and_its_gradient():
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert first["body"].grad is not None
+
+
+def test_nothing_waits_for_a_gpu_in_an_iteration_of_training():
+    recipe = Path(__file__).parents[1] / "recipes" / "growing_conditional.toml"
+    parsed = Recipe.parse(recipe.read_text(), name="growing_conditional", folder=recipe.parent)
+    learner = Learner.build(parsed, torch.device("cuda"), None, SILENT)
+    descent = GradientDescent(learner)
+    before = torch.cuda.get_sync_debug_mode()
+    for mode in (before, before, before, "error"):  # what is compiled, checked and recorded is so
+        torch.cuda.set_sync_debug_mode(mode)
+        try:
+            update = descent.look()
+            descent.move(update)
+            learner.iteration += 1
+        finally:
+            torch.cuda.set_sync_debug_mode(before)
+    assert update.loss.isfinite()

@@ -30,16 +30,17 @@ one for an automaton and a state; `nca bench RECIPE` times them beside each othe
   of a byte for each cell. From the second of its kind on, a rollout is replayed as
   CUDA graphs of 1, 2, 4, ... steps, which hold up to twice its states on the device; where they do
   not have the bits of their launches, a warning says so, and none is replayed. `lowering` says what
-  fits: two axes, torus, float32 states, levels of one size, at most 128 channels, and rules that
-  sum up 3x3 kernels over some levels before layers of any number and activation. Between several
-  hidden layers sums lie in memory, up to 4 bytes a unit and cell. Attention, location codes, the
-  length of gradients, and dropout in training take the plain step, and so do parts of a shared
-  grid. There are no second derivatives and no `torch.func.vmap` through a fused step: `fused=False`
-  for those. `nca.why_not_fused(automaton, state)` says what stands in the way. `triton` holds the
-  programs, which compile with Triton 3.5 to 3.8, those of torch 2.9 and later; `device_check`
-  compares them with the plain step the first time on a device. Fixed stencils are perceived before
-  a single hidden layer where that is the smaller product (with 16 channels and three of them a
-  hidden unit has 48 inputs in place of 144). Products of float32 follow torch's own switch,
+  fits: two axes, torus, float32 states, levels of one size, at most 128 channels, rules that sum up
+  3x3 kernels over some levels before layers of any number and activation, and attention to a 3x3
+  neighbourhood. Between several hidden layers sums lie in memory, up to 4 bytes a unit and cell.
+  Nets that read neighbours scaled by attention, location codes, the length of gradients, and
+  dropout in training take the plain step, and so do parts of a shared grid. There are no second
+  derivatives and no `torch.func.vmap` through a fused step: `fused=False` for those.
+  `nca.why_not_fused(automaton, state)` says what stands in the way. `triton` holds the programs,
+  which compile with Triton 3.5 to 3.8, those of torch 2.9 and later; `device_check` compares them
+  with the plain step the first time on a device. Fixed stencils are perceived before a single
+  hidden layer where that is the smaller product (with 16 channels and three of them a hidden unit
+  has 48 inputs in place of 144). Products of float32 follow torch's own switch,
   `torch.backends.cuda.matmul.fp32_precision`: unset, up to 16 channels, a step multiplies by three
   products of TF32 for one, whose levels are within 1e-5 of the plain ones in the 2-norm, or it is
   not taken unasked; `ieee`, or `torch.set_float32_matmul_precision("highest")`, demands exact ones,

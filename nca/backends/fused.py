@@ -13,10 +13,13 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from nca.backends.lowering import FusedMLP, FusedScale, FusedTerm, lower
+from nca.backends.lowering import FusedAttention, FusedMLP, FusedScale, FusedTerm, lower
 from nca.backends.triton import (
+    AgreementPlan,
     AliveCells,
+    AttentionPlan,
     LayerWeights,
+    LevelAttention,
     LevelWeights,
     LifePlan,
     NetWeights,
@@ -147,21 +150,33 @@ class FusedStepper(Stepper):
         return tuple(f"{stream}/{t}" for t in "abc") if noise.kind == "normal" else (stream,)
 
     def _level(self, name: str, state: State) -> LevelWeights:
-        nets, share = [], None
+        nets, attentions, share = [], [], None
         context = self.spec.context(name)
         for term in _terms(self.spec, name):
             match term:
                 case FusedMLP():
                     _check_shapes(term, context)
                     nets.append(self._net(term, context))
+                case FusedAttention():
+                    attentions.append(self._attention(term, context, state[name]))
                 case FusedScale(factor):
-                    if not isinstance(factor, Tensor):
-                        factor = state[name].new_full((), factor)
+                    factor = _number(factor, state[name])
                     share = factor if share is None else share + factor
         self.names.append(name)
         channels = self.spec.layout[name].channels
         fire, *noise = map(_signed, (f"fire/{name}", *self._noise(name)))
-        return LevelWeights(self._field(name, None), channels, nets, share, fire, noise)
+        return LevelWeights(self._field(name, None), channels, nets, share, fire, noise, attentions)
+
+    def _attention(
+        self, term: FusedAttention, context: RuleContext, like: Tensor
+    ) -> LevelAttention:
+        weights, levels = term.weights, []
+        for level, factor in zip(weights.levels, weights.factors, strict=True):
+            field = self._field(context.name_of(level), None)
+            levels.append(AgreementPlan.of(field, context.level(level).channels, float(factor)))
+        own = float(weights.tiny), weights.itself, weights.rise
+        plan = AttentionPlan(tuple(levels), weights.cosine, *own, numbers=-1, ahead=-1)
+        return LevelAttention(plan, _number(term.rate, like), _number(weights.sharpness, like))
 
     def _net(self, term: FusedMLP, context: RuleContext) -> NetWeights:
         reads = [
@@ -266,6 +281,11 @@ def _terms(spec: StepSpec, name: str) -> Iterator[FusedTerm]:
         lowered = lower(rule.declared_program())
         assert not isinstance(lowered, str)
         yield from lowered
+
+
+def _number(number: Tensor | float, like: Tensor) -> Tensor:
+    """Return a number where a tensor is, `()`."""
+    return number.to(like) if isinstance(number, Tensor) else like.new_full((), number)
 
 
 def _check_shapes(term: FusedMLP, context: RuleContext) -> None:

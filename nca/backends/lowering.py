@@ -10,6 +10,7 @@ from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import (
     Activation,
     AttentionTerm,
+    AttentionWeights,
     CellMap,
     Correlation,
     DecayTerm,
@@ -95,7 +96,20 @@ class FusedScale:
     factor: Tensor | float
 
 
-FusedTerm: TypeAlias = FusedMLP | FusedScale
+@dataclass(frozen=True)
+class FusedAttention:
+    """A share of the way to the mean of the neighbours, weighed by attention.
+
+    Attributes:
+        rate: The share, a number or `()`.
+        weights: How much each neighbour counts.
+    """
+
+    rate: Tensor | float
+    weights: AttentionWeights
+
+
+FusedTerm: TypeAlias = FusedMLP | FusedScale | FusedAttention
 
 
 def lower(program: Program | NotDeclared) -> list[FusedTerm] | str:
@@ -115,8 +129,10 @@ def _lowered(term: Term) -> FusedTerm | str:
     match term:
         case DecayTerm(rate):
             return FusedScale(-rate)
-        case AttentionTerm():
-            return "attends to its neighbours"
+        case AttentionTerm(_, weights) if weights.radius != 1:
+            return f"attends to neighbours up to {weights.radius} cells away, and not 1"
+        case AttentionTerm(rate, weights):
+            return FusedAttention(rate, weights)
         case TableTerm() | GatesTerm():
             return "is a table or a network of logic gates"
         case MLPTerm(_, layers) if any(layer.dropout for layer in layers):
@@ -128,7 +144,7 @@ def _lowered(term: Term) -> FusedTerm | str:
         case MLPTerm(perceptions) if any(
             isinstance(one, Correlation) and one.attention for one in perceptions
         ):
-            return "attends to its neighbours"
+            return "reads neighbours that attention has scaled"
         case MLPTerm():
             return _net(term)
 

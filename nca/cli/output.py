@@ -31,7 +31,7 @@ LONGEST = 100_000_000
 
 
 @dataclass(frozen=True)
-class Kind:
+class OutputKind:
     """A kind of file or folder that a command writes.
 
     Attributes:
@@ -102,7 +102,7 @@ class Output:
 
 
 def output_path(
-    given: Path | None, default: str, kind: Kind, inputs: Iterable[Path] = ()
+    given: Path | None, default: str, kind: OutputKind, inputs: Iterable[Path] = ()
 ) -> Output:
     """Choose where to write, before there is anything to write.
 
@@ -133,7 +133,7 @@ def output_path(
     return Output(path, given=True, replaces=True)
 
 
-def picture_kind(name: str) -> Kind:
+def picture_kind(name: str) -> OutputKind:
     """Return the kind of a picture or film, of the format that the ending of its name says."""
     ending = Path(name).suffix.lower()
     marks = MAGIC.get(ending, ())
@@ -142,10 +142,10 @@ def picture_kind(name: str) -> Kind:
         head = _head(path)
         return any(head[at : at + len(mark)] == mark for at, mark in marks)
 
-    return Kind(f"a picture that ends in {ending or 'nothing'}", recognises)
+    return OutputKind(f"a picture that ends in {ending or 'nothing'}", recognises)
 
 
-def folder_kind(name: str, file: str, keys: Iterable[str]) -> Kind:
+def folder_kind(name: str, file: str, keys: Iterable[str]) -> OutputKind:
     """Return the kind of a report's folder, which holds a file of JSON with some keys.
 
     Args:
@@ -154,7 +154,7 @@ def folder_kind(name: str, file: str, keys: Iterable[str]) -> Kind:
         keys: All of them are in it.
     """
     wanted = frozenset(keys)
-    return Kind(name, lambda path: wanted <= _keys(path / file), folder=True)
+    return OutputKind(name, lambda path: wanted <= _keys(path / file), folder=True)
 
 
 MAGIC: dict[str, tuple[tuple[int, bytes], ...]] = {
@@ -172,19 +172,19 @@ MAGIC: dict[str, tuple[tuple[int, bytes], ...]] = {
 """By the ending: where in the file which bytes stand."""
 
 GENERATOR = '<meta name="generator" content="nca export">'
-PAGE = Kind("a page of nca export", lambda path: GENERATOR.encode() in _head(path))
-ONNX = Kind("a step of nca export", lambda path: b"\x12\x03nca" in _head(path)[:64])
-MODULE = Kind(
+PAGE = OutputKind("a page of nca export", lambda path: GENERATOR.encode() in _head(path))
+ONNX = OutputKind("a step of nca export", lambda path: b"\x12\x03nca" in _head(path)[:64])
+MODULE = OutputKind(
     "a module of nca export",
     lambda path: b"automaton, written by nca" in _head(path / "automaton.py")[:99],
     folder=True,
 )
-PROGRAM = Kind(
+PROGRAM = OutputKind(
     "a C program of nca export",
     lambda path: b"/* A cellular automaton, written by nca" in _head(path)[:99],
 )
-CHECKPOINT = Kind("a checkpoint of nca", lambda path: "nca" in _metadata(path))
-BENCHMARK = Kind(
+CHECKPOINT = OutputKind("a checkpoint of nca", lambda path: "nca" in _metadata(path))
+BENCHMARK = OutputKind(
     "JSON of nca bench", lambda path: {"format", "machine", "ceiling", "cases"} <= _keys(path)
 )
 ISLANDS = folder_kind("a report of nca islands", "islands.json", ("verdict", "answers"))

@@ -22,7 +22,7 @@ from nca.cli.console import (
     show_rows,
 )
 from nca.cli.numbers import SAMPLES, STEPS, number
-from nca.cli.output import Kind, output_path
+from nca.cli.output import OutputKind, output_path
 from nca.cli.progress import terminal_progress
 from nca.files import user_path
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 """So many rows are printed, at most; the table has all."""
 
-EMPTY = Kind("an empty folder", lambda path: False, folder=True)
+EMPTY = OutputKind("an empty folder", lambda path: False, folder=True)
 
 
 def predict_command(

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nca.distributed.halo import Transfer
 from nca.distributed.pieces import TensorPieces
+from nca.engine.to_device import to_device
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class SampleShares:
             size: How many rows the table has.
         """
         if self.count == 1:
-            return rows[index.to(rows.device)]
+            return rows[to_device(index, rows.device)]
         places, rows_of = self._ways(index, size)
         come = self._exchanged(rows, rows_of, {r: len(each) for r, each in places.items()})
         found = rows.new_empty(sum(map(len, places.values())), *rows.shape[1:])
@@ -108,7 +109,7 @@ class SampleShares:
         """
         given = given.detach().to(rows.dtype)
         if self.count == 1:
-            return partial(rows.__setitem__, index.to(rows.device), given)
+            return partial(rows.__setitem__, to_device(index, rows.device), given)
         places, rows_of = self._ways(index, size)
         wait = self._begun(given, places, {r: len(each) for r, each in rows_of.items()})
 

@@ -13,6 +13,7 @@ Read this folder in this order:
 - `layout`: the levels there are, bottom level first, and which of them hold the input.
 - `capacity`: how much memory a machine has, and the refusal of what exceeds it.
 - `wide`: the numbers that sums are taken in: float64 where a device has it.
+- `to_device`: copies from the host for which it does not wait.
 - `state`: one tensor per level, with random seed, step and sample numbers.
 - `rim`: the cells beyond the edge, added to a grid.
 - `topology`: what lies beyond the edge of the grid; a torus, unless a recipe says otherwise.

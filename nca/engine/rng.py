@@ -15,7 +15,7 @@ integers until the last product, so that it too has the same bits everywhere. It
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -244,10 +244,27 @@ class CellRNG:
 
 @dataclass(frozen=True)
 class HostRNG:
-    """The host's own randomness in one iteration: how many steps, which samples, which order."""
+    """The host's own randomness in one iteration: how many steps, which samples, which order.
+
+    Attributes:
+        random_seed: The run's number.
+        iteration: Of training.
+        samples: The numbers of the samples that are drawn for, if the host knows them.
+    """
 
     random_seed: int
     iteration: int
+    samples: range | None = field(default=None, compare=False)
+
+    def host_samples(self, samples: Tensor) -> Tensor:
+        """Return the sample numbers of a batch on the host, int64 `(B,)`.
+
+        Where the host knows them anyway, as in training, a device is not asked, for which the host
+        would have to wait.
+        """
+        if samples.device.type == "cpu" or self.samples is None:
+            return samples.cpu()
+        return torch.arange(self.samples.start, self.samples.stop)
 
     def integer(self, stream: str, low: int, high: int) -> int:
         """Return a whole number from `low` to `high`, both included."""

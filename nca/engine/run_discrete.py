@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nca.engine.discrete import GateLayer, GatesTerm, TableTerm
+from nca.engine.to_device import to_device
 from nca.engine.topology import Offset, raster_place, reach_of
 from nca.engine.view import View
 
@@ -121,4 +122,4 @@ def _counts(term: TableTerm, seen: Tensor) -> Tensor:
     if term.states == 2 and term.counted == (1,):
         return seen > 0.5
     often = [term.counted.count(state) for state in range(term.states)]
-    return torch.tensor(often, device=seen.device)[state_of(seen, term.states).long()]
+    return to_device(torch.tensor(often), seen.device)[state_of(seen, term.states).long()]

@@ -1,6 +1,6 @@
 """Files to begin with: a rule with its recipe and test, as one file or as a package to install.
 
-They work as they are; their comments say where to go on. `NAME` and `Kind` stand for what the rule
+They work as they are; their comments say where to go on. `NAME` and `CLASS` stand for what the rule
 and its class are called.
 """
 
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 
 @register.rule("NAME")  # what recipes call it
-class Kind(UpdateRule):
+class CLASS(UpdateRule):
     """Say in a line what it does; `nca plugins NAME` shows it.
 
     Args:
@@ -111,7 +111,7 @@ _REST = '''
 RECIPE = """
 BODY"""
 
-test_NAME = laws(Kind)  # for pytest
+test_NAME = laws(CLASS)  # for pytest
 '''
 
 _PYPROJECT = """[build-system]
@@ -128,7 +128,7 @@ dependencies = ["nca"]
 # what `nca` finds once the package is installed: NAME = "module:attribute".
 # nca.tasks, nca.datasets, nca.targets, nca.importers and nca.topics are declared like this, too
 [project.entry-points."nca.rules"]
-NAME = "NAME.rule:Kind"
+NAME = "NAME.rule:CLASS"
 
 [project.entry-points."nca.recipes"]
 NAME = "NAME"
@@ -143,9 +143,9 @@ NAME = ["*.toml"]
 _TEST = '''"""The rule keeps the laws of an automaton; each is a test of its own."""
 
 from nca.testing import laws
-from NAME.rule import Kind
+from NAME.rule import CLASS
 
-test_NAME = laws(Kind)
+test_NAME = laws(CLASS)
 '''
 
 
@@ -186,7 +186,7 @@ def _filled(template: str, name: str, **parts: str) -> str:
     kind = "".join(part.capitalize() for part in name.split("_"))
     if re.search(rf"\b{kind}\b", _RULE):  # an import would be hidden
         kind += "Rule"
-    return template.replace("NAME", name).replace("Kind", kind)
+    return template.replace("NAME", name).replace("CLASS", kind)
 
 
 def _refuse(name: str) -> None:

@@ -20,6 +20,7 @@ from nca.distributed.shares import ALONE, SampleShares, within
 from nca.engine.automaton import Automaton
 from nca.engine.rng import HostRNG
 from nca.engine.state import State
+from nca.engine.to_device import to_device
 from nca.tasks import damage
 from nca.tasks.batch import Batch
 from nca.types import Natural, Samples
@@ -136,8 +137,8 @@ class Pool:
     @classmethod
     def filled(
         cls,
-        make: Callable[[Tensor], Batch],
-        samples: Tensor,
+        make: Callable[[range], Batch],
+        samples: range,
         at_once: int,
         shares: SampleShares = ALONE,
         sharding: Sharding | None = None,
@@ -146,7 +147,7 @@ class Pool:
 
         Args:
             make: Returns a state for each sample number.
-            samples: Of all states, `(size,)`, int64.
+            samples: Of all states.
             at_once: How many are made at a time.
             shares: As of the pool.
             sharding: As of the pool.
@@ -159,7 +160,8 @@ class Pool:
             part = made._named(made._held(make(own[stretch])) if start else made.batch)
             for name, tensor in made._named(rows).items():
                 tensor[stretch] = part[name].detach()
-        made.batch = replace(rows, state=rows.state.replace(samples=own))
+        numbers = torch.arange(own.start, own.stop, device=made.batch.state.samples.device)
+        made.batch = replace(rows, state=rows.state.replace(samples=numbers))
         return made
 
     def draw(self, draw: HostRNG, count: int) -> Tensor:
@@ -185,10 +187,10 @@ class Pool:
         device = self.batch.state.samples.device
         numbers = torch.zeros(len(index), dtype=torch.float32, device=device)
         if len(places):
-            rows = (index[places] - self.shares.own(self.size).start).to(device)
-            numbers[places.to(device)] = judge(self._whole(self.batch.select(rows))).float()
+            rows = to_device(index[places] - self.shares.own(self.size).start, device)
+            numbers[to_device(places, device)] = judge(self._whole(self.batch.select(rows))).float()
         numbers = self.shares.total(numbers)
-        return index.to(device)[numbers.argsort(descending=True, stable=True)]
+        return to_device(index, device)[numbers.argsort(descending=True, stable=True)]
 
     def take(self, index: Tensor) -> Batch:
         """Return what lies in this process's stretch of the places that `index` names.

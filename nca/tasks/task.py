@@ -160,7 +160,9 @@ class Task(nn.Module, ABC):
         """Return a training batch: one fresh state, with its truth, for each sample number.
 
         Args:
-            draw: The randomness of this iteration.
+            draw: The randomness of this iteration. What is made on the host asks it for the
+                numbers (`draw.host_samples(samples)`), and is sent by `nca.to_device`: so that
+                nothing waits for a GPU.
             samples: `(B,)`, int64, on the device of the run.
         """
 

@@ -19,7 +19,7 @@ from nca.engine.state import State
 from nca.recipe.tables import Train
 from nca.tasks.batch import Batch
 from nca.training.forward_backward import forward_backward, training_step
-from nca.training.learner import Learner
+from nca.training.learner import Learner, fresh_batch
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,9 @@ def next_batch(learner: Learner, draw: HostRNG) -> tuple[Tensor | None, Batch]:
     """
     count = learner.table.batch
     own = learner.group.samples.own(count)
-    samples = torch.arange(own.start, own.stop, device=learner.device) + learner.iteration * count
-    fresh = replace(learner.task.training_batch(draw, samples), draw=draw)
+    first = learner.iteration * count
+    samples = range(first + own.start, first + own.stop)
+    fresh = replace(fresh_batch(learner.task, draw, samples, learner.device), draw=draw)
     pool, options = learner.pool, learner.recipe.tables.pool
     if pool is None or options is None:
         return None, fresh

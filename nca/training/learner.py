@@ -26,6 +26,7 @@ from nca.progress import Progress
 from nca.recipe.precision import Precision
 from nca.recipe.recipe import Recipe
 from nca.recipe.tables import Train
+from nca.tasks.batch import Batch
 from nca.tasks.pool import Pool
 from nca.tasks.task import Task
 from nca.training.ema import EMA
@@ -113,9 +114,7 @@ class Learner:
         task.hold_data(partial(in_common, group=group))
         modules = nn.ModuleDict({"automaton": automaton, "task": task}).to(device)
         taken = take_weights(source, modules) if source else None
-        first = task.training_batch(
-            HostRNG(recipe.tables.random_seed, 0), torch.zeros(1, dtype=torch.int64, device=device)
-        )
+        first = fresh_batch(task, HostRNG(recipe.tables.random_seed, 0), range(1), device)
         check_rules(automaton, first.state)
         table = recipe.tables.train
         assert table is not None
@@ -129,9 +128,9 @@ class Learner:
 
     def _first_pool(self, size: int) -> Pool:
         draw = HostRNG(self.recipe.tables.random_seed, 0)
-        samples = POOL_SAMPLES + torch.arange(size, device=self.device)
+        samples = range(POOL_SAMPLES, POOL_SAMPLES + size)
         shared = self.group.samples, self.automaton.sharding
-        make = partial(self.task.training_batch, draw)
+        make = partial(fresh_batch, self.task, draw, device=self.device)
         return Pool.filled(make, samples, self.table.batch, *shared)
 
     def go_on_under(self, recipe: Recipe, moments: Mapping[int, Any]) -> None:
@@ -268,3 +267,9 @@ class Learner:
         if self.pool:
             self.pool.load(checkpoint.part("pool"))
         self.iteration = self.saved = checkpoint.iteration
+
+
+def fresh_batch(task: Task, draw: HostRNG, samples: range, device: torch.device) -> Batch:
+    """Return fresh states with these sample numbers, on a device."""
+    numbers = torch.arange(samples.start, samples.stop, device=device)
+    return task.training_batch(replace(draw, samples=samples), numbers)

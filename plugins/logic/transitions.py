@@ -22,6 +22,7 @@ from nca import (
     TaskContext,
     named_rule,
     register,
+    to_device,
 )
 from nca.metrics import wide
 from nca.types import Fraction, RuleSpec, Samples, Size, Split
@@ -87,7 +88,7 @@ class Transitions(Task):
             len(samples), size, random_seed=draw.random_seed, device=samples.device
         ).replace({}, samples=samples)
         if self.cells == "every":
-            grid = _repeated(every_neighbourhood(len(size)), size).to(samples.device)
+            grid = to_device(_repeated(every_neighbourhood(len(size)), size), samples.device)
             cells = grid.expand(len(samples), self.level.channels, *size)
         else:
             source = draw.cells(samples)
@@ -145,7 +146,10 @@ class Transitions(Task):
     def _truth(self, state: State, batch: Batch) -> Tensor:
         """Return what the teacher makes of a batch in as many steps as a state has taken."""
         steps = state.step - batch.state.step
-        self.teacher.to(state[self.level.name].device)
+        device = state[self.level.name].device
+        self.teacher.to(device)
+        # steps of bits ask first whether all numbers are states, and a GPU would be waited for
+        self.teacher.bits = None if device.type == "cpu" else False
         return self.teacher.rollout(batch.state, steps)[self.level.name]
 
 

@@ -31,6 +31,7 @@ from nca import (
     analysis,
     per_cell,
     register,
+    to_device,
 )
 from nca.types import Count, Natural, NonNegative, PictureSide, Positive, RandomSeed, Size, Split
 from nca_plugins.cells import discs
@@ -153,7 +154,8 @@ class Objects(Task):
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return fresh states; every sample is a scene that no other one is."""
-        batch = self._batch("train", samples % SPLIT, samples, draw.random_seed)
+        index = draw.host_samples(samples) % SPLIT
+        batch = self._batch("train", index, samples, draw.random_seed)
         return self._emptied(batch, draw.cells(samples)) if self.masked else batch
 
     def evaluation_count(self, split: Split) -> int:
@@ -162,8 +164,8 @@ class Objects(Task):
 
     def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
         """Return whole scenes of a split; their sample numbers count down from -1."""
-        index = index.to(self.device)
-        return self._batch(split, index, -1 - index, self.context.random_seed)
+        samples = -1 - to_device(index, self.device)
+        return self._batch(split, index, samples, self.context.random_seed)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return each term that has a weight, averaged over the states."""
@@ -250,16 +252,17 @@ class Objects(Task):
 
     def _batch(self, split: Split, index: Tensor, samples: Tensor, random_seed: int) -> Batch:
         first = ("train", "held_out", "test").index(split) * SPLIT
-        scenes = draw_objects(self.settings, self.drawn_from, first + index.cpu())
-        images, objects = (t.to(index.device) for t in (scenes.images, scenes.objects))
+        scenes = draw_objects(self.settings, self.drawn_from, first + index)
+        device = samples.device
+        images, objects = (to_device(t, device) for t in (scenes.images, scenes.objects))
         empty = self.context.layout.zeros(
-            len(index), self.context.size, random_seed=random_seed, device=index.device
+            len(index), self.context.size, random_seed=random_seed, device=device
         )
         colours = self.pixels.cut(images)
         truth = {
             "object": self.pixels.cut(objects.unsqueeze(1)).squeeze(1),
             "colours": colours,
-            "hidden": torch.zeros(colours[:, 0].shape, dtype=torch.bool, device=index.device),
+            "hidden": torch.zeros(colours[:, 0].shape, dtype=torch.bool, device=device),
         }
         return Batch(self.pixels.laid(empty, colours).replace(samples=samples), truth)
 

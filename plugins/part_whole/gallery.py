@@ -6,6 +6,7 @@ Since a scene depends on its number alone, it is the same whenever it is drawn.
 import torch
 from torch import Tensor
 
+from nca import to_device
 from nca_plugins.part_whole.drawing import Scenes, scenes
 from nca_plugins.part_whole.scenes import Settings
 
@@ -37,16 +38,18 @@ class Gallery:
         return len(self._missing)
 
     def scenes(self, index: Tensor) -> Scenes:
-        """Return the scenes of these places, `(B,)` int64, drawing those that are missing."""
-        if self._missing.any():
-            host = index.cpu()
-            for part in host[self._missing[host]].unique().split(CHUNK):
-                self._draw(part)
-        kept = self._kept
+        """Return the scenes of these places, drawing those that are missing.
+
+        Args:
+            index: `(B,)`, int64, on the host.
+        """
+        for part in index[self._missing[index]].unique().split(CHUNK):
+            self._draw(part)
+        kept, index = self._kept, to_device(index, self.device)
         return Scenes(kept.images[index], kept.parts[index], kept.classes[index])
 
     def _draw(self, index: Tensor) -> None:
         drawn = scenes(self.settings, self.random_seed, self.first + index)
         for name, kept in vars(self._kept).items():
-            kept[index.to(kept.device)] = getattr(drawn, name).to(kept.device)
+            kept[to_device(index, kept.device)] = to_device(getattr(drawn, name), kept.device)
         self._missing[index] = False

@@ -31,6 +31,7 @@ from nca import (
     Task,
     TaskContext,
     register,
+    to_device,
 )
 from nca.metrics import wide
 from nca.types import (
@@ -219,7 +220,8 @@ class PartWhole(Task):
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
         """Return fresh states; a sample's number says its epoch and its place in it."""
-        index = epochs(draw.random_seed, samples, len(self.galleries["train"]))
+        numbers = draw.host_samples(samples)
+        index = epochs(draw.random_seed, numbers, len(self.galleries["train"]))
         batch = self._batch("train", index, samples, draw.random_seed)
         return self._emptied(batch, draw.cells(samples)) if self.masked else batch
 
@@ -229,8 +231,8 @@ class PartWhole(Task):
 
     def evaluation_batch(self, split: Split, index: Tensor) -> Batch:
         """Return whole scenes of a split; their sample numbers count down from -1."""
-        index = index.to(self.galleries[split].device)
-        return self._batch(split, index, -1 - index, self.context.random_seed)
+        samples = -1 - to_device(index, self.galleries[split].device)
+        return self._batch(split, index, samples, self.context.random_seed)
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return each term that has a weight, averaged over the states."""
@@ -322,12 +324,13 @@ class PartWhole(Task):
         seen = clean
         if gallery.settings.noise:
             numbers = gallery.first + index
-            seen = clean + noise_of(gallery.settings, self.drawn_from, numbers).unsqueeze(1)
+            noise = noise_of(gallery.settings, self.drawn_from, numbers).unsqueeze(1)
+            seen = clean + to_device(noise, clean.device)
         truth = truth_of(scenes, self.pixels)
         truth["pixels"] = self.pixels.normalised(self.pixels.cut(clean))
         truth["hidden"] = torch.zeros_like(truth["part"], dtype=torch.bool)
         empty = self.context.layout.zeros(
-            len(index), self.context.size, random_seed=random_seed, device=index.device
+            len(index), self.context.size, random_seed=random_seed, device=samples.device
         )
         state = self.pixels.laid(empty, self.pixels.cut(seen))
         return Batch(state.replace(samples=samples), truth)

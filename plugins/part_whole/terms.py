@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nca import Level, ShapeError, State, display, losses, on_grid, per_cell
+from nca import Level, ShapeError, State, display, losses, on_grid, per_cell, to_device
 from nca_plugins.part_whole.scenes import CLASSES
 
 SAMPLED = 8
@@ -194,7 +194,7 @@ class Touching(nn.Module):
     def _rivals(self, kinds: Tensor, mask: Tensor) -> Tensor:
         """Return with how many strangers each cell is of one kind, `(B, H, W)`."""
         flat = kinds.flatten(2)  # (B, C, H W)
-        strangers = _distances(tuple(mask.shape[1:])).to(mask.device) >= self.apart
+        strangers = to_device(_distances(tuple(mask.shape[1:])), mask.device) >= self.apart
         strangers = strangers & mask.flatten(1).unsqueeze(1)
         return ((flat.mT @ flat + DOUBT) * strangers).sum(dim=2).view(mask.shape)
 

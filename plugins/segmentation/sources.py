@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca import CellRNG, HostRNG
+from nca import CellRNG, HostRNG, to_device
 from nca.types import Size, Split
 from nca_plugins.augment import Augment
 from nca_plugins.cells import epochs
@@ -90,8 +90,9 @@ class Folder:
 
     def training(self, draw: HostRNG, samples: Tensor) -> Pictures:
         """Return a window for each sample number; each epoch has every picture once."""
-        index = epochs(draw.random_seed, samples, len(self.examples["train"])).tolist()
-        places = draw.cells(samples).each("window", 2).tolist()
+        numbers = draw.host_samples(samples)
+        index = epochs(draw.random_seed, numbers, len(self.examples["train"])).tolist()
+        places = draw.cells(numbers).each("window", 2).tolist()
         found = []
         for number, place in zip(index, places, strict=True):
             example = self.examples["train"][number]
@@ -133,7 +134,9 @@ class Folder:
         return F.pad(image, edges), F.pad(mask, edges, value=UNKNOWN)
 
     def _batch(self, found: Sequence[Pictures]) -> Pictures:
-        images, masks = (torch.stack(part).to(self.device) for part in zip(*found, strict=True))
+        images, masks = (
+            to_device(torch.stack(part), self.device) for part in zip(*found, strict=True)
+        )
         return images.float() / 255, masks
 
 

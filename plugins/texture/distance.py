@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nca import TORUS, CellRNG, Topology
+from nca import TORUS, CellRNG, HostRNG, Topology, to_device
 
 _BLUR = torch.tensor([0.0614, 0.2448, 0.3877, 0.2448, 0.0614])
 """A Gauss curve of standard deviation 1, cut at 2."""
@@ -83,7 +83,7 @@ def carried(ones: Tensor, others: Tensor) -> Tensor:
 def distance(
     pictures: Tensor,
     target: Tensor,
-    source: CellRNG,
+    draw: HostRNG,
     *,
     count: int,
     patch: int,
@@ -95,12 +95,16 @@ def distance(
     Args:
         pictures: `(B, C, H, W)`; they wrap.
         target: `(C, H, W)`, of any size.
-        source: A single sample's randomness, for directions and where coarse patches begin.
+        draw: The randomness of directions and of where coarse patches begin.
         count: Directions at each scale.
         patch: Pixels along each side of a patch, an odd number.
         scales: How many scales, each twice as coarse as the last.
         edges: What lies beyond the edges of the target.
     """
+    beginnings, source = (
+        draw.cells(torch.zeros(1, dtype=torch.int64, device=device))
+        for device in ("cpu", pictures.device)
+    )
     target = target.unsqueeze(0)
     plain = target.mean(dim=(2, 3), keepdim=True)
     total = pictures.new_zeros(len(pictures))
@@ -110,7 +114,7 @@ def distance(
         flat = (along * plain.view(1, -1, 1, 1)).sum(dim=(1, 2, 3)).view(1, -1, 1)
         # what is twice as blurred needs half as many looks
         every = max(1, 2**scale // 2)
-        offset = [int(share * every) for share in source.each(f"offset/{scale}", 2)[0].tolist()]
+        offset = [int(share * every) for share in beginnings.each(f"offset/{scale}", 2)[0].tolist()]
         grown = patch_rows(pictures, along, scale, TORUS, every, offset)
         total = total + carried(grown, wanted) / carried(flat.expand_as(wanted), wanted)
     return total / scales
@@ -119,7 +123,7 @@ def distance(
 def _blurred(pictures: Tensor, reach: int, topology: Topology) -> Tensor:
     """Return pictures blurred by taps that are `reach` pixels apart, `(B, C, H, W)`."""
     colours = pictures.shape[1]
-    taps = (_BLUR / _BLUR.sum()).to(pictures)
+    taps = to_device((_BLUR / _BLUR.sum()).to(pictures.dtype), pictures.device)
     for shape, radii in (((5, 1), (2 * reach, 0)), ((1, 5), (0, 2 * reach))):
         weight = taps.view(1, 1, *shape).expand(colours, 1, *shape)
         padded = topology.pad(pictures, radii)

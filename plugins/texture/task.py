@@ -12,7 +12,6 @@ from nca import (
     SILENT,
     TORUS,
     Batch,
-    CellRNG,
     ChannelColours,
     Display,
     Fault,
@@ -94,6 +93,8 @@ class Texture(Task):
         # part of the checkpoint: that file alone needs no picture
         self.register_buffer("target", torch.zeros(3, side, side))
         self.register_buffer("extent", torch.zeros(2, dtype=torch.int64))
+        self.target_size = (0, 0)
+        self.register_load_state_dict_post_hook(self._know_size)
 
     def prepare(
         self, device: torch.device, data: Path | None = None, progress: Progress = SILENT
@@ -107,7 +108,7 @@ class Texture(Task):
             picture = self._drawn()
             height, width = picture.shape[1:]
             self.target[:, :height, :width] = picture.to(self.target)
-            self.extent = torch.tensor([height, width])
+            self.extent, self.target_size = torch.tensor([height, width]), (height, width)
         self.to(device)
 
     def check(self) -> None:
@@ -117,7 +118,7 @@ class Texture(Task):
     @property
     def pattern(self) -> Tensor:
         """The target at its own size, `(3, height, width)`, from 0 to 1."""
-        height, width = self.extent.tolist()
+        height, width = self.target_size
         return self.target[:, :height, :width]
 
     def training_batch(self, draw: HostRNG, samples: Tensor) -> Batch:
@@ -138,8 +139,7 @@ class Texture(Task):
 
     def loss(self, states: Sequence[State], batch: Batch) -> dict[str, Tensor]:
         """Return the distance along directions of the batch's own, and what overflows."""
-        source = batch.draw.cells(torch.zeros(1, dtype=torch.int64, device=self.target.device))
-        far = [self._distance(state, source, self.directions) for state in states]
+        far = [self._distance(state, batch.draw, self.directions) for state in states]
         terms = {"distance": torch.stack(far).mean(dim=0)}
         if self.overflow:
             cells = states[-1][self.level.name][0, 0].numel()
@@ -149,8 +149,7 @@ class Texture(Task):
 
     def measure(self, state: State, batch: Batch) -> dict[str, Share]:
         """Return the distance along directions that no training sees, the same every time."""
-        held_out = CellRNG(0, -1, torch.zeros(1, dtype=torch.int64, device=self.target.device))
-        return {"distance": Share.of(self._distance(state, held_out, HELD_OUT))}
+        return {"distance": Share.of(self._distance(state, HostRNG(0, -1), HELD_OUT))}
 
     def display(self) -> Display:
         """Return the first state, and the colours of what covers it."""
@@ -167,20 +166,25 @@ class Texture(Task):
     def targets(self, batch: Batch) -> Tensor:
         """Return the target, repeated until it covers the grid, `(B, 3, H, W)`."""
         times = [
-            -(-want // have)
-            for want, have in zip(self.context.size, self.extent.tolist(), strict=True)
+            -(-want // have) for want, have in zip(self.context.size, self.target_size, strict=True)
         ]
         height, width = self.context.size
         covered = self.pattern.repeat(1, *times)[:, :height, :width]
         return covered.expand(batch.state.batch, -1, -1, -1)
 
-    def _distance(self, state: State, source: CellRNG, count: int) -> Tensor:
+    @staticmethod
+    def _know_size(task: "Texture", *_: object) -> None:
+        """Hold the sides of a new target on the host: a device would have to be waited for."""
+        height, width = task.extent.tolist()
+        task.target_size = height, width
+
+    def _distance(self, state: State, draw: HostRNG, count: int) -> Tensor:
         # sums of patches are sorted: in half precision most of them would be alike
         with torch.autocast(self.target.device.type, enabled=False):
             return distance(
                 self._colours(state),
                 self.pattern,
-                source,
+                draw,
                 count=count,
                 patch=self.patch,
                 scales=self.scales,

@@ -143,16 +143,21 @@ def bits_obstacle(spec: StepSpec, state: State, fire_rate: float) -> str | None:
         term = _term(spec, name, state.axes)
         if isinstance(term, str):
             return f'a rule of level "{name}" {term}'
+        level = state[name]
+        if torch.is_grad_enabled() and (level.requires_grad or _learns(term)):
+            return "gradients are asked for"
         circuit = circuit_of(term)
         if isinstance(circuit, str):
             return f'a rule of level "{name}" {circuit}'
         states = term.states if isinstance(term, TableTerm) else 2
-        level = state[name]
-        if level.requires_grad and torch.is_grad_enabled():
-            return "gradients are asked for"
         if not _holds_states(level, states):
             return f'level "{name}" holds other numbers than 0 to {states - 1}'
     return None if changing else "no level has a rule"
+
+
+def _learns(term: TableTerm | GatesTerm) -> bool:
+    """Return whether gates have gradients; reading them would make the host wait for a GPU."""
+    return isinstance(term, GatesTerm) and any(each.factors.requires_grad for each in term.layers)
 
 
 def _holds_states(level: Tensor, states: int) -> bool:

@@ -3,13 +3,15 @@
 A rollout is one operation of autograd (`rollout`), all of whose launches (`forward`, `backward`)
 are started with little Python (`launch`), or recorded as CUDA graphs and replayed (`graphs`). They
 are given `inputs`, and weights (`weights`, `layers`, `step`) laid out by a `plan`. The programs:
-`programs` (a step), `gradients`, `life`, `squash`, of parts in `perceive`, `activations`, `slope`
-and `draws`; `deep` and `deep_gradients` are the parts for nets of several hidden layers.
+`programs` (a step), `gradients`, `life`, `squash`, of parts in `perceive`, `activations`, `slope`,
+`attention` and `draws`; `deep` and `deep_gradients` are the parts for nets of several hidden
+layers.
 
 For levels that are changed by nets of one shape, 3x3 correlations of some levels on a torus, hidden
-layers, and a change for every channel, and by shares of themselves. Hidden units have any
-activation of `nca.engine.program`; how many layers there are is not bounded. Programs are written
-in Triton, which is imported when first needed and never required.
+layers, and a change for every channel; by shares of themselves; and by attention of their cells to
+the nine cells of their neighbourhood. Hidden units have any activation of `nca.engine.program`; how
+many layers there are is not bounded. Programs are written in Triton, which is imported when first
+needed and never required.
 
 Going forward, a program holds a tile of cells of one level. For each net it finds the neighbourhood
 by arithmetic modulo the sides. Where a net has fixed stencils and they make for the smaller product
@@ -39,12 +41,19 @@ is, and the parts are summed in a fixed order at the end: the same bits each tim
 (96 bytes for 48 numbers in bfloat16, 256 for 128 hidden units) stays in the second cache of a
 Hopper card at 8 grids of 72x72 cells.
 
+Attention (`attention`) adds no launch: its weights are a softmax of float32, beside the nets of a
+level. Going backward, a program for each attention, in the first launch, computes them again, hands
+on 18 numbers of each cell, and sums up the gradients of rate and sharpness; the programs of fields
+gather those of a cell and of its neighbours.
+
 The floor on an H100, which copies 3.0 TB/s and multiplies bfloat16 at 800 TFLOP/s, for 16 channels,
 3 stencils, 128 hidden units and one net: a step reads and writes 64 bytes of state for each cell,
 0.04 ns, and takes 2 * (27 * 16 + 48 * 128 + 128 * 16) = 17 kFLOP, 0.02 ns; tap by tap it is 41.
 Backward a cell takes 47 kFLOP or 0.06 ns, tap by tap 119, and moves 192 bytes of state and
-gradients, 0.06 ns. The programs have not run on a card yet, so none of this says how near they
-come.
+gradients, 0.06 ns. Attention takes 9 * 7 * 16 = 1.0 kFLOP of float32 without tensor cores, 0.02 ns
+at 67 TFLOP/s, of numbers that are in the first cache; backward 9 * 13 * 16 = 1.9 kFLOP or 0.03 ns,
+and it reads state and gradient once more and hands on 72 bytes, 272 in all or 0.09 ns. The programs
+have not run on a card yet, so none of this says how near they come.
 
 Sides of matrices are filled up with zeros, for tensor cores multiply 16 and programs hold powers of
 two: 10 and 12 channels become 16, 24 become 32, and 48 hidden units 64. Behind stencils hidden
@@ -86,12 +95,15 @@ lay out weights and to allocate what its launches write, 22 and 16 us a step of 
 from nca.backends.triton.graphs import RolloutGraphs
 from nca.backends.triton.inputs import AliveCells, RolloutArguments
 from nca.backends.triton.layers import LayerWeights
-from nca.backends.triton.plan import LifePlan, ShownPlan
+from nca.backends.triton.plan import AgreementPlan, AttentionPlan, LifePlan, ShownPlan
 from nca.backends.triton.rollout import roll_out
 from nca.backends.triton.step import Weights, float32_products, interpreted, prepare
-from nca.backends.triton.weights import LevelWeights, NetWeights, ReadWeights
+from nca.backends.triton.weights import LevelAttention, LevelWeights, NetWeights, ReadWeights
 
 __all__ = [
+    "AgreementPlan",
+    "AttentionPlan",
+    "LevelAttention",
     "LevelWeights",
     "NetWeights",
     "ReadWeights",

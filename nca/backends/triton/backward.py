@@ -8,7 +8,7 @@ from torch import Tensor
 from nca.backends.triton.forward import Squashing
 from nca.backends.triton.inputs import RolloutHistory, RolloutInputs
 from nca.backends.triton.launch import Grid, Launch
-from nca.backends.triton.plan import StepPlan, Target, Targets, folded, targets, units
+from nca.backends.triton.plan import TAPS, StepPlan, Target, Targets, folded, targets, units
 from nca.backends.triton.step import (
     first_options,
     hidden_options,
@@ -35,11 +35,12 @@ class GradientSums:
 
     Attributes:
         firsts: Parts of the gradients of the first layers.
-        lasts: Parts of those of the last layers.
+        lasts: Parts of those of the last layers, and of rate and sharpness of attention.
         shares: Parts of those of the shares that levels add of themselves.
         fields: The gradients of fields that no step writes, `(B, H, W, C)` each.
         handed: Room for what all nets hand in one step to the cells that they read.
         kept: Room for what the hidden units of deep nets sum up in one step.
+        attended: Room for what attention hands in one step to the cells attended to, float32.
     """
 
     def __init__(self, inputs: RolloutInputs, work: Targets) -> None:
@@ -49,6 +50,7 @@ class GradientSums:
         self.firsts = packed.new_zeros(max(of_hidden, of_firsts), plan.firsts)
         self.shares = packed.new_zeros(tiles, plan.shares)
         self.handed = packed.new_empty(inputs.count * plan.handed, dtype=inputs.low)
+        self.attended = packed.new_empty(2 * TAPS * inputs.count * plan.attentions)
         self.kept = inputs.kept()
         self.fields = {
             one.field: torch.zeros_like(inputs.rows[one.field])
@@ -152,7 +154,7 @@ class _StepGradient:
         constants, tiles, work_on = inputs.constants, inputs.tiles(), units(plan)
         products = hidden_products(inputs.weights)
         apart = folded(work_on)
-        self._nets, self._folded = bool(work_on.number), bool(of_weights and apart.number)
+        self._nets, self._folded = bool(work_on.total), bool(of_weights and apart.total)
         self._of_hidden = Launch(
             hidden_gradients,
             _hidden_grid(inputs),
@@ -194,17 +196,16 @@ class _StepGradient:
             mask: Of the step.
         """
         sums, when = self._sums, (*self._when, number, *self._numbers)
-        kept, handed = sums.kept, sums.handed
+        given = sums.handed, sums.attended
         if self._nets:
             parts = sums.firsts, sums.lasts
             self._of_hidden(
-                fields, gradients, *self._given, kept, handed, *parts, mask, *when, self._tiles
+                fields, gradients, *self._given, sums.kept, *given, *parts, mask, *when, self._tiles
             )
         if outs:
-            parts = sums.shares
-            self._of_fields(fields, gradients, outs, parts, *self._given, handed, mask, *when)
+            self._of_fields(fields, gradients, outs, sums.shares, *self._given, *given, mask, *when)
         if self._folded:
-            self._of_firsts(fields, kept, handed, sums.firsts, *self._sides)
+            self._of_firsts(fields, sums.kept, sums.handed, sums.firsts, *self._sides)
 
 
 def work_of(inputs: RolloutInputs, wanted: Sequence[bool], *, through: bool) -> Targets:
@@ -235,7 +236,7 @@ def of_fields(found: Mapping[int, Tensor], wanted: Sequence[bool]) -> list[Tenso
 
 def _hidden_grid(inputs: RolloutInputs) -> Grid:
     """Return how many programs compute what nets hand on: parts of the sums, units."""
-    count = units(inputs.weights.plan).number
+    count = units(inputs.weights.plan).total
     return _programs(inputs.tiles(hidden_products(inputs.weights)), count), count, 1
 
 

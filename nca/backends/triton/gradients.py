@@ -7,6 +7,7 @@ import triton
 import triton.language as tl
 
 from nca.backends.triton.activations import derivative, value
+from nca.backends.triton.attention import MANY_CHANNELS, energy_of, hand_attention, of_attended
 from nca.backends.triton.deep_gradients import hand_on, layer_gradient
 from nca.backends.triton.draws import draw_of
 from nca.backends.triton.perceive import (
@@ -162,6 +163,40 @@ def _of_units(
 
 
 @triton.jit
+def _of_attention(
+    fields, gradient, weights, attended, parts, mask, samples, draw, chance, size,
+    count, height, width, tiles,
+    WORK: tl.constexpr, N: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
+    CLEARED: tl.constexpr, TILE: tl.constexpr,
+):  # fmt: skip
+    """Compute what attention hands on, and parts of the gradients of its rate and sharpness."""
+    LEVEL: tl.constexpr = WORK.attending[N].level
+    NUMBER: tl.constexpr = WORK.attending[N].number
+    ATTENTION: tl.constexpr = LEVEL.attentions[NUMBER]
+    on = attended + count.to(tl.int64) * (18 * ATTENTION.ahead)
+    # of many channels half of the rows at once, since registers hold no more
+    PARTS: tl.constexpr = 2 if LEVEL.block >= MANY_CHANNELS else 1
+    ROWS: tl.constexpr = TILE // PARTS
+    of_rate = tl.zeros((ROWS, 1), tl.float32)
+    of_sharpness = of_rate
+    for tile in range(tl.program_id(0), PARTS * tiles, tl.num_programs(0)):
+        row, inside = tile_rows(tile, count, ROWS)
+        energy = energy_of(fields, row, inside, height, width, LEVEL, NUMBER, ROWS)
+        _, slope = gradient_of_change(
+            gradient, mask, samples, draw, chance, size, row, inside, height, width,
+            LEVEL, FIRE, FROZEN, CLEARED,
+        )  # fmt: skip
+        first, second = hand_attention(
+            fields[LEVEL.field], energy, slope, weights, on, row, inside, draw, size,
+            count, height, width, LEVEL, NUMBER, ROWS,
+        )  # fmt: skip
+        of_rate += first
+        of_sharpness += second
+    _add(parts + ATTENTION.numbers, tl.sum(tl.sum(of_rate, axis=1), axis=0))
+    _add(parts + ATTENTION.numbers + 1, tl.sum(tl.sum(of_sharpness, axis=1), axis=0))
+
+
+@triton.jit
 def _add(place, numbers):
     """Add numbers to what this program alone reads and writes."""
     before = tl.load(place)
@@ -171,7 +206,7 @@ def _add(place, numbers):
 
 @triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width", "tiles"])
 def hidden_gradients(
-    fields, gradients, weights, low, kept, handed, firsts, lasts, mask, samples,
+    fields, gradients, weights, low, kept, handed, attended, firsts, lasts, mask, samples,
     clock, ahead, chance, size, count, height, width, tiles,
     PLAN: tl.constexpr, WORK: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -207,6 +242,13 @@ def hidden_gradients(
                 fields, gradients[WORK.deep[n].place], weights, low, kept, handed,
                 mask, samples, draw, chance, size, count, height, width, tiles,
                 WORK, n, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
+            )  # fmt: skip
+    for n in tl.static_range(len(WORK.attending)):
+        if tl.program_id(1) == len(WORK.units) + len(WORK.deep) + n:
+            _of_attention(
+                fields, gradients[WORK.attending[n].place], weights, attended,
+                own_last - PLAN.firsts, mask, samples, draw, chance, size,
+                count, height, width, tiles, WORK, n, FIRE, FROZEN, CLEARED, TILE,
             )  # fmt: skip
 
 
@@ -315,8 +357,8 @@ def _of_shown(
 
 @triton.jit
 def _of_field(
-    fields, gradients, out, parts, weights, low, handed, mask, samples, draw, chance, size,
-    count, height, width,
+    fields, gradients, out, parts, weights, low, handed, attended, mask, samples, draw, chance,
+    size, count, height, width,
     WORK: tl.constexpr, N: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr,
     FROZEN: tl.constexpr, CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
@@ -338,12 +380,19 @@ def _of_field(
             fields[TARGET.through[n].field], handed, weights, low, row, inside, at, there,
             count, height, width, TARGET, n, TILE, PRODUCTS,
         )  # fmt: skip
+    for n in tl.static_range(len(TARGET.attentions)):
+        total = of_attended(
+            fields[TARGET.field], gradients[TARGET.place], attended, row, inside, total,
+            count, height, width, TARGET, n, TILE,
+        )  # fmt: skip
     if TARGET.place >= 0:
         after, slope = gradient_of_change(
             gradients[TARGET.place], mask, samples, draw, chance, size, row, inside,
             height, width, LEVEL, FIRE, FROZEN, CLEARED,
         )  # fmt: skip
         total += after
+        for n in tl.static_range(len(LEVEL.attentions)):
+            total -= tl.load(weights + LEVEL.attentions[n].numbers) * slope
         if LEVEL.share >= 0:
             total += tl.load(weights + LEVEL.share) * slope
             own = tl.load(fields[TARGET.field] + at, mask=there, other=0.0)
@@ -359,7 +408,7 @@ def _of_field(
 
 @triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width"])
 def field_gradients(
-    fields, gradients, outs, parts, weights, low, handed, mask, samples,
+    fields, gradients, outs, parts, weights, low, handed, attended, mask, samples,
     clock, ahead, chance, size, count, height, width,
     WORK: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -369,7 +418,7 @@ def field_gradients(
     for n in tl.static_range(len(WORK.targets)):
         if tl.program_id(1) == n:
             _of_field(
-                fields, gradients, outs[n], parts, weights, low, handed, mask, samples, draw,
-                chance, size, count, height, width,
+                fields, gradients, outs[n], parts, weights, low, handed, attended, mask, samples,
+                draw, chance, size, count, height, width,
                 WORK, n, SHARES, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
             )  # fmt: skip

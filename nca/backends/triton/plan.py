@@ -112,6 +112,49 @@ class DeepPlan(NamedTuple):
     layers: tuple[LayerPlan, ...]
 
 
+class AgreementPlan(NamedTuple):
+    """A field whose agreement counts for attention.
+
+    Attributes:
+        field: Which of the fields.
+        channels: Its channels.
+        block: The same, filled up to a power of two.
+        factor: How much it counts.
+    """
+
+    field: int
+    channels: int
+    block: int
+    factor: float
+
+    @classmethod
+    def of(cls, field: int, channels: int, factor: float) -> "AgreementPlan":
+        """Return the same for a field of so many channels."""
+        return cls(field, channels, power(channels, SMALLEST), factor)
+
+
+class AttentionPlan(NamedTuple):
+    """One attention of the cells of a level to their neighbourhood.
+
+    Attributes:
+        levels: The fields whose agreement counts.
+        cosine: Whether their cells are scaled to length 1 first.
+        tiny: A length l counts as `sqrt(l ** 2 + tiny ** 2)`.
+        itself: Whether a cell is among its neighbours.
+        rise: Steps over which sharpness climbs to its value; 0: it is there from the start.
+        numbers: Where its rate and its sharpness lie among the weights.
+        ahead: How many attentions there are before it.
+    """
+
+    levels: tuple[AgreementPlan, ...]
+    cosine: bool
+    tiny: float
+    itself: bool
+    rise: int
+    numbers: int
+    ahead: int
+
+
 class LevelPlan(NamedTuple):
     """One level that is written: its own field, its nets, its streams of randomness."""
 
@@ -123,6 +166,7 @@ class LevelPlan(NamedTuple):
     share: int
     fire: int
     noise: tuple[int, ...]
+    attentions: tuple[AttentionPlan, ...]
 
 
 class ShownPlan(NamedTuple):
@@ -147,7 +191,7 @@ class StepPlan(NamedTuple):
     Attributes:
         levels: In the order in which they are handed out.
         firsts: Numbers in all first layers, and in all layers of deep nets.
-        lasts: Numbers in all last layers.
+        lasts: Numbers in all last layers, and the rates and sharpnesses of attention.
         shares: How many levels add a share of themselves.
         handed: Numbers of each cell by which all nets hand gradients to the cells that they read,
             those of all layers of deep nets included.
@@ -165,14 +209,25 @@ class StepPlan(NamedTuple):
 
     @property
     def many(self) -> bool:
-        """Whether some net reads or writes many channels."""
+        """Whether some net or attention reads or writes many channels."""
         blocks = [max(level.block, net.block) for level in self.levels for net in reads(level)]
+        blocks += [
+            max(level.block, one.block)
+            for level in self.levels
+            for attention in level.attentions
+            for one in attention.levels
+        ]
         return max(blocks, default=0) >= MANY
 
     @property
     def deep(self) -> bool:
         """Whether some net is deep."""
         return any(level.deep for level in self.levels)
+
+    @property
+    def attentions(self) -> int:
+        """How many attentions there are."""
+        return sum(len(level.attentions) for level in self.levels)
 
     @property
     def perceives(self) -> bool:
@@ -227,6 +282,38 @@ class LayerUnit(NamedTuple):
     start: int
 
 
+class Attending(NamedTuple):
+    """The work on the gradient of one attention.
+
+    Attributes:
+        place: Where the level whose cells attend stands in the plan.
+        level: That level.
+        number: Which of its attentions.
+    """
+
+    place: int
+    level: LevelPlan
+    number: int
+
+
+class Heard(NamedTuple):
+    """A field whose cells are attended to.
+
+    Attributes:
+        ahead: How many attentions there are before this one.
+        meant: Whether the mean is one of this field; it is that of the level whose cells attend.
+        factor: How much the agreement of this field counts; 0: it does not.
+        cosine: See `AttentionPlan`.
+        tiny: Likewise.
+    """
+
+    ahead: int
+    meant: bool
+    factor: float
+    cosine: bool
+    tiny: float
+
+
 class Through(NamedTuple):
     """A field that is squashed, and the nets that read it."""
 
@@ -247,6 +334,7 @@ class Target(NamedTuple):
         place: Where it stands in the plan if it is a level that is written; else -1.
         level: That level, or any.
         share: How many levels before it add a share of themselves.
+        attentions: What its cells hear of attention.
     """
 
     field: int
@@ -257,6 +345,7 @@ class Target(NamedTuple):
     place: int
     level: LevelPlan
     share: int
+    attentions: tuple[Heard, ...]
 
 
 class Units(NamedTuple):
@@ -266,16 +355,18 @@ class Units(NamedTuple):
         units: Of nets with one hidden layer, or of what deep nets read.
         deep: Whole deep nets.
         layers: Of the layers of deep nets.
+        attending: Attentions.
     """
 
     units: tuple[Unit, ...]
-    deep: tuple[DeepUnit, ...]
-    layers: tuple[LayerUnit, ...]
+    deep: tuple[DeepUnit, ...] = ()
+    layers: tuple[LayerUnit, ...] = ()
+    attending: tuple[Attending, ...] = ()
 
     @property
-    def number(self) -> int:
+    def total(self) -> int:
         """How many there are in all."""
-        return len(self.units) + len(self.deep) + len(self.layers)
+        return len(self.units) + len(self.deep) + len(self.layers) + len(self.attending)
 
 
 class Targets(NamedTuple):
@@ -285,7 +376,7 @@ class Targets(NamedTuple):
 
 
 def units(plan: StepPlan) -> Units:
-    """Return the nets in pieces that a program can hold."""
+    """Return the nets in pieces that a program can hold, and all attentions."""
     places = list(enumerate(plan.levels))
     nets = (
         Unit(place, level, net, start)
@@ -294,7 +385,12 @@ def units(plan: StepPlan) -> Units:
         for start in range(0, 1 if net.stencils else net.hidden, net.wide)
     )
     deep = (DeepUnit(place, level, net) for place, level in places for net in level.deep)
-    return Units(tuple(nets), tuple(deep), ())
+    attending = (
+        Attending(place, level, number)
+        for place, level in places
+        for number in range(len(level.attentions))
+    )
+    return Units(tuple(nets), tuple(deep), attending=tuple(attending))
 
 
 def folded(found: Units) -> Units:
@@ -315,7 +411,7 @@ def folded(found: Units) -> Units:
         for layer in one.net.layers
         for start in range(0, layer.outputs, layer.wide)
     )
-    return Units((*nets, *reads), (), tuple(layers))
+    return Units((*nets, *reads), layers=tuple(layers))
 
 
 def reads(level: LevelPlan) -> tuple[NetPlan, ...]:
@@ -348,7 +444,8 @@ def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> 
             nets = _readers(plan, field)
             share = level.share - plan.firsts - plan.lasts if shares else -1
             block = power(count, SMALLEST)
-            found.append(Target(field, count, block, nets, through, place, level, share))
+            heard = _heard(plan, field)
+            found.append(Target(field, count, block, nets, through, place, level, share, heard))
     return Targets(tuple(found))
 
 
@@ -380,6 +477,18 @@ def perceived(net: NetPlan) -> int:
 
 def _readers(plan: StepPlan, field: int) -> tuple[NetPlan, ...]:
     return tuple(net for level in plan.levels for net in reads(level) if net.field == field)
+
+
+def _heard(plan: StepPlan, field: int) -> tuple[Heard, ...]:
+    """Return what the cells of a field hear of each attention that reads it."""
+    found = []
+    for level in plan.levels:
+        for one in level.attentions:
+            meant = level.field == field
+            factor = sum(each.factor for each in one.levels if each.field == field)
+            if meant or factor:
+                found.append(Heard(one.ahead, meant, factor, one.cosine, one.tiny))
+    return tuple(found)
 
 
 def power(number: int, least: int = 1) -> int:

@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 
 from nca.backends.triton.activations import value
+from nca.backends.triton.attention import attended
 from nca.backends.triton.deep import deep_change
 from nca.backends.triton.draws import draw_of, fires, noise_of
 from nca.backends.triton.perceive import (
@@ -138,6 +139,8 @@ def _step_level(
     )
     if LEVEL.share >= 0:
         change += tl.load(weights + LEVEL.share) * own
+    for n in tl.static_range(len(LEVEL.attentions)):
+        change += attended(fields, weights, own, row, inside, draw, height, width, LEVEL, n, TILE)
     change *= size
     if len(NOISE) > 0:
         change += scale * noise_of(draw, sample, row % cells, channel, NOISE)

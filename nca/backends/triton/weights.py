@@ -1,12 +1,13 @@
 """The weights of a fused step, laid out as its programs read them.
 
-All lie in one row of numbers, in three parts: the first layers, the last layers, and the shares of
-itself that a level adds; all layers of deep nets are among the first (`layers`). A first layer is a
-matrix with one row for each tap and channel, `(9 * block, hidden)`, or, where cells perceive
-through stencils, with one row for each stencil and channel, `(stencils * block, hidden)`; its next
-row is its bias, and then come the stencils. A last layer is a matrix `(hidden, block)`, whose next
-row is its bias. Channels are filled up with zeros to a power of two (`block`), hidden units to a
-multiple of what a program holds at once (`wide`), so that programs read weights without masks.
+All lie in one row of numbers, in three parts: the first layers; the last layers, and then rate and
+sharpness of each attention; and the shares of itself that a level adds; all layers of deep nets are
+among the first (`layers`). A first layer is a matrix with one row for each tap and channel,
+`(9 * block, hidden)`, or, where cells perceive through stencils, with one row for each stencil and
+channel, `(stencils * block, hidden)`; its next row is its bias, and then come the stencils. A last
+layer is a matrix `(hidden, block)`, whose next row is its bias. Channels are filled up with zeros
+to a power of two (`block`), hidden units to a multiple of what a program holds at once (`wide`), so
+that programs read weights without masks.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from nca.backends.triton.plan import (
     SMALLEST,
     TALLEST,
     TAPS,
+    AttentionPlan,
     DeepPlan,
     LevelPlan,
     NetPlan,
@@ -97,6 +99,21 @@ class NetWeights:
 
 
 @dataclass(frozen=True)
+class LevelAttention:
+    """An attention of the cells of a level to their neighbourhood.
+
+    Attributes:
+        plan: What counts for it; where its numbers lie is still open.
+        rate: The share of the way to the mean that cells go, `()`.
+        sharpness: See `nca.engine.program.AttentionWeights`, `()`.
+    """
+
+    plan: AttentionPlan
+    rate: Tensor
+    sharpness: Tensor
+
+
+@dataclass(frozen=True)
 class LevelWeights:
     """What is summed for one level.
 
@@ -107,6 +124,7 @@ class LevelWeights:
         share: What share of itself is added, `()`, or None.
         fire: Number of the stream that decides which cells fire.
         noise: Numbers of the streams of its noise: none, one (uniform) or three (normal).
+        attentions: How its cells attend to their neighbours.
     """
 
     field: int
@@ -115,12 +133,13 @@ class LevelWeights:
     share: Tensor | None
     fire: int
     noise: Sequence[int]
+    attentions: Sequence[LevelAttention] = ()
 
 
 def most_channels(levels: Sequence[LevelWeights]) -> int:
     """Return the most channels that a net reads or writes."""
     read = [one.weight.shape[1] for level in levels for net in level.nets for one in net.reads]
-    return max(*read, *(level.channels for level in levels))
+    return max(*read, *(level.channels for level in levels), 0)
 
 
 def lay_out(
@@ -137,12 +156,13 @@ def lay_out(
     sizes = [_sizes(net, level, products) for level in levels for net in level.nets]
     at = _Places(lasts=sum(map(_numbers, sizes)))
     ends = [power(level.channels, SMALLEST) for level in levels for _ in level.nets]
-    shares = at.lasts + sum(
+    numbers = at.lasts + sum(
         (net.hidden + 1) * end
         for net, end in zip(sizes, ends, strict=True)
         if isinstance(net, NetPlan)
     )
-    placed, firsts, lasts, own = [], [], [], []
+    shares = numbers + 2 * sum(len(level.attentions) for level in levels)
+    placed, firsts, lasts, attended, own = [], [], [], [], []
     waiting = iter(sizes)
     for level in levels:
         block, nets, deep = power(level.channels, SMALLEST), [], []
@@ -157,6 +177,11 @@ def lay_out(
                     net = at.put_deep(unplaced)
                     deep.append(net)
                     firsts += _deep(weights, net)
+        attentions = []
+        for one in level.attentions:
+            ahead = len(attended) // 2
+            attentions.append(one.plan._replace(numbers=numbers + len(attended), ahead=ahead))
+            attended += [one.rate.reshape(1), one.sharpness.reshape(1)]
         share = -1
         if level.share is not None:
             share = shares + len(own)
@@ -171,12 +196,13 @@ def lay_out(
                 share,
                 level.fire,
                 tuple(level.noise),
+                tuple(attentions),
             )
         )
     lasts_begin = sum(map(_numbers, sizes))
     sizes_of_parts = lasts_begin, shares - lasts_begin, len(own)
     plan = StepPlan(tuple(placed), *sizes_of_parts, at.handed, at.kept, tuple(shown))
-    return plan, torch.cat([part.flatten() for part in (*firsts, *lasts, *own)])
+    return plan, torch.cat([part.flatten() for part in (*firsts, *lasts, *attended, *own)])
 
 
 @dataclass
