@@ -9,6 +9,7 @@ import torch
 from fused_case import (
     DEVICE,
     NEAR,
+    Layered,
     Net,
     apart,
     assert_reduced_products_are_near,
@@ -70,7 +71,11 @@ def levels_that_attend(**settings: Any) -> Automaton:
                 ConsensusStep(low, rate=0.4, learned=False, attention=Attention("dot", 0.3)),
             ],
             "middle": [Net(middle, 4, "below"), Net(middle, 3)],
-            "high": [ConsensusStep(high, attention=ahead), Net(high, 5, "above")],
+            "high": [
+                ConsensusStep(high, attention=ahead),
+                Net(high, 5, "above"),
+                Layered(high, (6, 4), "gelu", ("own", "below")),
+            ],
         }
     return Automaton(layout, rules, **settings).to(DEVICE)
 
