@@ -138,14 +138,14 @@ def test_the_programs_of_all_automata_compile_with_the_tritons_asked_for(version
         print(json.dumps(line))
 
 
-def test_registers_hold_what_the_programs_of_all_recipes_compute(version, tmp_path):
+# products of bfloat16, and those that float32 takes where torch's switch is not set
+@pytest.mark.parametrize("products", ["reduced", "tf32x3"])
+def test_registers_hold_what_the_programs_of_all_recipes_compute(version, products, tmp_path):
     version, card = re.fullmatch(r"(.*?)(?::(80|90))?", version).groups()
     if card == "80":
         pytest.skip("what older cards hold is not promised")
     with fetched(version) as folder:
-        # products of bfloat16, and those that float32 takes where torch's switch is not set
-        steps = "recipes:reduced", "recipes:tf32x3"
-        lines = compiled(tmp_path, *steps, "--card", "90", triton=folder)
+        lines = compiled(tmp_path, f"recipes:{products}", "--card", "90", triton=folder)
     assert {line["automaton"] for line in lines} >= RECIPES
     assert_tensor_cores_are_used(lines)
     for line in lines:
