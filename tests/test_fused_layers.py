@@ -36,7 +36,7 @@ from nca.backends.lowering import FusedMLP, lower
 from nca.backends.triton.launch import Launch
 from nca.backends.triton.plan import DeepPlan, LevelPlan, reads
 from nca.checkpoint.read import read_recipe
-from nca.engine.program import ACTIVATIONS, Activation, Correlation
+from nca.engine.program import ACTIVATIONS, Activation, Correlation, Stencils
 from nca_plugins.self_classifying import SelfClassifying
 
 pytest.importorskip("triton")
@@ -144,6 +144,44 @@ def test_the_rule_of_self_classifying_digits_is_fused():
     automaton = self_classifying(19, 80)
     assert [read.channels for read in deep_net(automaton).reads] == [1, 19]
     assert_same_future(automaton, state_of(automaton, 2, (5, 3), 5), steps=2)
+
+
+def alone(kernel: bool) -> Automaton:
+    """Return a level that reads the one below cell by cell, by kernels or stencils of side 1."""
+
+    class Alone(UpdateRule):
+        reads = ("below",)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = torch.nn.Linear(5, 7), torch.nn.Linear(7, 3)
+
+        def program(self) -> Program:
+            weight, ones = self.first.weight, self.first.weight.new_ones(1, 1, 1)
+            last = Layer(self.last.weight, self.last.bias, "tanh")
+            if kernel:
+                own = Correlation("below", weight[:, :, None, None], self.first.bias)
+                return Program((MLPTerm((own,), (last,)),))
+            own = Stencils("below", 5, 2 * ones)
+            layers = Layer(weight, self.first.bias, "none"), last
+            return Program((MLPTerm((own,), layers),))
+
+    layout = Layout([Level("low", 5), Level("high", 3)])
+    return Automaton(layout, {"high": [Alone()]}, noise=Noise(0.1)).to(DEVICE)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_what_sees_a_cell_alone_is_a_stencil_with_zeros_around_it(kernel):
+    automaton = alone(kernel)
+    assert_same_future(automaton, state_of(automaton, 2, (3, 5), 7), steps=2)
+
+
+def test_a_condition_beside_the_perception_of_a_growing_cell_is_fused():
+    automaton = read_recipe("growing_conditional").automaton().to(DEVICE)
+    torch.nn.init.normal_(automaton.rules_of("body")[0].change.weight, std=0.1)
+    state = state_of(automaton, 2, (3, 5), 9)
+    assert why_not_fused(automaton, state) is None
+    assert_same_future(automaton, state)
 
 
 @pytest.mark.parametrize("hidden", [(20,), (20, 80)])

@@ -17,15 +17,15 @@ from nca.cli.output import (
     ISLANDS,
     ONNX,
     PAGE,
-    Kind,
+    OutputKind,
     output_path,
     picture_kind,
 )
 from nca.errors import StorageError
 from nca.files import safe_name
 
-ANY = Kind("anything", lambda path: True)
-NONE = Kind("a picture", lambda path: False)
+ANY = OutputKind("anything", lambda path: True)
+NONE = OutputKind("a picture", lambda path: False)
 
 
 @pytest.fixture(autouse=True)

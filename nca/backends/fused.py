@@ -37,6 +37,7 @@ from nca.engine.program import CellMap, Squash
 from nca.engine.rng import number_of
 from nca.engine.state import State
 from nca.engine.stepper import HasSpec, Stepper, StepSpec, channels_last
+from nca.engine.to_device import to_device
 from nca.errors import ShapeError
 
 MOST_CHANNELS = 128
@@ -285,7 +286,9 @@ def _terms(spec: StepSpec, name: str) -> Iterator[FusedTerm]:
 
 def _number(number: Tensor | float, like: Tensor) -> Tensor:
     """Return a number where a tensor is, `()`."""
-    return number.to(like) if isinstance(number, Tensor) else like.new_full((), number)
+    if not isinstance(number, Tensor):
+        return like.new_full((), number)
+    return to_device(number.to(like.dtype), like.device)
 
 
 def _check_shapes(term: FusedMLP, context: RuleContext) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nca.engine.discrete import GatesTerm, TableTerm
@@ -176,11 +177,22 @@ def _net(term: MLPTerm) -> FusedMLP:
 
 def _read(perception: Correlation | Stencils, like: Tensor) -> FusedRead:
     if isinstance(perception, Correlation):
-        return FusedRead(perception.level, perception.cell_map, perception.weight, None)
+        level, cell_map, weight = perception.level, perception.cell_map, perception.weight
+        if any(side > 1 for side in weight.shape[2:]):
+            return FusedRead(level, cell_map, weight, None)
+        itself = weight.new_ones(1, *weight.shape[2:])
+        return FusedRead(level, cell_map, weight.flatten(2), _with_neighbours(itself))
     # each number that is perceived comes from one channel and one stencil
     kinds = perception.channels, len(perception.kernels)
     each = torch.eye(perception.features, dtype=like.dtype, device=like.device)
-    return FusedRead(perception.level, None, each.unflatten(1, kinds), perception.kernels)
+    stencils = _with_neighbours(perception.kernels)
+    return FusedRead(perception.level, None, each.unflatten(1, kinds), stencils)
+
+
+def _with_neighbours(stencils: Tensor) -> Tensor:
+    """Return stencils that see a cell alone with zeros for its neighbours, others as they are."""
+    alone = all(side == 1 for side in stencils.shape[1:])
+    return F.pad(stencils, (1, 1) * (stencils.ndim - 1)) if alone else stencils
 
 
 def _product(weight: Tensor, first: Tensor) -> Tensor:

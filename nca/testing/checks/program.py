@@ -3,14 +3,15 @@
 The formulas found in a program, by which a fused step goes, are what the rule does in training too.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from nca.backends.lowering import FusedScale, FusedTerm, lower
-from nca.engine.context import RuleContext
-from nca.engine.program import ACTIVATIONS, Correlation, NotDeclared, Program
+from nca.backends.lowering import FusedAttention, FusedScale, FusedTerm, lower
+from nca.engine.program import ACTIVATIONS, AttentionTerm, Correlation, NotDeclared, Program
 from nca.engine.rule import UpdateRule
-from nca.engine.state import State
 from nca.engine.topology import TORUS
 from nca.engine.view import View
 from nca.testing.compare import OWN, demand, demand_close
@@ -24,13 +25,13 @@ from nca.types import Size
 class _Performed(UpdateRule):
     """What a rule says, in its place."""
 
-    def __init__(self, program: Program, rule: UpdateRule) -> None:
+    def __init__(self, said: Callable[[View], Tensor], rule: UpdateRule) -> None:
         super().__init__()
-        self.said, self.reads = program, rule.reads
+        self.said, self.reads = said, rule.reads
 
     def forward(self, view: View) -> Tensor:
-        """Return the change that the program stands for."""
-        return naive(self.said, view)
+        """Return the change that what it says stands for."""
+        return self.said(view)
 
 
 def check_a_program_says_what_is_computed(
@@ -47,7 +48,7 @@ def check_a_program_says_what_is_computed(
         return
     state = harness.state(random_seed, size)
     change = harness.change(automaton, state)
-    automaton.rules[OWN] = torch.nn.ModuleList([_Performed(program, rule)])
+    automaton.rules[OWN] = torch.nn.ModuleList([_Performed(partial(naive, program), rule)])
     demand_close(change, harness.change(automaton, state), "the change, beside its program,")
 
 
@@ -64,18 +65,26 @@ def check_the_formulas_are_the_change(place_rule: PlaceRule, random_seed: int = 
         if isinstance(known, str):
             demand(known, "it is not said why there are no formulas")
             continue
-        context = RuleContext(harness.layout, OWN, harness.axes)
-        summed = torch.stack([_computed(one, context, state) for one in known]).sum(dim=0)
-        demand_close(harness.change(automaton, state), summed, "the change, beside its formulas,")
+        performed = harness.automaton(random_seed)
+        performed.rules[OWN] = torch.nn.ModuleList([_Performed(partial(_summed, known), rule)])
+        change = harness.change(automaton, state)
+        demand_close(change, harness.change(performed, state), "the change, beside its formulas,")
 
 
-def _computed(formula: FusedTerm, context: RuleContext, state: State) -> Tensor:
+def _summed(formulas: Sequence[FusedTerm], view: View) -> Tensor:
+    return torch.stack([_computed(one, view) for one in formulas]).sum(dim=0)
+
+
+def _computed(formula: FusedTerm, view: View) -> Tensor:
     """Return what a formula stands for."""
     if isinstance(formula, FusedScale):
-        return formula.factor * state[OWN]
-    sums = [_correlated(one.correlation, context, state) for one in formula.reads]
-    shape = (-1, *(1,) * context.axes)
-    now = torch.stack(sums).sum(dim=0) + formula.bias.view(shape)
+        return formula.factor * view.own
+    if isinstance(formula, FusedAttention):
+        return naive(Program((AttentionTerm(formula.rate, formula.weights),)), view)
+    sums = [_correlated(one.correlation, view) for one in formula.reads]
+    now = torch.stack(sums).sum(dim=0)
+    shape = (-1, *(1,) * (now.ndim - 2))
+    now = now + formula.bias.view(shape)
     for layer in formula.layers:
         function = ACTIVATIONS.get(layer.activation)
         now = torch.einsum("oi,bi...->bo...", layer.weight, function(now) if function else now)
@@ -83,8 +92,8 @@ def _computed(formula: FusedTerm, context: RuleContext, state: State) -> Tensor:
     return now
 
 
-def _correlated(kernel: Correlation, context: RuleContext, state: State) -> Tensor:
-    level = state[context.level(kernel.level).name]
+def _correlated(kernel: Correlation, view: View) -> Tensor:
+    level = view.level(kernel.level)
     shown = kernel.cell_map(level) if kernel.cell_map else level
     return TORUS.correlate(shown, kernel.weight)
 
