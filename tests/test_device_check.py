@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from fused_case import DEVICE, layered, one_net, state_of, three_levels
+from fused_case import DEVICE, attending, layered, one_net, state_of, three_levels
 from torch import Tensor
 
 from nca import Noise, State
@@ -14,6 +14,7 @@ from nca.backends.fused import FusedStepper
 from nca.checkpoint.read import read_recipe
 from nca.engine.automaton import Automaton
 from nca.engine.stepper import DenseStepper
+from nca_plugins.glom.attention import Attention
 
 pytest.importorskip("triton")
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -39,6 +40,16 @@ def test_right_steps_pass_and_are_tried_once(monkeypatch):
     assert all(map(torch.equal, weights, automaton.parameters()))
     monkeypatch.setattr(device_check, "_fault", None)  # would be called for nothing
     assert matches(automaton)
+
+
+def test_rules_that_differ_in_an_option_alone_are_checked_each(monkeypatch):
+    asked = []
+    monkeypatch.setattr(device_check, "_fault", lambda *_: asked.append(1) or "")
+    for similarity in ("cosine", "dot", "cosine"):
+        assert matches(attending(4, Attention(similarity)))
+    for activation in ("relu", "gelu", "relu"):
+        assert matches(layered(4, (5,), activation, False))
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize(

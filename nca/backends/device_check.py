@@ -10,14 +10,14 @@ import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from nca.backends.fused import FusedStepper, autocast_dtype
-from nca.engine.program import MLPTerm, Program
 from nca.engine.rng import CellRNG
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
@@ -39,6 +39,7 @@ is at 0.1."""
 
 _BOUNDS = {"reduced": REDUCED, "rounded": REDUCED, "tf32": TF32}
 
+_FORMS: WeakKeyDictionary[UpdateRule, Any] = WeakKeyDictionary()
 _KNOWN: dict[tuple[Any, ...], bool] = {}
 
 
@@ -72,7 +73,7 @@ def _kind(spec: StepSpec) -> tuple[Any, ...]:
             name,
             type(rule),
             rule.reads,
-            _activations(rule),
+            _form_of(rule),
             *(tuple(weight.shape) for weight in rule.parameters()),
         )
         for name, own in spec.rules.items()
@@ -81,11 +82,22 @@ def _kind(spec: StepSpec) -> tuple[Any, ...]:
     return spec.alive, spec.noise, spec.step_size, tuple(spec.layout.items()), rules
 
 
-def _activations(rule: UpdateRule) -> tuple[str, ...]:
-    """Return the activations of all layers that a rule declares."""
-    program = rule.declared_program()
-    nets = program.terms if isinstance(program, Program) else ()
-    return tuple(one.activation for net in nets if isinstance(net, MLPTerm) for one in net.layers)
+def _form_of(rule: UpdateRule) -> Any:
+    """Return what a rule declares, but for the numbers in its tensors; asked of it once."""
+    if rule not in _FORMS:
+        _FORMS[rule] = _form(rule.declared_program())
+    return _FORMS[rule]
+
+
+def _form(thing: Any) -> Any:
+    """Return a part of a program with the shape of each tensor in its place, to be compared."""
+    if isinstance(thing, Tensor):
+        return tuple(thing.shape)
+    if isinstance(thing, tuple):
+        return tuple(map(_form, thing))
+    if is_dataclass(thing):
+        return type(thing), *(_form(getattr(thing, field.name)) for field in fields(thing))
+    return thing
 
 
 def _fault(spec: StepSpec, state: State, fire_rate: float) -> str:

@@ -13,19 +13,19 @@ NETS = {"growing", "bottom_up", "lateral", "top_down"}
 
 
 def test_the_rules_that_pages_are_made_of_have_programs():
-    told = {
+    found = {
         name for name in rule_names() if isinstance(Harness(placed(name)).rule().program(), Program)
     }
-    assert told >= NETS | {"self_classifying", "fade", "consensus_step", "weighted_mean"}
+    assert found >= NETS | {"self_classifying", "fade", "consensus_step", "weighted_mean"}
 
 
 def test_the_rules_that_steps_are_fused_of_have_formulas():
-    told = {
+    found = {
         name
         for name in rule_names()
         if not isinstance(lower(Harness(placed(name)).rule().program()), str)
     }
-    assert told >= NETS | {"fade", "self_classifying", "separable"}
+    assert found >= NETS | {"fade", "self_classifying", "separable"}
 
 
 def test_tiles_compute_the_rules_that_are_perception_and_layers():

@@ -163,7 +163,7 @@ class RolloutInputs:
 
     @property
     def low(self) -> torch.dtype:
-        """What numbers lie in memory as that only products take."""
+        """The dtype of what lies in memory between products."""
         return torch.bfloat16 if self.weights.products == "reduced" else torch.float32
 
     def masks(self, count: int) -> Tensor:
