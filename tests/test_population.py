@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from simple import Add, Ask, Scale, one_level, row
 from strategies import normal
 from torch import Tensor
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nca import (
     ActivationMemory,
@@ -335,3 +337,33 @@ def test_bad_calls_are_refused():
         population.mutate(0, -1.0, HostRNG(0, 0))
     with pytest.raises(OptionError, match="index is 5"):
         population[5]
+
+
+class _Asked(TorchDispatchMode):
+    """Counts what a device would be waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        asked = {"aten::equal", "aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero"}
+        self.count += func.name() in asked
+        return func(*args, **(kwargs or {}))
+
+
+def test_members_are_compared_once_and_again_when_one_of_them_changes():
+    population = Population([growing() for _ in range(3)], batched=True)
+    states = [each.seed(2, (4, 5)) for each in population.members]
+
+    def asked() -> int:
+        with _Asked() as found:
+            population.rollout(states, 2)
+        return found.count
+
+    assert asked() == 2, "two members are held against the first"
+    assert asked() == 0
+    population.replace(2, 1)
+    assert asked() == 1
+    rule = population.members[1].rules_of("body")[0]
+    rule.perception.angle = 0.5
+    with pytest.raises(ShapeError, match="has stencils of its own in each member"):
+        population.rollout(states, 2)

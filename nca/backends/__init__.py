@@ -19,6 +19,7 @@ one for an automaton and a state; `nca bench RECIPE` times them beside each othe
   `tiled=False` for those. A rule with hooks, or with a forward beside its program, is not replaced
   by its program.
 - `joint`: automata of one shape as one step, each with weights of its own (`nca.Population`).
+- `same_numbers`: whether fixed stencils of several automata are the same ones.
 - `changing`: which cells change in a step.
 - `compiled`: one step by `torch.compile`. `[train] compile = "auto"` times on the run's own next
   batch whether compiled steps pay for the rest of the run, prints what it found, and keeps to it

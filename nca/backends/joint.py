@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nca.backends.choose import Execution
 from nca.backends.fused import fusion_obstacle
+from nca.backends.same_numbers import same_numbers
 from nca.backends.sparse import spares_cells
 from nca.backends.tiled.stepper import tiles_pay, tiling_obstacle
 from nca.engine.program import (
@@ -204,7 +205,7 @@ def _perception(perceptions: Sequence[Perception]) -> Perception:
         case Stencils(kernels=kernels):
             _alike(perceptions, "kernels")
             others = [each.kernels for each in perceptions if isinstance(each, Stencils)]
-            if any(each.requires_grad or not torch.equal(each, kernels) for each in others):
+            if any(each.requires_grad or not same_numbers(kernels, each) for each in others):
                 raise NotJointError("has stencils of its own in each member")
             return first
         case Correlation(attention=None):
