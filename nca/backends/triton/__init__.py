@@ -81,9 +81,14 @@ as torch's own switch has it (`step.FLOAT32_PRODUCTS`). States are float32 in ei
 
 Which cells live before a step, its programs find out themselves. Which live after it is known only
 when the step of the neighbours has ended, so clearing the dead is a launch of its own; its gradient
-is not. So a step that clears the dead is two launches, and its gradient two or three. Levels that
-nets read squashed are squashed by one launch before each step. What stays in torch, and makes
-rollouts of one step each: skips, and levels that change and are read standardised.
+is not. So a step that clears the dead is two launches, and its gradient two or three. What stays in
+torch, and makes rollouts of one step each: skips, and levels that change and are read standardised.
+
+Levels that nets read squashed are squashed where they are written, 16 or 24 numbers of a cell: the
+programs that read them would do it 9 times for each net, and an exponential and a division of each
+number take longer than the product that follows. A launch squashes them before the first step of a
+rollout, and another before the last step of its gradient; from there on a program of fields
+squashes, beside what it does for one step, the levels from before the step before.
 
 Without a card the host takes 3 to 6 us for each further step and 6 to 10 for its gradient, where
 operations of one step each took 140 and 225 (`tests/host_time.py`, on one thread of an idle AMD

@@ -20,6 +20,7 @@ from nca.backends.triton.perceive import (
     tile_rows,
 )
 from nca.backends.triton.slope import gradient_of_change
+from nca.backends.triton.squash import squashed
 
 
 @triton.jit
@@ -339,10 +340,13 @@ def _through(
 
 @triton.jit
 def _of_shown(
-    shown, handed, weights, low, row, inside, at, there, count, height, width,
+    shown, earlier, before, handed, weights, low, row, inside, at, there, count, height, width,
     TARGET: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """Return what comes to a level through what is computed of it, `(M, C)`."""
+    """Return what comes to a level through what is computed of it, `(M, C)`.
+
+    And write what was computed of it a step before, for the gradient of that step.
+    """
     THROUGH: tl.constexpr = TARGET.through[N]
     BLOCK: tl.constexpr = TARGET.block
     total = tl.zeros((TILE, BLOCK), tl.float32)
@@ -352,13 +356,15 @@ def _of_shown(
             THROUGH, n, BLOCK, PRODUCTS,
         )  # fmt: skip
     tanh = tl.load(shown + at, mask=there, other=0.0) / THROUGH.bound
+    level = tl.load(earlier + at, mask=there, other=0.0)
+    tl.store(before + at, squashed(level, THROUGH.bound), mask=there)
     return total * (1 - tanh * tanh)
 
 
 @triton.jit
 def _of_field(
-    fields, gradients, out, parts, weights, low, handed, attended, mask, samples, draw, chance,
-    size, count, height, width,
+    fields, earlier, gradients, out, before, parts, weights, low, handed, attended, mask, samples,
+    draw, chance, size, count, height, width,
     WORK: tl.constexpr, N: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr,
     FROZEN: tl.constexpr, CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
@@ -377,7 +383,8 @@ def _of_field(
     at = row.to(tl.int64) * TARGET.channels + channel
     for n in tl.static_range(len(TARGET.through)):
         total += _of_shown(
-            fields[TARGET.through[n].field], handed, weights, low, row, inside, at, there,
+            fields[TARGET.through[n].field], earlier[TARGET.through[n].number],
+            before[TARGET.through[n].number], handed, weights, low, row, inside, at, there,
             count, height, width, TARGET, n, TILE, PRODUCTS,
         )  # fmt: skip
     for n in tl.static_range(len(TARGET.attentions)):
@@ -408,17 +415,21 @@ def _of_field(
 
 @triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width"])
 def field_gradients(
-    fields, gradients, outs, parts, weights, low, handed, attended, mask, samples,
+    fields, earlier, gradients, outs, before, parts, weights, low, handed, attended, mask, samples,
     clock, ahead, chance, size, count, height, width,
     WORK: tl.constexpr, SHARES: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """Compute the gradients of fields, and parts of those of the shares that levels add."""
+    """Compute the gradients of fields, and parts of those of the shares that levels add.
+
+    `earlier` has the levels before the step before, of which it writes what nets read squashed to
+    `before`.
+    """
     draw = draw_of(clock, ahead)
     for n in tl.static_range(len(WORK.targets)):
         if tl.program_id(1) == n:
             _of_field(
-                fields, gradients, outs[n], parts, weights, low, handed, attended, mask, samples,
-                draw, chance, size, count, height, width,
+                fields, earlier, gradients, outs[n], before, parts, weights, low, handed, attended,
+                mask, samples, draw, chance, size, count, height, width,
                 WORK, n, SHARES, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
             )  # fmt: skip

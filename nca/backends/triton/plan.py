@@ -196,7 +196,7 @@ class StepPlan(NamedTuple):
         handed: Numbers of each cell by which all nets hand gradients to the cells that they read,
             those of all layers of deep nets included.
         kept: Numbers of each cell that the hidden units of deep nets sum up.
-        shown: What is computed of the levels before each step.
+        shown: What is computed of the levels for nets to read.
     """
 
     levels: tuple[LevelPlan, ...]
@@ -315,9 +315,10 @@ class Heard(NamedTuple):
 
 
 class Through(NamedTuple):
-    """A field that is squashed, and the nets that read it."""
+    """A field that is squashed, its number among all that are, and the nets that read it."""
 
     field: int
+    number: int
     bound: float
     nets: tuple[NetPlan, ...]
 
@@ -437,8 +438,8 @@ def targets(plan: StepPlan, channels: Sequence[int], wanted: Sequence[bool]) -> 
         shares = place >= 0 and level.share >= 0
         if field not in shown and (wanted[field] or shares):
             through = tuple(
-                Through(one.field, one.bound, _readers(plan, one.field))
-                for one in plan.shown
+                Through(one.field, number, one.bound, _readers(plan, one.field))
+                for number, one in enumerate(plan.shown)
                 if one.source == field
             )
             nets = _readers(plan, field)
