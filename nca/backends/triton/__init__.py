@@ -2,10 +2,11 @@
 
 A rollout is one operation of autograd (`rollout`), all of whose launches (`forward`, `backward`)
 are started with little Python (`launch`), or recorded as CUDA graphs and replayed (`graphs`). They
-are given `inputs`, and weights (`weights`, `layers`, `step`) laid out by a `plan`. The programs:
-`programs` (a step), `gradients`, `life`, `squash`, of parts in `perceive`, `activations`, `slope`,
-`attention` and `draws`; `deep` and `deep_gradients` are the parts for nets of several hidden
-layers.
+are given `inputs`, and weights (`level_weights`) laid out (`weights`, `layers`, `step`) by a `plan`
+of `sizes` that registers hold; `work` says who computes which part of a gradient. The programs:
+`programs` (a step), `gradients`, `field_gradients`, `life`, `squash`, of parts in `perceive`,
+`activations`, `slope`, `attention` and `draws`; `deep` and `deep_gradients` are the parts for nets
+of several hidden layers.
 
 For levels that are changed by nets of one shape, 3x3 correlations of some levels on a torus, hidden
 layers, and a change for every channel; by shares of themselves; and by attention of their cells to
@@ -100,10 +101,10 @@ lay out weights and to allocate what its launches write, 22 and 16 us a step of 
 from nca.backends.triton.graphs import RolloutGraphs
 from nca.backends.triton.inputs import AliveCells, RolloutArguments
 from nca.backends.triton.layers import LayerWeights
+from nca.backends.triton.level_weights import LevelAttention, LevelWeights, NetWeights, ReadWeights
 from nca.backends.triton.plan import AgreementPlan, AttentionPlan, LifePlan, ShownPlan
 from nca.backends.triton.rollout import roll_out
 from nca.backends.triton.step import Weights, float32_products, interpreted, prepare
-from nca.backends.triton.weights import LevelAttention, LevelWeights, NetWeights, ReadWeights
 
 __all__ = [
     "AgreementPlan",

@@ -8,7 +8,8 @@ from torch import Tensor
 from nca.backends.triton.forward import SquashedLevels
 from nca.backends.triton.inputs import RolloutHistory, RolloutInputs
 from nca.backends.triton.launch import Grid, Launch
-from nca.backends.triton.plan import TAPS, StepPlan, Target, Targets, folded, targets, units
+from nca.backends.triton.plan import TAPS, StepPlan
+from nca.backends.triton.sizes import EXACT
 from nca.backends.triton.step import (
     first_options,
     hidden_options,
@@ -16,7 +17,7 @@ from nca.backends.triton.step import (
     program_options,
     tile_of,
 )
-from nca.backends.triton.weights import EXACT
+from nca.backends.triton.work import Target, Targets, folded, targets, units
 
 PROGRAMS = 264
 """Programs that share the sums over all cells, at most; each writes a part of them.
@@ -146,11 +147,8 @@ class _StepGradient:
     def __init__(
         self, inputs: RolloutInputs, sums: GradientSums, work: Targets, *, of_weights: bool
     ) -> None:
-        from nca.backends.triton.gradients import (
-            field_gradients,
-            first_gradients,
-            hidden_gradients,
-        )
+        from nca.backends.triton.field_gradients import field_gradients
+        from nca.backends.triton.gradients import first_gradients, hidden_gradients
 
         self._sums, self._given = sums, (inputs.weights.packed, inputs.weights.low)
         plan, options = inputs.weights.plan, program_options(inputs.weights)
