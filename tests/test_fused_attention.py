@@ -188,26 +188,29 @@ def test_only_asked_gradients_of_attention_are_computed():
 
 
 @pytest.mark.parametrize(
-    ("made", "nets"), [(lambda: attending(3), {}), (levels_that_attend, {"first_gradients": 3})]
+    ("made", "nets", "squashed"),
+    [
+        (lambda: attending(3), {}, {}),
+        (levels_that_attend, {"first_gradients": 3}, {"squash_levels": 1}),
+    ],
 )
-def test_attention_adds_no_launch_to_a_step_or_to_its_gradient(made, nets, monkeypatch):
+def test_attention_adds_no_launch_to_a_step_or_to_its_gradient(made, nets, squashed, monkeypatch):
     started: Counter[str] = Counter()
     start = Launch.__call__
 
     def counted(launch: Launch, *given: object) -> None:
-        if launch.program.__name__ != "squash_levels":
-            started[launch.program.__name__] += 1
+        started[launch.program.__name__] += 1
         start(launch, *given)
 
     monkeypatch.setattr(Launch, "__call__", counted)
     automaton = made()
     automaton.fused = True
     end = automaton.rollout(state_of(automaton, 1, (2, 2), 0), 3)
-    assert started == {"step_levels": 3}
+    assert started == {"step_levels": 3, **squashed}
     started.clear()
     torch.stack([level.sum() for level in end.values()]).sum().backward()
     # no gradient is asked for before the first step
-    assert started == {"hidden_gradients": 3, "field_gradients": 2, **nets}
+    assert started == {"hidden_gradients": 3, "field_gradients": 2, **nets, **squashed}
 
 
 def test_what_is_handed_on_is_18_numbers_of_each_cell_for_each_attention():

@@ -31,7 +31,17 @@ def two_levels(**settings: object) -> Automaton:
     return Automaton(layout, rules, **settings).to(DEVICE)
 
 
+def squashed() -> Automaton:
+    """Return a level that reads itself squashed, and whose dead are cleared."""
+    layout = Layout([Level("body", 4)])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = Net(RuleContext(layout, "body"), 6, bound=0.8)
+    return Automaton(layout, {"body": [net]}, alive=Alive("body", 3, 0.8)).to(DEVICE)
+
+
 CASES = {
+    "squashed": squashed,
     "cleared": lambda: one_net(
         4, 6, fire_rate=0.5, alive=Alive("body", 3, 0.8), noise=Noise(0.1), step_size=0.7
     ),

@@ -16,8 +16,8 @@ MOST = {"forward": 60, "backward": 100}
 LAUNCHES = {
     ("growing_72", "forward"): 2,
     ("growing_72", "backward"): 2,
-    ("glom_large", "forward"): 2,
-    ("glom_large", "backward"): 4,
+    ("glom_large", "forward"): 1,
+    ("glom_large", "backward"): 3,
 }
 
 

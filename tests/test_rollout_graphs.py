@@ -96,10 +96,11 @@ def test_any_number_of_steps_is_a_sum_of_powers_of_two(steps, found):
 
 
 @pytest.mark.parametrize(
-    ("made", "ahead", "back"), [(cleared, 2, 3), (mapped, 2, 4), (sharper, 1, 2)]
+    ("made", "ahead", "back", "once"),
+    [(cleared, 2, 3, 0), (mapped, 1, 3, 1), (sharper, 1, 2, 0)],
 )
 def test_what_is_recorded_serves_other_weights_seeds_steps_and_samples(
-    made, ahead, back, monkeypatch
+    made, ahead, back, once, monkeypatch
 ):
     tape = Tape(monkeypatch)
     automaton, graphs = made(), RolloutGraphs(tape)
@@ -107,7 +108,8 @@ def test_what_is_recorded_serves_other_weights_seeds_steps_and_samples(
     bits(automaton, state, graphs)
     assert not tape.lengths, "the first of its kind is launched step by step"
     bits(automaton, state, graphs)
-    assert tape.lengths == [2 * ahead, 2 * back, ahead, back]
+    launches = [2 * ahead, 2 * back, ahead, back]
+    assert tape.lengths == [each + once for each in launches]
     recorded, tape.replays = len(tape.lengths), 0
     with torch.no_grad():
         for weight in automaton.parameters():

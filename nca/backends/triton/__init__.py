@@ -2,10 +2,11 @@
 
 A rollout is one operation of autograd (`rollout`), all of whose launches (`forward`, `backward`)
 are started with little Python (`launch`), or recorded as CUDA graphs and replayed (`graphs`). They
-are given `inputs`, and weights (`weights`, `layers`, `step`) laid out by a `plan`. The programs:
-`programs` (a step), `gradients`, `life`, `squash`, of parts in `perceive`, `activations`, `slope`,
-`attention` and `draws`; `deep` and `deep_gradients` are the parts for nets of several hidden
-layers.
+are given `inputs`, and weights (`level_weights`) laid out (`weights`, `layers`, `step`) by a `plan`
+of `sizes` that registers hold; `work` says who computes which part of a gradient. The programs:
+`programs` (a step), `gradients`, `field_gradients`, `life`, `squash`, of parts in `perceive`,
+`activations`, `slope`, `attention` and `draws`; `deep` and `deep_gradients` are the parts for nets
+of several hidden layers.
 
 For levels that are changed by nets of one shape, 3x3 correlations of some levels on a torus, hidden
 layers, and a change for every channel; by shares of themselves; and by attention of their cells to
@@ -81,9 +82,14 @@ as torch's own switch has it (`step.FLOAT32_PRODUCTS`). States are float32 in ei
 
 Which cells live before a step, its programs find out themselves. Which live after it is known only
 when the step of the neighbours has ended, so clearing the dead is a launch of its own; its gradient
-is not. So a step that clears the dead is two launches, and its gradient two or three. Levels that
-nets read squashed are squashed by one launch before each step. What stays in torch, and makes
-rollouts of one step each: skips, and levels that change and are read standardised.
+is not. So a step that clears the dead is two launches, and its gradient two or three. What stays in
+torch, and makes rollouts of one step each: skips, and levels that change and are read standardised.
+
+Levels that nets read squashed are squashed where they are written, 16 or 24 numbers of a cell: the
+programs that read them would do it 9 times for each net, and an exponential and a division of each
+number take longer than the product that follows. A launch squashes them before the first step of a
+rollout, and another before the last step of its gradient; from there on a program of fields
+squashes, beside what it does for one step, the levels from before the step before.
 
 Without a card the host takes 3 to 6 us for each further step and 6 to 10 for its gradient, where
 operations of one step each took 140 and 225 (`tests/host_time.py`, on one thread of an idle AMD
@@ -95,10 +101,10 @@ lay out weights and to allocate what its launches write, 22 and 16 us a step of 
 from nca.backends.triton.graphs import RolloutGraphs
 from nca.backends.triton.inputs import AliveCells, RolloutArguments
 from nca.backends.triton.layers import LayerWeights
+from nca.backends.triton.level_weights import LevelAttention, LevelWeights, NetWeights, ReadWeights
 from nca.backends.triton.plan import AgreementPlan, AttentionPlan, LifePlan, ShownPlan
 from nca.backends.triton.rollout import roll_out
 from nca.backends.triton.step import Weights, float32_products, interpreted, prepare
-from nca.backends.triton.weights import LevelAttention, LevelWeights, NetWeights, ReadWeights
 
 __all__ = [
     "AgreementPlan",

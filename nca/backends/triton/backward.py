@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nca.backends.triton.forward import Squashing
+from nca.backends.triton.forward import SquashedLevels
 from nca.backends.triton.inputs import RolloutHistory, RolloutInputs
 from nca.backends.triton.launch import Grid, Launch
-from nca.backends.triton.plan import TAPS, StepPlan, Target, Targets, folded, targets, units
+from nca.backends.triton.plan import TAPS, StepPlan
+from nca.backends.triton.sizes import EXACT
 from nca.backends.triton.step import (
     first_options,
     hidden_options,
@@ -16,7 +17,7 @@ from nca.backends.triton.step import (
     program_options,
     tile_of,
 )
-from nca.backends.triton.weights import EXACT
+from nca.backends.triton.work import Target, Targets, folded, targets, units
 
 PROGRAMS = 264
 """Programs that share the sums over all cells, at most; each writes a part of them.
@@ -98,7 +99,7 @@ class BackwardLaunches:
         self.inputs, self._gradients, self._of_first = inputs, gradients, of_first
         self._states: list[tuple[Tensor, ...] | None] = [None, *history.states]
         self._masks = history.masks.unbind(0)
-        self._squash = Squashing(inputs)
+        self._squashed = SquashedLevels(inputs)
         self._step = _StepGradient(inputs, sums, work, of_weights=of_weights)
         self._work = work
         # a step reads the gradients after it, and writes those before it to the other place
@@ -124,11 +125,14 @@ class BackwardLaunches:
             for outs in self._turns
         ]
         with torch.cuda.device_of(self.inputs.rows[0]):
-            for number in reversed(range(len(self._states))):
-                fields = self.inputs.fields(self._states[number])
-                self._squash(fields)
+            last, squashed = len(self._states) - 1, self._squashed
+            squashed.write(last, self.inputs.fields(self._states[last]))
+            for number in range(last, -1, -1):
+                fields = self.inputs.fields(self._states[number], squashed.before(number))
+                earlier = self._states[max(number - 1, 0)]
+                before = squashed.of(self.inputs.fields(earlier)), squashed.before(number + 1)
                 outs = self._turns[number % 2] if number or self._of_first else None
-                self._step(number, fields, gradients, outs, masks[number % len(masks)])
+                self._step(number, fields, gradients, outs, before, masks[number % len(masks)])
                 if number:
                     gradients = tuple(by_turn[number % 2][place] for place in range(len(levels)))
 
@@ -143,11 +147,8 @@ class _StepGradient:
     def __init__(
         self, inputs: RolloutInputs, sums: GradientSums, work: Targets, *, of_weights: bool
     ) -> None:
-        from nca.backends.triton.gradients import (
-            field_gradients,
-            first_gradients,
-            hidden_gradients,
-        )
+        from nca.backends.triton.field_gradients import field_gradients
+        from nca.backends.triton.gradients import first_gradients, hidden_gradients
 
         self._sums, self._given = sums, (inputs.weights.packed, inputs.weights.low)
         plan, options = inputs.weights.plan, program_options(inputs.weights)
@@ -184,6 +185,7 @@ class _StepGradient:
         fields: tuple[Tensor, ...],
         gradients: tuple[Tensor, ...],
         outs: tuple[Tensor, ...] | None,
+        squashed: tuple[tuple[Tensor, ...], tuple[Tensor, ...]],
         mask: Tensor,
     ) -> None:
         """Compute the gradients before a step.
@@ -193,6 +195,8 @@ class _StepGradient:
             fields: Before the step.
             gradients: Of the levels after it.
             outs: Where the gradients of the targets before it go, or None: they are not needed.
+            squashed: The levels before the step before it that nets read squashed, and where goes
+                what they read.
             mask: Of the step.
         """
         sums, when = self._sums, (*self._when, number, *self._numbers)
@@ -203,7 +207,9 @@ class _StepGradient:
                 fields, gradients, *self._given, sums.kept, *given, *parts, mask, *when, self._tiles
             )
         if outs:
-            self._of_fields(fields, gradients, outs, sums.shares, *self._given, *given, mask, *when)
+            earlier, before = (some or outs for some in squashed)  # no program takes no tensor
+            ends = sums.shares, *self._given, *given, mask, *when
+            self._of_fields(fields, earlier, gradients, outs, before, *ends)
         if self._folded:
             self._of_firsts(fields, sums.kept, sums.handed, sums.firsts, *self._sides)
 

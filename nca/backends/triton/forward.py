@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nca.backends.triton.inputs import RolloutHistory, RolloutInputs, room_for
 from nca.backends.triton.launch import Launch
-from nca.backends.triton.plan import LifePlan, power
+from nca.backends.triton.plan import LifePlan
 from nca.backends.triton.step import step_options
 
 CLEARING_TILE = 64
@@ -42,30 +42,36 @@ class ForwardLaunches:
         between = self.history.states
         self._outs = [between[number % rows] for number in range(steps - 1)] + [self.ends]
         self._masks = masks.unbind(0)
-        self._squash, self._step = Squashing(inputs), _Step(inputs)
+        self._squashed, self._step = SquashedLevels(inputs), _Step(inputs)
 
     def __call__(self) -> None:
         """Launch them, one after the other."""
-        levels, masks = None, self._masks
+        levels, masks, squashed = None, self._masks, self._squashed
         with torch.cuda.device_of(self.inputs.rows[0]):
+            squashed.write(0, self.inputs.fields(None))
             for number, outs in enumerate(self._outs):
-                fields = self.inputs.fields(levels)
-                self._squash(fields)
-                self._step(number, fields, outs, masks[number % len(masks)])
+                fields = self.inputs.fields(levels, squashed.before(number))
+                after = squashed.before(number + 1)
+                self._step(number, fields, outs, after, masks[number % len(masks)])
                 levels = outs
 
 
-class Squashing:
-    """What is computed of the levels before each step: one launch, or none."""
+class SquashedLevels:
+    """What nets read squashed, before a step and after it by turns.
+
+    A launch writes it before the first step of a rollout, and before the last one of its gradient;
+    then the programs of a step do, which have the levels at hand.
+    """
 
     def __init__(self, inputs: RolloutInputs) -> None:
         from nca.backends.triton.squash import squash_levels
 
         shown = inputs.weights.plan.shown
         self._sources = [one.source for one in shown]
-        self._outs = tuple(inputs.rows[one.field] for one in shown)
+        outs = tuple(inputs.rows[one.field] for one in shown)
+        self._turns = outs, tuple(map(torch.empty_like, outs))
         self._count = inputs.count
-        most = max((out.numel() for out in self._outs), default=0)
+        most = max((out.numel() for out in outs), default=0)
         self._launch = Launch(
             squash_levels,
             (-(-most // SQUASHING_TILE), len(shown), 1),
@@ -73,11 +79,18 @@ class Squashing:
             num_warps=4,
         )
 
-    def __call__(self, fields: tuple[Tensor, ...]) -> None:
-        """Write what nets read of these levels."""
-        if self._outs:
-            sources = tuple(fields[source] for source in self._sources)
-            self._launch(sources, self._outs, self._count)
+    def before(self, number: int) -> tuple[Tensor, ...]:
+        """Return where it lies before a step, by the number of the step."""
+        return self._turns[number % 2]
+
+    def of(self, fields: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the levels of which it is computed."""
+        return tuple(fields[source] for source in self._sources)
+
+    def write(self, number: int, fields: tuple[Tensor, ...]) -> None:
+        """Write it before a step."""
+        if self._sources:
+            self._launch(self.of(fields), self.before(number), self._count)
 
 
 class _Step:
@@ -101,7 +114,12 @@ class _Step:
         self._clearing = _Clearing(inputs) if arguments.cleared else None
 
     def __call__(
-        self, number: int, fields: tuple[Tensor, ...], outs: tuple[Tensor, ...], mask: Tensor
+        self,
+        number: int,
+        fields: tuple[Tensor, ...],
+        outs: tuple[Tensor, ...],
+        squashed: tuple[Tensor, ...],
+        mask: Tensor,
     ) -> None:
         """Let one step pass.
 
@@ -109,13 +127,16 @@ class _Step:
             number: Of the step, counted from the first of the rollout.
             fields: Before the step.
             outs: Where the levels of the plan go.
+            squashed: Where goes what is computed of them.
             mask: Where the mask goes that the gradient of the step needs.
         """
         clearing = self._clearing
         raw, living = (clearing.raw, clearing.before) if clearing else (outs, mask)
-        self._launch(fields, raw, *self._given, living, *self._when, number, *self._numbers)
+        when = *self._when, number, *self._numbers
+        squashed = squashed or outs  # no program takes an empty tuple
+        self._launch(fields, raw, squashed, *self._given, living, *when)
         if clearing:
-            clearing(outs, mask)
+            clearing(outs, squashed, mask)
 
 
 class _Clearing:
@@ -133,17 +154,17 @@ class _Clearing:
         assert life is not None
         self.raw = tuple(map(torch.empty_like, inputs.levels))
         self.before = inputs.masks(1)[0]
-        self._telling = inputs.with_levels(self.raw)[life.plan.field]
+        self._telling = inputs.fields(self.raw)[life.plan.field]
         self._numbers = float(life.above), *inputs.sides
-        channels = tuple(level.channels for level in plan.levels)
-        blocks = tuple(map(power, channels))
         self._launch = Launch(
             clear_dead,
-            (-(-inputs.count // CLEARING_TILE), len(channels), 1),
-            {"COUNTS": channels, "BLOCKS": blocks, "LIFE": life.plan, "TILE": CLEARING_TILE},
+            (-(-inputs.count // CLEARING_TILE), len(plan.levels), 1),
+            {"PLAN": plan, "LIFE": life.plan, "TILE": CLEARING_TILE},
             num_warps=4,
         )
 
-    def __call__(self, outs: tuple[Tensor, ...], mask: Tensor) -> None:
-        """Write the levels without the dead, and which cells were kept."""
-        self._launch(self._telling, self.raw, outs, self.before, mask, *self._numbers)
+    def __call__(
+        self, outs: tuple[Tensor, ...], squashed: tuple[Tensor, ...], mask: Tensor
+    ) -> None:
+        """Write levels without the dead, what is computed of them, and which cells were kept."""
+        self._launch(self._telling, self.raw, outs, squashed, self.before, mask, *self._numbers)

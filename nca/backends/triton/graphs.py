@@ -77,7 +77,7 @@ class GraphPiece:
         record: Record,
     ) -> None:
         self.steps = steps
-        own = inputs.with_levels([torch.empty_like(level) for level in inputs.levels])
+        own = inputs.fields([torch.empty_like(level) for level in inputs.levels])
         inputs = replace(inputs, rows=own, arguments=replace(inputs.arguments, steps=steps))
         self.first = inputs.levels
         self.ahead = ForwardLaunches(inputs, keep=sums is not None)

@@ -95,7 +95,7 @@ class RolloutInputs:
             fields: `(B, C, H, W)` each.
         """
         rows = [field_rows(field.detach()) for field in fields]
-        for shown in weights.plan.shown:  # written before each step
+        for shown in weights.plan.shown:  # written with each step
             rows[shown.field] = torch.empty_like(rows[shown.source])
         samples = aligned(arguments.samples.contiguous())
         clock = samples.new_empty(3, dtype=torch.int32)
@@ -146,15 +146,21 @@ class RolloutInputs:
             "PRODUCTS": self.weights.products,
         }
 
-    def fields(self, levels: Sequence[Tensor] | None) -> tuple[Tensor, ...]:
-        """Return all fields, where the levels of the plan are these; None: the first ones."""
-        return self.rows if levels is None else self.with_levels(levels)
+    def fields(
+        self, levels: Sequence[Tensor] | None, shown: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, ...]:
+        """Return all fields.
 
-    def with_levels(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Return all fields, where the levels of the plan are these."""
+        Args:
+            levels: What the levels of the plan are; None: the first ones.
+            shown: What is computed of them; none: where it is written first.
+        """
         fields = list(self.rows)
-        for field, level in zip(self.level_fields, levels, strict=True):
-            fields[field] = level
+        if levels is not None:
+            for field, level in zip(self.level_fields, levels, strict=True):
+                fields[field] = level
+        for one, tensor in zip(self.weights.plan.shown, shown, strict=bool(shown)):
+            fields[one.field] = tensor
         return tuple(fields)
 
     def kept(self) -> Tensor:

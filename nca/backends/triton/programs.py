@@ -21,6 +21,7 @@ from nca.backends.triton.perceive import (
     tap_rows,
     tile_rows,
 )
+from nca.backends.triton.squash import store_squashed
 
 
 @triton.jit
@@ -113,7 +114,7 @@ def highest_near(field, row, inside, height, width, LIFE: tl.constexpr):
 
 @triton.jit
 def _step_level(
-    fields, out, weights, low, kept, living, samples, draw, chance, size, scale, above,
+    fields, out, shown, weights, low, kept, living, samples, draw, chance, size, scale, above,
     count, height, width,
     PLAN: tl.constexpr, N: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr,
     FROZEN: tl.constexpr, CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
@@ -144,13 +145,16 @@ def _step_level(
     change *= size
     if len(NOISE) > 0:
         change += scale * noise_of(draw, sample, row % cells, channel, NOISE)
-    tl.store(out + at, own + change * moves.to(tl.float32), mask=there)
+    own += change * moves.to(tl.float32)
+    tl.store(out + at, own, mask=there)
+    if not CLEARED:
+        store_squashed(shown, at, own, there, PLAN, N)
 
 
 @triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width"])
 def step_levels(
-    fields, outs, weights, low, kept, living, samples, clock, ahead, chance, size, scale, above,
-    count, height, width,
+    fields, outs, shown, weights, low, kept, living, samples, clock, ahead, chance, size, scale,
+    above, count, height, width,
     PLAN: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
@@ -159,6 +163,7 @@ def step_levels(
     for n in tl.static_range(len(PLAN.levels)):
         if tl.program_id(1) == n:
             _step_level(
-                fields, outs[n], weights, low, kept, living, samples, draw, chance, size, scale,
-                above, count, height, width, PLAN, n, LIFE, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
+                fields, outs[n], shown, weights, low, kept, living, samples, draw, chance, size,
+                scale, above, count, height, width,
+                PLAN, n, LIFE, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
             )  # fmt: skip

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nca.backends.triton.level_weights import LevelWeights, most_channels
 from nca.backends.triton.plan import ShownPlan, StepPlan
-from nca.backends.triton.weights import EXACT, TF32, LevelWeights, lay_out, most_channels
+from nca.backends.triton.sizes import EXACT, TF32
+from nca.backends.triton.weights import lay_out
 
 ALIGNED = 16
 """Bytes at whose multiples programs read fastest; for what begins elsewhere others are compiled."""

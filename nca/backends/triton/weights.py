@@ -18,12 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nca.backends.triton.layers import LayerWeights, layer_matrix, layer_plans
+from nca.backends.triton.level_weights import LevelWeights, NetWeights, ReadWeights
 from nca.backends.triton.plan import (
-    MANY,
     SMALLEST,
-    TALLEST,
-    TAPS,
-    AttentionPlan,
     DeepPlan,
     LevelPlan,
     NetPlan,
@@ -33,113 +30,8 @@ from nca.backends.triton.plan import (
     power,
     stencils_pay,
 )
+from nca.backends.triton.sizes import DEEPEST, net_plan, widest_of
 from nca.engine.stencils import fold_stencils
-
-EXACT, TF32, BFLOAT16 = "exact", ("tf32x3", "tf32"), ("reduced", "rounded")
-"""Products of float32, which no tensor core takes, of its parts in TF32, and of bfloat16."""
-
-WIDEST = 128
-"""Hidden units that a program holds at once."""
-
-WIDEST_BESIDE_MANY = 64
-"""The same beside many channels (`MANY`) and of activations that are not `LIGHT`, where registers
-overflow with more; and in deep nets, which take all registers with more."""
-
-WIDEST_PERCEIVED = 64
-"""The same behind stencils: a program of 4 warps, each of which multiplies 16 rows of a tile, holds
-so many and the gradients of both their layers."""
-
-WIDEST_FLOAT32 = 64
-"""The same where products are not those of bfloat16, and operands take twice the room."""
-
-WIDEST_FLOAT32_BESIDE_MUCH = 32
-"""The same where channels are many, a net is deep, its activation not `LIGHT`, or a level has
-several nets, too: with more, the compiler takes all of it together, and registers overflow."""
-
-LIGHT = ("none", "relu")
-"""Activations and derivatives of which no part has to be kept beside the sum."""
-
-DEEPEST = {EXACT: 16, **dict.fromkeys(TF32, 32), **dict.fromkeys(BFLOAT16, 64)}
-"""Rows of a first layer that one product takes; operands of exact ones lie in registers."""
-
-
-@dataclass(frozen=True)
-class ReadWeights:
-    """What the first hidden layer of a net sums up of one field.
-
-    Attributes:
-        field: Which of the fields.
-        weight: `(hidden, C read, 3, 3)`; behind stencils `(hidden, C read, S)`.
-        stencils: `(S, 3, 3)`, or None.
-    """
-
-    field: int
-    weight: Tensor
-    stencils: Tensor | None
-
-
-@dataclass(frozen=True)
-class NetWeights:
-    """The weights of one net, and what it reads.
-
-    Attributes:
-        reads: What the first hidden layer sums up, at least one.
-        bias: `(hidden)`.
-        layers: What follows, at least one; the last returns the change.
-    """
-
-    reads: tuple[ReadWeights, ...]
-    bias: Tensor
-    layers: tuple[LayerWeights, ...]
-
-    @property
-    def deep(self) -> bool:
-        """Whether it has several hidden layers, or reads several fields."""
-        return len(self.reads) > 1 or len(self.layers) > 1
-
-
-@dataclass(frozen=True)
-class LevelAttention:
-    """An attention of the cells of a level to their neighbourhood.
-
-    Attributes:
-        plan: What counts for it; where its numbers lie is still open.
-        rate: The share of the way to the mean that cells go, `()`.
-        sharpness: See `nca.engine.program.AttentionWeights`, `()`.
-    """
-
-    plan: AttentionPlan
-    rate: Tensor
-    sharpness: Tensor
-
-
-@dataclass(frozen=True)
-class LevelWeights:
-    """What is summed for one level.
-
-    Attributes:
-        field: Which of the fields is the level itself.
-        channels: Its channels.
-        nets: The nets that write to it.
-        share: What share of itself is added, `()`, or None.
-        fire: Number of the stream that decides which cells fire.
-        noise: Numbers of the streams of its noise: none, one (uniform) or three (normal).
-        attentions: How its cells attend to their neighbours.
-    """
-
-    field: int
-    channels: int
-    nets: Sequence[NetWeights]
-    share: Tensor | None
-    fire: int
-    noise: Sequence[int]
-    attentions: Sequence[LevelAttention] = ()
-
-
-def most_channels(levels: Sequence[LevelWeights]) -> int:
-    """Return the most channels that a net reads or writes."""
-    read = [one.weight.shape[1] for level in levels for net in level.nets for one in net.reads]
-    return max(*read, *(level.channels for level in levels), 0)
 
 
 def lay_out(
@@ -239,19 +131,6 @@ class _Places:
         return DeepPlan(tuple(reads), tuple(layers))
 
 
-def _widest(weights: NetWeights, level: LevelWeights, products: str) -> int:
-    """Return how many hidden units of a net a program may hold at once."""
-    read = max(power(one.weight.shape[1]) for one in weights.reads)
-    many = max(read, power(level.channels)) >= MANY
-    heavy = weights.deep or weights.layers[0].activation not in LIGHT
-    if products in BFLOAT16:
-        if any(one.stencils is not None for one in weights.reads):
-            return WIDEST_PERCEIVED
-        return WIDEST_BESIDE_MANY if many or heavy else WIDEST
-    much = many or heavy or len(level.nets) > 1
-    return WIDEST_FLOAT32_BESIDE_MUCH if much else WIDEST_FLOAT32
-
-
 def _folded(weights: NetWeights) -> NetWeights:
     """Return a net without stencils, unless cells better perceive through them."""
     return replace(weights, reads=tuple(_read(one, weights.deep) for one in weights.reads))
@@ -269,9 +148,9 @@ def _read(read: ReadWeights, deep: bool) -> ReadWeights:
 
 
 def _sizes(weights: NetWeights, level: LevelWeights, products: str) -> NetPlan | DeepPlan:
-    widest = _widest(weights, level, products)
+    widest = widest_of(weights, level, products)
     first, *_ = weights.layers
-    reads = [_net(one, first.activation, widest, products) for one in weights.reads]
+    reads = [net_plan(one, first.activation, widest, products) for one in weights.reads]
     if not weights.deep:
         return reads[0]
     given = reads[0].hidden, reads[0].wide
@@ -285,36 +164,6 @@ def _numbers(net: NetPlan | DeepPlan) -> int:
     if isinstance(net, NetPlan):
         return net.rows * net.hidden
     return sum(map(_numbers, net.reads)) + sum(one.rows * one.outputs for one in net.layers)
-
-
-def _net(read: ReadWeights, activation: str, widest: int, products: str) -> NetPlan:
-    hidden, channels = read.weight.shape[:2]
-    wide = min(power(hidden, SMALLEST), widest)
-    hidden = -(-hidden // wide) * wide
-    net = NetPlan(
-        activation=activation,
-        field=read.field,
-        channels=channels,
-        block=power(channels),
-        stencils=0,
-        hidden=hidden,
-        wide=wide,
-        deep=min(power(channels, SMALLEST), DEEPEST[products]),
-        tall=min(power(TAPS * power(channels) + 1, SMALLEST), TALLEST),
-        rows=0,
-        kernels=0,
-        first=0,
-        last=0,
-        handed=hidden,
-        ahead=0,
-    )
-    if read.stencils is None:
-        return net._replace(rows=-(-(TAPS * net.block + 1) // net.tall) * net.tall)
-    units, rest = divmod(len(read.weight), wide)
-    hidden = units * wide + (power(rest, SMALLEST) if rest else 0)
-    net = net._replace(block=power(channels, SMALLEST), stencils=len(read.stencils), hidden=hidden)
-    rows = perceived(net) + 1 + -(-read.stencils.numel() // hidden)
-    return net._replace(rows=rows, handed=perceived(net))
 
 
 def _deep(weights: NetWeights, net: DeepPlan) -> list[Tensor]:
