@@ -13,8 +13,11 @@ from nca import (
     TORUS,
     AttentionTerm,
     Automaton,
+    Layer,
     Layout,
     Level,
+    Location,
+    MLPTerm,
     OptionError,
     Program,
     RuleContext,
@@ -284,6 +287,29 @@ def test_a_location_code_tells_places_apart_and_wraps():
     code = location_code(places, frequencies=3)
     assert code.shape == (2, 12, 1, 1)
     assert_close(code[0], code[1])  # one turn further is the same place on the torus
+
+
+def test_a_net_that_sees_nothing_but_its_place_tells_all_samples_the_same():
+    class Where(UpdateRule):
+        reads = ()
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.code, self.change = normal((5, 4), 1), normal((4, 5), 2)
+
+        def program(self) -> Program:
+            layers = (Layer(self.change, None, "tanh"), Layer(self.change.T, None, "relu", 0.5))
+            layers = (*layers, Layer(self.change, None, "none"))
+            return Program((MLPTerm((Location(self.code, 1),), layers[: 3 if self.drops else 1]),))
+
+    rule = Where()
+    automaton = Automaton(TOWER, {"middle": [rule]}, coordinates=True)
+    rule.drops = False
+    after = automaton.step(tower())["middle"]
+    assert_close(*(after - tower()["middle"]))
+    rule.drops = True  # other units in each sample
+    after = automaton.step(tower())["middle"]
+    assert (after - tower()["middle"]).diff(dim=0).abs().max() > 1e-3
 
 
 def test_a_rule_that_was_granted_no_coordinates_cannot_ask_for_them():

@@ -404,6 +404,16 @@ def test_a_rule_with_hooks_takes_the_plain_step():
     assert len(calls) == 3
 
 
+def test_a_function_transform_follows_other_steps():
+    made = automaton(TABLE)
+
+    def after(cells: Tensor) -> Tensor:
+        return made.step(State({"cells": cells}))["cells"]
+
+    both = torch.stack([drawn((5, 5), seed=seed)["cells"] for seed in (0, 1)])
+    assert torch.equal(torch.vmap(after)(both), torch.stack([after(one) for one in both]))
+
+
 def test_levels_without_rules_stay_as_they_are():
     layout = Layout([Level("input", 2, input=True), Level("cells", 1), Level("above", 1)])
     made = Automaton(layout, {"cells": [Discrete(TABLE)]}, bits=True)

@@ -7,13 +7,14 @@ import pytest
 from sharding_case import automaton, first
 from torch import Tensor
 
+from nca import Alive
 from nca.backends.choose import Execution, choose_stepper
 from nca.backends.compiled import CompiledSteppers
 from nca.distributed import block_halo as module
 from nca.distributed.block_stepper import BlockStepper, block_halo
 from nca.distributed.sharded import ShardedStepper
 from nca.distributed.sharding import BatchSharding, GridSharding
-from nca.engine.reach import looks_within, reach
+from nca.engine.reach import looks_further, reach
 from nca.engine.state import State
 from nca.engine.stepper import Stepper
 
@@ -134,11 +135,16 @@ def test_a_rule_that_looks_further_than_it_says_exchanges_as_it_looks():
     made, sharding = automaton(3, "torus", None, None), GridSharding(0, (2, 1), (160, 3))
     part = sharding.scatter(first((160, 3), 1))
     assert reach(made.spec) == 3
-    assert [looks_within(made.spec, part, far) for far in (2, 3)] == [False, True]
+    assert looks_further(made.spec, part) is None
     assert block_halo(made.spec, sharding, part)
     for rule in made.rules_of("body"):
         rule.radius = 1
     assert reach(made.spec) == 1
+    assert looks_further(made.spec, part) == 'Blend of level "body" sees 3, not 1'
+    assert block_halo(made.spec, sharding, part) is None
+    # the alive mask's own reach is no room for a rule to look further
+    made.alive = Alive("body", 3, 0.2, 2)
+    assert reach(made.spec) == 3
     assert block_halo(made.spec, sharding, part) is None
 
 

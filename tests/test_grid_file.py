@@ -105,6 +105,14 @@ def test_a_cell_that_comes_alive_is_seen_as_far_as_it_counts(tmp_path):
     assert reach(made.spec) == 1
 
 
+def test_a_rule_that_sees_further_than_it_says_is_refused(tmp_path):
+    made, state = automaton(2, "torus", None, None), first((12, 9), batch=1).detach()
+    made.skips = ()
+    made.rules_of("body")[1].radius = 1
+    with pytest.raises(ShapeError, match='Blend of level "body" sees 2, not 1'):
+        streamed(made, state, tmp_path, 1, tile=4)
+
+
 @given(
     size=st.tuples(st.integers(1, 11), st.integers(1, 11)),
     tile=st.integers(1, 12),

@@ -17,6 +17,7 @@ from nca import (
     State,
     Topology,
     UpdateRule,
+    View,
     rollout_on_plane,
 )
 from nca.analysis import Cycle, Motion, OrbitWatch, PlaneOrbitWatch, population, shift_between
@@ -145,6 +146,16 @@ def test_a_plane_on_which_nothing_stays_nothing_is_demanded():
     edges = life(topology=Topology("zeros"))
     with pytest.raises(ShapeError, match="this grid has edges"):
         rollout_on_plane(edges, edges.seed(1, (3, 3)), 5)
+
+
+def test_a_plane_grows_for_no_rule_that_sees_further_than_it_says():
+    class Spread(UpdateRule):
+        def forward(self, view: View) -> torch.Tensor:
+            return view.neighbours(view.own, 2).amax(1) - view.own
+
+    automaton = Automaton(LAYOUT, {"cells": [Spread()]})
+    with pytest.raises(ShapeError, match='Spread of level "cells" sees 2, not 1'):
+        rollout_on_plane(automaton, automaton.seed(1, (3, 3)), 5)
 
 
 def test_a_plane_that_outgrows_the_memory_is_refused(monkeypatch):

@@ -12,15 +12,19 @@ from torch.testing import assert_close
 from nca import (
     ActivationMemory,
     Alive,
+    AttentionTerm,
+    AttentionWeights,
     Automaton,
     Correlation,
     Layout,
     Level,
     Noise,
+    Program,
     RuleContext,
     ShapeError,
     Squash,
     State,
+    Topology,
     UpdateRule,
     View,
 )
@@ -106,6 +110,24 @@ def test_a_list_sees_draws_and_learns_as_the_grid_does(dim, data, random_seed):
         gradients.append(torch.autograd.grad(end.square().sum(), sources, materialize_grads=True))
     assert_close(ends[1], ends[0])
     assert_close(gradients[1], gradients[0])
+
+
+def test_listed_cells_attend_to_neighbours_where_each_axis_has_a_boundary_of_its_own():
+    class Attends(UpdateRule):
+        cellwise = True
+
+        def program(self) -> Program:
+            weights = AttentionWeights(1.0, cosine=False, levels=("own",), factors=(1.0,))
+            return Program((AttentionTerm(0.5, weights),))
+
+    topology, alive = Topology(("torus", "reflect")), Alive("image", 1, 0.0, 0, "frozen")
+    ends = [
+        Automaton(
+            LAYOUT, {"body": [Attends()]}, topology=topology, alive=alive, sparse=sparse
+        ).step(state_of((4, 5), 0))
+        for sparse in (False, True)
+    ]
+    assert_close(ends[1]["body"], ends[0]["body"])
 
 
 def test_a_rule_is_shown_the_living_that_fire():

@@ -128,6 +128,25 @@ def drawn(automaton: Automaton, *size: int, batch: int = 2) -> State:
     return state.replace({n: state.rng.normal("test", 4, state.size(n)) for n in state})
 
 
+def follow(transform: str, automaton: Automaton) -> object:
+    """Return what a transform of torch.func makes of a step, as weights and states vary."""
+    state = drawn(automaton).map(Tensor.double)
+    body, weights = state["body"], {n: w.detach() for n, w in automaton.named_parameters()}
+    automaton.forward = automaton.step
+
+    def after(weights: dict[str, Tensor], body: Tensor) -> Tensor:
+        given = {"state": state.replace({"body": body})}
+        return torch.func.functional_call(automaton, weights, (), given)["body"].square().sum()
+
+    if transform == "grad":
+        return torch.func.grad(after, (0, 1))(weights, body)
+    if transform == "jvp":
+        return torch.func.jvp(after, (weights, body), (weights, body))
+    pairs = {name: torch.stack([weight, 1.1 * weight]) for name, weight in weights.items()}
+    bodies = torch.stack([body, 2 * body])
+    return torch.vmap(after, (0, None))(pairs, body), torch.vmap(after, (None, 0))(weights, bodies)
+
+
 def chosen(automaton: Automaton, state: State) -> object:
     return automaton._stepper(state, automaton.fire_rate)
 
@@ -297,6 +316,16 @@ class TestChoice:
             torch.func.grad(lambda body, a=a: after(body, a))(state["body"])
             for a in (tiled, automaton)
         )
+        assert_close(found, wanted)
+
+    @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch.func.jvp's own
+    @pytest.mark.parametrize("alive", [None, Alive("body", 3, 1.0)])
+    @pytest.mark.parametrize("transform", ["vmap", "grad", "jvp"])
+    def test_transforms_of_weights_and_states_follow_other_steps(self, transform, alive):
+        """What is chosen unasked: tiles, or where an alive mask spares cells also lists."""
+        plain = growing(fire_rate=0.5, alive=alive, tiled=False, sparse=False)
+        unasked = growing(fire_rate=0.5, alive=alive)
+        found, wanted = (follow(transform, automaton.double()) for automaton in (unasked, plain))
         assert_close(found, wanted)
 
 

@@ -1,7 +1,9 @@
 """Other ways to execute the same step: bits, sparse, tiled, compiled, fused.
 
 All ways draw the same random numbers, and agree with the plain step up to rounding. `choose` picks
-one for an automaton and a state; `nca bench RECIPE` times them beside each other.
+one for an automaton and a state; `nca bench RECIPE` times them beside each other. Of what is not
+finite they make different things: a cell that rests beside a NaN or an infinity becomes NaN in a
+plain step, which multiplies its change by zero, and stays as it is in sparse steps and in tiles.
 
 - `bits`: cells of few states, 64 to a word, for rules that are tables of successors or hard logic
   gates (`nca.why_not_bits`): 45 times as fast as the plain step on a large grid. All cells fire,

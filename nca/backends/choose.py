@@ -20,6 +20,7 @@ from nca.backends.triton import RolloutGraphs
 from nca.distributed.block_stepper import BlockStepper, block_halo
 from nca.distributed.sharded import ShardedStepper
 from nca.distributed.sharding import Sharding
+from nca.engine.rim import transformed
 from nca.engine.state import State
 from nca.engine.stepper import DenseStepper, Stepper, StepSpec
 from nca.errors import ShapeError
@@ -98,7 +99,8 @@ def choose_stepper(
         return compiled.stepper(spec)
     tiled = TiledStepper(spec, state) if _tiled(spec, how, state, fire_rate) else None
     lists = tiled is not None and tiled.lists and not how.sparse
-    if how.sparse is not False and not how.tiled and spares_cells(spec) and not lists:
+    spares = spares_cells(spec) and not lists and not transformed()
+    if spares and how.sparse is not False and not how.tiled:
         return SparseStepper(spec, tiled, always=bool(how.sparse))
     return tiled or DenseStepper(spec)
 

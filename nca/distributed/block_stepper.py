@@ -20,7 +20,7 @@ from nca.distributed.block_halo import (
     with_tensors,
 )
 from nca.distributed.sharding import GridSharding, Sharding
-from nca.engine.reach import looks_within, reach
+from nca.engine.reach import looks_further, reach
 from nca.engine.state import State
 from nca.engine.stepper import Stepper, StepSpec
 
@@ -105,7 +105,7 @@ def block_halo(spec: StepSpec, sharding: Sharding, state: State) -> tuple[BlockH
     kinds = {tensor.dtype for tensor in tensors_of(state)}
     if math.prod(1 + share for share in shares) - 1 > MARGINS or not far or len(kinds) > 1:
         return None
-    if not next(iter(kinds)).is_floating_point or not looks_within(spec, state, far):
+    if not next(iter(kinds)).is_floating_point or looks_further(spec, state):
         return None
     return sharding.halo(far, spec.topology), 3 * sum(shares) <= STRIPS
 

@@ -159,7 +159,7 @@ def _way(task: _Correlation) -> Way:
 
 
 def _not_to_be_timed(tensor: Tensor) -> bool:
-    if torch.compiler.is_compiling() or transformed(tensor):
+    if torch.compiler.is_compiling() or transformed():
         return True
     return tensor.is_cuda and torch.cuda.is_current_stream_capturing()
 
@@ -211,7 +211,7 @@ def _spectrum(kernel: Tensor, size: Sequence[int], before: Size) -> Tensor:
     That of a fixed kernel is kept as long as the kernel itself is, and as it is.
     """
     keep = not (kernel.requires_grad or kernel.is_inference() or torch.compiler.is_compiling())
-    if not keep or transformed(kernel):
+    if not keep or transformed():
         return _transform(kernel, size, before)
     if kernel not in _spectra:
         _spectra[kernel] = {}

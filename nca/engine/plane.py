@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nca.engine.automaton import Automaton
 from nca.engine.capacity import capacity, in_bytes
+from nca.engine.reach import demand_declared_reach
 from nca.engine.state import State
 from nca.errors import ShapeError
 from nca.types import Natural, Size
@@ -86,8 +87,8 @@ def check_plane(automaton: Automaton, state: State) -> int:
     """Return how far rules see in a step, where a plane can be had.
 
     Raises:
-        ShapeError: Cells that see nothing but 0 do not stay 0, the grid has edges, or levels
-            differ in scale.
+        ShapeError: Cells that see nothing but 0 do not stay 0, the grid has edges, levels differ in
+            scale, or a rule sees further than its `radius` says.
     """
     if differ := automaton.layout.scales_differ():
         raise ShapeError(
@@ -97,6 +98,7 @@ def check_plane(automaton: Automaton, state: State) -> int:
         )
     rules = [rule for name in automaton.writable_levels for rule in automaton.rules_of(name)]
     reach = max((rule.radius for rule in rules), default=0)
+    demand_declared_reach(automaton.spec, state, "rollout_on_plane(automaton, state, steps)")
     _demand_quiet(automaton, state, reach)
     return reach
 

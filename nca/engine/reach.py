@@ -1,5 +1,6 @@
 """How far a step looks: what parts of a grid that are stepped by themselves need around them."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -11,8 +12,9 @@ from nca.engine.rim import extended
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.engine.step_inputs import DenseInputs
-from nca.engine.stepper import StepSpec, dense_step
+from nca.engine.stepper import StepSpec, proposed_change
 from nca.engine.topology import Topology
+from nca.errors import ShapeError
 from nca.types import Boundary
 
 
@@ -21,15 +23,11 @@ def reach(spec: StepSpec) -> int:
 
     They are cells of scale 1, and whole ones of the coarsest: where all levels of a part of a grid
     are right, after a step they are where that part is so much narrower. How far a rule looks is
-    taken from its `radius`.
+    taken from its `radius`; see `looks_further`.
     """
     layout, alive = spec.layout, spec.alive
-    far = [
-        rule.radius * layout[name].scale + _beyond(layout, name, rule)
-        for name in spec.writable_levels
-        for rule in spec.rules_of(name)
-    ]
-    changing = _whole_cells(max(far, default=0), layout.coarsest)
+    far = (_declared(spec, name, rule) for name, rule in _rules(spec))
+    changing = max(far, default=0)
     if alive is None:
         return changing
     living = _whole_cells(alive.radius * layout[alive.level].scale, layout.coarsest)
@@ -39,16 +37,14 @@ def reach(spec: StepSpec) -> int:
 
 
 @torch.no_grad()
-def looks_within(spec: StepSpec, state: State, cells: int) -> bool:
-    """Return whether no look around of a step asks for cells further away than so many.
+def looks_further(spec: StepSpec, state: State) -> str | None:
+    """Return in words which rule looks further than its `radius` says, or None: no rule does.
 
-    A rule that looks further than its `radius` says is found out so, in a step of a small empty
-    grid, unless it looks twice.
+    It is found out in a step of a small empty grid, unless the rule looks twice.
 
     Args:
         spec: What a step is.
         state: Of whose types and axes the small grid is.
-        cells: Cells of scale 1.
     """
     side, farthest = 4 * spec.layout.coarsest, 0
 
@@ -61,8 +57,46 @@ def looks_within(spec: StepSpec, state: State, cells: int) -> bool:
     like = next(iter(state.values()))
     size = (side,) * state.axes
     small = spec.layout.zeros(1, size, device=like.device, dtype=like.dtype)
-    dense_step(replace(spec, topology=topology), DenseInputs(small, spec.layout, topology), 1.0)
-    return farthest <= cells
+    for name, rule in _rules(spec):
+        farthest = 0
+        alone = replace(spec, rules={name: (rule,)}, topology=topology, noise=None)
+        proposed_change(alone, DenseInputs(small, spec.layout, topology), name)
+        if farthest > _declared(spec, name, rule):
+            seen = -(-farthest // spec.layout[name].scale)
+            return f'{type(rule).__name__} of level "{name}" sees {seen}, not {rule.radius}'
+    return None
+
+
+def demand_declared_reach(spec: StepSpec, state: State, where: str) -> None:
+    """Refuse rules that look further than their `radius` says.
+
+    Args:
+        spec: What a step is.
+        state: Of whose types and axes a small grid is on which they are tried.
+        where: What takes that radius for granted.
+
+    Raises:
+        ShapeError: One of them does.
+    """
+    if further := looks_further(spec, state):
+        raise ShapeError(
+            f"a rule sees cells that are further away than its radius: {further}.",
+            where=where,
+            to_do="let the rule say how far it sees: `radius`, of its class or its instances",
+        )
+
+
+def _rules(spec: StepSpec) -> Iterator[tuple[str, UpdateRule]]:
+    """Yield all rules, each with the name of its level."""
+    for name in spec.writable_levels:
+        for rule in spec.rules_of(name):
+            yield name, rule
+
+
+def _declared(spec: StepSpec, name: str, rule: UpdateRule) -> int:
+    """Return how many cells of scale 1 a rule may look away, whole ones of the coarsest."""
+    far = rule.radius * spec.layout[name].scale + _beyond(spec.layout, name, rule)
+    return _whole_cells(far, spec.layout.coarsest)
 
 
 def _beyond(layout: Layout, name: str, rule: UpdateRule) -> int:

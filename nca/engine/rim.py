@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore
 from torch.autograd import forward_ad
 
 from nca.types import Boundary, Size
@@ -144,11 +143,16 @@ class _Fold(torch.autograd.Function):
 
 def pads_at_once(tensor: Tensor) -> bool:
     """Return whether a `Rim` pads a tensor: on a CPU, the channels of a cell side by side."""
-    if torch.compiler.is_compiling() or tensor.device.type != "cpu" or transformed(tensor):
+    if torch.compiler.is_compiling() or tensor.device.type != "cpu" or transformed():
         return False
     return type(tensor) is Tensor and tensor.movedim(1, -1).is_contiguous()
 
 
-def transformed(tensor: Tensor) -> bool:
-    """Return whether a transform of torch.func, or forward differentiation, follows a tensor."""
-    return is_functorch_wrapped_tensor(tensor) or forward_ad._current_level >= 0
+def transformed() -> bool:
+    """Return whether a transform of torch.func, or forward differentiation, is under way.
+
+    Then nodes of autograd that this project writes cannot be had, whatever tensor is followed.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0

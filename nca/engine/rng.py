@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch._C._functorch import is_functorch_wrapped_tensor  # pyright: ignore
 
+from nca.engine.rim import transformed
 from nca.engine.window import Window
 
 _MASK = 0xFFFFFFFF
@@ -75,7 +75,7 @@ def _suits_numpy(bits: Tensor) -> bool:
     if not few or bits.device.type != "cpu" or type(bits) is not Tensor:
         return False
     traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-    return not traced and not is_functorch_wrapped_tensor(bits)
+    return not traced and not transformed()
 
 
 def _mix_array(bits: NDArray[np.uint32]) -> None:

@@ -99,6 +99,8 @@ def _change(term: Term, view: View) -> Tensor:
             return _layers(features, (first, *layers), view, f"dropout/{correlation.level}")
         case MLPTerm(perceptions, layers):
             features = reduce(add, (_perceive(perception, view) for perception in perceptions))
+            if all(isinstance(one, Location) for one in perceptions):  # all samples see the same
+                features = features.expand(view.samples, *features.shape[1:])
             first = perceptions[0]
             name = first.level if not isinstance(first, Location) else "location"
             return _layers(features, layers, view, f"dropout/{name}")
@@ -182,7 +184,7 @@ def _attend(term: AttentionTerm, view: View) -> Tensor:
 
 def _neighbours_there(weights: AttentionWeights, view: View, energy: Tensor) -> Tensor | None:
     """Return which neighbours may be attended to, bool `(1, N, 1, *space)`, or None: all."""
-    bounded = "zeros" in view.topology.of(energy.ndim - 3)
+    bounded = "zeros" in view.topology.boundaries  # listed cells have no axes to count
     if weights.itself and not bounded:
         return None
     ones = torch.ones_like(energy[:1, 0])  # (1, 1, *space)

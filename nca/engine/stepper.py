@@ -24,6 +24,7 @@ from nca.engine.context import RuleContext
 from nca.engine.layout import Layout
 from nca.engine.program import Activation, Correlation, Program
 from nca.engine.resample import Resampling, mask_read
+from nca.engine.rim import transformed
 from nca.engine.rule import UpdateRule
 from nca.engine.state import State
 from nca.engine.step_inputs import (
@@ -293,6 +294,6 @@ def shared_correlations_of(spec: StepSpec) -> Shared:
 
 def channels_last(tensor: Tensor) -> Tensor:
     """Lay the channels of a cell side by side, as convolutions like it best (two axes only)."""
-    if tensor.ndim != 4:
+    if tensor.ndim != 4 or transformed():  # vmap knows of no such order
         return tensor
     return tensor.contiguous(memory_format=torch.channels_last)

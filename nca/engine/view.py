@@ -89,6 +89,11 @@ class View:
         return self._inputs.coordinates(self._context.name)
 
     @property
+    def samples(self) -> int:
+        """How many samples are shown, B: one where the cells that can change are listed."""
+        return self._inputs.level(self._context.name).shape[0]
+
+    @property
     def step(self) -> int:
         """How many steps the state has taken before this one."""
         _note("the number of the step")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from nca.engine.automaton import Automaton
-from nca.engine.reach import reach
+from nca.engine.reach import demand_declared_reach, reach
 from nca.engine.state import State
 from nca.engine.topology import Topology
 from nca.errors import NCAError, ShapeError
@@ -55,7 +55,8 @@ def stream(
         passed: Called with the grid each time that all of it has moved on.
 
     Raises:
-        ShapeError: The automaton has skips, which remember states, or numbers that make no sense.
+        ShapeError: The automaton has skips, which remember states, or numbers that make no sense;
+            a rule sees further than its `radius` says.
         NCAError: Bytes are kept, and a level holds other numbers than whole ones from 0 to 255.
     """
     if grid.dtype == torch.uint8:
@@ -70,6 +71,8 @@ def stream(
         )
     weight = next(itertools.chain(automaton.parameters(), automaton.buffers()), torch.empty(0))
     dtype = weight.dtype if weight.is_floating_point() else torch.float32
+    like = automaton.seed(1, (automaton.layout.coarsest,) * len(grid.size))
+    demand_declared_reach(automaton.spec, like, "stream(automaton, grid, ...)")
     done = 0
     progress.begin("stream", steps * math.prod(grid.size), unit="cell-steps")
     for first in range(0, steps, halo):

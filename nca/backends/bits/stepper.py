@@ -14,6 +14,7 @@ from nca.backends.bits.plan import Plan, PlanRunner
 from nca.backends.bits.words import WordGrid
 from nca.engine.discrete import GatesTerm, TableTerm
 from nca.engine.program import NotDeclared
+from nca.engine.rim import transformed
 from nca.engine.state import State
 from nca.engine.stepper import HasSpec, Stepper, StepSpec
 from nca.types import Size
@@ -138,6 +139,8 @@ def bits_obstacle(spec: StepSpec, state: State, fire_rate: float) -> str | None:
         return "not all cells fire"
     if not spec.topology.local:
         return "the grid is divided among processes"
+    if transformed():
+        return "a function transform follows the step"
     changing = [name for name in spec.rules if spec.rules_of(name)]
     for name in changing:
         term = _term(spec, name, state.axes)

@@ -173,7 +173,7 @@ def tiling_obstacle(spec: StepSpec, state: State) -> str | None:
 
 
 def _of_machine(spec: StepSpec, state: State) -> str | None:
-    if torch.compiler.is_compiling() or any(map(transformed, state.values())):
+    if torch.compiler.is_compiling() or transformed():
         return "a compiler or a function transform follows the step"
     devices = {tensor.device.type for tensor in state.values()}
     if devices != {"cpu"}:
