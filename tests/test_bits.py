@@ -432,3 +432,13 @@ def test_a_split_rollout_and_single_steps_are_the_same():
     for _ in range(7):
         state = made.step(state)
     assert state == whole
+
+
+def test_a_table_whose_sums_have_no_column_is_refused():
+    with pytest.raises(ShapeError) as refusal:
+        TableTerm(MOORE, (1,) * 8, torch.zeros(3, 9, dtype=torch.int64), counted=(1, 2, 2))
+    assert str(refusal.value) == (
+        "a table has 9 columns, and 8 weights whose sums are 0 to 16.\n"
+        "  where:  TableTerm with 8 neighbours and 3 states\n"
+        "  to do:  give a weight to each neighbour, and successors `(3, sums)`"
+    )

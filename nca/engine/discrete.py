@@ -15,6 +15,7 @@ from typing import TypeAlias
 from torch import Tensor
 
 from nca.engine.topology import Offset, reach_of
+from nca.errors import ShapeError
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +33,29 @@ class TableTerm:
         successors: `(S, columns)`, int64: the successor of a cell, from 0 to S - 1. There are as
             many columns as sums of weights, and one for 0.
         counted: The states that count; `(1, 2, 2)` where the sum is that of the states.
+
+    Raises:
+        ShapeError: Sums that have no column, or weights that are not one for each neighbour.
     """
 
     offsets: tuple[Offset, ...]
     weights: tuple[int, ...]
     successors: Tensor
     counted: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        """Refuse what would read beyond a row."""
+        states, columns = self.successors.shape
+        often = max(map(self.counted.count, range(states)))
+        sums = often * sum(self.weights) + 1
+        if columns >= sums and len(self.weights) == len(self.offsets):
+            return
+        raise ShapeError(
+            f"a table has {columns} columns, and {len(self.weights)} weights whose sums are 0 to "
+            f"{sums - 1}.",
+            where=f"TableTerm with {len(self.offsets)} neighbours and {states} states",
+            to_do=f"give a weight to each neighbour, and successors `({states}, sums)`",
+        )
 
     @property
     def states(self) -> int:
