@@ -89,9 +89,8 @@ def double():
     torch.set_default_dtype(before)
 
 
-@pytest.mark.parametrize("off", [{"replace": 0}, {"every": 7}], ids=str)
-def test_without_an_exchange_members_are_runs_of_their_own(tmp_path, double, off):
-    run = trained(tmp_path / "all", with_tables(evolve=off))
+def test_without_an_exchange_members_are_runs_of_their_own(tmp_path, double):
+    run = trained(tmp_path / "all", with_tables(evolve={"replace": 0}))
     assert len(rows(run, "member")) == 4
     held = Checkpoint.read(tmp_path / "all" / "last.safetensors")
     for number in range(4):

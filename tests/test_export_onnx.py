@@ -1,6 +1,7 @@
 """A step in ONNX Runtime is a step in torch, on any grid and under any fire mask."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -61,6 +62,13 @@ def test_the_model_says_what_it_is_and_how_far_it_strays(growing):
     dims = [d.dim_param for d in model.graph.input[0].type.tensor_type.shape.dim]
     assert (dims[0], dims[2], dims[3]) == ("batch", "height", "width")
     assert [entry.version for entry in model.opset_import if not entry.domain] == [module.OPSET]
+
+
+def test_the_model_does_not_say_where_it_was_made(growing):
+    _, file, _ = growing
+    assert onnx.load(str(file)).graph.node
+    assert str(Path(module.__file__).parent).encode() not in file.read_bytes()
+    assert b"stack_trace" not in file.read_bytes()
 
 
 def test_levels_noise_attention_and_the_dead_go_out_too():

@@ -169,6 +169,35 @@ def test_a_picture_that_is_missing_is_a_fault_of_the_task():
     assert [fault.partition(" ")[0] for fault in faults(text)] == ["task.target"]
 
 
+def test_levels_without_one_of_scale_1_are_a_fault_of_the_recipe():
+    with pytest.raises(RecipeError, match=r"\[levels\[0\]\] scale +is 2, and no level has scale 1"):
+        read_recipe("growing_pyramid", ["levels.0.scale=2"])
+
+
+@pytest.mark.parametrize(
+    ("override", "choices"),
+    [
+        ('levels.0.rules.0.condition="plam"', "name one of body, plan, or add the level"),
+        ('task.target="lizzard"', "choose one of bubbles, butterfly, "),
+    ],
+)
+def test_a_name_that_is_not_there_is_refused_with_those_that_are(override, choices):
+    with pytest.raises(RecipeError) as caught:
+        read_recipe("growing_pyramid", [override]).check()
+    (fault,) = caught.value.faults
+    assert f"? {choices}" in fault.to_do  # after the nearest of them
+
+
+def test_an_exchange_that_never_comes_is_refused():
+    table = 'evolve={ kind = "exchange", population = 2, every = 50 }'
+    set_with = [table, "train.iterations=50"]
+    with pytest.raises(RecipeError, match=r"\[evolve\] every +is 50, and never comes"):
+        read_recipe("growing_evolved", set_with)
+    assert not read_recipe("growing_evolved", [table.replace("50", "49"), *set_with[1:]]).remarks
+    alone = table.replace("50", "50, replace = 0")
+    assert not read_recipe("growing_evolved", [alone, *set_with[1:]]).remarks
+
+
 def test_fewer_iterations_by_an_override_are_a_remark():
     recipe = read_recipe("growing", ["train.iterations=500"])
     assert [str(remark) for remark in recipe.remarks] == [

@@ -118,7 +118,23 @@ def _model(step: Step, state: State) -> Any:
     except Exception as fault:  # torch tells of what it cannot export in many kinds of error
         raise _not_traced(fault) from fault
     assert program is not None
-    return program.model_proto
+    model = program.model_proto
+    _forget_origins(model)
+    return model
+
+
+def _forget_origins(message: Any) -> None:
+    """Remove what the exporter notes of where each node comes from, lines of files among it.
+
+    It is most of a model's bytes, and names folders of whoever exports it.
+    """
+    for field, value in message.ListFields():
+        if field.name == "metadata_props":
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            repeated = not hasattr(value, "ListFields")
+            for part in value if repeated else (value,):
+                _forget_origins(part)
 
 
 def _not_traced(fault: BaseException) -> ExportError:

@@ -59,7 +59,7 @@ def check_rule(
         try:
             context.level(name)
         except NCAError as error:
-            faults.append(Fault(path, error.what.rstrip("."), error.to_do))
+            faults.append(fault_of(error, path))
     longest = max(tables.grid.size)
     if rule.radius > longest:
         to_do = f"the grid has {longest} cells along its longest side: a smaller radius"
@@ -78,9 +78,19 @@ def refused(error: NCAError, table: RuleTable | TaskTable, path: KeyPath) -> lis
         faults = [fault.placed(path) for fault in error.faults]
     else:
         place = next(_quoting(error.what, table.model_extra or {}, path), path)
-        faults = [Fault(place, error.what.rstrip("."), error.to_do)]
+        faults = [fault_of(error, place)]
     unknown = isinstance(error, RegistryError) or isinstance(error.__cause__, RegistryError)
     return [replace(fault, others=(*fault.others, PLUGINS) * unknown) for fault in faults]
+
+
+def fault_of(error: NCAError, path: KeyPath) -> Fault:
+    """Return an error as the fault of a key; the choices that it calls these are named.
+
+    An error lists them as its `where`, in whose place a fault has its key.
+    """
+    choices = error.where.rpartition(": ")[2]
+    to_do = error.to_do.replace("one of these", f"one of {choices}")
+    return Fault(path, error.what.rstrip("."), to_do)
 
 
 def _quoting(words: str, given: Any, path: KeyPath) -> Iterator[KeyPath]:

@@ -246,8 +246,7 @@ class Recipe:
 
     def unbuilt(self) -> Iterator[Fault]:
         """Yield what shows only when rules and task are built."""
-        names = [level.name for level in self.tables.levels]
-        if len(set(names)) < len(names):
+        if not self._has_layout():
             return  # nothing can be built on them, and that is a fault already
         faults: list[Fault] = []
         rules = self._rules(faults)
@@ -267,8 +266,8 @@ class Recipe:
 
     def unused(self) -> Iterator[Fault]:
         """Yield the levels that no rule writes to or reads, and no mask looks at."""
-        names, faults = [level.name for level in self.tables.levels], []
-        rules = self._rules(faults) if len(set(names)) == len(names) else {}
+        faults: list[Fault] = []
+        rules = self._rules(faults) if self._has_layout() else {}
         if faults or not rules:
             return  # what a rule reads is known once it is built
         used = {self.tables.rollout.alive.level} if self.tables.rollout.alive else set()
@@ -280,6 +279,12 @@ class Recipe:
                 to_do = "leave it out, or let a rule of another level read it"
                 key, alive = ("levels", number, "name"), ("rollout", "alive")
                 yield Fault(key, "is used by no rule", to_do, others=(alive,))
+
+    def _has_layout(self) -> bool:
+        """Return whether the levels make a layout: no two of a name, one of scale 1."""
+        levels = self.tables.levels
+        names = {level.name for level in levels}
+        return len(names) == len(levels) and any(level.scale == 1 for level in levels)
 
     def _rules(self, faults: list[Fault]) -> dict[str, list[UpdateRule]]:
         """Return the rules of each level; note what they refuse."""

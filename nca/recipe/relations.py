@@ -272,6 +272,10 @@ def _evolution(tables: Tables) -> Iterator[Fault]:
     elif train.compile != "never":
         to_do = "every member would be compiled by itself, and each copy anew: leave it out"
         yield _of("train", "compile", f'is "{train.compile}"', to_do, ("evolve",))
+    table = tables.evolve
+    if isinstance(table, EvolveByExchange) and table.replace and table.every >= train.iterations:
+        to_do = f"below the {train.iterations:,} iterations, or let replace be 0"
+        yield _of("evolve", "every", f"is {table.every}, and never comes", to_do, ITERATIONS)
 
 
 def _evaluation(table: Evaluate, inputs: bool) -> Iterator[Fault]:

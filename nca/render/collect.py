@@ -28,6 +28,7 @@ from nca.render.sheet import (
 )
 from nca.render.votes import annotate, legend, votes_in_words
 from nca.tasks.batch import Batch
+from nca.tasks.display import laid_flat
 
 LEAST_WIDTH = 400
 """Pixels that a sheet is wide at least, as far as whole pixels per cell allow it."""
@@ -78,9 +79,10 @@ class CollectedStates:
         if beside is not None:
             self.beside.append(beside)
         if self.level and self.channels:
-            self.seen.append(channel_picture(state[self.level], self.channels, self.level))
+            flat = laid_flat(state[self.level])
+            self.seen.append(channel_picture(flat, self.channels, self.level))
         elif self.level:
-            self.seen.append(state[self.level])
+            self.seen.append(laid_flat(state[self.level]))
         else:
             self.seen.append(self.trained.task.picture(state))
             if self.trained.task.votes(batch):

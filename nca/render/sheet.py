@@ -30,6 +30,7 @@ from nca.render.legend import (
 from nca.render.limits import check_fits, format_of
 from nca.render.pca import principal_colours
 from nca.render.text import width_of
+from nca.tasks.display import laid_flat
 
 PAPER = (255, 255, 255)
 MARK, MARKED = (1.0, 0.0, 1.0), "magenta"
@@ -98,9 +99,9 @@ class Sheet:
 
     @property
     def tile_size(self) -> tuple[int, int]:
-        """Cells of the first tile, which all others are drawn as large as: height and width."""
-        height, width = self.rows[0][0].shape[-2:]
-        return height, width
+        """Cells of the largest tile, which all others are drawn as large as: height and width."""
+        sizes = [picture.shape[-2:] for row in self.rows for picture in row]
+        return max(height for height, _ in sizes), max(width for _, width in sizes)
 
     def widest_word(self) -> int:
         """Return how wide the words above and below the tiles are at most, in pixels."""
@@ -153,7 +154,7 @@ class Sheet:
         left = GAP + margin + (GAP if margin else 0)
         # a column is as wide as its words, where cells are few
         across = max(width * scale, self.least, self.widest_word()) + GAP
-        down = height * scale + GAP + (TEXT + GAP // 2 if self.captions else 0)
+        down = max(height * scale, TEXT) + GAP + (TEXT + GAP // 2 if self.captions else 0)
         right = left + across * len(self.columns)
         beside = max(self.widest_note(), self.least_beside)
         whole = right + (beside + GAP if beside else 0)
@@ -242,7 +243,7 @@ def _marked(colours: Tensor, level: Tensor) -> Tensor:
 def levels_sheet(states: Sequence[State], pictures: Sequence[Tensor], sample: int = 0) -> Sheet:
     """Return steps as rows and levels as columns, with the task's picture last."""
     names = list(states[0])
-    by_level = {name: level_picture([state[name] for state in states]) for name in names}
+    by_level = {name: level_picture([laid_flat(s[name]) for s in states]) for name in names}
     sheet = Sheet([*names, "picture"])
     for number, state in enumerate(states):
         row = [by_level[name][number][sample] for name in names]
@@ -286,7 +287,7 @@ def _cannot_be_written(path: Path, why: str) -> NCAError:
 
 
 def _as_wide(picture: Tensor, height: int, width: int) -> Tensor:
-    """Enlarge or thin out a level of another grid size to that of the first tile."""
+    """Enlarge a picture of fewer cells to the size of a tile."""
     if tuple(picture.shape[-2:]) == (height, width):
         return picture
     return torch.nn.functional.interpolate(picture[None], (height, width), mode="nearest")[0]
