@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from nca.checkpoint.file import Checkpoint
     from nca.recipe.recipe import Recipe
 
+RESAMPLING = ("scale", "coarsen", "refine")
+"""Keys of levels that say something where they differ in scale."""
+
 
 def inspect_command(
     checkpoint: CheckpointName,
@@ -49,6 +52,7 @@ def inspect_command(
         {
             "level": row.name,
             "channels": row.channels,
+            **{key: getattr(row, key) for key in RESAMPLING},
             "rules": ", ".join(rule.name for rule in row.rules) or ("input" * row.input),
             "parameters": sum(p.numel() for p in automaton.rules[row.name].parameters())
             if row.name in automaton.rules
@@ -80,7 +84,8 @@ def inspect_command(
         )
         print_result(f"{name:<11} {words}")
     print_result("")
-    show_rows(levels)
+    flat = RESAMPLING if all(row.scale == 1 for row in parsed.tables.levels) else ()
+    show_rows([{key: row[key] for key in row if key not in flat} for row in levels])
     for split, rows in held.metrics.items():
         print_result(f"\n{split}" + (f"  {rows}" if isinstance(rows, str) else ""))
         if isinstance(rows, list):

@@ -29,6 +29,13 @@ def test_inspect_gives_all_as_json(nca, done):
     assert [level["level"] for level in told["levels"]] == ["image", "body"]
 
 
+def test_inspect_shows_how_levels_differ_in_scale(nca):
+    levels = [line.split() for line in nca("inspect", "smallest_mnist_98").out.splitlines()]
+    (head,) = [words for words in levels if words[:1] == ["level"]]
+    assert head == ["level", "channels", "scale", "coarsen", "refine", "rules", "parameters"]
+    assert ["peak", "10", "16", "max", "nearest"] in [words[:5] for words in levels]
+
+
 def test_inspect_prints_the_recipe_also_without_its_plugins(nca, done):
     assert nca("inspect", "done", "--recipe").out == RECIPE
     assert nca("inspect", "done").code == 1
