@@ -156,7 +156,8 @@ def rule_file(name: str) -> str:
         NCAError: Nothing may be called so.
         RegistryError: The name is taken.
     """
-    plugins = f'plugins = ["{name}.py"]         # this file; it is executed when this is run\n'
+    key = f'plugins = ["{name}.py"]'
+    plugins = f"{key:<30} # this file; it is executed when this is run\n"
     body = _RECIPE.replace("RECIPE", "NAME.py").replace("PLUGINS", plugins)
     rest = _REST.replace("BODY", body)
     imports = "from nca.testing import laws\n"

@@ -55,6 +55,13 @@ def test_a_new_rule_keeps_the_laws_and_trains_as_it_is(nca, here):
     assert (here / "runs" / "ripples-1" / "best.safetensors").is_file()
 
 
+@pytest.mark.parametrize("name", ["mine", "of_13_letters"])
+def test_comments_of_a_new_rule_stand_in_one_column(name):
+    _, recipe = rule_file(name).split("format = 1")
+    lines = recipe.partition('"""')[0].splitlines()
+    assert {line.index("# ") for line in lines if " # " in line} == {31}
+
+
 def test_the_file_of_a_new_rule_is_its_own_test(nca, here):
     nca("new", "rule", "ripples")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "ripples.py"]
