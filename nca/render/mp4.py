@@ -134,12 +134,11 @@ def _feed(command: list[str], frames: Iterable[Image.Image]) -> tuple[int, str]:
     reader.start()
     took_all = False
     try:
-        for frame in frames:
-            process.stdin.write(frame.convert("RGB").tobytes())
-        process.stdin.flush()
-        took_all = True
-    except BrokenPipeError:
-        pass  # it has ended before its time, and says why
+        with suppress(BrokenPipeError):  # it has ended before its time, and says why
+            for frame in frames:
+                process.stdin.write(frame.convert("RGB").tobytes())
+            process.stdin.flush()
+            took_all = True
     except BaseException:  # Ctrl-C too
         process.kill()
         raise
