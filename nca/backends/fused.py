@@ -121,7 +121,7 @@ class FusedStepper(Stepper):
         return remember(spec.skips, spec.writable_levels, state, after)
 
     def _shown(self, changing: Sequence[str]) -> dict[int, ShownPlan]:
-        """Return which fields are changing levels squashed, which is done beside the steps."""
+        """Return which fields are changing levels squashed, which the steps themselves do."""
         return {
             number: ShownPlan(
                 number, self._field(name, None), self.spec.layout[name].channels, cell_map.bound

@@ -27,7 +27,10 @@ def clear_dead(
     life, levels, outs, shown, alive_before, kept, above, count, height, width,
     PLAN: tl.constexpr, LIFE: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
-    """Write levels with zeros where a cell does not live, or did not; and which cells do."""
+    """Write levels with zeros where a cell does not live, or did not; and which cells do.
+
+    And what nets will read squashed of them.
+    """
     row, inside = tile_rows(tl.program_id(0), count, TILE)
     highest = highest_near(life, row, inside, height, width, LIFE)
     lives = (highest > above) & (tl.load(alive_before + row, mask=inside, other=0) != 0)

@@ -65,7 +65,7 @@ def prepare(
 
     Args:
         levels: What is summed for each level; there is at least one.
-        shown: What is computed of the levels before each step.
+        shown: What is computed of the levels for nets to read.
         reduced: Whether products take bfloat16.
     """
     rounded = "rounded" if interpreted() else "reduced"

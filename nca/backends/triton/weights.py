@@ -41,7 +41,7 @@ def lay_out(
 
     Args:
         levels: What is summed for each level; there is at least one.
-        shown: What is computed of the levels before each step.
+        shown: What is computed of the levels for nets to read.
         products: How matrices are multiplied: see `nca.backends.triton.step.Weights`.
     """
     levels = [replace(level, nets=tuple(map(_folded, level.nets))) for level in levels]
