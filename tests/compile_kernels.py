@@ -82,6 +82,21 @@ def everything(dead: Literal["cleared", "frozen"], nets: int) -> nca.Automaton:
     )
 
 
+def late() -> nca.Automaton:
+    """Return nets of two levels whose step clears the dead of the one before."""
+    layout = nca.Layout([nca.Level("image", 1, True), nca.Level("body", 16), nca.Level("top", 9)])
+    body, top = (nca.RuleContext(layout, name) for name in ("body", "top"))
+    below = [Lateral(body, hidden=24, shown="squashed"), BottomUp(body, hidden=24)]
+    above = [Growing(top, hidden=32), Fade(learned=True)]
+    return nca.Automaton(
+        layout,
+        {"body": below, "top": above},
+        fire_rate=0.5,
+        noise=nca.Noise(0.1),
+        alive=nca.Alive("body", 3, 0.1),
+    )
+
+
 def widest() -> nca.Automaton:
     """Return the most channels that a level may have, whose cells attend to each other."""
     layout = nca.Layout([nca.Level("body", 128)])
@@ -134,6 +149,7 @@ def benchmark(name: str) -> Callable[[], nca.Automaton]:
 AUTOMATA: dict[str, Callable[[], nca.Automaton]] = {
     "cleared": lambda: everything("cleared", 2),
     "frozen": lambda: everything("frozen", 1),
+    "late": late,
     "growing": benchmark("growing_72"),
     "texture": benchmark("texture_128"),
     "glom_small": benchmark("glom_small"),

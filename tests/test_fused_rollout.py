@@ -45,6 +45,8 @@ CASES = {
     "cleared": lambda: one_net(
         4, 6, fire_rate=0.5, alive=Alive("body", 3, 0.8), noise=Noise(0.1), step_size=0.7
     ),
+    "own": lambda: one_net(4, 6, fire_rate=0.5, alive=Alive("body", 2, 0.3, 0)),
+    "far": lambda: one_net(4, 6, alive=Alive("body", 3, 1.2, 2)),
     "frozen": lambda: one_net(4, 6, alive=Alive("body", 0, 0.9, 0, dead="frozen")),
     "levels": lambda: two_levels(fire_rate=0.6, alive=Alive("image", 1, 0.9)),
     "maps": lambda: three_levels(fire_rate=0.7),
@@ -81,8 +83,9 @@ def test_a_rollout_has_the_bits_of_its_steps_and_the_gradient_of_float64(automat
         assert apart(gradients[name].double(), exactly[name]) < 1e-5, name
 
 
-def test_what_a_rollout_keeps_changes_no_bit_of_states():
-    automaton = CASES["cleared"]()
+@pytest.mark.parametrize("case", ["cleared", "own", "far", "squashed"])
+def test_what_a_rollout_keeps_changes_no_bit_of_states(case):
+    automaton = CASES[case]()
     state = state_of(automaton, 1, (3, 4), 9)
     whole, gradients = end_and_gradients(automaton, state, True, STEPS)
     with torch.no_grad():
@@ -95,7 +98,20 @@ def test_what_a_rollout_keeps_changes_no_bit_of_states():
     assert all(apart(others[name], gradients[name]) < 1e-6 for name in gradients)
 
 
-def test_a_step_is_two_launches_and_its_gradient_three(monkeypatch):
+@pytest.mark.parametrize("case", ["cleared", "own", "far", "squashed"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (2, 2), (3, 1)])
+def test_the_dead_are_cleared_on_grids_smaller_than_a_neighbourhood(case, size):
+    automaton = CASES[case]()
+    state = state_of(automaton, 12, size, 6)
+    end, gradients = end_and_gradients(automaton, state, True, STEPS)
+    wanted, exactly = end_and_gradients(automaton, state, False, STEPS)
+    assert 0 < int((wanted["body"] == 0).all(dim=1).sum()) < 12 * size[0] * size[1]
+    assert apart(end["body"], wanted["body"]) < 1e-5
+    assert all(apart(gradients[name], exactly[name]) < 1e-5 for name in exactly)
+
+
+@pytest.mark.parametrize(("case", "cleared"), [("cleared", 1), ("own", 1), ("far", 4)])
+def test_a_step_is_a_launch_and_its_gradient_three(case, cleared, monkeypatch):
     started: Counter[str] = Counter()
     start = Launch.__call__
 
@@ -104,10 +120,10 @@ def test_a_step_is_two_launches_and_its_gradient_three(monkeypatch):
         start(launch, *given)
 
     monkeypatch.setattr(Launch, "__call__", counted)
-    automaton = CASES["cleared"]()
+    automaton = CASES[case]()
     automaton.fused = True
     end = automaton.rollout(state_of(automaton, 1, (2, 2), 0), 4)
-    assert started == {"step_levels": 4, "clear_dead": 4}
+    assert started == {"step_levels": 4, "clear_dead": cleared}
     started.clear()
     end["body"].sum().backward()
     # no gradient is asked for before the first step

@@ -35,7 +35,8 @@ FEW = ("cleared", "frozen")
 LAYERS = ("taps_gelu", "taps_silu", "stencils_gelu", "stencils_silu", "deep", "deep_wide")
 """Activations that take most registers, and several hidden layers."""
 WHOLE = (
-    *("growing", "texture", "glom_small", "glom_large", "widest", "attending", "glom_gelu"),
+    *("growing", "late", "texture", "glom_small", "glom_large", "widest", "attending"),
+    "glom_gelu",
     *LAYERS,
 )
 SOME = {

@@ -81,15 +81,21 @@ Products are those of bfloat16 with float32 sums under autocast to bfloat16, els
 as torch's own switch has it (`step.FLOAT32_PRODUCTS`). States are float32 in either case.
 
 Which cells live before a step, its programs find out themselves. Which live after it is known only
-when the step of the neighbours has ended, so clearing the dead is a launch of its own; its gradient
-is not. So a step that clears the dead is two launches, and its gradient two or three. What stays in
-torch, and makes rollouts of one step each: skips, and levels that change and are read standardised.
+when the step of the neighbours has ended, so the next step clears the dead, as it reads them: from
+25 numbers around a cell it finds out which of the nine that it perceives have lived on (`life`). It
+writes what it has read of its own cells once more where a gradient will be asked for, and a launch
+clears what the last step leaves. So a step is one launch, and without a gradient it moves 128 bytes
+of 16 channels, where clearing by a launch moves 256; the gradient finds states and masks as if that
+had cleared them. Attention, deep nets and cells that live by what is more than one cell away keep
+that launch after each step. What stays in torch, and makes rollouts of one step each: skips, and
+levels that change and are read standardised.
 
-Levels that nets read squashed are squashed where they are written, 16 or 24 numbers of a cell: the
-programs that read them would do it 9 times for each net, and an exponential and a division of each
-number take longer than the product that follows. A launch squashes them before the first step of a
-rollout, and another before the last step of its gradient; from there on a program of fields
-squashes, beside what it does for one step, the levels from before the step before.
+Levels that nets read squashed are squashed where they are written, 16 or 24 numbers of a cell, the
+dead among them, whose squashed zero is zero: the programs that read them would do it 9 times for
+each net, and an exponential and a division of each number take longer than the product that
+follows. A launch squashes them before the first step of a rollout, and another before the last step
+of its gradient; from there on a program of fields squashes, beside what it does for one step, the
+levels from before the step before.
 
 Without a card the host takes 3 to 6 us for each further step and 6 to 10 for its gradient, where
 operations of one step each took 140 and 225 (`tests/host_time.py`, on one thread of an idle AMD

@@ -46,7 +46,9 @@ def _add_read(
     """Add what the first hidden units sum up of one field."""
     READ: tl.constexpr = NET.reads[N]
     field = fields[READ.field]
-    return add_summed(total, field, low, row, inside, start, height, width, READ, PRODUCTS)
+    return add_summed(
+        total, field, 0, low, row, inside, start, height, width, READ, False, PRODUCTS
+    )
 
 
 @triton.jit

@@ -33,27 +33,34 @@ class ForwardLaunches:
 
     def __init__(self, inputs: RolloutInputs, *, keep: bool) -> None:
         self.inputs = inputs
-        steps, first = inputs.arguments.steps, inputs.levels
-        rows = steps - 1 if keep else min(steps - 1, 2)
-        buffers = tuple(room_for(like, rows, like.numel(), like.dtype) for like in first)
+        steps, levels = inputs.arguments.steps, inputs.levels
+        late = clears_late(inputs)
+        rows = steps - 1 if keep else 0 if late else min(steps - 1, 2)
+        buffers = tuple(room_for(like, rows, like.numel(), like.dtype) for like in levels)
         masks = inputs.masks(steps if keep and inputs.arguments.life else 1)
         self.history = RolloutHistory(buffers, masks)
-        self.ends = tuple(map(torch.empty_like, first))
-        between = self.history.states
-        self._outs = [between[number % rows] for number in range(steps - 1)] + [self.ends]
-        self._masks = masks.unbind(0)
-        self._squashed, self._step = SquashedLevels(inputs), _Step(inputs)
+        self.ends = tuple(map(torch.empty_like, levels))
+        kept = self.history if keep else None
+        if late:
+            self._launch = _LateSteps(inputs, kept, masks, self.ends)
+        else:
+            self._launch = _Steps(inputs, self.history, self.ends)
 
     def __call__(self) -> None:
         """Launch them, one after the other."""
-        levels, masks, squashed = None, self._masks, self._squashed
         with torch.cuda.device_of(self.inputs.rows[0]):
-            squashed.write(0, self.inputs.fields(None))
-            for number, outs in enumerate(self._outs):
-                fields = self.inputs.fields(levels, squashed.before(number))
-                after = squashed.before(number + 1)
-                self._step(number, fields, outs, after, masks[number % len(masks)])
-                levels = outs
+            self._launch()
+
+
+def clears_late(inputs: RolloutInputs) -> bool:
+    """Return whether each step clears the dead of the one before as it reads them.
+
+    Attention and deep nets, and cells that live by what is more than a cell away, have a launch
+    after each step that clears the dead.
+    """
+    life, plan = inputs.arguments.life, inputs.weights.plan
+    near = life is not None and not life.frozen and life.plan.radius <= 1
+    return near and not plan.attentions and not plan.deep
 
 
 class SquashedLevels:
@@ -93,25 +100,114 @@ class SquashedLevels:
             self._launch(self.of(fields), self.before(number), self._count)
 
 
-class _Step:
-    """One step after the other: a launch, and another where the dead are cleared."""
+class _Steps:
+    """One step after the other: a launch, and another where the dead are cleared.
 
-    def __init__(self, inputs: RolloutInputs) -> None:
+    Args:
+        inputs: What they are given.
+        history: Where the levels go after all steps but the last, by turns, and the masks.
+        ends: Where they go after the last.
+    """
+
+    def __init__(
+        self, inputs: RolloutInputs, history: RolloutHistory, ends: tuple[Tensor, ...]
+    ) -> None:
+        self.inputs = inputs
+        between, last = history.states, inputs.arguments.steps - 1
+        self._outs = [between[number % len(between)] for number in range(last)] + [ends]
+        self._masks = history.masks.unbind(0)
+        self._squashed, self._step = SquashedLevels(inputs), _StepLaunch(inputs, ())
+        self._clear = _ClearLaunch(inputs) if inputs.arguments.cleared else None
+        if self._clear:
+            self._raw = tuple(map(torch.empty_like, inputs.levels))
+            self._before = inputs.masks(1)[0]
+
+    def __call__(self) -> None:
+        levels, squashed, clear = None, self._squashed, self._clear
+        squashed.write(0, self.inputs.fields(None))
+        for number, outs in enumerate(self._outs):
+            fields = self.inputs.fields(levels, squashed.before(number))
+            after = squashed.before(number + 1)
+            mask = self._masks[number % len(self._masks)]
+            raw, living = (self._raw, self._before) if clear else (outs, mask)
+            self._step(number, fields, raw, after, living)
+            if clear:
+                clear(raw, living, outs, after, mask)
+            levels = outs
+
+
+class _LateSteps:
+    """One launch after the other: each step clears the dead of the one before as it reads them.
+
+    Args:
+        inputs: What they are given.
+        history: Where goes what is kept, or None: nothing is.
+        masks: Where goes which cells survived the last step.
+        ends: Where the levels go after the last step.
+    """
+
+    def __init__(
+        self,
+        inputs: RolloutInputs,
+        history: RolloutHistory | None,
+        masks: Tensor,
+        ends: tuple[Tensor, ...],
+    ) -> None:
+        self.inputs, self._ends = inputs, ends
+        self._steps = inputs.arguments.steps
+        turns = range(min(self._steps, 2))
+        self._raw = [tuple(map(torch.empty_like, inputs.levels)) for _ in turns]
+        self._living = inputs.masks(len(turns)).unbind(0)
+        self._cleared = history.states if history else None
+        self._survived = masks.unbind(0)
+        plan = inputs.weights.plan
+        changing = {*inputs.level_fields, *(one.field for one in plan.shown)}
+        late = tuple(field in changing for field in range(len(inputs.rows)))
+        self._squashed, self._step = SquashedLevels(inputs), _StepLaunch(inputs, late)
+        self._clear = _ClearLaunch(inputs)
+
+    def __call__(self) -> None:
+        squashed, raw = self._squashed, None
+        squashed.write(0, self.inputs.fields(None))
+        before = self._living[0]  # which says nothing yet, and is not asked before the second step
+        for number in range(self._steps):
+            fields = self.inputs.fields(raw, squashed.before(number))
+            kept = None
+            if number and self._cleared is not None:
+                kept = self._cleared[number - 1], self._survived[number - 1]
+            turn = number % len(self._raw)
+            raw, living = self._raw[turn], self._living[turn]
+            self._step(number, fields, raw, squashed.before(number + 1), living, before, kept)
+            before = living
+        assert raw is not None
+        self._clear(raw, before, self._ends, squashed.before(self._steps), self._survived[-1])
+
+
+class _StepLaunch:
+    """The launch of a step.
+
+    Args:
+        inputs: What all steps are given.
+        late: See `LifePlan`; none: no field is.
+    """
+
+    def __init__(self, inputs: RolloutInputs, late: tuple[bool, ...]) -> None:
         from nca.backends.triton.programs import step_levels
 
         arguments, weights = inputs.arguments, inputs.weights
         self._given = weights.packed, weights.low, inputs.kept()
         self._when = inputs.samples, inputs.clock
         life = arguments.life
-        self._above = float(life.above) if life else 0.0
-        self._numbers = *inputs.draw, float(arguments.noise), self._above, *inputs.sides
+        above = float(life.above) if life else 0.0
+        self._numbers = *inputs.draw, float(arguments.noise), above, *inputs.sides
+        plan = life.plan if life else LifePlan(0, 1, 0, 0)
+        plan = plan._replace(late=late or (False,) * len(inputs.rows))
         self._launch = Launch(
             step_levels,
             (inputs.tiles(), len(weights.plan.levels), 1),
-            {**inputs.constants, "LIFE": life.plan if life else LifePlan(0, 1, 0, 0)},
-            **step_options(weights),
+            {**inputs.constants, "LIFE": plan},
+            **step_options(weights, late=any(plan.late)),
         )
-        self._clearing = _Clearing(inputs) if arguments.cleared else None
 
     def __call__(
         self,
@@ -119,42 +215,37 @@ class _Step:
         fields: tuple[Tensor, ...],
         outs: tuple[Tensor, ...],
         squashed: tuple[Tensor, ...],
-        mask: Tensor,
+        living: Tensor,
+        before: Tensor | None = None,
+        kept: tuple[tuple[Tensor, ...], Tensor] | None = None,
     ) -> None:
         """Let one step pass.
 
         Args:
             number: Of the step, counted from the first of the rollout.
-            fields: Before the step.
+            fields: Before the step; with the dead of the one before, where fields are late.
             outs: Where the levels of the plan go.
             squashed: Where goes what is computed of them.
-            mask: Where the mask goes that the gradient of the step needs.
+            living: Where goes which cells were alive before the step.
+            before: The same before the step before, where fields are late.
+            kept: Where go the levels before the step without the dead, and which cells survived.
         """
-        clearing = self._clearing
-        raw, living = (clearing.raw, clearing.before) if clearing else (outs, mask)
-        when = *self._when, number, *self._numbers
+        cleared, survived = kept or (outs, living)  # which are not written then
+        late = living if before is None else before, cleared, survived
+        when = *self._when, number, int(kept is not None)
         squashed = squashed or outs  # no program takes an empty tuple
-        self._launch(fields, raw, squashed, *self._given, living, *when)
-        if clearing:
-            clearing(outs, squashed, mask)
+        self._launch(fields, outs, squashed, *self._given, living, *late, *when, *self._numbers)
 
 
-class _Clearing:
-    """The dead are cleared: which cells live after a step is known when all of it has passed.
-
-    Attributes:
-        raw: The levels of the plan as a step leaves them.
-        before: Which cells were alive before it.
-    """
+class _ClearLaunch:
+    """The launch that clears the dead: which cells live is known when all of a step has passed."""
 
     def __init__(self, inputs: RolloutInputs) -> None:
         from nca.backends.triton.life import clear_dead
 
         plan, life = inputs.weights.plan, inputs.arguments.life
         assert life is not None
-        self.raw = tuple(map(torch.empty_like, inputs.levels))
-        self.before = inputs.masks(1)[0]
-        self._telling = inputs.fields(self.raw)[life.plan.field]
+        self._inputs, self._field = inputs, life.plan.field
         self._numbers = float(life.above), *inputs.sides
         self._launch = Launch(
             clear_dead,
@@ -164,7 +255,21 @@ class _Clearing:
         )
 
     def __call__(
-        self, outs: tuple[Tensor, ...], squashed: tuple[Tensor, ...], mask: Tensor
+        self,
+        raw: tuple[Tensor, ...],
+        before: Tensor,
+        outs: tuple[Tensor, ...],
+        squashed: tuple[Tensor, ...],
+        mask: Tensor,
     ) -> None:
-        """Write levels without the dead, what is computed of them, and which cells were kept."""
-        self._launch(self._telling, self.raw, outs, squashed, self.before, mask, *self._numbers)
+        """Write levels without the dead, what is computed of them, and which cells were kept.
+
+        Args:
+            raw: The levels of the plan as a step leaves them.
+            before: Which cells were alive before it.
+            outs: Where the levels go.
+            squashed: Where goes what is computed of them.
+            mask: Where goes which cells were kept.
+        """
+        telling = self._inputs.fields(raw)[self._field]
+        self._launch(telling, raw, outs, squashed or outs, before, mask, *self._numbers)

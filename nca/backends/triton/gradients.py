@@ -47,7 +47,7 @@ def _of_hidden(
             LEVEL, FIRE, FROZEN, CLEARED,
         )  # fmt: skip
         summed = summed_by(
-            field, weights, low, row, inside, START, height, width, NET, TILE, PRODUCTS
+            field, 0, weights, low, row, inside, START, height, width, NET, False, TILE, PRODUCTS
         )
         back = dot(slope, matrix, tl.zeros((TILE, WIDE), tl.float32), PRODUCTS)
         back *= derivative(summed, ACTIVATION)
@@ -122,7 +122,7 @@ def _of_units(
             gradient, mask, samples, draw, chance, size, row, inside, height, width,
             LEVEL, FIRE, FROZEN, CLEARED,
         )  # fmt: skip
-        seen = perceived_by(field, weights, row, inside, height, width, NET, TILE, AHEAD)
+        seen = perceived_by(field, 0, weights, row, inside, height, width, NET, False, TILE, AHEAD)
         summed = summed_of(seen, weights, low, start, NET, WIDE, TILE, PRODUCTS)
         active = value(summed, ACTIVATION)
         of_last = dot(tl.trans(active), slope, of_last, PRODUCTS)
@@ -266,7 +266,7 @@ def _of_first(
     total = tl.load(parts + rows * NET.hidden + unit)  # of the steps after this one
     for tile in range(tl.program_id(0), tiles, tl.num_programs(0)):
         row, inside = tile_rows(tile, count, TILE)
-        seen = seen_by(field, row, inside, top, height, width, NET, TALL, True)
+        seen = seen_by(field, 0, row, inside, top, height, width, NET, TALL, True, False)
         at = row.to(tl.int64) * NET.hidden + unit
         back = tl.load(handed + at, mask=inside, other=0.0).to(tl.float32)
         total = dot(tl.trans(seen), back, total, PRODUCTS)

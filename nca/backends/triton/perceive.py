@@ -3,6 +3,9 @@
 A field is a tensor `(B, H, W, C)`; its cells, counted on from sample to sample, are rows. A program
 holds a tile of rows. On the torus the neighbour of a row is another row, found by arithmetic.
 
+Where the dead of the step before are still in a field (`LATE`), they count as zeros: `lives` has a
+bit for each tap of a row, `(M, 1)`; elsewhere it says nothing.
+
 A net reads its neighbourhood tap by tap, so that its hidden units sum up 9 numbers of each channel;
 or through stencils, up to four, so that they sum up one number of each channel and stencil.
 
@@ -53,9 +56,16 @@ def tap_rows(row, tap, height, width, SIGN: tl.constexpr):
 
 
 @triton.jit
+def lived(lives, tap):
+    """Return 1.0 where a neighbour lives, by the bit of its tap in `lives`, else 0.0."""
+    return ((lives >> tap) & 1).to(tl.float32)
+
+
+@triton.jit
 def seen_by(
-    field, row, inside, start, height, width, NET: tl.constexpr, K: tl.constexpr, ONE: tl.constexpr
-):
+    field, lives, row, inside, start, height, width,
+    NET: tl.constexpr, K: tl.constexpr, ONE: tl.constexpr, LATE: tl.constexpr,
+):  # fmt: skip
     """Return what rows `start` to `start + K` of a first layer are multiplied with, `(M, K)`."""
     k = start + tl.arange(0, K)[None, :]
     channel = k % NET.block
@@ -64,6 +74,8 @@ def seen_by(
     there = inside & (channel < NET.channels) & (tap < 9)
     at = tap_rows(row, tap, height, width, 1).to(tl.int64)
     seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
+    if LATE:
+        seen *= lived(lives, tap)
     if ONE:  # the bias is multiplied with 1
         seen = tl.where((tap == 9) & (channel == 0), 1.0, seen)
     return seen
@@ -71,25 +83,28 @@ def seen_by(
 
 @triton.jit
 def summed_by(
-    field, weights, low, row, inside, start, height, width,
-    NET: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+    field, lives, weights, low, row, inside, start, height, width,
+    NET: tl.constexpr, LATE: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Return what hidden units `start` to `start + wide` sum up, `(M, N)`."""
     WIDE: tl.constexpr = NET.wide
     unit = start + tl.arange(0, WIDE)[None, :]
     total = tl.zeros((TILE, WIDE), tl.float32)
     total += tl.load(weights + NET.first + 9 * NET.block * NET.hidden + unit)
-    return add_summed(total, field, low, row, inside, start, height, width, NET, PRODUCTS)
+    return add_summed(
+        total, field, lives, low, row, inside, start, height, width, NET, LATE, PRODUCTS
+    )
 
 
 @triton.jit
 def add_summed(
-    total, field, low, row, inside, start, height, width, NET: tl.constexpr, PRODUCTS: tl.constexpr
-):
+    total, field, lives, low, row, inside, start, height, width,
+    NET: tl.constexpr, LATE: tl.constexpr, PRODUCTS: tl.constexpr,
+):  # fmt: skip
     """Add what hidden units `start` to `start + wide` sum up, without their bias, `(M, N)`."""
     unit = start + tl.arange(0, NET.wide)[None, :]
     for k in range(0, 9 * NET.block, NET.deep):
-        seen = seen_by(field, row, inside, k, height, width, NET, NET.deep, False)
+        seen = seen_by(field, lives, row, inside, k, height, width, NET, NET.deep, False, LATE)
         rows = k + tl.arange(0, NET.deep)[:, None]
         matrix = tl.load(low + NET.first + rows * NET.hidden + unit)
         total = dot(seen, matrix, total, PRODUCTS)
@@ -98,8 +113,8 @@ def add_summed(
 
 @triton.jit
 def perceived_by(
-    field, weights, row, inside, height, width,
-    NET: tl.constexpr, TILE: tl.constexpr, AHEAD: tl.constexpr,
+    field, lives, weights, row, inside, height, width,
+    NET: tl.constexpr, LATE: tl.constexpr, TILE: tl.constexpr, AHEAD: tl.constexpr,
 ):  # fmt: skip
     """Return what cells perceive through each of four stencils, `(M, C)`; 0 where there are fewer.
 
@@ -116,6 +131,8 @@ def perceived_by(
             tap = AHEAD * part + n
             at = tap_rows(row, tap, height, width, 1).to(tl.int64)
             seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
+            if LATE:
+                seen *= lived(lives, tap)
             kernel = weights + NET.kernels + tap
             first += tl.load(kernel) * seen
             if NET.stencils > 1:

@@ -242,12 +242,15 @@ class LifePlan(NamedTuple):
         channels: Channels of that field.
         channel: The channel that tells.
         radius: How near to a mature cell a living one is.
+        late: For each field whether it still holds the dead of the step before, which are cleared
+            as it is read.
     """
 
     field: int
     channels: int
     channel: int
     radius: int
+    late: tuple[bool, ...] = ()
 
 
 def reads(level: LevelPlan) -> tuple[NetPlan, ...]:

@@ -13,12 +13,13 @@ from nca.backends.triton.activations import value
 from nca.backends.triton.attention import attended
 from nca.backends.triton.deep import deep_change
 from nca.backends.triton.draws import draw_of, fires, noise_of
+from nca.backends.triton.life import highest_near, lives_around
 from nca.backends.triton.perceive import (
     dot,
+    lived,
     perceived_by,
     summed_by,
     summed_of,
-    tap_rows,
     tile_rows,
 )
 from nca.backends.triton.squash import store_squashed
@@ -39,15 +40,20 @@ def _said(
 
 @triton.jit
 def _net_change(
-    field, weights, low, row, inside, total, height, width,
-    LEVEL: tl.constexpr, N: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+    field, lives, weights, low, row, inside, total, height, width,
+    LEVEL: tl.constexpr, N: tl.constexpr, LIFE: tl.constexpr, TILE: tl.constexpr,
+    PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Add what one net says to a total, `(M, C)`."""
     NET: tl.constexpr = LEVEL.nets[N]
+    LATE: tl.constexpr = LIFE.late[NET.field]
     BLOCK: tl.constexpr = LEVEL.block
     REST: tl.constexpr = NET.hidden % NET.wide
+    AHEAD: tl.constexpr = 3 if LATE else 9  # beside which cells live registers hold no more
     if NET.stencils > 0:
-        seen = perceived_by(field, weights, row, inside, height, width, NET, TILE, 9)
+        seen = perceived_by(
+            field, lives, weights, row, inside, height, width, NET, LATE, TILE, AHEAD
+        )
         for start in range(0, NET.hidden - REST, NET.wide):
             hidden = summed_of(seen, weights, low, start, NET, NET.wide, TILE, PRODUCTS)
             total = _said(hidden, low, start, total, LEVEL, N, NET.wide, PRODUCTS)
@@ -57,8 +63,9 @@ def _net_change(
     else:
         for start in range(0, NET.hidden, NET.wide):
             hidden = summed_by(
-                field, weights, low, row, inside, start, height, width, NET, TILE, PRODUCTS
-            )
+                field, lives, weights, low, row, inside, start, height, width,
+                NET, LATE, TILE, PRODUCTS,
+            )  # fmt: skip
             total = _said(hidden, low, start, total, LEVEL, N, NET.wide, PRODUCTS)
     channel = tl.arange(0, BLOCK)[None, :]
     return total + tl.load(weights + NET.last + NET.hidden * BLOCK + channel)
@@ -66,8 +73,8 @@ def _net_change(
 
 @triton.jit
 def _change(
-    fields, weights, low, kept, row, inside, count, height, width,
-    LEVEL: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
+    fields, lives, weights, low, kept, row, inside, count, height, width,
+    LEVEL: tl.constexpr, LIFE: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Return what all nets of a level say together, `(M, C)`."""
     BLOCK: tl.constexpr = LEVEL.block
@@ -75,8 +82,8 @@ def _change(
     for n in tl.static_range(len(LEVEL.nets)):
         field = fields[LEVEL.nets[n].field]
         total = _net_change(
-            field, weights, low, row, inside, total, height, width,
-            LEVEL, n, TILE, PRODUCTS,
+            field, lives, weights, low, row, inside, total, height, width,
+            LEVEL, n, LIFE, TILE, PRODUCTS,
         )  # fmt: skip
     for n in tl.static_range(len(LEVEL.deep)):
         total = deep_change(
@@ -87,57 +94,46 @@ def _change(
 
 
 @triton.jit
-def highest_near(field, row, inside, height, width, LIFE: tl.constexpr):
-    """Return the maximum of the channel that tells life in the neighbourhood, `(M, 1)`."""
-    CHANNELS: tl.constexpr = LIFE.channels
-    CHANNEL: tl.constexpr = LIFE.channel
-    RADIUS: tl.constexpr = LIFE.radius
-    highest = tl.load(field + row.to(tl.int64) * CHANNELS + CHANNEL, mask=inside, other=0.0)
-    if RADIUS == 1:  # unrolled, so that all loads are on their way at once
-        for tap in tl.static_range(9):
-            at = tap_rows(row, tap, height, width, 1).to(tl.int64)
-            seen = tl.load(field + at * CHANNELS + CHANNEL, mask=inside, other=0.0)
-            highest = tl.maximum(highest, seen, propagate_nan=tl.PropagateNan.ALL)
-    else:
-        x = row % width
-        y = row // width % height
-        side: tl.constexpr = 2 * RADIUS + 1
-        for n in range(side * side):
-            # the radius may exceed the side; the rest of a division has the sign of the dividend
-            down = ((y + n // side - RADIUS) % height + height) % height
-            right = ((x + n % side - RADIUS) % width + width) % width
-            at = (row + (down - y) * width + (right - x)).to(tl.int64)
-            seen = tl.load(field + at * CHANNELS + CHANNEL, mask=inside, other=0.0)
-            highest = tl.maximum(highest, seen, propagate_nan=tl.PropagateNan.ALL)
-    return highest
-
-
-@triton.jit
 def _step_level(
-    fields, out, shown, weights, low, kept, living, samples, draw, chance, size, scale, above,
-    count, height, width,
+    fields, out, shown, weights, low, kept, living, before, cleared, survived, samples, draw,
+    ahead, keep, chance, size, scale, above, count, height, width,
     PLAN: tl.constexpr, N: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr,
     FROZEN: tl.constexpr, CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     LEVEL: tl.constexpr = PLAN.levels[N]
     NOISE: tl.constexpr = LEVEL.noise
+    LATE: tl.constexpr = LIFE.late[LEVEL.field]
     row, inside = tile_rows(tl.program_id(0), count, TILE)
     cells = height * width
     sample = tl.load(samples + row // cells, mask=inside, other=0).to(tl.int32)
     moves = fires(sample, inside, row % cells, draw, chance, LEVEL.fire, FIRE)
+    lives = 0
     if FROZEN or CLEARED:
-        lives = highest_near(fields[LIFE.field], row, inside, height, width, LIFE) > above
+        life = fields[LIFE.field]
+        if LATE:
+            lives, highest = lives_around(
+                life, before, row, inside, height, width, above, ahead == 0, LIFE, TILE
+            )
+        else:
+            highest = highest_near(life, row, inside, height, width, LIFE)
+        alive = highest > above
         if N == 0:
-            tl.store(living + row, lives.to(tl.uint8), mask=inside)
+            tl.store(living + row, alive.to(tl.uint8), mask=inside)
         if FROZEN:
-            moves = moves & lives
+            moves = moves & alive
     channel = tl.arange(0, LEVEL.block)[None, :]
     there = inside & (channel < LEVEL.channels)
     at = row.to(tl.int64) * LEVEL.channels + channel
     own = tl.load(fields[LEVEL.field] + at, mask=there, other=0.0)
+    if LATE:
+        own *= lived(lives, 4)
+        tl.store(cleared + at, own, mask=there & (keep != 0))
+        if N == 0:
+            tl.store(survived + row, (lives >> 4 & 1).to(tl.uint8), mask=inside & (keep != 0))
     change = _change(
-        fields, weights, low, kept, row, inside, count, height, width, LEVEL, TILE, PRODUCTS
-    )
+        fields, lives, weights, low, kept, row, inside, count, height, width,
+        LEVEL, LIFE, TILE, PRODUCTS,
+    )  # fmt: skip
     if LEVEL.share >= 0:
         change += tl.load(weights + LEVEL.share) * own
     for n in tl.static_range(len(LEVEL.attentions)):
@@ -147,23 +143,27 @@ def _step_level(
         change += scale * noise_of(draw, sample, row % cells, channel, NOISE)
     own += change * moves.to(tl.float32)
     tl.store(out + at, own, mask=there)
-    if not CLEARED:
+    if LATE or not CLEARED:
         store_squashed(shown, at, own, there, PLAN, N)
 
 
-@triton.jit(do_not_specialize=["ahead", "chance", "count", "height", "width"])
+@triton.jit(do_not_specialize=["ahead", "keep", "chance", "count", "height", "width"])
 def step_levels(
-    fields, outs, shown, weights, low, kept, living, samples, clock, ahead, chance, size, scale,
-    above, count, height, width,
+    fields, outs, shown, weights, low, kept, living, before, cleared, survived, samples, clock,
+    ahead, keep, chance, size, scale, above, count, height, width,
     PLAN: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
-    """Let one step pass, a program for each tile of each level; write which cells live before."""
+    """Let one step pass, a program for each tile of each level; write which cells live before.
+
+    Where the dead of the step before are still in fields (`LIFE.late`), they count as zeros, and
+    what is left without them is written as well, if it shall be kept, and which cells survived.
+    """
     draw = draw_of(clock, ahead)
     for n in tl.static_range(len(PLAN.levels)):
         if tl.program_id(1) == n:
             _step_level(
-                fields, outs[n], shown, weights, low, kept, living, samples, draw, chance, size,
-                scale, above, count, height, width,
+                fields, outs[n], shown, weights, low, kept, living, before, cleared[n], survived,
+                samples, draw, ahead, keep, chance, size, scale, above, count, height, width,
                 PLAN, n, LIFE, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
             )  # fmt: skip

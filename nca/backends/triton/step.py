@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nca.backends.triton.level_weights import LevelWeights, most_channels
-from nca.backends.triton.plan import ShownPlan, StepPlan
+from nca.backends.triton.plan import ShownPlan, StepPlan, reads
 from nca.backends.triton.sizes import EXACT, TF32
 from nca.backends.triton.weights import lay_out
 
@@ -29,10 +29,17 @@ MOST_CHANNELS_OF_TF32 = 16
 their parts, and they are exact."""
 
 
-REGISTERS_OF_EXACT_DEEP = 168
-"""Registers that a thread may take where deep nets have exact products: as many as it needs. Left
-alone, the compiler takes fewer, for more programs to run side by side, and puts a few numbers
-into memory."""
+REGISTERS_OF_EXACT_DEEP = 255
+"""Registers that a thread may take where deep nets have exact products: as many as it needs, for of
+more than 128 no second program of eight warps fits beside the first. Left alone, the compiler takes
+fewer, and puts a few numbers into memory."""
+
+
+REGISTERS_OF_LATE_STEPS = 128
+"""Registers that a thread may take where a step clears the dead as it reads them, all nets perceive
+through up to three stencils, and products are those of bfloat16. Left alone, the compiler takes 159
+for three stencils of 16 channels; with 128 nothing is put into memory either, and four programs run
+side by side in place of three."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +132,18 @@ def program_options(weights: Weights) -> dict[str, Any]:
     return {"num_warps": 8 if weights.products == EXACT or weights.plan.many else 4}
 
 
-def step_options(weights: Weights) -> dict[str, Any]:
-    """Return what the program of a step is compiled with."""
-    return {**program_options(weights), **_exact_deep(weights, weights.products)}
+def step_options(weights: Weights, *, late: bool) -> dict[str, Any]:
+    """Return what the program of a step is compiled with.
+
+    Args:
+        weights: All weights.
+        late: Whether the step clears the dead of the one before as it reads them.
+    """
+    options = {**program_options(weights), **_exact_deep(weights, weights.products)}
+    few = all(0 < n.stencils <= 3 for level in weights.plan.levels for n in reads(level))
+    if late and few and weights.products == "reduced":
+        options["maxnreg"] = REGISTERS_OF_LATE_STEPS
+    return options
 
 
 def hidden_products(weights: Weights) -> str:
