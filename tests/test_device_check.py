@@ -7,10 +7,11 @@ import torch
 from fused_case import DEVICE, attending, layered, one_net, state_of, three_levels
 from torch import Tensor
 
-from nca import Noise, State
+from nca import Alive, Noise, State
 from nca.backends import device_check
 from nca.backends.device_check import matches_plain_step
 from nca.backends.fused import FusedStepper
+from nca.backends.triton import forward
 from nca.checkpoint.read import read_recipe
 from nca.engine.automaton import Automaton
 from nca.engine.stepper import DenseStepper
@@ -59,6 +60,21 @@ def test_rules_that_differ_in_an_option_alone_are_checked_each(monkeypatch):
 def test_right_steps_of_recipes_pass_in_bfloat16(recipe, monkeypatch):
     monkeypatch.setattr(device_check, "_fault_of_rollout", lambda *_: "")  # bounds are of a step
     assert matches(read_recipe(recipe).automaton().to(DEVICE), reduced=True)
+
+
+def test_the_dead_of_a_step_are_looked_for_in_the_next(monkeypatch):
+    automaton = one_net(4, 6, fire_rate=0.5, alive=Alive("body", 3, 0.4))
+    assert matches(automaton)
+    monkeypatch.setattr(device_check, "_KNOWN", {})
+    launch = forward._StepLaunch.__call__
+
+    def wrongly(step, number, fields, outs, squashed, living, before, kept) -> None:
+        none = torch.zeros_like(before)  # as if no cell had lived before the step before
+        launch(step, number, fields, outs, squashed, living, none, kept)
+
+    monkeypatch.setattr(forward._StepLaunch, "__call__", wrongly)
+    with pytest.warns(UserWarning, match="two steps in one operation are"):
+        assert not matches(automaton)
 
 
 def steeper(level: Tensor, factor: float) -> Tensor:

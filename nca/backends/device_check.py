@@ -119,8 +119,16 @@ def _fault(spec: StepSpec, state: State, fire_rate: float) -> str:
 
 
 def _fault_of_rollout(spec: StepSpec, state: State, fire_rate: float) -> str:
-    """Return what is wrong with two fused steps in one operation, or nothing."""
+    """Return what is wrong with two fused steps in one operation, or nothing.
+
+    Some cells are dead and some die. Where one step is held against a plain one, all live: there
+    rounding would decide who does.
+    """
     twin, one = _drawn(spec, state)
+    if spec.alive:
+        level = one[spec.alive.level].clone()
+        level[:, spec.alive.channel] += spec.alive.above - 0.8  # a fifth is mature
+        one = one.replace({spec.alive.level: level})
     together, singly = (_rolled(twin, one, fire_rate, lengths) for lengths in ((2,), (1, 1)))
     apart = max(map(_apart, together, singly))
     if apart < max(FLOAT32):

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from nca import CellRNG, Dataset, LabelledImages, register
 from nca.checkpoint.file import Checkpoint
 from nca.checkpoint.find import pretrained, recipe_text, recipes
+from nca.checkpoint.outline import outline
 from nca.checkpoint.read import read_recipe
 from nca.checkpoint.trained import Trained
 from nca.engine.rng import HostRNG
@@ -185,6 +186,16 @@ def test_figures_in_the_comments_say_of_how_many_runs_they_are(name):
     unmeasured = re.search(r"not (measured|trained)", words, re.IGNORECASE)
     runs = re.search(r"one run\b.*random seed|random seeds \d", words, re.IGNORECASE)
     assert runs or (unmeasured and name not in pretrained()), "one run, or several?"
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_first_parameters_in_the_comments_are_those_of_the_recipe(name):
+    header = recipe_text(recipes()[name]).partition("format = 1")[0]
+    said = re.search(r"([\d,]+)(?: |\n# )parameters", header)
+    recipe = read_recipe(name)
+    built = outline(recipe.automaton), outline(recipe.task)
+    count = sum(weight.numel() for module in built for weight in module.parameters())
+    assert said is None or said[1] == f"{count:,}", "what `nca inspect` counts"
 
 
 @pytest.mark.parametrize(
