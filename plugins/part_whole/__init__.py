@@ -60,9 +60,13 @@ whose number is given, and by islands, which know none; wholes at the top by clu
     cosines of neighbours, all alike              0.621       0.403      0.967
     cosines, by the ink between them              0.643       0.427      0.971
     kinds (which islands follow), by the ink      0.625       0.480      0.969
-      (`glom_parts_touching`)
+      (`glom_parts_touching`, then 400 iterations long)
     connected components of the ink                           0.212
     cells clustered by where they lie             0.642                  0.936
+
+Three times as many states (19,200, the recipe as it is now), on 200 test scenes over random seeds
+0, 1, 2: parts 0.664 +- 0.009 by clusters and 0.542, 0.554, 0.486 by islands, wholes 0.984 +- 0.006,
+where 6,400 states came to 0.619 +- 0.030, 0.501, 0.524, 0.417 and 0.977 +- 0.004.
 
 Parts are compact: who knows how many there are finds as much by place alone, and `nca islands` has
 that control. Who does not know it finds more than twice as much as by connected ink. The graph of

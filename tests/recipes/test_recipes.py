@@ -189,6 +189,11 @@ def test_figures_in_the_comments_say_of_how_many_runs_they_are(name):
 
 
 @pytest.mark.parametrize("name", TRAINED)
+def test_the_precision_of_products_is_left_to_the_processor(name):
+    assert read_recipe(name).tables.train.precision == "auto"
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_the_first_parameters_in_the_comments_are_those_of_the_recipe(name):
     header = recipe_text(recipes()[name]).partition("format = 1")[0]
     said = re.search(r"([\d,]+)(?: |\n# )parameters", header)
