@@ -88,7 +88,7 @@ def test_what_plays_is_what_the_automaton_does(lizard):
     session = Session(lizard, random_seed=3)
     session.advance(6)
     batch = next(iter(lizard.task.evaluation_batches("test", 16))).select(slice(0, 1))
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.no_grad(), lizard.recipe.autocast(CPU):
         state = lizard.automaton.rollout(batch.state.replace(random_seed=3), 6)
     assert session.step == 6
     assert session.here.snapshot.state == state
