@@ -69,11 +69,19 @@ def test_the_dead_of_a_step_are_looked_for_in_the_next(monkeypatch):
     launch = forward._StepLaunch.__call__
 
     def wrongly(step, number, fields, outs, squashed, living, before, kept) -> None:
-        none = torch.zeros_like(before)  # as if no cell had lived before the step before
+        none = torch.zeros_like(before)  # as if all had been dead before the step before
         launch(step, number, fields, outs, squashed, living, none, kept)
 
     monkeypatch.setattr(forward._StepLaunch, "__call__", wrongly)
     with pytest.warns(UserWarning, match="two steps in one operation are"):
+        assert not matches(automaton)
+
+
+@pytest.mark.parametrize("above", [0.1, 1.5])
+def test_a_step_that_changes_nothing_is_wrong_whatever_tells_life(above, monkeypatch):
+    monkeypatch.setattr(FusedStepper, "step", lambda stepper, state, fire_rate: state)
+    automaton = one_net(4, 6, alive=Alive("body", 3, above, 0, dead="frozen"))
+    with pytest.warns(UserWarning, match="from a plain one"):
         assert not matches(automaton)
 
 

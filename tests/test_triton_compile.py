@@ -40,7 +40,7 @@ WHOLE = (
     *LAYERS,
 )
 SOME = {
-    80: ("growing", "texture", "glom_small", "deep", "attending"),
+    80: ("growing", "late", "texture", "glom_small", "deep", "attending"),
     90: ("growing", "glom_large", "widest", "stencils_gelu"),
 }
 """What compiles for a card where one card is asked for."""

@@ -102,7 +102,7 @@ def _form(thing: Any) -> Any:
 
 def _fault(spec: StepSpec, state: State, fire_rate: float) -> str:
     """Return what is wrong with a fused step, or nothing."""
-    twin, one = _drawn(spec, state)
+    twin, one = _drawn(spec, state, mature=2.0)
     try:
         stepper = FusedStepper(twin, one)
         fused = _step(twin, one, fire_rate, stepper)
@@ -121,14 +121,10 @@ def _fault(spec: StepSpec, state: State, fire_rate: float) -> str:
 def _fault_of_rollout(spec: StepSpec, state: State, fire_rate: float) -> str:
     """Return what is wrong with two fused steps in one operation, or nothing.
 
-    Some cells are dead and some die. Where one step is held against a plain one, all live: there
-    rounding would decide who does.
+    Some cells are dead and some die. Where one step is held against a plain one, all live by far:
+    there rounding would decide who does.
     """
-    twin, one = _drawn(spec, state)
-    if spec.alive:
-        level = one[spec.alive.level].clone()
-        level[:, spec.alive.channel] += spec.alive.above - 0.8  # a fifth is mature
-        one = one.replace({spec.alive.level: level})
+    twin, one = _drawn(spec, state, mature=0.2)
     together, singly = (_rolled(twin, one, fire_rate, lengths) for lengths in ((2,), (1, 1)))
     apart = max(map(_apart, together, singly))
     if apart < max(FLOAT32):
@@ -136,8 +132,15 @@ def _fault_of_rollout(spec: StepSpec, state: State, fire_rate: float) -> str:
     return f"two steps in one operation are {apart:.2g} from the same one by one"
 
 
-def _drawn(spec: StepSpec, state: State) -> tuple[StepSpec, State]:
-    """Return the same step and one sample of the state, weights and levels drawn at random."""
+def _drawn(spec: StepSpec, state: State, mature: float) -> tuple[StepSpec, State]:
+    """Return the same step and one sample of the state, weights and levels drawn at random.
+
+    Args:
+        spec: The step.
+        state: Only its shape matters.
+        mature: The share of mature cells, from 0 to 1; above, all exceed what tells that they are
+            by at least so much less 1.
+    """
     twin = replace(spec, rules=copy.deepcopy(dict(spec.rules)))
     drawn = CellRNG(0, 0, torch.arange(1, device=state.samples.device))
     with torch.no_grad():
@@ -148,6 +151,8 @@ def _drawn(spec: StepSpec, state: State) -> tuple[StepSpec, State]:
                     weight += 0.1 * drawn.normal(stream, 1, (weight.numel(),)).view_as(weight)
     one = state.select(slice(0, 1)).detach()
     levels = {n: drawn.uniform(n, one[n].shape[1], one.size(n)).to(one[n]) for n in one}
+    if spec.alive:
+        levels[spec.alive.level][:, spec.alive.channel] += spec.alive.above + mature - 1
     return twin, one.replace(levels)
 
 

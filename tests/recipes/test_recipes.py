@@ -200,7 +200,8 @@ def test_the_first_parameters_in_the_comments_are_those_of_the_recipe(name):
     recipe = read_recipe(name)
     built = outline(recipe.automaton), outline(recipe.task)
     count = sum(weight.numel() for module in built for weight in module.parameters())
-    assert said is None or said[1] == f"{count:,}", "what `nca inspect` counts"
+    assert said, "how many are there?"
+    assert said[1] == f"{count:,}", "what `nca inspect` counts"
 
 
 @pytest.mark.parametrize(

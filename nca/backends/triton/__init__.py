@@ -82,7 +82,7 @@ as torch's own switch has it (`step.FLOAT32_PRODUCTS`). States are float32 in ei
 
 Which cells live before a step, its programs find out themselves. Which live after it is known only
 when the step of the neighbours has ended, so the next step clears the dead, as it reads them: from
-25 numbers around a cell it finds out which of the nine that it perceives have lived on (`life`). It
+25 numbers around a cell it finds out which of the nine that it perceives survived it (`life`). It
 writes what it has read of its own cells once more where a gradient will be asked for, and a launch
 clears what the last step leaves. So a step is one launch, and without a gradient it moves 128 bytes
 of 16 channels, where clearing by a launch moves 256; the gradient finds states and masks as if that

@@ -34,7 +34,7 @@ class ForwardLaunches:
     def __init__(self, inputs: RolloutInputs, *, keep: bool) -> None:
         self.inputs = inputs
         steps, levels = inputs.arguments.steps, inputs.levels
-        late = clears_late(inputs)
+        late = _clears_late(inputs)
         rows = steps - 1 if keep else 0 if late else min(steps - 1, 2)
         buffers = tuple(room_for(like, rows, like.numel(), like.dtype) for like in levels)
         masks = inputs.masks(steps if keep and inputs.arguments.life else 1)
@@ -52,7 +52,7 @@ class ForwardLaunches:
             self._launch()
 
 
-def clears_late(inputs: RolloutInputs) -> bool:
+def _clears_late(inputs: RolloutInputs) -> bool:
     """Return whether each step clears the dead of the one before as it reads them.
 
     Attention and deep nets, and cells that live by what is more than a cell away, have a launch

@@ -49,9 +49,9 @@ def lives_around(
     life, before, row, inside, height, width, above, first,
     LIFE: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
-    """Return which of the cells around lived on after the step before, and the highest of these.
+    """Return which of the cells around survived the step before, and the highest of these.
 
-    That step has left its dead in the field that tells life. A cell lived on if it was alive before
+    That step has left its dead in the field that tells life. A cell survived if it was alive before
     that step, and is after it; before the first step all cells count as they are.
 
     Returns:

@@ -56,7 +56,7 @@ def tap_rows(row, tap, height, width, SIGN: tl.constexpr):
 
 
 @triton.jit
-def lived(lives, tap):
+def alive_at(lives, tap):
     """Return 1.0 where a neighbour lives, by the bit of its tap in `lives`, else 0.0."""
     return ((lives >> tap) & 1).to(tl.float32)
 
@@ -75,7 +75,7 @@ def seen_by(
     at = tap_rows(row, tap, height, width, 1).to(tl.int64)
     seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
     if LATE:
-        seen *= lived(lives, tap)
+        seen *= alive_at(lives, tap)
     if ONE:  # the bias is multiplied with 1
         seen = tl.where((tap == 9) & (channel == 0), 1.0, seen)
     return seen
@@ -132,7 +132,7 @@ def perceived_by(
             at = tap_rows(row, tap, height, width, 1).to(tl.int64)
             seen = tl.load(field + at * NET.channels + channel, mask=there, other=0.0)
             if LATE:
-                seen *= lived(lives, tap)
+                seen *= alive_at(lives, tap)
             kernel = weights + NET.kernels + tap
             first += tl.load(kernel) * seen
             if NET.stencils > 1:

@@ -15,8 +15,8 @@ from nca.backends.triton.deep import deep_change
 from nca.backends.triton.draws import draw_of, fires, noise_of
 from nca.backends.triton.life import highest_near, lives_around
 from nca.backends.triton.perceive import (
+    alive_at,
     dot,
-    lived,
     perceived_by,
     summed_by,
     summed_of,
@@ -96,7 +96,7 @@ def _change(
 @triton.jit
 def _step_level(
     fields, out, shown, weights, low, kept, living, before, cleared, survived, samples, draw,
-    ahead, keep, chance, size, scale, above, count, height, width,
+    ahead, saves, chance, size, scale, above, count, height, width,
     PLAN: tl.constexpr, N: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr,
     FROZEN: tl.constexpr, CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
@@ -126,10 +126,11 @@ def _step_level(
     at = row.to(tl.int64) * LEVEL.channels + channel
     own = tl.load(fields[LEVEL.field] + at, mask=there, other=0.0)
     if LATE:
-        own *= lived(lives, 4)
-        tl.store(cleared + at, own, mask=there & (keep != 0))
+        lives_on = alive_at(lives, 4)
+        own *= lives_on
+        tl.store(cleared + at, own, mask=there & (saves != 0))
         if N == 0:
-            tl.store(survived + row, (lives >> 4 & 1).to(tl.uint8), mask=inside & (keep != 0))
+            tl.store(survived + row, lives_on.to(tl.uint8), mask=inside & (saves != 0))
     change = _change(
         fields, lives, weights, low, kept, row, inside, count, height, width,
         LEVEL, LIFE, TILE, PRODUCTS,
@@ -147,23 +148,23 @@ def _step_level(
         store_squashed(shown, at, own, there, PLAN, N)
 
 
-@triton.jit(do_not_specialize=["ahead", "keep", "chance", "count", "height", "width"])
+@triton.jit(do_not_specialize=["ahead", "saves", "chance", "count", "height", "width"])
 def step_levels(
     fields, outs, shown, weights, low, kept, living, before, cleared, survived, samples, clock,
-    ahead, keep, chance, size, scale, above, count, height, width,
+    ahead, saves, chance, size, scale, above, count, height, width,
     PLAN: tl.constexpr, LIFE: tl.constexpr, FIRE: tl.constexpr, FROZEN: tl.constexpr,
     CLEARED: tl.constexpr, TILE: tl.constexpr, PRODUCTS: tl.constexpr,
 ):  # fmt: skip
     """Let one step pass, a program for each tile of each level; write which cells live before.
 
-    Where the dead of the step before are still in fields (`LIFE.late`), they count as zeros, and
-    what is left without them is written as well, if it shall be kept, and which cells survived.
+    Where the dead of the step before are still in fields (`LIFE.late`), they count as zeros;
+    if `saves` is not 0, what is left without them is written as well, and which cells survived.
     """
     draw = draw_of(clock, ahead)
     for n in tl.static_range(len(PLAN.levels)):
         if tl.program_id(1) == n:
             _step_level(
                 fields, outs[n], shown, weights, low, kept, living, before, cleared[n], survived,
-                samples, draw, ahead, keep, chance, size, scale, above, count, height, width,
+                samples, draw, ahead, saves, chance, size, scale, above, count, height, width,
                 PLAN, n, LIFE, FIRE, FROZEN, CLEARED, TILE, PRODUCTS,
             )  # fmt: skip
