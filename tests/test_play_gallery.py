@@ -306,6 +306,9 @@ def test_pictures_need_the_token_the_host_and_a_name(gallery):
         assert found.headers["x-content-type-options"] == "nosniff"
         with pytest.raises((InvalidStatus, ConnectionClosed)):
             talk(served, token="wrong").recv(timeout=60)
+        served.hub.end()
+        gone = client.get(address, params={**given, "name": "lenia"})
+        assert (gone.status_code, "was stopped" in gone.json()["what"]) == (503, True)
 
 
 def test_loading_is_stopped_by_the_page(monkeypatch):

@@ -79,6 +79,22 @@ def test_names_and_reasons_of_others_are_shown_as_text(page: Page, gallery, inst
         expect(page.locator("#gallery")).to_be_visible()
 
 
+def test_after_a_picture_that_was_stopped_no_other_is_asked_for(page: Page, gallery):
+    asked = []
+    page.on("response", lambda given: asked.append(given.status) if "picture?" in given.url else 0)
+    with serving(None, moving=True, gallery=gallery) as served:
+        page.goto(served.address)
+        page.locator("#search").fill("lenia")
+        expect(page.locator(".card:not([hidden]) img").first).to_be_visible()
+        served.hub.end()
+        asked.clear()
+        with page.expect_response(lambda given: given.status == 503):
+            page.locator("#search").fill("")
+        page.wait_for_timeout(500)
+    assert set(asked) == {503}
+    assert len(asked) < 5, "one for the search and each time that cards have come into view"
+
+
 def test_on_a_phone_it_is_one_column(browser, gallery):
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True

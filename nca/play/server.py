@@ -289,7 +289,7 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Given]) -> Gi
 
 
 def _failed(auth: Auth, fault: Exception) -> Response:
-    code = 400 if isinstance(fault, NCAError) else 500
+    code = 503 if isinstance(fault, StoppedError) else 400 if isinstance(fault, NCAError) else 500
     return JSONResponse(describe_fault(fault), status_code=code, headers=auth.headers)
 
 

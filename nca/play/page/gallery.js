@@ -105,7 +105,8 @@ function search() {
   draw();
 }
 
-// One picture after the other, and none while something is loaded: they share one worker.
+// One picture after the other, and none while something is loaded: they share one worker. One
+// that was stopped, as all are when the server ends, is the last: the next look at cards asks again.
 async function draw() {
   if (drawing || !open()) return;
   drawing = new AbortController();
@@ -114,6 +115,7 @@ async function draw() {
   for (let made = wanted(); made; made = wanted()) {
     try {
       const answer = await fetch(`picture?${new URLSearchParams({ token, ...made.wanted })}`, { signal });
+      if (answer.status === 503) break;
       if (answer.ok) {
         made.firstChild.src = URL.createObjectURL(await answer.blob());
         made.firstChild.hidden = false;
