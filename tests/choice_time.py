@@ -2,11 +2,12 @@
 
     python tests/choice_time.py [CASE ...] [--alive SHARE ...] [--rounds N]
 
-For each case of `nca bench`, with some shares of its cells alive, in float32 and in bfloat16:
-milliseconds of processor time of a training iteration (rollout, loss, gradient) on one thread, by
-the dense step, by lists of cells, in tiles, and as `nca.backends.choose` has it; the least of some
-rounds in which the ways take turns. Lists and random numbers differ from round to round. `ratio`
-is the chosen way's time over that of the fastest: 1 within noise, or the choice is at fault.
+For each case of `nca bench`, or a recipe's file, with some shares of its cells alive, in float32
+and in bfloat16: milliseconds of processor time of a training iteration (rollout, loss, gradient) on
+one thread, by the dense step, by lists of cells, in tiles, and as `nca.backends.choose` has it; the
+least of some rounds in which the ways take turns. Lists and random numbers differ from round to
+round. `ratio` is the chosen way's time over that of the fastest: 1 within noise, or the choice is
+at fault.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import torch
 from nca import Automaton, State
 from nca.bench import Case, cases
 from nca.bench.case import ALIVE, loss_of
+from nca.checkpoint.read import read_recipe
 from nca.registry.discovery import discover
 
 CPU = torch.device("cpu")
@@ -81,8 +83,8 @@ def main() -> None:
     print(f"{'ms':20} {'products':9} {'alive':>6}{''.join(f'{w:>9}' for w in WAYS)}{'ratio':>8}")
     every = itertools.product(given.cases, given.alive, (torch.float32, torch.bfloat16))
     for name, alive, products in every:
-        (case,) = cases([name], CPU)
-        measure(Case(case.recipe, CPU, alive), products, given.rounds)
+        recipe = read_recipe(name) if name.endswith(".toml") else cases([name], CPU)[0].recipe
+        measure(Case(recipe, CPU, alive), products, given.rounds)
 
 
 if __name__ == "__main__":

@@ -4,26 +4,32 @@ Unless another clock is named: one thread of a two-core CPU, processor time, sin
 other work; medians of up to five rounds in which the ways take turns, quartiles within 5 % of them.
 Training is a rollout, its loss, gradient and optimiser.
 
-Older than what follows: these rows were taken before steps in tiles, which took over textures and
-self-classifying cells ("What is chosen on a CPU" below is of now), and are to be taken again.
+    nca bench --way engine --processor-time           (AMD EPYC with AVX2, float32, 90 GFLOP/s)
 
-    nca bench --way engine --way bfloat16 --processor-time
-
-    training iteration, ms                 plain  engine         engine,        memory, MB: plain,
-                                                                 bfloat16       engine, bfloat16
-    growing 72x72, batch 8, 16 steps,        998    174 (5.8x)     139 (7.0x)     673,   130,  97
-      28 % alive
-    self-classifying 28x28, batch 16,        620    125 (4.8x)     103 (5.9x)     261,    68,  46
-      20 steps, 25 % alive
-    GLOM at the notebook's size,             798    759 (1.04x)    405 (1.98x)    390,   453, 222
+    ms and MB                        forward         training        memory    share of ceiling
+                                  plain  engine    plain  engine  plain engine         training
+    growing 72x72, batch 8,         325     117    1,037     256    623    141             145 %
+      16 steps, 28 % alive
+    self-classifying 28x28,         301      52      686     109    299     59             336 %
+      batch 16, 20 steps, 25 %
+    texture 128x128, batch 2,       207     135      586     387    426     62              54 %
+      16 steps, no alive mask
+    GLOM at the notebook's size,    405     341    1,051     973    437    388              25 %
       batch 60, 10 steps
-    texture 128x128, batch 2, 16 steps,      499    508 (1.0x)     273 (1.8x)     399,   392, 216
-      no alive mask
-    GLOM large, batch 16, 20 steps         2,040  1,912 (1.07x)  1,208 (1.7x)   1,462, 1,137, 649
+    GLOM large, batch 16,           816     907    2,508   2,424  1,052  1,028              56 %
+      20 steps
 
-`plain` is the whole grid, every rule its own convolution, eager, float32. GLOM large runs at 67 %
-of the matrix product that the same core reaches in float32 (48 % in bfloat16), textures at 38 %
-(31 %).
+`plain` is the whole grid, every rule its own convolution, eager, float32; memory is what training
+adds at its highest, as the operating system reports it. Shares above 100 % are of cells that are
+spared. On a processor that multiplies bfloat16, `--way bfloat16` was 2.0 times as fast as plain for
+GLOM at the notebook's size, and 1.7 times for GLOM large.
+
+Why GLOM at the notebook's size is no faster: eight nets of 10 channels and 10 units make products
+of inner size 10 and 90. Of an iteration's time (one profile, `torch.profiler`) convolutions take 17
+% backward and 13 forward, other products 22, copies of channels next to each other 15, the relu's
+gradient 9, sums of what rules propose 8, and torus margins 7. All products together, half of the
+time, run at half of the ceiling, and nothing else has more than a sixth; twice the speed would ask
+for all but the products to cost nothing. In tiles it takes 2.7 times as long.
 
 Life as bits on 1,024 x 1,024 cells (`nca bench --case life_1024 --way engine`, 64 steps, packing
 included, AMD EPYC): 3.3e9 cell-steps a second, 45 times the plain step. Beside numpy in one run
@@ -49,15 +55,18 @@ its alive mask):
     plain step            304       870      199       544        268       629
     nca                   112       240      117       324         46        94
 
-What is chosen on a CPU, beside the other ways (`tests/choice_time.py`; one thread of a loaded AMD
-EPYC, the least of three rounds), ms of a training iteration:
+What is chosen on a CPU, beside the other ways (`tests/choice_time.py`; one thread of an AMD EPYC,
+the least of three or four rounds), ms of a training iteration:
 
-    self_classifying_28              dense  lists  tiles  chosen
-      float32, 16 % alive              661    104     80      79
-      bfloat16, 16 % alive             397     99     72      73
-      float32, 28 % alive              678    155    131     128
-    growing_72, float32, 28 % alive    935    245    244     242
-      bfloat16, 28 % alive             483    197    247     196
+    with AVX2 alone, float32         dense  lists  tiles  chosen
+      texture_128                      692    635    434     413
+      growing_72 without alive mask  1,112    990    542     567
+      growing_72, 28 % alive         1,126    297    294     280
+      self_classifying_28, 16 %        811    122     89      88
+      self_classifying_28, 28 %        798    169    140     128
+    with bfloat16
+      self_classifying_28, 16 %        397     99     72      73
+      growing_72, 28 % alive           483    197    247     196
 
 Memory modes, one thread of a shared two-core CPU, one run, batch 8, 32 to 48 steps:
 
@@ -79,16 +88,18 @@ steps spare dead cells, which is worth more.
 Several processes on two CPU cores (`glom_mnist`, 80 iterations, medians, one run each): one process
 with one thread trains 261 images/s, two processes 329, and one process with two threads 342.
 
-Threads beside other processes (`glom_mnist` in float32, batch 64, two CPU cores, images a second,
-means of two turns of 4 s in one run):
+Threads beside other processes (`tests/threads_time.py`: training of `glom_mnist` in float32, batch
+64, two cores of an AMD EPYC with AVX2, samples a second, one run with small other work beside it):
 
-                                       alone  one busy process  two
-    one thread                           722               652  407
-    two threads in each operation        801               264  240
-    two half batches on two threads      798               586  322
+                                alone  one busy process  two
+    one thread                    411               382  205
+    two threads                   325               181  120
+    two threads, spinning         437               111    8
 
-A run takes the better of the first two by the clock, and looks again when its throughput changes.
-Half batches on threads lose least of all where two threads are kept, and win nowhere.
+Threads spin where they wait for each other unless `nca` sets the process up, as its commands do:
+the last row is what was before. A run takes the better of the first two by the clock, and looks
+again when its throughput changes. Two half batches on two threads were tried: 798 samples a second
+alone, 586 and 322 beside others, where one thread had 722, 652 and 407; they win nowhere.
 
 Pages (`nca export growing --to html`): 94 kB; the greatest difference from torch after 20 random
 steps was 1.2e-6 for `growing` (numbers up to 7.3) and 3.7e-4 for `glom_mnist` (numbers up to
