@@ -70,6 +70,8 @@ class CellClassification(Task):
         readout: `linear`: weights shared by all cells; `channels`: the level's last channels.
         objective: Cross-entropy, or the squared distance to the one-hot class: half its sum over
             each sample, or its mean.
+        label_smoothing: The share of the cross-entropy's target that all classes get alike; above
+            0 the best scores are finite, so that cells need not grow for ever.
         cells: Which cells the loss counts: all, those with ink, or those near to ink.
         near: How many cells reach from ink counts as near.
         ink: A cell is live where one of its pixels exceeds this share of white.
@@ -96,6 +98,7 @@ class CellClassification(Task):
         normalise: tuple[float, Positive] | Literal["measured"] = (0.0, 1.0),
         readout: Literal["linear", "channels"] = "linear",
         objective: Literal["cross_entropy", "squared", "mean_squared"] = "cross_entropy",
+        label_smoothing: Fraction = 0.0,
         cells: Literal["all", "live", "near"] = "all",
         near: Radius = 1,
         ink: Fraction = 0.1,
@@ -112,7 +115,8 @@ class CellClassification(Task):
         self.patch, self._normalise = patch, normalise
         if normalise == "measured":  # part of the checkpoint: that file alone needs no data
             self.register_buffer("measured", torch.zeros(2))
-        self.objective, self.cells, self.near, self.ink = objective, cells, near, ink
+        self.objective, self.label_smoothing = objective, label_smoothing
+        self.cells, self.near, self.ink = cells, near, ink
         if cells == "live":  # the others never learn, and as the majority they would win the vote
             self.headline = "vote of live cells"
         self.held_out, self.augment = held_out, augment
@@ -197,7 +201,9 @@ class CellClassification(Task):
         for state in states:
             scores = self.scores(state)
             if self.objective == "cross_entropy":
-                total = total + losses.cross_entropy(scores, labels, mask)
+                total = total + losses.cross_entropy(
+                    scores, labels, mask, label_smoothing=self.label_smoothing
+                )
             else:
                 error = losses.one_hot_error(losses.at_least_float32(scores), labels, mask)
                 half_sum = self.objective == "squared"
@@ -348,6 +354,9 @@ class CellClassification(Task):
         if self.near > max(size):
             to_do = f"the grid has {max(size)} cells along its longest side"
             faults.append(Fault(("near",), f"is {self.near}", to_do))
+        if self.label_smoothing and self.objective != "cross_entropy":
+            words, to_do = f"is {self.label_smoothing:g}", 'it goes with objective "cross_entropy"'
+            faults.append(Fault(("label_smoothing",), words, to_do))
         if self.read.name == self.image.name or self.read.input:
             to_do = "name a level that rules write to: [task] read"
             faults.append(Fault(("read",), f'is the input level "{self.read.name}"', to_do))

@@ -29,6 +29,10 @@ def test_cross_entropy_is_the_mean_over_counted_cells():
     assert losses.cross_entropy(scores, labels, mask).tolist() == pytest.approx(
         [math.log(4), math.log(2)]
     )
+    # half of the target is that of the label, a quarter that of each class
+    assert losses.cross_entropy(scores, labels, label_smoothing=0.5)[0].item() == pytest.approx(
+        (math.log(2) + 0.75 * math.log(4) + 0.25 * math.log(4 / 3)) / 2
+    )
 
 
 def test_one_hot_error_is_the_squared_distance_of_every_cell():

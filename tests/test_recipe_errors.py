@@ -135,7 +135,8 @@ ALIVE -> ALIVE\nskips = [{ every = 2, wait = 0.1, weight = 1 }]
 
 held_out = 8 -> heldout = 8
   line 26 [task] heldout unknown key did you mean `held_out`? [task] knows: augment, cells,
-    dataset, held_out, image, ink, near, normalise, objective, patch, read, readout, start
+    dataset, held_out, image, ink, label_smoothing, near, normalise, objective, patch, read,
+    readout, start
 
 size = 8\n -> size = 2\n
   line 29 [pool] size is 2 at least one batch: 4

@@ -95,6 +95,11 @@ SENSELESS = {
         "task.normalise.1 is 0.0",
     ),
     "nearer than the grid is wide": ("held_out = 8", "held_out = 8\nnear = 9", "task.near is 9"),
+    "a one-hot class is smoothed": (
+        "held_out = 8",
+        'held_out = 8\nobjective = "squared"\nlabel_smoothing = 0.1',
+        "task.label_smoothing is 0.1",
+    ),
     "the class is read from the picture": (
         "held_out = 8",
         'held_out = 8\nread = "image"',

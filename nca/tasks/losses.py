@@ -25,16 +25,22 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def cross_entropy(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+def cross_entropy(
+    scores: Tensor, labels: Tensor, mask: Tensor | None = None, *, label_smoothing: float = 0.0
+) -> Tensor:
     """Return the mean cross-entropy of each sample's cells, `(B,)`.
 
     Args:
         scores: Class scores per cell, `(B, classes, *space)`.
         labels: One class per sample, `(B,)`.
         mask: Which cells count, `(B, *space)`; all if None.
+        label_smoothing: The share of a target that all classes get alike, from 0 to 1.
     """
     wanted = labels.view(-1, *(1,) * (scores.ndim - 2)).expand(-1, *scores.shape[2:])
-    return masked_mean(F.cross_entropy(at_least_float32(scores), wanted, reduction="none"), mask)
+    cells = F.cross_entropy(
+        at_least_float32(scores), wanted, reduction="none", label_smoothing=label_smoothing
+    )
+    return masked_mean(cells, mask)
 
 
 def one_hot_error(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
