@@ -1,11 +1,11 @@
 """The fused step takes the plain step's place on a card; see `test_triton.py` for the host."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
 from fused_case import (
+    DEVICE,
     apart,
     assert_reduced_products_are_near,
     assert_same_future,
@@ -16,15 +16,17 @@ from fused_case import (
     state_of,
     three_levels,
 )
+from gpu_measure import KINDS, memory_of_nan, waits_are
 
-from nca import SILENT, Alive, Automaton, Noise, Recipe, State
+from nca import SILENT, Alive, Automaton, Noise, State
 from nca.backends.fused import FusedStepper
 from nca.backends.triton import RolloutGraphs
 from nca.backends.triton.graphs import record_graph
+from nca.checkpoint.read import read_recipe
 from nca.training.gradient_descent import GradientDescent
 from nca.training.learner import Learner
 
-pytest.importorskip("triton")
+triton = pytest.importorskip("triton")
 pytestmark = pytest.mark.gpu
 
 
@@ -83,6 +85,21 @@ def test_the_same_bits_each_time_on_a_gpu():
     (one, gradients), (other, others) = (end_and_gradients(automaton, state, True) for _ in "ab")
     assert one == other
     assert all(torch.equal(gradients[name], others[name]) for name in gradients)
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (23, 19), (67, 33)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_memory_held_before_is_in_no_state_and_no_gradient_on_a_gpu(kind, size, reduced):
+    state = state_of(KINDS[kind](), 3, size, 7)
+    with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=reduced):
+        wanted, others = end_and_gradients(KINDS[kind](), state, True, 3)
+        with memory_of_nan():
+            assert torch.empty(3, device=DEVICE).isnan().all(), "nothing was tested"
+            end, gradients = end_and_gradients(KINDS[kind](), state, True, 3)
+    assert all(tensor.isfinite().all() for tensor in (*end.values(), *gradients.values()))
+    assert end == wanted
+    assert all(torch.equal(gradients[name], others[name]) for name in others)
 
 
 def test_a_gpu_takes_fused_steps_unasked():
@@ -152,26 +169,44 @@ def test_nothing_waits_for_a_gpu_in_a_rollout_and_its_gradient():
     for _ in range(2):  # what is compiled, checked and recorded is so
         end_and_gradients(automaton, state, True, 5)
     first = state.map(lambda level: level.clone().requires_grad_())
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waits_are("error"):
         automaton.rollout(first, 5)["body"].square().sum().backward()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert first["body"].grad is not None
 
 
-def test_nothing_waits_for_a_gpu_in_an_iteration_of_training():
-    recipe = Path(__file__).parents[1] / "recipes" / "growing_conditional.toml"
-    parsed = Recipe.parse(recipe.read_text(), name="growing_conditional", folder=recipe.parent)
-    learner = Learner.build(parsed, torch.device("cuda"), None, SILENT)
+def training(*overrides: str) -> Callable[[], torch.Tensor]:
+    """Return an iteration of training with random steps, which returns the loss."""
+    recipe = read_recipe("growing_conditional", overrides)
+    learner = Learner.build(recipe, torch.device(DEVICE), None, SILENT)
     descent = GradientDescent(learner)
-    before = torch.cuda.get_sync_debug_mode()
-    for mode in (before, before, before, "error"):  # what is compiled, checked and recorded is so
-        torch.cuda.set_sync_debug_mode(mode)
-        try:
-            update = descent.look()
-            descent.move(update)
-            learner.iteration += 1
-        finally:
-            torch.cuda.set_sync_debug_mode(before)
-    assert update.loss.isfinite()
+
+    def iterate() -> torch.Tensor:
+        update = descent.look()
+        descent.move(update)
+        learner.iteration += 1
+        return update.loss
+
+    return iterate
+
+
+def test_nothing_waits_for_a_gpu_in_an_iteration_of_training():
+    iterate = training()
+    for _ in range(3):  # what is compiled, checked and recorded is so
+        iterate()
+    with waits_are("error"):
+        loss = iterate()
+    assert loss.isfinite()
+
+
+def test_no_program_is_compiled_after_the_first_iteration_of_training_on_a_gpu(monkeypatch):
+    compiled: list[str] = []
+    hook = "jit_post_compile_hook"
+    monkeypatch.setattr(triton.knobs.runtime, hook, lambda **each: compiled.append(each["repr"]))
+    # of a size that no other test has compiled
+    iterate = training("levels.body.rules.0.hidden=40", "rollout.steps=[3, 40]")
+    iterate()
+    first = len(compiled)
+    for _ in range(9):
+        iterate()
+    assert compiled, "nothing was compiled, so nothing was tested"
+    assert compiled[first:] == []
