@@ -314,14 +314,17 @@ _HOME = {name: module for module, names in NAMES.items() for name in names}
 
 def __getattr__(name: str) -> Any:
     """Import a public name, or a public module, when it is first asked for."""
-    if name in NAMESPACES:
-        found = importlib.import_module(f"nca.{name}")
-    elif name in _HOME:
-        if name in ("Automaton", "Population"):
-            importlib.import_module("nca.device")  # which lends its steps a clock
-        found = getattr(importlib.import_module(_HOME[name]), name)
-    else:
+    if name not in NAMESPACES and name not in _HOME:
         raise AttributeError(f"module 'nca' has no attribute {name!r}")
+    from nca.spinning import short_spins
+
+    with short_spins():
+        if name in NAMESPACES:
+            found = importlib.import_module(f"nca.{name}")
+        else:
+            if name in ("Automaton", "Population"):
+                importlib.import_module("nca.device")  # which lends its steps a clock
+            found = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = found
     return found
 

@@ -28,7 +28,13 @@ LISTED = (
     *("train.batch=8", "pool.size=8", "pool.fresh=4", "pool.swapped=2"),
 )
 SKIPS = (*LEVELS, "rollout.skips=[{ every = 5, weight = 0.1 }, { every = 2, weight = 0.1 }]")
-KINDS = {"spreading": (SPREADING, 30), "levels": (LEVELS, 14), "listed": (LISTED, 24)}
+TILED = ("texture", "pool.size=8", "train.drops=[]")
+KINDS = {
+    "spreading": (SPREADING, 30),
+    "levels": (LEVELS, 14),
+    "listed": (LISTED, 24),
+    "tiled": (TILED, 16),
+}
 MODES = ("store", "recompute", "segments")
 
 

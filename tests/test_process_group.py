@@ -98,6 +98,18 @@ def test_a_run_goes_on_in_another_number_of_processes(here):
         assert_close(last, load_file(here / "whole" / "last.safetensors"), **EXACT)
 
 
+@pytest.mark.parametrize("counts", [(3, 1, 2), (2, 3, 1)])
+def test_a_run_goes_on_in_numbers_that_do_not_divide_each_other(counts, tmp_path):
+    (tmp_path / "tiny.toml").write_text(SHARED)
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    together(1, trained, tmp_path, "whole", ("train.iterations=6",))
+    for turn, count in enumerate(counts):
+        last = (f"train.iterations={2 * turn + 2}",)
+        together(count, trained, tmp_path, "in turns", last, None, turn > 0)
+    ends = [load_file(tmp_path / name / "last.safetensors") for name in ("whole", "in turns")]
+    assert_close(ends[1], ends[0], **EXACT)
+
+
 @pytest.mark.parametrize("shard", [None, (1, 2)])
 def test_processes_take_the_memory_that_fits_where_the_least_is_free(shard, tmp_path):
     (tmp_path / "tiny.toml").write_text(RECIPES["with a pool"])

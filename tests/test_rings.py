@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE, PLUGINS = ROOT / "nca", ROOT / "plugins"
 
 RINGS = (
-    "errors types progress suggest validation registry/registry",
+    "errors types progress spinning suggest validation registry/registry",
     "engine/capacity engine/state engine/layout engine/topology engine/convolve engine/stencils "
     "engine/window engine/resample engine/rng engine/rim engine/thumbnail engine/to_device "
     "backends/triton distributed/block_halo distributed/halo distributed/pieces "

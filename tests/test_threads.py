@@ -1,13 +1,21 @@
 """As many threads as are fastest, and another look when throughput has changed."""
 
+import json
 from dataclasses import replace
+from itertools import accumulate, chain, repeat
+from types import SimpleNamespace
 
 import pytest
 import torch
 from observed import Observed
+from tiny import PLUGIN, RECIPE
 from training_case import begun
 
+import nca
+from nca.cli import main
 from nca.distributed.group import ProcessGroup
+from nca.sweep.worker import Job, Measure, run_job
+from nca.training import monitor
 from nca.training.memory_planner import IterationProbe
 from nca.training.threads import ThreadWatch, choose_threads
 
@@ -78,3 +86,66 @@ def test_another_look_is_taken_when_throughput_has_changed_for_three_records(tmp
     row = run.log.last("threads")
     assert row is not None
     assert row["threads"] == 4
+
+
+KEYS = ("train.iterations=7", "train.memory=store", "train.precision=float32")
+
+
+def train_from_python(**given):
+    nca.train("tiny.toml", overrides=KEYS, out="run", device="cpu", plugins=["blobs.py"], **given)
+
+
+def run_command():
+    changed = [word for key in KEYS for word in ("--set", key)]
+    with pytest.raises(SystemExit) as end:
+        main(["run", "tiny.toml", "--plugin", "blobs.py", "--out", "run", "--device=cpu", *changed])
+    assert not end.value.code
+
+
+def do_job():
+    recipe = RECIPE.replace("format = 1", 'format = 1\nplugins = ["blobs.py"]')
+    run_job(Job("run", recipe, "tiny", ".", KEYS, Measure(), "cpu"))
+
+
+@pytest.fixture
+def slower(tmp_path, clock, monkeypatch):
+    """A working folder in which iterations take ten times as long after the second."""
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "blobs.py").write_text(PLUGIN)
+    monkeypatch.chdir(tmp_path)
+    ticks = accumulate(chain(repeat(1.0, 7), repeat(10.0)))
+    monkeypatch.setattr(monitor, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    monkeypatch.setattr(monitor, "REPORT_EVERY", 1)
+
+    def looks() -> int:
+        rows = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+        return [json.loads(row)["kind"] for row in rows].count("threads")
+
+    return looks
+
+
+@pytest.mark.parametrize("trains", [train_from_python, run_command, do_job])
+def test_whoever_trains_looks_again_when_throughput_has_fallen(slower, trains):
+    trains()
+    assert slower() == 2
+
+
+def test_a_run_of_a_sweep_keeps_the_threads_of_its_slot(slower, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    do_job()
+    assert slower() == 0
+    assert torch.get_num_threads() == 4
+
+
+def test_a_script_has_its_threads_again_when_training_ends_well_or_not(slower):
+    taken: list[int] = []
+
+    def stops() -> bool:
+        taken.append(torch.get_num_threads())
+        return len(taken) > 7 and bool(1 / 0)
+
+    train_from_python(progress=Observed(stops))
+    assert (set(taken), torch.get_num_threads()) == ({2}, 4)
+    with pytest.raises(ZeroDivisionError):
+        nca.train("tiny.toml", out="other", plugins=["blobs.py"], progress=Observed(stops))
+    assert (taken[-1], torch.get_num_threads()) == (2, 4)

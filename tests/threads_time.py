@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from nca.cli.surroundings import SPINNING
+from nca.spinning import SPINNING
 
 CORES = os.cpu_count() or 1
 WAYS = {"one thread": 1, "all threads": CORES, "all threads, spinning": CORES}

@@ -1,9 +1,10 @@
 """Other ways to execute the same step: bits, sparse, tiled, compiled, fused.
 
 All ways draw the same random numbers, and agree with the plain step up to rounding. `choose` picks
-one for an automaton and a state; `nca bench RECIPE` times them beside each other. Of what is not
-finite they make different things: a cell that rests beside a NaN or an infinity becomes NaN in a
-plain step, which multiplies its change by zero, and stays as it is in sparse steps and in tiles.
+one for an automaton and a state; `nca plan RECIPE` and `automaton.way(state)` say which, and
+`nca bench RECIPE` times them beside each other. Of what is not finite they make different things: a
+cell that rests beside a NaN or an infinity becomes NaN in a plain step, which multiplies its change
+by zero, and stays as it is in sparse steps and in tiles.
 
 - `bits`: cells of few states, 64 to a word, for rules that are tables of successors or hard logic
   gates (`nca.why_not_bits`): 45 times as fast as the plain step on a large grid. All cells fire,
@@ -56,10 +57,13 @@ and takes bfloat16 where they are at least 1.2 times as fast; a run keeps to wha
 checkpoint that was trained in float32 is evaluated, drawn and played in float32, one trained in
 bfloat16 in whichever is faster. `bfloat16` asked for by name is warned of where it is slow.
 
-On a CPU a run times one thread, half of them and all, takes what is fastest, and looks again when
-its throughput has doubled or halved; `OMP_NUM_THREADS` has the last word. Threads of commands soon
-sleep while they wait for each other (`GOMP_SPINCOUNT=2000`, unless that or `OMP_WAIT_POLICY` is
-set).
+On a CPU `nca run` and `nca.train` time one thread, half of them and all, take what is fastest, and
+look again when throughput has doubled or halved; `OMP_NUM_THREADS` has the last word, and runs of a
+sweep have those of their slot. `nca.train` leaves torch with as many as it had. Threads of commands
+soon sleep while they wait for each other (`GOMP_SPINCOUNT=2000`, unless that or `OMP_WAIT_POLICY`
+is set), and so do those of a script in which a name of `nca` (`from nca import Automaton`) is the
+first to import torch; one that imports torch itself first sets it where it is started:
+`GOMP_SPINCOUNT=2000 python mine.py`.
 
 `[train] memory` and `parts`: `nca help memory`. What was measured: `nca help measured`.
 

@@ -21,6 +21,8 @@ class CompiledStepper(Stepper):
         spec: What a step is.
     """
 
+    way = "compiled"
+
     def __init__(self, spec: StepSpec) -> None:
         self.spec = spec
         self.compiled_step = torch.compile(self._once)

@@ -61,6 +61,8 @@ class FusedStepper(Stepper):
         graphs: Records rollouts and replays them, or None: each step is launched.
     """
 
+    way = "fused"
+
     def __init__(self, spec: StepSpec, state: State, graphs: RolloutGraphs | None = None) -> None:
         self.spec, self.graphs = spec, graphs
         self.names: list[str] = []

@@ -38,6 +38,8 @@ class SparseStepper(Stepper):
         always: Whether to leave cells out even where other steps would be faster.
     """
 
+    way = "sparse"
+
     def __init__(
         self, spec: StepSpec, tiled: TiledStepper | None = None, *, always: bool = False
     ) -> None:

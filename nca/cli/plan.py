@@ -49,6 +49,7 @@ def plan_command(
     from nca.training import probe
     from nca.training.memory_planner import IterationProbe, MemoryChoice, fastest_that_fits
     from nca.training.run import Run
+    from nca.training.way import way_of_training
 
     load_plugins(plugin)
     bound = probe.bytes_of(free) if free else None
@@ -64,11 +65,14 @@ def plan_command(
     chosen = run.recipe.precision
     if chosen:
         say(chosen.sentence())
+    way = way_of_training(run)
+    say(f"steps: {way}{MAYBE_COMPILED * (run.table.compile == 'auto')}")
     with terminal_progress(every=LINE_EVERY) as progress:
         trial = IterationProbe(run, progress)
         if trial.spreads:
             progress.note(
-                "rules change which cells live here: predicted as if all cells were alive"
+                "rules change which cells live here: predicted as if all cells were alive, and in "
+                "dense steps"
             )
         needs = list(trial.needs(timed=True))
         taken = fastest_that_fits(needs, room)
@@ -80,13 +84,14 @@ def plan_command(
     if as_json:
         head = {"recipe": checked.name, "device": hardware(wanted), "batch": run.table.batch}
         head |= {"steps": [trial.least, trial.most], "all_cells_live": trial.spreads}
-        head |= {"precision": chosen.name if chosen else "float32"}
+        head |= {"precision": chosen.name if chosen else "float32", "way": way}
         show_json({**head, "held_bytes": held, "room_bytes": room, "modes": rows})
         return
     show_rows([_words(row) for row in rows])
     say(_last(held, room, bound, taken))
 
 
+MAYBE_COMPILED = ", or compiled where a trial finds that faster"
 NOT_MEASURED = {"measured_bytes": None, "measured_seconds": None}
 
 

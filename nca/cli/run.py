@@ -235,23 +235,18 @@ def _share_of_memory(run: "Run") -> None:
 def _trained(run: "Run", picture: bool | None) -> int:
     """Train; return the number of the signal that stopped it before its end, or 0."""
     from nca.cli.live_picture import live_picture
-    from nca.training.choices import make_choices
-    from nca.training.loop import train
+    from nca.training.choices import choose_and_train
     from nca.training.tensorboard import TensorBoardLog
-    from nca.training.threads import ThreadWatch
 
     with interruptible(alone=run.group.count == 1) as interruption:
         if not run.group.is_leader:
-            make_choices(run, interruption)
-            train(run, interruption)
+            choose_and_train(run, interruption)
         else:
             with (
                 terminal_progress(keep=True) as terminal,
                 closing(TensorBoardLog(run.folder, terminal, run.iteration)) as curves,
             ):
                 show = live_picture(run, terminal, picture)
-                watch = ThreadWatch(run, terminal)
-                make_choices(run, terminal)
-                train(run, ProgressList(terminal, curves, watch, interruption), show)
+                choose_and_train(run, ProgressList(terminal, curves, interruption), show)
     finished = run.iteration >= run.table.iterations
     return 0 if finished else interruption.signal

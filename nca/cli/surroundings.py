@@ -5,16 +5,12 @@ import logging
 import os
 import tempfile
 
-SPINNING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "2000"}
-"""How long threads spin before they sleep; two thousand rounds are a few microseconds."""
+from nca.spinning import spin_shortly
 
 
 def settle_surroundings() -> None:
     """Let libraries work, and be silent, with no home folder or no user name, beside other work."""
-    # a thread that has done its part of an operation soon sleeps until the others have done theirs:
-    # one that spins takes the processor from those it waits for, if another process needs it, too
-    if not os.environ.keys() & SPINNING.keys():
-        os.environ.update(SPINNING)
+    spin_shortly()
     # without a place for its settings matplotlib takes a temporary one, and says so at length
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:

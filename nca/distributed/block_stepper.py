@@ -39,6 +39,8 @@ class BlockStepper(Stepper):
         choose: Returns the way to step a part of the grid.
     """
 
+    way = "blocks"
+
     def __init__(self, halo: BlockHalo, overlaps: bool, choose: Callable[[State], Stepper]) -> None:
         self.halo, self.overlaps, self._choose = halo, overlaps, choose
         self._steppers: dict[tuple[int, ...], Stepper] = {}

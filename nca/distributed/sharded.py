@@ -22,6 +22,8 @@ class ShardedStepper(Stepper):
         choose: Returns the way to step a part.
     """
 
+    way = "sharded"
+
     def __init__(self, sharding: Sharding, choose: Callable[[State], Stepper]) -> None:
         self.sharding = sharding
         self._choose = choose

@@ -187,6 +187,16 @@ class Automaton(nn.Module):
             states.append(self.rollout(states[-1], count, fire_rate=fire_rate))
         return states
 
+    def way(self, state: State, *, fire_rate: float | None = None) -> str:
+        """Return how a rollout from a state would take its steps; none passes.
+
+        Returns:
+            `dense`, `sparse`, `tiled`, `bits`, `fused`, `compiled` or `sharded`
+            (`nca help speed`); sparse steps take tiles, or the whole grid, where they are faster.
+        """
+        self.layout.check(state, "way(state)")
+        return self._stepper(state, self._rate(fire_rate, "way(state, fire_rate=...)")).way
+
     def finish(self, state: State) -> State:
         """Return the state to read results from: with what skips add at the end of a rollout."""
         if not state.remembered:

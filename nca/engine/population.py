@@ -158,6 +158,19 @@ class Population(nn.Module):
             after.select(slice(number * batch, (number + 1) * batch)) for number in range(len(self))
         ]
 
+    def way(self, states: Sequence[State], *, fire_rate: float | None = None) -> str:
+        """Return how a rollout from states would take its steps; none passes.
+
+        Returns:
+            `joint`, or what `Automaton.way` returns for the first member.
+        """
+        self._check_states(states, "way(states)")
+        first = self.members[0]
+        rate = first.fire_rate if fire_rate is None else fire_rate
+        if self._joint(states, fire_rate, rate) is not None:
+            return "joint"
+        return first.way(states[0], fire_rate=fire_rate)
+
     def why_not_batched(
         self, states: Sequence[State], *, fire_rate: float | None = None
     ) -> str | None:

@@ -14,7 +14,7 @@ One step, in this order:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -125,7 +125,13 @@ class HasSpec(Protocol):
 
 
 class Stepper(Protocol):
-    """A way to execute steps; all ways have the same outcome, within rounding."""
+    """A way to execute steps; all ways have the same outcome, within rounding.
+
+    Attributes:
+        way: What this way is called.
+    """
+
+    way: ClassVar[str]
 
     def prepare(self, state: State) -> State:
         """Return a state as this way steps it: laid out in its order, or a process's part."""
@@ -169,6 +175,8 @@ class DenseStepper(Stepper):
         spec: What a step is.
         share: Whether rules whose correlations differ in numbers alone share a convolution.
     """
+
+    way = "dense"
 
     def __init__(self, spec: StepSpec, *, share: bool = True) -> None:
         self.spec = spec

@@ -14,9 +14,9 @@ from nca.model.model import Model
 from nca.model.notebook import progress_here
 from nca.progress import Progress
 from nca.recipe.overrides import as_overrides, as_toml
-from nca.training.choices import make_choices
-from nca.training.loop import train as train_run
+from nca.training.choices import choose_and_train
 from nca.training.run import Run
+from nca.training.threads import threads_restored
 
 
 def train_recipe(
@@ -33,6 +33,8 @@ def train_recipe(
     """Train a recipe as `nca run` does, and return its best weights, evaluated on test data.
 
         nca.train("mine.toml", train={"iterations": 50}, random_seed=1)
+
+    On a CPU it takes as many threads as are fastest; torch has those of before again when it ends.
 
     Args:
         recipe: The name of a recipe, a .toml file, or its tables as a dict, with `name` beside
@@ -67,9 +69,9 @@ def train_recipe(
     run = Run.start(checked, folder, place, data_folder(data), progress)
     try:
         write_copies(run.recipe.files, run.folder, progress)
-        make_choices(run, progress)
-        train_run(run, progress)
-        finish_run(run, data_folder(data), progress)
+        with threads_restored():
+            choose_and_train(run, progress)
+            finish_run(run, data_folder(data), progress)
     except Exception:
         run.discard_untrained()
         raise

@@ -1,4 +1,8 @@
-"""One run of a sweep, from its beginning or from where it stopped to its outcome."""
+"""One run of a sweep, from its beginning or from where it stopped to its outcome.
+
+Runs side by side share the cores by design: the process of each has the threads of its slot, by
+`OMP_NUM_THREADS` (`nca.sweep.processes`), and where that is set no other number is chosen.
+"""
 
 import json
 from contextlib import closing
@@ -16,8 +20,7 @@ from nca.lock import folder_lock
 from nca.progress import SILENT, Progress, ProgressList
 from nca.recipe.errors import RecipeError
 from nca.sweep.records import read_outcome
-from nca.training.choices import make_choices
-from nca.training.loop import train
+from nca.training.choices import choose_and_train
 from nca.training.run import Run
 from nca.training.tensorboard import TensorBoardLog
 
@@ -130,9 +133,8 @@ def run_job(job: Job, progress: Progress = SILENT) -> dict[str, Any]:
         row = {"iteration": run.iteration, "of": run.table.iterations, "parameters": parameters}
         progress.record({"kind": "begun", **row})
         try:
-            make_choices(run, progress)
             with closing(TensorBoardLog(folder, progress, run.iteration)) as curves:
-                train(run, ProgressList(progress, curves))
+                choose_and_train(run, ProgressList(progress, curves))
         except DivergedError as fault:  # it would again: everything random is counted
             return note(job, failed=f"{fault.what} ({fault.where})", final=True)
         if run.iteration < run.table.iterations:

@@ -53,7 +53,8 @@ them), `forward_backward` is one iteration's rollout, loss and gradient, `run` a
 folder, `run_folder` makes and locks it, `restore` checks what a run takes up, `members` what a
 population takes up, `individual` is who fills a place in it, `strategies` tries weights with noise
 on them, `ema` averages weights, `monitor` notices what goes wrong, `choices` lets `memory_planner`,
-`threads` and `compile_trial` choose before the first iteration, `new_recipe` notes overrides of a
-run that goes on, `optimiser` moves the weights, `log` and `tensorboard` write.
+`threads` and `compile_trial` choose before the first iteration, and trains, `way` names how steps
+will be taken, `new_recipe` notes overrides of a run that goes on, `optimiser` moves the weights,
+`log` and `tensorboard` write.
 Public to the other folders: every module.
 """

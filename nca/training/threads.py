@@ -6,7 +6,8 @@ but for the order in which products are summed; a run that is resumed keeps to w
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -75,6 +76,16 @@ class ThreadWatch(Progress):
             )
             _try(self.run, self.progress, self.most)
             self.usual, self.odd = None, 0
+
+
+@contextmanager
+def threads_restored() -> Iterator[None]:
+    """Leave torch with as many threads as it had, whatever is chosen in between."""
+    count = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
 
 
 def _may_choose(run: Run) -> bool:

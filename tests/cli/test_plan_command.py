@@ -34,6 +34,16 @@ def test_a_plan_measures_what_it_predicts(nca, here):
     assert all(row["seconds"] > 0 and row["measured_seconds"] > 0 for row in told["modes"])
 
 
+def test_a_plan_names_the_way_in_which_steps_are_taken(nca, here):
+    keys = ("grid.size=[16,16]", "rollout.steps=2", "pool.size=4", "train.precision=float32")
+    given = [word for key in keys for word in ("--set", key)]
+    result = nca("plan", "texture", "--device", "cpu", *given, "--json")
+    assert json.loads(result.out)["way"] == "tiled"
+    assert "steps: tiled" in result.err.splitlines()
+    result = nca(*PLAN, "--set", "train.compile=auto")
+    assert "steps: sparse, or compiled where a trial finds that faster" in result.err.splitlines()
+
+
 def test_what_does_not_fit_is_said_and_not_measured(nca, here):
     result = nca(*PLAN, "--measure", "--free", "1MB")
     assert result.code == 0

@@ -31,6 +31,8 @@ class BitStepper(Stepper):
         state: The state that the rollout starts from.
     """
 
+    way = "bits"
+
     def __init__(self, spec: StepSpec, state: State) -> None:
         self.spec = spec
         self.levels = {

@@ -38,6 +38,8 @@ class TiledStepper(Stepper):
         state: The state that the rollout starts from.
     """
 
+    way = "tiled"
+
     def __init__(self, spec: StepSpec, state: State) -> None:
         self.spec = spec
         found = {name: _terms(spec, name, state.axes) for name in spec.writable_levels}
