@@ -61,7 +61,7 @@ precision = "float32"
 [evaluate]
 steps = [3]
 """
-"""A body of all cells without an alive mask, whose rule perceives by stencils; half of them fire."""
+"""All cells live, half of them fire, and the rule perceives by stencils."""
 TILES = ("grid.size=[48, 48]", "train.iterations=3")
 """Four samples of that size are several tiles, and two are."""
 STEPPERS = {"tiled": "TiledStepper", "compiled": "CompiledStepper", "fused": "FusedStepper"}
