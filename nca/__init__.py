@@ -11,9 +11,9 @@ Limits:
 - `--device mps` has not run on a Mac: it is tested on a device that torch is made to believe in,
   and `auto` does not take it; see `nca help gpu`.
 - `nca predict` reads pictures of at most 8,192 pixels along a side; `--side` shrinks larger ones.
-- Of several processes each has the whole data set, and draws a batch of an evaluation whole before
-  it takes its share; with `--shard` batches of training, too, are drawn and judged whole. nccl and
-  several GPUs have not been run; see `nca help distributed`.
+- Each of several processes reads the whole data set before one copy is left for all; with `--shard`
+  each draws and judges whole batches, and no step is fused. nccl and several GPUs have not been
+  run; see `nca help distributed`.
 - Tiled, compiled and fused steps round otherwise than plain ones; see `nca help speed`.
 - `nca plan` does not predict what an allocator adds; see `nca help memory`.
 - `nca stream` refuses temporal skips.

@@ -31,7 +31,8 @@ which the leader writes, and every process reads, a piece at a time.
 
 Each process reads the data set before it is held in common; tasks that hold none in `hold_data`
 have one for each process, as do all where `/dev/shm` has no room, and tasks with
-`evaluation_batches` of their own draw those whole. Parts of a shared grid take no fused step. nccl
+`evaluation_batches` of their own draw those whole. With `--shard` no step is fused, and a task that
+computes its loss in float32, as `texture` does, has the same outcome to the rounding of that. nccl
 and several GPUs have not been run. On one machine without GPUs, threads do as well: `nca help
 measured` has the figures.
 

@@ -55,6 +55,17 @@ its alive mask):
     plain step            304       870      199       544        268       629
     nca                   112       240      117       324         46        94
 
+Beside the parts of NCAtorch (files of its repository of 043e012, 08f3c85 and 39a3ced), torch 2.14.1
+(`tests/beside_ncatorch.py CHECKOUT 3`; one thread of a loaded AMD EPYC with AVX2, float32, processor
+time, the least of three rounds in one run; NCAtorch perceives by four stencils, and so do the rows
+of `growing_72` here; its relu is leaky, which costs nothing):
+
+    ms                        growing_72        texture_128   self_classifying_28
+                      forward  training  forward  training    forward  training
+    NCAtorch              522     1,461      323       948        332       975
+    plain step            427     1,321      251       716        358       949
+    nca                   176       315      167       578         85       176
+
 What is chosen on a CPU, beside the other ways (`tests/choice_time.py`; one thread of an AMD EPYC,
 the least of three or four rounds), ms of a training iteration:
 
