@@ -56,8 +56,8 @@ its alive mask):
     nca                   112       240      117       324         46        94
 
 Beside the parts of NCAtorch (files of its repository of 043e012, 08f3c85 and 39a3ced), torch 2.14.1
-(`tests/beside_ncatorch.py CHECKOUT 3`; one thread of a loaded AMD EPYC with AVX2, float32, its
-time; the least of three rounds in one run; NCAtorch perceives by four stencils, and so do the rows
+(`tests/beside_ncatorch.py CHECKOUT 3`; one thread of a loaded AMD EPYC, float32, processor
+time, the least of three rounds in one run; NCAtorch perceives by four stencils, and so do the rows
 of `growing_72` here; its relu is leaky, which costs nothing):
 
     ms                        growing_72        texture_128   self_classifying_28
