@@ -64,7 +64,6 @@ steps = [3]
 """All cells live, half of them fire, and the rule perceives by stencils."""
 TILES = ("grid.size=[48, 48]", "train.iterations=3")
 """Four samples of that size are several tiles, and two are."""
-STEPPERS = {"tiled": "TiledStepper", "compiled": "CompiledStepper", "fused": "FusedStepper"}
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,12 @@ class Outcome:
     """What a process has of a run.
 
     Attributes:
-        steppers: Names of the ways to step that were chosen for it.
+        ways: The ways to step that were chosen for it.
         weights: By name.
         body: Of its states of the pool.
     """
 
-    steppers: set[str]
+    ways: set[str]
     weights: dict[str, Tensor]
     body: Tensor
 
@@ -94,13 +93,13 @@ def begun(here: Path, name: str, shard: Size | None, overrides: tuple[str, ...])
 
 
 @contextmanager
-def noted_steppers() -> Iterator[set[str]]:
+def noted_ways() -> Iterator[set[str]]:
     """Note which ways to step are chosen, in shares of a grid, too."""
     names, chosen = set[str](), choose.choose_stepper
 
     def noted(*given: Any) -> Stepper:
         stepper = chosen(*given)
-        names.add(type(stepper).__name__)
+        names.add(stepper.way)
         return stepper
 
     with (
@@ -118,11 +117,11 @@ def trained(here: Path, name: str, way: Way, shard: Size | None = None) -> Outco
         run = begun(here, name, shard, TILES if way == "tiled" else ())
         run.automaton.fused = True if way == "fused" else None
         run.automaton.compiled = "training" if way == "compiled" else "never"
-        with noted_steppers() as steppers, patch.object(torch, "compile", traced):
+        with noted_ways() as ways, patch.object(torch, "compile", traced):
             train(run)
         assert run.pool
         weights = {n: weight.detach().clone() for n, weight in run.modules.named_parameters()}
-        return Outcome(steppers, weights, run.pool.tensors()["state.body"].clone())
+        return Outcome(ways, weights, run.pool.tensors()["state.body"].clone())
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -137,11 +136,11 @@ def test_two_processes_train_by_these_steps_as_one_does(way, near, tmp_path):
         pytest.importorskip("triton")
     (alone,) = together(1, trained, tmp_path, "one", way)
     two = together(2, trained, tmp_path, "two", way)
-    assert [each.steppers for each in (alone, *two)] == [{STEPPERS[way]}] * 3
+    assert [each.ways for each in (alone, *two)] == [{way}] * 3
     assert_outcome(two, alone, near, dim=0)
     if way == "tiled":
         halves = together(2, trained, tmp_path, "halves of the grid", way, (1, 2))
-        assert [each.steppers for each in halves] == [{"ShardedStepper", "TiledStepper"}] * 2
+        assert [each.ways for each in halves] == [{"sharded", "tiled"}] * 2
         assert_outcome(halves, alone, near, dim=3)
 
 
